@@ -33,14 +33,13 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin smallprint \
     && install -d -o smallprint -g smallprint /data
-COPY infra/__init__.py infra/origin.py infra/probe.py infra/probing.py /app/infra/
 WORKDIR /app
 ENV SMALLPRINT_DATA=/data SMALLPRINT_HOST=0.0.0.0 HOME=/tmp
 USER 10001:10001
 VOLUME /data
 EXPOSE 8400
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=6 \
-    CMD ["python", "-m", "infra.probe", "8400"]
+    CMD ["python", "-m", "services.proxy.healthcheck", "8400"]
 
 FROM runtime AS core
 COPY --from=build /opt/smallprint /opt/smallprint
@@ -57,4 +56,4 @@ RUN ldconfig && pg_dump --version && pg_restore --version && psql --version \
     && install -d -o smallprint -g smallprint /backups
 USER 10001:10001
 COPY --from=build-suite /opt/smallprint /opt/smallprint
-CMD ["python", "-m", "infra.origin"]
+CMD ["python", "-m", "services.proxy"]

@@ -1,24 +1,23 @@
-"""Hold what each service answers against what was last released: no client of that may break.
+"""Check that the HTTP interface and the events are compatible with the last release.
 
 `infra/released/` has the OpenAPI documents of the last release. `python -m infra.compatibility`
-names every change by which a program that was written for them could fail, and ends with 1 if there
-is one. A break needs a new version (semantic versioning: the first number, while that is 0 the
-second). `--release` writes the documents of a release; it refuses a break without a new version.
+names every change that could break a program written for them, and exits with 1 if there is one. A
+breaking change needs a new version (semantic versioning: the first number, or the second one while
+the first is 0). `--release` writes the documents of a release, unless a break lacks a new version.
 
-What counts as a break:
+A breaking change is
 
-* a path, method, parameter, property, media type, success status, documented header or message of
-  webhooks that is gone; a new demand to sign in;
-* in what is sent to us: anything taken before that is refused now, also a new required parameter or
-  property, and another default;
-* in what we send: anything that was not promised before, also a property that may be missing or
-  null now, and a new value of an enumeration.
+* a removed path, method, parameter, property, media type, success status, documented header or
+  webhook message, or a new requirement to sign in;
+* in requests: a value that is no longer accepted, a new required parameter or property, or another
+  default;
+* in answers: a value outside the documented ones, a property that may now be missing or null, or a
+  new value of an enumeration.
 
-New paths, optional parameters, properties of answers and problem statuses are none.
+New paths, optional parameters, properties of answers and problem statuses are compatible.
 
-Events are held against `infra/released/events/` in both directions, since old ones lie on the bus
-when a new program comes, and new ones meet programs of the release before (decision 45): whatever
-was sent is read still, and whatever is sent now is what was promised. A changed meaning is a new
+Events are compared with `infra/released/events/` in both directions: old events may be on the bus
+after an upgrade, and new ones may reach programs of the last release. A changed meaning is a new
 version of the type, beside the old one.
 """
 
@@ -267,13 +266,13 @@ def _values(schema: dict[str, Any]) -> list[str] | None:
 
 
 def _merged(rest: dict[str, Any], choice: Any) -> Any:
-    """What holds beside a choice holds for each of its alternatives; titles and such do not."""
+    """Conditions beside a choice apply to each alternative; titles and the like do not."""
     kept = {key: value for key, value in rest.items() if key in ("type", "properties", "required")}
     return {**kept, **choice} if kept else choice
 
 
 def _default(side: _Side) -> str:
-    """What is meant where nothing is said: nothing at all is the same as null."""
+    """The default; null and none are equal."""
     return _shown(side.schema.get("default") if isinstance(side.schema, dict) else None)
 
 
@@ -285,7 +284,7 @@ def _at(document: dict[str, Any], reference: str) -> Any:
 
 
 def _operations(document: dict[str, Any], section: str) -> dict[str, Any]:
-    """By method and path; how a path names its parameters is nobody's business on the wire."""
+    """Operations by method and path. Names of path parameters do not count."""
     return {
         f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path)}": {**operation, "path": path}
         for path, operations in document.get(section, {}).items()
@@ -346,7 +345,7 @@ def allows_breaks(old: str, new: str) -> bool:
 
 
 def broken(released: Path = RELEASED, services: Path = ROOT / "services") -> list[str]:
-    """Breaks of every service since the last release, but for those that its version allows."""
+    """Breaking changes of every service since the last release that its version does not allow."""
     lines = []
     for path in sorted(released.glob("*.json")):
         old = json.loads(path.read_text("utf-8"))
@@ -360,9 +359,9 @@ def broken(released: Path = RELEASED, services: Path = ROOT / "services") -> lis
     return lines
 
 
-def broken_events(released: Path = RELEASED_EVENTS, now: Path = EVENTS) -> list[str]:
+def broken_events() -> list[str]:
     """Breaks of events since the last release. No version allows one: a new type does."""
-    old, new = (json.loads(path.read_text("utf-8")) for path in (released, now))
+    old, new = (json.loads(path.read_text("utf-8")) for path in (RELEASED_EVENTS, EVENTS))
     return [f"events: {line}" for line in event_breaks(old, new)]
 
 

@@ -2,7 +2,7 @@
 # Compile requirements/*.in into hashed *.txt that hold on every platform and name no index.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for set in run build bundle kafka s3 dev load; do
+for set in run build bundle kafka s3 dev load docs; do
     bounds=()
     if [ "$set" = s3 ]; then bounds=(-c requirements/run.txt); fi # an extra's file may not name them
     uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

@@ -1,8 +1,9 @@
-"""Every service as its own processes on a real Kafka broker, without Docker (`make run-kafka`).
+"""Run every service as separate processes on a real Kafka broker, without Docker (`make
+run-kafka`).
 
-Starts the broker, then api, worker and relay of each service and the origin in front of them, all
-on the loopback interface; starts again what dies; ends everything on Ctrl-C, and leaves nothing
-behind even after kill -9. Logs lie in the data folder, one file a process.
+Starts the broker, then api, worker and relay of each service, and the proxy in front of them, all
+on the loopback interface. Restarts processes that die. Ctrl-C or kill -9 ends all of them. The logs
+are in the data folder, one file a process.
 """
 
 from __future__ import annotations
@@ -15,30 +16,25 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 import httpx
 
-from infra.kafka.broker import BrokerError, fetch_jars
-from infra.ports import free_ports
-from infra.postgres.cluster import ClusterError
-from infra.processes import Program, Supervisor
-from shared.cli.edition import Edition, state
-from shared.cli.lock import FolderLock
+from infra.servers.kafka import BrokerError, fetch_jars
+from infra.servers.ports import free_ports
+from infra.servers.postgres import ClusterError
+from infra.servers.supervisor import Program, Supervisor
+from services.cli.deployment.deployment_file import Deployment, write_deployment
+from services.cli.deployment.lock import FolderLock
 from shared.errors import SuiteError
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
-READY_SECONDS = 600.0
-"""A machine that is busy with something else may need minutes; what fails is told at once."""
-SAY_SECONDS = 10.0
-"""Between two lines about what is waited for still, so that nobody thinks that it hangs."""
-SAY_NAMES = 5
-"""Processes that such a line names."""
+READY_SECONDS = 600.0  # seconds; a busy machine may need minutes, and failures are reported at once
+SAY_SECONDS = 10.0  # seconds between two lines about processes that are not ready yet
+SAY_NAMES = 5  # processes that such a line names
 
 
 class StartError(Exception):
@@ -89,7 +85,9 @@ class Suite:
         if _listens(self.port):
             raise StartError(f"something listens on port {self.port} already: choose another PORT")
         with FolderLock(self.data) as lock:
-            state(self.data, Edition(self.env["SMALLPRINT_BUS_URL"], self.url, lock.token))
+            write_deployment(
+                self.data, Deployment(self.env["SMALLPRINT_BUS_URL"], self.url, lock.token)
+            )
             self._run()
 
     def _run(self) -> None:
@@ -117,7 +115,7 @@ class Suite:
             tell("ended; whatever is still in work goes on at the next start")
 
     def _names(self) -> list[str]:
-        """Everything that listens on a port of its own, but for the origin."""
+        """Everything with a separate port, except the proxy."""
         return ["kafka", *SERVICES, *(f"{s}-{r}" for s in SERVICES for r in ("worker", "relay"))]
 
     def _environment(self) -> dict[str, str]:
@@ -136,13 +134,13 @@ class Suite:
         return env
 
     def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
-        """What the services stand on, each with what tells that it is ready."""
+        """The servers that the services need, each with a test of readiness."""
         yield self._broker(), lambda: _listens(self.ports["kafka"])
 
     def _broker(self, *options: str) -> Program:
         port, folder = str(self.ports["kafka"]), str(self.data / "kafka")
-        options = ("run", "--port", port, "--data", folder, *options)
-        return self._program("kafka", "infra.kafka.broker", *options)
+        options = ("--port", port, "--data", folder, *options)
+        return self._program("kafka", "infra.servers.kafka", *options)
 
     def _programs(self) -> Iterator[Program]:
         for service in SERVICES:
@@ -150,7 +148,7 @@ class Suite:
                 yield self._program(
                     service if role == "api" else f"{service}-{role}", f"services.{service}", role
                 )
-        yield self._program("origin", "infra.origin")
+        yield self._program("origin", "services.proxy")
 
     def _program(self, name: str, module: str, *arguments: str) -> Program:
         env = dict(self.env)
@@ -162,37 +160,28 @@ class Suite:
     def _migrate(self) -> None:
         """Tables first, so that api, worker and relay of a service don't race to make them."""
         tell(f"making or updating the databases of {', '.join(SERVICES)}")
-        running = {service: self._migration(service) for service in SERVICES}
+        running = {
+            service: subprocess.Popen(
+                [sys.executable, "-m", f"services.{service}", "migrate"],
+                env={**os.environ, **self.env},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+            for service in SERVICES
+        }
         failed: dict[str, str] = {}
-        waiting = Waiting()
-        while running:
-            for service in [name for name, (one, _) in running.items() if one.poll() is not None]:
-                process, said = running.pop(service)
-                if process.returncode:
-                    said.seek(0)
-                    last = (said.read().strip() or "it says nothing").splitlines()[-1]
-                    failed[service] = last
-                else:
-                    tell(f"database of {service} ready")
-                said.close()
-            waiting.tell(lambda: f"the databases of {', '.join(running)}")
-            time.sleep(0.1)
+        for service, process in running.items():
+            _, said = process.communicate()
+            if process.returncode:
+                failed[service] = (said.strip() or "it says nothing").splitlines()[-1]
+            else:
+                tell(f"database of {service} ready")
         if failed:
             service, last = next(iter(failed.items()))
             raise StartError(f"the database of {service} can't be prepared: {last}")
         tell("databases ready")
-
-    def _migration(self, service: str) -> tuple[subprocess.Popen[str], IO[str]]:
-        """The process that brings the tables of a service up to date, and what it says."""
-        said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"services.{service}", "migrate"],
-            env={**os.environ, **self.env},
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            text=True,
-        )
-        return process, said
 
     def _wait(
         self,
@@ -206,13 +195,16 @@ class Suite:
         Args:
             missing: the parts of it that are not, where that is known.
         """
-        waiting = Waiting()
+        began = said = time.monotonic()
         while not ready():
-            if waiting.seconds > READY_SECONDS:
+            now = time.monotonic()
+            if now - began > READY_SECONDS:
                 raise StartError(
                     f"{what} is not ready after {READY_SECONDS:g} s: see {self.data / 'logs'}"
                 )
-            waiting.tell(lambda: ", ".join(missing()) or what)
+            if now - said >= SAY_SECONDS:
+                tell(f"still waiting for {', '.join(missing()) or what} ({now - began:.0f} s)")
+                said = now
             supervisor.look()
             time.sleep(0.2)
 
@@ -242,7 +234,7 @@ class Suite:
             tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
 
     def _smallprint(self, *arguments: str) -> str:
-        """What the command prints, run on the same settings as the services."""
+        """The output of the command, run with the settings of the services."""
         done = subprocess.run(
             [Path(sys.executable).parent / "smallprint", *arguments],
             env={**os.environ, **self.env},
@@ -253,24 +245,6 @@ class Suite:
         if done.returncode:
             raise StartError(f"smallprint {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.strip()
-
-
-class Waiting:
-    """One time of waiting, and what is said of it."""
-
-    def __init__(self) -> None:
-        self._began = self._said = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes so far."""
-        return time.monotonic() - self._began
-
-    def tell(self, what: Callable[[], str]) -> None:
-        """Say what is waited for, unless that was said lately."""
-        if time.monotonic() - self._said >= SAY_SECONDS:
-            tell(f"still waiting for {what()} ({self.seconds:.0f} s)")
-            self._said = time.monotonic()
 
 
 def tell(line: str) -> None:

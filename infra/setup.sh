@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build or mend the virtual environment.
 #
-#   infra/setup.sh FOLDER SET...        sets: run kafka s3 dev load (hashed) train (ranges)
+#   infra/setup.sh FOLDER SET...        sets: run kafka s3 dev load docs (hashed) train (ranges)
 #
 # Does only what is missing: each set leaves a stamp with the hash of what was asked for and the
 # list of what was installed, written last. A run that was cut off, a Python that has gone, or a
@@ -103,7 +103,7 @@ for set in "${missing[@]}"; do rm -f "$folder/stamp-$set"; done
 hashed=(-r requirements/build.txt) ranges=()
 for set in "${missing[@]}"; do
     case $set in
-    run | kafka | s3 | dev | load) hashed+=(-r "requirements/$set.txt") ;;
+    run | kafka | s3 | dev | load | docs) hashed+=(-r "requirements/$set.txt") ;;
     train) ranges+=(-r requirements/train.in) ;;
     *) stop "no such set of requirements: $set" ;;
     esac

@@ -1,28 +1,27 @@
-"""The annotated documents that a specialist learns from, in one form whatever the corpus.
+"""The annotated documents of a specialist, in one form for all corpora.
 
-    python -m models.corpus models/unfair-terms --data FOLDER
+    python -m models.corpus models/clauses/unfair-terms --data FOLDER
 
-counts what there is, and writes the specialist's `labels.json`, in the order of its head.
+counts the passages and writes `labels.json`, in the order of the head.
 
-The section `[data]` of a specialist's config says how its corpus is read: `training` is the file
-(gzipped JSON Lines: `id`, `title`, `text`, `annotations` of `category`, `start`, `end`, and
-perhaps `answer`; `family` and `fold`, where a corpus has them, keep alike documents together),
-`answers.dropped` are answers whose passages count as unmarked, and `answers.apart` gives those
-that make a label of their own a name. `least` is how many passages a label needs to be one, and
-`leave_out` names labels that are not learned.
+The section `[data]` of a config describes the corpus. `training` is a gzipped JSON Lines file with
+`id`, `title`, `text`, and `annotations` of `category`, `start`, `end` and perhaps `answer`.
+Optional `family` and `fold` keep similar documents together. Passages with an answer in
+`answers.dropped` count as unmarked. `answers.apart` names labels for other answers. A label needs
+`least` passages. Labels in `leave_out` are not learned.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import hashlib
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from models.files import command, read_config, read_json, write_json
 
 FOLDS = range(5)
 
@@ -30,12 +29,12 @@ FOLDS = range(5)
 def read_records(
     data: Path, settings: Mapping[str, Any], folds: Iterable[int] = FOLDS
 ) -> Iterator[dict[str, Any]]:
-    """Yield the documents of some folds, each with `family`, `fold` and the labels' own names.
+    """Yield the documents of some folds, each with `family`, `fold` and label names.
 
     Args:
-        data: folder of the corpora, or the one that has it as `legal`.
+        data: folder of the corpora, or its parent (`legal` below it).
         settings: the section `[data]` of a specialist's config.
-        folds: 0 to 4; a document without a fold has one by the SHA-256 of its id.
+        folds: 0 to 4; without a fold the SHA-256 of the family decides.
 
     Raises:
         SystemExit: the folder does not have the corpus.
@@ -52,26 +51,22 @@ def read_records(
 
 
 def corpus_in(data: Path, name: str) -> Path:
-    """Return the file of a corpus, which lies in a folder or in `legal` below it.
-
-    Raises:
-        SystemExit: it is in neither.
-    """
+    """Return the file of a corpus in a folder or its `legal`. Raises SystemExit without it."""
     for folder in (data / "legal", data):
         if (folder / name).is_file():
             return folder / name
-    raise SystemExit(f"{data} has no {name}, nor has {data / 'legal'}: name the folder that has it")
+    raise SystemExit(f"{data} has no {name}, nor has {data / 'legal'}: name another folder")
 
 
 def fold_of(family: str) -> int:
-    """Return the fold of documents that have none of their own."""
+    """Return the fold of a document without one."""
     return int(hashlib.sha256(family.encode()).hexdigest(), 16) % len(FOLDS)
 
 
 def annotations_of(
     record: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the annotations that count, with the label that the answer makes of a category."""
+    """Yield the annotations that count, with labels for certain answers."""
     answers = settings.get("answers", {})
     dropped, apart = answers.get("dropped", ()), answers.get("apart", {})
     left_out = settings.get("leave_out", ())
@@ -93,33 +88,29 @@ def counts_of(records: Iterable[Mapping[str, Any]]) -> Counter[str]:
 def labels_of(
     counts: Mapping[str, int], settings: Mapping[str, Any], known: Iterable[str] = ()
 ) -> list[str]:
-    """Return the labels that have enough passages: known ones in their order, then the others."""
+    """Return the labels with enough passages: known ones in their order, then new ones."""
     enough = {label for label, count in counts.items() if count >= settings.get("least", 1)}
-    kept = [label for label in known if label in enough]
-    return kept + sorted(enough.difference(kept))
+    ordered = [label for label in known if label in enough]
+    return ordered + sorted(enough.difference(ordered))
 
 
 def read_labels(specialist: Path, settings: Mapping[str, Any]) -> list[str]:
     """Return the labels of a specialist, in the order of its head."""
-    labels: list[str] = json.loads((specialist / "labels.json").read_text(encoding="utf-8"))
+    labels: list[str] = read_json(specialist / "labels.json")
     return [label for label in labels if label not in settings.get("leave_out", ())]
 
 
 def main() -> None:
     """Read the command line, count, and write the labels."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("specialist", type=Path, help="folder with config.toml")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of the corpora, or its parent"
-    )
+    parser = command(__doc__, "specialist", "--data")
     arguments = parser.parse_args()
-    config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
+    config = read_config(arguments.specialist)
     records = list(read_records(arguments.data, config["data"]))
     counts = counts_of(records)
     target = arguments.specialist / "labels.json"
-    known = json.loads(target.read_text(encoding="utf-8")) if target.exists() else []
-    labels = labels_of(counts, config["data"], known)
-    target.write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
+    previous = read_json(target) if target.exists() else []
+    labels = labels_of(counts, config["data"], previous)
+    write_json(target, labels)
     folds = Counter(record["fold"] for record in records)
     print(f"{len(records)} documents, by fold {[folds[fold] for fold in FOLDS]}")
     for label, count in sorted(counts.items()):

@@ -1,4 +1,4 @@
-"""Boosted decision trees: fitted by LightGBM, served as one ONNX graph.
+"""Boosted decision trees, fitted by LightGBM and served as one ONNX graph.
 
 Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", 2017.
 """
@@ -32,13 +32,9 @@ def fit(
     """Fit trees to rows [N, columns] and a target of 0 and 1 [N].
 
     Args:
-        rows: of any numbers; no column is treated as a category, so that the graph needs none.
-        target: what to predict.
         weights: of the rows [N].
-        trees: how many.
-        settings: `leaves`, `learning_rate`, `least_rows` in a leaf, `share_of_columns`
-            and `share_of_rows` for each tree, `ridge`, `bins`.
-        seed: of the draws.
+        settings: `leaves`, `learning_rate`, `least_rows` in a leaf, `share_of_columns` and
+            `share_of_rows` for each tree, `ridge`, `bins`, `threads`.
     """
     parameters = {
         "objective": "binary",
@@ -60,6 +56,18 @@ def fit(
     return boost(parameters, data, trees)
 
 
+def fit_forest(
+    rows: Floats,
+    target: NDArray[Any],
+    settings: Mapping[str, Any],
+    weights: NDArray[Any] | None = None,
+) -> list[Booster]:
+    """Make several fits to be averaged; `settings` also has `trees`, `seed` and `seeds`."""
+    weights = np.ones(len(rows)) if weights is None else weights
+    seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
+    return [fit(rows, target, weights, settings["trees"], settings, seed) for seed in seeds]
+
+
 def predict(boosters: Sequence[Booster], rows: Floats) -> Floats:
     """Return the mean probability of several fits [N]."""
     return np.mean([booster.predict(rows) for booster in boosters], axis=0).astype(np.float32)
@@ -74,30 +82,21 @@ def graph(boosters: Sequence[Booster], columns: int) -> onnx.ModelProto:
         for info in booster.dump_model()["tree_info"]:
             _add(info["tree_structure"], trees, number, nodes, leaves)
             trees += 1
-    ensemble = helper.make_node(
-        "TreeEnsembleRegressor",
-        ["rows"],
-        ["sums"],
-        domain="ai.onnx.ml",
-        n_targets=len(boosters),
-        aggregate_function="SUM",
-        post_transform="NONE",
-        **nodes,
-        **leaves,
-    )
+    about = {"n_targets": len(boosters), "aggregate_function": "SUM", "post_transform": "NONE"}
+    about |= {"domain": "ai.onnx.ml", **nodes, **leaves}
     steps = [
-        ensemble,
+        helper.make_node("TreeEnsembleRegressor", ["rows"], ["sums"], **about),
         helper.make_node("Sigmoid", ["sums"], ["each"]),
         helper.make_node("ReduceMean", ["each"], ["probabilities"], axes=[1], keepdims=0),
     ]
-    whole = helper.make_graph(
-        steps,
-        "forest",
-        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["candidates", columns])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["candidates"])],
-    )
+    given = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["candidates", columns])
+    result = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["candidates"])
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", OPSET_TREES)]
-    model = helper.make_model(whole, opset_imports=opsets, ir_version=IR_VERSION)
+    model = helper.make_model(
+        helper.make_graph(steps, "forest", [given], [result]),
+        opset_imports=opsets,
+        ir_version=IR_VERSION,
+    )
     onnx.checker.check_model(model)
     return model
 
@@ -128,11 +127,11 @@ def _add(
         number = len(nodes["nodes_treeids"]) - begin
         for values in nodes.values():
             values.append(0)
-        place = begin + number
+        index = begin + number
         row: tuple[Any, ...]
         if "split_feature" in node:
             if node["decision_type"] != "<=":
-                raise ValueError(f"a split by {node['decision_type']!r} has no place in the graph")
+                raise ValueError(f"a split by {node['decision_type']!r} is not supported")
             value = largest_float_at_most(node["threshold"])
             children = visit(node["left_child"]), visit(node["right_child"])
             row = (tree, number, node["split_feature"], value, "BRANCH_LEQ", *children)
@@ -142,7 +141,7 @@ def _add(
             for name, item in zip(LEAF_ATTRIBUTES, weight, strict=True):
                 leaves[name].append(item)
         for name, item in zip(NODE_ATTRIBUTES, row, strict=True):
-            nodes[name][place] = item
+            nodes[name][index] = item
         return number
 
     visit(root)
@@ -151,7 +150,7 @@ def _add(
 def largest_float_at_most(value: float) -> float:
     """Return the largest float32 that is not above a double.
 
-    LightGBM compares in doubles, the graph in floats: `x <= value` is then the same for every
+    LightGBM compares doubles and the graph floats. This makes `x <= value` equal for every
     float32 x.
     """
     near = np.float32(value)

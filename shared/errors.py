@@ -30,16 +30,16 @@ class SuiteError(Exception):
     """Something went wrong."""
 
     code: ClassVar[str] = "error"
-    """What an operator searches for; the last part of a problem's `type`."""
+    """The last part of a problem's `type`, also in logs."""
     http_status: ClassVar[int] = 500
-    """What the API answers."""
+    """The status of the API's answer."""
     retryable: ClassVar[bool] = False
     """Whether the worker tries again."""
     headers: Mapping[str, str] = {}
-    """What the API answers besides, by name."""
+    """Further headers of the API's answer."""
 
     def __init__(self, message: str = "", *, document: str | None = None) -> None:
-        """Without a message the docstring of the class speaks."""
+        """Without a message, use the first line of the class's docstring."""
         self.message = message or inspect.cleandoc(self.__doc__ or self.code).splitlines()[0]
         self.document = document
         super().__init__(self.message)
@@ -93,7 +93,7 @@ class PreconditionFailed(InvalidRequest):
     http_status = 412
 
     def __init__(self, message: str = "", *, etag: str, document: str | None = None) -> None:
-        """`etag` is what it has now."""
+        """`etag` is the current one."""
         super().__init__(message, document=document)
         self.headers = {"etag": etag}
 

@@ -27,8 +27,7 @@ stage_seconds = Histogram(
 )
 queue_age_seconds = Gauge(
     "smallprint_queue_age_seconds",
-    "Age of the oldest event that a service has yet to send, or has begun and not ended; what is "
-    "put off until a batch is over does not count.",
+    "Age of the oldest event that a service has yet to send, or has begun and not ended.",
     ["service"],
 )
 bus_lag = Gauge(
@@ -76,7 +75,7 @@ promise_alerts_total = Counter(
 )
 escalation_spend_usd_total = Counter(
     "smallprint_escalation_spend_usd_total",
-    "What calls to frontier models count with, the worst case where it is not known.",
+    "Cost of calls to frontier models; the worst case where it is unknown.",
     ["provider"],
 )
 
@@ -84,22 +83,23 @@ _readers: list[Callable[[], None]] = []
 
 
 def at_scrape(read: Callable[[], None]) -> Callable[[], None]:
-    """Have gauges set whenever they are asked for; returns what ends that."""
+    """Call `read` at each scrape; returns a function that ends that."""
     _readers.append(read)
     return lambda: _readers.remove(read)
 
 
 @contextmanager
-def or_untold(service: str, *gauges: Gauge) -> Iterator[None]:
-    """Where measuring raises, it is logged, and the gauges tell nothing of the service any more: an
-    alert misses what is not there, and takes what was told last for true. Nothing is raised.
+def removed_on_error(service: str, *gauges: Gauge) -> Iterator[None]:
+    """Log errors of the block and remove the service's values from the gauges; raise nothing.
+
+    An alert notices a missing value, but would believe an old one.
     """
     try:
         yield
     except Unavailable as error:
-        log.warning("what waits is not known now", extra={"reason": error.message})
+        log.warning("waiting events can't be counted now", extra={"reason": error.message})
     except Exception:
-        log.exception("what waits can't be measured")
+        log.exception("waiting events can't be counted")
     else:
         return
     for gauge in gauges:
@@ -111,6 +111,6 @@ def exposition() -> bytes:
     for read in tuple(_readers):
         try:
             read()
-        except Exception:  # the other metrics are wanted all the more when a database is away
+        except Exception:  # the other metrics matter all the more when a database is down
             log.exception("a metric can't be read")
     return generate_latest()

@@ -1,7 +1,7 @@
-"""What may be configured, for all services, by environment variables named `SMALLPRINT_…`.
+"""Settings of all services, from environment variables named `SMALLPRINT_…`.
 
-Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value is a
-`SettingsError` at start that names the variable; nothing is read from files in the working folder.
+Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value raises a
+`SettingsError` at start that names the variable. No files in the working folder are read.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class CommonSettings(BaseSettings):
     data: Path = Field(Path("var/data"), description="folder of databases, blobs and the bus")
     bus_url: str = Field(
         "",
-        description="`sqlite:///path` or `kafka://host:port`, with TLS and users as README has it; "
-        "empty: SQLite below the data folder",
+        description="`sqlite:///path` or `kafka://host:port`; docs/how-to/tls-and-keys.md has TLS "
+        "and users; empty: SQLite below the data folder",
     )
     blobs_url: str = Field(
         "",
@@ -40,9 +40,9 @@ class CommonSettings(BaseSettings):
     bus_instance: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,200}$",
-        description="name of this process among the consumers of Kafka, which it has again after a "
-        "crash and no other process of its service has: it goes on with its partitions then; "
-        "`host`: the name of the machine, container or pod; empty: none",
+        description="name of this process in its Kafka group, unlike that of any other process of "
+        "its service; after a crash it goes on with its partitions; `host`: the name of the "
+        "machine, container or pod; empty: none",
     )
     bus_lease: float = Field(
         30.0, gt=0, description="seconds until work of a vanished worker is given to another"
@@ -129,8 +129,7 @@ class CommonSettings(BaseSettings):
 
     @property
     def blobs(self) -> Path:
-        """The folder that all services share: of blobs, unless these lie in a bucket, and of what
-        ingest keeps while an upload goes on."""
+        """The folder of blobs, unless they are in a bucket, and of unfinished uploads."""
         return self.data / "blobs"
 
     @property

@@ -1,8 +1,8 @@
-"""In whose name something is done: the tenant of the key that asks, or of the event in hand.
+"""The tenant of the current request or event.
 
-It is said once, where a key was checked or an event was opened, and held against whatever is done
-meanwhile: each statement that is put to a database, each name of a blob, and each event that is
-announced. So a mistake anywhere in between is an error, and no look at what is another's.
+It is set once, when a key is checked or an event opened. Each database statement, blob name and
+announced event is checked against it. So a mistake in between is an error, and never shows another
+tenant's data.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from contextvars import ContextVar
 
 
 class CrossesTenants(Exception):
-    """A mistake of the program: something is about to touch what may be another tenant's."""
+    """A mistake of the program: it is about to touch data that may be another tenant's."""
 
 
 class _Work:
-    """One request or event. Threads that help with it share it."""
+    """One request or event, shared by the threads that work on it."""
 
     __slots__ = ("tenant",)
 
@@ -30,10 +30,10 @@ _work: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 @contextmanager
 def work_of(tenant: str | None = None) -> Iterator[None]:
-    """Do the work of one request or event within the block.
+    """The block does the work of one request or event.
 
     Args:
-        tenant: whose it is; None if that is yet to be said by `belongs_to`.
+        tenant: whose it is; None if `belongs_to` sets it later.
     """
     token = _work.set(_Work(tenant))
     try:
@@ -43,7 +43,7 @@ def work_of(tenant: str | None = None) -> Iterator[None]:
 
 
 def belongs_to(tenant: str) -> None:
-    """Say whose the work in hand is. Raises CrossesTenants if it is another one's already."""
+    """Set the tenant of the current work. Raises CrossesTenants if it has another one."""
     work = _work.get()
     if work is None:
         return
@@ -52,8 +52,9 @@ def belongs_to(tenant: str) -> None:
 
 
 def must_be_of(tenant: str, what: str) -> None:
-    """Raise CrossesTenants if the work in hand is of another tenant. Outside of any work, and
-    before it is said whose it is, nothing is known and nothing refused.
+    """Raise CrossesTenants if the current work is of another tenant.
+
+    Outside of any work, and before its tenant is set, nothing is refused.
     """
     work = _work.get()
     if work is not None and work.tenant is not None and work.tenant != tenant:

@@ -1,12 +1,12 @@
 """Traces of a document through all services (OpenTelemetry). The only file that knows the library.
 
-The context travels as W3C Trace Context has it: in the headers `traceparent` and `tracestate` of
-requests and messages, and in the attributes of the same names around each event (the CloudEvents
-extension "Distributed Tracing"). It is passed on whether or not anybody collects spans. Spans are
-made and sent only where `SMALLPRINT_TRACES` or `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector of
-OTLP over HTTP; without one the library is not even loaded.
+The context travels as W3C Trace Context, in the headers `traceparent` and `tracestate` of requests
+and messages. Events have it in attributes of the same names (the CloudEvents extension "Distributed
+Tracing"). It is passed on even if nobody collects spans. Spans are made only if `SMALLPRINT_TRACES`
+or `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector of OTLP over HTTP. Otherwise the library is not
+loaded.
 
-Spans say which document, and never a word of it: ids, numbers, and names that are the suite's own.
+Spans contain ids, numbers and names of the suite, and never text of a document.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Value = str | int | float | bool
 Attributes = Mapping[str, Value | None]
 
 DOCUMENT, TENANT, EVENT = "smallprint.document", "smallprint.tenant", "smallprint.event"
-"""Attributes that many spans have: the ids of a document, of its tenant, and of an event."""
+"""Attributes of many spans: the ids of a document, of its tenant, and of an event."""
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 CLOSE_MS = 5_000
-"""Milliseconds for which the end of a process waits for a collector."""
+"""Milliseconds that the end of a process waits for a collector."""
 
 _PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _STATE = re.compile(r"(?=[^=]*=)[\x20-\x7e]{1,512}")
@@ -62,7 +62,7 @@ class Carried:
 
     @classmethod
     def read(cls, parent: str | None, state: str | None = None) -> Carried:
-        """What came from outside; what is not of the right form counts for nothing."""
+        """The context of a request or event; a malformed one is ignored."""
         if not parent or not _PARENT.fullmatch(parent):
             return cls()
         return cls(parent, state if state and _STATE.fullmatch(state) else None)
@@ -75,26 +75,26 @@ class Carried:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that it travels in."""
+        """Its headers."""
         found = {"traceparent": self.parent, "tracestate": self.state}
         return {name: value for name, value in found.items() if value}
 
 
 class Span(Protocol):
-    """A piece of work that takes its time."""
+    """A timed piece of work."""
 
     def set(self, attributes: Attributes) -> None:
-        """Say more of it."""
+        """Add attributes."""
 
     def rename(self, name: str) -> None:
-        """Call it otherwise, once more is known."""
+        """Change its name."""
 
     def fail(self, code: str) -> None:
-        """Say that it failed, by a code that we search for: never by a message."""
+        """Mark it as failed, by a code and never by a message."""
 
 
 class _NoSpan:
-    """Where nobody collects."""
+    """A span that nobody collects."""
 
     def set(self, attributes: Attributes) -> None:
         pass
@@ -113,7 +113,7 @@ _exporting: _Exporting | None = None
 
 
 def carried() -> Carried:
-    """The context of the work in hand."""
+    """The context of the current work."""
     return Carried(current_trace(), _state.get())
 
 
@@ -125,7 +125,7 @@ def is_on() -> bool:
 def span(
     name: str, attributes: Attributes | None = None, kind: Kind = "internal"
 ) -> AbstractContextManager[Span]:
-    """A piece of the work in hand. Free of charge where nobody collects."""
+    """A span of the current work. It costs nothing if nobody collects spans."""
     if _exporting is None:
         return _NOTHING
     return _exporting.span(_service.get(), name, kind, attributes or {}, carried(), link=None)
@@ -141,13 +141,13 @@ def entered(
     *,
     link: Carried | None = None,
 ) -> Iterator[Span]:
-    """Work that begins in a service, by a request or an event, in the trace that came with it.
+    """The span of a request or event that a service handles.
 
-    Everything that is logged and announced inside the block is of that trace.
+    Everything logged and announced inside the block belongs to its trace.
 
     Args:
-        came: the context that came with it; nothing begins a trace.
-        link: another trace that has to do with it.
+        came: the context of the request or event; an empty one begins a trace.
+        link: a related trace.
     """
     service_before, state_before = _service.set(service), _state.set(came.state)
     try:
@@ -167,20 +167,19 @@ def entered(
 def passed(
     _service: str, _name: str, came: Carried, _kind: Kind, _attributes: Attributes | None = None
 ) -> Iterator[Span]:
-    """Like `entered`, for what nobody wants a span of."""
+    """Like `entered`, without a span."""
     with log_context(trace=came.parent):
         yield _NO_SPAN
 
 
 def say(attributes: Attributes) -> None:
-    """Say more of the span in hand, where it was begun by somebody else."""
+    """Add attributes to the current span."""
     if _exporting is not None:
         _span.get().set(attributes)
 
 
 def configure(endpoint: str) -> None:
-    """Send spans from now on to the collector that `endpoint` names, or the usual variables do;
-    without one nothing changes.
+    """Send spans to the collector that `endpoint` or the usual variables name, if any.
 
     Raises:
         SettingsError: there is one, and the library is not installed.
@@ -207,7 +206,7 @@ def collected(endpoint: str) -> Iterator[None]:
 
 
 def close() -> None:
-    """Send what is left, for some seconds at the most, and make no more spans."""
+    """Send the remaining spans, for at most `CLOSE_MS`, and make no more."""
     global _exporting
     exporting, _exporting = _exporting, None
     if exporting is not None:
@@ -215,7 +214,7 @@ def close() -> None:
 
 
 class _Exporting:
-    """Spans on their way to a collector, of several services if they share a process."""
+    """Sends the spans of all services of this process to a collector."""
 
     def __init__(self, endpoint: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -242,7 +241,7 @@ class _Exporting:
             name,
             context=_context(parent),
             kind=trace.SpanKind[kind.upper()],
-            attributes=_said(attributes),
+            attributes=_present(attributes),
             links=links,
         )
         mine = _Span(started)
@@ -256,7 +255,7 @@ class _Exporting:
                 _span.reset(inner)
                 _state.reset(state)
         except BaseException as error:
-            # By its kind alone: a message may quote the document.
+            # Only its type: a message may quote the document.
             mine.fail(str(getattr(error, "code", type(error).__name__)))
             raise
         finally:
@@ -291,7 +290,7 @@ class _Span:
         self._span = span
 
     def set(self, attributes: Attributes) -> None:
-        self._span.set_attributes(_said(attributes))
+        self._span.set_attributes(_present(attributes))
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)
@@ -303,7 +302,7 @@ class _Span:
         self._span.set_status(Status(StatusCode.ERROR))
 
 
-def _said(attributes: Attributes) -> dict[str, Value]:
+def _present(attributes: Attributes) -> dict[str, Value]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 

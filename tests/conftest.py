@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.looking import let_tests_look
-from tests.postgres import Servers
+from tests.support.needs import Needs
+from tests.support.postgres import Servers
+from tests.support.tenant_marks import let_tests_look
 
 # A shell that starts us in the background has us, and all that we start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEPT = {"SMALLPRINT_TEST_DATA", "SMALLPRINT_TEST_ARTEFACTS", "SMALLPRINT_TEST_EXAMPLES"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Mark tests by what they need, and count those that are left out."""
+    config.pluginmanager.register(Needs())
 
 
 class NetworkTouchedError(RuntimeError):

@@ -1,16 +1,13 @@
-"""The command `smallprint`, and the embedded edition. Only this package and upkeep.py, which has
-the commands of operators, import several services.
+"""The command `smallprint`. Only this package imports several services.
 
-Each module has the commands of one group, or what several of them share. Commands import what they
-need when they run, so that `--help` answers at once.
+Commands import what they need when they run, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import click
 
-from services import upkeep
-from services.cli import (
+from services.cli.commands import (
     calibrate,
     compare,
     costs,
@@ -20,26 +17,32 @@ from services.cli import (
     folders,
     keys,
     migrate,
+    operations,
     policy,
+    remote,
     status,
-    suite,
     teach,
     triage,
     up,
 )
-from shared.cli.lines import NONE_WORKED, OutputClosed, discard_output, of_machine, plain
+from services.cli.output.lines import (
+    NONE_WORKED,
+    OutputClosed,
+    discard_output,
+    machine_error,
+    plain,
+)
 from shared.errors import SuiteError
-from shared.private import private_files
+from shared.umask import private_files
 from shared.version import VERSION
 
-INTERRUPTED, CLOSED = 130, 141
-"""Exit codes of a process that Ctrl-C ended, and of one whose reader has gone."""
+INTERRUPTED, CLOSED = 130, 141  # exit codes after Ctrl-C, and when the reader of the output is gone
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="smallprint")
 def cli() -> None:
-    """Find the clauses in contracts and the breaks in financial reports, on this machine alone.
+    """Find clauses in contracts and errors in financial reports, on this machine only.
 
     smallprint points at passages and figures; it gives no legal or audit advice.
 
@@ -69,15 +72,15 @@ for _command in (
     keys.keys,
     migrate.migrate,
     policy.policy,
-    suite.upload,
-    suite.search,
-    suite.reports,
+    remote.upload,
+    remote.search,
+    remote.reports,
     teach.teach,
     triage.triage,
     triage.statements,
     up.up,
     status.status,
-    *upkeep.COMMANDS,
+    *operations.COMMANDS,
 ):
     cli.add_command(_command)
 
@@ -99,9 +102,9 @@ def main() -> int:
         discard_output()
         return CLOSED
     except OSError as error:
-        said = of_machine(error)
-        if said is None:
+        message = machine_error(error)
+        if message is None:
             raise
-        click.echo(f"smallprint: {said}", err=True)
+        click.echo(f"smallprint: {message}", err=True)
         return NONE_WORKED
     return result if isinstance(result, int) else 0

@@ -1,34 +1,68 @@
-"""Options and arguments that several commands which read documents share."""
+"""Options of several commands, and the settings that they give."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from services.cli.specialists import ADAPTER
-from shared.cli.lines import plain
+from services.cli.deployment.specialists import ADAPTER
+from services.cli.output.lines import plain
 from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from shared.settings import CommonSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+PORT = 8400
+URL = f"http://127.0.0.1:{PORT}"
+INSIDE = f"http://origin:{PORT}"  # the suite of docker-compose.yml, as its containers see it
 
 
 class AdapterOption(click.Option):
-    """The option `--adapter`; its help names the adapters that there are."""
+    """The option `--adapter`, whose help names the installed adapters."""
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        """See click.Option."""
-        from shared.artefacts import adapter_names
-        from shared.settings import CommonSettings, load
+        from shared.artefacts.loader import adapter_names
 
         record = super().get_help_record(context)
         with suppress(SuiteError):  # a wrong setting is no reason not to help
-            settings = load(CommonSettings)
-            found = adapter_names(settings.artefacts_folder, settings.adapters_folder)
-            names = ", ".join(map(plain, found))
+            settings = load_settings()
+            adapters = adapter_names(settings.artefacts_folder, settings.adapters_folder)
+            names = ", ".join(map(plain, adapters))
             if record and names:
                 return record[0], f"{record[1]} There is: {names}."
         return record
 
 
+def kind_option(about: str) -> Callable[[F], F]:
+    """The option `--kind`."""
+    return click.option("--kind", type=click.Choice(["contract", "report", "other"]), help=about)
+
+
+def tenant_option(about: str) -> Callable[[F], F]:
+    """The option `--tenant`."""
+    return click.option("--tenant", default="default", show_default=True, help=about)
+
+
+paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Data folder (SMALLPRINT_DATA, or var/data).",
+)
+url_option = click.option(
+    "--url",
+    help=f"Address of the suite (SMALLPRINT_URL, or as its data folder says, or {URL}).",
+)
+key_option = click.option(
+    "--key", envvar="SMALLPRINT_KEY", help="A key of the suite; better set in SMALLPRINT_KEY."
+)
 adapter_option = click.option(
     "--adapter",
     "adapters",
@@ -36,13 +70,22 @@ adapter_option = click.option(
     default=(ADAPTER,),
     cls=AdapterOption,
     show_default=True,
-    help="The specialist that reads; several, if it is repeated.",
+    help="The specialist; may be repeated.",
 )
-
-paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-
 password_option = click.option(
     "--password",
     envvar="SMALLPRINT_PASSWORD",
-    help="Opens encrypted PDFs; better given as SMALLPRINT_PASSWORD.",
+    help="Password of encrypted PDFs; better set in SMALLPRINT_PASSWORD.",
 )
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given; the environment sets the others."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def load_settings(data: Path | None = None, bus_url: str | None = None) -> CommonSettings:
+    """The settings with the options. Raises SettingsError."""
+    from shared.settings import CommonSettings, load
+
+    return load(CommonSettings, **given(data=data, bus_url=bus_url))

@@ -1,1 +1,1 @@
-"""Escalation: the only door to a frontier model. Without a policy it is shut."""
+"""Escalation: the only way to a frontier model. Without a policy nothing is asked."""

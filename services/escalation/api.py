@@ -1,4 +1,4 @@
-"""The routes of escalation: what was asked, and what may be asked; what it cost is in `costs`."""
+"""The routes of escalation: questions, answers and rules. `costs` has its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.escalation.asking import Door
-from services.escalation.rules import Held, PolicyHistory
+from services.escalation.gateway import Gateway
+from services.escalation.policy import PolicyHistory, PolicyVersion
 from services.escalation.store import Escalations
 from shared.events import Stage
-from shared.events.questions import Said, Subject
+from shared.events.questions import ProposalVerdict, Subject
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -26,7 +26,7 @@ class _Answer(BaseModel):
 
 
 class EscalationOut(_Answer):
-    """A result that a specialist was unsure of."""
+    """An escalation without an answer."""
 
     id: str
     document_id: str
@@ -38,14 +38,14 @@ class EscalationOut(_Answer):
 
 
 class EscalationsOut(BaseModel):
-    """A page of requests, newest first."""
+    """A page of escalations, newest first."""
 
     items: list[EscalationOut]
-    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    next: str | None = Field(description="cursor of the next page; null at the end")
 
 
 class QuoteOut(_Answer):
-    """Words of the document; offsets in code points, `end` exclusive."""
+    """A quote from the document. Offsets count code points, `end` is exclusive."""
 
     text: str
     start: int
@@ -53,7 +53,7 @@ class QuoteOut(_Answer):
 
 
 class CellOut(_Answer):
-    """A cell of the report, with the amount that it has there; row and column 0-based."""
+    """A cell of the report with its amount; row and column count from 0."""
 
     statement: str
     row: int
@@ -69,80 +69,79 @@ class TermOut(CellOut):
 
 
 class ProposalOut(_Answer):
-    """What a frontier model answered; its quotes are the document's own words, its cells the
-    report's, and its sum was made again. A person decides.
-    """
+    """A verified answer of a frontier model: quotes, cells and sums are checked."""
 
     id: str
     document_id: str
     stage: Stage
     result_id: str
     requested: datetime
-    subject: Subject = Field("clause", description="what was asked about")
+    subject: Subject = Field("clause", description="subject of the question")
     category: str
-    verdict: Said
+    verdict: ProposalVerdict
     quotes: list[QuoteOut]
     cell: CellOut | None = Field(
-        None, description="of a finding: the cell that is wrong, or is presented otherwise"
+        None, description="for a finding: the wrong or differently presented cell"
     )
-    expected: float | None = Field(None, description="what it should be, whole units")
+    expected: float | None = Field(None, description="the right amount in whole units")
     arithmetic: list[TermOut] = Field(
-        default_factory=list, description="cells that make that up, within the rounding of the page"
+        default_factory=list, description="cells that add up to it, within the rounding of the page"
     )
-    total: float | None = Field(None, description="their sum, as it was made here")
-    why: str = Field(description="the model's own words, which nobody verified")
+    total: float | None = Field(None, description="their sum, computed by smallprint")
+    why: str = Field(description="reason given by the model, not verified")
     provider: str
     model: str
-    stand_in: bool = Field(description="a program for tests answered, no model")
-    usd: float = Field(description="0 where an earlier answer served")
+    stand_in: bool = Field(description="whether a test program answered")
+    usd: float = Field(description="0 for a reused answer")
 
 
 class ProposalsOut(BaseModel):
     """A page of proposals, newest first."""
 
     items: list[ProposalOut]
-    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    next: str | None = Field(description="cursor of the next page; null at the end")
 
 
-class HeldPolicyOut(BaseModel):
-    """Rules that held from a moment on, until those that stand before it."""
+class PolicyVersionOut(BaseModel):
+    """A version of the rules, in force until the next one."""
 
     digest: str = Field(description="first 12 hex digits of the SHA-256 of `rules`")
-    label: str = Field(description="what the file called itself: its `version`, or nothing")
+    label: str = Field(description="`version` of the file, or empty")
     since: datetime
-    rules: str = Field(description="what the file said of this tenant, as canonical JSON")
+    rules: str = Field(description="the rules of this tenant, as canonical JSON")
 
     @classmethod
-    def of(cls, held: Held) -> HeldPolicyOut:
-        """It, as it is shown."""
-        return cls(since=held.since, **vars(held.version))
+    def of(cls, stored: PolicyVersion) -> PolicyVersionOut:
+        """Convert a stored version."""
+        return cls(since=stored.since, **vars(stored.version))
 
 
 class PolicyOut(_Answer):
-    """What may be sent out, to whom, and for how much."""
+    """The escalation rules of the tenant."""
 
     name: str
-    leaves_the_house: bool
+    sends_text_out: bool = Field(description="whether text may go to an external provider")
     providers: list[str]
-    budget_usd: float = Field(description="a month")
+    budget_usd: float = Field(description="budget of a month")
     summary: str
     day_usd: float
-    leaves: list[str] = Field(description="kinds of documents of which words may leave")
-    mask: list[str] = Field(description="what is hidden in them")
-    digest: str = Field(description="of the rules in force: 12 hex digits, other for other rules")
-    label: str = Field(description="what the policy file calls itself: its `version`, or nothing")
-    history: list[HeldPolicyOut] | None = Field(
+    leaves: list[str] = Field(
+        description="kinds of documents whose text may go to external providers"
+    )
+    mask: list[str] = Field(description="what is masked in the text")
+    digest: str = Field(description="first 12 hex digits of the SHA-256 of the rules in force")
+    label: str = Field(description="`version` of the policy file, or empty")
+    history: list[PolicyVersionOut] | None = Field(
         None,
-        description="with `?history=true`: which rules held when, newest first, at most 1,000; "
-        "none for a tenant that no file has named",
+        description="with `?history=true`: earlier and current rules, newest first, at most 1,000",
     )
 
 
-def routes(store: Store, door: Door) -> APIRouter:
-    """What escalation answers."""
+def routes(store: Store, gateway: Gateway) -> APIRouter:
+    """Return the router of escalation."""
     router = APIRouter(prefix="/v1", tags=["escalation"])
 
-    @router.get("/escalations", responses=problems(), summary="What was asked and has no answer")
+    @router.get("/escalations", responses=problems(), summary="Questions without an answer")
     def escalations(
         actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100
     ) -> EscalationsOut:
@@ -154,7 +153,7 @@ def routes(store: Store, door: Door) -> APIRouter:
         return EscalationsOut(items=items, next=more)
 
     @router.get(
-        "/escalations/proposals", responses=problems(), summary="What frontier models proposed"
+        "/escalations/proposals", responses=problems(), summary="Answers of frontier models"
     )
     def proposals(actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100) -> ProposalsOut:
         with store.read() as session:
@@ -173,21 +172,21 @@ def routes(store: Store, door: Door) -> APIRouter:
         ]
         return ProposalsOut(items=items, next=more)
 
-    @router.get("/policy", responses=problems(), summary="What may be asked")
+    @router.get("/policy", responses=problems(), summary="The escalation rules")
     def policy(
         actor: CurrentActor,
-        history: Annotated[bool, Query(description="whether to list what held before")] = False,
+        history: Annotated[bool, Query(description="whether to list earlier rules")] = False,
     ) -> PolicyOut:
-        own, version = door.policies.of(actor.tenant), door.policies.version(actor.tenant)
-        held: list[HeldPolicyOut] | None = None
+        own, version = gateway.policies.of(actor.tenant), gateway.policies.version(actor.tenant)
+        versions: list[PolicyVersionOut] | None = None
         if history:
             with store.read() as session:
-                noted = PolicyHistory(session, actor.tenant).newest()
-            held = [HeldPolicyOut.of(one) for one in noted]
-        out = any(not provider.inside for provider in own.providers) and bool(own.leaves)
+                stored = PolicyHistory(session, actor.tenant).newest()
+            versions = [PolicyVersionOut.of(one) for one in stored]
+        external = any(not provider.inside for provider in own.providers) and bool(own.leaves)
         return PolicyOut(
             name="open" if own.providers else "closed",
-            leaves_the_house=out,
+            sends_text_out=external,
             providers=[provider.name for provider in own.providers],
             budget_usd=own.month_micro_usd / 1e6,
             summary=own.summary,
@@ -196,7 +195,7 @@ def routes(store: Store, door: Door) -> APIRouter:
             mask=sorted(own.mask),
             digest=version.digest,
             label=version.label,
-            history=held,
+            history=versions,
         )
 
     return router

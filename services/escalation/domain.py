@@ -1,4 +1,4 @@
-"""Requests to the frontier and what was spent: plain data."""
+"""Escalations and spending as plain data."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from shared.events import REASON_CHARACTERS, BlobRef, EscalationRequested, Stage
 from shared.events.questions import Proposal
 
 State = Literal["waiting", "answered", "unanswered"]
-BEING_ASKED = "it is being asked"
-_UNKEPT = re.compile("[\0\ud800-\udfff]")
+BEING_ASKED = "in progress"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Escalation:
-    """A result that a specialist was unsure of, and what came of asking somebody outside."""
+    """An uncertain result with the answer of a frontier model."""
 
     id: str
     tenant: str
@@ -32,15 +32,12 @@ class Escalation:
     reason: str = BEING_ASKED
     call_id: str | None = None
     proposal: Proposal | None = None
-    answer: BlobRef | None = None
-    """The blob with the proposal, to be removed with the document."""
+    answer: BlobRef | None = None  # the blob of the proposal
 
     @classmethod
-    def of(cls, event: EscalationRequested) -> Escalation:
-        """What a request becomes for its first result; its event's id is its own, so that it is
-        kept once.
-        """
-        return cls(
+    def each(cls, event: EscalationRequested) -> list[Escalation]:
+        """Create one escalation for each result of a request. The ids come from the event."""
+        first = cls(
             id=f"es_{event.id}",
             tenant=event.tenant,
             document_id=event.document_id,
@@ -49,78 +46,55 @@ class Escalation:
             requested=event.time,
             attempt=event.attempt,
         )
-
-    @classmethod
-    def each(cls, event: EscalationRequested) -> list[Escalation]:
-        """What a request becomes, one for each result that it asks about."""
-        first = cls.of(event)
         return [first] + [
             replace(first, id=f"{first.id}_{number}", result_id=more.result_id)
             for number, more in enumerate(event.further, 2)
         ]
 
-    def answered(self, proposal: Proposal, call_id: str | None) -> Escalation:
-        """A model proposed something, which a person looks at."""
+    def with_outcome(self, outcome: Outcome) -> Escalation:
+        """The escalation with its outcome."""
+        if outcome.proposal is None:
+            return replace(self, state="unanswered", reason=_storable(outcome.reason))
+        proposal = outcome.proposal.model_copy(update={"escalation": self.id})
         return replace(
             self,
             state="answered",
             reason="",
             category=proposal.category,
             proposal=proposal,
-            call_id=call_id,
+            call_id=outcome.call_id,
         )
-
-    def with_outcome(self, outcome: Outcome) -> Escalation:
-        """What came of it: a proposal, with the id by which no two are the same, or a reason."""
-        if outcome.proposal is None:
-            return self.unanswered(outcome.reason)
-        proposal = outcome.proposal.model_copy(update={"escalation": self.id})
-        return self.answered(proposal, outcome.call_id)
-
-    def unanswered(self, reason: str) -> Escalation:
-        """Nobody outside knows; a person is asked. Of the reason is kept what can be kept."""
-        return replace(self, state="unanswered", reason=_kept(reason), proposal=None)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a question: a proposal, or the reason why a person is asked."""
+    """The outcome of a question: a proposal, or the reason why there is none."""
 
     proposal: Proposal | None
     reason: str = ""
-    call_id: str | None = None
-    """The call that brought the proposal; it may be an earlier one."""
+    call_id: str | None = None  # the call with the answer, maybe an earlier one
 
 
 @dataclass(frozen=True)
 class Spend:
-    """What calls were paid, by one tenant, from the ledger. Money is in US$."""
+    """The spending of a tenant with one key, in US$."""
 
-    key: str
-    """Provider, model, day, kind or document."""
+    key: str  # provider, model, day, kind or document
     calls: int
-    usd: Decimal
-    """With what is uncertain and what is reserved."""
-    uncertain_usd: Decimal
-    """Of it the worst case of calls that may have been billed."""
-    reserved_usd: Decimal
-    """Of it the worst case of calls in hand."""
+    usd: Decimal  # including uncertain and reserved amounts
+    uncertain_usd: Decimal  # worst case of calls that may have been billed
+    reserved_usd: Decimal  # worst case of running calls
     tokens_in: int
     tokens_out: int
 
     @property
     def provider(self) -> str:
-        """The key of sums by provider."""
+        """The key, for sums by provider."""
         return self.key
 
 
-def _kept(reason: str) -> str:
-    """A reason that every database and event takes, whatever was put into it."""
+def _storable(reason: str) -> str:
+    """A reason that fits every database and event."""
     if len(reason) > REASON_CHARACTERS:
         reason = reason[: REASON_CHARACTERS - 1] + "…"
-    return _UNKEPT.sub("\N{REPLACEMENT CHARACTER}", reason)
-
-
-def to_json(proposal: Proposal) -> dict[str, Any]:
-    """A proposal as it is kept."""
-    return proposal.model_dump(mode="json")
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", reason)

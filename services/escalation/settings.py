@@ -1,4 +1,4 @@
-"""What may be configured in escalation."""
+"""Settings of escalation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from shared.policy import PolicySettings
+from shared.policy.rules import PolicySettings
 from shared.settings import Port
 
 
 class Settings(PolicySettings):
-    """Settings of escalation, beside the common ones."""
+    """Settings of escalation."""
 
     escalation_port: Port = Field(8405, description="port of escalations, costs and policy")
     escalation_database_url: str = Field(
@@ -21,44 +21,35 @@ class Settings(PolicySettings):
         4,
         ge=1,
         le=64,
-        description="questions that one process of workers asks at once; 1 where the door is shut",
+        description="questions that one worker process asks at once; 1 without providers",
     )
     escalation_patience: float = Field(
         600.0,
         ge=0,
-        description="seconds for which a question is tried again where no provider answers, before "
-        "a person is asked; what the pace of the policy holds up waits until "
-        "SMALLPRINT_ESCALATION_OLDEST",
+        description="seconds for which a question is retried while no provider answers. Rate "
+        "limits of the policy can delay it until `SMALLPRINT_ESCALATION_OLDEST`",
     )
     escalation_oldest: float = Field(
         900.0,
         gt=0,
-        description="seconds after which nothing new is paid for a question that waited so long "
-        "for its turn: people have it by then (`SMALLPRINT_REVIEW_PATIENCE`)",
+        description="seconds after which a question is not asked any more; see "
+        "`SMALLPRINT_REVIEW_PATIENCE`",
     )
     escalation_recovery: float = Field(
         30.0,
         gt=0,
-        description="seconds between two looks for calls whose process died: they count as spent",
-    )
-    escalation_batch_every: float = Field(
-        300.0,
-        gt=0,
-        description="seconds between two looks at batches, and between two that are handed in, for "
-        "tenants whose policy has `batch`",
+        description="seconds between searches for calls of crashed processes, which count as spent",
     )
     escalation_machine_hour: Decimal = Field(
         Decimal("0.10"),
         ge=0,
         le=1000,
-        description="US$ that an hour of the machine costs on which specialists read: what they "
-        "cost is counted by it. State your own",
+        description="US$ for an hour of the machine that runs the specialists",
     )
     escalation_training_hour: Decimal = Field(
         Decimal("0.10"),
         ge=0,
         le=1000,
-        description="US$ that an hour of the machine cost on which specialists were trained: those "
-        "that came along on processor cores like those that read, with no GPU (`machine` in "
+        description="US$ for an hour of the machine that trained the specialists (`machine` in "
         "`/v1/costs`)",
     )

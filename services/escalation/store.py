@@ -1,4 +1,4 @@
-"""Tables and queries of escalation. Every query names the tenant; transactions are the caller's."""
+"""Tables and queries of escalation. Transactions belong to the caller."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.escalation.domain import Escalation, Spend, State, to_json
-from services.escalation.ledger.store import forget, ledger, praise
+from services.escalation.domain import Escalation, Spend
+from services.escalation.ledger.store import forget, ledger, mark_verified
+from shared.blobs.references import Blob, BlobReference
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.events.questions import Proposal
-from shared.storage.messages import Time
-from shared.storage.tenants import across_tenants
+from shared.messaging.tables import Time
+from shared.storage.tenant_isolation import across_tenants
 from shared.storage.upsert import insert_new
-from shared.upkeep.holdings import Blob, Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
 By = Literal["provider", "model", "day", "kind", "document", "adapter", "tenant"]
-"""What sums are by; where specialists are, providers stand beside them (`adapter`)."""
+"""Keys of sums; `adapter` includes providers."""
 
 metadata = MetaData()
 
@@ -68,39 +68,38 @@ escalations = Table(
 
 
 class Escalations:
-    """What one tenant asked of the frontier."""
+    """The escalations of one tenant."""
 
     def __init__(self, session: Session, tenant: str) -> None:
         self.session = session
         self.tenant = tenant
 
     def begin(self, escalation: Escalation) -> None:
-        """Keep a request, unless it is kept already."""
+        """Store an escalation, once."""
         insert_new(self.session, escalations, **_values(escalation))
 
     def note_answer(self, escalation_id: str, ref: BlobRef) -> bool:
-        """Remember where an answer will lie; returns whether the request is still there."""
+        """Store the blob reference of an answer. Returns whether the escalation exists."""
         return self._update(escalation_id, answer=ref.model_dump())
 
     def finish(self, escalation: Escalation) -> bool:
-        """Keep what came of a request; returns whether it is still there. The answer of a call
-        that brought a proposal serves whoever asks the same.
+        """Store the outcome of an escalation. Returns whether it still exists.
+
+        A call with a proposal is marked as verified.
         """
         values = _values(escalation)
         kept = {name: values[name] for name in ("state", "reason", "category", "call_id")}
         found = self._update(escalation.id, **kept, proposal=values["proposal"])
         if found and escalation.proposal and escalation.call_id:
-            praise(self.session, self.tenant, escalation.call_id)
+            mark_verified(self.session, self.tenant, escalation.call_id)
         return found
 
     def newest(
         self, *, answered: bool, cursor: str | None = None, limit: int = 100
     ) -> tuple[list[Escalation], str | None]:
-        """Requests with or without an answer, newest first, and the cursor that the list goes on
-        from.
+        """Return escalations with or without an answer, newest first, and the next cursor.
 
-        Raises:
-            InvalidRequest: the cursor is not one of ours.
+        Raises InvalidRequest for an invalid cursor.
         """
         state = escalations.c.state == "answered"
         query = select(escalations).where(
@@ -115,7 +114,7 @@ class Escalations:
         return found, found[-1].id if len(rows) > limit else None
 
     def forget(self, document_id: str) -> list[BlobRef]:
-        """Remove every request about a document and every answer; returns the blobs of these."""
+        """Delete all escalations of a document. Returns the blobs of their answers."""
         mine = and_(escalations.c.tenant == self.tenant, escalations.c.document_id == document_id)
         rows = self.session.execute(select(escalations.c.answer).where(mine)).all()
         self.session.execute(delete(escalations).where(mine))
@@ -123,7 +122,7 @@ class Escalations:
         return [BlobRef(**row.answer) for row in rows if row.answer]
 
     def spent(self, by: By = "provider") -> list[Spend]:
-        """What calls count with, from the ledger: the newest day first, else by name."""
+        """Return the spending by key: newest day first, or by name."""
         key = ledger.c[{"document": "document_id", "adapter": "provider"}.get(by, by)]
         open_money = {
             state: func.sum(case((ledger.c.state == state, ledger.c.micro_usd), else_=0))
@@ -157,7 +156,7 @@ class Escalations:
         ]
 
     def prices_of(self, ids: list[str]) -> dict[str, Decimal]:
-        """What each request cost, in US$."""
+        """Return the cost of escalations in US$."""
         rows = self.session.execute(
             select(ledger.c.escalation_id, func.sum(ledger.c.micro_usd).label("micro_usd"))
             .where(ledger.c.tenant == self.tenant, ledger.c.escalation_id.in_(ids))
@@ -180,7 +179,7 @@ class Escalations:
             )
         ).scalar_one_or_none()
         if last is None:
-            raise InvalidRequest("the cursor is not one that this list gave")
+            raise InvalidRequest("Invalid cursor. Start without one.")
         return or_(
             escalations.c.requested < last,
             and_(escalations.c.requested == last, escalations.c.id < cursor),
@@ -189,30 +188,29 @@ class Escalations:
 
 def _values(escalation: Escalation) -> dict[str, Any]:
     values = dict(vars(escalation))
-    values["proposal"] = to_json(escalation.proposal) if escalation.proposal else None
+    values["proposal"] = (
+        escalation.proposal.model_dump(mode="json") if escalation.proposal else None
+    )
     values["answer"] = escalation.answer.model_dump() if escalation.answer else None
     return values
 
 
 def _escalation(row: Row[Any]) -> Escalation:
     values = dict(row._mapping)
-    state: State = values["state"]
-    if values["proposal"]:
-        values["proposal"] = Proposal(**values["proposal"])
-    if values["answer"]:
-        values["answer"] = BlobRef(**values["answer"])
-    return Escalation(**{**values, "state": state})
+    values["proposal"] = Proposal(**row.proposal) if row.proposal else None
+    values["answer"] = BlobRef(**row.answer) if row.answer else None
+    return Escalation(**values)
 
 
-def holdings(session: Session) -> Iterator[Held]:
-    """What is held of each document of every tenant, for whoever looks after the place."""
+def holdings(session: Session) -> Iterator[BlobReference]:
+    """Yield the blobs of all tenants, for verification."""
     table = escalations
     query = select(table.c.tenant, table.c.document_id, table.c.state, table.c.answer)
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         answer = (Blob.of(row.answer),) if row.answer else ()
         answered = row.state == "answered"
-        yield Held(
+        yield BlobReference(
             tenant=sys.intern(row.tenant),
             id=row.document_id,
             attempt=None,

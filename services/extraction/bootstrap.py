@@ -6,36 +6,37 @@ from collections.abc import Callable
 from functools import partial
 
 from services.extraction import api, handlers
-from services.extraction.early import find_early
-from services.extraction.pipeline import require_ranking
-from services.extraction.routing import refuse_unknown_categories
+from services.extraction.monitoring.store import MonitoringStore
+from services.extraction.pipeline.search import require_ranking
+from services.extraction.routing.routes import check_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
-from services.extraction.watch.store import Watches
 from shared import metrics
-from shared.asking import read_askers
+from shared.blobs import open_blobs
 from shared.bus import open_bus
 from shared.events import (
-    DocumentBegun,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
     DocumentRead,
-    DocumentRekinded,
+    DocumentReclassified,
     Event,
+    FirstPagesRead,
     ReviewDecided,
 )
-from shared.inference import Specialist, Specialists, lazily
+from shared.inference import Specialist, Specialists, lazy_specialists
 from shared.inference.adapters import labels_in
-from shared.policy import read_risks
+from shared.monitoring import api as watches
+from shared.monitoring.monitor import gauge_updater
+from shared.policy.escalation_value import read_escalation_rules
+from shared.policy.rules import read_risk_policy
 from shared.runtime import Handler, Service
 from shared.settings import load
-from shared.storage import Store, open_blobs
-from shared.watch.watching import measuring
-from shared.web import journal, watches
+from shared.storage import Store
+from shared.web import journal
+from shared.web.admission import RateLimit
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
-from shared.web.limits import RateLimit
 
 
 def build(
@@ -46,10 +47,10 @@ def build(
 ) -> Service:
     """Extraction: finds the clauses of contracts, with the evidence for each."""
     settings = settings or load(Settings)
-    risks = read_risks(settings.policy_file)
+    risks = read_risk_policy(settings.policy_file)
     if risks.categories:
         folders = settings.artefacts_folder, settings.adapters_folder
-        refuse_unknown_categories(risks.categories, labels_in(*folders))
+        check_categories(risks.categories, labels_in(*folders))
     store = Store(
         settings.database("extraction", settings.extraction_database_url),
         "extraction",
@@ -57,11 +58,8 @@ def build(
         settings.database_connections,
     )
     blobs = open_blobs(settings.blobs_url, settings.blobs, "extraction")
-    models = specialists or lazily(
-        settings.artefacts_folder,
-        settings.threads,
-        settings.arithmetic,
-        settings.adapters_folder,
+    models = specialists or lazy_specialists(
+        settings.artefacts_folder, settings.threads, settings.arithmetic, settings.adapters_folder
     )
 
     def fit(name: str) -> Specialist:
@@ -70,9 +68,9 @@ def build(
         return specialist
 
     reacts: dict[type[Event], Handler] = {
-        DocumentIngested: handlers.expect_document,
-        DocumentBegun: partial(
-            find_early,
+        DocumentIngested: handlers.DOCUMENTS.expect,
+        FirstPagesRead: partial(
+            handlers.extract_first_pages,
             blobs=blobs,
             specialist=fit,
             adapter=settings.extraction_adapter,
@@ -85,10 +83,10 @@ def build(
             adapter=settings.extraction_adapter,
             most_characters=settings.extraction_max_characters,
             risks=risks,
-            askers=read_askers(settings.policy_file),
+            askers=read_escalation_rules(settings.policy_file),
         ),
-        DocumentFailed: handlers.note_failure,
-        DocumentRekinded: handlers.withdraw_clauses,
+        DocumentFailed: handlers.DOCUMENTS.note_failure,
+        DocumentReclassified: handlers.withdraw_clauses,
         ReviewDecided: partial(handlers.note_decision, specialist=fit, risks=risks),
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
     }
@@ -96,7 +94,7 @@ def build(
         "extraction",
         [
             api.routes(store),
-            watches.routes(store, Watches, "/watch", "Whether stated risks are kept"),
+            watches.routes(store, MonitoringStore, "/watch", "Whether stated risks are kept"),
             journal.routes("extraction", store, reacts),
         ],
         [store.ready],
@@ -112,7 +110,7 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
-        close_parts=metrics.at_scrape(measuring(store, Watches.tables)),
+        close_parts=metrics.at_scrape(gauge_updater(store, MonitoringStore.tables)),
         large=lambda event: _is_large(event, settings.extraction_large_text),
     )
 

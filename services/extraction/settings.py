@@ -1,15 +1,15 @@
-"""What may be configured in extraction."""
+"""Settings of extraction."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from shared.policy import PolicySettings
+from shared.policy.rules import PolicySettings
 from shared.settings import Port
 
 
 class Settings(PolicySettings):
-    """Settings of extraction, beside the common ones."""
+    """Settings of extraction, in addition to the common ones."""
 
     extraction_port: Port = Field(8402, description="port of clauses, presence and values")
     extraction_database_url: str = Field(
@@ -17,14 +17,14 @@ class Settings(PolicySettings):
     )
     extraction_adapter: str = Field(
         "contract-clauses",
-        description="name of the specialist that finds clauses where no upload names one",
+        description="name of the specialist that is used if an upload names none",
     )
     extraction_max_characters: int = Field(
-        5_000_000, ge=1, description="characters that the text of one contract may have"
+        5_000_000, ge=1, description="most characters in the text of one contract"
     )
     extraction_large_text: int = Field(
         200_000,
         ge=1,
-        description="bytes of text from which on a contract is searched beside the others, which "
+        description="bytes of text from which on a contract has a queue of its own, so that others "
         "do not wait for it",
     )

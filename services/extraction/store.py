@@ -4,59 +4,40 @@ caller.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    ColumnElement,
     Float,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     delete,
-    exists,
     insert,
     select,
-    update,
 )
-from sqlalchemy.orm import Session
 
-from services.extraction.domain import Extraction, FoundClause, Pass
+from services.extraction.domain import PASSES, ExtractedClause, Extraction
 from services.extraction.values import CATEGORIES as VALUED
-from services.extraction.values import Located
-from shared.documents.reading import Box
+from services.extraction.values import ClauseContext
+from shared.documents.model.parsed_document import Box
 from shared.errors import InvalidRequest
-from shared.events import BlobRef
-from shared.storage.messages import Time
-from shared.storage.sharing import noted, own_of
-from shared.storage.tenants import across_tenants
-from shared.upkeep.holdings import Blob, Held
+from shared.projection import DocumentRecords, document_columns
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 metadata = MetaData()
 
 extractions = Table(
-    "extractions",
-    metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("document_id", String(64), primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("code", String(64)),
-    Column("reason", Text),
-    Column("blobs", JSON, nullable=False),
-    Column("passes", JSON, nullable=False),
-    Column("updated", Time, nullable=False),
+    "extractions", metadata, *document_columns(), Column("passes", JSON, nullable=False)
 )
 
 clauses = Table(
@@ -79,75 +60,30 @@ clauses = Table(
 )
 
 
-class Extractions:
-    """What one tenant's documents have come to."""
+class Extractions(DocumentRecords[Extraction]):
+    """The contracts of one tenant and their clauses."""
 
-    def __init__(self, session: Session, tenant: str) -> None:
-        self.session = session
-        self.tenant = tenant
+    table = extractions
+    record = Extraction
+    required_blobs: ClassVar = {"blobs": "list of clauses or questions"}
 
-    def get(self, document_id: str) -> Extraction | None:
-        """Where the work on a document stands, deleted ones included."""
-        table = extractions
-        row = self.session.execute(
-            select(table).where(table.c.tenant == self.tenant, table.c.document_id == document_id)
-        ).one_or_none()
-        if row is None:
-            return None
-        return Extraction(
-            tenant=row.tenant,
-            document_id=row.document_id,
-            kind=row.kind,
-            attempt=row.attempt,
-            state=row.state,
-            code=row.code,
-            reason=row.reason,
-            blobs=tuple(BlobRef(**ref) for ref in row.blobs),
-            own=own_of(row.blobs),
-            passes=tuple(Pass.of_json(kept) for kept in row.passes),
-        )
+    def fields_of(self, row: Any) -> dict[str, Any]:
+        """See DocumentRecords."""
+        return {"passes": PASSES.validate_python(row.passes)}
 
-    def save(self, extraction: Extraction) -> None:
-        """Insert or update."""
-        table = extractions
-        values: dict[str, Any] = {
-            "kind": extraction.kind,
-            "attempt": extraction.attempt,
-            "state": extraction.state,
-            "code": extraction.code,
-            "reason": extraction.reason,
-            "blobs": noted(extraction.blobs, extraction.own),
-            "passes": [one.to_json() for one in extraction.passes],
-            "updated": datetime.now(UTC),
-        }
-        changed = self.session.execute(
-            update(table)
-            .where(
-                table.c.tenant == self.tenant,
-                table.c.document_id == extraction.document_id,
-            )
-            .values(**values)
-        )
-        if changed.rowcount == 0:  # type: ignore[attr-defined]
-            keys = {"tenant": self.tenant, "document_id": extraction.document_id}
-            self.session.execute(insert(table).values(**keys, **values))
+    def columns_of(self, record: Extraction) -> dict[str, Any]:
+        """See DocumentRecords."""
+        return {"passes": PASSES.dump_python(record.passes, mode="json")}
 
-    def replace_clauses(self, document_id: str, found: Sequence[FoundClause]) -> None:
-        """Put clauses in the place of all that the document had."""
+    def replace_clauses(self, document_id: str, found: Sequence[ExtractedClause]) -> None:
+        """Replace all clauses of a document."""
         self.session.execute(
             delete(clauses).where(
                 clauses.c.tenant == self.tenant, clauses.c.document_id == document_id
             )
         )
-        rows = [
-            {
-                "tenant": self.tenant,
-                "document_id": document_id,
-                "position": position,
-                **clause.to_row(),
-            }
-            for position, clause in enumerate(found)
-        ]
+        owner = {"tenant": self.tenant, "document_id": document_id}
+        rows = [{**owner, "position": i, **clause.to_row()} for i, clause in enumerate(found)]
         if rows:
             self.session.execute(insert(clauses), rows)
 
@@ -159,68 +95,50 @@ class Extractions:
         category: str | None = None,
         cursor: str | None = None,
         limit: int = 100,
-    ) -> tuple[list[FoundClause], str | None]:
-        """Clauses in the order of the text, and the cursor that the list goes on from.
+    ) -> tuple[list[ExtractedClause], str | None]:
+        """A page of clauses in the order of the text, and the cursor of the next page.
 
         Raises:
-            InvalidRequest: the cursor is not one of ours.
+            InvalidRequest: the cursor is invalid.
         """
-        query = (
-            select(clauses)
-            .where(*self._of(document_id, adapter))
-            .order_by(clauses.c.position)
-            .limit(limit + 1)
-        )
+        query = self._select(document_id, adapter)
         if category is not None:
             query = query.where(clauses.c.category == category)
         if cursor is not None:
             query = query.where(clauses.c.position > _position(cursor))
-        rows = self.session.execute(query).all()
+        rows = self.session.execute(query.limit(limit + 1)).all()
         more = str(rows[limit - 1].position) if len(rows) > limit else None
         return [_clause(row) for row in rows[:limit]], more
 
-    def extracted(self) -> list[str]:
-        """The ids of all documents whose clauses are stored."""
-        table = extractions
-        rows = self.session.execute(
-            select(table.c.document_id)
-            .where(table.c.tenant == self.tenant, table.c.state == "extracted")
-            .order_by(table.c.document_id)
-        )
-        return [row.document_id for row in rows]
-
-    def find(self, document_id: str, clause_id: str) -> FoundClause | None:
-        """One clause of a document; None if it has none of that id now."""
-        mine = self._of(document_id, None)
-        found = self.session.execute(select(clauses).where(*mine, clauses.c.id == clause_id))
-        row = found.first()
+    def find(self, document_id: str, clause_id: str) -> ExtractedClause | None:
+        """One clause of a document; None if it has no such clause now."""
+        query = self._select(document_id).where(clauses.c.id == clause_id)
+        row = self.session.execute(query).first()
         return _clause(row) if row else None
 
-    def all_clauses(self, document_id: str) -> list[FoundClause]:
+    def all_clauses(self, document_id: str) -> list[ExtractedClause]:
         """Every clause of a document, in the order of the text."""
-        query = select(clauses).where(*self._of(document_id, None)).order_by(clauses.c.position)
-        return [_clause(row) for row in self.session.execute(query)]
+        return [_clause(row) for row in self.session.execute(self._select(document_id))]
 
-    def valued(self, document_id: str, adapter: str | None = None) -> list[Located]:
-        """The clauses of the categories that have values, in the order of the text."""
-        rows = self.session.execute(
-            select(clauses)
-            .where(*self._of(document_id, adapter), clauses.c.category.in_(VALUED))
-            .order_by(clauses.c.position)
-        )
-        return [Located(r.id, r.category, r.confidence, r.start, r.text) for r in rows]
+    def valued(self, document_id: str, adapter: str | None = None) -> list[ClauseContext]:
+        """The clauses of categories with values, in the order of the text."""
+        query = self._select(document_id, adapter).where(clauses.c.category.in_(VALUED))
+        rows = self.session.execute(query)
+        return [ClauseContext(r.id, r.category, r.confidence, r.start, r.text) for r in rows]
 
     def scores(self, document_id: str, adapter: str) -> list[tuple[str, float]]:
-        """Category and confidence of every clause that one specialist found in a document."""
-        rows = self.session.execute(
-            select(clauses.c.category, clauses.c.confidence).where(*self._of(document_id, adapter))
-        )
+        """Category and confidence of each clause of one specialist."""
+        rows = self.session.execute(self._select(document_id, adapter))
         return [(row.category, row.confidence) for row in rows]
 
-    def _of(self, document_id: str, adapter: str | None) -> list[ColumnElement[bool]]:
-        """The clauses of a document, those of one specialist or all."""
-        found = [clauses.c.tenant == self.tenant, clauses.c.document_id == document_id]
-        return found if adapter is None else [*found, clauses.c.adapter == adapter]
+    def _select(self, document_id: str, adapter: str | None = None) -> Select[Any]:
+        """The clauses of a document, or those of one specialist, in the order of the text."""
+        query = select(clauses).where(
+            clauses.c.tenant == self.tenant, clauses.c.document_id == document_id
+        )
+        if adapter is not None:
+            query = query.where(clauses.c.adapter == adapter)
+        return query.order_by(clauses.c.position)
 
 
 def _position(cursor: str) -> int:
@@ -229,48 +147,6 @@ def _position(cursor: str) -> int:
     return int(cursor)
 
 
-def _clause(row: Any) -> FoundClause:
-    return FoundClause(
-        id=row.id,
-        adapter=row.adapter,
-        category=row.category,
-        text=row.text,
-        start=row.start,
-        end=row.end,
-        page=row.page,
-        confidence=row.confidence,
-        boxes=tuple(Box(**box) for box in row.boxes),
-        route=row.route,
-        sampled=row.sampled,
-    )
-
-
-def holdings(session: Session) -> Iterator[Held]:
-    """What is held of each document of every tenant, for whoever looks after the place."""
-    accepted = exists().where(
-        clauses.c.tenant == extractions.c.tenant,
-        clauses.c.document_id == extractions.c.document_id,
-        clauses.c.route == "accept",
-    )
-    query = select(
-        extractions.c.tenant,
-        extractions.c.document_id,
-        extractions.c.attempt,
-        extractions.c.state,
-        extractions.c.blobs,
-        accepted.label("accepted"),
-    )
-    query = across_tenants(query, "upkeep")
-    for row in session.execute(query.execution_options(yield_per=1000)):
-        refs = tuple(Blob.of(ref) for ref in row.blobs)
-        done = row.state == "extracted"
-        yield Held(
-            tenant=sys.intern(row.tenant),
-            id=row.document_id,
-            attempt=row.attempt,
-            done=done,
-            alive=row.state != "deleted",
-            required=tuple(("list of clauses or questions", ref) for ref in refs if done),
-            noted=() if done else refs,
-            accepted=done and row.accepted,
-        )
+def _clause(row: Any) -> ExtractedClause:
+    columns = {field.name: getattr(row, field.name) for field in fields(ExtractedClause)}
+    return ExtractedClause(**{**columns, "boxes": tuple(Box(**box) for box in row.boxes)})

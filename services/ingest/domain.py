@@ -1,17 +1,13 @@
-"""What a document is to ingest, and the one state machine that says where it stands.
+"""The document in ingest, and the state machine of its progress.
 
 `Progress` holds facts about the current attempt; state, outcome and reasons follow from them. Facts
-are only ever added, so the order in which they arrive, and how often, makes no difference:
+are only added, so their order and repetition make no difference:
 
     received ── pages read ──> read ── announced ──> processing ── result or failure ──> ended
 
-An archive has no text for anybody to work on: it ends once its parts are documents of their own.
-
-A result outweighs any failure, so a success that comes late supersedes one. A fact of an older
-attempt says nothing about this one.
-
-Only a cancellation is no fact like the others: it ends an attempt that has not ended, and whatever
-is heard of that attempt afterwards changes nothing.
+An archive has no text of its own: it ends once its parts are documents. A result outweighs any
+failure, so a late success supersedes one. Facts of an older attempt are ignored. A cancellation
+ends an attempt; later facts about that attempt are ignored.
 """
 
 from __future__ import annotations
@@ -25,10 +21,10 @@ from typing import Literal, Protocol
 from shared.documents import (
     ARCHIVES,
     CONTAINERS,
-    Early,
+    Attachment,
     FailedPage,
-    Part,
-    Reading,
+    PageCallback,
+    ParsedDocument,
     RefusedPart,
 )
 from shared.errors import InvalidRequest
@@ -46,23 +42,22 @@ from shared.web.scopes import ALL
 
 
 class UnknownAdapter(InvalidRequest):
-    """A specialist was named that is not installed."""
+    """A requested specialist is not installed."""
 
     code = "unknown_adapter"
 
 
 def named_adapters(names: Iterable[str]) -> tuple[str, ...]:
-    """Each name once, in the order given; an empty one names nothing."""
+    """Return each name once, in order, without empty ones."""
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def require_adapters(adapters: Iterable[str], installed: Collection[str]) -> None:
-    """Raise UnknownAdapter, which names the installed ones, if one of these is not."""
+    """Raise UnknownAdapter if one of these is not installed."""
     for name in adapters:
         if name not in installed:
             raise UnknownAdapter(
-                f"there is no adapter named {name[:100]!r}: "
-                f"{', '.join(installed) or 'none'} can be named"
+                f"There is no adapter {name[:100]!r}. Installed: {', '.join(installed) or 'none'}."
             )
 
 
@@ -70,18 +65,14 @@ State = Literal["received", "read", "processing", "ended"]
 Outcome = Literal["complete", "partial", "failed", "rejected"]
 KindSource = Literal["uploader", "type"]
 
-STATES: tuple[State, ...] = ("received", "read", "processing", "ended")
-OUTCOMES: tuple[Outcome, ...] = ("complete", "partial", "failed", "rejected")
-
 REASONS_SHOWN = 20
-"""Failed pages, and refused parts, named one by one among the reasons; the ledger has them all."""
+"""Failed pages and refused parts among the reasons; the document has all of them."""
 
 UNREADABLE_PARTS, NO_STATEMENTS = "unreadable_filings", "no_statements"
-"""Codes of failures that cost a report some of its filings, or all of its figures, and not its
-result."""
+"""Failures that cost a report some filings or all figures, but not its result."""
 
 _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
-_KIND_OF_TYPE: dict[str, Kind] = {
+_MIXED_TYPES: dict[str, Kind] = {
     "application/pdf": "contract",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "contract",
     "application/vnd.oasis.opendocument.text": "contract",
@@ -92,22 +83,27 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "image/jpeg": "contract",
     "image/png": "contract",
     "image/tiff": "contract",
-    "application/json": "report",
-    "application/x-ndjson": "report",
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
     "application/vnd.ms-excel": "report",
     "application/vnd.oasis.opendocument.spreadsheet": "report",
+}
+_KIND_OF_TYPE: dict[str, Kind] = {
+    **_MIXED_TYPES,
+    "application/json": "report",
+    "application/x-ndjson": "report",
     "application/xbrl-instance+xml": "report",
     "message/rfc822": "contract",
     "application/vnd.ms-outlook": "contract",
 }
+MIXED_TYPES = frozenset(_MIXED_TYPES)
+"""Media types whose text decides the kind; mails and archives contain documents of any kind."""
 _MAILS = CONTAINERS - ARCHIVES
 
 
 @dataclass(frozen=True, order=True)
 class Failure:
-    """A service gave the document up: a code to search for, and a sentence to show."""
+    """A service gave up the document: a code to search for and a sentence to show."""
 
     stage: Stage
     code: str
@@ -115,24 +111,24 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class SoFar:
-    """How many pages are done while a document is read, readable or not, and of how many."""
+class PageProgress:
+    """Pages done, readable or not, and pages in total, while a document is read."""
 
     done: int
-    of: int
+    total: int
 
 
 @dataclass(frozen=True)
 class PagesSoFar:
-    """The fact that some pages of one attempt are done, while the others are still read."""
+    """Some pages of an attempt are done."""
 
     attempt: int
-    so_far: SoFar
+    page_progress: PageProgress
 
 
 @dataclass(frozen=True)
 class PagesRead:
-    """The fact that the text of one attempt is stored, with what could not be read."""
+    """The text of an attempt is stored."""
 
     attempt: int
     pages: int
@@ -141,27 +137,20 @@ class PagesRead:
 
 @dataclass(frozen=True)
 class PartsFound:
-    """The fact that what lies in a mail or archive are documents now, but for what was refused."""
+    """The parts of a mail or archive are documents now, except the refused ones."""
 
     attempt: int
     accepted: int
     refused: tuple[RefusedPart, ...] = ()
 
 
-Fact = (
-    PagesSoFar
-    | PagesRead
-    | PartsFound
-    | DocumentRead
-    | ClausesExtracted
-    | FindingsFound
-    | DocumentFailed
-)
+EventFact = DocumentRead | ClausesExtracted | FindingsFound | DocumentFailed
+Fact = PagesSoFar | PagesRead | PartsFound | EventFact
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known about one attempt at one document. State and outcome follow from it."""
+    """Facts about one attempt at a document."""
 
     kind: Kind
     attempt: int = 1
@@ -172,28 +161,26 @@ class Progress:
     failures: frozenset[Failure] = frozenset()
     parts: int | None = None
     refused: tuple[RefusedPart, ...] = ()
-    only_parts: bool = False
-    """Whether nobody is to work on its own text, so that it ends with its parts."""
+    ends_with_parts: bool = False
+    """Whether its own text is not processed, so that it ends with its parts."""
     cancelled: str | None = None
-    """Who stopped the work on it, if somebody did."""
-    doubts: tuple[str, ...] = ()
-    """Why not to rely on the result, as its specialist says."""
+    """Who cancelled it."""
+    result_warnings: tuple[str, ...] = ()
+    """Warnings of its specialist about the result."""
     read_by: tuple[str, ...] = ()
-    """The specialists that have read it as a contract, whether or not somebody had named them."""
-    so_far: SoFar | None = None
-    """How far the reading had come when that was last heard of; None once all pages are known."""
+    """Specialists that have read it as a contract, requested or not."""
+    page_progress: PageProgress | None = None
+    """Last known progress of reading; None once all pages are read."""
 
     @property
-    def reading(self) -> SoFar | None:
-        """How far it is read, while it is read."""
-        return self.so_far if self.state == "received" else None
+    def reading(self) -> PageProgress | None:
+        return self.page_progress if self.state == "received" else None
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended, or None while it has not."""
         if self.cancelled is not None:
             return "failed"
-        if self.only_parts:
+        if self.ends_with_parts:
             return self._outcome_of_parts()
         specialist = _SPECIALIST.get(self.kind)
         if specialist is None:
@@ -204,11 +191,9 @@ class Progress:
         return "failed" if self._decisive() else None
 
     def is_cancelled(self, attempt: int) -> bool:
-        """Whether an attempt is over because somebody stopped it."""
         return self.cancelled is not None and attempt == self.attempt
 
     def _outcome_of_parts(self) -> Outcome | None:
-        """Of an archive: whether everything in it became a document, or some, or nothing."""
         if self.parts is None:
             return "failed" if self._decisive() else None
         if not self.parts:
@@ -217,7 +202,6 @@ class Progress:
 
     @property
     def state(self) -> State:
-        """Where it stands."""
         if self.outcome is not None:
             return "ended"
         if self.announced:
@@ -228,11 +212,11 @@ class Progress:
     def reasons(self) -> tuple[str, ...]:
         """Why it did not end `complete`: `code: sentence`, pages by number, parts by name."""
         if self.cancelled is not None:
-            return (f"{CANCELLED}: {said_of_cancelled(self.cancelled)}",)
+            return (f"{CANCELLED}: {cancellation_reason(self.cancelled)}",)
         if self.outcome == "rejected":
             return (
-                f"not_our_kind: a document of kind {self.kind!r} is kept, but not worked on: "
-                "say its kind if it is another",
+                f"not_our_kind: documents of kind {self.kind!r} are stored, not "
+                "processed; correct the kind if it is wrong",
             )
         if self.outcome == "failed":
             decisive = (f"{f.code}: {f.reason}" for f in sorted(self._decisive()))
@@ -243,50 +227,48 @@ class Progress:
             lines.append(f"{more} more pages failed")
         lines += self._lost_parts()
         lines += [f"{f.code}: {f.reason}" for f in sorted(self._unread_filings())]
-        return (*lines, *(f"{f.stage}: {f.code}: {f.reason}" for f in sorted(self._aside())))
+        return (*lines, *(f"{f.stage}: {f.code}: {f.reason}" for f in sorted(self._after_result())))
 
     def _lost_parts(self) -> Iterator[str]:
-        """What lies in it and became no document."""
-        if self.only_parts and self.parts == 0 and not self.refused:
-            yield "no_parts: nothing lies in it that could be worked on"
+        if self.ends_with_parts and self.parts == 0 and not self.refused:
+            yield "no_parts: it contains nothing that can be processed"
         for part in self.refused[:REASONS_SHOWN]:
             yield f"part {part.name}: {part.code}: {part.reason}"
         if len(self.refused) > REASONS_SHOWN:
             yield f"{len(self.refused) - REASONS_SHOWN} more parts were refused"
 
     def _unread_filings(self) -> frozenset[Failure]:
-        """Parts of a report that its specialist could not read, while it read the others."""
+        """Filings that the specialist could not read, while it read others."""
         own, codes = _SPECIALIST.get(self.kind), (UNREADABLE_PARTS, NO_STATEMENTS)
         return frozenset(f for f in self.failures if f.stage == own and f.code in codes)
 
     def _decisive(self) -> frozenset[Failure]:
-        """Failures of those whose work the outcome stands on: ingest and the kind's specialist."""
+        """Failures of ingest and of the kind's specialist: they decide the outcome."""
         needed = ("ingest", _SPECIALIST.get(self.kind))
         return frozenset(f for f in self.failures if f.stage in needed) - self._unread_filings()
 
-    def _aside(self) -> frozenset[Failure]:
-        """Failures after the result (review, escalation): worth knowing, but no other outcome."""
+    def _after_result(self) -> frozenset[Failure]:
+        """Failures after the result (review, escalation): shown, but without effect."""
         return self.failures - self._decisive() - self._unread_filings()
 
 
 def advance(progress: Progress, fact: Fact) -> Progress:
-    """The state machine: what is known after one more fact.
-
-    Any order and any repetition of the same facts leads to the same progress.
-    """
+    """Apply one fact. Any order and repetition of the same facts gives the same progress."""
     if fact.attempt < progress.attempt or progress.is_cancelled(fact.attempt):
         return progress
     if fact.attempt > progress.attempt:
-        progress = replace(begin_again(progress), attempt=fact.attempt)
+        progress = replace(next_attempt(progress), attempt=fact.attempt)
     match fact:
         case PagesSoFar():
             if progress.pages is not None:
                 return progress
-            before = progress.so_far or fact.so_far
-            return replace(progress, so_far=max(before, fact.so_far, key=lambda one: one.done))
+            before = progress.page_progress or fact.page_progress
+            return replace(
+                progress, page_progress=max(before, fact.page_progress, key=lambda one: one.done)
+            )
         case PagesRead():
             known = replace(progress, pages=fact.pages, failed_pages=fact.failed)
-            return replace(known, so_far=None)
+            return replace(known, page_progress=None)
         case PartsFound():
             return replace(progress, parts=fact.accepted, refused=fact.refused)
         case DocumentRead():
@@ -296,14 +278,14 @@ def advance(progress: Progress, fact: Fact) -> Progress:
             return replace(
                 progress,
                 results=results,
-                doubts=_doubts(progress, fact),
+                result_warnings=_doubts(progress, fact),
                 read_by=tuple(adapter.name for adapter in fact.read_by),
             )
         case FindingsFound():
             return replace(
                 progress,
                 results=progress.results | {"triage"},
-                doubts=_doubts(progress, fact),
+                result_warnings=_doubts(progress, fact),
                 failures=progress.failures | _unreadable(fact),
             )
         case DocumentFailed():
@@ -312,38 +294,38 @@ def advance(progress: Progress, fact: Fact) -> Progress:
 
 
 def _doubts(progress: Progress, fact: ClausesExtracted | FindingsFound) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*progress.doubts, *fact.warnings)))
+    return tuple(dict.fromkeys((*progress.result_warnings, *fact.warnings)))
 
 
 def _unreadable(fact: FindingsFound) -> frozenset[Failure]:
     parts = fact.unreadable
     if fact.missing:
-        reason = f"its figures are not checked, its sentences were read: {fact.missing}"
+        reason = f"only its sentences were checked, not its figures: {fact.missing}"
         return frozenset({Failure("triage", NO_STATEMENTS, reason)})
     if not parts:
         return frozenset()
     count = f"{parts:,} filing{'' if parts == 1 else 's'} of the report"
-    reason = f"{count} could not be read: the warnings beside its findings say why"
+    reason = f"{count} could not be read; see the warnings of its findings"
     return frozenset({Failure("triage", UNREADABLE_PARTS, reason)})
 
 
-def said_of_cancelled(actor: str) -> str:
-    """The reason of a cancelled document."""
-    return f"{actor} stopped the work on it: reprocess it, or upload it again, to begin anew"
+def cancellation_reason(actor: str) -> str:
+    """Return the reason shown for a cancelled document."""
+    return f"{actor} cancelled it; reprocess it or upload it again"
 
 
-def begin_again(progress: Progress, kind: Kind | None = None) -> Progress:
-    """A new attempt at the same document, of which nothing is known yet."""
+def next_attempt(progress: Progress, kind: Kind | None = None) -> Progress:
+    """Return the empty progress of a new attempt."""
     attempt = progress.attempt + 1
-    return Progress(kind or progress.kind, attempt, only_parts=progress.only_parts)
+    return Progress(kind or progress.kind, attempt, ends_with_parts=progress.ends_with_parts)
 
 
 @dataclass(frozen=True)
-class Guess:
-    """What ingest's specialist takes a document for, of which nobody said the kind.
+class Classification:
+    """The kind that the specialist predicts for a document without a given kind.
 
-    `kind` is what it is worked on as, `confidence` how likely that is; who is `unsure` asks a
-    person. `item` is the item of the review queue by which a person answered.
+    `confidence` is the probability of `kind`. If `unsure`, a person is asked; `item` is the review
+    item of their answer.
     """
 
     kind: Kind
@@ -353,17 +335,17 @@ class Guess:
 
 
 def first_progress(media_type: str, kind: Kind | None) -> Progress:
-    """Of a document that was just accepted; `kind` is what the uploader says that it is."""
+    """Return the progress of an accepted document; `kind` is given by the uploader."""
     source: KindSource = "uploader" if kind else "type"
     kind = kind or kind_of_type(media_type)
-    return Progress(kind, only_parts=has_only_parts(media_type, kind, source))
+    return Progress(kind, ends_with_parts=ends_with_its_parts(media_type, kind, source))
 
 
-def has_only_parts(media_type: str, kind: Kind, source: KindSource) -> bool:
-    """Whether a document ends with its parts, for nobody is to work on its own text.
+def ends_with_its_parts(media_type: str, kind: Kind, source: KindSource) -> bool:
+    """Return whether a document ends with its parts, without processing its own text.
 
-    So it is with an archive, and with a mail that was sent for the reports attached to it. What
-    the uploader calls `other` is rejected, whatever lies in it.
+    True for archives and for mails uploaded as reports. An upload of kind `other` is rejected with
+    its parts.
     """
     if media_type in ARCHIVES:
         return not (kind == "other" and source == "uploader")
@@ -374,17 +356,14 @@ def has_only_parts(media_type: str, kind: Kind, source: KindSource) -> bool:
 class Document:
     """One document of one tenant.
 
-    `original` are the bytes as uploaded; `readable` the same, or, where a password was given, what
-    was decrypted with it. The password itself is kept nowhere. `text` and `layout` are noted before
-    they are written, so that a deletion finds them; they are there once the pages are known. So are
-    the bytes of its parts, in `noted`, until they are documents of their own, and what is to be
-    removed.
+    `original` are the uploaded bytes; `readable` are the same or decrypted ones. `text` and
+    `layout` are noted before they are written, so that a deletion finds them; they exist once the
+    pages are known. `noted` has further blobs that may exist: bytes of parts, questions, marks, and
+    blobs to remove.
 
-    `adapters` are the specialists that it is to be read by if it is a contract, none: the one that
-    is set up; what lies in it is read by the same.
-
-    `uploaded` says whether somebody sent it by itself; else it came in a mail or archive, `depth`
-    of them around it, the outermost of which is `root`.
+    `adapters` read it, and its parts, if it is a contract; empty means the default. A document that
+    was not `uploaded` separately is a part: `depth` counts the mails and archives around it, `root`
+    is the outermost.
     """
 
     id: str
@@ -403,55 +382,65 @@ class Document:
     warnings: tuple[str, ...] = ()
     ended: datetime | None = None
     noted: tuple[BlobRef, ...] = ()
-    guess: Guess | None = None
+    classification: Classification | None = None
     adapters: tuple[str, ...] = ()
     uploaded: bool = True
     depth: int = 0
     root: str | None = None
 
     @property
-    def said_kind(self) -> Kind:
-        """Its kind to the specialists: none of them works on what ends with its parts."""
-        return "other" if self.progress.only_parts else self.progress.kind
+    def announced_kind(self) -> Kind:
+        """The kind as announced; specialists ignore a document that ends with its parts."""
+        return "other" if self.progress.ends_with_parts else self.progress.kind
 
-    def guessed(self, guess: Guess | None) -> Document:
-        """The document as its text shows it, before its result; somebody's word outweighs that."""
-        if guess is None or self.kind_source != "type":
+    def with_classification(self, classification: Classification | None) -> Document:
+        """Return the document with the predicted kind; an uploader's kind outweighs it."""
+        if classification is None or self.kind_source != "type":
             return self
-        return replace(self, guess=guess, progress=replace(self.progress, kind=guess.kind))
+        return replace(
+            self,
+            classification=classification,
+            progress=replace(self.progress, kind=classification.kind),
+        )
 
     @property
     def is_read(self) -> bool:
-        """Whether its text is stored, so that it can be worked on anew without being read again."""
+        """Whether its text is stored, so that a new attempt need not read it again."""
         stored = self.text is not None and self.layout is not None
         return stored and self.progress.pages is not None
 
     @property
     def kind_confidence(self) -> float | None:
-        """How sure ingest is of the kind, where nobody said it and the text was judged."""
-        return self.guess.confidence if self.guess and self.kind_source == "type" else None
+        """Probability of the predicted kind; None if the uploader or the type decided it."""
+        return (
+            self.classification.confidence
+            if self.classification and self.kind_source == "type"
+            else None
+        )
 
     @property
-    def asks_kind(self) -> bool:
-        """Whether a person is still to say of what kind it is."""
-        return self.kind_source == "type" and self.guess is not None and self.guess.unsure
+    def needs_kind_review(self) -> bool:
+        return (
+            self.kind_source == "type"
+            and self.classification is not None
+            and self.classification.unsure
+        )
 
     def awaits_reading(self, attempt: int) -> bool:
-        """Whether this very attempt still has to be read: not begun anew, read, cancelled or
-        rejected.
-        """
         progress = self.progress
         current = progress.attempt == attempt and progress.pages is None
         return current and progress.cancelled is None and progress.outcome != "rejected"
 
     def of_kind(self, kind: Kind, now: datetime) -> Document:
-        """The document at the beginning of a new attempt, as somebody says that it is.
+        """Return the document at the start of a new attempt under a kind.
 
-        What was read of it stays, and so do its parts.
+        Its text and parts stay.
         """
         old, source = self.progress, self.kind_source
-        progress = begin_again(old, kind)
-        progress = replace(progress, only_parts=has_only_parts(self.media_type, kind, source))
+        progress = next_attempt(old, kind)
+        progress = replace(
+            progress, ends_with_parts=ends_with_its_parts(self.media_type, kind, source)
+        )
         if self.is_read:
             progress = replace(
                 progress,
@@ -463,31 +452,33 @@ class Document:
         return self.after(progress, now)
 
     def after(self, progress: Progress, now: datetime) -> Document:
-        """The document with newer progress."""
         ended = None
         if progress.state == "ended":
             same = self.ended and progress.outcome == self.progress.outcome
             ended = self.ended if same and progress.attempt == self.progress.attempt else now
         return replace(self, progress=progress, updated=now, ended=ended)
 
-    def noting(self, before: Document) -> Document:
-        """The document with what is stored of it as it was before in `noted`: as long as this is
-        not committed, that one stands, and its bytes have to be there. Whoever saves what is read,
-        or deletes the document, removes them.
+    def noting(self, refs: Iterable[BlobRef]) -> Document:
+        return replace(self, noted=tuple(dict.fromkeys((*self.noted, *refs))))
+
+    def keeping_blobs_of(self, before: Document) -> Document:
+        """Return the document with the blobs that it dropped in `noted`.
+
+        Until the commit the older row names them, so they must exist. The next save or the deletion
+        removes them.
         """
         dropped = sorted(before.blobs - self.blobs, key=lambda ref: ref.sha256)
-        return replace(self, noted=(*self.noted, *dropped))
+        return self.noting(dropped)
 
     @property
     def blobs(self) -> frozenset[BlobRef]:
-        """Everything that is stored of it."""
         refs = (self.original, self.readable, self.text, self.layout, *self.noted)
         return frozenset(ref for ref in refs if ref is not None)
 
 
 @dataclass(frozen=True)
 class Relative:
-    """A living document that another one lies in, or that lies in it; `name` is its label there."""
+    """A document that contains another one or is its part; `name` is its label there."""
 
     id: str | None
     name: str
@@ -495,9 +486,9 @@ class Relative:
 
 @dataclass(frozen=True)
 class Family:
-    """What a document lies in, the first that it came in at the front, and what lies in it.
+    """The mails and archives around a document, oldest first, and its own parts.
 
-    A part that was deleted has no id.
+    A deleted part has no id.
     """
 
     parents: tuple[Relative, ...] = ()
@@ -505,9 +496,9 @@ class Family:
 
 
 def new_end(after: Document, before: Document | None = None) -> Outcome | None:
-    """The outcome of a document that has just ended, else None.
+    """Return the outcome of a document that has just ended, otherwise None.
 
-    A success that supersedes a failure is another end; so is that of another attempt.
+    A success after a failure, and the end of another attempt, are new ends.
     """
     if before is not None:
         old, new = before.progress, after.progress
@@ -516,21 +507,21 @@ def new_end(after: Document, before: Document | None = None) -> Outcome | None:
     return after.progress.outcome
 
 
-def may_begin_again(known: Progress, kind: Kind | None) -> bool:
-    """Whether the same bytes, uploaded again, are a new attempt.
+def starts_new_attempt(known: Progress, kind: Kind | None) -> bool:
+    """Return whether the same bytes, uploaded again, start a new attempt.
 
-    They are after a failure, and as another kind after a rejection.
+    True after a failure, and under another kind after a rejection.
     """
     if known.outcome == "rejected":
         return kind is not None and kind != known.kind
     return known.outcome == "failed"
 
 
-def asks_others(known: Document, adapters: tuple[str, ...]) -> bool:
-    """Whether a document, or what lies in it, has to be read anew for these specialists.
+def requests_other_adapters(known: Document, adapters: tuple[str, ...]) -> bool:
+    """Return whether a document or its parts must be read again for these adapters.
 
-    Where nobody had named any, those that have read it count, so that the one that is set up may be
-    named as well as not.
+    Without requested adapters the ones that have read it count, so that naming the default one has
+    no effect.
     """
     read = known.progress.kind == "contract" or known.media_type in CONTAINERS
     readers = known.adapters or known.progress.read_by
@@ -538,18 +529,42 @@ def asks_others(known: Document, adapters: tuple[str, ...]) -> bool:
 
 
 def kind_of_type(media_type: str) -> Kind:
-    """What a document most likely is, if nobody says: text a contract, data a report."""
+    """Return the likely kind of a media type: text is a contract, data a report."""
     return _KIND_OF_TYPE.get(media_type, "other")
 
 
-def new_document_id() -> str:
-    """An id that nobody can guess."""
-    return f"doc_{uuid.uuid4().hex}"
+def new_document(
+    tenant: str,
+    actor: str,
+    name: str,
+    media_type: str,
+    original: BlobRef,
+    readable: BlobRef,
+    kind: Kind | None,
+    adapters: tuple[str, ...],
+) -> Document:
+    """Return a document at its first attempt, with a random id; `kind` is given by the uploader."""
+    now = now_utc()
+    draft = Document(
+        id=f"doc_{uuid.uuid4().hex}",
+        tenant=tenant,
+        name=name,
+        media_type=media_type,
+        original=original,
+        readable=readable,
+        actor=actor,
+        kind_source="uploader" if kind else "type",
+        progress=first_progress(media_type, kind),
+        created=now,
+        updated=now,
+        adapters=adapters,
+    )
+    return draft.after(draft.progress, now)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A named key of one tenant, or a browser's session that stands for one. Never its secret."""
+    """A named key of one tenant, or a browser session of one, without its secret."""
 
     id: str
     tenant: str
@@ -565,14 +580,13 @@ class Key:
     scopes: frozenset[str] = ALL
 
     def good(self, now: datetime) -> bool:
-        """Whether it is neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
 class DocumentReader(Protocol):
-    """Who opens documents: `shared.documents.sandbox.Reader`, in a child process with limits.
+    """Opens documents, such as `shared.documents.sandbox.Reader`.
 
-    Everything raises the UnreadableDocument that fits.
+    Each method raises a matching UnreadableDocument.
     """
 
     def read(
@@ -581,24 +595,24 @@ class DocumentReader(Protocol):
         *,
         name: str = "",
         password: str | None = None,
-        early: Early | None = None,
-    ) -> Reading:
-        """Text, boxes and page ledger; `early` hears of pages while the others are read."""
+        on_page: PageCallback | None = None,
+    ) -> ParsedDocument:
+        """Return text, boxes and pages; `on_page` is called with each page."""
 
     def render(
         self, data: bytes, number: int, *, scale: float = 2.0, password: str | None = None
     ) -> bytes:
-        """Page `number` (from 1) as PNG; raises NotFound beyond the last one."""
+        """Return page `number` (from 1) as PNG. Raises NotFound beyond the last page."""
 
     def unpack(
         self, data: bytes, *, name: str = "", depth: int = 0
-    ) -> Iterator[Part | RefusedPart]:
-        """What lies in a mail or archive, which lies in `depth` others itself, in order."""
+    ) -> Iterator[Attachment | RefusedPart]:
+        """Yield the parts of a mail or archive that is itself at this depth, in order."""
 
     def decrypt(self, data: bytes, *, password: str | None = None) -> bytes:
-        """The same PDF without encryption; as it is if there was none."""
+        """Return the PDF without encryption."""
 
 
 def now_utc() -> datetime:
-    """This moment."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

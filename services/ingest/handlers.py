@@ -1,4 +1,4 @@
-"""One function for each event that ingest reacts to."""
+"""Handlers of the events that ingest receives."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from services.ingest.asking import Asked, questions, request_of
-from services.ingest.commands import count_end, document_read, rekind
+from services.ingest.attachments import StoredPart, StoredParts, admit_parts, store_parts
+from services.ingest.cancellation import cancellation_marks, mark_announced, mark_previous_attempt
+from services.ingest.classifier import BY_TYPE, DocumentClassifier
+from services.ingest.commands import count_end, document_read, reclassify
 from services.ingest.domain import (
+    Classification,
     Document,
     DocumentReader,
+    EventFact,
     Fact,
-    Guess,
     PagesRead,
-    PagesSoFar,
-    PartsFound,
     advance,
     now_utc,
 )
-from services.ingest.early.first import FirstPages
-from services.ingest.early.recording import NobodyWaits, Recorder
-from services.ingest.judging import BY_TYPE, Judge
-from services.ingest.marking import mark_heard, mark_void, marks_of
-from services.ingest.pages import PageImages
+from services.ingest.first_pages import AttemptVoid, Recorder
+from services.ingest.page_images import PageImages
+from services.ingest.questions import DocumentQuestion, escalation_request, questions_about
 from services.ingest.search.passages import (
     Passage,
     passages,
@@ -33,16 +32,16 @@ from services.ingest.search.passages import (
 )
 from services.ingest.search.store import Passages
 from services.ingest.store import Documents, lock_blobs, remove_unused, require_blobs
-from services.ingest.unpacking import StoredPart, StoredParts, admit_parts, store_parts
 from services.ingest.webhooks.messages import (
     document_deleted,
     document_ended,
     result_found,
     review_decided,
 )
-from services.ingest.webhooks.store import forget_words, publish
-from shared.asking import Askers, AskRules
-from shared.documents import CONTAINERS, Limits, Reading
+from services.ingest.webhooks.store import publish, remove_quotes
+from shared.blobs import BlobStore, MissingBlob
+from shared.blobs.markers import is_deleted, mark_deleted, ref_of
+from shared.documents import CONTAINERS, Limits, ParsedDocument
 from shared.errors import UnreadableDocument
 from shared.events import (
     BlobRef,
@@ -50,14 +49,13 @@ from shared.events import (
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
-    DocumentRead,
-    DocumentRekinded,
-    FindingsFound,
+    DocumentReclassified,
     Kind,
     ReviewDecided,
 )
-from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
-from shared.storage.deletion import is_deleted, mark_deleted, ref_of
+from shared.messaging import UnitOfWork
+from shared.policy.escalation_value import EscalationRules, TenantEscalationRules
+from shared.storage import Store
 from shared.tracing import span
 
 log = logging.getLogger(__name__)
@@ -69,15 +67,14 @@ def read_document(
     blobs: BlobStore,
     reader: DocumentReader,
     limits: Limits,
-    judge: Judge = BY_TYPE,
-    askers: Askers | None = None,
+    classifier: DocumentClassifier = BY_TYPE,
+    escalation_rules: EscalationRules | None = None,
 ) -> None:
-    """Read one document, keep its text and layout, and announce it; or say why it can't be read.
+    """Read a document, store its text and layout, and announce it, or record why it failed.
 
-    Where nobody said what it is, its text decides. Where that is unsure, or a page seems to be read
-    badly, a frontier model is asked if it pays, by `askers`; else a person alone.
-
-    What lies in a mail or archive is accepted with it, as documents of their own.
+    Without a given kind the text decides. If the kind is unsure, or a page looks badly read, a
+    frontier model is asked when that is worth its price, otherwise a person. Parts of a mail or
+    archive become documents.
     """
     document = _awaits_reading(uow.store, event)
     if document is None:
@@ -87,83 +84,79 @@ def read_document(
     except MissingBlob:
         if _awaits_reading(uow.store, event):
             raise
-        return  # deleted a moment ago
+        return  # just deleted
     try:
-        first = FirstPages(event, uow.store, blobs, judge)
-        early = Recorder(event, uow.store, first)
+        recorder = Recorder(event, uow.store, blobs, classifier)
         with span("read pages") as reads:
-            reading = reader.read(data, name=event.name, early=early)
+            reading = reader.read(data, name=event.name, on_page=recorder)
             reads.set({"smallprint.pages": reading.page_count})
         with span("unpack parts"):
             parts = _stored_parts(event, uow, document, data, reader, blobs)
-    except NobodyWaits:
-        return  # whoever stopped it has removed what there was of it
+    except AttemptVoid:
+        return  # the command that ended the attempt has cleaned up
     except UnreadableDocument as error:
-        _keep_failure(event, uow, blobs, error)
+        _store_failure(event, uow, blobs, error)
         return
     if not reading.page_count:
-        _keep_reading(event, uow, blobs, _Read(reading, parts), limits)
+        _store_reading(event, uow, blobs, _ReadResult(reading, parts), limits)
         return
     with span("cut into passages"):
-        found = passages(reading)
-    guess = None
+        indexed = passages(reading)
+    classification = None
     if document.kind_source == "type":
         with span("infer document-kind"):
-            guess = judge(reading.text, document.media_type)
+            classification = classifier(reading.text, document.media_type)
     text, layout = reading.text.encode(), reading.to_bytes()
-    asks = (askers or Askers()).of(event.tenant)
-    asked = _questions(document.guessed(guess), reading, ref_of(text), asks)
-    written = [one.to_bytes() for one in asked]
+    asks = (escalation_rules or EscalationRules()).of(event.tenant)
+    questions = _questions(
+        document.with_classification(classification), reading, ref_of(text), asks
+    )
+    written = [one.to_bytes() for one in questions]
     about = [ref_of(data) for data in written]
-    if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout), about):
+    if not _note_text_blobs(event, uow, blobs, ref_of(text), ref_of(layout), about):
         with uow.store.write() as session:
             remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
     with span("keep reading"):
-        kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
+        stored = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
         for data in written:
             blobs.put(event.tenant, data)
-        read = _Read(reading, parts, *kept, found, guess, asked)
-        _keep_reading(event, uow, blobs, read, limits)
+        read = _ReadResult(reading, parts, *stored, indexed, classification, questions)
+        _store_reading(event, uow, blobs, read, limits)
 
 
 def _questions(
-    document: Document, reading: Reading, text: BlobRef, asks: AskRules
-) -> Sequence[Asked]:
-    """What is asked about a document; nothing about one that nobody works on."""
-    kind = document.said_kind
+    document: Document, reading: ParsedDocument, text: BlobRef, asks: TenantEscalationRules
+) -> Sequence[DocumentQuestion]:
+    kind = document.announced_kind
     if kind == "other":
         return ()
-    guess = document.guess if document.asks_kind else None
-    return questions(document.id, reading, text, guess, kind, asks)
-
-
-def note_progress(event: Fact, uow: UnitOfWork) -> None:
-    """Project what a service says about a document onto its state. Late news changes nothing."""
-    _note(event, uow, None)
+    classification = document.classification if document.needs_kind_review else None
+    return questions_about(document.id, reading, text, classification, kind, asks)
 
 
 def note_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """The same for clauses, and have them found from then on."""
-    _note(event, uow, _clauses(event, uow, blobs))
+    """Apply extracted clauses and index them for search."""
+    note_progress(event, uow, _clauses(event, uow, blobs))
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """The same for a failure; one that somebody wanted is marked, if it was not at once."""
+    """Apply a failure; mark a cancellation if it was not marked at once."""
     if event.cancels:
-        mark_heard(uow.store, blobs, event.tenant, event.document_id, event.attempt)
-    _note(event, uow, None)
+        mark_announced(uow.store, blobs, event.tenant, event.document_id, event.attempt)
+    note_progress(event, uow)
 
 
-def note_kind(event: DocumentRekinded, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """Mark the attempt that another kind has ended, if it was not at once."""
+def note_kind(event: DocumentReclassified, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Mark the attempt that another kind has made void, if it was not marked at once."""
     if event.attempt is not None:
-        mark_heard(uow.store, blobs, event.tenant, event.document_id, event.attempt - 1)
+        mark_announced(uow.store, blobs, event.tenant, event.document_id, event.attempt - 1)
 
 
-def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> None:
-    if isinstance(event, PagesSoFar | PagesRead | PartsFound):
-        raise TypeError("this is a fact of ingest's own, not an event")
+def note_progress(
+    event: EventFact, uow: UnitOfWork, clauses: Sequence[Passage] | None = None
+) -> None:
+    """Apply an event of another service to the document's state, and index its clauses."""
     with uow:
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
@@ -174,13 +167,13 @@ def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> No
         if event.attempt == after.progress.attempt:
             if clauses is not None:
                 index = Passages(uow.session, event.tenant)
-                index.keep_clauses(event.document_id, event.attempt, clauses)
+                index.index_clauses(event.document_id, event.attempt, clauses)
             publish(uow.session, [*result_found(event), *document_ended(after, before)])
     count_end(after, before)
 
 
 def note_decision(event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """Tell webhooks of a decision, unless its document is deleted; one about the kind counts."""
+    """Send a decision to webhooks; apply a decision about the kind."""
     with uow:
         document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
         if document is None:
@@ -189,37 +182,39 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore) -> No
         after = _answered(event, uow, document) if event.stage == "ingest" else None
     if after is not None:
         count_end(after, document)
-        mark_void(blobs, after)
+        mark_previous_attempt(blobs, after)
 
 
 def _answered(event: ReviewDecided, uow: UnitOfWork, document: Document) -> Document | None:
-    """The document after a person's answer of what kind it is, or after that is taken back; what is
-    said of its pages changes nothing.
+    """Return the document after an answer about its kind, or None if that changes nothing.
 
-    None if it says nothing any more: somebody has said the kind since, or it was read anew.
+    Answers about pages change nothing, nor do answers that a later kind or attempt has overtaken.
     """
-    guess = document.guess
-    if guess is None or event.result_id != document.id:
+    classification = document.classification
+    if classification is None or event.result_id != document.id:
         return None
     if event.verdict == "undo":
-        if guess.item != event.item_id:
+        if classification.item != event.item_id:
             return None
-        asked = replace(guess, item=None)
-        return rekind(uow, document, guess.kind, event.actor, source="type", guess=asked)
-    if not document.asks_kind:
+        questions = replace(classification, item=None)
+        return reclassify(
+            uow, document, classification.kind, event.actor, source="type", classification=questions
+        )
+    if not document.needs_kind_review:
         return None
-    kind = (event.correction or {}).get("category", guess.kind)
+    kind = (event.correction or {}).get("category", classification.kind)
     if kind not in get_args(Kind):
         return None
-    answered = replace(guess, item=event.item_id)
-    return rekind(uow, document, cast(Kind, kind), event.actor, guess=answered)
+    answered = replace(classification, item=event.item_id)
+    return reclassify(uow, document, cast(Kind, kind), event.actor, classification=answered)
 
 
 def forget_document(
     event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore, images: PageImages
 ) -> None:
-    """Remove bytes, text, layout and page images of a deleted document that no other one uses,
-    and all that is found of it.
+    """Remove bytes, text, layout, page images and index of a deleted document.
+
+    Blobs that another document uses stay.
     """
     with uow:
         documents = Documents(uow.session, event.tenant)
@@ -231,18 +226,12 @@ def forget_document(
         images.forget(event.tenant, removed)
         Passages(uow.session, event.tenant).forget(event.document_id)
         documents.purged(event.document_id)
-        forget_words(uow.session, event.tenant, event.document_id)
+        remove_quotes(uow.session, event.tenant, event.document_id)
         publish(uow.session, [document_deleted(event)])
 
 
-PROJECTED = (DocumentRead, FindingsFound)
-"""Events that `note_progress` is for."""
-
-
 def _clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> list[Passage] | None:
-    """None if they are nobody's: of an older attempt or a cancelled one, or of a document that is
-    deleted.
-    """
+    """Return the clauses to index; None if the attempt is old, cancelled or deleted."""
     with uow.store.read() as session:
         document = Documents(session, event.tenant).get(event.document_id)
         furniture = Passages(session, event.tenant).furniture(event.document_id)
@@ -259,26 +248,25 @@ def _clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> list
         if not is_deleted(blobs, event.tenant, event.document_id):
             raise
         return None
-    found = read_clauses(listed, event.document_id)
-    return passages_of_clauses(found, text, furniture)
+    indexed = read_clauses(listed, event.document_id)
+    return passages_of_clauses(indexed, text, furniture)
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What reading one document gave, and where it is stored; an archive has no text."""
+class _ReadResult:
+    """The result of reading one document, and its blobs; an archive has no text."""
 
-    reading: Reading
+    reading: ParsedDocument
     parts: StoredParts | None
     text: BlobRef | None = None
     layout: BlobRef | None = None
     passages: Sequence[Passage] = ()
-    guess: Guess | None = None
-    asked: Sequence[Asked] = ()
+    classification: Classification | None = None
+    questions: Sequence[DocumentQuestion] = ()
 
     @property
     def blobs(self) -> set[BlobRef]:
-        """Text and layout, and what is asked about them."""
-        about = (ref_of(one.to_bytes()) for one in self.asked)
+        about = (ref_of(one.to_bytes()) for one in self.questions)
         return {ref for ref in (self.text, self.layout, *about) if ref is not None}
 
 
@@ -290,17 +278,17 @@ def _stored_parts(
     reader: DocumentReader,
     blobs: BlobStore,
 ) -> StoredParts | None:
-    """The parts of a mail or archive, some of them if the work does not count any more."""
+    """Return the parts of a mail or archive; an incomplete list if the attempt is void."""
     if event.media_type not in CONTAINERS:
-        return None  # nothing can lie in it
+        return None  # it has no parts
 
     def note(refs: Sequence[BlobRef]) -> bool:
         with uow.store.write() as session:
             documents = Documents(session, event.tenant)
             before = documents.get(event.document_id, for_update=True)
-            if before is None or not _unread(before, event):
+            if before is None or not _still_unread(before, event):
                 return False
-            documents.save(replace(before, noted=tuple(dict.fromkeys((*before.noted, *refs)))))
+            documents.save(before.noting(refs))
             return True
 
     return store_parts(document, data, reader, blobs, note)
@@ -309,15 +297,14 @@ def _stored_parts(
 def _awaits_reading(store: Store, event: DocumentIngested) -> Document | None:
     with store.read() as session:
         document = Documents(session, event.tenant).get(event.document_id)
-        return document if _unread(document, event) else None
+        return document if _still_unread(document, event) else None
 
 
-def _unread(document: Document | None, event: DocumentIngested) -> bool:
-    """Whether this very attempt of a document that is not deleted still has to be read."""
+def _still_unread(document: Document | None, event: DocumentIngested) -> bool:
     return document is not None and document.awaits_reading(event.attempt)
 
 
-def _note_blobs(
+def _note_text_blobs(
     event: DocumentIngested,
     uow: UnitOfWork,
     blobs: BlobStore,
@@ -325,18 +312,17 @@ def _note_blobs(
     layout: BlobRef,
     about: Sequence[BlobRef] = (),
 ) -> bool:
-    """Remember text and layout, and questions about them, before they are written, so that a
-    deletion finds them whatever happens in between. Returns whether this attempt still has to be
-    read.
+    """Note blobs before they are written, so that a deletion always finds them.
+
+    Returns whether this attempt still has to be read.
     """
     with uow.store.write() as session:
         lock_blobs(session, event.tenant)
         documents = Documents(session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
-        if before is None or not _unread(before, event):
+        if before is None or not _still_unread(before, event):
             return False
-        noted = tuple(dict.fromkeys((*before.noted, *about)))
-        after = replace(before, text=text, layout=layout, noted=noted)
+        after = replace(before, text=text, layout=layout).noting(about)
         documents.save(after)
         if before.text != text:
             Passages(session, event.tenant).forget(event.document_id)
@@ -344,8 +330,8 @@ def _note_blobs(
         return True
 
 
-def _keep_reading(
-    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, read: _Read, limits: Limits
+def _store_reading(
+    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, read: _ReadResult, limits: Limits
 ) -> None:
     reading = read.reading
     admitted = None
@@ -353,52 +339,54 @@ def _keep_reading(
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
-        if before is None or not _unread(
-            before, event
-        ):  # deleted, cancelled or begun anew meanwhile
+        if before is None or not _still_unread(before, event):  # deleted or cancelled, say
             remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
         require_blobs(blobs, event.tenant, read.blobs)
         pages = PagesRead(event.attempt, reading.page_count, reading.failed)
-        after = _advanced(before.guessed(read.guess), pages)
+        after = _advanced(before.with_classification(read.classification), pages)
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)
-        marks = marks_of(before)
-        asked = [one for one in read.asked if one.question.subject != "kind" or after.asks_kind]
+        marks = cancellation_marks(before)
+        questions = [
+            one
+            for one in read.questions
+            if one.question.subject != "kind" or after.needs_kind_review
+        ]
         after = replace(
             after,
             text=read.text,
             layout=read.layout,
             warnings=reading.warnings,
-            noted=tuple(dict.fromkeys((*marks, *(ref_of(one.to_bytes()) for one in asked)))),
+            noted=tuple(dict.fromkeys((*marks, *(ref_of(one.to_bytes()) for one in questions)))),
         )
         documents.save(after)
-        Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
+        Passages(uow.session, event.tenant).index_text(event.document_id, read.passages)
         unused = (before.blobs | read.blobs) - after.blobs
         remove_unused(uow.session, blobs, event.tenant, unused)
         if read.text and read.layout:
-            escalated = tuple(one.result_id for one in asked)
-            said = document_read(after, event.actor, escalated)
-            uow.publish(said)
-            if asked:
-                uow.publish(request_of(said, asked))
+            escalated = tuple(one.result_id for one in questions)
+            read_event = document_read(after, event.actor, escalated)
+            uow.publish(read_event)
+            if questions:
+                uow.publish(escalation_request(read_event, questions))
         publish(uow.session, document_ended(after, before))
     count_end(after, before)
     for accepted in admitted.accepted if admitted else ():
         if accepted.new:
             count_end(accepted.document)
-            mark_void(blobs, accepted.document)
+            mark_previous_attempt(blobs, accepted.document)
 
 
 def _bytes_of(parts: StoredParts | None) -> set[BlobRef]:
     return {part.blob for part in parts or () if isinstance(part, StoredPart)}
 
 
-def _keep_failure(
+def _store_failure(
     event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, error: UnreadableDocument
 ) -> None:
-    """An expected end, not a dead letter: the document says it, and everybody hears it."""
+    """Record an expected failure and announce it; it is not a dead letter."""
     failure = DocumentFailed(
         tenant=event.tenant,
         document_id=event.document_id,
@@ -408,14 +396,16 @@ def _keep_failure(
         reason=error.message,
         attempt=event.attempt,
     )
-    log.info("can't be read", extra={"code": error.code, "reason": error.message})
+    log.info("a document can't be read", extra={"code": error.code, "reason": error.message})
     with uow:
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
-        if before is None or not _unread(before, event):
+        if before is None or not _still_unread(before, event):
             return
-        after = replace(_advanced(before, failure), text=None, layout=None, noted=marks_of(before))
+        after = replace(
+            _advanced(before, failure), text=None, layout=None, noted=cancellation_marks(before)
+        )
         documents.save(after)
         Passages(uow.session, event.tenant).forget(event.document_id)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
@@ -425,6 +415,5 @@ def _keep_failure(
 
 
 def _advanced(document: Document, fact: Fact) -> Document:
-    """The document after one more fact; a fact that says nothing new leaves it untouched."""
     progress = advance(document.progress, fact)
     return document if progress == document.progress else document.after(progress, now_utc())

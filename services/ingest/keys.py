@@ -1,12 +1,10 @@
-"""Keys: `sp_<id>_<secret>`, made once, shown once, and kept as a hash.
+"""API keys: `sp_<id>_<secret>`, shown once and stored as a hash.
 
-The secret is 256 bits from the system's random source. A plain SHA-256 of it is enough: slow,
-salted password hashes defend what people choose against guessing, and nobody guesses one of 2^256
-secrets, with or without the hash. So a check costs microseconds, and no password is anywhere.
+The secret has 256 random bits, so a plain SHA-256 is enough: slow, salted hashes protect only
+secrets that can be guessed. A check takes microseconds.
 
-A session is a key as well: short-lived, for a browser's cookie, and dead as soon as its parent is.
-It acts under its parent's id and name, and no two living keys of a tenant have the same name: so
-whoever reads who did what knows which key it was.
+A session is a short-lived key for a browser cookie. It has the name of its parent and ends with it.
+No two valid keys of a tenant have the same name, so a name identifies the key that acted.
 """
 
 from __future__ import annotations
@@ -17,7 +15,8 @@ import re
 import secrets
 import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -28,8 +27,8 @@ from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSig
 from shared.storage import Store
 from shared.storage.locks import lock
 from shared.web.auth import KEY, Actor
-from shared.web.ids import ID
-from shared.web.scopes import ALL, chosen, ordered
+from shared.web.parameters import ID
+from shared.web.scopes import ALL, parse_scopes, sort_scopes
 
 TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
@@ -37,26 +36,26 @@ NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
 _LETTERS = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43  # 62^43 > 2^256
 _USE_NOTED = timedelta(minutes=5)
-"""How exact `last_used` is: a write for every request would be a high price."""
+"""Resolution of `last_used`, to avoid a write for every request."""
 
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key just made, with its secret, which can't be shown again."""
+    """A new key with its secret, which is not stored."""
 
     key: Key
     secret: str = field(repr=False)
 
 
 class KeyRing:
-    """The keys of all tenants. Implements `shared.web.auth.Keys` by asking the database."""
+    """The keys of all tenants; implements `shared.web.auth.Keys` over the database."""
 
     def __init__(self, store: Store, session_seconds: float = 43_200.0) -> None:
         self.store = store
         self.session_seconds = session_seconds
 
     def check(self, secret: str) -> Actor | None:
-        """The holder of a key, or None if it is unknown, expired or revoked."""
+        """Return the actor of a key, or None if it is unknown, expired or revoked."""
         key = self.find(secret)
         if key is None:
             return None
@@ -70,7 +69,6 @@ class KeyRing:
         )
 
     def find(self, secret: str) -> Key | None:
-        """The good key that a secret belongs to, or None."""
         form = KEY.fullmatch(secret)
         if form is None:
             return None
@@ -78,7 +76,7 @@ class KeyRing:
             rows = KeyRows(session)
             key = rows.find(form.group(1))
             parent = rows.find(key.parent) if key and key.parent else None
-        # A look-up by id, then a comparison whose time does not tell how much was right.
+        # Look up by id, then compare in constant time.
         if key is None or not hmac.compare_digest(key.digest, _digest(form.group(2))):
             return None
         now = now_utc()
@@ -95,36 +93,33 @@ class KeyRing:
         scopes: Iterable[str] | None = None,
         by: Actor | None = None,
     ) -> NewKey:
-        """Make a key for a tenant; `by` is the key that asks, None the operator.
+        """Create a key for a tenant.
 
         Args:
-            tenant: whose documents it opens.
-            name: of the actor.
-            scopes: what it may do; None: all that whoever asks may.
-            by: the key that asks.
+            scopes: None for all scopes of the creator.
+            by: the creating key; None for the operator.
 
-        Raises InvalidRequest for a name or scopes that can't be, Conflict for a name that a living
-        key of the tenant has, NotAllowed for more than `by` may itself, and for a session: what it
-        made would outlive it.
+        Raises:
+            InvalidRequest: invalid name or scopes.
+            Conflict: a valid key of the tenant has this name.
+            NotAllowed: the creator lacks a scope, or is a session, which the key would outlive.
         """
-        _refuse_session(by)
-        most = by.scopes if by else ALL
-        wanted = most if scopes is None else chosen(scopes)
-        if wanted - most:
-            raise NotAllowed(
-                f"a key can't give what it has not: {', '.join(ordered(wanted - most))}"
-            )
-        new = _mint(tenant, name, scopes=wanted, created_by=by.name if by else None)
+        _require_key(by)
+        allowed = by.scopes if by else ALL
+        wanted = allowed if scopes is None else parse_scopes(scopes)
+        if lacking := sort_scopes(wanted - allowed):
+            raise NotAllowed(f"A key can't grant scopes that it lacks: {', '.join(lacking)}.")
+        new = _new_key(tenant, name, scopes=wanted, created_by=by.name if by else None)
         with self.store.write() as session:
             lock(session, "keys")
             rows = KeyRows(session)
-            _refuse_taken_name(rows, new.key)
+            _require_free_name(rows, new.key)
             rows.add(new.key)
         return new
 
     def first_key(self, tenant: str = "default", name: str = "first") -> NewKey | None:
-        """Make the first key of this database; None if there ever was one, even a revoked one."""
-        new = _mint(tenant, name)
+        """Create the first key of this database; None if there ever was one."""
+        new = _new_key(tenant, name)
         with self.store.write() as session:
             lock(session, "keys")
             rows = KeyRows(session)
@@ -134,43 +129,54 @@ class KeyRing:
         return new
 
     def unmake(self, key_id: str) -> None:
-        """Take back a key whose secret nobody has seen, as if it had never been made."""
+        """Delete a key whose secret nobody has seen."""
         with self.store.write() as session:
             KeyRows(session).remove(key_id)
 
+    @contextmanager
+    def temporary(self, tenant: str) -> Iterator[str]:
+        """The secret of a session for the operator; it ends with the block, or in five minutes."""
+        new = _new_key(tenant, "operator", kind="session", expires=now_utc() + timedelta(minutes=5))
+        with self.store.write() as session:
+            KeyRows(session).add(new.key)
+        try:
+            yield new.secret
+        finally:
+            self.unmake(new.key.id)
+
     def list(self, tenant: str | None = None) -> list[Key]:
-        """The keys of a tenant (None: of all, for the operator), oldest first, no sessions."""
+        """Return the keys of a tenant (None: of all), oldest first, without sessions."""
         if tenant is not None:
             _require_tenant(tenant)
         with self.store.read() as session:
             return KeyRows(session).list(tenant)
 
     def revoke(self, key_id: str, tenant: str | None = None, *, by: Actor | None = None) -> None:
-        """End a key and its sessions, in one tenant or (for the operator) in any.
+        """Revoke a key and its sessions, in one tenant or (for the operator) in any.
 
-        Raises NotFound if there is no such key, NotAllowed for a session.
+        Raises NotFound; NotAllowed for a session.
         """
-        _refuse_session(by)
+        _require_key(by)
         if not re.fullmatch(ID, key_id):
-            raise NotFound(f"there is no key {key_id!r}")
+            raise NotFound(f"There is no key {key_id!r}.")
         with self.store.write() as session:
             if not KeyRows(session).revoke(key_id, tenant, now_utc()):
-                raise NotFound(f"there is no key {key_id}")
+                raise NotFound(f"There is no key {key_id}.")
 
     def open_session(self, actor: Actor) -> NewKey:
-        """A session of a key. Raises NotAllowed for a session, which would outlive itself."""
+        """Create a session of a key. Raises NotAllowed for a session."""
         if actor.session_id:
-            raise NotAllowed("a session can't open another: sign in with a key")
+            raise NotAllowed("A session can't open another session. Sign in with a key.")
         now = now_utc()
         with self.store.write() as session:
             rows = KeyRows(session)
             parent = rows.find(actor.key_id)
             if parent is None or not parent.good(now):
-                raise NotSignedIn("this key is unknown, expired or revoked")
+                raise NotSignedIn("This key is unknown, expired or revoked.")
             ends = now + timedelta(seconds=self.session_seconds)
             if parent.expires is not None:
                 ends = min(ends, parent.expires)
-            new = _mint(
+            new = _new_key(
                 parent.tenant,
                 parent.name,
                 kind="session",
@@ -183,9 +189,9 @@ class KeyRing:
         return new
 
     def close_session(self, actor: Actor) -> None:
-        """End the session that asks. Raises NotAllowed for a key, which is revoked by its id."""
+        """End the current session. Raises NotAllowed for a key."""
         if not actor.session_id:
-            raise NotAllowed("this is a key, not a session: revoke it by its id")
+            raise NotAllowed("This is a key, not a session. Revoke it by its id.")
         with self.store.write() as session:
             KeyRows(session).end_session(actor.session_id, actor.tenant, now_utc())
 
@@ -196,33 +202,33 @@ class KeyRing:
             with self.store.write() as session:
                 KeyRows(session).used(key.id, now)
         except Unavailable:
-            return  # a busy database must not turn a good key away
+            return  # a busy database must not refuse a valid key
 
 
-def _refuse_session(actor: Actor | None) -> None:
+def _require_key(actor: Actor | None) -> None:
     if actor and actor.session_id:
-        raise NotAllowed("a session can't make or revoke keys: use a key itself")
+        raise NotAllowed("A session can't create or revoke keys. Use a key.")
 
 
-def _refuse_taken_name(rows: KeyRows, new: Key) -> None:
-    """Names that only differ in capitals are the same to whoever reads them."""
+def _require_free_name(rows: KeyRows, new: Key) -> None:
+    """Raise Conflict for a name in use; capitals make no difference to people."""
     name = new.name.casefold()
     for key in rows.list(new.tenant):
         if key.good(new.created) and key.name.casefold() == name:
             raise Conflict(
-                f"a living key of tenant {new.tenant} has the name {key.name!r} already (its id is "
-                f"{key.id}): choose another name, or revoke that key first"
+                f"Key {key.id} of tenant {new.tenant} already has the name "
+                f"{key.name!r}. Choose another name, or revoke that key first."
             )
 
 
 def _require_tenant(tenant: str) -> None:
     if not re.fullmatch(TENANT, tenant):
         raise InvalidRequest(
-            f"{tenant!r} can't be a tenant: letters, digits, `_`, `.` and `-`, at most 64"
+            f"{tenant!r} is no valid tenant. Use at most 64 letters, digits, `_`, `.` and `-`."
         )
 
 
-def _mint(
+def _new_key(
     tenant: str,
     name: str,
     *,
@@ -236,7 +242,7 @@ def _mint(
     name = unicodedata.normalize("NFC", name).strip()
     if not re.fullmatch(NAME, name):
         raise InvalidRequest(
-            "a key needs a name: 1 to 100 characters of UTF-8, without control characters"
+            "A key needs a name of 1 to 100 UTF-8 characters, without control characters."
         )
     key_id = secrets.token_hex(8)
     secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))

@@ -1,4 +1,4 @@
-"""What ingest answers, as JSON."""
+"""JSON schemas of ingest's requests and responses."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.ingest.domain import Document, Family, Key, KindSource, Outcome, SoFar, State
+from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
 from services.ingest.keys import NewKey
-from shared.documents import EarlyPage, Reading
+from shared.documents import PageRead, ParsedDocument
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem, problems
-from shared.web.scopes import Scope, ordered
+from shared.web.scopes import Scope, sort_scopes
 
 FULL: dict[int | str, dict[str, Any]] = {
     429: {
         **problems()[429],
-        "description": "The key has asked too often (`too_many_requests`), or as many documents "
-        "are in work as may be (`queue_full`): `Retry-After` says in how many seconds to ask again",
+        "description": "Too many requests of this key (`too_many_requests`), or too "
+        "many documents in work (`queue_full`): retry after "
+        "`Retry-After`",
     }
 }
-"""For `responses=` of a route that takes something in."""
+"""`responses=` of a route that accepts documents."""
 
 
 class ReprocessRequest(BaseModel):
-    """What is to be different in another attempt."""
+    """Options of another attempt."""
 
     model_config = ConfigDict(extra="forbid")
 
     password: SecretStr | None = Field(
-        None, max_length=1000, description="opens an encrypted PDF; it is kept nowhere"
+        None, max_length=1000, description="opens an encrypted PDF; it is not stored"
     )
     adapters: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[],
         max_length=20,
-        description="the specialists that are to read it now; none: those that were to before",
+        description="specialists to read it now; empty: the same as before",
     )
 
 
@@ -45,76 +46,73 @@ class FailedPageView(BaseModel):
     """A page that could not be read."""
 
     page: int = Field(ge=1)
-    code: str = Field(description="what to search for")
+    code: str = Field(description="code to search for")
     reason: str
 
 
 class ParentView(BaseModel):
-    """A mail or archive that a document lies in."""
+    """A mail or archive that contains a document."""
 
     id: str
     name: str = Field(description="its file name")
 
 
 class PartView(BaseModel):
-    """Something that lies in a mail or archive: a document of its own, or why it is none."""
+    """A part of a mail or archive: its document, or why it was refused."""
 
-    name: str = Field(description="its label in there, with its folders")
-    id: str | None = Field(description="of the document; null if it was refused, or is deleted")
-    code: str | None = Field(description="what to search for, where there is no document")
+    name: str = Field(description="its label there, with folders")
+    id: str | None = Field(description="of the document; null if it was refused or deleted")
+    code: str | None = Field(description="code to search for, if there is no document")
     reason: str | None
 
 
 class ProgressView(BaseModel):
-    """How far a document is read."""
+    """How many pages are read."""
 
-    pages_done: int = Field(ge=1, description="pages that are read, or can't be")
+    pages_done: int = Field(ge=1, description="pages that were read or failed")
     pages: int = Field(ge=1, description="pages in the document")
 
 
 class DocumentView(BaseModel):
-    """One document and where it stands."""
+    """One document and its state."""
 
     id: str
     etag: str = Field(
-        description="names all of this as it is now, in quotes; for `If-Match` how far it is read "
-        "makes no difference"
+        description="version of this document, in quotes; `If-Match` ignores how far it is read"
     )
     name: str = Field(description="the file name, as a label")
     sha256: str = Field(description="hash of the bytes as uploaded")
     size: int = Field(description="bytes")
     media_type: str = Field(description="by content")
     kind: Kind
-    kind_source: KindSource = Field(
-        description="who said the kind: somebody (`uploader`), or nobody: then its type and text"
-    )
+    kind_source: KindSource = Field(description="`uploader`, or `type` if the type and text decide")
     kind_confidence: float | None = Field(
-        description="how sure ingest is of the kind by the text, 0 to 1; null where somebody said "
-        "it, or the type alone tells"
+        description="probability of the predicted kind, 0 to 1; null if the uploader "
+        "or the type decides"
     )
-    kind_unsure: bool = Field(description="whether a person is asked for the kind")
+    kind_unsure: bool = Field(description="whether a person is asked to confirm the kind")
     adapters: list[str] = Field(
-        description="the specialists that are to read it, and what lies in it, if it is a "
-        "contract; none: the one that is set up"
+        description="specialists to read it and its parts if they are contracts; "
+        "empty: the default one"
     )
     state: State
     outcome: Outcome | None = Field(description="null until the state is `ended`")
-    reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
+    reasons: list[str] = Field(description="`code: sentence`, why it is not complete")
     pages: int | None = Field(description="pages in the document; null until it is read")
     progress: ProgressView | None = Field(
-        description="of a PDF or picture that is read right now and takes more than a second: its "
-        "first pages are at `/pages` and `/pages/{number}.txt` already; else null"
+        description="while a PDF or image is read for more than a second; its first "
+        "pages are at `/pages` already; otherwise null"
     )
     failed_pages: list[FailedPageView]
     warnings: list[str]
     parent: str | None = Field(
-        description="the mail or archive that it first came in; null if it came by itself alone"
+        description="the first mail or archive that contains it; null if there is none"
     )
-    parents: list[ParentView] = Field(description="every mail and archive that it lies in")
+    parents: list[ParentView] = Field(description="every mail and archive that contains it")
     parts: list[PartView] = Field(
-        description="what lies in it, those that were refused at the end; empty until it is read"
+        description="its parts, refused ones last; empty until it is read"
     )
-    attempt: int = Field(ge=1, description="counts new attempts at the same document")
+    attempt: int = Field(ge=1, description="counts attempts at the same document")
     actor: str = Field(description="who uploaded it")
     created: datetime
     updated: datetime
@@ -122,8 +120,7 @@ class DocumentView(BaseModel):
 
     @classmethod
     def of(cls, document: Document, family: Family) -> DocumentView:
-        """What is shown of a document."""
-        progress = document.progress
+        progress, read = document.progress, document.progress.reading
         parents = [ParentView(id=one.id, name=one.name) for one in family.parents if one.id]
         shown = cls(
             id=document.id,
@@ -135,18 +132,18 @@ class DocumentView(BaseModel):
             kind=progress.kind,
             kind_source=document.kind_source,
             kind_confidence=document.kind_confidence,
-            kind_unsure=document.asks_kind,
+            kind_unsure=document.needs_kind_review,
             adapters=list(document.adapters),
             state=progress.state,
             outcome=progress.outcome,
             reasons=list(progress.reasons),
             pages=progress.pages,
-            progress=_progress(progress.reading),
+            progress=ProgressView(pages_done=read.done, pages=read.total) if read else None,
             failed_pages=[
                 FailedPageView(page=p.number, code=p.code, reason=p.reason)
                 for p in progress.failed_pages
             ],
-            warnings=list(dict.fromkeys((*document.warnings, *progress.doubts))),
+            warnings=list(dict.fromkeys((*document.warnings, *progress.result_warnings))),
             parent=parents[0].id if parents else None,
             parents=parents,
             parts=_parts(document, family),
@@ -162,11 +159,7 @@ class DocumentView(BaseModel):
 
 
 _OF_READING = {"progress", "updated"}
-"""What changes with each page that is read, and is no reason to refuse a change."""
-
-
-def _progress(so_far: SoFar | None) -> ProgressView | None:
-    return ProgressView(pages_done=so_far.done, pages=so_far.of) if so_far else None
+"""Fields that change while pages are read; they don't invalidate `If-Match`."""
 
 
 def _parts(document: Document, family: Family) -> list[PartView]:
@@ -187,90 +180,71 @@ def _parts(document: Document, family: Family) -> list[PartView]:
 
 
 class PageView(BaseModel):
-    """One page that was read: where it stands in the text, and how it was read."""
+    """One read page: its offsets in the text, and how it was read."""
 
     page: int = Field(ge=1)
-    name: str = Field(description="of a sheet; empty for others")
+    name: str = Field(description="of a sheet; otherwise empty")
     start: int = Field(description="offset of its first character")
     end: int
-    width: float = Field(description="points, as displayed; 0 for pages without a size")
+    width: float = Field(description="points as displayed; 0 for pages without a size")
     height: float
     method: str = Field(
-        description="what read it: `pypdfium2` or `pypdf` the text of a PDF, `tesseract` a picture "
-        "of the page; for other types the type's own reader"
+        description="`pypdfium2` or `pypdf` for the text of a PDF, `tesseract` for an"
+        " image; otherwise the reader of the type"
     )
     confidence: float | None = Field(
-        description="0 to 1, how sure a text is that was recognised in a picture; null for text "
-        "that the file holds itself"
+        description="probability that recognised text is right; null for text from the file itself"
     )
 
 
 class PageLedger(BaseModel):
-    """Every page that was read, in order."""
+    """Every read page, in order."""
 
     items: list[PageView]
-    whole: bool = Field(
-        description="false while the document is read: these are the pages so far, and their "
-        "offsets count in their texts with a blank line between two; in the whole text they stand "
-        "elsewhere"
+    complete: bool = Field(
+        description="false while the document is read: the pages so far, with offsets"
+        " in their texts, separated by a blank line"
     )
-    next: None = Field(description="always null: it is one list")
+    next: None = Field(description="always null")
 
     @classmethod
-    def of(cls, reading: Reading) -> PageLedger:
-        """The pages of a reading."""
-        items = [
-            PageView(
-                page=page.number,
-                name=page.name,
-                start=page.start,
-                end=page.end,
-                width=page.width,
-                height=page.height,
-                method=page.method,
-                confidence=page.confidence,
-            )
-            for page in reading.pages
-        ]
-        return cls(items=items, whole=True, next=None)
+    def of(cls, reading: ParsedDocument) -> PageLedger:
+        items = [PageView.model_validate({**vars(p), "page": p.number}) for p in reading.pages]
+        return cls(items=items, complete=True, next=None)
 
     @classmethod
-    def so_far(cls, pages: Sequence[EarlyPage]) -> PageLedger:
-        """The first pages of a document that is being read."""
+    def of_read_pages(cls, pages: Sequence[PageRead]) -> PageLedger:
         items, start = [], 0
         for page in pages:
             end = start + len(page.text)
-            shown = {name: getattr(page, name) for name in _OF_A_PAGE}
-            items.append(PageView(page=page.number, name="", start=start, end=end, **shown))
+            place = {"page": page.number, "name": "", "start": start, "end": end}
+            items.append(PageView.model_validate({**vars(page), **place}))
             start = end + len("\n\n")
-        return cls(items=items, whole=False, next=None)
-
-
-_OF_A_PAGE = ("width", "height", "method", "confidence")
+        return cls(items=items, complete=False, next=None)
 
 
 class DocumentPage(BaseModel):
     """Documents, newest first."""
 
     items: list[DocumentView]
-    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    next: str | None = Field(description="for `?cursor=`; null at the end")
 
 
 class KindRequest(BaseModel):
-    """What somebody says that a document is."""
+    """The kind of a document."""
 
     kind: Kind
 
 
 class RefusedView(BaseModel):
-    """A file of an upload of several that was not accepted."""
+    """A refused file of an upload with several."""
 
     name: str
     error: Problem
 
 
 class UploadView(BaseModel):
-    """What became of each file, in the order of the upload."""
+    """The result of each file, in the order of the upload."""
 
     items: list[DocumentView | RefusedView]
 
@@ -279,22 +253,22 @@ NAME = r"^[^\x00-\x1f\x7f]{1,100}$"
 
 
 class NewKeyRequest(BaseModel):
-    """A key to be made."""
+    """A key to create."""
 
-    name: str = Field(pattern=NAME, description="who will use it: the actor of what it does")
+    name: str = Field(pattern=NAME, description="actor of everything the key does")
     scopes: list[Scope] | None = Field(
-        None, min_length=1, description="what it may do; null: all that the key that asks may"
+        None, min_length=1, description="null: all scopes of the creating key"
     )
 
 
 class KeyView(BaseModel):
-    """A key, never its secret."""
+    """A key without its secret."""
 
     id: str
     name: str
     tenant: str
     kind: Literal["key", "session"]
-    parent: str | None = Field(description="of a session: the key that it acts for")
+    parent: str | None = Field(description="of a session: its key")
     created: datetime
     created_by: str | None
     expires: datetime | None
@@ -304,18 +278,16 @@ class KeyView(BaseModel):
 
     @classmethod
     def of(cls, key: Key) -> KeyView:
-        """What is shown of a key."""
-        return cls.model_validate({**vars(key), "scopes": ordered(key.scopes)})
+        return cls.model_validate({**vars(key), "scopes": sort_scopes(key.scopes)})
 
 
 class NewKeyView(KeyView):
-    """A key just made."""
+    """A new key with its secret."""
 
-    secret: str = Field(description="the key itself; it can't be shown again")
+    secret: str = Field(description="the key itself, shown only once")
 
     @classmethod
     def made(cls, new: NewKey) -> NewKeyView:
-        """Shown once."""
         return cls(**KeyView.of(new.key).model_dump(), secret=new.secret)
 
 
@@ -323,12 +295,12 @@ class KeyPage(BaseModel):
     """The keys of the tenant, oldest first."""
 
     items: list[KeyView]
-    next: None = Field(None, description="always null: the list is whole")
+    next: None = Field(None, description="always null")
 
 
 class SessionView(BaseModel):
-    """A session just opened."""
+    """A new session."""
 
     id: str
-    secret: str = Field(description="goes into the browser's cookie")
+    secret: str = Field(description="for the browser's cookie")
     expires: datetime

@@ -13,18 +13,18 @@ from shared.web.conditional import require_match
 
 
 def view(store: Store, tenant: str, document: Document) -> DocumentView:
-    """One document, with what it lies in and what lies in it."""
+    """Return one document with its parents and parts."""
     return views(store, tenant, [document])[0]
 
 
 def views(store: Store, tenant: str, items: Sequence[Document]) -> list[DocumentView]:
-    """Documents of a tenant, with what they lie in and what lies in them."""
+    """Return documents of a tenant with their parents and parts."""
     with store.read() as session:
         return _shown(Documents(session, tenant), items)
 
 
 def unchanged(if_match: str | None) -> Condition:
-    """The condition that a document is still as its caller knows it, by the tag that was shown."""
+    """Return the condition that a document still has the tag in `If-Match`."""
 
     def check(documents: Documents, document: Document) -> None:
         if if_match is not None:

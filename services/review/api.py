@@ -12,30 +12,27 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from services.review import exports, store
 from services.review.categories import CATEGORIES
-from services.review.desk import Desk
-from services.review.domain import About, Box, Id, ItemKind, Name, State, Tab, Wish
+from services.review.commands import ReviewCommands
+from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, State, Tab
+from services.review.queries import Reader
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
-from services.review.views import Reader
 from shared.errors import NotSignedIn
 from shared.events import Route, Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
-from shared.web.scopes import Scope, ordered
-from shared.web.values import Moment, Whole
+from shared.web.parameters import Integer, Timestamp
+from shared.web.scopes import Scope, sort_scopes
 
-Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=500, description="most items in a page")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the previous page")]
 
 
 Kind = Annotated[
     Literal["clause", "finding"],
     BeforeValidator(lambda kind: "finding" if kind in ("signal", "flag") else kind),
-    Field(
-        description="`finding` also of signals (`category` is a ratio) and of sentences (a family "
-        "of narrative flags); exports, and what is asked for with `kind`, tell them apart"
-    ),
+    Field(description="`finding` includes signals and flagged sentences; `about` tells them apart"),
 ]
-"""Of a result, in the two words that clients know."""
+"""The kind of a result for clients."""
 
 
 class _Answer(BaseModel):
@@ -43,64 +40,62 @@ class _Answer(BaseModel):
 
 
 class LeaseOut(_Answer):
-    """Who holds an item."""
+    """The claim of an item."""
 
     holder: str
     until: datetime
-    number: int = Field(description="counts the claims; name it to release only this one")
+    number: int = Field(description="number of the claim, to release only this one")
 
 
 class ItemOut(_Answer):
-    """One result that waits for a person, or did."""
+    """A review item."""
 
     id: str
     kind: Kind
     about: About = Field(
-        description="what a person is asked about; of `signal`, `flag` and `question` "
-        "`kind` is `finding`"
+        description="subject of the item; for `signal`, `flag` and `question` `kind` is `finding`"
     )
     state: State
     document_id: str
-    document: str = Field(description="its name")
+    document: str = Field(description="name of the document")
     stage: Stage
     result_id: str
     category: str = Field(
-        description="category of a clause, check of a finding, name of a signal's ratio, "
-        "family of a sentence"
+        description="category of a clause, check of a finding, ratio of a signal, family of a "
+        "sentence"
     )
     text: str
     start: int | None = Field(description="offset in code points")
     end: int | None = Field(description="offset in code points, exclusive")
     page: int | None
     confidence: float = Field(
-        description="of an item that was drawn as a check it is made of that of another in the "
-        "queue, until it is decided; so are `chance` and `urgency`"
+        description="for an undecided audit sample it is derived from another item; so are "
+        "`chance` and `urgency`"
     )
     boxes: list[Box]
-    before: str = Field(description="the document's text just before")
-    after: str = Field(description="the document's text just after")
+    before: str = Field(description="text before the result")
+    after: str = Field(description="text after the result")
     finding: dict[str, Any] | None
     proposal: dict[str, Any] | None = Field(
         None,
-        description="what a frontier model says of it: subject, verdict, quotes, why, provider,"
-        " model, stand_in, own_words where the item is made of its quote; of a finding cell,"
-        " expected, arithmetic, total and tolerance; or the reason why there is no answer",
+        description="answer of a frontier model: subject, verdict, quotes, why, provider, model, "
+        "stand_in, own_words (the item is its quote); for a finding also cell, expected, "
+        "arithmetic, total and tolerance; without an answer the reason",
     )
     urgency: float = Field(
-        description="what it is expected to cost if nobody looks: the chance that a person changes"
-        " it, times the weight of its category; the highest is first in the queue"
+        description="probability of a change times the weight of the category; the queue sorts by "
+        "it, highest first"
     )
     chance: float | None = Field(
-        description="how likely a person changes it, as was learned; null where nothing was"
-        " learned of such items, and it is what confidence leaves"
+        description="learned probability that a reviewer changes it; null: 1 - confidence is used"
     )
     ordered_by: str = Field(
-        description="what tells the chance: name and version of a model, or `confidence`"
+        description="source of the order: name and version of a model, or `confidence`"
     )
     route: Route = Field(
         "review",
-        description="`accept`: sure enough for the stated risk, so that it waits for nobody; "
-        "`escalate`: a frontier model is, or was, asked before a person",
+        description="`accept`: accepted automatically within the stated risk; `escalate`: a "
+        "frontier model is asked first",
     )
     created: datetime
     lease: LeaseOut | None
@@ -109,7 +104,7 @@ class ItemOut(_Answer):
     decided_by: str | None
     decided: datetime | None
     correction: dict[str, Any] | None = Field(
-        description="category, text, start, end and page as corrected, where the verdict is so"
+        description="with the verdict `correct`: category, text, start, end and page"
     )
 
 
@@ -121,7 +116,7 @@ class ItemPage(_Answer):
 
 
 class GroupOut(_Answer):
-    """A part of the queue."""
+    """The number of open items with a key."""
 
     key: str
     label: str
@@ -129,7 +124,7 @@ class GroupOut(_Answer):
 
 
 class CountsOut(_Answer):
-    """What waits, and what was decided."""
+    """The counts of the queue."""
 
     waiting: int
     claimed: int
@@ -142,14 +137,14 @@ class CountsOut(_Answer):
 
 
 class CategoryOut(_Answer):
-    """A category that a clause can be corrected to."""
+    """A category of clauses."""
 
     name: str
     asks: str
 
 
 class PageOut(_Answer):
-    """A page that was read; sizes in points, offsets into the document's text."""
+    """A page with its size in points and its offsets in the text."""
 
     number: int
     start: int
@@ -159,7 +154,7 @@ class PageOut(_Answer):
 
 
 class PagesOut(_Answer):
-    """What a page needs to lay a document out before its images have come."""
+    """The pages of a document."""
 
     id: str
     name: str
@@ -170,7 +165,7 @@ class PagesOut(_Answer):
 
 
 class ClaimIn(BaseModel):
-    """Which item is wanted: this one, or the most urgent that fits."""
+    """Claim one item, or the most urgent one that matches."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -178,34 +173,34 @@ class ClaimIn(BaseModel):
     kind: ItemKind | None = None
     document: Id | None = None
     category: Name | None = None
-    skip: list[Id] = Field(default_factory=list, max_length=500, description="not these ids")
-    tab: Tab | None = Field(None, description="which tab claims; it gives back all that it holds")
+    skip: list[Id] = Field(default_factory=list, max_length=500, description="ids to skip")
+    tab: Tab | None = Field(None, description="the claiming tab; leaving releases all its items")
 
 
 class ReleaseIn(BaseModel):
-    """Which claim is given back."""
+    """The claim to release."""
 
     model_config = ConfigDict(extra="forbid")
 
-    number: Whole | None = Field(None, description="`lease.number`; left out: whichever is yours")
+    number: Integer | None = Field(None, description="`lease.number`; omitted: your claim")
 
 
 class LeaveIn(BaseModel):
-    """Which tab leaves the queue."""
+    """The tab that leaves the queue."""
 
     model_config = ConfigDict(extra="forbid")
 
     tab: Tab
 
 
-class LeftOut(BaseModel):
-    """What a tab that left gave back."""
+class ReleasedOut(BaseModel):
+    """The released items of a tab."""
 
-    released: int = Field(description="items that went back to the queue")
+    released: int = Field(description="number of released items")
 
 
 class DecisionOut(_Answer):
-    """One line of the audit."""
+    """A decision."""
 
     id: str
     item_id: Id
@@ -228,26 +223,20 @@ class DecisionOut(_Answer):
 
 
 class ErrorRateOut(_Answer):
-    """Of clauses that could be accepted a share is drawn, and people decide about it."""
+    """The error rate of acceptable results, from the hidden audit sample."""
 
-    adapter: str = Field(description="the specialist that found them")
-    category: str | None = Field(description="null: all of its categories")
-    kind: str | None = Field(None, description="of its documents; null: of all kinds")
-    source: str | None = Field(
-        None, description="media type that its documents were read from; null: all"
-    )
-    looked_at: int
-    wrong: int = Field(description="rejected, or corrected to another category or other words")
-    rate: float = Field(description="wrong of looked_at")
-    interval: tuple[float, float] = Field(
-        description="where the rate of all lies, with 95% confidence (Clopper, Pearson)"
-    )
+    adapter: str = Field(description="the specialist")
+    category: str | None = Field(description="null: all categories")
+    kind: str | None = Field(None, description="kind of the documents; null: all")
+    source: str | None = Field(None, description="media type of the documents; null: all")
+    checked: int
+    wrong: int = Field(description="rejected, or corrected to another category or clause")
+    rate: float = Field(description="`wrong` / `checked`")
+    interval: tuple[float, float] = Field(description="95% interval of the rate (Clopper, Pearson)")
 
 
 class ErrorRatesOut(_Answer):
-    """One line a specialist, and one for each of its categories, of the kinds of its documents, and
-    of what they were read from.
-    """
+    """The rates of each specialist: total, and by category, kind and source."""
 
     items: list[ErrorRateOut]
     next: str | None = None
@@ -261,7 +250,7 @@ class DecidedOut(_Answer):
 
 
 class DecisionPage(_Answer):
-    """A page of the audit, the newest first."""
+    """A page of decisions, newest first."""
 
     items: list[DecisionOut]
     next: str | None
@@ -276,70 +265,64 @@ class SignIn(BaseModel):
 
 
 class ActorOut(_Answer):
-    """Who is signed in."""
+    """The holder of a key."""
 
     name: str
     tenant: str
-    scopes: list[Scope] = Field(default_factory=list, description="what the key may do")
+    scopes: list[Scope] = Field(default_factory=list, description="scopes of the key")
 
     @field_validator("scopes", mode="before")
     @classmethod
     def _in_order(cls, scopes: Iterable[str]) -> list[str]:
-        return ordered(scopes)
+        return sort_scopes(scopes)
 
 
 class SessionOut(BaseModel):
-    """Who is signed in, and the token that goes into `X-CSRF-Token` with every change."""
+    """The session, and the token for `X-CSRF-Token` in every change."""
 
     actor: ActorOut | None
     csrf: str | None
     expires: datetime | None = None
 
 
-def filters(
-    kind: ItemKind | None = None,
-    document: Id | None = None,
-    category: Name | None = None,
-    state: store.Sought = "open",
-) -> store.Filters:
-    """FastAPI dependency: which items are meant."""
-    return store.Filters(kind, document, category, state)
+def filters(default: store.StateFilter) -> Any:
+    """Return a FastAPI dependency: conditions for items, by default in a state."""
+
+    def chosen(
+        kind: ItemKind | None = None,
+        document: Id | None = None,
+        category: Name | None = None,
+        state: store.StateFilter = default,
+    ) -> store.Filters:
+        return store.Filters(kind, document, category, state)
+
+    return Depends(chosen)
 
 
-def export_filters(
-    kind: ItemKind | None = None,
-    document: Id | None = None,
-    category: Name | None = None,
-    state: store.Sought = "decided",
-) -> store.Filters:
-    """FastAPI dependency: which items are exported; the decided ones by default."""
-    return store.Filters(kind, document, category, state)
-
-
-def queue(desk: Desk, reader: Reader) -> APIRouter:
-    """`/v1/items`: what waits, and who works on it."""
+def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
+    """Return the router for `/v1/items`."""
     router = APIRouter(prefix="/v1/items", tags=["queue"])
 
     @router.get("", summary="The queue, most urgent first", responses=problems())
     def list_items(
         actor: CurrentActor,
-        chosen: store.Filters = Depends(filters),
+        chosen: store.Filters = filters("open"),
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> ItemPage:
         return ItemPage.model_validate(reader.items(actor, chosen, limit=limit, cursor=cursor))
 
-    @router.get("/counts", summary="How much waits, and was decided", responses=problems())
+    @router.get("/counts", summary="Counts of the queue", responses=problems())
     def count_items(
         actor: CurrentActor,
         since: Annotated[
-            Moment | None, Query(description="RFC 3339; left out: midnight UTC")
+            Timestamp | None, Query(description="RFC 3339; default: midnight UTC")
         ] = None,
         kind: ItemKind | None = None,
     ) -> CountsOut:
         return CountsOut.model_validate(reader.counts(actor, since, kind))
 
-    @router.get("/categories", summary="What a clause can be corrected to", responses=problems())
+    @router.get("/categories", summary="The categories of clauses", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:
         return [CategoryOut(name=name, asks=asks) for name, asks in CATEGORIES.items()]
 
@@ -353,7 +336,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
 
     @router.get(
         "/{item_id}/boxes",
-        summary="Where a span of the item's document stands",
+        summary="Boxes of a span of the document",
         responses=problems(404),
     )
     def boxes_of(actor: CurrentActor, item_id: Id, start: int, end: int) -> list[Box]:
@@ -361,37 +344,37 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
 
     @router.post(
         "/claim",
-        summary="Hold an item for a while",
+        summary="Claim an item",
         response_model=ItemOut,
-        responses={204: {"description": "nothing waits"}, **problems(404, 409)},
+        responses={204: {"description": "no item is waiting"}, **problems(404, 409)},
     )
     def claim(actor: CurrentActor, wanted: ClaimIn) -> ItemOut | Response:
         chosen = store.Filters(wanted.kind, wanted.document, wanted.category)
         item = (
-            desk.claim(actor, wanted.item, wanted.tab)
+            commands.claim(actor, wanted.item, wanted.tab)
             if wanted.item
-            else desk.claim_next(actor, chosen, wanted.skip, wanted.tab)
+            else commands.claim_next(actor, chosen, wanted.skip, wanted.tab)
         )
         return ItemOut.model_validate(reader.view(item)) if item else Response(status_code=204)
 
-    @router.post("/release", summary="Leave: give back all that a tab holds", responses=problems())
-    def leave(actor: CurrentActor, left: LeaveIn) -> LeftOut:
-        return LeftOut(released=desk.leave(actor, left.tab))
+    @router.post("/release", summary="Leave: release all items of a tab", responses=problems())
+    def leave(actor: CurrentActor, body: LeaveIn) -> ReleasedOut:
+        return ReleasedOut(released=commands.leave(actor, body.tab))
 
-    @router.post("/{item_id}/keep", summary="Hold it for longer", responses=problems(404, 409))
-    def keep(actor: CurrentActor, item_id: Id) -> ItemOut:
-        return ItemOut.model_validate(reader.view(desk.keep(actor, item_id)))
+    @router.post("/{item_id}/keep", summary="Renew the claim", responses=problems(404, 409))
+    def renew(actor: CurrentActor, item_id: Id) -> ItemOut:
+        return ItemOut.model_validate(reader.view(commands.renew(actor, item_id)))
 
-    @router.post("/{item_id}/release", summary="Give it back", responses=problems(404))
+    @router.post("/{item_id}/release", summary="Release an item", responses=problems(404))
     def release(actor: CurrentActor, item_id: Id, claim: ReleaseIn | None = None) -> ItemOut:
-        item = desk.release(actor, item_id, claim.number if claim else None)
+        item = commands.release(actor, item_id, claim.number if claim else None)
         return ItemOut.model_validate(reader.view(item))
 
     return router
 
 
-def decisions(desk: Desk, reader: Reader) -> APIRouter:
-    """`/v1/decisions` and `/v1/exports`: what people decided."""
+def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
+    """Return the router for `/v1/decisions` and `/v1/exports`."""
     router = APIRouter(prefix="/v1", tags=["decisions"])
 
     @router.post(
@@ -399,16 +382,16 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
         summary="Accept, reject, correct, or undo",
         status_code=201,
         responses={
-            200: {"model": DecidedOut, "description": "decided before under this id"},
+            200: {"model": DecidedOut, "description": "already decided with this id"},
             **problems(404, 409),
         },
     )
-    def decide(actor: CurrentActor, wish: Wish, response: Response) -> DecidedOut:
-        decision, item, new = desk.decide(actor, wish)
+    def decide(actor: CurrentActor, body: DecisionRequest, response: Response) -> DecidedOut:
+        decision, item, new = commands.decide(actor, body)
         response.status_code = 201 if new else 200
         return DecidedOut.model_validate({"decision": decision, "item": reader.view(item)})
 
-    @router.get("/decisions", summary="The audit, the newest first", responses=problems())
+    @router.get("/decisions", summary="Decisions, newest first", responses=problems())
     def list_decisions(
         actor: CurrentActor,
         document: Id | None = None,
@@ -424,13 +407,13 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
 
     @router.get(
         "/decisions/error-rates",
-        summary="How often what could be accepted was wrong",
+        summary="Error rates of acceptable results",
         responses=problems(),
     )
     def error_rates(
         actor: CurrentActor,
         since: Annotated[
-            Moment | None, Query(description="RFC 3339; decisions from then on; left out: all")
+            Timestamp | None, Query(description="RFC 3339; default: all decisions")
         ] = None,
     ) -> ErrorRatesOut:
         return ErrorRatesOut.model_validate({"items": reader.error_rates(actor, since)})
@@ -447,7 +430,7 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
     def export(
         actor: CurrentActor,
         format: exports.Format = "jsonl",  # noqa: A002 (the parameter's public name)
-        chosen: store.Filters = Depends(export_filters),
+        chosen: store.Filters = filters("decided"),
     ) -> StreamingResponse:
         name = f"smallprint-{datetime.now(UTC):%Y-%m-%d}.{format}"
         return StreamingResponse(
@@ -460,11 +443,11 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
 
 
 def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
-    """`/v1/session`: signing a browser in and out.
+    """Return the router for `/v1/session`.
 
     Args:
-        keys: mints and ends sessions.
-        secure: whether the cookie is for HTTPS alone, however a request came in.
+        keys: opens and closes sessions.
+        secure: whether the cookie always requires HTTPS.
     """
     router = APIRouter(prefix="/v1/session", tags=["session"])
 
@@ -478,12 +461,12 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         openapi_extra={"security": []},
         responses=problems(503),
     )
-    def sign_in(request: Request, given: SignIn, response: Response) -> SessionOut:
-        session = keys.open_session(given.key.strip())
+    def sign_in(request: Request, body: SignIn, response: Response) -> SessionOut:
+        session = keys.open_session(body.key.strip())
         set_cookie(response, session, datetime.now(UTC), secure=safe(request))
         actor = request.app.state.keys.check(session.secret)
         if actor is None:
-            raise NotSignedIn("the session ended as soon as it began: is the key still good?")
+            raise NotSignedIn("The session ended at once. Is the key still valid?")
         return SessionOut(
             actor=ActorOut.model_validate(actor),
             csrf=csrf_token(session.secret),
@@ -492,7 +475,7 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
 
     @router.get(
         "",
-        summary="Who is signed in, if anybody",
+        summary="The current session",
         responses=problems(503),
         openapi_extra={"security": [{}, {"key": []}, {"session": []}]},
     )

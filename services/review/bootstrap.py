@@ -1,39 +1,40 @@
-"""The only file that builds real parts of review."""
+"""Builds review from its real parts."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from services.review import api, handlers, static, trust
-from services.review.desk import Desk
-from services.review.looks.sweeping import Sweeper
+from services.review import api, handlers, provider_accuracy, static_files
+from services.review.commands import ReviewCommands
 from services.review.priority import Order, Priority
+from services.review.queries import Reader
 from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
 from services.review.settings import Settings
 from services.review.store import MIGRATIONS
-from services.review.views import Reader
 from shared import metrics
+from shared.blobs import open_blobs
 from shared.bus import open_bus
 from shared.events import (
     ClausesExtracted,
     DocumentDeleted,
     DocumentFailed,
     DocumentRead,
-    DocumentRekinded,
+    DocumentReclassified,
     EscalationAnswered,
     Event,
     FindingsFound,
 )
-from shared.policy import read_risks
+from shared.policy.rules import read_risk_policy
 from shared.runtime import Handler, Service
 from shared.settings import load
-from shared.storage import Store, open_blobs
+from shared.storage import Store
 from shared.web import journal
+from shared.web.admission import RateLimit
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
-from shared.web.limits import RateLimit
 
 
 def build(
@@ -42,48 +43,32 @@ def build(
     keys: Keys | None = None,
     sessions: SessionKeys | None = None,
 ) -> Service:
-    """Review: the analysts' queue, their decisions, and the pages to make them on."""
+    """Build review: the queue, decisions and pages."""
     settings = settings or load(Settings)
     url = settings.database("review", settings.review_database_url)
     store = Store(url, "review", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
-    desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
-    risks = read_risks(settings.policy_file)
+    commands, reader = ReviewCommands(store, blobs, settings.review_lease), Reader(store, blobs)
+    risks = read_risk_policy(settings.policy_file)
     order = Order(
-        Priority.found(settings.artefacts_folder),
+        Priority.load_if_installed(settings.artefacts_folder),
         weights=lambda tenant: risks.of(tenant).weights,
         by_time=settings.review_order == "time",
     )
-    unmeasure = metrics.at_scrape(reader.measure)
+    stop_measuring = metrics.at_scrape(reader.measure)
+    common: dict[str, Any] = {"blobs": blobs, "order": order}
+    patience, context = settings.review_patience, settings.review_context
     reacts: dict[type[Event], Handler] = {
-        DocumentRead: partial(
-            handlers.remember_document,
-            blobs=blobs,
-            order=order,
-            patience=settings.review_patience,
-        ),
+        DocumentRead: partial(handlers.store_document, **common, patience=patience),
         ClausesExtracted: partial(
-            handlers.queue_clauses,
-            blobs=blobs,
-            context=settings.review_context,
-            order=order,
-            patience=settings.review_patience,
+            handlers.queue_clauses, **common, context=context, patience=patience
         ),
-        FindingsFound: partial(
-            handlers.queue_findings,
-            blobs=blobs,
-            order=order,
-            patience=settings.review_patience,
-        ),
+        FindingsFound: partial(handlers.queue_findings, **common, patience=patience),
         EscalationAnswered: partial(
-            handlers.queue_proposal,
-            blobs=blobs,
-            context=settings.review_context,
-            order=order,
-            risks=risks,
+            handlers.queue_proposal, **common, context=context, risks=risks
         ),
-        DocumentRekinded: handlers.withdraw_items,
+        DocumentReclassified: handlers.withdraw_items,
         DocumentFailed: handlers.withdraw_cancelled,
         DocumentDeleted: handlers.forget_document,
     }
@@ -91,18 +76,18 @@ def build(
     app = create_app(
         "review",
         [
-            api.queue(desk, reader),
-            api.decisions(desk, reader),
-            trust.routes(store),
+            api.queue(commands, reader),
+            api.decisions(commands, reader),
+            provider_accuracy.routes(store),
             api.sessions(sessions, secure=secure),
             journal.routes("review", store, reacts),
-            static.pages(),
+            static_files.pages(),
         ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
     )
-    app.add_exception_handler(404, static.nowhere(app.exception_handlers[HTTPException]))
+    app.add_exception_handler(404, static_files.not_found(app.exception_handlers[HTTPException]))
     return Service(
         name="review",
         settings=settings,
@@ -112,13 +97,12 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
-        close_parts=unmeasure,
-        jobs=(lambda _owner: Sweeper(store),),
+        close_parts=stop_measuring,
     )
 
 
 def _sessions(settings: Settings, keys: Keys | None) -> SessionKeys:
-    """By a call where ingest's keys are in this process, over HTTP otherwise."""
+    """Sessions by a call if ingest's keys are in this process, otherwise over HTTP."""
     if isinstance(keys, KeyRing):
         return LocalSessions(keys)
     return RemoteSessions(settings.ingest_url)

@@ -1,4 +1,4 @@
-"""The 41 categories of the Contract Understanding Atticus Dataset, verbatim, with what each asks.
+"""The 41 categories of the Contract Understanding Atticus Dataset, verbatim, with their questions.
 
 Source of the names: CUAD v1 (The Atticus Project, CC BY 4.0); the questions are shortened.
 """

@@ -1,12 +1,9 @@
-"""Results with what was decided about them, as JSONL, CSV or XLSX. The only door to openpyxl.
+"""Exports of results with decisions, as JSONL, CSV or XLSX.
 
-A cell that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a
-line break, if need be behind characters that nobody sees) gets an apostrophe in front. So does what
-would begin a cell within the text where a spreadsheet splits it by another rule than ours: behind a
-semicolon, a tab or a line break, also with quotation marks between, for a European Excel takes
-semicolons and then our quotation marks protect nothing. The column `defused` names the cells that
-were changed, so that nothing in a document runs on the reader's machine and no change goes unsaid.
-JSONL has the text as it is.
+A cell that looks like a formula gets an apostrophe in front: one that begins with `=`, `+`, `-`,
+`@`, a tab or a line break, even after invisible characters. The same holds inside a text after a
+semicolon, a tab or a line break, because some spreadsheets split there. The column `defused` names
+the changed cells. JSONL has the text unchanged.
 Source: OWASP, "CSV Injection".
 """
 
@@ -43,30 +40,25 @@ COLUMNS = (
 )
 NO_ADVICE = "smallprint gives no legal or audit advice."
 _ABOUT = (
-    "What a machine found in documents, and what a person decided about it.",
-    "kind is clause, finding, signal (unusual though it adds up; category is the ratio) or flag (a "
-    "sentence about the filer; category is its family).",
-    "category, text, page, start and end are what holds: as found, or as corrected.",
-    "state accepted: by the machine, sure enough for the stated risk; no person looked.",
-    "found_… is what the machine found. start and end count characters, from 0, end exclusive.",
-    "A cell that begins with = + - @ or a tab has an apostrophe (') in front, so that it can't run "
-    "as a formula, and so has such a sign behind a semicolon, a tab or a line break, but for the "
-    "dash before an item of a list; the column defused names such cells. JSONL has the text "
-    "unchanged.",
+    "Results of smallprint and the decisions about them.",
+    "kind: clause, finding, signal (an unusual ratio; category names it) or flag (a sentence about "
+    "the company; category names its family).",
+    "category, text, page, start and end: the result after any correction.",
+    "state accepted: accepted automatically within the stated risk, without review.",
+    "found_…: the result before a correction. start and end count characters from 0.",
+    "Cells that look like formulas have an apostrophe (') in front, also inside a text after a "
+    "semicolon, tab or line break. The column defused names them. JSONL has the text unchanged.",
     NO_ADVICE,
 )
 _UNSEEN = r"[\s\x00-\x1f\xa0\xad\u200b-\u200f\u2060\ufeff]"
 _FORMULA = re.compile(rf"{_UNSEEN}*[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full-width forms too)
 _LISTED = r"(?:[^\S\t\r\n]*[\r\n]|[^\S\t\r\n]+\w[^;\t\r\n(|!&\"]*(?:[;\r\n]|(?<=[\w.,])\Z))"
-"""What stands behind a dash that is a line or begins an item of a list: nothing, or words that call
-nothing and leave no formula open that the cells behind could end.
-"""
+"""The text after a dash that is no formula: an empty line, or an item of a list."""
 _WITHIN = re.compile(
-    rf"([;\t\r\n](?:{_UNSEEN}|\")*+)(?=([=@＝＠]|[+\-＋－]++(?!{_LISTED}))?)"  # noqa: RUF001
+    rf"([;\t\r\n](?>(?:{_UNSEEN}|\")*))(?=([=@＝＠]|[+\-＋－]++(?!{_LISTED}))?)"  # noqa: RUF001
 )
-"""Where a cell could begin within a text, and the sign if a formula begins there. Written as CSV,
-`foo;"=1` is `"foo;""=1"`: who splits at semicolons reads two quotation marks with nothing between
-and then `=1`. Each character is looked at once, however many line breaks there are.
+"""A possible beginning of a cell inside a text, and the sign of a formula there. In CSV, `foo;"=1`
+is `"foo;""=1"`, which a split at semicolons turns into a formula. The search is linear.
 """
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _CELL = 32_767
@@ -77,7 +69,7 @@ _IN_MEMORY = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Result:
-    """One item with its document's name and the decision that stands, if there is one."""
+    """An item with the name of its document and its decision, if any."""
 
     item: Item
     document_name: str
@@ -85,7 +77,6 @@ class Result:
     decision: Decision | None
 
     def row(self) -> dict[str, Any]:
-        """The columns of one result."""
         item, decision = self.item.apparent, self.decision
         right = dict(decision.correction or {}) if decision else {}
         finding = item.finding or {}
@@ -121,13 +112,13 @@ class Result:
 
 
 def defuse(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, however it splits the file into cells."""
+    """Return the text without possible formulas."""
     text = _WITHIN.sub(lambda found: found[1] + "'" * bool(found[2]), text)
     return "'" + text if _FORMULA.match(text) else text
 
 
 def write(results: Iterable[Result], form: Format) -> Iterator[bytes]:
-    """The export, piece by piece, in bounded memory."""
+    """Yield the export in chunks, in bounded memory."""
     rows = (result.row() for result in results)
     return {"jsonl": _jsonl, "csv": _csv, "xlsx": _xlsx}[form](rows)
 
@@ -144,11 +135,11 @@ def _csv(rows: Iterable[Row]) -> Iterator[bytes]:
     for row in rows:
         writer.writerow(_cells(row))
         if buffer.tell() > _CHUNK:
-            yield _taken(buffer)
-    yield _taken(buffer)
+            yield _drain(buffer)
+    yield _drain(buffer)
 
 
-def _taken(buffer: io.StringIO) -> bytes:
+def _drain(buffer: io.StringIO) -> bytes:
     data = buffer.getvalue().encode("utf-8", "replace")
     buffer.seek(0)
     buffer.truncate()
@@ -186,7 +177,7 @@ def _cell(sheet: Any, value: object, *, bold: bool = False) -> Any:
     if len(text) > _CELL:
         text = text[: _CELL - len(_CUT)] + _CUT
     cell = WriteOnlyCell(sheet, value=text)
-    cell.data_type = "s"  # never a formula, whatever it looks like
+    cell.data_type = "s"  # never a formula
     cell.alignment = Alignment(vertical="top", wrap_text=len(text) > 40)
     if bold:
         cell.font = Font(bold=True)
@@ -194,7 +185,7 @@ def _cell(sheet: Any, value: object, *, bold: bool = False) -> Any:
 
 
 def _cells(row: Row) -> list[Any]:
-    """The values of a row, defused, and at its end the names of those that were."""
+    """The defused values of a row, and the names of the changed ones."""
     cells: list[Any] = []
     changed = []
     for name in COLUMNS:

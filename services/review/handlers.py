@@ -1,4 +1,4 @@
-"""One function for each event that review reacts to."""
+"""Event handlers of review."""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from services.review import store
-from services.review.disguise import Look, among_others, as_before
-from services.review.domain import (
-    Document,
-    Item,
-    PageSize,
+from services.review.blinding import store as looks
+from services.review.blinding.blinding import Look, among_others, as_before
+from services.review.domain import Document, Item, PageSize
+from services.review.priority import Order
+from services.review.provider_accuracy import compare_decisions, is_trusted
+from services.review.results import (
+    ClauseItem,
+    Finding,
+    Flag,
+    Signal,
     item_of_kind,
     item_of_question,
     items_of_clauses,
     items_of_findings,
+    items_of_flags,
     items_of_pages,
-    proposal_shown,
-    read_clauses,
-    read_findings,
+    items_of_signals,
+    proposal_fields,
+    read_results,
 )
-from services.review.looks import store as looks
-from services.review.narrative import items_of_flags, read_flags
-from services.review.priority import Order
-from services.review.signals import items_of_signals, read_signals
-from services.review.trust import is_trusted, judged
-from shared.documents.reading import Reading
+from shared.blobs import BlobStore, MissingBlob
+from shared.blobs.markers import is_deleted
+from shared.documents.model.parsed_document import ParsedDocument
 from shared.events import (
     BlobRef,
     ClausesExtracted,
     DocumentDeleted,
     DocumentFailed,
     DocumentRead,
-    DocumentRekinded,
+    DocumentReclassified,
     EscalationAnswered,
     FindingsFound,
 )
 from shared.events.questions import Proposal, Question
-from shared.policy import RiskRules, Risks
-from shared.storage import BlobStore, MissingBlob, UnitOfWork
-from shared.storage.deletion import is_deleted
+from shared.messaging import UnitOfWork
+from shared.policy.rules import RiskPolicy, RiskRules
 from shared.storage.secret import draw_key
 from shared.tracing import carried
 
@@ -55,13 +57,13 @@ T = TypeVar("T")
 Part = TypeVar("Part", Question, Proposal)
 
 
-def remember_document(
+def store_document(
     event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, order: Order, patience: float
 ) -> None:
-    """Keep a document's name and its pages; what an older reading left undecided is withdrawn.
+    """Store a document, withdraw open items of older attempts, and queue questions about it.
 
-    Where ingest is unsure of its kind, or a page seems to be read badly, a person is asked; where a
-    frontier model is asked first, at the latest after `patience` seconds.
+    The questions are about an unsure kind and about suspicious pages. One that a frontier model is
+    asked first waits at most `patience` seconds.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known and not known.counts(event.attempt):
@@ -91,19 +93,18 @@ def remember_document(
         about_pages = items_of_pages(document, read.unsound, now=now)
         questions: dict[store.Asks, list[Item]] = {"kind": about_kind, "pages": about_pages}
         for asks, new in questions.items():
-            ways = [_on_its_way(item, event.escalated, patience) for item in new]
-            _ask(uow, document, asks, [order.placed(item) for item in ways])
+            held = [_hold_escalated(item, event.escalated, patience) for item in new]
+            _ask(uow, document, asks, [order.place(item) for item in held])
 
 
-def _on_its_way(item: Item, escalated: Collection[str], patience: float) -> Item:
-    """The item, which waits for the answer of a frontier model first if one is asked."""
+def _hold_escalated(item: Item, escalated: Collection[str], patience: float) -> Item:
     if item.result_id not in escalated:
         return item
-    return replace(item, route="escalate").asked(item.created, patience)
+    return replace(item, route="escalate").held_for_answer(item.created, patience)
 
 
 def _ask(uow: UnitOfWork, document: Document, asks: store.Asks, new: Sequence[Item]) -> None:
-    """Have these questions about a document in the queue, each once, and none that is settled."""
+    """Replace the open questions about a document. Decided ones are not asked again."""
     where = uow.session, document.tenant, document.id
     known = {item.signature for item in store.items_asking(*where, asks)}
     wanted = {item.signature for item in new}
@@ -124,10 +125,9 @@ def queue_clauses(
     order: Order,
     patience: float,
 ) -> None:
-    """Put every clause of one contract into the queue, in place of those of an older attempt.
+    """Queue the clauses of a contract, instead of those of an older attempt.
 
-    Args:
-        patience: seconds for which one that a frontier model is asked about waits for the answer.
+    Escalated ones wait at most `patience` seconds for the answer.
     """
     document = _current(event, uow)
     if document is None:
@@ -141,32 +141,31 @@ def queue_clauses(
     if found is None:
         return
     data, text = found
-    clauses = read_clauses(data, event.document_id)
+    clauses = read_results(ClauseItem, data, "clauses", event.document_id)
     new = items_of_clauses(
         document,
         clauses,
-        attempt=event.attempt,
         text=text,
         context=context,
         now=datetime.now(UTC),
         sampled=frozenset(event.sampled),
     )
-    placed = order.of_clauses(new, clauses, text)
+    placed = order.place_clauses(new, clauses, text)
     if any(item.sampled for item in placed):
-        placed = _hidden(document, placed, uow)
+        placed = _blinded(document, placed, uow)
     with uow:
         _replace_items(uow, document, placed, patience)
 
 
-def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
-    """The items of a document, of which those that were drawn look like others in the queue."""
-    checks = [item for item in items if item.sampled]
+def _blinded(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
+    """The items with audit samples that look like other items."""
+    samples = [item for item in items if item.sampled]
     others: list[Look] = []
     with uow.store.read() as session:
         key = draw_key(session)
-        for sort in {looks.Sort.of(item) for item in checks}:
+        for sort in {looks.Sort.of(item) for item in samples}:
             others += looks.unsure(session, document, sort, key)
-        for finder in {(item.kind, item.adapter) for item in checks}:
+        for finder in {(item.kind, item.adapter) for item in samples}:
             others += looks.least_sure(session, document, *finder)
         before = looks.shown_before(session, document)
     return as_before(among_others(items, others, key), before, others)
@@ -175,9 +174,9 @@ def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[
 def queue_findings(
     event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order, patience: float
 ) -> None:
-    """Put every finding, strong signal and strong narrative flag of one report into the queue, in
-    place of those of an older attempt. Nobody is asked about what triage folded away; who has
-    decided it can undo that.
+    """Queue the findings, strong signals and strong flags of a report.
+
+    They replace those of an older attempt. Findings dismissed before get no item.
     """
     document = _current(event, uow)
     if document is None:
@@ -192,23 +191,22 @@ def queue_findings(
     if found is None:
         return
     now = datetime.now(UTC)
-    findings = read_findings(found[0], event.document_id)
-    signals = read_signals(found[1], event.document_id)
+    findings = read_results(Finding, found[0], "findings", event.document_id)
+    signals = read_results(Signal, found[1], "signals", event.document_id)
+    flags = read_results(Flag, found[2], "narrative flags", event.document_id)
     new = items_of_findings(
         document,
         findings,
-        attempt=event.attempt,
         now=now,
         sampled=frozenset(event.sampled),
         adapter=(event.model or "").partition(" ")[0],
     )
-    new += items_of_signals(document, signals, attempt=event.attempt, now=now)
-    flags = read_flags(found[2], event.document_id)
-    new += items_of_flags(document, flags, attempt=event.attempt, now=now)
+    new += items_of_signals(document, signals, now=now)
+    new += items_of_flags(document, flags, now=now)
     dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
-    placed = [order.placed(item) for item in new]
+    placed = [order.place(item) for item in new]
     if any(item.sampled for item in placed):
-        placed = _hidden(document, placed, uow)
+        placed = _blinded(document, placed, uow)
     with uow:
         _replace_items(uow, document, placed, patience, dismissed)
 
@@ -219,11 +217,12 @@ def queue_proposal(
     blobs: BlobStore,
     context: int,
     order: Order,
-    risks: Risks,
+    risks: RiskPolicy,
 ) -> None:
-    """Put what a frontier model proposed, or why none did, beside the item of the result; a result
-    that waits for nobody is queued with it, unless nobody was to see it and nothing is proposed.
-    A person decides, but for what the policy trusts the model with.
+    """Store the answer of a frontier model in the item of its result.
+
+    A result without an item gets one, unless it was not shown and nothing is proposed. A person
+    decides, except for answers that the policy trusts.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known is None or not known.counts(event.attempt) or known.attempt != event.attempt:
@@ -234,8 +233,8 @@ def queue_proposal(
     if found is None:
         return
     question, proposal, text = found
-    unread = "an answer came, but it can't be read" if event.answer and not proposal else None
-    shown = proposal_shown(proposal, event.reason or unread)
+    unread = "the answer can't be read" if event.answer and not proposal else None
+    shown = proposal_fields(proposal, event.reason or unread)
     if proposal and question and question.subject == "category":
         shown["own_words"] = True
     with uow:
@@ -244,10 +243,10 @@ def queue_proposal(
             if proposal is not None:
                 _accept_trusted(uow, event, shown, risks.of(event.tenant))
             return
-        if question is None or text is None or _is_nothing(question, proposal):
+        if question is None or text is None or _is_absent(question, proposal):
             return
         if question.subject not in ("clause", "category"):
-            return  # it was withdrawn: what is asked about is in the queue before
+            return  # withdrawn: such an item exists before its question
         item = item_of_question(
             known,
             question,
@@ -258,11 +257,11 @@ def queue_proposal(
             context=context,
             now=datetime.now(UTC),
         )
-        store.add_items(uow.session, [order.placed(replace(item, proposal=shown))])
+        store.add_items(uow.session, [order.place(replace(item, proposal=shown))])
 
 
-def _is_nothing(question: Question, proposal: Proposal | None) -> bool:
-    """Whether a category of which no clause is shown has none by the answer either."""
+def _is_absent(question: Question, proposal: Proposal | None) -> bool:
+    """Whether a category without shown clauses has none by the answer either."""
     absent = proposal is None or proposal.verdict == "absent"
     return question.subject == "category" and absent
 
@@ -270,24 +269,20 @@ def _is_nothing(question: Question, proposal: Proposal | None) -> bool:
 def _accept_trusted(
     uow: UnitOfWork, event: EscalationAnswered, shown: Mapping[str, Any], rules: RiskRules
 ) -> None:
-    """Let a confirmed clause wait for nobody, where decisions so far show that this keeps the
-    stated risk.
-    """
+    """Accept a confirmed result if decisions show that this keeps the stated risk."""
     where = (uow.session, event.tenant, event.document_id)
     item = store.waiting_item(*where, event.result_id, datetime.now(UTC))
     if item is None or rules.trust != "measured":
         return
-    found = judged(store.decided_proposals(uow.session, event.tenant))
-    if is_trusted(item, shown, rules, found, draw_key(uow.session)):
+    decisions = compare_decisions(store.decided_proposals(uow.session, event.tenant))
+    if is_trusted(item, shown, rules, decisions, draw_key(uow.session)):
         store.save_item(uow.session, replace(item, route="accept"))
 
 
 def _answer(
     event: EscalationAnswered, document: Document, blobs: BlobStore
 ) -> tuple[Question | None, Proposal | None, str | None]:
-    """What was asked, what was answered, and the text that both count in, where there are any and
-    they can be read.
-    """
+    """The question, the answer and the text, as far as they are readable."""
     question = _read(Question, event.question, event, blobs)
     proposal = _read(Proposal, event.answer, event, blobs)
     return question, proposal, document_text(document, blobs)
@@ -296,25 +291,26 @@ def _answer(
 def _read(
     kind: type[Part], ref: BlobRef | None, event: EscalationAnswered, blobs: BlobStore
 ) -> Part | None:
-    """One of the blobs that an answer names; None, and a line in the log, if it can't be read."""
+    """Parse a blob of an answer; None, with a warning, if that fails."""
     if ref is None:
         return None
     try:
         return kind.model_validate_json(blobs.get(event.tenant, ref))
     except ValidationError as error:
-        told = {
+        details = {
             "document": event.document_id,
             "result": event.result_id,
             "blob": kind.__name__.lower(),
             "field": ".".join(map(str, error.errors()[0]["loc"])),
         }
-        log.warning("what the frontier was asked or answered can't be read", extra=told)
+        log.warning("the question or answer of a frontier model can't be read", extra=details)
         return None
 
 
-def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
-    """Somebody said the kind: nobody is asked any more. Results of another one no longer count:
-    what is undecided leaves the queue, and what is decided stays in the audit alone.
+def withdraw_items(event: DocumentReclassified, uow: UnitOfWork) -> None:
+    """Withdraw the question about the kind, and the results if the kind changed.
+
+    Undecided items are deleted. Decided ones stay in the audit only.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known is None or known.deleted:
@@ -332,7 +328,7 @@ def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
 
 
 def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
-    """Somebody stopped the work: what was found leaves the queue, what still comes stays out."""
+    """Delete the open items of a cancelled document."""
     known = _known(event.tenant, event.document_id, uow)
     if not event.cancels or (known and not known.counts(event.attempt)):
         return
@@ -344,7 +340,7 @@ def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
 
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
-    """Forget a document's words; who decided what about it, and when, stays in the audit."""
+    """Delete the text of a document. The audit keeps who decided when."""
     gone = Document(event.tenant, event.document_id, name="", kind="other", deleted=True)
     with uow:
         store.forget_document(uow.session, gone)
@@ -352,38 +348,28 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
 
 
 def document_text(document: Document, blobs: BlobStore) -> str | None:
-    """The text that offsets count in; None if no reading of it was announced.
-
-    Raises:
-        MissingBlob: it was announced, but is gone.
-    """
+    """Return the text of a document; None if it is not read. Raises MissingBlob."""
     return blobs.get(document.tenant, document.text).decode() if document.text else None
 
 
-def document_reading(document: Document, blobs: BlobStore) -> Reading | None:
-    """The text with a box for every character; None if no reading of it was announced.
-
-    Raises:
-        MissingBlob: it was announced, but is gone.
-    """
+def document_reading(document: Document, blobs: BlobStore) -> ParsedDocument | None:
+    """Return the text with its layout; None if it is not read. Raises MissingBlob."""
     text = document_text(document, blobs)
     if text is None or document.layout is None:
         return None
-    return Reading.from_bytes(blobs.get(document.tenant, document.layout), text)
+    return ParsedDocument.from_bytes(blobs.get(document.tenant, document.layout), text)
 
 
 def unless_deleted(
     tenant: str, document_id: str, blobs: BlobStore, read: Callable[[], T]
 ) -> T | None:
-    """What `read` answers; None if its blobs are gone with their document, of which review is yet
-    to hear. Raises MissingBlob if they are gone without.
-    """
+    """Return `read()`; None if the document was deleted meanwhile. Raises MissingBlob otherwise."""
     try:
         return read()
     except MissingBlob:
         if not is_deleted(blobs, tenant, document_id):
             raise
-        log.info("deleted, as its blobs tell")
+        log.info("the document is deleted: its blobs are marked")
         return None
 
 
@@ -393,7 +379,7 @@ def _known(tenant: str, document_id: str, uow: UnitOfWork) -> Document | None:
 
 
 def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Document | None:
-    """The document that results belong to; None if it is deleted, cancelled, or read anew since."""
+    """The document of results; None if it is deleted, cancelled or processed again since."""
     known = _known(event.tenant, event.document_id, uow)
     if known is None:
         kind = "contract" if isinstance(event, ClausesExtracted) else "report"
@@ -410,23 +396,27 @@ def _replace_items(
     patience: float,
     unasked: Collection[str] = frozenset(),
 ) -> None:
-    """Queue what is new; what a person has decided, or has at hand, is not asked again. What a
-    model is asked about waits for the answer first, which may have come before the result itself.
+    """Queue new results. Decided and claimed ones stay.
+
+    Escalated results wait for the answer, which may have come before them.
 
     Args:
-        patience: seconds for which it waits.
-        unasked: ids of results that nobody is asked about.
+        uow: the unit of work.
+        document: of the results.
+        new: items of all results.
+        patience: seconds for which an escalated item waits.
+        unasked: ids of results without an item.
     """
     tenant, document_id, now = document.tenant, document.id, datetime.now(UTC)
     known: dict[tuple[object, ...], list[Item]] = defaultdict(list)
-    open_ = store.open_items(uow.session, tenant, document_id)  # first: it waits for open decisions
+    open_ = store.open_items(uow.session, tenant, document_id)  # first, because it waits for locks
     for item in (*store.decided_items(uow.session, tenant, document_id), *open_):
         known[item.signature].append(item)
-    said = {one.result_id: one.proposal for one in open_ if one.attempt == document.attempt}
-    waiting, kept = [], set()
+    proposals = {i.result_id: i.proposal for i in open_ if i.attempt == document.attempt}
+    waiting, unchanged = [], set()
     for item in new:
         same = known[item.signature].pop(0) if known[item.signature] else None
-        if same and same.verdict:  # each decision answers for one result
+        if same and same.verdict:
             found_again = replace(same, attempt=item.attempt, result_id=item.result_id)
             store.save_item(
                 uow.session,
@@ -435,16 +425,16 @@ def _replace_items(
         elif item.result_id in unasked:
             continue
         elif same and same.attempt == item.attempt:
-            kept.add(same.id)
+            unchanged.add(same.id)
         else:
-            told = replace(item, proposal=said.get(item.result_id))
-            waiting.append(told.asked(now, patience))
-    store.remove_items(uow.session, tenant, {item.id for item in open_} - kept)
+            answered = replace(item, proposal=proposals.get(item.result_id))
+            waiting.append(answered.held_for_answer(now, patience))
+    store.remove_items(uow.session, tenant, {item.id for item in open_} - unchanged)
     store.add_items(uow.session, waiting)
-    looks.keep_shown(uow.session, waiting)
+    looks.store_shown(uow.session, waiting)
     store.save_document(uow.session, document)
 
 
-def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:
+def _reading(event: DocumentRead, blobs: BlobStore) -> ParsedDocument:
     text = blobs.get(event.tenant, event.text).decode()
-    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text, places=False)
+    return ParsedDocument.from_bytes(blobs.get(event.tenant, event.layout), text, positions=False)

@@ -1,7 +1,6 @@
 """Sign-in for browsers: an API key is exchanged for a short-lived session key in a cookie.
 
-Keys belong to ingest: it mints the session, checks it like any key, and ends it. Between processes
-that is HTTP; in the embedded edition ingest's own object is passed to `bootstrap.build`.
+Ingest opens, checks and closes sessions, over HTTP or by a call in the embedded edition.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from shared.errors import NotAllowed, NotSignedIn, Unavailable
 from shared.web.auth import COOKIE, KEY, Actor
 
 SESSIONS = "/v1/keys/sessions"
-_BAD_KEY = "this key is unknown, expired or revoked"
+_BAD_KEY = "This key is unknown, expired or revoked."
 
 
 @dataclass(frozen=True)
@@ -29,37 +28,36 @@ class Session:
 
 
 class SessionKeys(Protocol):
-    """Mints and ends sessions."""
+    """Opens and closes sessions."""
 
     def open_session(self, key: str) -> Session:
-        """A session for the holder of a key. Raises NotSignedIn."""
+        """Open a session for the holder of a key. Raises NotSignedIn."""
 
     def close_session(self, secret: str) -> None:
-        """End a session; nothing happens if it is over already."""
+        """Close a session, if it is open."""
 
 
 @runtime_checkable
 class KeyRing(Protocol):
-    """Ingest's own keys, in the same process. A new key has a `secret`, and `key.expires`."""
+    """Ingest's keys in the same process. A new key has a `secret` and `key.expires`."""
 
     def check(self, secret: str) -> Actor | None:
-        """The holder of a key, or None if it is unknown, expired or revoked."""
+        """Return the holder of a valid key, or None."""
 
     def open_session(self, actor: Actor) -> Any:
-        """A session of a key."""
+        """Open a session of a key."""
 
     def close_session(self, actor: Actor) -> None:
-        """End the session that asks."""
+        """Close the session of the caller."""
 
 
 class LocalSessions:
-    """Asks ingest by a call: the embedded edition."""
+    """Sessions by calls to ingest, in the embedded edition."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
     def open_session(self, key: str) -> Session:
-        """See `SessionKeys.open_session`."""
         actor = self._keys.check(key)
         if actor is None:
             raise NotSignedIn(_BAD_KEY)
@@ -67,14 +65,13 @@ class LocalSessions:
         return Session(new.secret, new.key.expires)
 
     def close_session(self, secret: str) -> None:
-        """See `SessionKeys.close_session`."""
         actor = self._keys.check(secret)
         if actor is not None:
             self._keys.close_session(actor)
 
 
 class RemoteSessions:
-    """Asks ingest over HTTP."""
+    """Sessions over HTTP."""
 
     def __init__(self, ingest_url: str, client: httpx.Client | None = None) -> None:
         self._client = client or httpx.Client(base_url=ingest_url, timeout=5.0)
@@ -87,7 +84,7 @@ class RemoteSessions:
         if answer.status_code in (401, 403):
             raise NotSignedIn(_BAD_KEY)
         if answer.status_code not in (200, 201):
-            raise Unavailable(f"nobody can sign in: ingest answers {answer.status_code}")
+            raise Unavailable(f"Sign-in is not possible now: ingest answered {answer.status_code}.")
         body = answer.json()
         return Session(body["secret"], datetime.fromisoformat(body["expires"]))
 
@@ -95,10 +92,11 @@ class RemoteSessions:
         """See `SessionKeys.close_session`. Raises Unavailable if ingest does not answer."""
         answer = self._ask("DELETE", secret)
         if answer.status_code >= 500:
-            raise Unavailable(f"the session can't be ended: ingest answers {answer.status_code}")
+            raise Unavailable(
+                f"The session can't be closed now: ingest answered {answer.status_code}."
+            )
 
     def close(self) -> None:
-        """Give the connections back."""
         self._client.close()
 
     def _ask(self, method: str, secret: str) -> httpx.Response:
@@ -107,18 +105,20 @@ class RemoteSessions:
                 method, SESSIONS, headers={"authorization": f"Bearer {secret}"}
             )
         except httpx.HTTPError as error:
-            what = type(error).__name__  # and not its text: that may quote what was sent
-            raise Unavailable(f"keys can't be checked: ingest does not answer ({what})") from None
+            name = type(error).__name__  # its text may quote the request
+            raise Unavailable(
+                f"Keys can't be checked now: ingest does not answer ({name})."
+            ) from None
 
 
 def same_origin(request: Request) -> None:
-    """FastAPI dependency: another site may not sign its visitors in or out here."""
+    """FastAPI dependency: refuse sign-in requests from other sites."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise NotAllowed("another site asks to sign in: open the page itself")
+        raise NotAllowed("Sign-in from another site is refused. Open the page itself.")
 
 
 def set_cookie(response: Response, session: Session, now: datetime, *, secure: bool) -> None:
-    """Give the browser its session: out of reach for scripts and for other sites."""
+    """Set the session cookie, out of reach of scripts and other sites."""
     response.set_cookie(
         COOKIE,
         session.secret,
@@ -131,5 +131,5 @@ def set_cookie(response: Response, session: Session, now: datetime, *, secure: b
 
 
 def clear_cookie(response: Response, *, secure: bool) -> None:
-    """Take the session back."""
+    """Delete the session cookie."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)

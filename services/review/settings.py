@@ -1,4 +1,4 @@
-"""What may be configured in review."""
+"""Settings of review."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.policy import PolicySettings
+from shared.policy.rules import PolicySettings
 from shared.settings import Port
 
 
 class Settings(PolicySettings):
-    """Settings of review, beside the common ones."""
+    """Settings of review."""
 
     review_port: Port = Field(8404, description="port of the queue and its pages")
     review_database_url: str = Field(
@@ -21,23 +21,23 @@ class Settings(PolicySettings):
         300.0,
         gt=0,
         le=28_800,
-        description="seconds until an item that was claimed and left returns to the queue",
+        description="seconds until an abandoned claim ends",
     )
     review_patience: float = Field(
         900.0,
         gt=0,
         le=86_400,
-        description="seconds for which a result that a frontier model is asked about waits for the "
-        "answer; then it comes to a person without. Longer than `SMALLPRINT_ESCALATION_PATIENCE`",
+        description="seconds for which an escalated item waits for the answer before reviewers get "
+        "it. Should be longer than `SMALLPRINT_ESCALATION_PATIENCE`",
     )
     review_context: int = Field(
         600,
         ge=0,
         le=5_000,
-        description="characters of the document kept on each side of a clause, to read it in place",
+        description="characters of context stored on each side of a clause",
     )
     review_order: Literal["mistakes", "time"] = Field(
         "mistakes",
-        description="`mistakes`: items come by what a mistake in them is expected to cost; `time`: "
-        "by that for each second of review, so that short ones come sooner",
+        description="`mistakes`: by the expected cost of a mistake; `time`: by that cost per "
+        "second of review, so that short items come sooner",
     )

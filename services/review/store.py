@@ -12,36 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    ColumnElement,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    Row,
-    Select,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    and_,
-    column,
-    delete,
-    func,
-    insert,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.review.domain import (
-    ASKED,
+    FRONTIER_MODEL,
     KIND_CHECK,
     Box,
     Decision,
@@ -51,102 +26,103 @@ from services.review.domain import (
     PageSize,
     Tab,
 )
-from services.review.sampling import Judgement
+from services.review.error_rates import SampleDecision
+from shared.blobs.references import BlobReference
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef, Verdict
-from shared.storage.messages import Number, Time
-from shared.storage.tenants import across_tenants
+from shared.messaging.tables import Number, Time
+from shared.storage.tenant_isolation import across_tenants
 from shared.storage.upsert import insert_into
-from shared.upkeep.holdings import Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 TAB_KEPT = timedelta(hours=1)
-"""How long a tab is remembered after it was last heard of: no claim is on its way for longer."""
+"""How long an inactive tab is remembered."""
 REMOVED_AT_ONCE = 1_000
-"""Items that one statement removes at the most: a database takes no more parameters than some
-thousands."""
+"""Items removed by one statement at most, because databases limit parameters."""
 FORGOTTEN_AT_ONCE = 100
-"""Tabs that one request forgets at the most."""
+"""Tabs deleted by one request at most."""
 
-_SAMPLED = column("sampled", Boolean)
-_ACCEPTED = literal_column("'accept'", String)  # as an index has it, and no parameter
-UNSURE = and_(column("route", String) != _ACCEPTED, ~_SAMPLED)
-"""Of items: what people, or a model, are asked about, and is no check; as an index has it."""
-SURE = or_(_SAMPLED, and_(column("route", String) == _ACCEPTED, column("proposal").is_(None)))
-"""Of items: whose own confidence was enough to be accepted; as an index has it."""
+_SAMPLED = sa.column("sampled", sa.Boolean)
+_ACCEPTED = sa.literal_column("'accept'", sa.String)  # must match the index
+UNSURE = sa.and_(sa.column("route", sa.String) != _ACCEPTED, ~_SAMPLED)
+"""Items that are neither accepted nor audit samples; must match the index."""
+SURE = sa.or_(
+    _SAMPLED, sa.and_(sa.column("route", sa.String) == _ACCEPTED, sa.column("proposal").is_(None))
+)
+"""Items with acceptable confidence; must match the index."""
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-documents = Table(
+documents = sa.Table(
     "documents",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("id", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("media_type", String(200), nullable=False),
-    Column("page_count", Integer, nullable=False),
-    Column("pages", JSON, nullable=False),
-    Column("text", JSON(none_as_null=True)),
-    Column("layout", JSON(none_as_null=True)),
-    Column("attempt", Integer, nullable=False),
-    Column("deleted", Boolean, nullable=False),
-    Column("cancelled", Boolean, nullable=False),
-    Column("trace", String(64)),
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("media_type", sa.String(200), nullable=False),
+    sa.Column("page_count", sa.Integer, nullable=False),
+    sa.Column("pages", sa.JSON, nullable=False),
+    sa.Column("text", sa.JSON(none_as_null=True)),
+    sa.Column("layout", sa.JSON(none_as_null=True)),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("cancelled", sa.Boolean, nullable=False),
+    sa.Column("trace", sa.String(64)),
 )
 
-items = Table(
+items = sa.Table(
     "items",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("document_id", String(64), nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("stage", String(16), nullable=False),
-    Column("result_id", String(64), nullable=False),
-    Column("category", String(200), nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("created", Time, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("start", Integer),
-    Column("end", Integer),
-    Column("page", Integer),
-    Column("boxes", JSON, nullable=False),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
-    Column("finding", JSON(none_as_null=True)),
-    Column("proposal", JSON(none_as_null=True)),
-    Column("claims", Integer, nullable=False),
-    Column("holder", String(200)),
-    Column("lease_until", Time),
-    Column("tab", String(64)),
-    Column("generation", Integer),
-    Column("decision_id", String(64)),
-    Column("verdict", String(16)),
-    Column("decided_by", String(200)),
-    Column("decided", Time),
-    Column("withdrawn", Boolean, nullable=False),
-    Column("route", String(16), nullable=False),
-    Column("sampled", Boolean, nullable=False),
-    Column("adapter", String(64), nullable=False),
-    Column("chance", Float),
-    Column("ordered_by", String(64), nullable=False),
-    Column("weight", Float, nullable=False),
-    Column("urgency", Float, nullable=False),
-    Column("shown_confidence", Float),
-    Column("shown_chance", Float),
-    Index("items_queue", "tenant", "verdict", "urgency", "id"),
-    Index("items_document", "tenant", "document_id"),
-    Index("items_tab", "tenant", "tab"),
-    Index(
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("document_id", sa.String(64), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("result_id", sa.String(64), nullable=False),
+    sa.Column("category", sa.String(200), nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("start", sa.Integer),
+    sa.Column("end", sa.Integer),
+    sa.Column("page", sa.Integer),
+    sa.Column("boxes", sa.JSON, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("finding", sa.JSON(none_as_null=True)),
+    sa.Column("proposal", sa.JSON(none_as_null=True)),
+    sa.Column("claims", sa.Integer, nullable=False),
+    sa.Column("holder", sa.String(200)),
+    sa.Column("lease_until", Time),
+    sa.Column("tab", sa.String(64)),
+    sa.Column("generation", sa.Integer),
+    sa.Column("decision_id", sa.String(64)),
+    sa.Column("verdict", sa.String(16)),
+    sa.Column("decided_by", sa.String(200)),
+    sa.Column("decided", Time),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("route", sa.String(16), nullable=False),
+    sa.Column("sampled", sa.Boolean, nullable=False),
+    sa.Column("adapter", sa.String(64), nullable=False),
+    sa.Column("chance", sa.Float),
+    sa.Column("ordered_by", sa.String(64), nullable=False),
+    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("urgency", sa.Float, nullable=False),
+    sa.Column("shown_confidence", sa.Float),
+    sa.Column("shown_chance", sa.Float),
+    sa.Index("items_queue", "tenant", "verdict", "urgency", "id"),
+    sa.Index("items_document", "tenant", "document_id"),
+    sa.Index("items_tab", "tenant", "tab"),
+    sa.Index(
         "items_unsure",
         *("tenant", "kind", "adapter", "document_id", "id", "category"),
         sqlite_where=UNSURE,
         postgresql_where=UNSURE,
     ),
-    Index(
+    sa.Index(
         "items_sure",
         *("tenant", "kind", "adapter", "category", "confidence", "document_id"),
         sqlite_where=SURE,
@@ -154,83 +130,83 @@ items = Table(
     ),
 )
 
-shown = Table(
+shown = sa.Table(
     "shown",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("document_id", String(64), primary_key=True),
-    Column("result_id", String(64), primary_key=True),
-    Column("ordered_by", String(64), nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("chance", Float),
-    Column("shown_confidence", Float, nullable=False),
-    Column("shown_chance", Float),
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("document_id", sa.String(64), primary_key=True),
+    sa.Column("result_id", sa.String(64), primary_key=True),
+    sa.Column("ordered_by", sa.String(64), nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("chance", sa.Float),
+    sa.Column("shown_confidence", sa.Float, nullable=False),
+    sa.Column("shown_chance", sa.Float),
 )
-"""What each check showed, beside what it was of, for when its document is read again."""
+"""What each audit sample showed, for when its document is processed again."""
 
-tabs = Table(
+tabs = sa.Table(
     "tabs",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("actor", String(200), primary_key=True),
-    Column("id", String(64), primary_key=True),
-    Column("closed", Integer, nullable=False),
-    Column("seen", Time, nullable=False),
-    Index("tabs_seen", "tenant", "seen"),
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("actor", sa.String(200), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("seen", Time, nullable=False),
+    sa.Index("tabs_seen", "tenant", "seen"),
 )
 
-decisions = Table(
+decisions = sa.Table(
     "decisions",
     metadata,
-    Column("number", Number, primary_key=True, autoincrement=True),
-    Column("id", String(64), nullable=False),
-    Column("tenant", String(64), nullable=False),
-    Column("item_id", String(64), nullable=False),
-    Column("document_id", String(64), nullable=False),
-    Column("document_name", Text, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("stage", String(16), nullable=False),
-    Column("result_id", String(64), nullable=False),
-    Column("category", String(200), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("start", Integer),
-    Column("end", Integer),
-    Column("page", Integer),
-    Column("confidence", Float, nullable=False),
-    Column("verdict", String(16), nullable=False),
-    Column("correction", JSON(none_as_null=True)),
-    Column("note", Text, nullable=False),
-    Column("actor", String(200), nullable=False),
-    Column("time", Time, nullable=False),
-    Column("adapter", String(64), nullable=False),
-    Column("sampled", Boolean, nullable=False),
-    Column("wrong", Boolean),
-    Column("document_kind", String(16), nullable=False),
-    Column("source", String(200), nullable=False),
-    UniqueConstraint("tenant", "id", name="decisions_id"),
-    Index("decisions_document", "tenant", "document_id"),
-    Index("decisions_item", "tenant", "item_id"),
-    Index("decisions_sampled", "sampled", "number"),
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(64), nullable=False),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("item_id", sa.String(64), nullable=False),
+    sa.Column("document_id", sa.String(64), nullable=False),
+    sa.Column("document_name", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("result_id", sa.String(64), nullable=False),
+    sa.Column("category", sa.String(200), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("start", sa.Integer),
+    sa.Column("end", sa.Integer),
+    sa.Column("page", sa.Integer),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("correction", sa.JSON(none_as_null=True)),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("time", Time, nullable=False),
+    sa.Column("adapter", sa.String(64), nullable=False),
+    sa.Column("sampled", sa.Boolean, nullable=False),
+    sa.Column("wrong", sa.Boolean),
+    sa.Column("document_kind", sa.String(16), nullable=False),
+    sa.Column("source", sa.String(200), nullable=False),
+    sa.UniqueConstraint("tenant", "id", name="decisions_id"),
+    sa.Index("decisions_document", "tenant", "document_id"),
+    sa.Index("decisions_item", "tenant", "item_id"),
+    sa.Index("decisions_sampled", "sampled", "number"),
 )
 
 
-Sought = Literal["open", "waiting", "claimed", "decided", "accepted", "all"]
-"""`open` is what waits for a person or is claimed; `accepted` is what the machine accepted."""
+StateFilter = Literal["open", "waiting", "claimed", "decided", "accepted", "all"]
+"""`open`: waiting or claimed; `accepted`: automatically."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which items are meant."""
+    """Conditions for items."""
 
     kind: ItemKind | None = None
     document: str | None = None
     category: str | None = None
-    state: Sought = "open"
+    state: StateFilter = "open"
 
 
 @dataclass(frozen=True)
 class Group:
-    """A part of the queue with the number of its open items."""
+    """The number of open items with a key."""
 
     key: str
     label: str
@@ -239,7 +215,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much waits, and what was done since a moment."""
+    """The counts of the queue, and of decisions since a time."""
 
     waiting: int
     claimed: int
@@ -255,42 +231,35 @@ class Counts:
 
 
 def find_document(session: Session, tenant: str, document_id: str) -> Document | None:
-    """What is remembered of a document; None if nothing was heard of it."""
+    """Return a document; None if it is unknown."""
     row = session.execute(
-        select(documents).where(documents.c.tenant == tenant, documents.c.id == document_id)
+        sa.select(documents).where(documents.c.tenant == tenant, documents.c.id == document_id)
     ).one_or_none()
     return _document(row) if row else None
 
 
 def save_document(session: Session, document: Document) -> None:
-    """Keep what is known of a document, in place of what was."""
+    """Store a document, or replace it."""
     values = {
-        "name": document.name,
-        "kind": document.kind,
-        "media_type": document.media_type,
-        "page_count": document.page_count,
+        **vars(document),
         "pages": [[p.number, p.start, p.end, p.width, p.height] for p in document.pages],
         "text": document.text.model_dump() if document.text else None,
         "layout": document.layout.model_dump() if document.layout else None,
-        "attempt": document.attempt,
-        "deleted": document.deleted,
-        "cancelled": document.cancelled,
-        "trace": document.trace,
     }
-    this = and_(documents.c.tenant == document.tenant, documents.c.id == document.id)
-    if session.execute(select(documents.c.id).where(this).with_for_update()).first():
-        session.execute(update(documents).where(this).values(**values))
-    else:
-        session.execute(insert(documents).values(tenant=document.tenant, id=document.id, **values))
+    new = insert_into(session, documents).values(values)
+    changed = {name: value for name, value in values.items() if name not in ("tenant", "id")}
+    session.execute(
+        new.on_conflict_do_update(index_elements=list(documents.primary_key), set_=changed)
+    )
 
 
 def forget_document(session: Session, document: Document) -> None:
-    """Leave of a deleted document only that it was decided about, by whom and when."""
+    """Delete the items of a document and all text in its decisions."""
     this = {"tenant": document.tenant, "document_id": document.id}
-    session.execute(delete(items).filter_by(**this))
-    session.execute(delete(shown).filter_by(**this))
+    session.execute(sa.delete(items).filter_by(**this))
+    session.execute(sa.delete(shown).filter_by(**this))
     session.execute(
-        update(decisions)
+        sa.update(decisions)
         .filter_by(**this)
         .values(document_name="", text="", correction=None, note="")
     )
@@ -300,71 +269,63 @@ def forget_document(session: Session, document: Document) -> None:
 
 
 def add_items(session: Session, new: Iterable[Item]) -> None:
-    """Put items into the queue."""
+    """Add items."""
     rows = [_item_values(item) for item in new]
     if rows:
-        session.execute(insert(items), rows)
+        session.execute(sa.insert(items), rows)
 
 
 Asks = Literal["results", "kind", "pages"]
-"""What items of a document ask about: what specialists found; of what kind it is; whether pages of
-it were read badly."""
+"""What items ask about: results, the kind of the document, or the text of its pages."""
 
 
 def withdraw_open(session: Session, tenant: str, document_id: str, asks: Asks = "results") -> None:
-    """Take what is undecided of a document out of the queue."""
+    """Delete the undecided items of a document."""
     open_ = _of(tenant, document_id, asks)
-    session.execute(delete(items).where(open_, items.c.verdict.is_(None)))
+    session.execute(sa.delete(items).where(open_, items.c.verdict.is_(None)))
 
 
 def withdraw_decided(session: Session, tenant: str, document_id: str) -> None:
-    """Show the decided results of a document no more, unless they are found again."""
+    """Hide the decided results of a document until they are found again."""
     results = _of(tenant, document_id, "results")
-    session.execute(update(items).where(results).values(withdrawn=True))
+    session.execute(sa.update(items).where(results).values(withdrawn=True))
 
 
 def items_asking(session: Session, tenant: str, document_id: str, asks: Asks) -> list[Item]:
-    """The items that ask, or asked, that."""
-    query = select(items).where(_of(tenant, document_id, asks))
+    """Return the items with a subject."""
+    query = sa.select(items).where(_of(tenant, document_id, asks))
     return [_item(row) for row in session.execute(query)]
 
 
-def _of(tenant: str, document_id: str, asks: Asks) -> ColumnElement[bool]:
-    """Items of a document that ask that."""
+def _of(tenant: str, document_id: str, asks: Asks) -> sa.ColumnElement[bool]:
     reading, of_kind = items.c.stage == "ingest", items.c.category == KIND_CHECK
     which = {
         "results": ~reading,
-        "kind": and_(reading, of_kind),
-        "pages": and_(reading, ~of_kind),
+        "kind": sa.and_(reading, of_kind),
+        "pages": sa.and_(reading, ~of_kind),
     }
-    return and_(items.c.tenant == tenant, items.c.document_id == document_id, which[asks])
+    return sa.and_(items.c.tenant == tenant, items.c.document_id == document_id, which[asks])
 
 
 def propose(
     session: Session, tenant: str, document_id: str, result_id: str, proposal: dict[str, Any]
 ) -> bool:
-    """Put what a model says beside the item of a result, decided or not; whoever holds it keeps
-    it. Returns whether there is such an item.
-    """
-    found = session.execute(
-        update(items)
-        .where(
-            items.c.tenant == tenant,
-            items.c.document_id == document_id,
-            items.c.result_id == result_id,
-        )
-        .values(proposal=proposal)
+    """Store a proposal in the item of a result. Returns whether there is one."""
+    this = (
+        items.c.tenant == tenant,
+        items.c.document_id == document_id,
+        items.c.result_id == result_id,
     )
-    held = items.c.tenant == tenant, items.c.document_id == document_id, items.c.holder == ASKED
-    freed = {"holder": None, "lease_until": None}
-    session.execute(update(items).where(*held, items.c.result_id == result_id).values(**freed))
+    found = session.execute(sa.update(items).where(*this).values(proposal=proposal))
+    held = sa.update(items).where(*this, items.c.holder == FRONTIER_MODEL)
+    session.execute(held.values(holder=None, lease_until=None))
     return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
 def open_items(session: Session, tenant: str, document_id: str) -> list[Item]:
-    """The undecided results of a document, the oldest first, locked until the transaction ends."""
+    """Return the undecided results of a document, oldest first, and lock them."""
     rows = session.execute(
-        select(items)
+        sa.select(items)
         .where(_of(tenant, document_id, "results"), items.c.verdict.is_(None))
         .order_by(items.c.created, items.c.id)
         .with_for_update()
@@ -373,27 +334,27 @@ def open_items(session: Session, tenant: str, document_id: str) -> list[Item]:
 
 
 def remove_items(session: Session, tenant: str, ids: Collection[str]) -> None:
-    """Take items out of the queue."""
+    """Delete items."""
     listed = sorted(ids)
     for first in range(0, len(listed), REMOVED_AT_ONCE):
         some = listed[first : first + REMOVED_AT_ONCE]
-        session.execute(delete(items).where(items.c.tenant == tenant, items.c.id.in_(some)))
+        session.execute(sa.delete(items).where(items.c.tenant == tenant, items.c.id.in_(some)))
 
 
 def waiting_item(
     session: Session, tenant: str, document_id: str, result_id: str, now: datetime
 ) -> Item | None:
-    """The item of a result that nobody has decided or holds, locked; None if there is none."""
-    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    """Return and lock the waiting item of a result, if there is one."""
+    free = sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
     mine = items.c.tenant == tenant, items.c.document_id == document_id
-    query = select(items).where(*mine, items.c.result_id == result_id)
+    query = sa.select(items).where(*mine, items.c.result_id == result_id)
     query = query.where(items.c.verdict.is_(None), free).limit(1)
     row = session.execute(query.with_for_update(skip_locked=True)).one_or_none()
     return _item(row) if row else None
 
 
 class DecidedProposal(NamedTuple):
-    """A result that a model had an opinion of, and what a person decided about it."""
+    """A decided result with the answer of a model."""
 
     document_id: str
     category: str
@@ -405,10 +366,10 @@ class DecidedProposal(NamedTuple):
 
 
 def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal]:
-    """What people decided about results that a model answered about."""
+    """Yield decided results with the answer of a model."""
     of = items.c
     query = (
-        select(
+        sa.select(
             of.document_id,
             of.category,
             of.text,
@@ -417,7 +378,7 @@ def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal
             of.verdict,
             decisions.c.correction,
         )
-        .join(decisions, and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id))
+        .join(decisions, sa.and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id))
         .where(of.tenant == tenant, of.proposal.is_not(None))
     )
     for row in session.execute(query):
@@ -426,9 +387,9 @@ def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:
-    """The decided items of a document, the oldest first."""
+    """Return the decided items of a document, oldest first."""
     rows = session.execute(
-        select(items)
+        sa.select(items)
         .where(
             items.c.tenant == tenant,
             items.c.document_id == document_id,
@@ -440,31 +401,27 @@ def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]
 
 
 def verdicts(session: Session, tenant: str) -> dict[str, str]:
-    """What people decided about results, by the id of the result."""
+    """Return the verdicts by result id."""
     decided = items.c.tenant == tenant, items.c.verdict.is_not(None)
-    rows = session.execute(select(items.c.result_id, items.c.verdict).where(*decided))
+    rows = session.execute(sa.select(items.c.result_id, items.c.verdict).where(*decided))
     return {row.result_id: row.verdict for row in rows}
 
 
 def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False) -> Item:
-    """One item. Raises NotFound.
-
-    Args:
-        lock: keep others from changing it until the transaction ends.
-    """
-    query = select(items).where(items.c.tenant == tenant, items.c.id == item_id)
+    """Return an item, locked with `lock`. Raises NotFound."""
+    query = sa.select(items).where(items.c.tenant == tenant, items.c.id == item_id)
     row = session.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise NotFound(f"there is no item {item_id}: its document was deleted or read anew")
+        raise NotFound(f"There is no item {item_id}. Its document was deleted or processed again.")
     return _item(row)
 
 
 def next_waiting(
     session: Session, tenant: str, filters: Filters, skip: Sequence[str], now: datetime
 ) -> Item | None:
-    """The most urgent item that nobody holds, locked; None if nothing waits."""
+    """Return and lock the most urgent waiting item, if there is one."""
     waiting = Filters(filters.kind, filters.document, filters.category, "waiting")
-    query = _ordered(select(items).where(*_matching(tenant, waiting, now)))
+    query = _ordered(sa.select(items).where(*_matching(tenant, waiting, now)))
     if skip:
         query = query.where(items.c.id.not_in(skip))
     row = session.execute(query.limit(1).with_for_update(skip_locked=True)).one_or_none()
@@ -472,10 +429,12 @@ def next_waiting(
 
 
 def save_item(session: Session, item: Item) -> None:
-    """Keep an item as it stands now."""
+    """Store an item."""
     values = _item_values(item)
     session.execute(
-        update(items).where(items.c.tenant == item.tenant, items.c.id == item.id).values(**values)
+        sa.update(items)
+        .where(items.c.tenant == item.tenant, items.c.id == item.id)
+        .values(**values)
     )
 
 
@@ -488,11 +447,11 @@ def list_items(
     limit: int,
     cursor: str | None = None,
 ) -> tuple[list[Item], str | None]:
-    """A page of the queue, most urgent first, and the cursor of the next one."""
-    query = _ordered(select(items).where(*_matching(tenant, filters, now))).limit(limit + 1)
+    """Return a page of items, most urgent first, and the next cursor."""
+    query = _ordered(sa.select(items).where(*_matching(tenant, filters, now))).limit(limit + 1)
     if cursor:
         urgency, item_id = _decode(cursor, float, str)
-        query = query.where(tuple_(items.c.urgency, items.c.id) < (urgency, item_id))
+        query = query.where(sa.tuple_(items.c.urgency, items.c.id) < (urgency, item_id))
     found = [_item(row) for row in session.execute(query)]
     more = len(found) > limit
     last = found[limit - 1] if more else None
@@ -507,23 +466,22 @@ def count_items(
     since: datetime,
     kind: str | None = None,
 ) -> Counts:
-    """What waits and what was done, for the head of the queue; of one kind, or of all."""
+    """Count items (of one kind) by state."""
     ours = [items.c.tenant == tenant, items.c.withdrawn.is_(False)]
     if kind:
         ours.append(items.c.kind == kind)
-    held = and_(items.c.verdict.is_(None), items.c.lease_until > now)
-    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
-    waiting = and_(items.c.verdict.is_(None), _ASKED, free)
+    held = sa.and_(items.c.verdict.is_(None), items.c.lease_until > now)
+    free = sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    waiting = sa.and_(items.c.verdict.is_(None), _REVIEWED, free)
     decided = items.c.verdict.is_not(None)
-    today = and_(decided, items.c.decided >= since)
-    tallies = [waiting, held, decided, today, and_(today, items.c.decided_by == actor)]
+    today = sa.and_(decided, items.c.decided >= since)
+    tallies = [waiting, held, decided, today, sa.and_(today, items.c.decided_by == actor)]
     counted = session.execute(
-        select(*(func.count().filter(tally) for tally in tallies)).where(*ours)
+        sa.select(*(sa.func.count().filter(tally) for tally in tallies)).where(*ours)
     ).one()
-    numbers = dict(zip(_TALLIES, map(int, counted), strict=True))
-    name = func.coalesce(documents.c.name, items.c.document_id)
+    name = sa.func.coalesce(documents.c.name, items.c.document_id)
     return Counts(
-        **numbers,
+        **dict(zip(_TALLIES, map(int, counted), strict=True)),
         kinds=_groups(session, ours, items.c.kind, items.c.kind),
         categories=_groups(session, ours, items.c.category, items.c.category),
         documents=_groups(session, ours, items.c.document_id, name),
@@ -532,23 +490,23 @@ def count_items(
 
 def _groups(
     session: Session,
-    ours: list[ColumnElement[bool]],
-    key: ColumnElement[Any],
-    label: ColumnElement[Any],
+    ours: list[sa.ColumnElement[bool]],
+    key: sa.ColumnElement[Any],
+    label: sa.ColumnElement[Any],
 ) -> tuple[Group, ...]:
     query = (
-        select(key, func.max(label), func.count())
+        sa.select(key, sa.func.max(label), sa.func.count())
         .select_from(items.outerjoin(documents, _OF_DOCUMENT))
-        .where(*ours, items.c.verdict.is_(None), _ASKED)
+        .where(*ours, items.c.verdict.is_(None), _REVIEWED)
         .group_by(key)
-        .order_by(func.max(label))
+        .order_by(sa.func.max(label))
     )
     return tuple(Group(*row) for row in session.execute(query))
 
 
 def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict[str, str]:
-    """The names of documents by id; those never heard of are left out."""
-    query = select(documents.c.id, documents.c.name).where(
+    """Return the names of known documents by id."""
+    query = sa.select(documents.c.id, documents.c.name).where(
         documents.c.tenant == tenant, documents.c.id.in_(set(document_ids))
     )
     return {row.id: row.name for row in session.execute(query)}
@@ -558,27 +516,21 @@ def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict
 
 
 def enter_tab(session: Session, tenant: str, actor: str, tab: Tab | None, now: datetime) -> bool:
-    """Whether this generation of a tab may claim; what the ones before it hold goes back.
+    """Return whether this generation of a tab may claim, and close the earlier ones.
 
-    A client without tabs always may.
-
-    The tab is locked until the transaction ends, so that its claims and its leaving come one after
-    the other. Enter it before an item is locked.
+    A client without tabs always may. The tab stays locked until the transaction ends, so call this
+    before an item is locked.
     """
     if tab is None:
         return True
     closed = _lock_tab(session, tenant, actor, tab.id, now)
-    if closed < tab.generation - 1:  # the request that should have closed it was lost, or is late
+    if closed < tab.generation - 1:  # its leave request was lost or is late
         _close_tab(session, tenant, actor, tab.id, tab.generation - 1)
     return closed < tab.generation
 
 
 def leave_tab(session: Session, tenant: str, actor: str, tab: Tab, now: datetime) -> int:
-    """Close this generation of a tab and all before it; what they hold goes back.
-
-    Returns:
-        How many items went back.
-    """
+    """Close this generation of a tab and all earlier ones. Returns the number of released items."""
     closed = _lock_tab(session, tenant, actor, tab.id, now)
     if closed >= tab.generation:
         return 0
@@ -586,7 +538,7 @@ def leave_tab(session: Session, tenant: str, actor: str, tab: Tab, now: datetime
 
 
 def _lock_tab(session: Session, tenant: str, actor: str, tab_id: str, now: datetime) -> int:
-    """The highest closed generation, 0 if none is known; the row is there and locked afterwards."""
+    """Lock the row of a tab and return its highest closed generation, or 0."""
     _forget_tabs(session, tenant, now - TAB_KEPT)
     new = insert_into(session, tabs).values(
         tenant=tenant, actor=actor, id=tab_id, closed=0, seen=now
@@ -599,9 +551,9 @@ def _lock_tab(session: Session, tenant: str, actor: str, tab_id: str, now: datet
 
 def _close_tab(session: Session, tenant: str, actor: str, tab_id: str, generation: int) -> int:
     this = {"tenant": tenant, "actor": actor, "id": tab_id}
-    session.execute(update(tabs).filter_by(**this).values(closed=generation))
+    session.execute(sa.update(tabs).filter_by(**this).values(closed=generation))
     freed = session.execute(
-        update(items)
+        sa.update(items)
         .where(
             items.c.tenant == tenant,
             items.c.tab == tab_id,
@@ -614,31 +566,31 @@ def _close_tab(session: Session, tenant: str, actor: str, tab_id: str, generatio
 
 
 def _forget_tabs(session: Session, tenant: str, before: datetime) -> None:
-    """Forget tabs that were last heard of before a moment; one that is locked goes another time."""
+    """Delete inactive tabs, except locked ones."""
     key = (tabs.c.actor, tabs.c.id)
     old = (
-        select(*key)
+        sa.select(*key)
         .where(tabs.c.tenant == tenant, tabs.c.seen < before)
         .limit(FORGOTTEN_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     if gone := [tuple(row) for row in session.execute(old)]:
-        session.execute(delete(tabs).where(tabs.c.tenant == tenant, tuple_(*key).in_(gone)))
+        session.execute(sa.delete(tabs).where(tabs.c.tenant == tenant, sa.tuple_(*key).in_(gone)))
 
 
 # Decisions
 
 
 def add_decision(session: Session, decision: Decision) -> None:
-    """Append to the audit."""
+    """Store a decision."""
     values = {name: getattr(decision, name) for name in _DECISION_FIELDS}
-    session.execute(insert(decisions).values(**values))
+    session.execute(sa.insert(decisions).values(**values))
 
 
 def find_decision(session: Session, tenant: str, decision_id: str) -> Decision | None:
-    """The decision of that id, if there is one."""
+    """Return a decision, if there is one."""
     row = session.execute(
-        select(decisions).where(decisions.c.tenant == tenant, decisions.c.id == decision_id)
+        sa.select(decisions).where(decisions.c.tenant == tenant, decisions.c.id == decision_id)
     ).one_or_none()
     return _decision(row) if row else None
 
@@ -653,10 +605,10 @@ def list_decisions(
     item: str | None = None,
     actor: str | None = None,
 ) -> tuple[list[Decision], str | None]:
-    """A page of the audit, the newest first, and the cursor of the next one."""
+    """Return a page of decisions, newest first, and the next cursor."""
     wanted = {"document_id": document, "item_id": item, "actor": actor}
     query = (
-        select(decisions)
+        sa.select(decisions)
         .filter_by(tenant=tenant, **{k: v for k, v in wanted.items() if v})
         .order_by(decisions.c.number.desc())
         .limit(limit + 1)
@@ -669,26 +621,28 @@ def list_decisions(
     return [_decision(row) for row in rows[:limit]], following
 
 
-def judgements(session: Session, tenant: str, since: datetime | None = None) -> Iterator[Judgement]:
-    """What people said of a tenant's clauses that were drawn as a check, the oldest first."""
-    query = _JUDGED.where(decisions.c.tenant == tenant).order_by(decisions.c.number)
+def sample_decisions(
+    session: Session, tenant: str, since: datetime | None = None
+) -> Iterator[SampleDecision]:
+    """Yield a tenant's decisions about audit samples, oldest first."""
+    query = _SAMPLE_DECISIONS.where(decisions.c.tenant == tenant).order_by(decisions.c.number)
     if since is not None:
         query = query.where(decisions.c.time >= since)
     for row in session.execute(query):
-        yield Judgement(*row)
+        yield SampleDecision(*row)
 
 
-def last_judgements(session: Session, most: int) -> list[Judgement]:
-    """The last of these of all tenants, the oldest first: for a metric without a word of theirs."""
-    query = _JUDGED.order_by(decisions.c.number.desc()).limit(most)
-    query = across_tenants(query, "a metric without a word of anybody")
-    return [Judgement(*row) for row in reversed(session.execute(query).all())]
+def last_sample_decisions(session: Session, most: int) -> list[SampleDecision]:
+    """Return the newest decisions about audit samples of all tenants, oldest first."""
+    query = _SAMPLE_DECISIONS.order_by(decisions.c.number.desc()).limit(most)
+    query = across_tenants(query, "metrics without text of documents")
+    return [SampleDecision(*row) for row in reversed(session.execute(query).all())]
 
 
 def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> dict[str, Decision]:
-    """Decisions by id."""
+    """Return decisions by id."""
     wanted = {decision_id for decision_id in ids if decision_id}
-    query = select(decisions).where(decisions.c.tenant == tenant, decisions.c.id.in_(wanted))
+    query = sa.select(decisions).where(decisions.c.tenant == tenant, decisions.c.id.in_(wanted))
     return {row.id: _decision(row) for row in session.execute(query)}
 
 
@@ -697,8 +651,8 @@ def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> di
 _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
-_ASKED = items.c.route != "accept"
-_JUDGED = select(
+_REVIEWED = items.c.route != "accept"
+_SAMPLE_DECISIONS = sa.select(
     decisions.c.item_id,
     decisions.c.adapter,
     decisions.c.category,
@@ -706,17 +660,17 @@ _JUDGED = select(
     decisions.c.document_kind,
     decisions.c.source,
 ).where(decisions.c.sampled.is_(True))
-_OF_DOCUMENT = and_(documents.c.tenant == items.c.tenant, documents.c.id == items.c.document_id)
+_OF_DOCUMENT = sa.and_(documents.c.tenant == items.c.tenant, documents.c.id == items.c.document_id)
 
 
-def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElement[bool]]:
-    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
-    by_state: dict[str, list[ColumnElement[bool]]] = {
-        "open": [items.c.verdict.is_(None), or_(_ASKED, ~free)],
-        "waiting": [items.c.verdict.is_(None), free, _ASKED],
+def _matching(tenant: str, filters: Filters, now: datetime) -> list[sa.ColumnElement[bool]]:
+    free = sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    by_state: dict[str, list[sa.ColumnElement[bool]]] = {
+        "open": [items.c.verdict.is_(None), sa.or_(_REVIEWED, ~free)],
+        "waiting": [items.c.verdict.is_(None), free, _REVIEWED],
         "claimed": [items.c.verdict.is_(None), items.c.lease_until > now],
         "decided": [items.c.verdict.is_not(None)],
-        "accepted": [items.c.verdict.is_(None), free, ~_ASKED],
+        "accepted": [items.c.verdict.is_(None), free, ~_REVIEWED],
         "all": [],
     }
     shown = items.c.withdrawn.is_(False)
@@ -730,12 +684,12 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElemen
     return wanted
 
 
-def _ordered(query: Select[Any]) -> Select[Any]:
-    """Most urgent first; in one direction throughout, so that an index has this order."""
+def _ordered(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Most urgent first, in the order of an index."""
     return query.order_by(items.c.urgency.desc(), items.c.id.desc())
 
 
-def _document(row: Row[Any]) -> Document:
+def _document(row: sa.Row[Any]) -> Document:
     values = dict(row._mapping)
     values["pages"] = tuple(PageSize(*page) for page in values["pages"])
     for name in ("text", "layout"):
@@ -743,7 +697,7 @@ def _document(row: Row[Any]) -> Document:
     return Document(**values)
 
 
-def _item(row: Row[Any]) -> Item:
+def _item(row: sa.Row[Any]) -> Item:
     values = dict(row._mapping)
     values["boxes"] = tuple(Box.model_validate(box) for box in values["boxes"])
     del values["urgency"]  # follows from the others
@@ -756,7 +710,7 @@ def _item_values(item: Item) -> dict[str, Any]:
     return values
 
 
-def _decision(row: Row[Any]) -> Decision:
+def _decision(row: sa.Row[Any]) -> Decision:
     values = dict(row._mapping)
     del values["number"]
     return Decision(**values)
@@ -775,24 +729,22 @@ def _decode(cursor: str, *types: type) -> list[Any]:
                 return values
     except (binascii.Error, ValueError, TypeError, OverflowError):
         pass
-    raise InvalidRequest("the cursor is not one of ours: begin without it")
+    raise InvalidRequest("Invalid cursor. Start without one.")
 
 
 def _placeable(value: Any) -> bool:
-    """Whether every database can compare with it."""
+    """Whether every database can compare with the value."""
     if isinstance(value, str):
         return "\0" not in value and value.isprintable()
     return bool(abs(value) < 2**63)
 
 
-def holdings(session: Session) -> Iterator[Held]:
-    """What is held of each document of every tenant, for whoever looks after the place. Text and
-    layout are ingest's.
-    """
-    query = select(documents.c.tenant, documents.c.id, documents.c.attempt, documents.c.deleted)
+def holdings(session: Session) -> Iterator[BlobReference]:
+    """Yield the documents of all tenants, for verification. Text and layout belong to ingest."""
+    query = sa.select(documents.c.tenant, documents.c.id, documents.c.attempt, documents.c.deleted)
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
-        yield Held(
+        yield BlobReference(
             tenant=sys.intern(row.tenant),
             id=row.id,
             attempt=row.attempt,

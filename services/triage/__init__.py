@@ -1,1 +1,1 @@
-"""Triage: finds what does not add up in a financial report, and says why."""
+"""Triage: find what does not add up in a financial report, and explain it."""

@@ -1,25 +1,20 @@
-"""The only file that builds real parts of triage."""
+"""Builds the parts of triage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-from services.triage import api, comparing, handlers, reports
-from services.triage.judgement import FLAGGED
-from services.triage.leftovers.sweeping import Sweeper
-from services.triage.narrative import rest as narrative_rest
-from services.triage.narrative.model import Narrative
-from services.triage.risk import Judge
+from services.triage import handlers
+from services.triage.analysis import TriageModels
+from services.triage.api import findings, history, reports, signals
+from services.triage.checks.verdict import FLAGGED
+from services.triage.monitoring.monitor import confidence_of
+from services.triage.monitoring.store import MonitoringStore
 from services.triage.settings import Settings
-from services.triage.signals import rest
-from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
-from services.triage.together import find_naming
-from services.triage.watch.confidences import confidence_of
-from services.triage.watch.store import Watches
 from shared import metrics
-from shared.asking import read_askers
+from shared.blobs import open_blobs
 from shared.bus import open_bus
 from shared.documents.sandbox import Reader
 from shared.events import (
@@ -27,20 +22,23 @@ from shared.events import (
     DocumentFailed,
     DocumentIngested,
     DocumentRead,
-    DocumentRekinded,
+    DocumentReclassified,
     Event,
     ReviewDecided,
 )
-from shared.inference import Specialists, TokenCounter, lazily
-from shared.policy import read_risks
+from shared.inference import Specialists, TokenCounter, lazy_specialists
+from shared.messaging import UnitOfWork
+from shared.monitoring import api as watches
+from shared.monitoring.monitor import gauge_updater
+from shared.policy.escalation_value import read_escalation_rules
+from shared.policy.rules import read_risk_policy
 from shared.runtime import Handler, Service
 from shared.settings import load
-from shared.storage import Store, UnitOfWork, open_blobs
-from shared.watch.watching import measuring
-from shared.web import journal, watches
+from shared.storage import Store
+from shared.web import journal
+from shared.web.admission import RateLimit
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
-from shared.web.limits import RateLimit
 
 
 def build(
@@ -49,26 +47,27 @@ def build(
     keys: Keys | None = None,
     specialists: Callable[[], Specialists] | None = None,
 ) -> Service:
-    """Triage: finds what does not add up in financial reports."""
+    """Build triage."""
     settings = settings or load(Settings)
     url = settings.database("triage", settings.triage_database_url)
     store = Store(url, "triage", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
-    # Two children, for each reads one document at a time: none waits for a large one.
+    # Two readers, so that small documents do not wait for a large one.
     reader, large_reader = Reader(), Reader()
-    judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
-    narrative = Narrative.found(settings.artefacts_folder)
-    models = specialists or lazily(
-        settings.artefacts_folder,
-        settings.threads,
-        settings.arithmetic,
-        settings.adapters_folder,
+    shared_models = specialists or lazy_specialists(
+        settings.artefacts_folder, settings.threads, settings.arithmetic, settings.adapters_folder
     )
-    namer = find_naming(settings.artefacts_folder, lambda: models().base)
-
-    risks, askers = read_risks(settings.policy_file), read_askers(settings.policy_file)
-    flagged_from = judge.flagged if judge else FLAGGED
-    count = TokenCounter(settings.artefacts_folder)
+    models = TriageModels.load(settings.artefacts_folder, lambda: shared_models().base)
+    classifier = models.classifier
+    flagged_from = classifier.flagged if classifier else FLAGGED
+    checks = handlers.ReportChecks(
+        blobs,
+        settings.triage_max_characters,
+        models,
+        read_risk_policy(settings.policy_file),
+        read_escalation_rules(settings.policy_file),
+        TokenCounter(settings.artefacts_folder),
+    )
 
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
@@ -77,11 +76,9 @@ def build(
 
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
-        most = settings.triage_max_characters
-        parts = judge, peers, narrative, namer
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks, askers, count)
+        handlers.triage_report(event, uow, checks, chosen.facts)
 
-    stop_measuring = metrics.at_scrape(measuring(store, Watches.tables))
+    stop_measuring = metrics.at_scrape(gauge_updater(store, MonitoringStore.tables))
 
     def close_parts() -> None:
         stop_measuring()
@@ -89,29 +86,28 @@ def build(
         large_reader.close()
 
     reacts: dict[type[Event], Handler] = {
-        DocumentIngested: handlers.expect_document,
+        DocumentIngested: handlers.DOCUMENTS.expect,
         DocumentRead: check,
-        DocumentFailed: handlers.note_failure,
+        DocumentFailed: handlers.DOCUMENTS.note_failure,
         ReviewDecided: partial(
-            handlers.note_decision, blobs=blobs, flagged_from=flagged_from, judge=judge
+            handlers.note_decision, blobs=blobs, flagged_from=flagged_from, classifier=classifier
         ),
-        DocumentRekinded: partial(handlers.withdraw_findings, judge=judge),
+        DocumentReclassified: partial(handlers.withdraw_findings, classifier=classifier),
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs, flagged_from=flagged_from),
     }
     app = create_app(
         "triage",
         [
-            api.routes(store, blobs),
-            rest.routes(store, blobs),
-            narrative_rest.routes(store, blobs),
-            comparing.routes(store, blobs),
+            findings.routes(store, blobs),
+            signals.routes(store, blobs),
+            history.routes(store, blobs),
             reports.routes(store),
             watches.routes(
                 store,
-                Watches,
+                MonitoringStore,
                 "/watch/findings",
                 "Whether risks of findings are kept",
-                partial(confidence_of, judge=judge),
+                partial(confidence_of, classifier=classifier),
             ),
             journal.routes("triage", store, reacts),
         ],
@@ -130,5 +126,4 @@ def build(
         handlers=reacts,
         close_parts=close_parts,
         large=is_large,
-        jobs=(lambda _owner: Sweeper(store, judge),),
     )

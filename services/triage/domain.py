@@ -1,71 +1,72 @@
-"""What triage says about a filing: findings and a verdict, as plain data."""
+"""Findings and verdicts as plain data."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from services.triage.pages import page_of
-from services.triage.places import Place
-from shared.documents.reading import Box
-from shared.events import CANCELLED, BlobRef, Kind, Route
+from services.triage.check_pages import page_of
+from services.triage.statements.model import Statement, number_or_none
+from services.triage.statements.positions import Position
+from shared.documents.model.parsed_document import Box
+from shared.events import BlobRef, Route
+from shared.projection import DocumentRecord
 from shared.version import VERSION
 
-State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
 Severity = Literal["low", "medium", "high"]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What judges filings, and its version."""
+    """The model that judges filings, and its version."""
 
     name: str
     version: str
 
     def to_json(self) -> dict[str, str]:
-        """As the command line and REST have it."""
         return {"name": self.name, "version": self.version}
 
 
-RULES = Model("rules", VERSION)
-"""What judges where nothing was learned."""
+RULES = Model("rules", VERSION)  # the model without a classifier
 
 
 @dataclass(frozen=True, slots=True)
 class NamedCell:
-    """A cell that a finding names: indices into the filing's own arrays, and where it stands."""
+    """A cell that a finding names: indices into the filing's own arrays, and its position."""
 
     statement: str
     row: int
     column: int
     label: str
-    place: Place | None = None
+    position: Position | None = None
+
+    @classmethod
+    def at(cls, statement: Statement, row: int, column: int) -> Self:
+        """The cell of a statement."""
+        line = statement.rows[row]
+        return cls(statement.statement, row, column, line.label, line.position(column))
 
     def to_json(self) -> dict[str, Any]:
-        """The cell as the command line, REST and events have it."""
-        return {
-            "statement": self.statement,
-            "row": self.row,
-            "column": self.column,
-            "label": self.label,
-            "place": self.place and self.place.to_json(),
-        }
+        named = {key: getattr(self, key) for key in _OF_CELL}
+        return {**named, "place": self.position and self.position.to_json()}
 
     @classmethod
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
-        """The cell again."""
-        place = parts["place"]
-        own = {key: parts[key] for key in ("statement", "row", "column", "label")}
-        return cls(**own, place=Place.of_json(place) if place else None)
+        position = parts["place"]
+        named = {key: parts[key] for key in _OF_CELL}
+        return cls(**named, position=Position.of_json(position) if position else None)
+
+
+_OF_CELL = ("statement", "row", "column", "label")
 
 
 @dataclass(frozen=True, slots=True)
 class Dismissed:
-    """Why an analyst dismissed the same of the same filer before, and of which finding."""
+    """An analyst's earlier dismissal of the same finding of the same filer."""
 
     reason: str
     by: str
@@ -75,11 +76,10 @@ class Dismissed:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The document and the finding that the analyst decided about."""
+        """The dismissed finding: its document and id."""
         return (self.document_id, self.finding_id)
 
     def to_json(self) -> dict[str, str]:
-        """As REST has it."""
         return {"reason": self.reason, "by": self.by, "time": self.time.isoformat()}
 
 
@@ -88,9 +88,8 @@ class Finding:
     """One thing that does not add up. `row`, `rows` and `column` are indices into the filing's own
     arrays.
 
-    `row` and `column` are None where a whole statement is meant; for a missing line `row` is where
-    it belongs. `cells` are all that take part, also those of other statements: first the one that
-    it is about. `page` is where it is shown, None for data that no page shows.
+    `row` and `column` are None for a whole statement. For a missing line, `row` is where it
+    belongs. `cells` has first the one in question. `page` is None for data.
     """
 
     check: str
@@ -106,34 +105,24 @@ class Finding:
     message: str
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
-    dismissed: Dismissed | None = None
-    """Set if it was dismissed before: it counts neither for the risk nor for the flag."""
+    dismissed: Dismissed | None = None  # if so, it counts neither for risk nor flag
     end: str | None = field(default=None, compare=False)
-    """The day on which its column ends, YYYYMMDD: what later reports know the column by. It is kept
-    with the finding, and not shown."""
+    """The last day of its column, YYYYMMDD, which identifies the column in later reports. It is
+    stored and not shown."""
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Where its cells stand on pages; none where the document has no pages with places."""
-        found = (cell.place.box for cell in self.cells if cell.place and cell.place.box)
-        return tuple(dict.fromkeys(found))
+        """The positions of its cells on pages."""
+        boxes = (cell.position.box for cell in self.cells if cell.position and cell.position.box)
+        return tuple(dict.fromkeys(boxes))
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as the command line, REST and events have it."""
         return {
-            "check": self.check,
-            "severity": self.severity,
-            "confidence": self.confidence,
-            "statement": self.statement,
-            "column": self.column,
-            "row": self.row,
+            **{name: getattr(self, name) for name in _KEPT if name != "end"},
             "rows": list(self.rows),
-            "label": self.label,
-            "reported": number(self.reported),
-            "expected": number(self.expected),
-            "message": self.message,
+            "reported": number_or_none(self.reported),
+            "expected": number_or_none(self.expected),
             "cells": [cell.to_json() for cell in self.cells],
-            "page": self.page,
             "boxes": [box_json(box) for box in self.boxes],
             "settle": self.settle,
             "dismissed": self.dismissed and self.dismissed.to_json(),
@@ -141,33 +130,28 @@ class Finding:
 
     @property
     def settle(self) -> str | None:
-        """What would settle it, as the page of its check says."""
+        """How to settle it, from its check page."""
         page = page_of(self.check)
         return page.settle if page else None
 
     @classmethod
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
-        """The finding again, also one that was kept before findings had places, or by a newer
-        release: fields that this one does not know are passed over. What was dismissed is not in
-        it (`ReportFinding`).
-        """
-        amounts = {
-            key: None if parts[key] is None else Decimal(parts[key])
-            for key in ("reported", "expected")
-        }
-        cells = tuple(NamedCell.of_json(cell) for cell in parts.get("cells", ()))
-        kept = {key: parts[key] for key in _KEPT if key in parts}
-        return cls(**{**kept, **amounts, "rows": tuple(parts["rows"]), "cells": cells})
+        """The finding without its dismissal (`ReportFinding`)."""
+        values = {key: parts[key] for key in _KEPT}
+        for key in ("reported", "expected"):
+            values[key] = None if parts[key] is None else Decimal(parts[key])
+        cells = tuple(NamedCell.of_json(cell) for cell in parts["cells"])
+        return cls(**values, rows=tuple(parts["rows"]), cells=cells)
 
 
 _KEPT = ("check", "severity", "confidence", "statement", "column", "row", "label", "message",
          "page", "end")  # fmt: skip
-"""Fields of a finding that are kept as they are."""
+"""Fields that are stored as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What triage says about one filing; findings are ordered by confidence."""
+    """The verdict on one filing; findings are ordered by confidence."""
 
     id: str
     flagged: bool
@@ -175,13 +159,10 @@ class Verdict:
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
     model: Model = RULES
-    told: tuple[Finding, ...] = field(default=(), repr=False)
-    """Those that have a place among the handful however likely they are."""
-    checked: bool = True
-    """False where no relation could be tried: that nothing was found says nothing then."""
+    always_shown: tuple[Finding, ...] = field(default=(), repr=False)  # however unlikely
+    checked: bool = True  # false if no relation could be tried
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict without where it came from."""
         return {
             "id": self.id,
             "flagged": self.flagged,
@@ -193,129 +174,65 @@ class Verdict:
         }
 
 
-def number(value: Decimal | None) -> int | float | None:
-    """A JSON number, whole where it is whole."""
-    if value is None:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def box_json(box: Box) -> dict[str, Any]:
-    """A rectangle as evidence has it everywhere: PDF points, origin top left."""
+    """A rectangle: PDF points, origin top left."""
     return {"page": box.page} | {
         side: round(float(getattr(box, side)), 2) for side in ("x0", "y0", "x1", "y1")
     }
 
 
 def finding_id(tenant: str, document_id: str, filing: str, finding: Finding) -> str:
-    """The same finding about the same document always has the same id, so that work done twice is
-    done once.
-    """
+    """A stable id: the same finding of the same document always has the same."""
     parts = (tenant, document_id, filing, finding.check, finding.statement,
              str(finding.column), str(finding.row), str(finding.rows))  # fmt: skip
     return "fd_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
-class Report:
-    """Where the work on one document of one tenant stands. A deleted one is remembered by its id.
+class Report(DocumentRecord):
+    """The state of triage on one document; `flagged` and `risk` are of its riskiest filing."""
 
-    `flagged` and `risk` are those of its riskiest filing. `warnings` name what could not be read.
-    `model` judged it; None if that was not kept yet. `name` is that of the file, empty where it was
-    not kept yet.
-    """
-
-    tenant: str
-    document_id: str
-    kind: Kind
-    attempt: int
-    state: State = "waiting"
-    code: str | None = None
-    reason: str | None = None
     flagged: bool = False
     risk: float = 0.0
     filings: int = 0
-    warnings: tuple[str, ...] = ()
-    model: Model | None = None
-    name: str = ""
-    found: int = 0
-    """How many findings it has."""
-    statements: BlobRef | None = None
-    """JSON lines: what was read, a filing a line."""
-    signals: BlobRef | None = None
-    """JSON lines: what is unusual, a signal a line; None if that was not looked for."""
-    strong: BlobRef | None = None
-    """JSON list: the signals that a person is asked about."""
+    warnings: tuple[str, ...] = ()  # what could not be read
+    model: Model | None = None  # what judged it; None before
+    name: str = ""  # of the file; empty before
+    found: int = 0  # number of findings
+    statements: BlobRef | None = None  # JSON lines: the statements, one filing per line
+    signals: BlobRef | None = None  # JSON lines: the signals; None without signal data
+    strong: BlobRef | None = None  # JSON list: signals for a person
     narrative: BlobRef | None = None
-    """JSON lines: its narrative flags, a sentence a line; None if they were not looked for. One
-    that failed has them as well if it could be read and has no statements."""
-    narrative_strong: BlobRef | None = None
-    """JSON list: the sentences that a person is asked about."""
-    narrative_found: int = 0
-    """How many narrative flags it has."""
-    unreadable: int = 0
-    """Filings of it that could not be read."""
-    blobs: tuple[BlobRef, ...] = ()
-    """Everything that was stored for it, to be removed with the document."""
-    own: frozenset[str] = frozenset()
-    """Hashes of those that no other document can have, for they name it or a result of it; without
-    what older programs stored."""
-    updated: datetime | None = None
-    """When it was kept; None before."""
-
-    def noting(self, refs: Collection[BlobRef]) -> Report:
-        """With more blobs of its own."""
-        own = self.own | {ref.sha256 for ref in refs}
-        return replace(self, blobs=tuple({*self.blobs, *refs}), own=own)
-
-    def failed(self, code: str, reason: str) -> Report:
-        """The document was given up, by us or by somebody before us; what an attempt before had
-        found counts no more.
-        """
-        gone = replace(self, narrative=None, narrative_strong=None, narrative_found=0, warnings=())
-        return replace(gone, state="failed", code=code, reason=reason)
-
-    def awaits(self, attempt: int) -> bool:
-        """Whether news of an attempt still counts: not after a deletion, a withdrawal, a
-        cancellation or a newer attempt.
-        """
-        if self.state == "deleted" or attempt < self.attempt:
-            return False
-        cancelled = self.state == "failed" and self.code == CANCELLED
-        return attempt > self.attempt or not (cancelled or self.state == "withdrawn")
+    """JSON lines: narrative flags, one sentence per line; None without their specialist. A
+    failed report without statements may have them."""
+    narrative_strong: BlobRef | None = None  # JSON list: sentences for a person
+    narrative_found: int = 0  # number of narrative flags
+    unreadable: int = 0  # filings that could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFiling:
-    """What of one filing of a report stands in none of its findings, and decides with them whether
-    a person is asked: it is kept, so that another policy can be tried on it.
-    """
+    """Facts about one filing that decide its route, stored to simulate other policies."""
 
-    number: int
-    """In its document, from 1."""
-    whole: bool
-    """Whether no lines are known to be left out."""
-    recognised: bool
-    """Whether a page of its document was recognised (OCR)."""
-    warnings: int
-    """How many there are about it."""
+    number: int  # in its document, from 1
+    complete: bool  # false if lines are known to be left out
+    recognised: bool  # whether a page was recognised by OCR
+    warnings: int  # number of warnings
 
 
 @dataclass(frozen=True)
 class ReportFinding:
-    """A finding of one filing of a document, with its id. `filer` is empty if it isn't named."""
+    """A finding of one filing of a document, with its id. `filer` is empty if unnamed."""
 
     id: str
     filing: str
     finding: Finding
     filer: str = ""
-    route: Route = "review"
-    """What is done with it: see `shared.events.Route`."""
-    sampled: bool = False
-    """Whether it could be accepted, and goes to a person as a check, who is not told."""
+    route: Route = "review"  # see `shared.events.Route`
+    sampled: bool = False  # whether it is an audit sample: acceptable, but shown to a person
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as REST and events have it, with what the page of its check says."""
+        """The finding with the texts of its check page."""
         page = page_of(self.finding.check)
         return {
             "id": self.id,
@@ -329,9 +246,7 @@ class ReportFinding:
         }
 
     def announced(self) -> dict[str, Any]:
-        """The finding as events have it: which dismissal folds it away, but not the words of the
-        analyst, which go with the document that they were said of.
-        """
-        told = self.finding.dismissed
-        named = told and {"document": told.document_id, "finding": told.finding_id}
-        return {**self.to_json(), "dismissed": named}
+        """The finding for events: with the id of its dismissal, but without the analyst's words."""
+        dismissed = self.finding.dismissed
+        names = dismissed and {"document": dismissed.document_id, "finding": dismissed.finding_id}
+        return {**self.to_json(), "dismissed": names}

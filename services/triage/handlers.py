@@ -1,170 +1,274 @@
-"""One function for each event that triage reacts to."""
+"""The handlers of triage's events."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from services.triage.dismissals import Dismissals, dismissed_by
-from services.triage.domain import Model, Report, ReportFinding, State
-from services.triage.metering import read_by
-from services.triage.naming import Naming
-from services.triage.narrative.model import Narrative
-from services.triage.noting import note_blobs, others_with_blobs, remove
-from services.triage.past.store import Filings
-from services.triage.questions import requests_of
-from services.triage.reading.document import read_document
+from services.triage.analysis import ReportAnalysis, TriageModels, labeller_for
+from services.triage.checks.classifier import NAME, BreakClassifier
+from services.triage.dismissals import Dismissals, dismissal_from
+from services.triage.domain import Model, Report
+from services.triage.monitoring import monitor
+from services.triage.monitoring.store import MonitoringStore
+from services.triage.reading.document import ReadFiling, read_document
 from services.triage.reading.report import FactsReader, NoStatements
-from services.triage.results import Outcome, Results, Routing, Spools, write_line
-from services.triage.risk import NAME, Judge, model_of
-from services.triage.signals.peers import Peers
-from services.triage.statements import (
-    CSV,
-    MAX_SENTENCE,
-    BadFiling,
-    quoted,
-    report_type,
-)
+from services.triage.results import Results, Spools, announcement, usage_of
+from services.triage.routing.questions import escalation_requests
+from services.triage.routing.routing import Routing
+from services.triage.statements.model import MAX_SENTENCE, BadFiling, truncate
 from services.triage.store import Reports
-from services.triage.store import reports as reports_table
-from services.triage.unfolding import Unfolding
-from services.triage.watch import watching
-from services.triage.watch.store import Watches
+from services.triage.withdrawal import DismissalWithdrawal
 from shared import metrics
-from shared.asking import Askers
-from shared.documents.reading import Reading
+from shared.blobs import BlobStore, MissingBlob
+from shared.blobs.markers import is_deleted
+from shared.documents.model.parsed_document import ParsedDocument
 from shared.errors import DocumentTooLarge, Unavailable, UnreadableDocument
 from shared.events import (
     AdapterVersion,
     DocumentDeleted,
-    DocumentFailed,
-    DocumentIngested,
     DocumentRead,
-    DocumentRekinded,
-    FindingsFound,
+    DocumentReclassified,
+    Event,
     ReviewDecided,
 )
-from shared.policy import Risks
-from shared.storage import BlobStore, MissingBlob, UnitOfWork
-from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
+from shared.messaging import UnitOfWork
+from shared.monitoring.monitor import publish_notices
+from shared.monitoring.store import MonitoringNotice
+from shared.policy.escalation_value import EscalationRules
+from shared.policy.rules import RiskPolicy
+from shared.projection import Projection
 from shared.storage.secret import draw_key
-from shared.storage.sharing import held_by
-from shared.storage.watches import Notice
 from shared.tracing import span
-from shared.watch.watching import announce
 
 log = logging.getLogger(__name__)
 
-NO_STATEMENTS = "no_statements"
-"""Code of a report whose sentences were read, and which has no statement to check."""
-FILERS_KEPT = 100
-"""Filers of one document whose dismissals are kept at hand while it is checked."""
+NO_STATEMENTS = "no_statements"  # code of a report with narrative flags but without statements
+UNREADABLE = "unreadable_report"
+FILERS_KEPT = 100  # filers per document whose dismissals are cached
 
 
-def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
-    """Remember that a document, or a new attempt at it, is on its way."""
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
-        if known and (known.state == "deleted" or known.attempt >= event.attempt):
-            return
-        new = Report(event.tenant, event.document_id, event.kind, event.attempt)
-        reports.save(replace(new, blobs=known.blobs, own=known.own) if known else new)
+def _forget_findings(event: Event, uow: UnitOfWork) -> None:
+    """Remove findings, notes of their filings, and undecided audit samples."""
+    reports = Reports(uow.session, event.tenant)
+    reports.replace_findings(event.document_id, [])
+    reports.replace_filings(event.document_id, 0, [])
+    MonitoringStore(uow.session, event.tenant).delete_undecided(event.document_id)
+
+
+DOCUMENTS = Projection("triage", "report", Reports, _forget_findings)
+
+
+@dataclass(frozen=True)
+class ReportChecks:
+    """What the checks of every report share."""
+
+    blobs: BlobStore
+    most_characters: int  # longer texts fail
+    models: TriageModels
+    risks: RiskPolicy
+    askers: EscalationRules
+    count: Callable[[str], int]  # counts the tokens of a text
 
 
 def triage_report(
-    event: DocumentRead,
-    uow: UnitOfWork,
-    blobs: BlobStore,
-    facts: FactsReader,
-    most_characters: int,
-    judge: Judge | None = None,
-    peers: Peers | None = None,
-    narrative: Narrative | None = None,
-    namer: Naming | None = None,
-    risks: Risks | None = None,
-    askers: Askers | None = None,
-    count: Callable[[str], int] | None = None,
+    event: DocumentRead, uow: UnitOfWork, checks: ReportChecks, facts: FactsReader
 ) -> None:
-    """Check every filing of one report, keep the findings with what was read, and announce them.
-
-    Args:
-        risks: what each tenant lets the machine accept; None: a person looks at all.
-        askers: whom each tenant may ask about the rest; None: nobody.
-        count: counts the tokens of a text, for the books; None: nothing is noted there.
-    """
+    """Check every filing of a report, store and announce the results. `facts` reads its tags."""
+    blobs, models = checks.blobs, checks.models
     if event.kind != "report":
-        _note_kind(event, uow, blobs)
+        DOCUMENTS.note_kind(event, uow, blobs)
         return
-    if not _counts(event, uow, blobs):
+    if not DOCUMENTS.still_wanted(event, uow, blobs):
         return
     began = time.monotonic()
-    known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
+    analysis = _begin_analysis(event, uow, checks)
+
+    def usage(reader: Model) -> tuple[AdapterVersion, ...]:
+        seconds = time.monotonic() - began
+        return usage_of(event, blobs, reader, seconds, analysis, checks.count)
+
     with Spools.opened() as spools:
-        rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
-        with uow.store.read() as session:
-            known_errors = judge.guarantee if judge else None
-            key, watches = draw_key(session), Watches(session, event.tenant)
-            local = watches.local(NAME, model_of(judge).version)
-            routing = Routing(rules, known_errors, key, asks, local, event.kind_unsure)
-            decided = frozenset(watches.decided_of(event.document_id))
-        outcome = Outcome(
-            judge, peers, known, narrative=narrative, routing=routing, decided=decided
-        )
         try:
             with span("infer triage") as infers:
-                _triage(event, blobs, facts, most_characters, outcome, spools, namer)
-                said = {
-                    "smallprint.filings": outcome.read,
-                    "smallprint.found": len(outcome.findings),
-                }
-                infers.set(said)
+                for item in _filings(event, checks, facts):
+                    spools.write(*analysis.add(item))
+                counts = {"filings": len(analysis.filings), "found": len(analysis.findings)}
+                infers.set({f"smallprint.{name}": value for name, value in counts.items()})
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
             log.info("deleted before it was checked")
-            return
         except DocumentTooLarge as error:
-            _keep_failure(event, uow, error.code, error.message)
-            return
+            DOCUMENTS.fail(event, uow, error.code, error.message)
         except NoStatements as error:
-            outcome.read_words(event.tenant, event.document_id, error.reading)
-            reader = narrative.model if narrative else model_of(judge)
-            took = _took(event, blobs, reader, time.monotonic() - began, outcome, count)
-            _keep_words(event, uow, blobs, outcome, error.message, took)
-            return
+            analysis.read_narrative(error.reading)
+            reader = models.narrative.model if models.narrative else models.judge
+            results = Results(analysis, spools)
+            _store_words(event, uow, blobs, results, error.message, usage(reader))
         except UnreadableDocument as error:
-            _keep_failure(event, uow, "unreadable_report", error.message)
-            return
-        if outcome.read:
-            took = _took(event, blobs, model_of(judge), time.monotonic() - began, outcome, count)
-            with span("keep findings"):
-                _keep_findings(event, uow, blobs, outcome, spools, took)
-            return
-    reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
-    _keep_failure(event, uow, "unreadable_report", reason)
+            DOCUMENTS.fail(event, uow, UNREADABLE, error.message)
+        else:
+            if analysis.filings:
+                used = usage(models.judge)
+                with span("keep findings"):
+                    _store_findings(event, uow, blobs, Results(analysis, spools), used)
+            else:
+                reason = truncate("; ".join(analysis.shown_warnings), MAX_SENTENCE)
+                DOCUMENTS.fail(event, uow, UNREADABLE, reason)
 
 
-def _took(
+def _begin_analysis(event: DocumentRead, uow: UnitOfWork, checks: ReportChecks) -> ReportAnalysis:
+    """An analysis without filings, with all that is known of the document and its tenant."""
+    models = checks.models
+    rules, asks = checks.risks.of(event.tenant), checks.askers.of(event.tenant)
+    with uow.store.read() as session:
+        watches = MonitoringStore(session, event.tenant)
+        local = watches.tenant_calibration(NAME, models.judge.version)
+        calibration = models.classifier.guarantee if models.classifier else None
+        routing = Routing(rules, calibration, draw_key(session), asks, local, event.kind_unsure)
+        decided = frozenset(watches.decided_of(event.document_id))
+
+    @lru_cache(FILERS_KEPT)
+    def dismissed(filer: str) -> Dismissals:
+        with uow.store.read() as session:
+            return Dismissals.of(Reports(session, event.tenant).dismissals(filer))
+
+    labeller = labeller_for(event, models.labeller)
+    models = replace(models, labeller=labeller)
+    return ReportAnalysis(event.tenant, event.document_id, models, dismissed, routing, decided)
+
+
+def _filings(
+    event: DocumentRead, checks: ReportChecks, facts: FactsReader
+) -> Iterator[ReadFiling | BadFiling]:
+    """Read the filings of a report, one after the other."""
+
+    def reading() -> ParsedDocument:
+        """The document as ingest read it. Raises DocumentTooLarge for a text that takes hours."""
+        text = checks.blobs.get(event.tenant, event.text).decode()
+        if len(text) > checks.most_characters:
+            raise DocumentTooLarge(
+                f"the text has {len(text):,} characters, more than the "
+                f"{checks.most_characters:,} that are searched for statements (setting "
+                "SMALLPRINT_TRIAGE_MAX_CHARACTERS)"
+            )
+        return ParsedDocument.from_bytes(checks.blobs.get(event.tenant, event.layout), text)
+
+    with checks.blobs.open(event.tenant, event.original) as source:
+        yield from read_document(source, event.media_type, event.name, reading=reading, facts=facts)
+
+
+def _store_findings(
     event: DocumentRead,
+    uow: UnitOfWork,
     blobs: BlobStore,
-    model: Model,
-    seconds: float,
-    outcome: Outcome,
-    count: Callable[[str], int] | None,
-) -> tuple[AdapterVersion, ...]:
-    """What checked the report and what that took; nothing of one that is deleted meanwhile."""
-    if count is None:
-        return ()
-    try:
-        with blobs.open(event.tenant, event.text) as source:
-            return read_by(model, seconds, (source, event.text.size), outcome, count)
-    except MissingBlob:
-        return ()
+    results: Results,
+    usage: tuple[AdapterVersion, ...],
+) -> None:
+    if not DOCUMENTS.note_blobs(event, uow, results.refs):
+        return
+    results.put(blobs, event.tenant)
+    analysis = results.analysis
+    findings, model = analysis.routed_findings, analysis.models.judge
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        dismissals = (item.finding.dismissed for item in findings)
+        if not reports.hold_dismissals({dismissal.key for dismissal in dismissals if dismissal}):
+            raise Unavailable("the dismissals of the filer changed meanwhile")
+        record = DOCUMENTS.finished(event, uow, blobs, results.refs)
+        if record is None:
+            return
+        report = replace(
+            _with_words(record, event.name, results),
+            flagged=analysis.flagged,
+            risk=analysis.risk,
+            filings=len(analysis.filings),
+            model=model,
+            found=len(findings),
+            statements=results.statements,
+            signals=results.signals if analysis.models.peers else None,
+            strong=results.strong,
+            unreadable=analysis.unreadable,
+        )
+        reports.save(report)
+        reports.replace_findings(event.document_id, findings)
+        reports.replace_filings(event.document_id, event.attempt, analysis.filings)
+        reports.replace_filers(event.document_id, analysis.filers)
+        notices = monitor.note_filings(
+            MonitoringStore(uow.session, event.tenant),
+            event.document_id,
+            analysis.monitored,
+            analysis.routing,
+            model.version,
+            analysis.dismissed,
+        )
+        uow.publish(
+            announcement(
+                report,
+                results.findings,
+                event.actor,
+                accepted=sum(item.route == "accept" for item in findings),
+                sampled=tuple(item.id for item in findings if item.sampled),
+                adapters=usage,
+            )
+        )
+        for request in escalation_requests(event, analysis.questions):
+            uow.publish(request)
+    publish_notices(notices)
+    for route, number in Counter(item.route for item in findings).items():
+        metrics.findings_total.labels(route).inc(number)
+
+
+def _store_words(
+    event: DocumentRead,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    results: Results,
+    reason: str,
+    usage: tuple[AdapterVersion, ...],
+) -> None:
+    """Store the narrative flags of a report without statements, and announce its figures as
+    unreadable. Without flags the report has failed.
+    """
+    if not DOCUMENTS.note_blobs(event, uow, results.refs):
+        return
+    results.put(blobs, event.tenant)
+    flags = results.analysis.flags
+    code = NO_STATEMENTS if flags else UNREADABLE
+    reason = truncate(reason, MAX_SENTENCE)
+    with uow:
+        record = DOCUMENTS.finished(event, uow, blobs, results.refs)
+        if record is None:
+            return
+        _forget_findings(event, uow)
+        reports = Reports(uow.session, event.tenant)
+        reports.replace_filers(event.document_id, {})
+        failed = record.failed(code, reason)
+        report = replace(_with_words(failed, event.name, results), unreadable=1)
+        reports.save(report)
+        if flags:
+            uow.publish(
+                announcement(report, results.findings, event.actor, missing=reason, adapters=usage)
+            )
+        else:
+            uow.publish(DOCUMENTS.failure(event, code, reason))
+
+
+def _with_words(record: Report, name: str, results: Results) -> Report:
+    """The record with the file's name, warnings and narrative flags."""
+    return replace(
+        record,
+        name=name,
+        warnings=results.analysis.shown_warnings,
+        narrative=results.flags if results.analysis.models.narrative else None,
+        narrative_strong=results.strong_flags,
+        narrative_found=len(results.analysis.flags),
+    )
 
 
 def note_decision(
@@ -172,362 +276,57 @@ def note_decision(
     uow: UnitOfWork,
     blobs: BlobStore,
     flagged_from: float,
-    judge: Judge | None = None,
+    classifier: BreakClassifier | None = None,
 ) -> None:
-    """Remember that a finding is decided, and what an analyst dismissed with a reason, for the
-    filer's next report; whatever else is decided about it takes that back, also from the reports
-    that it has folded away since. Where a check puts what is promised in doubt, less is accepted
-    from now on.
+    """Record a decision about a finding, and dismiss it if it was rejected with a reason.
+
+    Any other decision withdraws an earlier dismissal, also from later reports. Decisions about
+    audit samples may tighten the guarantee.
     """
     if event.stage != "triage" or not event.document_id:
         return
-    unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
-    folded = unfolding.begin(event.document_id, event.result_id, actor=event.actor)
+    withdrawal = DismissalWithdrawal(uow, blobs, event.tenant, flagged_from)
+    documents = withdrawal.begin(event.document_id, event.result_id)
     with uow:
         reports = Reports(uow.session, event.tenant)
-        unfolding.end(folded, event.actor)
-        found = reports.finding(event.document_id, event.result_id)
+        withdrawal.end(documents, event.actor)
+        finding = reports.finding(event.document_id, event.result_id)
         reports.forget_decided(event.document_id, event.result_id)
-        if found and event.verdict != "undo":
+        if finding and event.verdict != "undo":
             reports.note_decided(event.document_id, event.result_id)
-        _dismiss(event, reports, found)
-        watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
-        told = watching.note_decision(watches, event.result_id, event.verdict, judge)
-    announce(told)
+        reason = event.verdict == "reject" and (event.note or "").strip()
+        report = reports.get(event.document_id)
+        if reason and finding and finding.filer and report and report.state != "deleted":
+            reports.dismiss(dismissal_from(event, finding))
+        watches = MonitoringStore(uow.session, event.tenant)  # locked after the report, always
+        notices = monitor.note_decision(watches, event.result_id, event.verdict, classifier)
+    publish_notices(notices)
 
 
-def _dismiss(event: ReviewDecided, reports: Reports, found: ReportFinding | None) -> None:
-    """Remember what an analyst rejected with a reason, of a filer that is named."""
-    said = event.verdict == "reject" and (event.note or "").strip()
-    known = reports.get(event.document_id or "")
-    if not said or found is None or not found.filer or known is None or known.state == "deleted":
-        return
-    reports.dismiss(dismissed_by(event, found))
-
-
-def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> Dismissals:
-    with uow.store.read() as session:
-        return Dismissals.of(Reports(session, tenant).dismissals(filer))
-
-
-def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
-    """Remember why a document has no findings, if it was given up before or while we worked. If
-    somebody stopped the work, what was found does not count either.
-    """
-    if event.stage not in ("ingest", "triage"):
-        return
+def withdraw_findings(
+    event: DocumentReclassified, uow: UnitOfWork, classifier: BreakClassifier | None = None
+) -> None:
+    """Forget the findings of a document whose kind was corrected, and the decisions on them."""
+    notices: Sequence[MonitoringNotice] = ()
     with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id, lock=True)
-        if event.cancels:
-            _stop(reports, event, known)
-        elif known and known.state == "waiting" and known.attempt == event.attempt:
-            reports.save(known.failed(event.code, event.reason))
-
-
-def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork, judge: Judge | None = None) -> None:
-    """The document is of another kind: what was found under the old one no longer counts."""
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id, lock=True)
-        if known is None or known.state == "deleted" or event.kind == event.previous:
-            return
-        attempt = event.attempt or known.attempt
-        if event.attempt and known.attempt >= event.attempt:
-            return  # what begins with it has begun already
-        state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
-        _forget_found(reports, event.document_id)
-        reports.forget_decided(event.document_id)  # review withdraws what was decided
-        new = replace(known, kind=event.kind, attempt=attempt, state=state)
-        reports.save(replace(new, code=None, reason=None))
-        watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
-        told = watching.withdraw_decisions(watches, event.document_id, judge)
-    announce(told)
+        if DOCUMENTS.withdraw(event, uow):
+            Reports(uow.session, event.tenant).forget_decided(event.document_id)
+            watches = MonitoringStore(uow.session, event.tenant)  # locked after the report, always
+            notices = monitor.withdraw_decisions(watches, event.document_id, classifier)
+    publish_notices(notices)
 
 
 def forget_document(
     event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore, flagged_from: float
 ) -> None:
-    """Remove findings, dismissals and blobs; the id alone stays, so that late news does nothing."""
-    unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
-    folded = unfolding.begin(event.document_id, actor=event.actor, deleted=True)
-    others = others_with_blobs(event, uow)
+    """Remove the findings, dismissals and blobs of a deleted document."""
+    withdrawal = DismissalWithdrawal(uow, blobs, event.tenant, flagged_from)
+    folded = withdrawal.begin(event.document_id, deleted=True)
     with uow:
         reports = Reports(uow.session, event.tenant)
-        unfolding.end(folded, event.actor)
-        known = reports.get(event.document_id, lock=True)
-        _forget_found(reports, event.document_id)
+        withdrawal.end(folded, event.actor)
+        reports.lock(event.document_id)
         reports.replace_filers(event.document_id, {})
-        Watches(uow.session, event.tenant).forget_filers(event.document_id)
+        MonitoringStore(uow.session, event.tenant).forget_filers(event.document_id)
         reports.forget_decided(event.document_id)
-        reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
-        mark_deleted(blobs, event.tenant, event.document_id)
-        held = held_by(uow.session, reports_table, event.tenant, others)
-        gone = [ref for ref in (known.blobs if known else ()) if ref.sha256 not in held]
-        remove(blobs, event.tenant, gone)  # before the commit: a crash does it again
-
-
-def _forget_found(reports: Reports, document_id: str) -> None:
-    """Remove findings, what was noted of the filings that they are of, and what people would be
-    asked about them.
-    """
-    reports.replace_findings(document_id, [])
-    Filings(reports.session, reports.tenant).forget(document_id)
-    Watches(reports.session, reports.tenant).forget_open(document_id)
-
-
-def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None:
-    known = known or Report(event.tenant, event.document_id, "other", event.attempt)
-    if known.state == "deleted" or known.attempt > event.attempt:
-        return
-    _forget_found(reports, event.document_id)
-    stopped = replace(known, attempt=event.attempt)
-    reports.save(stopped.failed(event.code, event.reason))
-
-
-def _note_kind(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """Remember that its text shows a document to be none of ours, which its type did not tell."""
-    if not _counts(event, uow, blobs):
-        return
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
-        if known and known.awaits(event.attempt) and known.kind != event.kind:
-            reports.save(replace(known, kind=event.kind, attempt=event.attempt))
-
-
-def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
-    with uow.store.read() as session:
-        known = Reports(session, event.tenant).get(event.document_id)
-    if known is not None and not known.awaits(event.attempt):
-        return False
-    return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
-
-
-def _triage(
-    event: DocumentRead,
-    blobs: BlobStore,
-    facts: FactsReader,
-    most: int,
-    outcome: Outcome,
-    spools: Spools,
-    namer: Naming | None,
-) -> None:
-    """Read and judge filing by filing into files, so that a large report does not fill the
-    memory. Lines are named where people read them: data of programs can be long, and a table has
-    to be there at once.
-    """
-    data_type = report_type(event.media_type, event.name)
-    if namer and data_type:
-        namer = namer.quick if data_type == CSV else None
-    with blobs.open(event.tenant, event.original) as source:
-        found = read_document(
-            source,
-            event.media_type,
-            event.name,
-            reading=lambda: _reading(event, blobs, most),
-            facts=facts,
-        )
-        for one in found:
-            if isinstance(one, BadFiling):
-                outcome.unread += 1
-                outcome.warnings.append(one.message)
-                continue
-            form = namer.show(one.filing, one.form) if namer else one.form
-            # With whose it is: no two documents have the same bytes, so each goes by itself.
-            write_line(spools.statements, {**form, "document_id": event.document_id})
-            outcome.add(event.tenant, event.document_id, one.filing, one.reading)
-            outcome.warnings += [f"{quoted(one.filing.id)}: {note}" for note in one.notes]
-            for signal in outcome.signals(event.tenant, event.document_id, one.filing):
-                write_line(spools.signals, signal)
-            if one.reading:
-                outcome.read_words(event.tenant, event.document_id, one.reading)
-    spools.statements.seek(0)
-    spools.signals.seek(0)
-
-
-def _reading(event: DocumentRead, blobs: BlobStore, most: int) -> Reading:
-    """The document as ingest read it. Raises DocumentTooLarge for a text that would take hours."""
-    text = blobs.get(event.tenant, event.text).decode()
-    if len(text) > most:
-        raise DocumentTooLarge(
-            f"the text has {len(text):,} characters: statements are looked for in at most {most:,} "
-            "(setting SMALLPRINT_TRIAGE_MAX_CHARACTERS)"
-        )
-    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
-
-
-def _keep_findings(
-    event: DocumentRead,
-    uow: UnitOfWork,
-    blobs: BlobStore,
-    outcome: Outcome,
-    spools: Spools,
-    took: tuple[AdapterVersion, ...],
-) -> None:
-    results = Results.of(outcome, spools)
-    if not note_blobs(event, uow, results.refs):
-        return
-    results.put(blobs, event.tenant)
-    model, findings, told = model_of(outcome.judge), outcome.routed, list[Notice]()
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        words = (found.finding.dismissed for found in findings)
-        if not reports.hold_dismissals({word.key for word in words if word}):
-            raise Unavailable("what was dismissed of the filer has changed meanwhile")
-        known = reports.get(event.document_id, lock=True)
-        if known and not known.awaits(event.attempt):
-            if known.state == "deleted":
-                remove(blobs, event.tenant, results.refs)
-            return
-        before = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
-        noted = before.noting(results.refs)
-        reports.save(
-            Report(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                kind=event.kind,
-                attempt=event.attempt,
-                state="triaged",
-                flagged=outcome.flagged,
-                risk=outcome.risk,
-                filings=outcome.read,
-                warnings=outcome.said(),
-                model=model,
-                name=event.name,
-                found=len(findings),
-                statements=results.statements,
-                signals=results.signals if outcome.peers else None,
-                strong=results.strong,
-                narrative=results.flags if outcome.narrative else None,
-                narrative_strong=results.strong_flags,
-                narrative_found=len(outcome.flags),
-                unreadable=outcome.unread,
-                blobs=noted.blobs,
-                own=noted.own,
-            )
-        )
-        reports.replace_findings(event.document_id, findings)
-        filings = Filings(uow.session, event.tenant)
-        filings.replace(event.document_id, event.attempt, outcome.filings)
-        reports.replace_filers(event.document_id, outcome.filers)
-        watches = Watches(uow.session, event.tenant)
-        judged, folded, routing = outcome.judged, outcome.folded, outcome.routing
-        told = watching.note_filings(
-            watches, event.document_id, judged, routing, model.version, folded
-        )
-        uow.publish(
-            FindingsFound(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                name=event.name,
-                findings=results.findings,
-                count=len(findings),
-                flagged=outcome.flagged,
-                risk=outcome.risk,
-                unreadable=outcome.unread,
-                warnings=outcome.said(),
-                attempt=event.attempt,
-                model=f"{model.name} {model.version}",
-                signals=results.strong,
-                narrative=results.strong_flags,
-                accepted=sum(found.route == "accept" for found in findings),
-                sampled=tuple(found.id for found in findings if found.sampled),
-                adapters=took,
-            )
-        )
-        for request in requests_of(event, outcome.asked):
-            uow.publish(request)
-    announce(told)
-    for route, count in Counter(found.route for found in findings).items():
-        metrics.findings_total.labels(route).inc(count)
-
-
-def _keep_words(
-    event: DocumentRead,
-    uow: UnitOfWork,
-    blobs: BlobStore,
-    outcome: Outcome,
-    reason: str,
-    took: tuple[AdapterVersion, ...],
-) -> None:
-    """Keep what a report without statements says of its filer. Its figures were not checked, which
-    is announced as a part of it that could not be read; where its words say nothing it has failed.
-    """
-    with Spools.opened() as nothing:
-        results = Results.of(outcome, nothing)
-    if not note_blobs(event, uow, results.refs):
-        return
-    results.put_lists(blobs, event.tenant)
-    code = NO_STATEMENTS if outcome.flags else "unreadable_report"
-    reason = quoted(reason, MAX_SENTENCE)
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id, lock=True)
-        if known and not known.awaits(event.attempt):
-            if known.state == "deleted":
-                remove(blobs, event.tenant, results.refs)
-            return
-        given_up = Report(event.tenant, event.document_id, event.kind, event.attempt)
-        noted = (known or given_up).noting(results.refs)
-        reports.save(
-            replace(
-                given_up.failed(code, reason),
-                name=event.name,
-                warnings=outcome.said(),
-                narrative=results.flags if outcome.narrative else None,
-                narrative_strong=results.strong_flags,
-                narrative_found=len(outcome.flags),
-                blobs=noted.blobs,
-                own=noted.own,
-            )
-        )
-        _forget_found(reports, event.document_id)
-        reports.replace_filers(event.document_id, {})
-        if not outcome.flags:
-            uow.publish(_failure(event, code, reason))
-            return
-        uow.publish(
-            FindingsFound(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                name=event.name,
-                findings=results.findings,
-                count=0,
-                flagged=False,
-                risk=0.0,
-                unreadable=1,
-                missing=reason,
-                warnings=outcome.said(),
-                attempt=event.attempt,
-                narrative=results.strong_flags,
-                adapters=took,
-            )
-        )
-
-
-def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) -> None:
-    """An expected end, not a dead letter: the document says it, and everybody hears it."""
-    with uow:
-        reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id, lock=True)
-        if known and not known.awaits(event.attempt):
-            return
-        report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
-        _forget_found(reports, event.document_id)
-        reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
-        uow.publish(_failure(event, code, reason))
-
-
-def _failure(event: DocumentRead, code: str, reason: str) -> DocumentFailed:
-    return DocumentFailed(
-        tenant=event.tenant,
-        document_id=event.document_id,
-        actor=event.actor,
-        stage="triage",
-        code=code,
-        reason=reason,
-        attempt=event.attempt,
-    )
+        DOCUMENTS.forget(event, uow, blobs)

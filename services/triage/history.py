@@ -1,9 +1,8 @@
-"""A filing against the earlier ones of its company: what both show of the same day or period.
+"""Compare a filing with earlier ones of its company, for periods that both show.
 
-What a filing says of an earlier period is usually what was said then. It may lawfully differ: lines
-are split or joined, amounts restated, signs printed otherwise. So a line that differs is told, and
-doubted only where it differs (nearly) alone in its column and as a slip makes it, or where most of
-the column is off by the same thousand or million: so a unit is missed, and nothing is restated.
+Lines may lawfully differ: they are split or joined, restated, or printed with another sign. So a
+difference is a warning. It is a finding only if it is nearly alone in its column and looks like a
+slip, or if most of the column is off by the same thousand or million.
 """
 
 from __future__ import annotations
@@ -14,293 +13,249 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import median
 
-from services.triage.causes import handful, once
-from services.triage.diagnosis import CAUSES, likeliest_cause
-from services.triage.dismissals import filer_of
+from services.triage.checks.diagnosis import CAUSES, likeliest_cause
+from services.triage.checks.root_causes import select_findings, unique_causes
+from services.triage.checks.verdict import severity
+from services.triage.dismissals import filer_key
 from services.triage.domain import Finding, NamedCell, Verdict
-from services.triage.experience import bare
-from services.triage.judgement import severity
-from services.triage.relations import Cell, Sheet, sheets
-from services.triage.statements import MAX_SENTENCE, Filing, quoted, spelled_day
-from services.triage.wording import money
+from services.triage.relations.learned_sums import label_words
+from services.triage.relations.message_format import money
+from services.triage.relations.relations import Cell, StatementView, Views, statement_views
+from services.triage.statements.model import MAX_SENTENCE, Filing, format_day, truncate
 
-FEWEST = 8
-"""Lines that two columns must have in common to be held against each other."""
-MOST_BESIDE = 1
-"""Other lines of the column that may differ as well where one is doubted."""
+FEWEST = 8  # lines that two columns must share to be compared
+MOST_BESIDE = 1  # other lines of the column that may differ beside a suspect one
 SLIPS: Mapping[str, str] = {
     "stale": "it is the amount of another column of its line",
     "transposed": CAUSES["transposed"],
     "scale": CAUSES["scale"],
 }
-"""Causes that are doubted. One digit that differs, or a sign, is mostly lawful."""
-CONFIDENCE = 0.95
-"""Of such a doubt: how seldom sound filings raise one is in decision 46."""
-KEPT = 12
-"""Earlier filings of one company that are kept, the latest."""
-NEAR = Decimal("0.001")
-"""Share by which an amount may be off a thousand times another."""
-FACTORS = tuple(Decimal(10) ** power for power in (3, 6, -3, -6))
-"""By which a whole column may be off."""
-MOSTLY = Decimal("0.5")
-"""More than this share of the amounts which both filings show are off by it then, and at least
-FEWEST; others may be restated as well.
-"""
-ALIKE = 30
-"""Times that the amounts of two columns in one unit differ at the most, at the median."""
-NAMED = 5
-"""Lines that a warning names."""
-MOST_CELLS = 50
-"""Cells that the finding about a whole column names."""
+"""Causes of suspect differences. A single digit or a sign is mostly lawful."""
+CONFIDENCE = 0.95  # confidence of a difference that looks like a slip
+KEPT = 12  # earlier filings per company that are stored, the latest
+NEAR = Decimal("0.001")  # relative error of a factor of a thousand
+FACTORS = tuple(Decimal(10) ** power for power in (3, 6, -3, -6))  # of a whole column
+MOSTLY = Decimal("0.5")  # share of the common amounts that must be off by the factor
+ALIKE = 30  # median ratio of two columns in the same unit, at most
+NAMED = 5  # lines that a warning names
+MOST_CELLS = 50  # cells that a finding about a column names
 
 _NOTHING = "nothing was compared with earlier filings"
 
 Key = tuple[str, str, int | str | None]
-"""A column whatever the filing: statement, end, and its quarters or its first day."""
+"""A column in any filing: statement, end, and its quarters or first day."""
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What an earlier filing shows: label -> amount, by column."""
+class PriorAmount:
+    """The amounts of an earlier filing: label -> amount, by column."""
 
     filing: str
-    last: str
-    """The latest day that it is about."""
+    last: str  # its latest day
     shown: Mapping[Key, Mapping[str, Decimal]]
-    document: str = ""
-    """Its document in the store; empty for a file."""
+    document: str = ""  # its document in the store; empty for a file
 
     @classmethod
-    def of(cls, filing: Filing, document: str = "") -> Earlier:
-        """Keep what can be compared."""
-        found: dict[Key, dict[str, Decimal]] = defaultdict(dict)
-        for key, label, cell in places(sheets(filing)):
-            value = filing.statements[cell.statement].rows[cell.row].values[cell.column]
-            if value is not None:
-                found[key][label] = value
-        return cls(filing.id, last_day(filing), dict(found), document)
+    def of(cls, filing: Filing, document: str = "") -> PriorAmount:
+        amounts: dict[Key, dict[str, Decimal]] = defaultdict(dict)
+        for view in statement_views(filing):
+            for label, row in _lines(view).items():
+                for at, key in _keys(view):
+                    if (value := view.value(row, at)) is not None:
+                        amounts[key][label] = value
+        return cls(filing.id, last_day(filing), dict(amounts), document)
 
 
 @dataclass
 class History:
-    """Earlier filings by company, the latest first; of each company the latest dozen."""
+    """Earlier filings by company, the latest first, at most a dozen each."""
 
-    of_filer: dict[str, list[Earlier]] = field(default_factory=dict)
-    spelled: dict[str, str] = field(default_factory=dict)
-    """Filers as one of their filings spells them."""
+    of_filer: dict[str, list[PriorAmount]] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)  # filers as their filings spell them
 
     def add(self, filing: Filing) -> bool:
-        """Remember a filing. Returns false for one that names no company or no day."""
-        filer = filer_of(filing.company)
+        """Add a filing. Returns false if it names no company or no day."""
+        filer = filer_key(filing.company)
         if not filer or not last_day(filing):
             return False
         self.spelled[filer] = filing.company or ""
-        known = [*self.of_filer.get(filer, ()), Earlier.of(filing)]
-        self.of_filer[filer] = sorted(known, key=lambda one: one.last, reverse=True)[:KEPT]
+        filings = [*self.of_filer.get(filer, ()), PriorAmount.of(filing)]
+        self.of_filer[filer] = sorted(filings, key=lambda prior: prior.last, reverse=True)[:KEPT]
         return True
 
-    def before(self, filing: Filing) -> list[Earlier]:
+    def before(self, filing: Filing) -> list[PriorAmount]:
         """Those of the same company that end earlier."""
-        last = last_day(filing)
-        known = self.of_filer.get(filer_of(filing.company), ())
-        return [one for one in known if one.last < last]
+        filings = self.of_filer.get(filer_key(filing.company), ())
+        return [prior for prior in filings if prior.last < last_day(filing)]
 
     def uncompared(self, filing: Filing) -> str | None:
-        """Why nothing of a filing was held against earlier ones; None if something was."""
+        """Why a filing was not compared with earlier ones, or None."""
         if earlier := self.before(filing):
             return uncompared(filing, earlier)
-        why, filer = "", filer_of(filing.company)
+        company, filer = filing.company or "", filer_key(filing.company)
         if not filer:
-            why = "this one names no company"
+            why = "this filing names no company"
         elif not last_day(filing):
-            why = "no column of this one has a day"
+            why = "this filing has no date"
         elif filer in self.of_filer:
-            last = spelled_day(last_day(filing))
-            why = f"those of this company end no earlier than this one, {last}"
+            last = format_day(last_day(filing))
+            why = f"those of this company are not earlier than this one, {last}"
+        elif not self.spelled:
+            why = "the history has no usable filing"
         else:
             mine = set(filer.split())
-            others = sorted(self.spelled, key=lambda one: (-len(mine & set(one.split())), one))
-            named = ", ".join(repr(quoted(self.spelled[one], 60)) for one in others[:NAMED])
+            others = sorted(self.spelled, key=lambda name: (-len(mine & set(name.split())), name))
+            named = ", ".join(repr(truncate(self.spelled[name], 60)) for name in others[:NAMED])
             more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
-            why = (
-                f"none is of this company, {quoted(filing.company or '', 60)!r}; those of the "
-                f"history are of {named}{more}"
-                if others
-                else "the history has none that can be used"
-            )
+            why = f"the history has no filing of {truncate(company, 60)!r}, only of {named}{more}"
         return f"{_NOTHING}: {why}"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A line that is another amount than in the latest earlier filing that shows it."""
+    """A line whose amount differs from the latest earlier filing that shows it."""
 
     cell: Cell
     reported: Decimal
     earlier: Decimal
     filing: str
-    cause: str
-    """`unexplained` also where too many lines of the column differ for it to be doubted."""
-    beside: int
-    """Other lines of the column that differ as well."""
-    compared: int
-    """Lines of the column that were compared."""
-    document: str = ""
-    """The document of the earlier filing; empty for a file."""
-    factor: Decimal | None = None
-    """How often the amounts of its column are those of the earlier filing; None where the column is
-    not off as a whole.
-    """
+    document: str  # the document of the earlier filing; empty for a file
+    compared: int  # compared lines of the column
+    differing: int  # other lines of the column that differ
+    cause: str = "unexplained"  # also if too many lines of the column differ
+    factor: Decimal | None = None  # the factor by which the whole column is off, or None
 
     @property
     def doubted(self) -> bool:
         """Whether it looks like a slip and not like a restatement."""
-        alone = self.beside <= MOST_BESIDE
+        alone = self.differing <= MOST_BESIDE
         return self.factor is not None or (self.cause in SLIPS and alone)
 
 
-def differences(filing: Filing, earlier: Sequence[Earlier]) -> list[Difference]:
-    """Every line of an earlier period that no earlier filing shows as this one does.
-
-    Args:
-        filing: to be checked.
-        earlier: of the same company, the latest first.
-    """
-    return [one for sheet in sheets(filing) for one in _of_sheet(sheet, earlier)]
+def differences(filing: Filing, earlier: Sequence[PriorAmount]) -> list[Difference]:
+    """Every line whose amount none of the earlier filings, the latest first, shows."""
+    return [diff for view in statement_views(filing) for diff in _of_sheet(view, earlier)]
 
 
-def uncompared(filing: Filing, earlier: Sequence[Earlier]) -> str | None:
-    """Why nothing was held against the earlier filings of the company; None if something was."""
+def uncompared(filing: Filing, earlier: Sequence[PriorAmount]) -> str | None:
+    """Why a filing was not compared with its company's earlier ones, or None."""
     most, periods = 0, False
-    for sheet in sheets(filing):
-        lines = _lines(sheet)
-        for at, key in _keys(sheet):
+    for view in statement_views(filing):
+        lines = _lines(view)
+        for at, key in _keys(view):
             shown: set[str] = set()
-            shown = shown.union(*(one.shown.get(key, ()) for one in earlier))
+            shown = shown.union(*(prior.shown.get(key, ()) for prior in earlier))
             periods = periods or bool(shown)
-            here = (label for label, row in lines.items() if sheet.value(row, at) is not None)
+            here = (label for label, row in lines.items() if view.value(row, at) is not None)
             most = max(most, sum(label in shown for label in here))
     if most >= FEWEST:
         return None
     if not periods:
-        return f"{_NOTHING}: those of this company show no period that this one shows"
-    return (
-        f"{_NOTHING}: they have at most {most} lines of a period in common, and {FEWEST} are needed"
-    )
+        return f"{_NOTHING}: those of this company share no period with this one"
+    few = f"they share at most {most} lines of a period with it, and {FEWEST} are needed"
+    return f"{_NOTHING}: {few}"
 
 
 def with_history(
-    filing: Filing, verdict: Verdict, earlier: Sequence[Earlier], flagged_from: float
+    filing: Filing, verdict: Verdict, earlier: Sequence[PriorAmount], flagged_from: float
 ) -> Verdict:
-    """The verdict with what the earlier filings say: doubts as findings, other lines that differ as
-    warnings, for restating them is lawful. A statement that does not balance keeps its place.
-
-    Args:
-        filing: that was judged.
-        verdict: on it alone.
-        earlier: of the same company, the latest first.
-        flagged_from: risk from which on a filing is flagged.
-    """
-    pages = sheets(filing)
-    found = differences(filing, earlier)
-    alone = [one for one in found if one.doubted and one.factor is None]
-    doubts = [*(_finding(pages, one) for one in alone), *_of_columns(pages, found)]
-    named = [_said(pages, finding, found) for finding in verdict.findings]
-    every = _beside(named, doubts)
-    told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
-    findings = tuple(handful(pages, verdict.told, once(pages, every)))
-    risk = max([verdict.risk, *(finding.confidence for finding in doubts)])
+    """Add earlier filings of a company, the latest first, to a verdict: suspect differences as
+    findings, others as warnings."""
+    views = statement_views(filing)
+    diffs = differences(filing, earlier)
+    alone = [diff for diff in diffs if diff.doubted and diff.factor is None]
+    suspects = [*(_finding(views, diff) for diff in alone), *_of_columns(views, diffs)]
+    named = [_with_earlier_amount(views, finding, diffs) for finding in verdict.findings]
+    merged = _merge_suspects(named, suspects)
+    plain = [diff for diff in diffs if not diff.doubted]
+    warnings = (*verdict.warnings, *_difference_warnings(views, plain))
+    findings = tuple(select_findings(views, verdict.always_shown, unique_causes(views, merged)))
+    risk = max([verdict.risk, *(finding.confidence for finding in suspects)])
     flagged = verdict.flagged or risk >= flagged_from
-    return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=told)
+    return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=warnings)
 
 
-def places(pages: Iterable[Sheet]) -> Iterator[tuple[Key, str, Cell]]:
-    """Every cell that can be compared, by its column and the label of its line."""
-    for sheet in pages:
-        for label, row in _lines(sheet).items():
-            for at, key in _keys(sheet):
-                yield key, label, Cell(sheet.index, row, at)
-
-
-def _beside(findings: Sequence[Finding], doubts: Sequence[Finding]) -> list[Finding]:
-    """Findings and doubts; one of the same cell says what the earlier filing says as well."""
-    of_cell = {(one.statement, one.row, one.column): one for one in doubts}
-    found = []
+def _merge_suspects(findings: Sequence[Finding], suspects: Sequence[Finding]) -> list[Finding]:
+    """Merge findings with the suspects of the same cell."""
+    of_cell = {(suspect.statement, suspect.row, suspect.column): suspect for suspect in suspects}
+    merged = []
     for finding in findings:
-        same = of_cell.pop(_meant(finding, of_cell), None)
+        same = of_cell.pop(_same_place(finding, of_cell), None)
         if same is not None:
-            message = quoted(f"{finding.message} {same.message}", MAX_SENTENCE)
+            message = truncate(f"{finding.message} {same.message}", MAX_SENTENCE)
             sure = max(finding.confidence, same.confidence)
             finding = replace(finding, message=message, confidence=sure)
-        found.append(finding)
-    return [*found, *of_cell.values()]
+        merged.append(finding)
+    return [*merged, *of_cell.values()]
 
 
 _Place = tuple[str, int | None, int | None]
 
 
-def _meant(finding: Finding, of_cell: Iterable[_Place]) -> _Place:
-    """The place of a doubt that is about the same: of a whole statement any of its columns."""
+def _same_place(finding: Finding, of_cell: Iterable[_Place]) -> _Place:
+    """The place of a suspect about the same cell; for a whole statement, any of its columns."""
     if finding.row is None and finding.column is None:
-        for place in of_cell:
-            if place[:2] == (finding.statement, None):
-                return place
+        for position in of_cell:
+            if position[:2] == (finding.statement, None):
+                return position
     return finding.statement, finding.row, finding.column
 
 
-def _said(pages: Sequence[Sheet], finding: Finding, found: Sequence[Difference]) -> Finding:
-    """A finding with what the earlier filing has in its cell, where that is no doubt itself."""
+def _with_earlier_amount(
+    views: Views, finding: Finding, differences: Sequence[Difference]
+) -> Finding:
+    """Add the earlier amount to a finding whose cell is no suspect itself."""
     cell = (finding.statement, finding.row, finding.column)
-    for one in found:
-        sheet = pages[one.cell.statement]
-        here = (sheet.statement.statement, one.cell.row, one.cell.column)
-        if here == cell and not one.doubted:
-            same = ", the amount expected here" if one.earlier == finding.expected else ""
-            what = f"{_which(one)} has {money(one.earlier)} there{same}."
-            said = f"{finding.message} {what[0].upper()}{what[1:]}"
-            return replace(finding, message=quoted(said, MAX_SENTENCE))
+    for diff in differences:
+        view = views[diff.cell.statement]
+        here = (view.kind, diff.cell.row, diff.cell.column)
+        if here == cell and not diff.doubted:
+            same = ", the amount expected here" if diff.earlier == finding.expected else ""
+            what = f"{_earlier_name(diff)} has {money(diff.earlier)} there{same}."
+            text = f"{finding.message} {what[0].upper()}{what[1:]}"
+            return replace(finding, message=truncate(text, MAX_SENTENCE))
     return finding
 
 
-def _which(one: Difference) -> str:
-    """The earlier filing, in words, and the document that it is in."""
-    of = f" (document {one.document})" if one.document else ""
-    return f"the earlier filing {quoted(one.filing)}{of}"
+def _earlier_name(diff: Difference) -> str:
+    """The earlier filing and its document, in words."""
+    of = f" (document {diff.document})" if diff.document else ""
+    return f"the earlier filing {truncate(diff.filing)}{of}"
 
 
-def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
-    lines = _lines(sheet)
-    for at, key in _keys(sheet):
-        known = [(one, one.shown[key]) for one in earlier if key in one.shown]
+def _of_sheet(view: StatementView, earlier: Sequence[PriorAmount]) -> Iterator[Difference]:
+    lines = _lines(view)
+    for at, key in _keys(view):
+        priors = [(prior, prior.shown[key]) for prior in earlier if key in prior.shown]
         compared, differing, pairs = 0, [], []
         for label, row in lines.items():
-            value = sheet.value(row, at)
-            said = [(one, shown[label]) for one, shown in known if label in shown]
-            if value is None or not said:
+            value = view.value(row, at)
+            amounts = [(prior, shown[label]) for prior, shown in priors if label in shown]
+            if value is None or not amounts:
                 continue
             compared += 1
-            differs = all(value != amount for _, amount in said)
+            differs = all(value != amount for _, amount in amounts)
             if differs:
-                differing.append((Cell(sheet.index, row, at), value, said[0]))
-            if value and said[0][1]:
-                pairs.append((value, said[0][1] if differs else value))
+                differing.append((Cell(view.index, row, at), value, amounts[0]))
+            if value and amounts[0][1]:
+                pairs.append((value, amounts[0][1] if differs else value))
         if compared < FEWEST:
             continue
-        beside = len(differing) - 1
-        whole = _common_factor(pairs)
-        for cell, value, (one, amount) in differing:
-            factor = whole if whole and _times(value, amount) == whole else None
-            slip = beside <= MOST_BESIDE  # of more nothing is doubted, and there may be thousands
-            cause = _cause(sheet, cell, value, amount) if slip else "unexplained"
-            cause = "scale" if factor else cause
-            yield Difference(cell, value, amount, one.filing, cause, beside, compared, one.document,
-                             factor)  # fmt: skip
+        others = len(differing) - 1
+        factor = _common_factor(pairs)
+        for cell, value, (prior, amount) in differing:
+            difference = Difference(cell, value, amount, prior.filing, prior.document,
+                                    compared=compared, differing=others)  # fmt: skip
+            if factor and _times(value, amount) == factor:
+                yield replace(difference, cause="scale", factor=factor)
+            elif others <= MOST_BESIDE:
+                yield replace(difference, cause=_cause(view, cell, value, amount))
+            else:
+                yield difference
 
 
 def _times(reported: Decimal, earlier: Decimal) -> Decimal | None:
-    """The factor by which an amount is another, whatever its sign; None for any other ratio. What
-    was rounded to the larger unit may be half of it off.
-    """
+    """The factor between two amounts, without sign and within rounding, or None."""
     here, then = abs(reported), abs(earlier)
     for factor in FACTORS:
         little, large = (then, here) if factor > 1 else (here, then)
@@ -311,102 +266,95 @@ def _times(reported: Decimal, earlier: Decimal) -> Decimal | None:
 
 
 def _common_factor(pairs: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
-    """The factor by which most amounts of a column are off; None if there is none.
-
-    Args:
-        pairs: of each line that both filings show, the amount here and then, the same twice where
-            an earlier filing has it so; none is zero.
-    """
+    """The factor by which most amounts of a column are off, or None. `pairs` has the amount here
+    and then of each common line, the same twice where an earlier filing agrees; none is zero."""
     often = Counter(_times(here, then) for here, then in pairs if here != then)
     del often[None]
     factor, count = next(iter(often.most_common(1)), (None, 0))
     return factor if count >= FEWEST and count > MOSTLY * len(pairs) else None
 
 
-def _cause(sheet: Sheet, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
-    others = [sheet.value(cell.row, c) for c in range(sheet.width) if c != cell.column]
-    if reported and reported in others and abs(reported) != abs(earlier):
+def _cause(view: StatementView, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
+    other_amounts = [view.value(cell.row, c) for c in range(view.width) if c != cell.column]
+    if reported and reported in other_amounts and abs(reported) != abs(earlier):
         return "stale"
-    cause = likeliest_cause(sheet, cell, reported, earlier)
-    if cause == "scale":  # of a few units, any amount is a thousandth of some other
+    cause = likeliest_cause(view, cell, reported, earlier)
+    if cause == "scale":  # a few units are a thousandth of many amounts by chance
         large, little = sorted((abs(reported), abs(earlier)), reverse=True)
         power = 6 if large > 30_000 * little else 3
         return cause if abs(large - little * 10**power) <= large * NEAR else "unexplained"
     return cause
 
 
-def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
-    sheet, cell = pages[one.cell.statement], one.cell
-    row, place = sheet.rows[cell.row], sheet.rows[cell.row].place(cell.column)
-    name = sheet.statement.statement
-    gap = one.reported - one.earlier
+def _finding(views: Views, diff: Difference) -> Finding:
+    view, cell = views[diff.cell.statement], diff.cell
+    row, named = view.rows[cell.row], NamedCell.at(view.statement, cell.row, cell.column)
+    name = view.kind
+    gap = diff.reported - diff.earlier
     message = (
-        f"{row.label!r} ({_period(sheet, cell.column)}) is {money(one.reported)}, but "
-        f"{_which(one)} has {money(one.earlier)}: a difference of {money(gap)}. Of the "
-        f"{one.compared} lines of that column which both have, {one.compared - one.beside - 1} "
-        f"agree. Likeliest cause: {SLIPS[one.cause]}."
+        f"{row.label!r} ({_period(view, cell.column)}) is {money(diff.reported)}, but "
+        f"{_earlier_name(diff)} has {money(diff.earlier)}: a difference of {money(gap)}. Of the "
+        f"{diff.compared} lines of that column in both, {diff.compared - diff.differing - 1} "
+        f"agree. Likeliest cause: {SLIPS[diff.cause]}."
     )
     return Finding(
         check="earlier_filing",
-        severity=severity(pages, gap),
+        severity=severity(views, gap),
         confidence=CONFIDENCE,
         statement=name,
         column=cell.column,
         row=cell.row,
         rows=(cell.row,),
         label=row.label,
-        reported=one.reported,
-        expected=one.earlier,
-        message=quoted(message, MAX_SENTENCE),
-        cells=(NamedCell(name, cell.row, cell.column, row.label, place),),
-        page=place.page if place else None,
+        reported=diff.reported,
+        expected=diff.earlier,
+        message=truncate(message, MAX_SENTENCE),
+        cells=(named,),
+        page=named.position.page if named.position else None,
     )
 
 
 Column = tuple[int, int]
 
 
-def _of_columns(pages: Sequence[Sheet], found: Iterable[Difference]) -> Iterator[Finding]:
-    """One finding for each factor, about the column of which most lines are off by it."""
+def _of_columns(views: Views, differences: Iterable[Difference]) -> Iterator[Finding]:
+    """One finding for each factor, about the column with the most affected lines."""
     by_factor: dict[Decimal, dict[Column, list[Difference]]] = defaultdict(dict)
-    for one in found:
-        if one.factor is not None:
-            column = one.cell.statement, one.cell.column
-            by_factor[one.factor].setdefault(column, []).append(one)
+    for diff in differences:
+        if diff.factor is not None:
+            column = diff.cell.statement, diff.cell.column
+            by_factor[diff.factor].setdefault(column, []).append(diff)
     for factor, columns in by_factor.items():
-        (first, off), *others = sorted(columns.items(), key=lambda item: -len(item[1]))
-        yield _of_column(pages, factor, first, off, dict(others))
+        (first, off), *further = sorted(columns.items(), key=lambda item: -len(item[1]))
+        yield _of_column(views, factor, first, off, dict(further))
 
 
 def _of_column(
-    pages: Sequence[Sheet],
+    views: Views,
     factor: Decimal,
     column: Column,
     off: Sequence[Difference],
-    others: Mapping[Column, Sequence[Difference]],
+    further: Mapping[Column, Sequence[Difference]],
 ) -> Finding:
-    sheet, name = pages[column[0]], pages[column[0]].statement.statement
-    most = max(off, key=lambda one: max(abs(one.reported), abs(one.earlier)))
-    label = sheet.rows[most.cell.row].label
+    view, name = views[column[0]], views[column[0]].kind
+    most = max(off, key=lambda diff: max(abs(diff.reported), abs(diff.earlier)))
+    label = view.rows[most.cell.row].label
     times = f"{factor:,f} times larger" if factor > 1 else f"{1 / factor:,f} times smaller"
     also = [
-        f"{pages[s].statement.statement} ({_period(pages[s], c)}) in {len(lines)} lines"
-        for (s, c), lines in others.items()
+        f"{views[s].kind} ({_period(views[s], c)}) in {len(lines)} lines"
+        for (s, c), lines in further.items()
     ]
     message = (
-        f"{len(off)} of the {off[0].compared} lines of this column ({_period(sheet, column[1])}) "
-        f"that {_which(most)} has as well are {times} than there: {label!r} is "
+        f"{len(off)} of the {off[0].compared} lines of this column ({_period(view, column[1])}) "
+        f"that {_earlier_name(most)} has as well are {times} than there: {label!r} is "
         f"{money(most.reported)}, and was {money(most.earlier)}. "
         + (f"So are those of {'; '.join(also[:NAMED])}. " if also else "")
-        + _compared_with_others(sheet, column[1])
+        + _compared_with_others(view, column[1])
         + "Likeliest cause: one of the two filings has its amounts in another unit (thousands, "
         "millions) than it says."
     )
-    cells = [one.cell for one in (most, *(one for one in off if one is not most))][:MOST_CELLS]
-    named = tuple(
-        NamedCell(name, c.row, c.column, sheet.rows[c.row].label, sheet.rows[c.row].place(c.column))
-        for c in cells
-    )
+    cells = [diff.cell for diff in (most, *(diff for diff in off if diff is not most))][:MOST_CELLS]
+    named = tuple(NamedCell.at(view.statement, c.row, c.column) for c in cells)
     return Finding(
         check="earlier_filing_scale",
         severity="high",
@@ -414,23 +362,23 @@ def _of_column(
         statement=name,
         column=column[1],
         row=None,
-        rows=tuple(one.cell.row for one in off),
+        rows=tuple(diff.cell.row for diff in off),
         label=None,
         reported=most.reported,
         expected=most.earlier,
-        message=quoted(message, MAX_SENTENCE),
+        message=truncate(message, MAX_SENTENCE),
         cells=named,
-        page=next((cell.place.page for cell in named if cell.place), None),
+        page=next((cell.position.page for cell in named if cell.position), None),
     )
 
 
-def _compared_with_others(sheet: Sheet, column: int) -> str:
-    """Whether the rest of the statement is in the unit of the column; empty if there is no rest."""
+def _compared_with_others(view: StatementView, column: int) -> str:
+    """Whether the other columns of the statement have the same unit, in words."""
     ratios = [
         abs(value / here)
-        for row in sheet.money
-        if (here := sheet.value(row, column))
-        for other, value in enumerate(sheet.rows[row].values)
+        for row in view.money
+        if (here := view.value(row, column))
+        for other, value in enumerate(view.rows[row].values)
         if value and other != column
     ]
     if not ratios:
@@ -440,55 +388,53 @@ def _compared_with_others(sheet: Sheet, column: int) -> str:
     return "The other columns of the statement are of another size. "
 
 
-def _told(pages: Sequence[Sheet], some: Iterable[Difference]) -> Iterator[str]:
-    """One sentence for each column with lines that differ."""
+def _difference_warnings(views: Views, differences: Iterable[Difference]) -> Iterator[str]:
+    """One warning for each column with lines that differ."""
     columns: dict[tuple[int, int], list[Difference]] = defaultdict(list)
-    for one in some:
-        columns[one.cell.statement, one.cell.column].append(one)
-    for (statement, column), found in columns.items():
-        sheet = pages[statement]
-        named = ", ".join(repr(quoted(sheet.rows[d.cell.row].label)) for d in found[:NAMED])
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        yield quoted(
-            f"{sheet.statement.statement} ({_day(sheet, column)}): {len(found)} of "
-            f"{found[0].compared} lines are not as in {quoted(found[0].filing)}, restated or "
+    for diff in differences:
+        columns[diff.cell.statement, diff.cell.column].append(diff)
+    for (statement, column), diffs in columns.items():
+        view = views[statement]
+        named = ", ".join(repr(truncate(view.rows[d.cell.row].label)) for d in diffs[:NAMED])
+        more = f" and {len(diffs) - NAMED} more" if len(diffs) > NAMED else ""
+        yield truncate(
+            f"{view.kind} ({_day(view, column)}): {len(diffs)} of "
+            f"{diffs[0].compared} lines differ from {truncate(diffs[0].filing)}, restated or "
             f"mistyped: {named}{more}",
             MAX_SENTENCE,
         )
 
 
-def _day(sheet: Sheet, column: int) -> str:
-    return spelled_day(sheet.statement.columns[column].end or "")
+def _day(view: StatementView, column: int) -> str:
+    return format_day(view.statement.columns[column].end or "")
 
 
-def _period(sheet: Sheet, column: int) -> str:
-    """The day that a column ends, and how many months it has where it is a duration."""
-    quarters = sheet.statement.columns[column].quarters
-    return f"{quarters * 3} months to {_day(sheet, column)}" if quarters else _day(sheet, column)
+def _period(view: StatementView, column: int) -> str:
+    """The end of a column, and its months if it is a period."""
+    quarters = view.statement.columns[column].quarters
+    return f"{quarters * 3} months to {_day(view, column)}" if quarters else _day(view, column)
 
 
 def last_day(filing: Filing) -> str:
-    """The latest day that a filing is about, as YYYYMMDD; empty if none is known."""
+    """The latest day of a filing, as YYYYMMDD; empty if unknown."""
     return max((c.end for s in filing.statements for c in s.columns if c.end), default="")
 
 
-def _keys(sheet: Sheet) -> list[tuple[int, Key]]:
-    """The columns whose day and duration are known, each once: two of one period can't be told
-    apart.
-    """
-    name = sheet.statement.statement
+def _keys(view: StatementView) -> list[tuple[int, Key]]:
+    """The columns with known day and duration, if unique."""
+    name = view.kind
     moments = name == "balance_sheet"
     keys = [
         (at, (name, column.end, 0 if moments else column.quarters or column.start))
-        for at, column in enumerate(sheet.statement.columns)
+        for at, column in enumerate(view.statement.columns)
         if column.end and (moments or column.quarters or column.start)
     ]
     often = Counter(key for _, key in keys)
     return [(at, key) for at, key in keys if often[key] == 1]
 
 
-def _lines(sheet: Sheet) -> dict[str, int]:
-    """The lines of money whose label stands once in the statement."""
-    labels = {row: bare(sheet.rows[row].label) for row in sheet.money}
+def _lines(view: StatementView) -> dict[str, int]:
+    """The lines of money with a unique label."""
+    labels = {row: label_words(view.rows[row].label) for row in view.money}
     often = Counter(labels.values())
     return {label: row for row, label in labels.items() if label and often[label] == 1}

@@ -1,15 +1,15 @@
-"""What may be configured in triage."""
+"""Settings of triage."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from shared.policy import PolicySettings
+from shared.policy.rules import PolicySettings
 from shared.settings import Port
 
 
 class Settings(PolicySettings):
-    """Settings of triage, beside the common ones."""
+    """Settings of triage, in addition to the common ones."""
 
     triage_port: Port = Field(8403, description="port of statements and findings")
     triage_database_url: str = Field(
@@ -21,6 +21,5 @@ class Settings(PolicySettings):
     triage_large_bytes: int = Field(
         1_000_000,
         ge=1,
-        description="bytes from which on a report is checked beside the others, which do not wait "
-        "for it",
+        description="bytes from which a report has its own worker, so that others need not wait",
     )

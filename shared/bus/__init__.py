@@ -1,32 +1,28 @@
-"""The event bus: one small interface, and three buses behind it.
+"""The event bus: one small interface, and three transports behind it.
 
     memory:                     tests within one process
     sqlite:///path/to/file      the embedded edition; several processes on one file (?days=7)
-    kafka://host:port[,…]       one topic `documents`, `documents.retry`, `documents.dead` beside it
+    kafka://host:port[,…]       one topic `documents`
 
-What every bus promises, and `tests/contract/bus` checks on each:
+A bus publishes messages and gives them out in order. It does not know who has handled what: the
+inbox of each service is its queue, and keeps the positions of its reader in the same database
+(`shared/messaging`). `tests/contract/bus` checks on each bus:
 
 * A published message is durable once `publish` returns.
-* Every group receives every message at least once; a new group starts at the beginning, or at
-  what remains where old messages are removed: on SQLite (`?days=7`) those that all groups of that
-  time had finished with, on Kafka by the retention of the topic.
-* The messages of one key are worked on one at a time and in the order of publishing, whatever
-  is retried in between. Different keys do not wait for each other.
-* Among the keys that have something to deliver, tenants take turns: a tenant with one document
-  does not wait for the ten thousand of another. On Kafka that holds for what a member has read of
-  its partitions, see kafka.py.
-* What a consumer held when it died is delivered again.
-* A dead letter keeps the message, its group, the error, the attempts and the time, and can be
-  replayed to that group.
+* All messages of one key are in one log, in the order of publishing.
+* A reader reads each of its logs from its position on, and a log without a position from the
+  oldest message that remains. On Kafka, readers of one group share the logs; on the others, each
+  reads everything.
+* Messages are removed by age: on SQLite (`?days=7`) only those that every group has read, on Kafka
+  by the retention of the topic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from shared.errors import SettingsError, SuiteError
@@ -34,12 +30,11 @@ from shared.errors import SettingsError, SuiteError
 __all__ = [
     "MAX_BYTES",
     "Bus",
-    "Consumer",
-    "DeadLetter",
-    "Delivery",
     "Message",
     "MessageTooLarge",
-    "Pending",
+    "Positions",
+    "Reader",
+    "Record",
     "file_of",
     "open_bus",
     "refuse_large",
@@ -66,72 +61,33 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+Positions = Mapping[str, int]
+"""By log, the offset of the message that is read next."""
+
+
 @dataclass(frozen=True)
-class Delivery:
-    """One message in the hands of one consumer, until it is acked, retried or given up."""
+class Record:
+    """A message and where it lies."""
 
     message: Message
-    attempt: int
-    """1 at the first delivery the bus knows of; a replay starts again at 1."""
-    token: Any = field(repr=False)
-    """The bus's own handle."""
+    log: str
+    """A partition of Kafka (`topic id/3`), or the random name of a file."""
+    offset: int
 
 
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message that its group has given up."""
-
-    id: str
-    group: str
-    message: Message
-    error: str
-    attempts: int
-    time: datetime
-    """When it was given up, in UTC."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """What groups have yet to acknowledge."""
-
-    messages: Mapping[str, int]
-    """How many, by group: a message that two groups have yet to acknowledge is two."""
-    keys: frozenset[str] | None
-    """Of all of them; None where that can't be told while there are any (on Kafka)."""
-
-
-class Consumer(Protocol):
-    """One member of one group. One thread receives; any may say what became of a delivery.
-
-    It may hold several deliveries at once; they are of different keys. While the thread that
-    receives is alive, what it holds is kept for it in the background, however long the work
-    takes. Once the consumer has lost a delivery all the same (its process was stopped for
-    longer than the lease, say), `ack`, `retry`, `later` and `dead` of that delivery do nothing:
-    another member has it.
+class Reader(Protocol):
+    """A member of a group. One thread uses it. Everything raises `Unavailable` while the bus is
+    out of reach, or if it was closed.
     """
 
-    def receive(self, timeout: float) -> Delivery | None:
-        """Wait at most `timeout` seconds for a message whose key nobody is working on."""
+    def read(self, timeout: float) -> list[Record]:
+        """Wait at most `timeout` seconds for the next messages, in the order of each log."""
 
-    def ack(self, delivery: Delivery) -> None:
-        """The work is done: never deliver it to this group again."""
-
-    def retry(self, delivery: Delivery, delay: float, error: str) -> None:
-        """Deliver again after `delay` seconds; until then the same key waits, others go on."""
-
-    def later(self, delivery: Delivery, delay: float) -> None:
-        """Nothing was tried: deliver again after `delay` seconds, as the same attempt. Nothing is
-        written on Kafka; who takes over from a member that has ended may deliver at once."""
-
-    def dead(self, delivery: Delivery, error: str) -> bool:
-        """Give the message up: it becomes a dead letter, and its key goes on. Returns whether it
-        did: nothing is written of a delivery that was lost."""
-
-    def keep(self, delivery: Delivery) -> None:
-        """Say that the work goes on. The bus also does so itself, in the background."""
+    def commit(self, positions: Positions) -> None:
+        """Tell the bus how far the group has read, for pruning and for people who look there."""
 
     def close(self) -> None:
-        """Leave the group; what is not acked is delivered to others promptly."""
+        """Leave the group."""
 
 
 class Bus(Protocol):
@@ -143,32 +99,23 @@ class Bus(Protocol):
         Raises `MessageTooLarge` for a value of more than MAX_BYTES.
         """
 
-    def consumer(self, group: str) -> Consumer:
-        """Join a group as a new member; a new group starts with the oldest message there is."""
+    def reader(self, group: str, positions: Callable[[], Positions] = dict) -> Reader:
+        """Join a group. `positions` is asked whenever the reader takes up a log."""
 
-    def dead_letters(self, group: str | None = None) -> list[DeadLetter]:
-        """What has been given up and neither replayed nor dropped, oldest first."""
+    def lag(self, positions: Positions) -> int:
+        """The number of messages from these positions on."""
 
-    def replay(self, dead_letter_id: str) -> None:
-        """Deliver to its group once more; `NotFound` if no such dead letter is listed."""
-
-    def drop(self, dead_letter_id: str) -> None:
-        """Forget a dead letter; `NotFound` if no such dead letter is listed."""
-
-    def lag(self, group: str) -> int:
-        """How many messages the group has yet to acknowledge; dead letters don't count."""
-
-    def pending(self, groups: Collection[str]) -> Pending:
-        """What these groups have yet to acknowledge; dead letters don't count."""
+    def keys(self, positions: Positions) -> frozenset[str] | None:
+        """The keys of these messages; None if there are any on Kafka, which does not know."""
 
     def close(self) -> None:
-        """Close the consumers made here, and let go of everything."""
+        """Close the readers made here and all connections."""
 
 
 def refuse_large(messages: Iterable[Message]) -> None:
-    """What every bus asks before it takes messages. Raises MessageTooLarge."""
+    """Called by every bus before it takes messages. Raises MessageTooLarge."""
     for message in messages:
-        if message.value is not None and len(message.value) > MAX_BYTES:
+        if len(message.value) > MAX_BYTES:
             raise MessageTooLarge(
                 f"a message of {message.key} has {len(message.value)} bytes; a bus takes"
                 f" {MAX_BYTES}: put what is large into a blob, and name it in the message"
@@ -178,9 +125,8 @@ def refuse_large(messages: Iterable[Message]) -> None:
 def open_bus(url: str, *, lease: float = 30.0) -> Bus:
     """Open the bus that a URL names.
 
-    `lease`: seconds after which the deliveries of a consumer that gives no sign of life go to
-    others (on Kafka the session timeout of the group). Raises `SettingsError` for a URL that
-    names no bus, and `Unavailable` for one that does not answer.
+    `lease`: seconds after which Kafka gives the partitions of a silent reader to others. Raises
+    `SettingsError` for a URL that names no bus, and `Unavailable` for one that does not answer.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -192,7 +138,7 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
         from shared.bus.sqlite import SqliteBus
 
         days = _days_of(url, options)
-        return SqliteBus(_file_of(url, parts.netloc, parts.path), lease=lease, days=days)
+        return SqliteBus(_file_of(url, parts.netloc, parts.path), days=days)
     if parts.scheme == "kafka":
         if find_spec("kafka") is None:
             raise SettingsError(
@@ -215,7 +161,7 @@ def _shown(url: str) -> str:
 
 
 def _days_of(url: str, options: Mapping[str, str]) -> float:
-    """How long messages are kept on SQLite after all groups have finished with them."""
+    """How long SQLite keeps messages that all groups have read."""
     try:
         days = float(options.get("days", 7))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What can go wrong, as the caller sees it.
+"""The errors of the client.
 
 SmallprintError
 ├── ApiError          the service answered with a problem (RFC 9457)
@@ -6,7 +6,7 @@ SmallprintError
 │   ├── NotAllowed    403
 │   ├── NotFound      404: nothing of that id in this tenant
 │   ├── Conflict      409: not in a state that allows this, yet or any more
-│   ├── Stale         412: it has changed since it was read
+│   ├── PreconditionFailed 412: it has changed since it was read
 │   ├── Refused       400, 413, 415, 422: the request or the document is at fault
 │   └── Unavailable   429, 5xx, or no answer at all, after all tries
 └── WaitedTooLong     the document has not ended in time
@@ -26,8 +26,8 @@ class SmallprintError(Exception):
 class ApiError(SmallprintError):
     """The service answered with a problem.
 
-    `code` is what to search for, `detail` what happened and what to do, `document` the id or name
-    of the document where there is one, `trace` what finds it in the logs.
+    `code` is the name of the problem, `detail` says what happened and what to do. `document` is its
+    id or name, `trace` finds it in the logs.
     """
 
     def __init__(
@@ -47,35 +47,35 @@ class ApiError(SmallprintError):
 
 
 class NotSignedIn(ApiError):
-    """No key, or one that is unknown, expired or revoked."""
+    """The key is missing, unknown, expired or revoked."""
 
 
 class NotAllowed(ApiError):
-    """This key may not do that."""
+    """The key may not do this."""
 
 
 class NotFound(ApiError):
-    """There is nothing of that id in this tenant."""
+    """The tenant has nothing with this id."""
 
 
 class Conflict(ApiError):
-    """It is not in a state that allows this, yet or any more."""
+    """The state does not allow this, yet or any longer."""
 
 
-class Stale(ApiError):
-    """It has changed since it was read: read it again, and decide anew."""
+class PreconditionFailed(ApiError):
+    """It has changed since it was read: read it again and decide again."""
 
 
 class Refused(ApiError):
-    """The request, or the document in it, is at fault; the same again gets the same answer."""
+    """The request or its document is wrong; repeating it does not help."""
 
 
 class Unavailable(ApiError):
-    """No answer, or none that helps, after all tries."""
+    """No useful answer after all tries."""
 
 
 class WaitedTooLong(SmallprintError):
-    """A document has not ended in time; it is still being worked on."""
+    """A document has not ended in time; work on it continues."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -84,7 +84,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
-    412: Stale,
+    412: PreconditionFailed,
     413: Refused,
     415: Refused,
     422: Refused,
@@ -93,7 +93,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def error_of(answer: httpx.Response) -> ApiError:
-    """The error that an answer of 400 or more stands for, whether it is problem+json or not."""
+    """The error of an answer of 400 or more, with problem+json or without."""
     fallback = Unavailable if answer.status_code >= 500 else ApiError
     kind = _BY_STATUS.get(answer.status_code, fallback)
     problem = _problem(answer)

@@ -1,14 +1,15 @@
-"""What the client gives back: plain data, exactly as REST names it.
+"""Results of the client: plain data with the names of REST.
 
-A newer service may send more fields than these; they are passed over.
+Unknown fields of a newer service are ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
 State = Literal["received", "read", "processing", "ended"]
 Outcome = Literal["complete", "partial", "failed", "rejected"]
@@ -16,30 +17,43 @@ Kind = Literal["contract", "report", "other"]
 Verdict = Literal["accept", "reject", "correct", "undo"]
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class _Result:
-    _times: ClassVar[tuple[str, ...]] = ()
-    _lists: ClassVar[dict[str, type[_Result]]] = {}
-    _parts: ClassVar[dict[str, type[_Result]]] = {}
+    """Plain data of an answer; every subclass is a frozen dataclass."""
+
+    def __init_subclass__(cls, kw_only: bool = False) -> None:
+        dataclass(frozen=True, kw_only=kw_only)(cls)
 
     @classmethod
-    def of(cls, body: dict[str, Any]) -> Self:
-        """From an answer's JSON. Times become aware datetimes, lists tuples."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{name: cls._read(name, body[name]) for name in known & body.keys()})
-
-    @classmethod
-    def _read(cls, name: str, value: Any) -> Any:
-        if name in cls._times and isinstance(value, str):
-            return datetime.fromisoformat(value)
-        if name in cls._lists:
-            return tuple(cls._lists[name].of(part) for part in value)
-        if name in cls._parts and value is not None:
-            return cls._parts[name].of(value)
-        return tuple(value) if isinstance(value, list) else value
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """Read the JSON of an answer; fields that this class lacks are ignored."""
+        decoders = _DECODERS.get(cls)
+        if decoders is None:
+            hints = get_type_hints(cls)
+            decoders = _DECODERS[cls] = {name: _decoder(hint) for name, hint in hints.items()}
+        return cls(**{name: decoders[name](body[name]) for name in decoders.keys() & body.keys()})
 
 
-@dataclass(frozen=True)
+_DECODERS: dict[type[_Result], dict[str, Callable[[Any], Any]]] = {}
+"""Decoders of the fields of each class."""
+
+
+def _decoder(hint: Any) -> Callable[[Any], Any]:
+    """The function that reads a JSON value as a type; null becomes None, or an empty tuple."""
+    inner = next((part for part in get_args(hint) if part is not NoneType), None)
+    if get_origin(hint) is UnionType:
+        decode = _decoder(inner)
+        return lambda value: None if value is None else decode(value)
+    if get_origin(hint) is tuple:
+        decode = _decoder(inner)
+        return lambda values: tuple(map(decode, values or ()))
+    if hint is datetime:
+        return datetime.fromisoformat
+    if isinstance(hint, type) and issubclass(hint, _Result):
+        return hint.of
+    return lambda value: value
+
+
 class FailedPage(_Result):
     """A page that could not be read."""
 
@@ -48,17 +62,15 @@ class FailedPage(_Result):
     reason: str
 
 
-@dataclass(frozen=True)
 class Parent(_Result):
-    """A mail or archive that a document lies in."""
+    """A mail or archive that contains a document."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True)
-class Part(_Result):
-    """What lies in a mail or archive: a document by its `id`, or the reason why there is none."""
+class Attachment(_Result):
+    """A part of a mail or archive: a document by its `id`, or the reason that there is none."""
 
     name: str
     id: str | None = None
@@ -66,33 +78,22 @@ class Part(_Result):
     reason: str | None = None
 
 
-@dataclass(frozen=True)
 class Progress(_Result):
-    """How far a document is read: `pages_done` of its `pages` are read, or can't be."""
+    """How many pages of a document are done: read or unreadable."""
 
     pages_done: int
     pages: int
 
 
-@dataclass(frozen=True)
 class Document(_Result):
-    """One document and where it stands; `outcome` is None until `state` is `ended`.
+    """A document and its state; `outcome` is None until `state` is `ended`.
 
-    `kind_confidence` is how sure the service is of the kind, None where somebody said it or the
-    type tells; `kind_unsure` says that a person is asked. `parent` is the mail or archive that it
-    first came in, `parents` are all of them. `adapters` are the specialists that were asked for,
-    none: the one that is set up. `progress` says how far a long one is read, while it is. `etag`
-    names all of this as it is now: what is sent with it changes nothing once the document has
+    `kind_confidence` is None if a person or the file type determined the kind; `kind_unsure`: a
+    person is asked. `parent` is the mail or archive with its first copy, `parents` are all.
+    `adapters` are the requested specialists (none: the configured one). `progress` is set while a
+    long document is read. `etag` identifies this state; a request with it fails if the document has
     changed.
     """
-
-    _times = ("created", "updated", "ended")
-    _lists: ClassVar[dict[str, type[_Result]]] = {
-        "failed_pages": FailedPage,
-        "parents": Parent,
-        "parts": Part,
-    }
-    _parts: ClassVar[dict[str, type[_Result]]] = {"progress": Progress}
 
     id: str
     name: str
@@ -114,7 +115,7 @@ class Document(_Result):
     warnings: tuple[str, ...] = ()
     parent: str | None = None
     parents: tuple[Parent, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Attachment, ...] = ()
     etag: str = ""
     kind_confidence: float | None = None
     kind_unsure: bool = False
@@ -122,11 +123,8 @@ class Document(_Result):
     progress: Progress | None = None
 
 
-@dataclass(frozen=True)
 class Tombstone(_Result):
-    """What is left of a deleted document; `removed` is when nothing else was."""
-
-    _times = ("deleted", "removed")
+    """A deleted document; `removed` is the time when its data was gone everywhere."""
 
     id: str
     deleted: datetime
@@ -134,11 +132,10 @@ class Tombstone(_Result):
     removed: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Said(_Result):
-    """An event of a document that a service announced; `sent` is None while its relay has it."""
-
-    _times = ("created", "sent")
+class AnnouncedEvent(_Result):
+    """An event of a document that a service announced; `sent` is None before the relay has sent
+    it.
+    """
 
     event: str
     type: str
@@ -146,20 +143,17 @@ class Said(_Result):
     sent: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Heard(_Result):
-    """An event of a document that a worker of a service has or had in hand.
+class ReceivedEvent(_Result):
+    """An event of a document that a service has received.
 
-    `standing` is `working`, `retrying`, `done` or `given_up`, `since` when it came to stand so, and
-    `worker` the host and process that have it, or had it last. While it is in hand these give a
-    sign of life every five seconds; `seen` is the last one.
+    `state` is `waiting`, `working`, `retrying`, `done` or `given_up`; `since` is when that began.
+    `worker` is the host and process that work on it, or did last. `seen` is their last heartbeat,
+    one every five seconds while they work.
     """
-
-    _times = ("first_seen", "since", "seen", "next_try")
 
     event: str
     type: str
-    standing: str
+    state: str
     first_seen: datetime
     since: datetime
     worker: str
@@ -170,23 +164,20 @@ class Heard(_Result):
     seen: datetime | None = None
 
 
-@dataclass(frozen=True)
 class Journal(_Result):
-    """Where a document is with one service; `hears` are the types of events that it works on."""
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"said": Said, "heard": Heard}
+    """The events of a document in one service; `handles` are the types that it handles."""
 
     service: str
-    hears: tuple[str, ...]
-    said: tuple[Said, ...] = ()
-    heard: tuple[Heard, ...] = ()
+    handles: tuple[str, ...]
+    announced: tuple[AnnouncedEvent, ...] = ()
+    received: tuple[ReceivedEvent, ...] = ()
 
 
 @dataclass(frozen=True)
 class Change:
-    """A document that has changed, as it is now; `document` is None if it was deleted.
+    """A changed document; `document` is None if it was deleted.
 
-    `number` is where to go on after it.
+    `number` is the position to continue from.
     """
 
     number: int
@@ -194,11 +185,10 @@ class Change:
     document: Document | None
 
 
-@dataclass(frozen=True)
 class Page(_Result):
-    """One page that was read: `text[start:end]`, how, and if it was recognised, how surely.
+    """One page: its text is `text[start:end]`, read by `method`.
 
-    `confidence` is from 0 to 1, None for text that the file holds itself.
+    `confidence` is that of OCR from 0 to 1; None for text in the file.
     """
 
     page: int
@@ -211,7 +201,6 @@ class Page(_Result):
     name: str = ""
 
 
-@dataclass(frozen=True)
 class Box(_Result):
     """A rectangle on a page, in PDF points, origin top left."""
 
@@ -222,11 +211,10 @@ class Box(_Result):
     y1: float
 
 
-@dataclass(frozen=True)
 class Value(_Result):
-    """A normalised value and its words: dates and durations ISO 8601, currencies ISO 4217.
+    """A normalised value and its text: dates and durations in ISO 8601, currencies in ISO 4217.
 
-    `status` is `stated`, `redacted` or `not_stated`; what is not stated has no words.
+    `status` is `stated`, `redacted` or `not_stated`.
     """
 
     kind: str
@@ -240,17 +228,13 @@ class Value(_Result):
     repeats: bool | None = None
 
 
-@dataclass(frozen=True)
 class ClauseValue(Value):
-    """The value that a clause is about, and the others that it states."""
+    """The main value of a clause, and its other values."""
 
-    _lists: ClassVar[dict[str, type[_Result]]] = {"others": Value}
-
-    others: tuple[Value, ...] = ()
+    other_values: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class DocumentValue(Value):
+class DocumentValue(Value, kw_only=True):
     """A value of a contract; `computed` is a date that follows from two clauses."""
 
     category: str
@@ -259,12 +243,8 @@ class DocumentValue(Value):
     computed_from: str | None = None
 
 
-@dataclass(frozen=True)
 class Clause(_Result):
     """A clause with its evidence: `text` is exactly the document's text from `start` to `end`."""
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
-    _parts: ClassVar[dict[str, type[_Result]]] = {"value": ClauseValue}
 
     id: str
     category: str
@@ -277,15 +257,15 @@ class Clause(_Result):
     value: ClauseValue | None = None
     adapter: str = ""
     route: str = "review"
-    """`accept`: sure enough for the risk that the policy states; `review`: a person looks at it."""
+    """`accept`: certain enough for the risk in the policy; `review`: a person checks it."""
 
 
 class Clauses(list[Clause]):
     """The clauses of one contract.
 
-    `provisional` says that they are those of its first `pages`, while the others are still read:
-    they may go or change once all are, have no boxes, and their offsets count as at `/pages` while
-    the document is read; between its last page and the final clauses they lead nowhere.
+    If `provisional`, they are those of its first `pages`, while others are still read. They may
+    change, have no boxes, and their offsets count in the text of `/pages` at that time. These
+    offsets are invalid once the document is read.
     """
 
     def __init__(
@@ -296,17 +276,15 @@ class Clauses(list[Clause]):
         self.pages = pages
 
 
-@dataclass(frozen=True)
 class Mark(_Result):
-    """Words that were looked for, from `start` to `end` of the document's text."""
+    """A found word, from `start` to `end` of the document's text."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True)
 class HitClause(_Result):
-    """The clause that a hit is in; `confidence` is None for a key without `results:read`."""
+    """The clause of a hit; `confidence` is None for a key without `results:read`."""
 
     id: str
     category: str
@@ -315,14 +293,10 @@ class HitClause(_Result):
     confidence: float | None = None
 
 
-@dataclass(frozen=True)
 class Hit(_Result):
-    """A place where all that was looked for stands together. `text` is exactly the document's from
-    `start` to `end`, and so count the `highlights`; `clause` is None in the text.
+    """A search hit. `text` is the document's text from `start` to `end`; `highlights` count in the
+    same offsets. `clause` is None in a text search.
     """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"highlights": Mark}
-    _parts: ClassVar[dict[str, type[_Result]]] = {"clause": HitClause}
 
     document_id: str
     document: str
@@ -336,7 +310,7 @@ class Hit(_Result):
 
     @property
     def pieces(self) -> tuple[tuple[str, bool], ...]:
-        """The text in pieces, each with whether it was looked for."""
+        """The text in pieces, each with whether it was searched for."""
         pieces, at = [], self.start
         for mark in self.highlights:
             pieces.append((self.text[at - self.start : mark.start - self.start], False))
@@ -346,9 +320,8 @@ class Hit(_Result):
         return tuple((text, marked) for text, marked in pieces if text)
 
 
-@dataclass(frozen=True)
 class Presence(_Result):
-    """Whether a contract has a category at all, and the passage that comes nearest to one."""
+    """Whether a contract has a category, and its most similar passage."""
 
     category: str
     present: bool
@@ -359,9 +332,8 @@ class Presence(_Result):
     adapter: str = ""
 
 
-@dataclass(frozen=True)
-class Place(_Result):
-    """Where a value stands in its document; None is what its format doesn't have.
+class Position(_Result):
+    """The position of a value in its document; None for what the format lacks.
 
     `start` and `end` are offsets into the text, `cell` is one of a sheet or table (`Income!B7`),
     `element` an id in (inline) XBRL, `box` is x0, y0, x1, y1 on the page.
@@ -375,42 +347,31 @@ class Place(_Result):
     box: tuple[float, float, float, float] | None = None
 
 
-@dataclass(frozen=True)
 class FoundCell(_Result):
-    """A cell that a finding names; `place` is None in JSON, which no page shows."""
-
-    _parts: ClassVar[dict[str, type[_Result]]] = {"place": Place}
+    """A cell of a finding; `place` is None in JSON input."""
 
     statement: str
     row: int
     column: int
     label: str
-    place: Place | None = None
+    place: Position | None = None
 
 
-@dataclass(frozen=True)
 class Dismissed(_Result):
-    """Why an analyst dismissed the same of the same filer before."""
-
-    _times = ("time",)
+    """Why an analyst dismissed the same finding of this filer before."""
 
     reason: str
     by: str
     time: datetime
 
 
-@dataclass(frozen=True)
 class Finding(_Result):
-    """Something in a report that does not add up; rows and columns are 0-based.
+    """An error in a report; rows and columns are 0-based.
 
-    `cells` are all that take part, first the one that it is about; `boxes` are theirs. `title` is
-    what should hold, `compares` what is held against what, `lawful` why it may break in a sound
-    report, `settle` what would settle it, `example` a break as one meets it.
-    `route` is what is done with it: `accept`, `escalate` or `review`.
+    `cells` are all that take part, the main one first, and `boxes` are theirs. `title` is the rule,
+    `compares` its two sides, `lawful` why a sound report may break it, `settle` how to decide it,
+    `example` a typical break. `route` is `accept`, `escalate` or `review`.
     """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"cells": FoundCell, "boxes": Box}
-    _parts: ClassVar[dict[str, type[_Result]]] = {"dismissed": Dismissed}
 
     id: str
     check: str
@@ -437,19 +398,17 @@ class Finding(_Result):
     route: str = "review"
 
 
-@dataclass(frozen=True)
 class TriageModel(_Result):
-    """What judged a report: `triage-breaks`, or `rules` where that is not installed."""
+    """What judged a report: `triage-breaks`, or `rules` without it."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True)
-class Findings:
-    """The findings of one report, what they amount to, and what could not be read of it.
+class Findings(_Result):
+    """The findings of a report, its verdict, and warnings about unread parts.
 
-    `model` is None for a report that was judged before it was kept; `filings` are those read.
+    `model` is what judged it, `filings` the number of filings.
     """
 
     flagged: bool
@@ -460,25 +419,22 @@ class Findings:
     filings: int = 0
 
 
-@dataclass(frozen=True)
 class SignalInput(FoundCell):
-    """A figure that a ratio is made of, with the cell that has it."""
+    """An input of a ratio, with its cell."""
 
     figure: str = ""
     value: float = 0.0
 
 
-@dataclass(frozen=True)
-class Earlier(_Result):
+class PriorAmount(_Result):
     """A ratio in an earlier period of the same length; `end` is YYYYMMDD."""
 
     end: str
     value: float
 
 
-@dataclass(frozen=True)
-class Beside(_Result):
-    """What a number is held against: 19 of 20 companies lie from `low` to `high`."""
+class PeerRange(_Result):
+    """The range of a number among peers: 19 of 20 companies are between `low` and `high`."""
 
     companies: int
     low: float
@@ -487,20 +443,12 @@ class Beside(_Result):
     distance: float
 
 
-@dataclass(frozen=True)
 class Signal(_Result):
-    """A ratio of a report's latest period, and how unusual it is; it adds up all the same.
+    """A ratio of a report's latest period, and how unusual it is. It is no error.
 
-    `level` is `usual`, `unusual` or `strong`; `peers` hold its level against other companies,
-    `change` how far it moved within a year. `unit` is `share`, `times`, `days` or `score`.
+    `level` is `usual`, `unusual` or `strong`. `peers` compares the ratio with other companies,
+    `change` its change within a year. `unit` is `share`, `times`, `days` or `score`.
     """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {
-        "inputs": SignalInput,
-        "history": Earlier,
-        "boxes": Box,
-    }
-    _parts: ClassVar[dict[str, type[_Result]]] = {"peers": Beside, "change": Beside}
 
     id: str
     signal: str
@@ -516,22 +464,19 @@ class Signal(_Result):
     source: str
     filing: str | None = None
     inputs: tuple[SignalInput, ...] = ()
-    history: tuple[Earlier, ...] = ()
-    peers: Beside | None = None
-    change: Beside | None = None
+    history: tuple[PriorAmount, ...] = ()
+    peers: PeerRange | None = None
+    change: PeerRange | None = None
     page: int | None = None
     boxes: tuple[Box, ...] = ()
 
 
-@dataclass(frozen=True)
 class NarrativeFlag(_Result):
-    """A sentence of a report that says a thing of its filer, now.
+    """A sentence of a report that states a risk of its filer, now.
 
-    `family` is `going_concern`, `material_weakness`, `investigation` or `related_party`; `level`
-    is `likely` or `strong`; `filer` is the word by which the sentence names the filer.
+    `family` is `going_concern`, `material_weakness`, `investigation` or `related_party`; `level` is
+    `likely` or `strong`; `filer` is the word for the filer in the sentence.
     """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
 
     id: str
     family: str
@@ -547,10 +492,10 @@ class NarrativeFlag(_Result):
 
 
 class NarrativeFlags(list[NarrativeFlag]):
-    """The narrative flags of a report, the surest first.
+    """The narrative flags of a report, the most confident first.
 
-    `warnings` say what of its sentences was not read, and why: a text in another language than
-    English has no flags, which is not the same as that nothing was found.
+    `warnings` name unread sentences. A text in another language than English has no flags, but a
+    warning.
     """
 
     def __init__(self, flags: Iterable[NarrativeFlag], warnings: Iterable[str] = ()) -> None:
@@ -558,24 +503,21 @@ class NarrativeFlags(list[NarrativeFlag]):
         self.warnings = tuple(warnings)
 
 
-@dataclass(frozen=True)
 class Compared(_Result):
-    """An earlier filing that a report was held against."""
+    """An earlier filing that a report was compared with."""
 
     document_id: str
     filing: str
 
 
-@dataclass(frozen=True)
 class Difference(_Result):
-    """A line of an earlier period that no earlier filing shows so; rows and columns are 0-based.
+    """A figure of an earlier period that differs from earlier filings; rows and columns are
+    0-based.
 
-    `reported` is what the report has, `earlier` what the latest filing before it has that shows the
-    line: `filing` of `document_id`. `doubted` looks like a slip and not like a restatement; its
-    `cause` is `stale`, `transposed` or `scale`, which may be one of its whole column.
+    `reported` is the figure in the report, `earlier` the one in `filing` of `document_id`, the
+    latest earlier filing with this line. `doubted`: it looks like an error, not a restatement. Its
+    `cause` is `stale`, `transposed` or `scale`, perhaps of the whole column.
     """
-
-    _parts: ClassVar[dict[str, type[_Result]]] = {"place": Place}
 
     statement: str
     row: int
@@ -588,16 +530,13 @@ class Difference(_Result):
     filing: str
     doubted: bool
     cause: str | None = None
-    place: Place | None = None
+    place: Position | None = None
 
 
-@dataclass(frozen=True)
 class History(_Result):
-    """One filing of a report beside the earlier ones of its company in the store, the latest first;
-    none in `compared`: no earlier one is there. `warnings` say what was left out.
+    """The comparison of one filing with earlier ones of its company in the store, the latest first.
+    `compared` is empty without one. `warnings` name what was left out.
     """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"compared": Compared, "differences": Difference}
 
     filing: str
     compared: tuple[Compared, ...] = ()
@@ -605,14 +544,10 @@ class History(_Result):
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
 class Report(_Result):
-    """A report that was triaged, as the list by risk has it; `warnings` counts them. What is folded
-    away is `dismissed` and not among `findings`, of which people decided about `decided`.
+    """A report in the list by risk, with numbers of warnings and findings. `findings` does not
+    include the `dismissed` ones; `decided` is how many people have decided.
     """
-
-    _times = ("updated",)
-    _parts: ClassVar[dict[str, type[_Result]]] = {"model": TriageModel}
 
     document_id: str
     name: str
@@ -628,12 +563,11 @@ class Report(_Result):
     decided: int = 0
 
 
-@dataclass(frozen=True)
 class StatementColumn(_Result):
-    """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its head says so.
+    """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its header says so.
 
-    In a statement of equity a column is a `component` instead, and `unit` is `shares` where it
-    counts those.
+    A column of a statement of equity is a `component` instead; `unit` is `shares` if it counts
+    shares.
     """
 
     end: str | None = None
@@ -644,24 +578,19 @@ class StatementColumn(_Result):
     unit: str | None = None
 
 
-@dataclass(frozen=True)
 class Concept(_Result):
-    """The us-gaap concept that a line is taken for; `own` is the company's own, or a rare one."""
+    """The us-gaap concept of a line; `own` is a company's own or a rare one."""
 
     name: str
     confidence: float
 
 
-@dataclass(frozen=True)
 class StatementRow(_Result):
-    """A line with one value a column, in whole units with the sign that the page shows.
+    """A line with one value a column, in whole units with the sign on the page.
 
-    `path` are the headings above it, `notes` its footnote marks, `places` those of its values.
-    `concept` is what it is taken for, where it was named. `period` is that of a line whose columns
-    are components.
+    `path` are the headings above it, `notes` its footnote marks, `places` the positions of its
+    values. `period` belongs to a line whose columns are components.
     """
-
-    _parts: ClassVar[dict[str, type[_Result]]] = {"concept": Concept, "period": StatementColumn}
 
     label: str
     values: tuple[float | None, ...]
@@ -670,22 +599,13 @@ class StatementRow(_Result):
     path: tuple[str, ...] = ()
     indent: int | None = None
     notes: tuple[str, ...] = ()
-    places: tuple[Place | None, ...] = ()
+    places: tuple[Position | None, ...] = ()
     concept: Concept | None = None
     period: StatementColumn | None = None
 
-    @classmethod
-    def _read(cls, name: str, value: Any) -> Any:
-        if name == "places":
-            return tuple(place and Place.of(place) for place in value or ())
-        return super()._read(name, value)
 
-
-@dataclass(frozen=True)
 class Statement(_Result):
-    """One statement as it was read; `presented_in` is 1,000 where the page says in thousands."""
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"columns": StatementColumn, "rows": StatementRow}
+    """One statement; `presented_in` is 1,000 if the page shows thousands."""
 
     statement: str
     columns: tuple[StatementColumn, ...]
@@ -694,11 +614,8 @@ class Statement(_Result):
     presented_in: int | None = None
 
 
-@dataclass(frozen=True)
 class Filing(_Result):
-    """One filing of a report as it was read."""
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"statements": Statement}
+    """One filing of a report."""
 
     id: str
     company: str | None
@@ -708,15 +625,11 @@ class Filing(_Result):
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
 class Item(_Result):
-    """One result that waits for a person, or did.
+    """A review item, open or decided.
 
-    `about` is what the person is asked about: `clause`, `finding`, `signal` or `question`.
+    `about` is its subject: `clause`, `finding`, `signal` or `question`.
     """
-
-    _times = ("created", "decided")
-    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
 
     id: str
     kind: str
@@ -734,9 +647,9 @@ class Item(_Result):
     finding: dict[str, Any] | None = None
     proposal: dict[str, Any] | None = None
     urgency: float | None = None
-    """What it is expected to cost if nobody looks; the highest is first in the queue."""
+    """Expected cost without a review; the queue is sorted by it."""
     chance: float | None = None
-    """How likely a person changes it, as was learned; None where only its confidence tells."""
+    """Estimated probability that a reviewer changes it; None if only its confidence is known."""
     ordered_by: str = "confidence"
     about: str | None = None
     verdict: Verdict | None = None
@@ -745,11 +658,8 @@ class Item(_Result):
     decided: datetime | None = None
 
 
-@dataclass(frozen=True)
 class Decision(_Result):
-    """What a person did with an item."""
-
-    _times = ("time",)
+    """The decision of a person about an item."""
 
     id: str
     item_id: str
@@ -762,11 +672,8 @@ class Decision(_Result):
     note: str = ""
 
 
-@dataclass(frozen=True)
 class Key(_Result):
-    """A named key; `secret` only where it was just made."""
-
-    _times = ("created", "expires", "revoked", "last_used")
+    """A named key; only a new one has its `secret`."""
 
     id: str
     name: str
@@ -781,18 +688,8 @@ class Key(_Result):
     secret: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
 class Webhook(_Result):
-    """An address that is told what happens; `secret` only where it was just made."""
-
-    _times = (
-        "failing_since",
-        "last_failed",
-        "last_delivered",
-        "old_secret_until",
-        "created",
-        "updated",
-    )
+    """A webhook; only a new one, or a rotated one, has its `secret`."""
 
     id: str
     url: str
@@ -811,11 +708,8 @@ class Webhook(_Result):
     secret: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
 class DeliveryAttempt(_Result):
-    """One request to a receiver, in seconds; `error` is None if the message was taken."""
-
-    _times = ("time",)
+    """One request to a receiver, with its duration in seconds; `error` is None on success."""
 
     time: datetime
     seconds: float
@@ -824,12 +718,8 @@ class DeliveryAttempt(_Result):
     excerpt: str | None
 
 
-@dataclass(frozen=True)
 class Delivery(_Result):
-    """One event to one webhook: `state` is `pending`, `delivered` or `failed`."""
-
-    _times = ("next_try", "created", "delivered")
-    _lists: ClassVar[dict[str, type[_Result]]] = {"attempts": DeliveryAttempt}
+    """One event for one webhook: `state` is `pending`, `delivered` or `failed`."""
 
     id: str
     message_id: str
@@ -843,11 +733,8 @@ class Delivery(_Result):
     attempts: tuple[DeliveryAttempt, ...] = ()
 
 
-@dataclass(frozen=True)
 class Escalation(_Result):
-    """A result that a specialist was unsure of, and why nobody outside answered."""
-
-    _times = ("requested",)
+    """An uncertain result, and the reason that no provider answered."""
 
     id: str
     document_id: str
@@ -858,7 +745,6 @@ class Escalation(_Result):
     requested: datetime
 
 
-@dataclass(frozen=True)
 class Quote(_Result):
     """Words of a document, from `start` to `end` of its text."""
 
@@ -867,10 +753,9 @@ class Quote(_Result):
     end: int
 
 
-@dataclass(frozen=True)
 class ProposedCell(_Result):
-    """A cell of a report that an answer names, with the amount that it has there; `sign` says
-    whether it is added (1) or subtracted (-1).
+    """A cell of a report in an answer, with its amount; `sign` is 1 if it is added, -1 if
+    subtracted.
     """
 
     statement: str
@@ -881,15 +766,10 @@ class ProposedCell(_Result):
     sign: int | None = None
 
 
-@dataclass(frozen=True)
 class Proposal(_Result):
-    """What a frontier model answered: its quotes are the document's own words, its cells the
-    report's, and `total` their sum as it was made here; `why` is the model's. A person decides.
+    """The answer of a frontier model, for a person to decide. Its quotes and cells are verified
+    against the document, `total` is computed from the cells, `why` is the model's own text.
     """
-
-    _times = ("requested",)
-    _lists: ClassVar[dict[str, type[_Result]]] = {"quotes": Quote, "arithmetic": ProposedCell}
-    _parts: ClassVar[dict[str, type[_Result]]] = {"cell": ProposedCell}
 
     id: str
     document_id: str
@@ -911,11 +791,10 @@ class Proposal(_Result):
     total: float | None = None
 
 
-@dataclass(frozen=True)
 class Spend(_Result):
-    """What calls with one key (a day, a provider, …) cost in US$: `usd` counts with the worst case
-    of what is uncertain and of what is in hand. Beside it what specialists read, what the machine
-    cost for that (`machine_usd`), and what a frontier model would have cost (`frontier_usd`).
+    """Costs in US$ of the calls with one key (a day, a provider, …). `usd` includes the worst case
+    of uncertain and running calls. `machine_usd` is the cost of the specialists' work,
+    `frontier_usd` its price at a frontier model.
     """
 
     key: str
@@ -933,31 +812,26 @@ class Spend(_Result):
     frontier_usd: float = 0.0
 
 
-@dataclass(frozen=True)
 class Budget(_Result):
-    """What counts as spent in a day or month in UTC, and the most that may."""
+    """The spending of a day or month in UTC, and its limit."""
 
     period: str
     usd: float
     most_usd: float
 
 
-@dataclass(frozen=True)
 class StoppedProvider(_Result):
-    """A provider that billed more than was reserved, and is not asked until an operator allows
+    """A provider that billed more than was reserved. It gets no calls until an operator allows
     it.
     """
-
-    _times = ("since",)
 
     provider: str
     since: datetime
     reason: str
 
 
-@dataclass(frozen=True)
 class KindCost(_Result):
-    """What specialists read of the documents of one kind, and what that cost."""
+    """The work of specialists on documents of one kind, and its cost."""
 
     kind: str
     documents: int
@@ -969,11 +843,8 @@ class KindCost(_Result):
     usd_per_million: float | None
 
 
-@dataclass(frozen=True)
 class SpecialistsCost(_Result):
-    """What specialists read, and what that cost at the price of the machine's hour."""
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {"kinds": KindCost}
+    """The work of specialists, and its cost at the price of the machine's hour."""
 
     documents: int
     seconds: float
@@ -984,12 +855,11 @@ class SpecialistsCost(_Result):
     tokens_per_second: float | None
     usd_per_million: float | None
     kinds: tuple[KindCost, ...] = ()
-    """Each kind by itself, for they are read at different paces; empty from an older service."""
+    """By kind, since kinds have different speeds."""
 
 
-@dataclass(frozen=True)
 class FrontierCost(_Result):
-    """What the same would have cost at the least, had a frontier model read it."""
+    """The least price of the same work at a frontier model."""
 
     model: str
     input_usd: float
@@ -1000,9 +870,8 @@ class FrontierCost(_Result):
     usd: float
 
 
-@dataclass(frozen=True)
 class TrainingCost(_Result):
-    """After how many documents the training of a specialist has paid for itself."""
+    """The number of documents after which the training of a specialist has paid off."""
 
     adapter: str
     version: str
@@ -1014,12 +883,11 @@ class TrainingCost(_Result):
     after_documents: int | None
     paid_each_usd: float = 0.0
     machine: str | None = None
-    """On which the hours were measured."""
+    """The machine of the measured hours."""
 
 
-@dataclass(frozen=True)
 class QuotedCosts(_Result):
-    """Figures of an article, as they were quoted; nobody here measured them."""
+    """Figures quoted from an article, not measured here."""
 
     as_of: str
     frontier_million: float
@@ -1029,27 +897,23 @@ class QuotedCosts(_Result):
     small_day: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Watch(_Result):
-    """Whether what is promised for a specialist is kept: what checks and documents say.
+class Monitor(_Result):
+    """The monitoring of a specialist's risk guarantee.
 
-    `evidence` speaks against the promise, 1 is none, and from `alarm_at` on less is accepted by
-    itself; `drift_evidence` says the same of a change of the documents. `max_wrong`, `level`,
-    `version` and `belief` are None before anything was promised; `belief_now` is None too where
-    nothing is accepted any more. `threshold` and `threshold_now` are the same for findings as
-    confidences, which findings carry; of clauses they are None. `interval` is where the share of
-    wrong ones lies by the checks alone, and `enough` how many checks without a mistake would show
-    the stated risk by themselves.
+    `evidence` against the guarantee starts at 1; from `alarm_at` on the acceptance limit is
+    tightened. `drift_evidence` is the same for a change of the documents. `max_wrong`, `level`,
+    `version` and `belief` are None before there is a guarantee; `belief_now` is also None if
+    nothing is accepted any longer. `threshold` and `threshold_now` are the confidence limits of
+    findings; None for clauses. `interval` is the share of wrong results by the checks alone.
+    `checks_needed` is the number of checks without an error that would confirm the stated risk.
     """
-
-    _times = ("calibrated",)
 
     adapter: str
     max_wrong: float | None
     belief: float | None
     belief_now: float | None
     step: int
-    doubted: tuple[str, ...]
+    suspended: tuple[str, ...]
     documents: int
     checks: int
     wrong: int
@@ -1067,16 +931,13 @@ class Watch(_Result):
     level: float | None = None
     accepted: int | None = None
     interval: tuple[float, float] | None = None
-    enough: int | None = None
+    checks_needed: int | None = None
     threshold: float | None = None
     threshold_now: float | None = None
 
 
-@dataclass(frozen=True)
 class Notice(_Result):
-    """What was noticed about a promise, or done by `actor`, who is empty for what was noticed."""
-
-    _times = ("time",)
+    """An event of monitoring; `actor` is empty unless a person did it."""
 
     adapter: str
     kind: str
@@ -1086,34 +947,15 @@ class Notice(_Result):
     time: datetime
 
 
-@dataclass(frozen=True)
-class Watched(_Result):
-    """The promises of a tenant, and what was noticed or done about them, the newest first."""
+class Monitors(_Result):
+    """The guarantees of a tenant, and notices about them, the newest first."""
 
-    _lists: ClassVar[dict[str, type[_Result]]] = {"items": Watch, "notices": Notice}
-
-    items: tuple[Watch, ...]
+    items: tuple[Monitor, ...]
     notices: tuple[Notice, ...]
 
 
-@dataclass(frozen=True)
 class Costs(_Result):
-    """What the tenant's questions to frontier models cost, and what its specialists did.
-
-    What an older service does not say is None or empty.
-    """
-
-    _lists: ClassVar[dict[str, type[_Result]]] = {
-        "groups": Spend,
-        "budgets": Budget,
-        "stopped": StoppedProvider,
-        "training": TrainingCost,
-    }
-    _parts: ClassVar[dict[str, type[_Result]]] = {
-        "specialists": SpecialistsCost,
-        "frontier": FrontierCost,
-        "quoted": QuotedCosts,
-    }
+    """The costs of the tenant's calls to frontier models, and of its specialists."""
 
     calls: int
     usd: float
@@ -1125,4 +967,4 @@ class Costs(_Result):
     training: tuple[TrainingCost, ...] = ()
     quoted: QuotedCosts | None = None
     stand_in_usd: float = 0.0
-    """Of `usd` what stand-ins, programs for tests, play: nobody was paid that."""
+    """The part of `usd` that test stand-ins pretend to cost."""

@@ -1,26 +1,32 @@
 """Documents: bytes in, text with a box for every character and a page ledger out."""
 
-from shared.documents.cells import Cell
-from shared.documents.early import Early, EarlyPage
-from shared.documents.parts import Part, RefusedPart
+from shared.documents.model.cells import Cell
+from shared.documents.model.parsed_document import (
+    Box,
+    FailedPage,
+    Limits,
+    Page,
+    PageCallback,
+    PageRead,
+    ParsedDocument,
+)
 from shared.documents.reader import decrypt, read, render, unpack
-from shared.documents.reading import Box, FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import safe_name, sniff
-from shared.documents.unpacking import ARCHIVES, CONTAINERS, Contents
+from shared.documents.unpacking import ARCHIVES, CONTAINERS, Attachment, Contents, RefusedPart
 
 __all__ = [
     "ARCHIVES",
     "CONTAINERS",
+    "Attachment",
     "Box",
     "Cell",
     "Contents",
-    "Early",
-    "EarlyPage",
     "FailedPage",
     "Limits",
     "Page",
-    "Part",
-    "Reading",
+    "PageCallback",
+    "PageRead",
+    "ParsedDocument",
     "RefusedPart",
     "decrypt",
     "read",

@@ -1,4 +1,4 @@
-"""Reading one document in this process: the engines, page by page, and the ledger."""
+"""Read one document in this process: choose the reader by type, and keep the page ledger."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shared.documents.assembly import assemble
-from shared.documents.delimited import CSV, read_table
-from shared.documents.early import Early, EarlyPage
-from shared.documents.furniture import furniture
-from shared.documents.glyphs import Glyphs
-from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.ocr import DPI, METHOD, NEEDS, engine
-from shared.documents.package import DOCX, ODS, ODT, XLS, XLSX
-from shared.documents.reading import FailedPage, Limits, Page, Reading
-from shared.documents.scans import NO_TEXT_LAYER, SURE, Scanned, Scans
+from shared.documents.containers.zip_package import DOCX, ODS, ODT, XLS, XLSX
+from shared.documents.model.glyphs import Glyphs
+from shared.documents.model.parsed_document import (
+    FailedPage,
+    Limits,
+    Page,
+    PageCallback,
+    PageRead,
+    ParsedDocument,
+)
+from shared.documents.model.text import read_text
+from shared.documents.office.docx import read_docx
+from shared.documents.office.html import read_html
+from shared.documents.office.odt import read_odt
+from shared.documents.office.rtf import read_rtf
+from shared.documents.pages.assembly import assemble
+from shared.documents.pages.layout import Line, page_lines, plain_lines
+from shared.documents.pages.ocr import DPI, METHOD, NEEDS, engine
+from shared.documents.pages.running_headers import find_running_headers
+from shared.documents.pages.scanned_pages import NO_TEXT_LAYER, SURE, Scanned, Scans
+from shared.documents.pages.text_quality import UNSOUND, soundness
 from shared.documents.sniffing import HTML, PDF, PICTURES, RTF, sniff
-from shared.documents.soundness import UNSOUND, soundness
-from shared.documents.text import read_text
-from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
-from shared.documents.xbrl import XBRL, read_instance
-from shared.documents.xlsx import read_workbook
+from shared.documents.spreadsheets.calamine import read_values
+from shared.documents.spreadsheets.delimited import CSV, read_table
+from shared.documents.spreadsheets.xlsx import read_workbook
+from shared.documents.unpacking import CONTAINERS, Contents, open_container, read_container
+from shared.documents.xbrl.xbrl import XBRL, read_instance
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
@@ -38,15 +50,15 @@ from shared.errors import (
 )
 
 ENGINES = ("pypdfium2", "pypdf")
-"""PDFium finds more in less time; pypdf is asked where it finds nothing, or nothing sound."""
+"""PDFium is faster and finds more. pypdf reads a page on which PDFium finds no sound text."""
 
-if TYPE_CHECKING:  # the engines are loaded with the first PDF: half a second, and none for a text
-    from shared.documents.pdf import PdfDocument
-    from shared.documents.pdfium import PdfiumDocument
+if TYPE_CHECKING:  # imported with the first PDF, because it takes half a second
+    from shared.documents.pages.pdfium_reader import PdfiumDocument
+    from shared.documents.pages.pypdf_reader import PdfDocument
 
-_PLACED = 0.9  # share of characters on the page below which pypdf's places are not trusted
-_MOSTLY = 0.5  # share of a page with little text from which on a picture is the page
-_MORE = 1.5  # how much more must be recognised on such a page than it says itself
+_PLACED = 0.9  # below this share of characters on the page, pypdf's positions are wrong
+_MOSTLY = 0.5  # from this share on, a picture on a page with little text is the page
+_MORE = 1.5  # recognised text must be this much longer than the page's own
 
 
 def read(
@@ -58,83 +70,96 @@ def read(
     skip: Collection[int] = (),
     progress: Callable[[int], None] | None = None,
     recognising: Callable[[int], None] | None = None,
-    early: Early | None = None,
+    on_page: PageCallback | None = None,
     engines: Sequence[str] = ENGINES,
-) -> Reading:
-    """Read one document in this process; `sandbox.Reader` does the same within firm limits.
+) -> ParsedDocument:
+    """Read one document in this process. `sandbox.Reader` does the same in a confined process.
 
-    Pages in `skip` (from 1) are not touched and become failed pages; `progress` is called with the
-    number of each page before it is read, `recognising` before its text is recognised in a picture,
-    `early` with each page of a PDF, or picture, as soon as it is read; `engines` are asked for a
-    page's text in their order. Raises the UnreadableDocument that fits, naming the document.
+    Args:
+        data: the file.
+        name: of the file, for errors and types that content alone can't tell.
+        password: of an encrypted PDF.
+        limits: of size, pages, characters and time.
+        skip: pages (from 1) to leave out; they become failed pages.
+        progress: called with the number of each page before it is read.
+        recognising: called with the number of a page before its text is recognised.
+        on_page: called with each page of a PDF or picture as soon as it is read.
+        engines: for the text of a page, in order of preference.
+
+    Raises:
+        UnreadableDocument: or a subclass that fits, naming the document.
     """
     limits = limits or Limits()
+    loop = _PageLoop(limits, skip, progress, Scans(limits, recognising), on_page)
     try:
         if len(data) > limits.max_bytes:
             raise DocumentTooLarge(
                 f"the document has {len(data):,} bytes: at most {limits.max_bytes:,} are read"
             )
-        media_type = sniff(data, name)
-        if media_type == PDF:
-            course = _Course(limits, skip, progress, Scans(limits, recognising), early)
-            reading = _read_pdf(data, password, course, engines)
-        elif media_type in PICTURES:
-            course = _Course(limits, skip, progress, Scans(limits, recognising), early)
-            reading = _read_pictures(data, media_type, course)
-        elif media_type == XLSX:
-            reading = read_workbook(data, limits, skip, progress)
-        elif media_type in (XLS, ODS):
-            from shared.documents.calamine import read_values  # loaded with the first of them
-
-            reading = read_values(data, media_type, limits, skip, progress)
-        elif media_type == CSV:
-            reading = read_table(data)
-        elif media_type == XBRL:
-            reading = read_instance(data, limits)
-        elif media_type == DOCX:
-            from shared.documents.docx import read_docx  # loaded with the first of them
-
-            reading = read_docx(data, limits, Scans(limits, recognising), skip)
-        elif media_type == ODT:
-            from shared.documents.odt import read_odt
-
-            reading = read_odt(data, limits, Scans(limits, recognising), skip)
-        elif media_type in _FLOWING:
-            reading = _FLOWING[media_type](data, limits)
-        elif media_type in CONTAINERS:
-            reading = read_container(data, media_type, limits)
-        else:
-            reading = read_text(data, media_type)
-        return _within(reading, limits)
+        parsed = _read(data, sniff(data, name), loop, password, engines)
+        return _within(parsed, limits)
+    except RecursionError as error:
+        raise UnreadableDocument(
+            "the document is nested too deeply", document=name or None
+        ) from error
     except SuiteError as error:
         error.document = error.document or name or None
         raise
 
 
+def _read(
+    data: bytes, media_type: str, loop: _PageLoop, password: str | None, engines: Sequence[str]
+) -> ParsedDocument:
+    limits, scans, skip = loop.limits, loop.scans, loop.skip
+    if media_type == PDF:
+        return _read_pdf(data, password, loop, engines)
+    if media_type in PICTURES:
+        return _read_pictures(data, media_type, loop)
+    if media_type == XLSX:
+        return read_workbook(data, limits, skip, loop.progress)
+    if media_type in (XLS, ODS):
+        return read_values(data, media_type, limits, skip, loop.progress)
+    if media_type == CSV:
+        return read_table(data)
+    if media_type == XBRL:
+        return read_instance(data, limits)
+    if media_type == DOCX:
+        return read_docx(data, limits, scans, skip)
+    if media_type == ODT:
+        return read_odt(data, limits, scans, skip)
+    if media_type == RTF:
+        return read_rtf(data, limits)
+    if media_type == HTML:
+        return read_html(data, limits)
+    if media_type in CONTAINERS:
+        return read_container(data, media_type, limits)
+    return read_text(data, media_type)
+
+
 def unpack(
     data: bytes, *, name: str = "", limits: Limits | None = None, depth: int = 0
 ) -> Contents:
-    """What lies in a mail or archive, which lies in `depth` others itself.
+    """Open a mail or archive that is nested in `depth` others.
 
-    Raises the UnreadableDocument that fits, naming the document.
+    Raises UnreadableDocument or a subclass, naming the document.
     """
     try:
-        return opened(data, sniff(data, name), limits or Limits(), depth)
+        return open_container(data, sniff(data, name), limits or Limits(), depth)
     except SuiteError as error:
         error.document = error.document or name or None
         raise
 
 
 def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None = None) -> bytes:
-    """Page `number` (from 1) of a PDF or picture as PNG, `scale` pixels a point."""
+    """Return page `number` (from 1) of a PDF or picture as PNG, `scale` pixels a point."""
     media_type = sniff(data)
     if media_type in PICTURES:
-        from shared.documents.images import Pictures
+        from shared.documents.pages.images import Pictures
 
         with Pictures(data) as pictures:
             return pictures.png(number, scale)
     if media_type != PDF:
-        raise UnsupportedType("only a PDF and a picture have pages to show")
+        raise UnsupportedType("only pages of PDFs and pictures can be drawn")
     with _opened(data, password, []) as document:
         if document.pdfium is None:
             raise UnreadableDocument("the pages of this document can't be drawn")
@@ -142,42 +167,21 @@ def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None
 
 
 def decrypt(data: bytes, *, password: str | None = None) -> bytes:
-    """The same PDF without encryption; one that is not encrypted comes back as it is."""
-    from shared.documents.pdf import PdfDocument
+    """Return the PDF without encryption; one that is not encrypted is returned unchanged."""
+    from shared.documents.pages.pypdf_reader import PdfDocument
 
     document = PdfDocument(data, password)
     return document.rewritten() if document.encrypted else data
 
 
-def _read_html(data: bytes, limits: Limits) -> Reading:
-    from shared.documents.html import read_html
-
-    return read_html(data, limits)
-
-
-def _read_rtf(data: bytes, limits: Limits) -> Reading:
-    from shared.documents.rtf import read_rtf
-
-    return read_rtf(data, limits)
-
-
-_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {
-    HTML: _read_html,
-    RTF: _read_rtf,
-}
-"""Readers of the types without fixed pages, each loaded with its first document."""
-
-
 def load_engines() -> None:
-    """Load what opens PDFs, pictures and mails of Outlook now; else the first document does."""
-    import shared.documents.images
-    import shared.documents.outlook
-    import shared.documents.pdf
-    import shared.documents.pdfium  # noqa: F401
+    """Import the libraries for PDFs, pictures and Outlook mails before the first document."""
+    for module in ("mail.msg", "pages.images", "pages.pdfium_reader", "pages.pypdf_reader"):
+        import_module(f"shared.documents.{module}")
 
 
 class _Opened(ExitStack):
-    """One PDF, open in both engines as far as they can open it."""
+    """One PDF, open in each engine that can open it."""
 
     pypdf: PdfDocument | None = None
     pdfium: PdfiumDocument | None = None
@@ -185,8 +189,8 @@ class _Opened(ExitStack):
 
 
 def _opened(data: bytes, password: str | None, warnings: list[str]) -> _Opened:
-    """pypdf checks and decrypts; what PDFium can't open as it is, it gets repaired."""
-    from shared.documents.pdf import PdfDocument
+    """Open a PDF: pypdf checks and decrypts it, and repairs it if PDFium can't open it."""
+    from shared.documents.pages.pypdf_reader import PdfDocument
 
     opened = _Opened()
     trouble: UnreadableDocument | None = None
@@ -212,8 +216,8 @@ def _opened(data: bytes, password: str | None, warnings: list[str]) -> _Opened:
 def _in_pdfium(
     data: bytes, password: str | None, document: PdfDocument | None, warnings: list[str]
 ) -> PdfiumDocument | None:
-    """The document as PDFium has it, if need be as pypdf writes it anew; None if neither."""
-    from shared.documents.pdfium import PdfiumDocument
+    """Open the document in PDFium, if necessary as rewritten by pypdf; None if neither works."""
+    from shared.documents.pages.pdfium_reader import PdfiumDocument
 
     try:
         return PdfiumDocument(data, password)
@@ -227,13 +231,13 @@ def _in_pdfium(
         repaired = PdfiumDocument(document.rewritten())
     except UnreadableDocument:
         return None
-    warnings.append("the document was damaged and has been repaired")
+    warnings.append("the document was damaged; it has been repaired")
     return repaired
 
 
 @dataclass(frozen=True)
 class _PageLines:
-    """The lines of a page; `scan` if they were recognised in a picture of it."""
+    """The lines of a page; `scan` is set if they were recognised in a picture of it."""
 
     number: int
     lines: list[Line]
@@ -241,27 +245,45 @@ class _PageLines:
     method: str
     scan: Scanned | None = None
 
+    @property
+    def width(self) -> float:
+        """Of the displayed page, in points."""
+        return self.scan.page.width if self.scan else self.glyphs.width
+
+    @property
+    def height(self) -> float:
+        return self.scan.page.height if self.scan else self.glyphs.height
+
+    @property
+    def confidence(self) -> float | None:
+        return self.scan.page.confidence if self.scan else None
+
+    @property
+    def length(self) -> int:
+        """Number of characters."""
+        return sum(len(line.codes) for line in self.lines)
+
     @cached_property
     def soundness(self) -> float:
-        """How far the page's characters mean something, 0 for none."""
+        """Share of the page's characters that mean something, 0 for an empty page."""
         return soundness(np.concatenate([line.codes for line in self.lines])) if self.lines else 0.0
 
 
 @dataclass
-class _Course:
-    """Going through the pages of one document, within its limits."""
+class _PageLoop:
+    """Reads the pages of one document within its limits."""
 
     limits: Limits
     skip: Collection[int]
     progress: Callable[[int], None] | None
     scans: Scans
-    early: Early | None = None
-    told: float = 0.0
+    on_page: PageCallback | None = None
+    waited: float = 0.0
     read: list[_PageLines] = field(default_factory=list)
     failed: list[FailedPage] = field(default_factory=list)
 
-    def go(self, page_count: int, page: Callable[[int], _PageLines | FailedPage]) -> None:
-        """Read every page, or note why it can't be read. Raises DocumentTooLarge, NoTextLayer."""
+    def read_all(self, page_count: int, page: Callable[[int], _PageLines | FailedPage]) -> None:
+        """Read every page or record why it failed. Raises DocumentTooLarge or NoTextLayer."""
         if page_count > self.limits.max_pages:
             raise DocumentTooLarge(
                 f"the document has {page_count:,} pages: at most {self.limits.max_pages:,} are read"
@@ -269,89 +291,85 @@ class _Course:
         deadline = time.monotonic() + 0.8 * self.limits.seconds
         length = 0
         for number in range(1, page_count + 1):
-            found = self._one(number, deadline, page)
-            if self.early:
-                self._tell(partial(self.early, _early(found, page_count)))
-            if isinstance(found, FailedPage):
-                self.failed.append(found)
+            page_read = self._read_page(number, deadline, page)
+            if self.on_page:
+                self._call(partial(self.on_page, _progress_of(page_read, page_count)))
+            if isinstance(page_read, FailedPage):
+                self.failed.append(page_read)
                 continue
-            self.read.append(found)
-            if found.scan:
-                self.scans.take(number, found.scan)
-            length += sum(len(line.codes) for line in found.lines)
+            self.read.append(page_read)
+            if page_read.scan:
+                self.scans.take(number, page_read.scan)
+            length += page_read.length
             if length > self.limits.max_text:
                 most = self.limits.max_text
                 raise DocumentTooLarge(f"the document has more than {most:,} characters")
         _refuse_without_text(self.read, self.failed)
 
-    def _one(
+    def _read_page(
         self, number: int, deadline: float, page: Callable[[int], _PageLines | FailedPage]
     ) -> _PageLines | FailedPage:
         if number in self.skip:
             return FailedPage(number, "crashed", "reading this page ended the reader")
-        if time.monotonic() > deadline + self.scans.spent + self.told:
+        if time.monotonic() > deadline + self.scans.spent + self.waited:
             return FailedPage(number, "timeout", "the time for this document was up")
         if self.progress:
-            self._tell(partial(self.progress, number))
+            self._call(partial(self.progress, number))
         return page(number)
 
-    def _tell(self, tell: Callable[[], None]) -> None:
-        """What that takes, where whoever hears of it has to wait, is not time of reading."""
+    def _call(self, callback: Callable[[], None]) -> None:
+        """Call a listener; the time that it takes does not count as reading time."""
         began = time.monotonic()
-        tell()
-        self.told += time.monotonic() - began
+        callback()
+        self.waited += time.monotonic() - began
 
 
-def _early(page: _PageLines | FailedPage, pages: int) -> EarlyPage:
+def _progress_of(page: _PageLines | FailedPage, pages: int) -> PageRead:
     if isinstance(page, FailedPage):
-        return EarlyPage(page.number, pages, code=page.code, reason=page.reason)
-    scan = page.scan.page if page.scan else None
-    return EarlyPage(
+        return PageRead(page.number, pages, code=page.code, reason=page.reason)
+    lines = (("\n\n" if line.opens else "\n") + line.text for line in page.lines)
+    return PageRead(
         page.number,
         pages,
-        text="".join(f"{_break(line)}{line.text}" for line in page.lines).lstrip("\n"),
-        width=scan.width if scan else page.glyphs.width,
-        height=scan.height if scan else page.glyphs.height,
+        text="".join(lines).lstrip("\n"),
+        width=page.width,
+        height=page.height,
         method=page.method,
-        confidence=scan.confidence if scan else None,
+        confidence=page.confidence,
     )
 
 
-def _break(line: Line) -> str:
-    return "\n\n" if line.opens else "\n"
-
-
 def _read_pdf(
-    data: bytes, password: str | None, course: _Course, engines: Sequence[str]
-) -> Reading:
+    data: bytes, password: str | None, loop: _PageLoop, engines: Sequence[str]
+) -> ParsedDocument:
     warnings: list[str] = []
     with _opened(data, password, warnings) as document:
         metadata = document.pypdf.metadata() if document.pypdf else {}
         warnings += document.pypdf.actions() if document.pypdf else []
 
         def page(number: int) -> _PageLines | FailedPage:
-            found = _page(document, number, engines)
-            return _recognised(document, found, course.scans) if _is_scan(found) else found
+            own = _page(document, number, engines)
+            return _recognised(document, own, loop.scans) if _is_scan(own) else own
 
-        course.go(document.page_count, page)
-    return _assembled(course, PDF, warnings, metadata)
+        loop.read_all(document.page_count, page)
+    return _assembled(loop, PDF, warnings, metadata)
 
 
-def _read_pictures(data: bytes, media_type: str, course: _Course) -> Reading:
-    from shared.documents.images import Pictures  # loaded with the first of them
+def _read_pictures(data: bytes, media_type: str, loop: _PageLoop) -> ParsedDocument:
+    from shared.documents.pages.images import Pictures
 
     with Pictures(data) as pictures:
 
         def page(number: int) -> _PageLines | FailedPage:
-            found = course.scans.read(number, lambda: pictures.gray(number))
-            return found if isinstance(found, FailedPage) else _scanned(number, found)
+            scanned = loop.scans.read(number, lambda: pictures.gray(number))
+            return scanned if isinstance(scanned, FailedPage) else _scanned(number, scanned)
 
-        course.go(pictures.page_count, page)
-    return _assembled(course, media_type, [], {})
+        loop.read_all(pictures.page_count, page)
+    return _assembled(loop, media_type, [], {})
 
 
 def _is_scan(page: _PageLines | FailedPage) -> bool:
-    """Whether the page's own text is not all of it, or none: a picture, or unknown characters."""
+    """Whether the page's own text is missing, incomplete or unsound."""
     if isinstance(page, FailedPage):
         return page.code == NO_TEXT_LAYER
     return page.glyphs.picture >= _MOSTLY or 0 < page.soundness < 1 - UNSOUND
@@ -360,38 +378,33 @@ def _is_scan(page: _PageLines | FailedPage) -> bool:
 def _recognised(
     document: _Opened, page: _PageLines | FailedPage, scans: Scans
 ) -> _PageLines | FailedPage:
-    """The page as recognised; its own text stays if that is sound and almost as long, or surer."""
+    """Recognise the page; keep its own text if that is sound and almost as long, or surer."""
     pdfium, number = document.pdfium, page.number
     if pdfium is None or number > pdfium.page_count:
         return page
-    found = scans.read(number, lambda: (pdfium.gray(number, DPI), DPI), pdfium.rotation(number))
+    scanned = scans.read(number, lambda: (pdfium.gray(number, DPI), DPI), pdfium.rotation(number))
+    if isinstance(scanned, FailedPage):
+        return scanned if isinstance(page, FailedPage) else page
+    recognised = _scanned(number, scanned)
     if isinstance(page, FailedPage):
-        return found if isinstance(found, FailedPage) else _scanned(number, found)
-    if isinstance(found, FailedPage) or found.page.confidence < SURE:
-        return page
-    if _scanned(number, found).soundness < page.soundness:
-        return page
-    if page.soundness >= 1 - UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
-        return page
-    return _scanned(number, found)
+        return recognised
+    surer = scanned.page.confidence >= SURE and recognised.soundness >= page.soundness
+    longer = recognised.length >= _MORE * page.length
+    return recognised if surer and (longer or page.soundness < 1 - UNSOUND) else page
 
 
-def _scanned(number: int, found: Scanned) -> _PageLines:
-    return _PageLines(number, found.lines, found.page.glyphs, METHOD, found)
-
-
-def _length(lines: list[Line]) -> int:
-    return sum(len(line.codes) for line in lines)
+def _scanned(number: int, scanned: Scanned) -> _PageLines:
+    return _PageLines(number, scanned.lines, scanned.page.glyphs, METHOD, scanned)
 
 
 def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines | FailedPage:
-    """One page by the first engine, or by the next if that finds more; or why there is nothing."""
-    found: list[_PageLines] = []
+    """Read a page with the first engine, or the next if the first finds too little."""
+    candidates: list[_PageLines] = []
     reasons: list[str] = []
     images = False
     for method in engines:
         engine = document.pdfium if method == "pypdfium2" else document.pypdf
-        if engine is None or (found and not _doubtful(found[0], images)):
+        if engine is None or (candidates and not _doubtful(candidates[0], images)):
             continue
         if number > engine.page_count:  # the engines disagree about a damaged document
             continue
@@ -402,24 +415,24 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
             reasons.append(getattr(error, "message", "") or f"{type(error).__name__}: {error}")
             continue
         images = images or glyphs.has_images
-        found.append(_PageLines(number, lines, glyphs, method))
-    if not found:
+        candidates.append(_PageLines(number, lines, glyphs, method))
+    if not candidates:
         return FailedPage(number, "unreadable_page", "; ".join(reasons) or "the page is missing")
-    best = max(found, key=lambda page: (page.soundness, page is found[0]))
+    best = max(candidates, key=lambda page: (page.soundness, page is candidates[0]))
     if not best.lines and images:
         return FailedPage(number, NO_TEXT_LAYER, "the page is an image without a text layer")
     return best
 
 
 def _lines(document: _Opened, method: str, glyphs: Glyphs, number: int) -> list[Line]:
-    """The page's lines; pypdf loses the place of what is drawn inside of forms, not its order."""
+    """Return the lines of a page. pypdf loses positions inside forms, but keeps the order."""
     if method == "pypdf" and document.pypdf and glyphs.on_the_page < _PLACED:
         return plain_lines(document.pypdf.own_text(number), glyphs.height)
     return page_lines(glyphs)
 
 
 def _doubtful(page: _PageLines, images: bool) -> bool:
-    """Whether the other engine may find more: nothing at all but a picture, or unsound text."""
+    """Whether the other engine may find more: the text is unsound, or missing beside a picture."""
     if not page.lines:
         return images
     return page.soundness < 1 - UNSOUND
@@ -439,47 +452,46 @@ def _refuse_without_text(pages: list[_PageLines], failed: list[FailedPage]) -> N
 
 
 def _assembled(
-    course: _Course, media_type: str, warnings: list[str], metadata: dict[str, str]
-) -> Reading:
-    pages, failed = course.read, course.failed
+    loop: _PageLoop, media_type: str, warnings: list[str], metadata: dict[str, str]
+) -> ParsedDocument:
+    pages, failed = loop.read, loop.failed
     lines = [page.lines for page in pages]
-    whole = assemble(lines, furniture(lines, [page.glyphs.height for page in pages]))
+    assembled = assemble(lines, find_running_headers(lines, [page.glyphs.height for page in pages]))
     ledger = tuple(
         Page(
             number=page.number,
             start=start,
             end=end,
-            width=page.scan.page.width if page.scan else page.glyphs.width,
-            height=page.scan.page.height if page.scan else page.glyphs.height,
+            width=page.width,
+            height=page.height,
             rotation=page.glyphs.rotation,
             method=page.method,
-            confidence=page.scan.page.confidence if page.scan else None,
+            confidence=page.confidence,
         )
-        for page, (start, end) in zip(pages, whole.pages, strict=True)
+        for page, (start, end) in zip(pages, assembled.pages, strict=True)
     )
     unsound = [page.number for page in pages if 0 < page.soundness < 1 - UNSOUND]
     if unsound:
         warnings.append(
             f"the text of page {', '.join(map(str, unsound))} has unknown or scrambled characters"
         )
-    return Reading(
-        text=whole.text,
+    return ParsedDocument(
+        text=assembled.text,
         pages=ledger,
-        boxes=whole.boxes,
-        page_count=len(pages) + len(failed),
+        boxes=assembled.boxes,
         failed=tuple(failed),
-        furniture=tuple(whole.furniture),
-        warnings=(*warnings, *course.scans.warnings()),
+        furniture=tuple(assembled.furniture),
+        warnings=(*warnings, *loop.scans.warnings()),
         media_type=media_type,
         metadata=metadata,
         unsound=tuple(unsound),
     )
 
 
-def _within(reading: Reading, limits: Limits) -> Reading:
-    most = limits.max_text if reading.has_boxes else limits.max_plain_text
-    if len(reading.text) > most:
+def _within(parsed: ParsedDocument, limits: Limits) -> ParsedDocument:
+    most = limits.max_text if parsed.has_boxes else limits.max_plain_text
+    if len(parsed.text) > most:
         raise DocumentTooLarge(
-            f"the document has {len(reading.text):,} characters: at most {most:,} are read"
+            f"the document has {len(parsed.text):,} characters: at most {most:,} are read"
         )
-    return reading
+    return parsed

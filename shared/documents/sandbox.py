@@ -1,11 +1,9 @@
-"""Reading in a child process that may crash, hang or eat memory without harm to its parent.
+"""Read documents in a child process, to survive crashes, hangs and excessive memory use.
 
-One child serves many documents, one at a time; it is started with the first and again after its
-death. It lives under limits (`confinement.py`): address space, CPU time a document, open files, no
-core file, no file writing, no network; its parent adds a wall clock. What it sends back is JSON and
-raw numbers, never pickles. If the child dies while it reads a page, the document is read again
-without that page (a few times at most), so that one bad page never costs a document; a death
-elsewhere is UnreadableDocument.
+One child serves many documents, one at a time, and is replaced after its death. It is confined
+(`confinement.py`), and its parent adds a wall clock. It answers with JSON and raw numbers, never
+pickles. If it dies while reading a page, the document is read again without that page, a few times
+at most. A death elsewhere is UnreadableDocument.
 """
 
 from __future__ import annotations
@@ -24,22 +22,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from shared.documents.confinement import allow_seconds, confine
-from shared.documents.early import Early, EarlyPage
-from shared.documents.parts import Part, RefusedPart
+from shared.documents.model.parsed_document import Limits, PageCallback, PageRead, ParsedDocument
 from shared.documents.reader import decrypt, load_engines, read, render, unpack
-from shared.documents.reading import Limits, Reading
-from shared.documents.xbrl import Facts, facts_of
+from shared.documents.unpacking import Attachment, RefusedPart
+from shared.documents.xbrl.xbrl import Facts, facts_of
 from shared.errors import SuiteError, Unavailable, UnreadableDocument
 
 log = logging.getLogger(__name__)
 
 _MAX_DEATHS = 4
 _MAX_REPLY = 1 << 31
-_UNPACKED_AT_ONCE = 16_000_000  # bytes of parts in one reply, one part more at the most
+_UNPACKED_AT_ONCE = 16_000_000  # bytes of parts in one reply; the last part may exceed it
 _DOCUMENTS_A_CHILD = 500
 _GRACE = 2.0
 _START_SECONDS = 120.0
@@ -48,7 +44,7 @@ _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 class Reader:
-    """Reads documents in a child process; may be used by several threads, which take turns.
+    """Reads documents in a child process. Threads may share it; they take turns.
 
     Use it in a `with` block or call `close()`. If the parent is killed, the child ends itself.
     """
@@ -62,12 +58,7 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def read(
@@ -76,32 +67,32 @@ class Reader:
         *,
         name: str = "",
         password: str | None = None,
-        early: Early | None = None,
-    ) -> Reading:
-        """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page.
+        on_page: PageCallback | None = None,
+    ) -> ParsedDocument:
+        """Like `documents.read`, in the child. Its death is UnreadableDocument or a failed page.
 
-        What `early` raises is raised here, and ends the child.
+        An exception from `on_page` ends the child and is raised here.
         """
-        request = {"do": "read", "name": name, "password": password, "early": early is not None}
-        work = _Work("reading this document", _Budget(self.limits.seconds), early)
-        head, body = self._persist(request, data, work)
+        request = {"do": "read", "name": name, "password": password, "pages": on_page is not None}
+        work = _Work("reading this document", _Budget(self.limits.seconds), on_page)
+        head, body = self._ask_until_answered(request, data, work)
         text = body[: head["text_bytes"]].decode()
-        return Reading.from_bytes(body[head["text_bytes"] :], text)
+        return ParsedDocument.from_bytes(body[head["text_bytes"] :], text)
 
     def unpack(
         self, data: bytes, *, name: str = "", depth: int = 0
-    ) -> Iterator[Part | RefusedPart]:
-        """What lies in a mail or archive that lies in `depth` others itself, in order.
+    ) -> Iterator[Attachment | RefusedPart]:
+        """Yield the parts of a mail or archive that is nested in `depth` others, in order.
 
-        Unpacked in the child, some megabytes at a time; its death over a part refuses that part.
-        Raises UnreadableDocument, at the latest where its time is up.
+        The child unpacks a few megabytes at a time; if it dies, the current part is refused. Raises
+        UnreadableDocument, for example when the time is up.
         """
         work = _Work("unpacking this document", _Budget(self.limits.seconds))
         done, unpacked, total = 0, 0, None
         while total is None or done < total:
             request = {"do": "unpack", "name": name, "depth": depth}
             request |= {"first": done, "unpacked": unpacked}
-            head, body = self._persist(request, data, work)
+            head, body = self._ask_until_answered(request, data, work)
             start = 0
             for part in head["parts"]:
                 size = part.pop("size")
@@ -109,15 +100,15 @@ class Reader:
                 start += size
             done, unpacked, total = done + len(head["parts"]), unpacked + start, head["total"]
 
-    def _persist(
+    def _ask_until_answered(
         self, request: dict[str, Any], data: bytes, work: _Work
     ) -> tuple[dict[str, Any], bytes]:
         """Ask until there is an answer, each time without the page or part that ended the child."""
         while True:
             try:
-                return self._ask(request | {"skip": work.skip}, data, work.budget, work.early)
+                return self._ask(request | {"skip": work.skip}, data, work.budget, work.on_page)
             except _Died as death:
-                if death.killed and not work.killed:  # by somebody else: not the document's fault
+                if death.killed and not work.killed:  # by another process: not the document's fault
                     work.killed = True
                     continue
                 if death.page is None or death.late or len(work.skip) == _MAX_DEATHS:
@@ -135,17 +126,17 @@ class Reader:
         name: str = "",
         password: str | None = None,
     ) -> bytes:
-        """Page `number` (from 1) as PNG, drawn in the child."""
+        """Draw page `number` (from 1) as PNG in the child."""
         request = {"do": "render", "number": number, "scale": scale, "password": password}
         return self._simple(request, data, name, f"drawing page {number} of this document")
 
     def decrypt(self, data: bytes, *, name: str = "", password: str | None = None) -> bytes:
-        """The same PDF without encryption, written in the child."""
+        """Return the PDF without encryption, written in the child."""
         request = {"do": "decrypt", "password": password}
         return self._simple(request, data, name, "decrypting this document")
 
     def facts(self, data: bytes, *, name: str = "") -> Facts:
-        """Like `xbrl.facts_of`, in the child: the facts of an instance or of inline XBRL."""
+        """Like `xbrl.facts_of`, in the child."""
         request = {"do": "facts", "password": None}
         return Facts.from_bytes(
             self._simple(request, data, name, "reading the facts of this document")
@@ -153,11 +144,11 @@ class Reader:
 
     @property
     def child_id(self) -> int | None:
-        """The process id of the child, None before the first document."""
+        """Process id of the child, None before the first document."""
         return self._child.process_id if self._child else None
 
     def close(self) -> None:
-        """End the child, at once even if it is at work."""
+        """End the child at once, even while it works."""
         self._closed = True
         child = self._child
         if child is not None:
@@ -174,22 +165,26 @@ class Reader:
             raise
 
     def _ask(
-        self, request: dict[str, Any], data: bytes, budget: _Budget, early: Early | None = None
+        self,
+        request: dict[str, Any],
+        data: bytes,
+        budget: _Budget,
+        on_page: PageCallback | None = None,
     ) -> tuple[dict[str, Any], bytes]:
         with self._turn:
             if self._closed:
                 raise Unavailable("this reader is closed: the process is about to end")
             try:
-                return self._fit_child().ask(request, data, budget, early)
+                return self._usable_child().ask(request, data, budget, on_page)
             except _Died as death:
                 if self._closed:
                     raise Unavailable("the process ended while it read a document") from death
                 raise
 
-    def _fit_child(self) -> _Child:
-        """The child at hand, or a new one in the place of one that died or has served enough."""
+    def _usable_child(self) -> _Child:
+        """Return the current child, or a new one after a death or many documents."""
         child = self._child
-        if child is None or not child.fit():
+        if child is None or not child.is_usable():
             if child is not None:
                 child.end()
             self._child = child = _Child(self.limits)
@@ -198,13 +193,13 @@ class Reader:
 
 @dataclass
 class _Budget:
-    """The seconds that are left for one document: its own, not those it waits for its turn."""
+    """The seconds left for one document, without the time it waits for its turn."""
 
     seconds: float
 
     @contextlib.contextmanager
     def spent(self) -> Iterator[float]:
-        """Work until the deadline that is given; what it takes is taken off the budget."""
+        """Yield the deadline, and subtract the time used from the budget."""
         start = time.monotonic()
         try:
             yield start + max(0.1, self.seconds)
@@ -214,32 +209,32 @@ class _Budget:
 
 @dataclass
 class _Work:
-    """What is done with one document, over all tries: pages or parts in `skip` ended the child."""
+    """The work on one document over all attempts. Pages or parts in `skip` ended the child."""
 
     what: str
     budget: _Budget
-    early: Early | None = None
+    on_page: PageCallback | None = None
     skip: list[int] = field(default_factory=list)
     killed: bool = False
 
 
 @dataclass
 class _Answering:
-    """One question to the child: until when it may take, and who hears of pages meanwhile."""
+    """One request to the child: its deadline, and the listener for pages."""
 
     budget: _Budget
     deadline: float
-    early: Early | None
+    on_page: PageCallback | None
 
     def prolong(self, began: float) -> None:
-        """Do not count what has passed since."""
+        """Exclude the time since `began` from the budget."""
         spent = time.monotonic() - began
         self.budget.seconds += spent
         self.deadline += spent
 
 
 class _Died(Exception):
-    """The child ended, or was ended, in the middle of its work."""
+    """The child ended during its work."""
 
     def __init__(
         self, how: str, page: int | None, *, late: bool = False, killed: bool = False
@@ -255,7 +250,7 @@ class _Child:
     """One child process and the socket to it."""
 
     def __init__(self, limits: Limits) -> None:
-        """Start it. Raises Unavailable where the system has no room for one more process."""
+        """Start the child. Raises Unavailable if the system can't start a process."""
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
@@ -273,30 +268,33 @@ class _Child:
 
     @property
     def process_id(self) -> int:
-        """Its process id."""
         return self._process.pid
 
-    def fit(self) -> bool:
-        """Whether it lives and has not served so many documents that a new one is due."""
+    def is_usable(self) -> bool:
+        """Whether it is alive and has not served its maximum of documents."""
         return self._process.poll() is None and self._served < _DOCUMENTS_A_CHILD
 
     def ask(
-        self, request: dict[str, Any], data: bytes, budget: _Budget, early: Early | None = None
+        self,
+        request: dict[str, Any],
+        data: bytes,
+        budget: _Budget,
+        on_page: PageCallback | None = None,
     ) -> tuple[dict[str, Any], bytes]:
-        """Its answer; raises _Died, or the SuiteError that it met."""
+        """Return the answer. Raises _Died, or the SuiteError that the child met."""
         self._served += 1
-        self._wait_for_its_start()
+        self._await_start()
         with budget.spent() as deadline:
             limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
-            course = _Answering(budget, deadline, early)
-            head, body = self._answer(request | {"limits": limits}, data, course)
+            answering = _Answering(budget, deadline, on_page)
+            head, body = self._answer(request | {"limits": limits}, data, answering)
         if "error" in head:
             if head.get("leaves"):
                 self.end()
             raise _raised(head["error"])
         return head, body
 
-    def _wait_for_its_start(self) -> None:
+    def _await_start(self) -> None:
         if not self._started:
             try:
                 head, _ = _receive(self._socket, time.monotonic() + _START_SECONDS)
@@ -307,41 +305,41 @@ class _Child:
                 raise _not_started(self._exit()) from error
             self._started = True
             if not head["without_network"]:
-                _warn_of_the_network()
+                _warn_about_network()
 
     def _answer(
-        self, request: dict[str, Any], data: bytes, course: _Answering
+        self, request: dict[str, Any], data: bytes, answering: _Answering
     ) -> tuple[dict[str, Any], bytes]:
-        """The first frame that is no mere progress."""
+        """Return the first frame that is not a progress report."""
         page: int | None = None
-        began, until = time.monotonic(), course.deadline
+        began, until = time.monotonic(), answering.deadline
         with self._deaths(page):
-            _send(self._socket, request, data, course.deadline)
+            _send(self._socket, request, data, answering.deadline)
         while True:
             with self._deaths(page):
                 head, body = _receive(self._socket, until)
-            if until != course.deadline:  # recognising a page has time of its own
-                course.prolong(began)
+            if until != answering.deadline:  # recognising a page has extra time
+                answering.prolong(began)
             if "page" not in head:
                 return head, body
             page, began = head["page"], time.monotonic()
-            if "early" in head and course.early:
-                self._tell(course.early, EarlyPage(**head["early"], text=body.decode()))
-                course.prolong(began)  # so has whoever hears of it
-            began, until = time.monotonic(), course.deadline
+            if "page_read" in head and answering.on_page:
+                self._report(answering.on_page, PageRead(**head["page_read"], text=body.decode()))
+                answering.prolong(began)  # the listener's time does not count
+            began, until = time.monotonic(), answering.deadline
             if head.get("recognising"):
                 until = max(until, began) + self._limits.page_seconds + _GRACE
 
-    def _tell(self, early: Early, page: EarlyPage) -> None:
+    def _report(self, on_page: PageCallback, page: PageRead) -> None:
         try:
-            early(page)
+            on_page(page)
         except BaseException:
-            self.end()  # it would go on with a document that nobody waits for
+            self.end()  # the document is not needed any more
             raise
 
     @contextlib.contextmanager
     def _deaths(self, page: int | None) -> Iterator[None]:
-        """What the socket says of the child's end, as _Died."""
+        """Turn socket errors into _Died."""
         try:
             yield
         except TimeoutError as error:
@@ -349,41 +347,33 @@ class _Child:
             how = f"took longer than {self._limits.seconds:g} seconds"
             raise _Died(how, page, late=True) from error
         except (OSError, EOFError, ValueError) as error:
-            raise self._died(page) from error
-
-    def _died(self, page: int | None) -> _Died:
-        how = self._how_it_ended()
-        return _Died(how, page, killed=self._process.returncode == -signal.SIGKILL)
+            how = self._cause_of_end()
+            killed = self._process.returncode == -signal.SIGKILL
+            raise _Died(how, page, killed=killed) from error
 
     def end(self) -> None:
-        """Kill it with what it has started, and take it from the process table."""
+        """Kill the child with its own children, and reap it."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads its own session
         self._process.wait()
         self._socket.close()
 
     def _exit(self) -> str:
-        """How it ended, in two words; it is ended if it did not."""
-        status = self._wait()
+        """How it ended, in two words. Kills it if it is still alive."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        self.end()
+        status = self._process.returncode
         return f"signal {-status}" if status < 0 else f"status {status}"
 
-    def _wait(self) -> int:
-        try:
-            status = self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            status = -signal.SIGKILL
-        self.end()
-        return status
-
-    def _how_it_ended(self) -> str:
-        status = self._wait()
+    def _cause_of_end(self) -> str:
+        how = self._exit()
         megabytes = self._limits.memory_bytes // 1_000_000
-        if status == -signal.SIGXCPU:
+        if self._process.returncode == -signal.SIGXCPU:
             return f"took more than {self._limits.seconds:g} seconds of computing"
-        how = f"signal {-status}" if status < 0 else f"status {status}"
         return (
             f"ended the reader ({how}): it is damaged, or needs more than {megabytes} MB of memory"
         )
@@ -411,22 +401,19 @@ def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:
 
 
 @cache
-def _warn_of_the_network() -> None:
-    """Once in the life of this process."""
+def _warn_about_network() -> None:
+    """Log the warning once in this process."""
     log.warning(
-        "documents are read by a process that could reach the network: this system has no filter of"
-        " system calls for it (seccomp, on x86-64 and 64-bit ARM); its other bounds hold"
+        "the process that reads documents can open network connections: this system has no filter"
+        " for system calls (seccomp on x86-64 and 64-bit ARM). Its other limits apply"
     )
 
 
 def _not_started(why: str) -> Unavailable:
     return Unavailable(
-        f"the process that reads documents did not start ({why}): see to the memory and the load of"
-        " this machine; the document is tried again"
+        f"the process that reads documents did not start ({why}): check the memory and load of"
+        " this machine; reading is retried"
     )
-
-
-# ---------------------------------------------------------------- both sides: one frame a message
 
 
 def _send(
@@ -434,7 +421,7 @@ def _send(
 ) -> None:
     header = json.dumps(head).encode()
     sizes = len(header).to_bytes(4, "little") + len(body).to_bytes(8, "little")
-    channel.settimeout(_left(deadline))
+    channel.settimeout(_seconds_left(deadline))
     channel.sendall(sizes + header)
     channel.sendall(body)
 
@@ -452,7 +439,7 @@ def _exactly(channel: socket.socket, length: int, deadline: float | None) -> byt
     buffer = bytearray(length)
     view, got = memoryview(buffer), 0
     while got < length:
-        channel.settimeout(_left(deadline))
+        channel.settimeout(_seconds_left(deadline))
         received = channel.recv_into(view[got:])
         if not received:
             raise EOFError("the other side has gone")
@@ -460,7 +447,7 @@ def _exactly(channel: socket.socket, length: int, deadline: float | None) -> byt
     return buffer
 
 
-def _left(deadline: float | None) -> float | None:
+def _seconds_left(deadline: float | None) -> float | None:
     if deadline is None:
         return None
     left = deadline - time.monotonic()
@@ -469,23 +456,21 @@ def _left(deadline: float | None) -> float | None:
     return left
 
 
-def _part(head: dict[str, Any], data: bytes) -> Part | RefusedPart:
-    return RefusedPart(**head) if "code" in head else Part(**head, data=data)
+def _part(head: dict[str, Any], data: bytes) -> Attachment | RefusedPart:
+    return RefusedPart(**head) if "code" in head else Attachment(**head, data=data)
 
 
 def _raised(error: dict[str, Any]) -> SuiteError:
     kinds: dict[str, type[SuiteError]] = {}
-    for known in (*_all_kinds(UnreadableDocument), *_all_kinds(SuiteError)):
-        kinds.setdefault(known.code, known)
+    for error_type in (*_all_kinds(UnreadableDocument), *_all_kinds(SuiteError)):
+        kinds.setdefault(error_type.code, error_type)
     kind = kinds.get(error["code"], UnreadableDocument)
     return kind(error["message"], document=error["document"])
 
 
 def _all_kinds(kind: type[SuiteError]) -> list[type[SuiteError]]:
-    return [kind, *(found for sub in kind.__subclasses__() for found in _all_kinds(sub))]
+    return [kind, *(error_type for sub in kind.__subclasses__() for error_type in _all_kinds(sub))]
 
-
-# ---------------------------------------------------------------- the child's side
 
 _START = """
 import sys
@@ -496,10 +481,10 @@ serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 
 
 def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
-    """The child's life: answer one request after the other until the parent hangs up."""
+    """Run the child: answer requests until the parent hangs up."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    load_engines()  # before memory is short
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    load_engines()  # before memory is limited
     without_network = confine(memory_bytes)
     channel = socket.socket(fileno=descriptor)
     _send(channel, {"ready": True, "without_network": without_network})
@@ -508,13 +493,13 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
             request, data = _receive(channel)
         except (OSError, EOFError):
             return
-        leaves = _serve_one(channel, request, data)
+        leaves = _serve_request(channel, request, data)
         if leaves:
             return
 
 
-def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:
-    """Answer one request; True if the child had better end after it."""
+def _serve_request(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:
+    """Answer one request. Returns True if the child should end after it."""
     limits = Limits(**request["limits"])
     allow_seconds(limits.seconds)
     try:
@@ -526,7 +511,7 @@ def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> 
         message = f"reading this document needs more than {limits.memory_bytes // 1_000_000} MB"
         _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
         return True
-    except Exception as error:  # noqa: BLE001 - a defect may cost this document, no other
+    except Exception as error:  # noqa: BLE001 - a defect must cost only this document
         message = f"reading this document failed: {type(error).__name__}: {error}"
         _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
         return True
@@ -550,7 +535,7 @@ def _act(
         return {}, decrypt(data, password=password)
     if request["do"] == "facts":
         return {}, facts_of(data).to_bytes()
-    reading = read(
+    parsed = read(
         data,
         name=request["name"],
         password=password,
@@ -558,19 +543,19 @@ def _act(
         skip=request["skip"],
         progress=lambda number: _send(channel, {"page": number}),
         recognising=lambda number: _recognise(channel, number, limits),
-        early=partial(_tell_early, channel) if request.get("early") else None,
+        on_page=partial(_send_page, channel) if request["pages"] else None,
     )
-    text = reading.text.encode()
-    return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
+    text = parsed.text.encode()
+    return {"text_bytes": len(text)}, text + parsed.to_bytes(compress=False)
 
 
-def _tell_early(channel: socket.socket, page: EarlyPage) -> None:
+def _send_page(channel: socket.socket, page: PageRead) -> None:
     head = {name: value for name, value in vars(page).items() if name != "text"}
-    _send(channel, {"page": page.number, "early": head}, page.text.encode())
+    _send(channel, {"page": page.number, "page_read": head}, page.text.encode())
 
 
 def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
-    """Ask for the time that recognising a page has of its own, and for that of this process."""
+    """Request the extra time for recognising a page, here and from the parent."""
     allow_seconds(limits.seconds)
     _send(channel, {"page": number, "recognising": True})
 
@@ -578,9 +563,9 @@ def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
 def _unpack(
     channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
 ) -> tuple[dict[str, Any], bytes]:
-    """As many parts as one reply takes, and how many there are altogether."""
+    """Return as many parts as fit in one reply, and the total number of parts."""
     contents = unpack(data, name=request["name"], limits=limits, depth=request["depth"])
-    found: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     body = bytearray()
     for part in contents.parts(
         request["first"],
@@ -588,22 +573,22 @@ def _unpack(
         unpacked=request["unpacked"],
         progress=lambda index: _send(channel, {"page": index}),
     ):
-        if isinstance(part, Part):
-            found.append({"name": part.name, "media_type": part.media_type, "size": len(part.data)})
+        if isinstance(part, Attachment):
+            parts.append({"name": part.name, "media_type": part.media_type, "size": len(part.data)})
             body += part.data
         else:
-            found.append({"name": part.name, "code": part.code, "reason": part.reason, "size": 0})
+            parts.append({"name": part.name, "code": part.code, "reason": part.reason, "size": 0})
         if len(body) >= _UNPACKED_AT_ONCE:
             break
-    return {"parts": found, "total": len(contents.names)}, bytes(body)
+    return {"parts": parts, "total": len(contents.names)}, bytes(body)
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, whatever it is at.
+    """End this process soon after its parent.
 
-    A death signal (PR_SET_PDEATHSIG) would not do: it follows the thread that started the child,
-    and readers are started from threads that come and go.
+    PR_SET_PDEATHSIG would not do: it follows the thread that started the child, and such threads
+    come and go.
     """
     while os.getppid() == parent:
         time.sleep(0.5)
-    os.killpg(0, signal.SIGKILL)  # and what this process has started, which is its own session
+    os.killpg(0, signal.SIGKILL)  # its children too: the group is its own

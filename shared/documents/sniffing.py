@@ -1,4 +1,4 @@
-"""What a document is, by its content; and what its name may look like."""
+"""Detect the type of a document from its content, and make file names safe."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import json
 import re
 import unicodedata
 
-from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
-from shared.documents.package import XLS, names_in, package_type
-from shared.documents.text import decode
-from shared.documents.xbrl import XBRL, is_inline, is_instance
-from shared.errors import (
-    EmptyDocument,
-    EncryptedDocument,
-    UnreadableDocument,
-    UnsupportedType,
-)
+from shared.documents.containers.zip_package import XLS, names_in, package_type
+from shared.documents.model.text import decode
+from shared.documents.spreadsheets.delimited import CSV, delimiter_of, is_named, is_table
+from shared.documents.xbrl.xbrl import XBRL, is_inline, is_instance
+from shared.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 
 PDF = "application/pdf"
 TEXT = "text/plain"
@@ -31,13 +26,13 @@ PNG = "image/png"
 JPEG = "image/jpeg"
 TIFF = "image/tiff"
 PICTURES = frozenset({PNG, JPEG, TIFF})
-"""Types of documents whose pages are pictures: their text is recognised."""
+"""Types whose pages are pictures: their text is recognised."""
 
 READ = (
     "PDF, DOCX, ODT, RTF, HTML, UTF-8 text, Markdown, JSON, JSON lines, CSV, workbooks (XLSX, XLS, "
     "ODS), XBRL instances, pictures (PNG, JPEG, TIFF), mails (EML, MSG) and ZIP archives are read"
 )
-"""What an error about a wrong type says in the end."""
+"""The end of every error about an unsupported type."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -50,7 +45,7 @@ _PICTURES = (
     (b"MM\0+", TIFF),
 )
 _HEIF = re.compile(rb".{4}ftyp(heic|heix|heim|heis|mif1|msf1|avif)", re.DOTALL)
-_OTHERS = (
+_UNSUPPORTED = (
     (b"GIF8", "a GIF image"),
     (b"RIFF", "a RIFF file (WebP, WAV)"),
     (b"%!PS", "PostScript"),
@@ -64,7 +59,7 @@ _OTHERS = (
     (b"MZ\x90", "a program"),
 )
 _OF_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
-_OTHERS_IN_ZIP = (
+_UNSUPPORTED_IN_ZIP = (
     (re.compile(r"\[Content_Types\]\.xml"), "an Office document other than DOCX and XLSX"),
     (re.compile(r"mimetype"), "an OpenDocument file other than ODT and ODS, or an e-book (EPUB)"),
     (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
@@ -81,19 +76,20 @@ _BEFORE_HTML = re.compile(rb"\s+|\xef\xbb\xbf|<\?xml[^>]{0,500}>", re.IGNORECASE
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body|title)[\s>]", re.IGNORECASE)
 _HTML_PART = re.compile(rb"</?[a-z][a-z0-9]*[\s/>]", re.IGNORECASE)
 _FILED = re.compile(rb"<(?:SEC-)?DOCUMENT>", re.IGNORECASE)
-_PROLOG = 65_536  # bytes in which an HTML document begins
+_PATH_CHARACTERS = 1_000
+_PROLOG = 65_536  # bytes in which the first element of HTML is searched
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
 
 def sniff(data: bytes, name: str = "") -> str:
-    """The media type by content; raises EmptyDocument, UnsupportedType or UnreadableDocument.
+    """Return the media type. Raises EmptyDocument, UnsupportedType or UnreadableDocument.
 
-    The name only settles what no content can: text, Markdown or CSV, and lines of JSON or text
-    where some line is no JSON. Such lines stay lines of JSON, so that a bad one costs only itself.
+    The name decides only between text, Markdown, CSV and lines of JSON. A file named as JSON lines
+    keeps that type even if a line is broken, so only that line fails.
     """
     if not data.strip():
         raise EmptyDocument(
-            "the document has no bytes" if not data else "the document is nothing but white space"
+            "the document has no bytes" if not data else "the document has only white space"
         )
     if data.startswith(_ZIP):
         return _zip_type(data)
@@ -110,7 +106,7 @@ def sniff(data: bytes, name: str = "") -> str:
             return media_type
     if _HEIF.match(data):
         raise UnsupportedType(f"this is a HEIF or AVIF picture: save it as JPEG; {READ}")
-    for magic, what in _OTHERS:
+    for magic, what in _UNSUPPORTED:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
     if is_instance(data):
@@ -127,10 +123,10 @@ def sniff(data: bytes, name: str = "") -> str:
 
 
 def _is_html(data: bytes, name: str) -> bool:
-    """Whether its first element is one that begins an HTML document; comments may come before it.
+    """Whether its first element begins an HTML document.
 
-    As the Securities and Exchange Commission files it, another header comes first. A name that ends
-    with `.htm` or `.html` settles it for a part of a document.
+    Comments and the header of the Securities and Exchange Commission may come first. With a name
+    that ends with `.htm` or `.html`, any element will do.
     """
     head = data[:_PROLOG]
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -151,7 +147,7 @@ def _is_html(data: bytes, name: str) -> bool:
 
 
 def _ole_type(data: bytes) -> str:
-    """A document in the container of old Office programs, by the names of its streams."""
+    """Return the type of an old Office container, from the names of its streams."""
     if _OF_OUTLOOK in data:
         return OUTLOOK
     if "EncryptedPackage".encode("utf-16-le") in data:
@@ -170,37 +166,37 @@ def _ole_type(data: bytes) -> str:
 
 
 def _zip_type(data: bytes) -> str:
-    """An archive of documents, unless it is one itself by the names of its members."""
+    """Return the type of a ZIP file: an office document by its members, else an archive."""
     if office := package_type(data):
         return office
     for name in names_in(data):
-        for pattern, what in _OTHERS_IN_ZIP:
+        for pattern, what in _UNSUPPORTED_IN_ZIP:
             if pattern.fullmatch(name):
                 raise UnsupportedType(f"this is {what}: {READ}")
     return ZIP
 
 
 def is_mail(data: bytes, name: str = "") -> bool:
-    """Whether it begins with the headers of a mail, some of which no letter has.
+    """Whether it begins with the headers of a mail.
 
-    A name that ends with `.eml` settles it for a mail that was saved with few of them. Raises
-    UnsupportedType for a mailbox of several.
+    Some headers occur in letters too, so one that occurs only in mails is required, or a name that
+    ends with `.eml`. Raises UnsupportedType for a mailbox with several mails.
     """
-    found: set[bytes] = set()
+    headers: set[bytes] = set()
     for line in data[:_HEADERS_END].split(b"\n"):
         header = _HEADER.match(line)
         if header is None:
             if line.strip():
                 return False
             break
-        found.add((header[1] or b"").lower())
-    own = found & _IN_LETTERS_TOO
-    if not (own and found & _ONLY_IN_MAILS) and not (
-        len(own) > 1 and name.lower().endswith(".eml")
+        headers.add((header[1] or b"").lower())
+    letter_headers = headers & _IN_LETTERS_TOO
+    if not (letter_headers and headers & _ONLY_IN_MAILS) and not (
+        len(letter_headers) > 1 and name.lower().endswith(".eml")
     ):
         return False
     if data.startswith(b"From ") and _NEXT_MAIL.search(data):
-        raise UnsupportedType(f"this is a mailbox of several mails: save them one by one; {READ}")
+        raise UnsupportedType(f"this is a mailbox of several mails: save each mail; {READ}")
     return True
 
 
@@ -216,7 +212,7 @@ def _text_type(text: str, name: str) -> str:
 
 
 def _is_json_lines(body: str) -> bool:
-    """The first line is a JSON object: whatever comes after it, this is meant to be JSON lines."""
+    """Whether the first line is a JSON object, or all lines are JSON."""
     first, newline, _ = body.partition("\n")
     if newline and first.startswith("{") and _is_json(first):
         return True
@@ -231,11 +227,25 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def safe_name(name: str, *, default: str = "document") -> str:
-    """A name fit to be shown and written: a label only, without folders or control characters.
+def safe_path(name: str, default: str) -> str:
+    """Return a name within an archive as a label: safe folder names joined by `/`.
 
-    The last path component, Unicode-normalised, without control, format and direction characters
-    or what a file system refuses; at most 200 characters, its suffix kept.
+    Roots, drives and `..` are removed. Long paths keep their last 1,000 characters.
+    """
+    steps = [step for step in re.split(r"[/\\]", name) if step.strip(" .")]
+    if steps and re.fullmatch(r"\s*[A-Za-z]:\s*", steps[0]):
+        steps = steps[1:]
+    path = "/".join(safe_name(step) for step in steps[-50:])
+    while len(path) > _PATH_CHARACTERS and "/" in path:
+        path = path.partition("/")[2]
+    return path or default
+
+
+def safe_name(name: str, *, default: str = "document") -> str:
+    """Return a file name as a safe label, without folders or control characters.
+
+    It is the last path component, NFC-normalised, without characters that file systems refuse. It
+    has at most 200 characters and keeps its suffix.
     """
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
     name = re.split(r"[/\\]", name)[-1]

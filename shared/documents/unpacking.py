@@ -1,26 +1,61 @@
-"""What lies in a mail or archive: each part with its type, or the reason why it is refused."""
+"""Unpack a mail or archive: each part is a document with its type, or refused with a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from shared.documents.archive import Archive
-from shared.documents.mail import Mail
-from shared.documents.parts import Container, Part, RefusedPart
-from shared.documents.reading import Limits, Page, Reading, no_boxes
+from shared.documents.mail.archive import Archive
+from shared.documents.mail.eml import Mail
+from shared.documents.model.parsed_document import Limits, Page, ParsedDocument
 from shared.documents.sniffing import MAIL, OUTLOOK, ZIP, sniff
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnreadableDocument, UnsupportedType
 
 ARCHIVES = frozenset({ZIP})
-"""Types of documents without a text of their own, which others lie in."""
+"""Types of containers that have no text themselves."""
 CONTAINERS = ARCHIVES | {MAIL, OUTLOOK}
-"""Types of documents that others lie in."""
+"""Types of documents that contain others."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One document of a mail or archive.
+
+    `name` is a label: its path in the archive without unsafe parts. `media_type` is detected from
+    the content.
+    """
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RefusedPart:
+    """A part of a mail or archive that can't become a document, with an error code and a reason."""
+
+    name: str
+    code: str
+    reason: str
+
+
+class Container(Protocol):
+    """An open mail or archive."""
+
+    text: str | None
+    """The text of a mail; None for an archive."""
+    names: list[str]
+    """Labels of all parts, in their order."""
+    warnings: list[str]
+
+    def part(self, index: int, most: int) -> bytes:
+        """Return the bytes of one part, at most `most`. Raises UnreadableDocument or a subclass."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A mail or archive, opened, and how deep it lies itself."""
+    """An open mail or archive, nested in `depth` others."""
 
     container: Container
     limits: Limits
@@ -28,7 +63,6 @@ class Contents:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every part's label, in order: each becomes a document, or is refused."""
         return tuple(self.container.names)
 
     def parts(
@@ -38,11 +72,12 @@ class Contents:
         skip: Collection[int] = (),
         unpacked: int = 0,
         progress: Callable[[int], None] | None = None,
-    ) -> Iterator[Part | RefusedPart]:
-        """Every part from the index `first` on, in order.
+    ) -> Iterator[Attachment | RefusedPart]:
+        """Yield every part from index `first` on, in order.
 
         Args:
-            skip: indices of parts that brought a reader down: they are refused untouched.
+            first: index of the first part.
+            skip: indices of parts that ended a reader: they are refused unread.
             unpacked: bytes of the parts before `first`.
             progress: called with the index of each part before it is unpacked.
         """
@@ -60,49 +95,41 @@ class Contents:
                 unpacked += len(part.data)
                 yield part
 
-    def _part(self, index: int, name: str, left: int) -> Part:
+    def _part(self, index: int, name: str, left: int) -> Attachment:
         data = self.container.part(index, self.limits.max_bytes)
         if len(data) > left:
             raise DocumentTooLarge(
-                f"what lies in it has more than {self.limits.max_unpacked:,} bytes together "
-                "(setting SMALLPRINT_INGEST_MAX_UNPACKED): send this one by itself"
+                f"the parts have more than {self.limits.max_unpacked:,} bytes in total "
+                "(setting SMALLPRINT_INGEST_MAX_UNPACKED): send this part separately"
             )
         media_type = sniff(data, name)
         if media_type in CONTAINERS and self.depth + 1 >= self.limits.max_depth:
             raise NestedTooDeep(
-                f"more than {self.limits.max_depth:,} mails and archives lie in one another "
-                "(setting SMALLPRINT_INGEST_MAX_DEPTH): send this one by itself"
+                f"mails and archives are nested more than {self.limits.max_depth:,} deep "
+                "(setting SMALLPRINT_INGEST_MAX_DEPTH): send this part separately"
             )
-        return Part(name, media_type, data)
+        return Attachment(name, media_type, data)
 
 
-def opened(data: bytes, media_type: str, limits: Limits, depth: int = 0) -> Contents:
-    """Open a mail or archive, which lies in `depth` others. Raises UnreadableDocument."""
+def open_container(data: bytes, media_type: str, limits: Limits, depth: int = 0) -> Contents:
+    """Open a mail or archive that is nested in `depth` others. Raises UnreadableDocument."""
+    container: Container
     if media_type == MAIL:
-        return Contents(Mail(data, limits, depth), limits, depth)
-    if media_type == OUTLOOK:
-        return Contents(_outlook_mail(data, limits, depth), limits, depth)
-    if media_type == ZIP:
-        return Contents(Archive(data, limits.max_parts), limits, depth)
-    raise UnsupportedType(f"nothing lies in a document of the type {media_type}")
+        container = Mail(data, limits, depth)
+    elif media_type == OUTLOOK:
+        from shared.documents.mail.msg import OutlookMail
+
+        container = OutlookMail(data, limits, depth)
+    elif media_type == ZIP:
+        container = Archive(data, limits.max_parts)
+    else:
+        raise UnsupportedType(f"a document of type {media_type} has no parts")
+    return Contents(container, limits, depth)
 
 
-def read_container(data: bytes, media_type: str, limits: Limits) -> Reading:
-    """What a mail says itself, as one page; an archive says nothing and has none."""
-    container = opened(data, media_type, limits).container
+def read_container(data: bytes, media_type: str, limits: Limits) -> ParsedDocument:
+    """Return the text of a mail as one page; an archive has no page."""
+    container = open_container(data, media_type, limits).container
     text = container.text or ""
-    pages = (Page(1, 0, len(text), 0.0, 0.0),) if container.text is not None else ()
-    return Reading(
-        text=text,
-        pages=pages,
-        boxes=no_boxes(len(text)),
-        page_count=len(pages),
-        warnings=tuple(container.warnings),
-        media_type=media_type,
-    )
-
-
-def _outlook_mail(data: bytes, limits: Limits, depth: int) -> Container:
-    from shared.documents.outlook import OutlookMail  # loaded with the first of them
-
-    return OutlookMail(data, limits, depth)
+    pages = (Page(1, 0, len(text)),) if container.text is not None else ()
+    return ParsedDocument(text, pages, warnings=tuple(container.warnings), media_type=media_type)

@@ -1,9 +1,9 @@
-"""The AsyncAPI 3.0 document of the suite, written from the event models.
+"""Writes the AsyncAPI 3.0 document of the suite from the event models.
 
     python -m shared.events.asyncapi            prints it
     python -m shared.events.asyncapi --write    writes asyncapi.json beside this file
 
-`tests/contract/events` fails when the committed file is stale.
+`tests/contract/events` fails when the committed file is out of date.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SENDERS = {
     "escalation.answered.v1": ["escalation"],
     "review.decided.v1": ["review"],
 }
-"""Which services say it. Every service hears everything on the topic."""
+"""Which services send each event."""
 
 RECEIVERS = {
     "document.ingested.v1": ["ingest", "extraction", "triage"],
@@ -46,13 +46,13 @@ RECEIVERS = {
     "escalation.answered.v1": ["review"],
     "review.decided.v1": ["ingest", "extraction", "triage"],
 }
-"""Which services work on it; the others pass it over."""
+"""Which services handle each event; others ignore it."""
 
 _CHANNEL = {"$ref": "#/channels/documents"}
 
 
 def document() -> dict[str, Any]:
-    """The whole document, as data that JSON can carry."""
+    """Return the document as JSON data."""
     components: dict[str, Any] = {"schemas": {}, "messages": {}}
     for name, event in TYPES.items():
         components["schemas"][name] = _data_schema(event, components["schemas"])
@@ -64,10 +64,10 @@ def document() -> dict[str, Any]:
             "version": "1",
             "license": {"name": "Apache-2.0"},
             "description": (
-                "What the services tell each other. CloudEvents 1.0 in structured JSON, at least "
-                "once, in the order of each document. An event of an id that was seen takes no "
-                "effect again. A new optional field keeps the version of a type; a changed "
-                "meaning is a new one."
+                "Events between services: CloudEvents 1.0 in structured JSON, at "
+                "least once, in the order of each document. An event with a known id "
+                "has no further effect. A new optional field keeps the version of a "
+                "type; a changed meaning is a new version."
             ),
         },
         "defaultContentType": "application/cloudevents+json",
@@ -75,8 +75,8 @@ def document() -> dict[str, Any]:
             "documents": {
                 "address": "documents",
                 "description": (
-                    "Everything that happens to documents, keyed by `tenant/document id`. Beside "
-                    "it `documents.retry` (to be tried again) and `documents.dead` (given up)."
+                    "Everything that happens to documents, keyed by `tenant/document id`. Each "
+                    "service retries and gives up events in its own inbox."
                 ),
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in TYPES},
             }
@@ -87,7 +87,7 @@ def document() -> dict[str, Any]:
 
 
 def rendered() -> str:
-    """The document as the text of its file."""
+    """Return the text of the document's file."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -97,7 +97,7 @@ def _operations() -> dict[str, Any]:
         f"{service}.send": {
             "action": "send",
             "channel": _CHANNEL,
-            "summary": f"What {service} says.",
+            "summary": f"Events of {service}.",
             "messages": [
                 {"$ref": f"#/channels/documents/messages/{name}"}
                 for name, senders in SENDERS.items()
@@ -105,11 +105,17 @@ def _operations() -> dict[str, Any]:
             ],
         }
         for service in services
-    } | {"any.receive": {"action": "receive", "channel": _CHANNEL, "summary": "All hear all."}}
+    } | {
+        "any.receive": {
+            "action": "receive",
+            "channel": _CHANNEL,
+            "summary": "Every service receives all events.",
+        }
+    }
 
 
 def _data_schema(event: type[Event], schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an event's data; models that it refers to go to the components."""
+    """Return the schema of an event's data; its models go to the components."""
     schema = event.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     schema["properties"] = {

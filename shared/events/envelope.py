@@ -1,8 +1,7 @@
-"""The envelope that every event travels in: CloudEvents 1.0, structured JSON.
+"""The envelope of every event: CloudEvents 1.0 in structured JSON (cloudevents.io, 1.0.2).
 
-The attributes are those of the specification (cloudevents.io, version 1.0.2); `tenant`, `actor`,
-`causationid` and, by the extension "Distributed Tracing", `traceparent` and `tracestate` are
-extension attributes, lower case as the specification asks.
+`tenant`, `actor`, `causationid` and, by the extension "Distributed Tracing", `traceparent` and
+`tracestate` are extension attributes, in lower case as the specification demands.
 """
 
 from __future__ import annotations
@@ -24,46 +23,38 @@ DocumentId = str
 ENVELOPE_ONLY = frozenset(
     {"id", "time", "tenant", "document_id", "actor", "cause", "trace", "trace_state"}
 )
-"""Fields of an event that travel beside its data."""
+"""Fields of an event that are attributes of the envelope, not data."""
 
 
 class BlobRef(BaseModel):
-    """Where some bytes lie: never the bytes themselves."""
+    """A reference to stored bytes."""
 
     model_config = ConfigDict(frozen=True)
 
     sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="hash of the bytes, and their name in the blob store"
+        pattern=r"^[0-9a-f]{64}$", description="hash of the bytes, and their key in the blob store"
     )
     size: int = Field(ge=0, description="bytes")
     owner: str = Field(
         "",
         pattern=r"^([a-z]{3,32})?$",
-        description="the service that wrote them, and alone may delete them; empty: ingest",
+        description="the service that wrote them and may delete them; empty: ingest",
     )
 
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without an owner a reference is written as it always was."""
+        """Omit an empty owner."""
         written: dict[str, Any] = write(self)
         if not self.owner:
             del written["owner"]
         return written
 
 
-def _event_id() -> str:
-    return uuid.uuid4().hex
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Event(BaseModel):
-    """Something that happened to one document. Subclasses name the type and carry the data.
+    """Something that happened to one document. Subclasses add the type and the data.
 
-    Unknown fields are passed over, so that an older reader understands a newer writer: a new
-    optional field keeps the version, a changed meaning is a new one.
+    Unknown fields are ignored, so that an older reader understands a newer writer: a new optional
+    field keeps the version, a changed meaning is a new one.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -72,32 +63,31 @@ class Event(BaseModel):
     """The CloudEvents type, with its version: `document.read.v1`."""
 
     id: str = Field(
-        default_factory=_event_id,
+        default_factory=lambda: uuid.uuid4().hex,
         min_length=1,
         max_length=64,
-        description="unique; an event of the same id takes effect once",
+        description="unique; an event takes effect once",
     )
-    time: datetime = Field(default_factory=_now)
+    time: datetime = Field(default_factory=lambda: datetime.now(UTC))
     tenant: str = Field("default", min_length=1, max_length=64)
     document_id: DocumentId = Field(min_length=1, max_length=64)
-    actor: str | None = Field(None, description="who caused it: a named key or a person")
-    cause: str | None = Field(None, description="id of the event that this one follows from")
+    actor: str | None = Field(None, description="the causing key or person")
+    cause: str | None = Field(None, description="id of the causing event")
     trace: str | None = Field(
         None,
-        description="W3C traceparent: the trace of the request that began it all, and the span in "
-        "it that this follows from",
+        description="W3C traceparent of the causing span",
     )
     trace_state: str | None = Field(
-        None, max_length=512, description="W3C tracestate that came with that request"
+        None, max_length=512, description="W3C tracestate of the first request"
     )
 
     @property
     def key(self) -> str:
-        """What keeps all that happens to one document in order."""
+        """The key that orders the events of one document."""
         return f"{self.tenant}/{self.document_id}"
 
     def to_json(self, source: str) -> bytes:
-        """The CloudEvents envelope as bytes; `source` is the service that speaks."""
+        """Encode the envelope; `source` is the sending service."""
         data = self.model_dump(mode="json", exclude=set(ENVELOPE_ONLY))
         envelope = Envelope(
             id=self.id,
@@ -136,11 +126,11 @@ class Envelope(BaseModel):
 
     @classmethod
     def read(cls, value: bytes) -> Self:
-        """Decode one message. Raises pydantic's ValidationError for what is no envelope."""
+        """Decode one message. Raises pydantic's ValidationError."""
         return cls.model_validate_json(value)
 
     def fields(self) -> dict[str, Any]:
-        """The fields of the event inside."""
+        """Return the fields of the event."""
         return {
             **self.data,
             "id": self.id,

@@ -1,6 +1,6 @@
-"""What is asked of a frontier model, and what it proposes: the blobs that such events name.
+"""Questions to a frontier model and its proposals: the blobs that events refer to.
 
-Offsets are code points into the document's text, ends exclusive.
+Offsets are code points of the document's text, ends exclusive.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import BlobRef
-from shared.events.tables import MOST_TABLES, CellPlace, Table
+from shared.events.tables import MAX_TABLES, CellPosition, Table
 from shared.events.types import Kind
 
 Subject = Literal["clause", "category", "finding", "kind", "page"]
-Said = Literal[
+ProposalVerdict = Literal[
     "present", "absent", "error", "presentation", "contract", "report", "other", "sound", "unsound"
 ]
-"""Of a clause or category: whether it is there. Of a finding: whether the report is wrong, or only
-presents its amounts otherwise. Of a kind: which it is. Of a page: whether its text can be what
-stands on it."""
+"""Answers to a question, by subject.
+
+Clause or category: whether it is there. Finding: whether the report is wrong, or only presents its
+amounts differently. Kind: which one. Page: whether its text can be what the page says.
+"""
 
 
 def page_result(document_id: str, page: int) -> str:
-    """The id of a page as something that is asked about."""
+    """Return the id of a page as the subject of a question."""
     return f"{document_id}_p{page}"
 
 
@@ -33,7 +35,7 @@ class _Part(BaseModel):
 
 
 class Candidate(_Part):
-    """A passage that a specialist takes for an answer, and how sure it is."""
+    """A passage that a specialist proposes, with its confidence."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
@@ -41,62 +43,61 @@ class Candidate(_Part):
 
 
 class Question(_Part):
-    """What is asked about a window of a document: whether it has a clause of a category, and which
-    words are it; whether a finding is an error; of what kind the document is; whether a page was
-    read soundly.
+    """A question about a window of a document.
+
+    It asks which words are a clause of a category, whether a finding is an error, which kind the
+    document has, or whether a page was read correctly.
     """
 
     subject: Subject = Field(
         "clause",
-        description="`category`: no clause of it is shown to anybody, so without a proposal nobody "
-        "is asked about it",
+        description="`category`: no clause of it is shown, so a person is asked only "
+        "if there is a proposal",
     )
     result: str = Field(
-        "", max_length=200, description="its id, where several documents could share the bytes"
+        "", max_length=200, description="its id, because several documents may share the bytes"
     )
-    kind: Kind = Field(description="of the document: policy says which may leave the house")
+    kind: Kind = Field(description="kind of the document; the policy may forbid sending it")
     may_be: tuple[Kind, ...] = Field(
         (),
         max_length=3,
-        description="other kinds that it may be of: its words leave only if those of each may",
+        description="further possible kinds; the policy must allow each",
     )
-    text: BlobRef = Field(
-        description="the document's text; of a finding the blob with its tables as text"
-    )
-    start: int = Field(ge=0, description="where the window begins")
+    text: BlobRef = Field(description="the document's text; for a finding its tables as text")
+    start: int = Field(ge=0, description="start of the window")
     end: int = Field(ge=0)
     category: str = Field(
         min_length=1,
         max_length=200,
-        description="of a clause; of a finding its check; else what is asked: `document_kind` or "
-        "`page_text`",
+        description="category of a clause, check of a finding, otherwise "
+        "`document_kind` or `page_text`",
     )
     definition: str = Field(
-        max_length=2_000, description="what the category asks, or what should hold, in words"
+        max_length=2_000, description="definition of the category, or what the check expects"
     )
     tables: tuple[Table, ...] = Field(
-        (), max_length=MOST_TABLES, description="of a finding: what the window is the text of"
+        (), max_length=MAX_TABLES, description="for a finding: the tables in the window"
     )
-    cell: CellPlace | None = Field(None, description="of a finding: the cell that it is about")
+    cell: CellPosition | None = Field(None, description="for a finding: its cell")
     expected: Decimal | None = Field(
-        None, description="of a finding: what would be expected there, whole units"
+        None, description="for a finding: the expected amount, whole units"
     )
     candidates: tuple[Candidate, ...] = Field((), max_length=20)
     names: tuple[str, ...] = Field(
-        (), max_length=200, description="parties and persons of the document, to be masked"
+        (), max_length=200, description="parties and persons of the document, for masking"
     )
 
 
 class Quote(_Part):
     """Words of the document."""
 
-    text: str = Field(description="the document's own, from `start` to `end`")
+    text: str = Field(description="the document's text from `start` to `end`")
     start: int = Field(ge=0)
     end: int = Field(ge=0)
 
 
-class NamedCell(CellPlace):
-    """A cell of the report that an answer names, which has that amount."""
+class NamedCell(CellPosition):
+    """A cell of the report that an answer names, with its amount."""
 
     statement: str
     label: str
@@ -110,27 +111,26 @@ class Term(NamedCell):
 
 
 class Proposal(_Part):
-    """What a frontier model answered, as far as it was verified. A person looks at it."""
+    """The verified part of a frontier model's answer, for a person to review."""
 
     subject: Subject = "clause"
-    verdict: Said
+    verdict: ProposalVerdict
     category: str
     quotes: tuple[Quote, ...] = ()
     cell: NamedCell | None = Field(
-        None, description="of a finding: the cell that is wrong, or is presented otherwise"
+        None, description="for a finding: the wrong or differently presented cell"
     )
-    expected: Decimal | None = Field(None, description="what it should be, whole units")
-    arithmetic: tuple[Term, ...] = Field(
-        (), description="cells that make that up; the sum was made again here"
-    )
-    total: Decimal | None = Field(None, description="the sum as it was made here")
+    expected: Decimal | None = Field(None, description="the right amount, whole units")
+    arithmetic: tuple[Term, ...] = Field((), description="cells whose sum it is, recomputed here")
+    total: Decimal | None = Field(None, description="the recomputed sum")
     tolerance: Decimal | None = Field(
-        None, description="by how much it may be off for rounding: the unit of the page, or two"
+        None, description="allowed rounding difference: one or two units of the page"
     )
-    why: str = Field("", description="the model's own words, which nobody verified")
+    why: str = Field("", description="the model's explanation, not verified")
     provider: str
     model: str
-    stand_in: bool = Field(False, description="a program for tests answered, no model")
+    stand_in: bool = Field(False, description="a test program answered, no model")
     escalation: str = Field(
-        "", description="id of the request: no two have the same bytes, so each goes by itself"
+        "",
+        description="id of the request; it makes the bytes unique, so each is deleted separately",
     )

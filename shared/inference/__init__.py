@@ -1,10 +1,10 @@
-"""Specialists at run time: one base, INT4 on disk and INT8 in memory, and small adapters on it.
+"""Specialists at run time: small adapters on one base (INT4 on disk, INT8 in memory).
 
 specialists = Specialists(artefacts_folder, threads=2)
 scores = specialists.get("contract-clauses").token_probabilities(text)
 """
 
-from shared.inference.adapters import Manifest, read_manifest
+from shared.inference.adapters import AdapterManifest
 from shared.inference.errors import AdapterError, BaseError, MissingAdapter
 from shared.inference.specialists import (
     Base,
@@ -12,19 +12,18 @@ from shared.inference.specialists import (
     Specialists,
     TokenCounter,
     TokenScores,
-    lazily,
+    lazy_specialists,
 )
 
 __all__ = [
     "AdapterError",
+    "AdapterManifest",
     "Base",
     "BaseError",
-    "Manifest",
     "MissingAdapter",
     "Specialist",
     "Specialists",
     "TokenCounter",
     "TokenScores",
-    "lazily",
-    "read_manifest",
+    "lazy_specialists",
 ]

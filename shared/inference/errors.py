@@ -1,7 +1,7 @@
-"""What can be wrong with a base or an adapter; each message names the file and what to do.
+"""Errors of base and adapters; each message names the file and the remedy.
 
-Both are faults of the installation, not of a document: a worker tries again until an operator has
-mended them, so that no document is given up because an adapter was being exchanged.
+Both are faults of the installation, not of a document, so a worker retries. No document fails
+because an adapter is being replaced.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from shared.errors import SuiteError
 
 
 class BaseError(SuiteError):
-    """The base model is missing, damaged or not alone in its folder."""
+    """The base model is missing, damaged or ambiguous."""
 
     code = "base"
     http_status = 503

@@ -1,9 +1,8 @@
-"""From INT4 on disk to INT8 in memory: widen the weights, add an adapter, quantise the sum.
+"""Convert INT4 weights to INT8 in memory: widen, add an adapter, quantise the sum.
 
-The result has one scale for each row of a matrix (an output of the layer) and codes from -127 to
-127. Processors without VNNI add pairs of products u8 * s8 in 16 bits, which such codes overflow:
-`shared.inference.session.overflows` notices, and then u8 * u8 is multiplied instead, so that every
-processor finds the same integers.
+Each row of a matrix (an output of the layer) has one scale, and codes from -127 to 127. Processors
+without VNNI add pairs of products u8 * s8 in 16 bits, which overflow. `session.overflows` detects
+them, and u8 * u8 is used instead, so all processors get the same integers.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ FIXED = re.compile(
     r"words\.codes|words\.zero_points|positions\.all"
     r"|(embeddings\.norm|layers\.\d+\.(first|second))\.(weight|bias)"
 )
-"""What the INT8 graph takes as it is on disk."""
+"""Weights that the INT8 graph takes as on disk."""
 
 LINEAR = re.compile(r"(layers\.\d+\.\w+)\.codes")
 """The codes of a linear map."""
 
 STACKED = ("query", "key", "value")
-"""What is one matrix `qkv` on disk."""
+"""The parts of the matrix `qkv` on disk."""
 
 
 def unpacked(nibbles: Array) -> Array:
@@ -54,13 +53,13 @@ def narrowed(matrix: Floats) -> tuple[Array, Floats]:
 
 
 def fixed_weights(stored: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what no adapter changes: embeddings, and layer norms."""
-    kept = {
-        name: value.copy()  # where the processor likes it: at a multiple of its size
+    """Return the weights that no adapter changes: embeddings and layer norms."""
+    fixed = {
+        name: value.copy()  # for alignment
         for name, value in stored.items()
         if FIXED.fullmatch(name)
     }
-    return {**kept, "words.scales": stored["words.scales.half"].astype(np.float32)}
+    return {**fixed, "words.scales": stored["words.scales.half"].astype(np.float32)}
 
 
 def merged_weights(
@@ -68,11 +67,11 @@ def merged_weights(
 ) -> dict[str, Array]:
     """Return the linear maps in INT8 with an adapter added: W + (A B) transposed.
 
+    Only one matrix at a time is in memory at full width.
+
     Args:
         stored: the weights of `base.onnx`.
-        parameters: of an adapter, by name; one that is missing adds nothing.
-
-    Only one matrix at a time is in memory at full width.
+        parameters: of an adapter, by name; missing ones add nothing.
     """
     result: dict[str, Array] = {}
     for name in (linear[1] for linear in map(LINEAR.fullmatch, stored) if linear):
@@ -80,8 +79,8 @@ def merged_weights(
         parts = STACKED if part == "qkv" else (part,)
         matrices = np.split(widened(stored, name), len(parts))
         biases = np.split(stored[f"{name}.bias"], len(parts))
-        for one, matrix, bias in zip(parts, matrices, biases, strict=True):
-            path = f"{layer}.{one}"
+        for part_name, matrix, bias in zip(parts, matrices, biases, strict=True):
+            path = f"{layer}.{part_name}"
             if f"{path}.A" in parameters:
                 matrix += (parameters[f"{path}.A"] @ parameters[f"{path}.B"]).T
             result[f"{path}.codes"], result[f"{path}.scales"] = narrowed(matrix)
@@ -89,8 +88,8 @@ def merged_weights(
     return result
 
 
-def doors(stored: Mapping[str, Array]) -> dict[str, tuple[int | str, ...]]:
-    """Return what an adapter fills, with shapes; what is empty in the base is a name.
+def adapter_inputs(stored: Mapping[str, Array]) -> dict[str, tuple[int | str, ...]]:
+    """Return the inputs for an adapter with shapes; open sizes are names.
 
     In the file these are weights with an axis of size zero: the rank, or the labels of the head.
     """

@@ -1,4 +1,4 @@
-"""The one door to onnxruntime: sessions of the base in either arithmetic, and adapters."""
+"""Sessions of the base in both arithmetics, forests and adapters. Imports onnxruntime for all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from shared.inference.errors import AdapterError, BaseError
 
-# Official builds of onnxruntime report to their maker over the network, from the import on and
-# once more at exit (its Privacy.md). Only this variable, set before the import, prevents all of it.
+# Official builds of onnxruntime send telemetry, from the import on and
+# at exit (its Privacy.md). Only this variable, set before the import, prevents it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
@@ -23,24 +23,24 @@ import onnxruntime
 Floats = NDArray[np.float32]
 Array = NDArray[Any]
 
-onnxruntime.disable_telemetry_events()  # and what builds on Windows have instead
+onnxruntime.disable_telemetry_events()  # for builds on Windows
 onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
 
 
 MANY_ROWS = 512
-"""From so many rows on a forest splits them among threads."""
+"""From this number of rows on, a forest uses several threads."""
 
 PRODUCT = bytes.fromhex(
     "080a3a5c0a180a01610a0162120179220d4d61744d756c496e74656765721201675a130a0161120e0a0c0802"
     "12080a0208010a0208085a130a0162120e0a0c080312080a0208080a02080162130a0179120e0a0c08061208"
     "0a0208010a02080142040a001015"
 )
-"""An ONNX graph of one operator: y [1, 1] = MatMulInteger(a u8 [1, 8], b s8 [8, 1])."""
+"""An ONNX graph with one operator: y [1, 1] = MatMulInteger(a u8 [1, 8], b s8 [8, 1])."""
 
 
 @cache
 def overflows() -> bool:
-    """Whether products of u8 and s8 overflow on this processor, found out by multiplying.
+    """Whether products of u8 and s8 overflow on this processor, tested by multiplying.
 
     Processors without VNNI add pairs of them in 16 bits: 255 * 127 * 2 doesn't fit.
     """
@@ -62,14 +62,10 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 
 class Session:
-    """The INT4 base in memory. Safe to run from several threads at once."""
+    """The INT4 base in memory. Safe to run from several threads."""
 
     def __init__(self, graph: Path, threads: int) -> None:
-        """Load the graph, to be run with at most `threads` threads for one call.
-
-        Raises:
-            BaseError: the file is not a graph that onnxruntime can load.
-        """
+        """Load the graph for at most `threads` threads a call. Raises BaseError."""
         try:
             self._session = onnxruntime.InferenceSession(
                 str(graph), _options(threads), providers=["CPUExecutionProvider"]
@@ -78,17 +74,17 @@ class Session:
             raise BaseError(
                 f"{graph} can't be loaded as the base model ({error}); restore it from the release"
             ) from error
-        self.doors: dict[str, tuple[int | str, ...]] = {
+        self.adapter_inputs: dict[str, tuple[int | str, ...]] = {
             item.name: tuple(item.shape) for item in self._session.get_overridable_initializers()
         }
-        """Inputs that an adapter fills, with their shapes; symbolic sizes are names."""
+        """Inputs for an adapter, with shapes; symbolic sizes are names."""
 
     def run(
         self, outputs: list[str], ids: NDArray[np.int64], adapter: Adapter | None = None
     ) -> list[Floats]:
         """Run windows of token ids [windows, length]; return the named outputs.
 
-        Without an adapter there are no labels, and only `hidden` says something.
+        Without an adapter there are no labels, and only `hidden` is meaningful.
         """
         options = onnxruntime.RunOptions()
         if adapter:
@@ -98,7 +94,7 @@ class Session:
 
 
 class IntegerSession:
-    """A graph without weights, the weights beside it. Safe to run from several threads at once."""
+    """A graph without weights, and the weights. Safe to run from several threads."""
 
     def __init__(
         self,
@@ -111,18 +107,18 @@ class IntegerSession:
 
         Args:
             graph: takes `ids` of one window [1, length].
-            weights: by name, for every constant that the graph leaves open.
-            inputs: what is given in every run beside the ids.
-            pool: works on several windows at once, each with one thread: faster than one window
-                with several threads, and no result can depend on how many there are.
+            weights: by name, for every open constant of the graph.
+            inputs: further inputs of every run.
+            pool: runs several windows at once with one thread each: faster than one window with
+                several threads, and results don't depend on the number of threads.
 
         Raises:
-            BaseError: graph and weights don't fit each other.
+            BaseError: graph and weights don't match.
         """
         options = _options(threads=1)
-        if overflows():  # slower u8 * u8 then, and the same sums everywhere
+        if overflows():  # slower u8 * u8, with the same sums everywhere
             options.add_session_config_entry("session.x64quantprecision", "1")
-        self._weights = dict(weights)  # onnxruntime reads them where they are
+        self._weights = dict(weights)  # onnxruntime does not copy them
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in self._weights.values()]
         try:
             options.add_external_initializers(list(self._weights), values)
@@ -139,27 +135,26 @@ class IntegerSession:
     def run(self, outputs: list[str], ids: NDArray[np.int64]) -> list[Floats]:
         """Run windows of token ids [windows, length]; return the named outputs."""
 
-        def one(window: NDArray[np.int64]) -> list[Floats]:
+        def run_window(window: NDArray[np.int64]) -> list[Floats]:
             results: list[Floats] = self._session.run(
                 outputs, {"ids": window[None], **self._inputs}
             )
             return results
 
-        windows = list(self._pool.map(one, ids))
+        windows = list(self._pool.map(run_window, ids))
         return [np.concatenate(values) for values in zip(*windows, strict=True)]
 
 
 class Forest:
-    """Decision trees in memory. Safe to run from several threads at once."""
+    """Decision trees in memory. Safe to run from several threads."""
 
     def __init__(self, graph: Path, pool: Executor | None = None, parts: int = 1) -> None:
-        """Load a graph that takes `rows` [N, columns] and gives one number a row [N].
+        """Load a graph from `rows` [N, columns] to one number a row [N].
 
         Args:
             graph: the file.
-            pool: works on parts of many rows at once, each with one thread: no number depends on
-                how many there are.
-            parts: into which many rows are split.
+            pool: runs parts of many rows, each with one thread; results don't depend on it.
+            parts: number of parts.
 
         Raises:
             AdapterError: the file is not such a graph.
@@ -194,11 +189,7 @@ class Adapter:
     """One adapter file in memory."""
 
     def __init__(self, path: Path) -> None:
-        """Load an adapter file.
-
-        Raises:
-            AdapterError: the file is not an adapter.
-        """
+        """Load an adapter file. Raises AdapterError."""
         try:
             self.handle = onnxruntime.LoraAdapter()
             self.handle.Load(str(path))
@@ -219,7 +210,7 @@ class Adapter:
 
 
 def write_adapter(path: Path, parameters: dict[str, Floats], version: int) -> None:
-    """Write parameters as an adapter file that onnxruntime loads."""
+    """Write parameters as an adapter file of onnxruntime."""
     adapter = onnxruntime.AdapterFormat()
     adapter.set_adapter_version(version)
     adapter.set_model_version(1)

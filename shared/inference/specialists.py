@@ -12,16 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.artefacts import sha256
+from shared.artefacts.loader import adapter_names, sha256
 from shared.inference.adapters import (
     GRAPH_FILE,
     GUARANTEE_FILE,
     INTEGER_FILE,
-    MANIFEST_FILE,
     PROVENANCE_FILE,
     TOKENISER_FILE,
-    Manifest,
-    adapter_names,
+    AdapterManifest,
     base_folder,
     find_adapter,
     load_adapter,
@@ -35,20 +33,20 @@ from shared.inference.windows import WindowAverage, window_starts
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
 Progress = Callable[[int, int], None]
-"""Is told (windows done, windows in all) after every batch."""
+"""Called with (windows done, all windows) after every batch."""
 
 BATCH = 8
-"""Windows that go through the base at once; about 60 MB of activations at 256 tokens a window."""
+"""Windows in one run of the base; about 60 MB of activations at 256 tokens a window."""
 
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What a specialist thinks of each token of a text."""
+    """The scores of each token of a text."""
 
     offsets: NDArray[np.int64]  # [T, 2], code points, half open
     probabilities: Floats  # [T, labels]: is the token inside a passage of the label?
-    hidden: Floats | None = None  # [T, width], if it was asked for
-    openings: Floats | None = None  # [T, labels]: is it the first of one? If the adapter says so
+    hidden: Floats | None = None  # [T, width], on request
+    openings: Floats | None = None  # [T, labels]: is it the first? If the adapter has this view
     closings: Floats | None = None  # [T, labels]: is it the last?
 
 
@@ -64,8 +62,7 @@ class Base:
     def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> Base:
         """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
 
-        Raises:
-            BaseError: the graph or the tokeniser is missing or damaged.
+        Raises BaseError if the graph or the tokeniser is missing or damaged.
         """
         graph = folder / GRAPH_FILE
         if not graph.is_file():
@@ -81,13 +78,14 @@ class Base:
         ):
             raise BaseError(
                 f"{integer} is missing or damaged; restore it from the release, write it with "
-                f"`python -m models.base --int8 {folder}`, or set SMALLPRINT_ARITHMETIC to int4"
+                f"`python -m models.base.build --int8 {folder}`, or set "
+                "SMALLPRINT_ARITHMETIC to int4"
             )
         return cls(digest, ENGINES[arithmetic](folder, threads), tokeniser)
 
 
 def load_tokeniser(folder: Path) -> Tokeniser:
-    """Load the tokeniser of a base, without its graph. Raises BaseError: missing or damaged."""
+    """Load the tokeniser of a base without its graph. Raises BaseError."""
     path = folder / TOKENISER_FILE
     if not path.is_file() or sha256(path) != _provenance(folder).get("tokenizer_sha256"):
         raise BaseError(f"{path} is missing or damaged; restore it from the release")
@@ -95,18 +93,17 @@ def load_tokeniser(folder: Path) -> Tokeniser:
 
 
 class TokenCounter:
-    """Counts the tokens of texts as specialists do. Safe from several threads; the tokeniser is
-    loaded with the first text.
+    """Counts tokens as specialists do. Safe from several threads; loads the tokeniser at first
+    use.
     """
 
     def __init__(self, artefacts: Path) -> None:
-        """Take the folder in which the base lies."""
         self._artefacts = artefacts
         self._lock = threading.Lock()
         self._loaded: Tokeniser | None = None
 
     def __call__(self, text: str) -> int:
-        """Return how many a text has. Raises BaseError where there is no base, or a damaged one."""
+        """Return the number of tokens of a text. Raises BaseError."""
         with self._lock:
             if self._loaded is None:
                 self._loaded = load_tokeniser(base_folder(self._artefacts))
@@ -115,7 +112,7 @@ class TokenCounter:
 
 
 def _provenance(folder: Path) -> dict[str, object]:
-    """Return what the base says of its other files."""
+    """Return the base's description of its other files."""
     path = folder / PROVENANCE_FILE
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -124,14 +121,14 @@ def _provenance(folder: Path) -> dict[str, object]:
 
 
 class Specialist:
-    """One adapter on the base. Immutable; safe to use from several threads at once."""
+    """One adapter on the base. Immutable; safe to use from several threads."""
 
     guarantee: bytes | None = None
-    """The calibration set that came with the adapter, verified; None if there was none."""
+    """The verified calibration set of the adapter; None if there is none."""
 
     def __init__(
         self,
-        manifest: Manifest,
+        manifest: AdapterManifest,
         tokeniser: Tokeniser,
         run: Run,
         forests: Mapping[str, Forest] | None = None,
@@ -141,9 +138,9 @@ class Specialist:
         self.manifest = manifest
         self.guarantee = guarantee
         self.forests: Mapping[str, Forest] = forests or {}
-        """Decision trees that came with the adapter, by name."""
+        """Decision trees of the adapter, by name."""
         self.files: Mapping[str, bytes] = files or {}
-        """What else came with it, verified, by the names of the files."""
+        """Other verified files of the adapter, by name."""
         self._tokeniser = tokeniser
         self._run = run
 
@@ -162,10 +159,10 @@ class Specialist:
         """Return the probability of every label for every token of a text.
 
         Args:
-            text: of any length; it goes through the base in batches of windows.
+            text: of any length; it is processed in batches of windows.
             skip: spans of code points whose tokens are left out, such as running headers.
-            progress: is told how many windows are done.
-            with_hidden: also return the base's last hidden states.
+            progress: called with the number of windows done.
+            with_hidden: whether to return the base's last hidden states too.
         """
         tokens = _without(self._tokeniser(text), skip)
         content = self.manifest.window_length - 2
@@ -184,9 +181,9 @@ class Specialist:
                 progress(first + len(batch), len(starts))
         if not averages:
             return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
-        said, *hidden = [average.mean() for average in averages]
+        scores, *hidden = [average.mean() for average in averages]
         names = self.manifest.views
-        views = dict(zip(names, np.split(said, len(names), axis=1), strict=True))
+        views = dict(zip(names, np.split(scores, len(names), axis=1), strict=True))
         return TokenScores(
             tokens.offsets,
             np.ascontiguousarray(views["inside"]),
@@ -199,8 +196,8 @@ class Specialist:
 class Specialists:
     """All specialists of some folders, on one base. Safe from several threads.
 
-    An adapter is loaded when first asked for, and again when its manifest on disk has changed or
-    a newer version lies beside it: a retrained specialist needs no restart.
+    An adapter is loaded at first use, and again if its manifest changed or there is a newer
+    version, so a retrained specialist needs no restart.
     """
 
     def __init__(
@@ -210,13 +207,13 @@ class Specialists:
         arithmetic: Arithmetic = "int8",
         taught: Path | None = None,
     ) -> None:
-        """Load the base, to run in INT8, or slower in INT4.
+        """Load the base.
 
         Args:
-            artefacts: what came along, base and adapters.
-            threads: of the processor, for one inference.
-            arithmetic: of inference.
-            taught: folder of the adapters that were taught here; it need not be there yet.
+            artefacts: folder of the shipped base and adapters.
+            threads: for one inference.
+            arithmetic: INT8, or the slower INT4.
+            taught: folder of the adapters taught here, which may be missing.
 
         Raises:
             BaseError: there is no base, more than one, or a damaged one.
@@ -229,28 +226,29 @@ class Specialists:
         self._loaded: dict[str, tuple[object, Specialist]] = {}
 
     def names(self) -> list[str]:
-        """Return the names of the adapters there are."""
+        """Return the names of the installed adapters."""
         return adapter_names(*self.folders)
 
     def get(self, name: str) -> Specialist:
         """Return the newest version of a specialist.
 
-        Raises:
-            AdapterError: there is none of that name, or it is damaged or made for another base.
+        Raises AdapterError if it is missing, damaged or made for another base.
         """
         folder = find_adapter(self.folders, name)
-        stat = (folder / MANIFEST_FILE).stat()
+        stat = (folder / AdapterManifest.FILE).stat()
         mark = (folder, stat.st_mtime_ns, stat.st_size)
         with self._lock:
             if name not in self._loaded or self._loaded[name][0] != mark:
-                manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
+                manifest, adapter = load_adapter(
+                    folder, self.base.sha256, self.base.engine.adapter_inputs
+                )
                 run = self.base.engine.specialise(adapter)
                 forests = {
                     key: Forest(folder / f"{key}.onnx", self._pool, self._threads)
                     for key in manifest.forests
                 }
-                known = folder / GUARANTEE_FILE
-                guarantee = known.read_bytes() if manifest.guarantee_sha256 else None
+                guarantee_path = folder / GUARANTEE_FILE
+                guarantee = guarantee_path.read_bytes() if manifest.guarantee_sha256 else None
                 files = {name: (folder / name).read_bytes() for name in manifest.files}
                 specialist = Specialist(
                     manifest, self.base.tokeniser, run, forests, guarantee, files
@@ -259,17 +257,17 @@ class Specialists:
             return self._loaded[name][1]
 
     def reload(self) -> None:
-        """Forget every adapter, so that each is verified and loaded again when next asked for."""
+        """Drop all adapters, so each is verified and loaded again at its next use."""
         with self._lock:
             self._loaded.clear()
 
 
-def lazily(
+def lazy_specialists(
     artefacts: Path, threads: int, arithmetic: Arithmetic, taught: Path | None = None
 ) -> Callable[[], Specialists]:
-    """The specialists of some folders, loaded when first asked for, and once for all who ask.
+    """Return a function that loads the specialists at its first call and then returns them.
 
-    What is returned raises BaseError as `Specialists` does, and tries again the next time.
+    It raises BaseError as `Specialists` does, and tries again at the next call.
     """
     lock = threading.Lock()
     loaded: list[Specialists] = []
@@ -284,7 +282,7 @@ def lazily(
 
 
 def _without(tokens: Tokens, skip: Sequence[Span]) -> Tokens:
-    """Take away the tokens that touch a span to be skipped."""
+    """Remove the tokens that touch a skipped span."""
     if not skip:
         return tokens
     keep = np.ones(len(tokens.ids), bool)
@@ -296,7 +294,7 @@ def _without(tokens: Tokens, skip: Sequence[Span]) -> Tokens:
 
 
 def _windows(tokens: Tokens, starts: Sequence[int], content: int) -> NDArray[np.int64]:
-    """Return the ids [windows, length] of some windows, special tokens included."""
+    """Return the ids [windows, length] of some windows, with special tokens."""
     rows = [tokens.ids[start : start + content] for start in starts]
     ids = np.empty((len(rows), len(rows[0]) + 2), np.int64)
     ids[:, 0], ids[:, 1:-1], ids[:, -1] = CLS, rows, SEP
@@ -304,6 +302,6 @@ def _windows(tokens: Tokens, starts: Sequence[int], content: int) -> NDArray[np.
 
 
 def _sigmoid(logits: Floats) -> Floats:
-    """Return 1 / (1 + exp(-x)), without overflow."""
+    """Return 1 / (1 + exp(-x)) without overflow."""
     values: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return values

@@ -1,4 +1,4 @@
-"""The one door to `tokenizers`: text to token ids with their places in the text."""
+"""Text to token ids with their offsets. The only module that imports `tokenizers`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ PIECE = 200_000
 """Characters that are tokenised at once."""
 
 PLAIN = str.maketrans("\u2018\u2019\u201b\u201c\u201d\u201f\u2010\u2011\u2013", "'''\"\"\"---")
-"""Typographic quotes and hyphens as the plain ones, one for one, so that offsets hold.
+"""Replaces typographic quotes and hyphens by plain ones, one for one, so offsets stay valid.
 
-The contracts that specialists learn from have no typographic ones at all (CUAD, 408 contracts);
-real PDFs are full of them, and for the vocabulary they are other words."""
+CUAD's 408 training contracts have no typographic ones, real PDFs many, and the vocabulary treats
+them as other words.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,10 @@ class Tokens:
 
 
 class Tokeniser:
-    """Cuts text into the word pieces that the base knows."""
+    """Splits text into the word pieces of the base."""
 
     def __init__(self, path: Path) -> None:
-        """Load `tokenizer.json`.
-
-        Raises:
-            BaseError: the file is missing or damaged.
-        """
+        """Load `tokenizer.json`. Raises BaseError."""
         try:
             self._tokenizer = _Tokenizer.from_file(str(path))
         except Exception as error:
@@ -53,10 +50,10 @@ class Tokeniser:
         self._tokenizer.no_truncation()
 
     def __call__(self, text: str) -> Tokens:
-        """Tokenise a whole text, without special tokens.
+        """Tokenise a text, without special tokens.
 
-        It is done in pieces cut at line ends, which no token crosses: the library needs some
-        hundred bytes for each token it is working on.
+        Pieces are cut at line ends, which no token crosses, because the library needs some hundred
+        bytes for each token at work.
         """
         ids = [np.empty(0, np.int64)]
         offsets = [np.empty((0, 2), np.int64)]
@@ -67,7 +64,7 @@ class Tokeniser:
         return Tokens(np.concatenate(ids), np.concatenate(offsets))
 
     def count(self, text: str) -> int:
-        """How many tokens a text has."""
+        """Return the number of tokens of a text."""
         return sum(len(self._encoded(text[start:end])) for start, end in _pieces(text))
 
     def _encoded(self, piece: str) -> Encoding:
@@ -75,7 +72,7 @@ class Tokeniser:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Where a text is cut, at line ends if there are any."""
+    """Yield where a text is cut, at line ends if there are any."""
     start = 0
     while start < len(text):
         end = len(text)

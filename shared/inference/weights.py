@@ -1,9 +1,9 @@
-"""Read the weights out of an ONNX file, without the package `onnx`.
+"""Read the weights of an ONNX file, without the package `onnx`.
 
-An ONNX file is a protocol buffer: numbered fields, each either a number or bytes with their length
-before them (https://protobuf.dev/programming-guides/encoding). Of the fields of onnx.proto only
-those are read that lead to the weights: model 7 = graph, graph 5 = tensor, and of a tensor
-1 = sizes, 2 = type, 8 = name, 9 = values.
+An ONNX file is a protocol buffer: numbered fields, each a number or bytes with their length
+(https://protobuf.dev/programming-guides/encoding). Only the fields of onnx.proto that lead to
+weights are read: model 7 = graph, graph 5 = tensor, and of a tensor 1 = sizes, 2 = type, 8 = name,
+9 = values.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ SIZES, TYPE, NAME, VALUES = 1, 2, 8, 9
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 7: np.int64, 10: np.float16}
 UINT4 = 21
-"""Two to a byte: read as bytes, with the last axis half as long."""
+"""Two codes a byte: read as bytes, with the last axis half as long."""
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """Return the weights in an ONNX file by name, as views of one copy of the file.
+    """Return the weights by name, as views of one copy of the file.
 
-    Raises:
-        BaseError: the file is not ONNX, or holds weights of a kind that the base hasn't.
+    Raises BaseError if the file is not ONNX, or has weights of an unknown type.
     """
     try:
         data = memoryview(path.read_bytes())
@@ -69,7 +68,7 @@ def _tensor(data: memoryview) -> tuple[str, Array]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """The fields of a message: (number, int or bytes)."""
+    """Yield the fields of a message: (number, int or bytes)."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -97,7 +96,7 @@ def _varints(data: memoryview) -> list[int]:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The number at a place, seven bits a byte, lowest first; and the place after it."""
+    """Return the number at a position (seven bits a byte, lowest first), and the next position."""
     value = shift = 0
     while True:
         byte = data[at]

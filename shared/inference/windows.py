@@ -1,7 +1,6 @@
-"""Cutting a stream of tokens into overlapping windows, and averaging what the windows say.
+"""Split tokens into overlapping windows, and average the results of the windows.
 
-Training, evaluation and serving share these functions, so that a token is seen in the same
-windows everywhere.
+Training, evaluation and serving share these functions, so tokens have the same windows everywhere.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ Floats = NDArray[np.float32]
 def window_starts(tokens: int, content: int, stride: int) -> list[int]:
     """Return the first token of each window of `content` tokens over a stream of `tokens`.
 
-    Windows follow each other by `stride`; the last is moved back so that it ends with the
-    stream and all have the same length. A stream shorter than a window is one short window, an
-    empty stream none.
+    Windows follow each other by `stride`; the last one ends with the stream, so all have the same
+    length. A shorter stream is one short window, an empty stream none.
     """
     if tokens <= 0:
         return []
@@ -34,7 +32,7 @@ def triangle(length: int) -> Floats:
 
 
 class WindowAverage:
-    """The weighted mean of overlapping windows' probabilities, gathered window by window."""
+    """The weighted mean of overlapping windows' probabilities."""
 
     def __init__(self, tokens: int, labels: int) -> None:
         self._sum = np.zeros((tokens, labels), np.float32)

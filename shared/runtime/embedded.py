@@ -14,13 +14,13 @@ from shared.runtime.main import join, measure, serve_http, start_background
 from shared.runtime.pulse import Loop, check_alive, check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
-from shared.web.origin import Origin
+from shared.web.routing_table import Dispatcher
 
 RELAY_OWNER = "embedded"
-"""The data folder is locked, so no other relay lives: none waits for the lease of a dead one."""
+"""A fixed name: the data folder is locked, so no other relay or worker is alive."""
 
 RELAY_INTERVAL = 5.0
-"""Seconds. Commits in this process wake the relays, so they need not look often by themselves."""
+"""Seconds. Commits in this process wake the relays, so they rarely need to look."""
 
 
 def migrate_all(services: Sequence[Service]) -> None:
@@ -37,9 +37,9 @@ def _nothing() -> None:
 def at_work(
     services: Sequence[Service], finishing: Callable[[], None] = _nothing
 ) -> Iterator[tuple[ASGIApp, threading.Event]]:
-    """Work in the background for the time of the block; yields the origin and the stop signal.
+    """Run all services in the background inside the block; yields the origin and the stop signal.
 
-    `finishing` is called at the end if work in hand has to be waited for.
+    `finishing` is called at the end if an event is still in work.
     """
     stop = threading.Event()
     threads: list[threading.Thread] = []
@@ -48,7 +48,7 @@ def at_work(
             stack.callback(service.close)
         stack.callback(join, threads)
         stack.callback(lambda: finishing() if _working(threads) else None)
-        stack.callback(_wake_relays, services)
+        stack.callback(_wake, services)
         stack.callback(stop.set)
         for service in services:
             own = start_background(
@@ -59,14 +59,15 @@ def at_work(
         yield origin(services, threads), stop
 
 
-def _wake_relays(services: Sequence[Service]) -> None:
-    """Let those that sleep see that they are to stop."""
+def _wake(services: Sequence[Service]) -> None:
+    """Let idle relays and workers see that they are to stop."""
     for service in services:
         service.store.outbox_filled.set()
+        service.store.inbox_changed.notify()
 
 
 def _working(threads: Sequence[threading.Thread]) -> bool:
-    """Whether one of them is at an event, which it finishes before it stops."""
+    """Whether one of them handles an event, which it finishes before it stops."""
     return any(isinstance(t, Loop) and t.pulse.busy for t in threads)
 
 
@@ -75,7 +76,7 @@ def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()
     checks = [check for service in services for check in service.app.state.checks]
     alive = [partial(check_alive, threads)]
     front = health_app("smallprint", [*checks, partial(check_threads, threads)], alive)
-    return Origin({service.name: service.app for service in services}, front)
+    return Dispatcher({service.name: service.app for service in services}, front)
 
 
 def serve(
@@ -85,8 +86,10 @@ def serve(
     started: Callable[[int], None],
     finishing: Callable[[], None] = _nothing,
 ) -> None:
-    """Serve and work until SIGINT or SIGTERM; `started` is told the port once it accepts, and
-    `finishing` is called if work in hand has to be waited for.
+    """Serve and work until SIGINT or SIGTERM.
+
+    `started` gets the port once connections are accepted. `finishing` is called at the end if an
+    event is still in work.
     """
 
     def let_go() -> None:

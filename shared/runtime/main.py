@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import uvicorn
@@ -22,14 +22,14 @@ from fastapi import FastAPI
 from shared import metrics, tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
-from shared.private import private_files
-from shared.runtime.pulse import IDLE_SECONDS, Loop, Pulse, check_alive, check_threads, stuck
-from shared.runtime.service import Service
-from shared.runtime.worker import Worker
-from shared.storage import Relay
+from shared.messaging import Inbox, Pump, Relay
+from shared.runtime.pulse import IDLE_SECONDS, Heartbeat, Loop, check_alive, check_threads, stuck
+from shared.runtime.service import Service, never
+from shared.runtime.worker import WORKER, Worker
+from shared.umask import private_files
 from shared.web.app import Check, health_app
-from shared.web.connections import Bounds
-from shared.web.server import LEAVE_SECONDS, Server
+from shared.web.connections import ServerLimits
+from shared.web.server import DRAIN_SECONDS, Server
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _serve(service: Service, role: str) -> None:
                 service.port,
                 stop,
                 let_go=service.let_go,
-                leave=LEAVE_SECONDS,
+                leave=DRAIN_SECONDS,
                 connections=service.settings.http_connections,
             )
         elif service.settings.health_port:
@@ -95,6 +95,7 @@ def _serve(service: Service, role: str) -> None:
     finally:
         unmeasured()
         stop.set()
+        service.store.inbox_changed.notify()
         join(threads)
 
 
@@ -123,16 +124,7 @@ def start_background(
     """
     threads: list[threading.Thread] = []
     if worker and service.handlers:
-        for number in range(workers or service.workers or service.settings.workers):
-            loop = Worker(
-                service.name,
-                service.store,
-                service.bus,
-                service.handlers,
-                service.settings,
-                service.large,
-            )
-            threads.append(Loop(f"{service.name}-worker-{number}", loop.run, stop, loop.pulse))
+        threads += _workers(service, stop, workers, alone=relay_owner is not None)
     if worker:
         jobs = [make(relay_owner) for make in service.jobs]
         threads += [Loop(f"{service.name}-{job.name}", job.run, stop, job.pulse) for job in jobs]
@@ -146,7 +138,7 @@ def start_background(
             outbox_days=service.settings.outbox_days,
             inbox_days=service.settings.inbox_days,
         )
-        pulse = Pulse(IDLE_SECONDS + interval)
+        pulse = Heartbeat(IDLE_SECONDS + interval)
         threads.append(
             Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse)
         )
@@ -158,9 +150,46 @@ def start_background(
     return threads
 
 
+def _workers(
+    service: Service, stop: threading.Event, workers: int | None, *, alone: bool
+) -> Iterator[threading.Thread]:
+    """The pump of a service and the workers of its queues.
+
+    Args:
+        alone: whether no other process works on the database.
+    """
+    settings = service.settings
+    inbox = Inbox(service.store, WORKER, settings.bus_lease, settings.retry_delay_most)
+    if alone:
+        inbox.release()
+    pulse = Heartbeat()
+    pump = Pump(
+        service.name,
+        inbox,
+        service.bus,
+        service.handlers,
+        service.large,
+        service.decisions,
+        pulse.beat,
+    )
+    yield Loop(f"{service.name}-pump", pump.run, stop, pulse)
+    loops = [
+        (f"worker-{number}", Worker(service.name, inbox, service.handlers, settings))
+        for number in range(workers or service.workers or settings.workers)
+    ]
+    if service.large is not never:
+        loops.append(("large", Worker(service.name, inbox, service.handlers, settings, "large")))
+    if service.decisions:
+        decisions = Worker(service.name, inbox, service.decisions, settings, "decisions")
+        loops.append(("decisions", decisions))
+    for name, loop in loops:
+        yield Loop(f"{service.name}-{name}", loop.run, stop, loop.pulse)
+
+
 def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
-    """Wait for threads to end, so many seconds for all; work that takes longer is given to others
-    by the bus.
+    """Wait for threads to end, so many seconds for all.
+
+    Other workers take over longer work when its lease runs out.
     """
     until = time.monotonic() + seconds
     for thread in threads:
@@ -178,7 +207,7 @@ def serve_http(
     started: Callable[[int], None] | None = None,
     let_go: Callable[[], None] = lambda: None,
     leave: float = 0.0,
-    connections: int = Bounds.connections,
+    connections: int = ServerLimits.connections,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the rest is for `Server`.
 
@@ -195,7 +224,7 @@ def serve_http(
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        bounds = Bounds(connections=connections)
+        bounds = ServerLimits(connections=connections)
         Server(config, stop, started, let_go, leave, bounds).run(sockets=[listener])
 
 
@@ -214,8 +243,9 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _wait_for_signal(stop: threading.Event) -> None:
-    """Set `stop` at a signal: by a thread of its own, for a handler comes within whatever this one
-    does, and that may hold the lock of the event.
+    """Set `stop` at a signal.
+
+    A thread does it, since the signal handler may interrupt code that has the lock of the event.
     """
     asked = False
 

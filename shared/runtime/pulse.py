@@ -1,4 +1,4 @@
-"""Whether a loop that runs in a thread still turns."""
+"""Heartbeats of the loops in threads: probes notice one that is stuck."""
 
 from __future__ import annotations
 
@@ -9,66 +9,60 @@ from collections.abc import Callable, Iterable, Sequence
 from shared.errors import Unavailable
 
 IDLE_SECONDS = 60.0
-"""A loop that has nothing to do comes round far more often than that."""
+"""An idle loop beats far more often than that."""
 STUCK_SECONDS = 600.0
-"""A loop that stands still for so long, and for ten times as long as it may, is not waited for."""
+"""A loop that is stuck for so long, and ten times its limit, needs a restart."""
 
 
-class Pulse:
-    """What a loop says of itself, and what a probe makes of it.
-
-    The work on one event may take as long as it takes; a loop that stands still between two is
-    stuck.
-    """
+class Heartbeat:
+    """The state of one loop. Handling an event may take long; between two events it must beat."""
 
     def __init__(self, idle: float = IDLE_SECONDS) -> None:
         self.idle = idle
         self.working_since: float | None = None
         """By the monotonic clock; None between two events."""
-        self.aside = False
-        """Whether there is work in hand beside the loop."""
         self._beat = time.monotonic()
 
     def beat(self) -> None:
-        """The loop comes round."""
+        """The loop begins a round."""
         self._beat = time.monotonic()
 
     def begin(self) -> None:
-        """The work on an event begins."""
+        """The loop begins to handle an event."""
         self.working_since = time.monotonic()
 
     def end(self) -> None:
-        """It ended, one way or the other."""
+        """The loop has handled the event, or failed."""
         self.working_since = None
         self.beat()
 
     @property
     def busy(self) -> bool:
-        """Whether there is work in hand, here or beside."""
-        return self.working_since is not None or self.aside
+        """Whether it handles an event."""
+        return self.working_since is not None
 
     @property
     def still(self) -> float:
-        """For how many seconds the loop has stood still; 0 while it works."""
+        """Seconds since the last beat; 0 while it handles an event."""
         return 0.0 if self.working_since is not None else time.monotonic() - self._beat
 
 
 class Loop(threading.Thread):
-    """A thread that runs such a loop until it is told to stop."""
+    """A thread that runs a loop with a heartbeat until `stop` is set."""
 
     def __init__(
         self,
         name: str,
         run: Callable[[threading.Event], None],
         stop: threading.Event,
-        pulse: Pulse,
+        pulse: Heartbeat,
     ) -> None:
         super().__init__(target=run, args=(stop,), name=name, daemon=True)
         self.pulse = pulse
 
 
 def check_threads(threads: Iterable[threading.Thread]) -> None:
-    """Raise Unavailable unless all threads live and their loops turn."""
+    """Raise Unavailable unless all threads are alive and their loops beat."""
     for thread in threads:
         if not thread.is_alive():
             raise Unavailable(f"{thread.name} ended: start this process again")
@@ -80,9 +74,9 @@ def check_threads(threads: Iterable[threading.Thread]) -> None:
 
 
 def check_alive(threads: Sequence[threading.Thread]) -> None:
-    """Raise Unavailable once only a new start helps: a thread has ended, or a loop has stood still
-    for far too long while nothing is in hand in this process. Work takes as long as it takes, and
-    is not thrown away for a loop beside it.
+    """Raise Unavailable if only a restart helps: a thread has ended, or a loop is stuck for long.
+
+    While another loop handles an event nothing is raised, since a restart would discard its work.
     """
     for thread in threads:
         if not thread.is_alive():
@@ -99,7 +93,7 @@ def check_alive(threads: Sequence[threading.Thread]) -> None:
 
 
 def stuck(threads: Iterable[threading.Thread]) -> int:
-    """How many threads have ended, or have a loop that stands still."""
+    """The number of threads that have ended or whose loop is stuck."""
     return sum(
         not thread.is_alive()
         or (isinstance(thread, Loop) and thread.pulse.still > max(thread.pulse.idle, IDLE_SECONDS))

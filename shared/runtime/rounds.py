@@ -1,4 +1,4 @@
-"""A job that comes round every so often, and goes on whatever a round runs into."""
+"""Jobs that repeat, and go on after a failed round."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import threading
 from abc import ABC, abstractmethod
 
 from shared.errors import SuiteError
-from shared.runtime.pulse import Pulse
+from shared.runtime.pulse import Heartbeat
 
 log = logging.getLogger(__name__)
 
 
-class Rounds(ABC):
-    """A `Job` that does its work again and again; a subclass says what in `work`."""
+class PeriodicJob(ABC):
+    """A `Job` that calls `work` every `interval` seconds."""
 
     name: str
 
     def __init__(self, interval: float) -> None:
-        """Come round every `interval` seconds."""
+        """`interval` is in seconds."""
         self.interval = interval
-        self.pulse = Pulse(interval * 2)
+        self.pulse = Heartbeat(interval * 2)
 
     @abstractmethod
     def work(self, stop: threading.Event) -> None:
-        """One round; a long one beats the pulse and ends soon after `stop` is set."""
+        """One round. A long one beats the heartbeat, and ends soon after `stop` is set."""
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. A round that fails is logged, and the next one comes."""
+        """Work until `stop` is set. A failed round is logged."""
         while not stop.is_set():
             self.pulse.beat()
             try:

@@ -1,4 +1,4 @@
-"""The parts of one service, put together by its `bootstrap.py`."""
+"""The parts of one service, which its `bootstrap.py` builds."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
+from shared.blobs import BlobStore
 from shared.bus import Bus
 from shared.events import Event, Stage
-from shared.runtime.pulse import Pulse
+from shared.messaging import UnitOfWork
+from shared.runtime.pulse import Heartbeat
 from shared.settings import CommonSettings
-from shared.storage import BlobStore, Store, UnitOfWork
+from shared.storage import Store
 
 Handler = Callable[[Any, UnitOfWork], None]
-"""Reacts to one event: slow work first, then the unit of work; one left alone passes it over."""
+"""Handles one event: slow work first, then the unit of work, without which nothing happens."""
 
 
 class Job(Protocol):
-    """What a service does beside its events: a loop in a thread of its worker process."""
+    """A loop in a thread of the worker process, beside the events."""
 
     name: str
-    pulse: Pulse
+    pulse: Heartbeat
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, and end soon after it."""
 
 
 JobMaker = Callable[[str | None], Job]
-"""Makes a job for one start. It is told the name under which this process holds leases where no
-other process can be at work, and None everywhere else."""
+"""Makes a job. Its argument is a fixed name for leases if no other process is at work, or None."""
 
 
 def _nothing() -> None:
@@ -45,7 +46,7 @@ def never(_event: Event) -> bool:
 
 @dataclass(frozen=True)
 class Service:
-    """One service with real parts. Building it opens no port and starts no thread."""
+    """One service with all its parts. Building it opens no port and starts no thread."""
 
     name: Stage
     settings: CommonSettings
@@ -56,22 +57,20 @@ class Service:
     app: FastAPI
     handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
     large: Callable[[Event], bool] = never
-    """Which events take long: they are worked on beside the others."""
+    """Whether an event takes long. A separate worker handles large events, one at a time."""
+    decisions: Mapping[type[Event], Handler] = field(default_factory=dict)
+    """Handlers of a separate worker that does not wait for earlier events of a document."""
     workers: int | None = None
-    """How many events a process works on at once, where that is another number than the setting's:
-    work that mostly waits for others takes more.
-    """
+    """Events that a process handles at the same time; None: as the setting says."""
     jobs: Sequence[JobMaker] = ()
-    """Loops that run beside the worker."""
+    """Jobs of the worker process."""
     let_go: Callable[[], None] = _nothing
-    """Answers whoever waits for something now: this process is asked to end. It is called from a
-    handler of signals, and may come twice.
-    """
+    """Ends long requests, since the process stops. Called by a signal handler, maybe twice."""
     close_parts: Callable[[], None] = _nothing
-    """Gives back what only this service has (child processes, models)."""
+    """Closes what only this service has (child processes, models)."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close everything."""
         self.close_parts()
         self.bus.close()
         self.store.close()

@@ -23,36 +23,36 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session
 
 from shared.errors import InvalidRequest, SettingsError, Unavailable
-from shared.storage.listening import Listening
 from shared.storage.migrate import migrate, must_be_current
-from shared.storage.tenants import guard
+from shared.storage.notifications import Notifications
+from shared.storage.signal import Signal
+from shared.storage.tenant_isolation import guard
 from shared.storage.timeouts import timeouts
 
 _READ = "sqlite_read"
 WAIT = 30.0
-"""Seconds that a writer of SQLite waits for another, and whoever needs a connection of PostgreSQL
-for one that is free."""
+"""Seconds to wait for another writer of SQLite, or for a free connection to PostgreSQL."""
 CONNECTIONS = 10
-"""Connections of PostgreSQL that one process has to one database at the most."""
+"""The most connections of one process to one PostgreSQL database."""
 OF_A_FILE = 50
-"""Connections of SQLite that one process has to one database at the most: more than there are
-threads that serve requests (40)."""
+"""The most connections of one process to one SQLite file: more than the 40 threads for requests."""
 _READ_ONLY = "25006"
-"""What PostgreSQL calls it (`read_only_sql_transaction`), in the class of what a program did wrong;
-but nothing here begins a transaction that only reads. What else is the server's state (a shutdown,
-a full disk, a lost connection: classes 08, 53, 57 and 58) is an OperationalError.
+"""PostgreSQL's `read_only_sql_transaction`: the server takes no writes now.
+
+Its class is for mistakes of programs, unlike other states of a server (classes 08, 53, 57 and 58),
+which are OperationalErrors.
 """
 
 
 class Store:
-    """The engine of one service's database, its migrations, and the signal that wakes its relay.
+    """One service's database: engine, migrations, and signals for its relay and workers.
 
     Args:
         url: SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://…`.
         service: the name that errors and logs use.
         migrations: folder of the Alembic revisions.
-        connections: how many of PostgreSQL this process may have at once; a relay has one more,
-            on which it listens. Of SQLite it may have `OF_A_FILE`, which are cheap.
+        connections: the most PostgreSQL connections of this process; a relay has one more to
+            listen on. SQLite may have `OF_A_FILE`, which are cheap.
     """
 
     def __init__(
@@ -61,11 +61,13 @@ class Store:
         self.service = service
         self.migrations = migrations
         self.outbox_filled = threading.Event()
+        self.inbox_changed = Signal()
         self.engine = _open(url, service, connections)
 
     def migrate(self, revision: str = "head", *, restoring: bool = False) -> None:
-        """Bring the tables to a revision; safe when several processes start at once. Raises
-        SettingsError while others restore the database (`restoring`: we do).
+        """Bring the tables to a revision; safe when several processes start at once.
+
+        Raises SettingsError while others restore the database (`restoring`: this process does).
         """
         with _translated(self.service):
             migrate(self.engine, self.migrations, revision, restoring=restoring)
@@ -88,13 +90,13 @@ class Store:
             yield session
 
     def must_be_current(self) -> None:
-        """Raise SettingsError unless the tables are those of this program; nothing is changed."""
+        """Raise SettingsError unless the tables have this program's revision."""
         with _translated(self.service):
             must_be_current(self.engine, self.migrations)
 
-    def listening(self) -> Listening:
-        """What sets `outbox_filled` when another process commits events, where it can be heard."""
-        return Listening(self.engine, self.outbox_filled.set)
+    def listening(self) -> Notifications:
+        """Notifications that set `outbox_filled` when another process commits events."""
+        return Notifications(self.engine, self.outbox_filled.set)
 
     def ready(self) -> None:
         """Raise Unavailable unless the database answers."""
@@ -102,7 +104,7 @@ class Store:
             session.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.engine.dispose()
 
 
@@ -131,7 +133,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
         parsed,
         connect_args={"timeout": WAIT, "check_same_thread": False},
         **_pool(parsed.database),
-        hide_parameters=True,  # errors are logged, and rows are nobody's business there
+        hide_parameters=True,  # errors are logged, without rows
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -153,13 +155,13 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     _use_wal(cursor)
     pragmas = ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={WAIT * 1000:.0f}")
-    for pragma in (*pragmas, "secure_delete=ON"):  # what is deleted is overwritten
+    for pragma in (*pragmas, "secure_delete=ON"):  # deleted rows are overwritten
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _use_wal(cursor: Any) -> None:
-    """Switch to WAL. SQLite does not wait by itself while others switch the same new file."""
+    """Switch to WAL. SQLite itself does not wait while others switch the same new file."""
     end = time.monotonic() + WAIT
     while True:
         try:
@@ -177,28 +179,24 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _takes_no_writes(error: BaseException | None) -> bool:
-    """Whether PostgreSQL refused to write because it only reads now."""
+    """Whether PostgreSQL refused a write because it is read-only now."""
     return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
 def _leave_a_copy(context: ExceptionContext) -> None:
-    """A name or a pooler may lead to a copy for a while, and connections made then would lead there
-    for as long as they are kept: those of the pool are left, and made anew.
-    """
+    """Drop pooled connections to a read-only copy, where a name or pooler may lead for a while."""
     if _takes_no_writes(context.original_exception):
         context.is_disconnect = True
 
 
 @contextmanager
 def _translated(service: str) -> Iterator[None]:
-    """A database that does not answer is `Unavailable`, which the worker tries again; a value that
-    it can't keep is `InvalidRequest`, which no further try mends.
-    """
+    """Raise `Unavailable` for a silent database, `InvalidRequest` for a value it can't store."""
     try:
         yield
     except DataError as error:
         raise InvalidRequest(
-            "a value can't be kept: it has a character that no text may have (such as NUL), or is"
+            "a value can't be stored: it has a character that no text may have (such as NUL), or is"
             " too long or too large"
         ) from error
     except NoConnectionLeft as error:

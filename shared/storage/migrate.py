@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from shared.errors import SettingsError
-from shared.storage.restoring import refuse_while_restored
-from shared.storage.tenants import ACROSS
+from shared.storage.restore_guard import refuse_while_restored
+from shared.storage.tenant_isolation import ACROSS
 
 _LOCK = 0x736D616C  # any number that only our migrations take
 
@@ -27,9 +27,9 @@ def migrate(
     """Move the schema up or down to `revision`, holding a lock against other processes.
 
     Args:
-        restoring: whether whoever asks is the one who restores the database.
+        restoring: whether the caller restores the database.
 
-    Raises SettingsError for a database that a newer program has moved on, or others restore.
+    Raises SettingsError for a database of a newer program, or one that others restore.
     """
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -40,7 +40,7 @@ def migrate(
         if connection.dialect.name == "postgresql":
             if not restoring:
                 refuse_while_restored(connection)
-            # Who is there already does not wait for one that is being moved on by a newer program.
+            # A process at the newest revision does not wait for the migration of a newer program.
             heads = MigrationContext.configure(connection).get_current_heads()
             if revision == "head" and heads == tuple(script.get_heads()):
                 return

@@ -1,16 +1,16 @@
-"""A secret of one service in one installation, made with its tables and known to nobody else.
+"""The secret of one service in one installation, by which samples are drawn and names hidden.
 
-It lies in the service's own database, like the secrets of webhooks, and goes where that goes: into
-backups, and to whoever may read the database. What is drawn with it can't be told by those who know
-only what was drawn from.
+It is in the service's own database, and so in its backups. Nobody can predict a draw without it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from secrets import token_bytes
+from typing import Any
 
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, select
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, insert, select
 from sqlalchemy.orm import Session
 
 metadata = MetaData()
@@ -23,27 +23,29 @@ secrets = Table(
 )
 
 DRAW = "draw"
-"""The name of the secret by which checks are drawn and placed."""
+"""The name of the secret by which audit samples are drawn and placed."""
 BYTES = 32
 
 
+def create_secrets(operations: Any) -> None:
+    """Make the table and the secret of the draws, with Alembic's `op`."""
+    secrets.create(operations.get_bind())
+    operations.execute(insert(secrets).values(name=DRAW, value=token_bytes(BYTES)))
+
+
 def draw_key(session: Session) -> bytes:
-    """The key of all draws, which the migration has made."""
+    """The key of all draws; the migration makes it."""
     return bytes(
         session.execute(select(secrets.c.value).where(secrets.c.name == DRAW)).scalar_one()
     )
 
 
 def draw(key: bytes, purpose: str, of: str) -> float:
-    """A number from 0 to below 1 that is always the same for the same thing, and that nobody can
-    tell without the key (HMAC-SHA256, RFC 2104).
-    """
+    """A number in [0, 1), the same for the same arguments (HMAC-SHA256, RFC 2104)."""
     digest = hmac.digest(key, f"{purpose}\0{of}".encode(), "sha256")
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 
 def pseudonym(key: bytes, purpose: str, of: str) -> str:
-    """A name of 32 letters that is always the same for the same thing, and by which nobody can tell
-    it without the key.
-    """
+    """A name of 32 letters, the same for the same arguments."""
     return hmac.new(key, f"{purpose}\0{of}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,12 +1,11 @@
-"""Several databases as they are at one moment, while others go on writing to them.
+"""Snapshots of several databases at the same moment, while others write to them.
 
-Everybody who writes waits for a moment: each database is locked against writing, and once all of
-them are, each begins a transaction that sees what is there; then all are let go. What these
-transactions see is what a power cut at that moment would have left, in all databases together. The
-copies are made from them afterwards, and keep nobody waiting.
+All databases are locked against writing for a moment. Then each begins a transaction that reads its
+state, and the locks are released. So the snapshots agree as after a power cut at that moment. The
+copies are made afterwards and block nobody.
 
-A writer that holds one database and waits for another is never waited for: after a short time
-everything is let go, and tried again.
+A writer may hold one database and wait for another. So a lock that does not come soon is given up,
+and all locks are tried again.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from shared.errors import SettingsError, SuiteError, Unavailable
 from shared.storage.timeouts import timeouts
 
 LOCK_SECONDS = 2.0
-"""How long one database is waited for while others are locked already."""
+"""How long to wait for one database while others are locked."""
 TRIES = 60
 
 
 class Snapshot(Protocol):
-    """One database at that moment."""
+    """One database at the moment of the snapshot."""
 
     name: str
     suffix: str
-    """Of the file that it is copied to."""
+    """Of the copy."""
 
     def copy(self, path: Path) -> None:
         """Write it to a new file. Raises SuiteError."""
@@ -53,13 +52,13 @@ class BusyDatabases(Unavailable):
 
 @contextmanager
 def snapshots(urls: Mapping[str, str]) -> Iterator[list[Snapshot]]:
-    """All databases at one moment, for the time of the block.
+    """Snapshots of all databases at one moment, valid inside the block.
 
     Args:
         urls: SQLAlchemy URLs by name: `sqlite:///path` or `postgresql+psycopg://…`.
 
     Raises:
-        SuiteError: one is not there, or they can't be locked at the same time.
+        SuiteError: a database is missing, or they can't be locked at the same time.
     """
     with ExitStack() as stack:
         found: list[_Sqlite | _Postgres] = []
@@ -106,18 +105,18 @@ class _Sqlite:
         self._writer = _connect(path)
 
     def lock(self) -> None:
-        """Keep everybody from writing."""
+        """Block writers."""
         self._writer.execute("BEGIN IMMEDIATE")
 
     def pin(self) -> None:
-        """See what is there from now on."""
+        """Begin the transaction of the snapshot."""
         if self._reader.in_transaction:
-            self._reader.execute("ROLLBACK")  # of a try in which another database was not to be had
+            self._reader.execute("ROLLBACK")  # of an attempt in which another database was busy
         self._reader.execute("BEGIN")
         self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def unlock(self) -> None:
-        """Let everybody write."""
+        """Let writers go on."""
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
@@ -131,7 +130,7 @@ class _Sqlite:
             raise SuiteError(f"the database of {self.name} is damaged ({said}): nothing was kept")
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connections."""
         self._reader.close()
         self._writer.close()
 
@@ -160,7 +159,7 @@ class _Postgres:
         self._snapshot = ""
 
     def lock(self) -> None:
-        """Keep everybody from writing."""
+        """Block writers."""
         most = f"'{int(LOCK_SECONDS * 1000)}ms'"
         self._writer.exec_driver_sql(f"SET LOCAL statement_timeout = {most}")
         names = ", ".join(_quoted(self._writer, table) for table in _tables(self._writer))
@@ -168,14 +167,14 @@ class _Postgres:
             self._writer.exec_driver_sql(f"LOCK TABLE {names} IN SHARE MODE")
 
     def pin(self) -> None:
-        """See what is there from now on."""
+        """Begin the transaction of the snapshot."""
         self._reader.rollback()
         begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
         self._reader.exec_driver_sql(begin)
         self._snapshot = str(self._reader.execute(text("SELECT pg_export_snapshot()")).scalar_one())
 
     def unlock(self) -> None:
-        """Let everybody write."""
+        """Let writers go on."""
         self._writer.rollback()
 
     def copy(self, path: Path) -> None:
@@ -184,7 +183,7 @@ class _Postgres:
         _run("pg_dump", self.url, [f"--snapshot={self._snapshot}", *options], self.name)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connections."""
         with suppress(DBAPIError):
             self._stack.close()
 
@@ -206,7 +205,7 @@ def _engine(url: URL) -> Engine:
 
 
 def load_dump(url: str, path: Path, name: str) -> None:
-    """Bring a dump into an empty database of PostgreSQL, whole or not at all. Raises SuiteError."""
+    """Load a dump into an empty PostgreSQL database in one transaction. Raises SuiteError."""
     options = ["--exit-on-error", "--no-owner", "--no-privileges", "--single-transaction"]
     _run("pg_restore", make_url(url), [*options, str(path)], name)
 
@@ -221,7 +220,7 @@ def _quoted(connection: Connection, name: str) -> str:
 
 
 def _run(program: str, url: URL, options: list[str], name: str) -> None:
-    """Run a program of PostgreSQL on a database; its password is in no list of processes."""
+    """Run a PostgreSQL program on a database; its password is in no list of processes."""
     found = program_of_postgres(program)
     bounds = timeouts(url)
     bounds.pop("tcp_user_timeout", None)  # a restore sends much, to a disk that may be slow
@@ -241,8 +240,9 @@ def _run(program: str, url: URL, options: list[str], name: str) -> None:
 
 
 def program_of_postgres(name: str) -> str:
-    """Where a program of PostgreSQL lies: the newest of Debian's folders, or on the path. Raises
-    SettingsError.
+    """Find a PostgreSQL program: in the newest of Debian's folders, or on the path.
+
+    Raises SettingsError.
     """
     folders = Path("/usr/lib/postgresql").glob("*/bin")
     newest = sorted(folders, key=lambda folder: float(folder.parent.name), reverse=True)

@@ -1,7 +1,6 @@
-"""How long a server of PostgreSQL that is gone is waited for.
+"""How long to wait for a PostgreSQL server that vanished (power, network, failover).
 
-A machine that vanishes (power, network, a switch between nodes) sends nothing: without bounds of
-ours the system waits two hours before it looks, and some 15 minutes for what it has sent.
+Without these limits the operating system waits up to two hours, and 15 minutes for sent data.
 """
 
 from __future__ import annotations
@@ -16,18 +15,16 @@ DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""Parameters of libpq, in seconds, the last in milliseconds: a server that is silent is asked for a
-sign after 30 s, and given up a minute after its last one at the latest, or 30 s after anything was
-sent to it that it did not take. A query may take as long as it takes: the server's system answers
-meanwhile. Who sends more than that system keeps leaves the last one out: a server whose disk stands
-still takes nothing for a while, and is there.
+"""Parameters of libpq, in seconds; the last one in milliseconds.
+
+A silent server is probed after 30 s and given up after a minute, or 30 s after data it did not
+take. Queries may take longer, since the server's system answers the probes. Leave out the last one
+to send much at once: a server with a slow disk takes no data for a while, and still works.
 """
 
 
 def timeouts(url: URL) -> dict[str, str]:
-    """These parameters for a connection, but for those that its URL states itself; none for another
-    database or driver.
-    """
+    """The parameters that a URL of PostgreSQL does not state itself; none for another database."""
     if url.drivername != "postgresql+psycopg":
         return {}
     return {name: value for name, value in DEFAULTS.items() if name not in url.query}

@@ -1,3 +1,1 @@
-"""What the HTTP side of every service shares: the application, errors, keys, and the origin in
-front.
-"""
+"""The HTTP side of every service: application, errors, keys, limits, server."""

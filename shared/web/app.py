@@ -1,6 +1,4 @@
-"""The application that every service starts from: probes, version, metrics, problems, traces, safe
-headers.
-"""
+"""The application of every service: probes, version, metrics, problems, traces, safe headers."""
 
 from __future__ import annotations
 
@@ -27,10 +25,9 @@ from shared.logs import current_trace
 from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on, passed
 from shared.version import VERSION
-from shared.web.auth import QUOTA, TENANT_OF, Keys
-from shared.web.limits import Quota, RateLimit
-from shared.web.openapi import describe
-from shared.web.threads import OwnThreads
+from shared.web.admission import Quota, RateLimit, ThreadBudget
+from shared.web.auth import QUOTA_KEY, TENANT_KEY, Keys
+from shared.web.openapi import describe, problem_body
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +41,15 @@ SAFE_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked so often that nobody wants a line or a span of it."""
-PROBING = 4
-"""Threads that answer nothing but one of the probes: where a database hangs, so does `/readyz`, and
-the process is alive all the same."""
+"""Requested so often that they get neither log line nor span."""
+PROBE_THREADS = 4
+"""Threads for each probe alone: `/readyz` may hang with a database while `/livez` answers."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OF_A_DOCUMENT = "/v1/documents/{id}"
 MAX_BODY = 1 << 20
-"""Bytes of a request's body, but for uploads."""
+"""Bytes of a request body, except uploads."""
 UPLOADS = re.compile(r"POST /v1/documents|PATCH /v1/uploads/[^/]+")
-"""Requests that bound their bodies themselves."""
+"""Requests that limit their own bodies."""
 Check = Callable[[], None]
 
 
@@ -65,15 +61,15 @@ def create_app(
     limit: RateLimit | None = None,
     **state: Any,
 ) -> FastAPI:
-    """One service's application.
+    """Build the application of a service.
 
     Args:
         name: the service.
         routers: its routes.
-        checks: each raises SuiteError while the service is not ready.
-        keys: who may come in; None for an application without such routes.
-        limit: how often; None for as often as they like.
-        state: what routes find in `request.app.state`.
+        checks: raise SuiteError while the service is not ready.
+        keys: checks API keys; None for an application without such routes.
+        limit: requests per key; None for no limit.
+        state: attributes of `request.app.state`.
     """
     app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
     app.state.keys = keys
@@ -87,17 +83,17 @@ def create_app(
     app.add_exception_handler(SuiteError, _suite_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(Bounded)
-    app.add_middleware(Edge, name=name)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestMiddleware, name=name)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
 
 
 def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) -> FastAPI:
-    """Probes, version and metrics alone, for a process without routes.
+    """Build an application of probes, version and metrics for a process without routes.
 
     Args:
-        alive: each raises SuiteError once only a new start of the process helps.
+        alive: raise SuiteError once only a restart helps.
     """
     app = create_app(name, [], checks, None)
     app.state.alive = tuple(alive)
@@ -106,7 +102,7 @@ def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) 
 
 def _probes(name: str) -> APIRouter:
     router = APIRouter(tags=["operation"])
-    living, ready, measuring = OwnThreads(PROBING), OwnThreads(PROBING), OwnThreads(PROBING)
+    living, ready, measuring = (ThreadBudget(PROBE_THREADS) for _ in range(3))
 
     def all_good(checks: Sequence[Check]) -> None:
         for check in checks:
@@ -115,18 +111,20 @@ def _probes(name: str) -> APIRouter:
     @router.get(
         "/livez",
         summary="Is the process alive?",
-        responses={503: {"description": "start it again"}},
+        responses={503: {"description": "restart it"}},
     )
     async def livez(request: Request) -> dict[str, str]:
         await living.run(partial(all_good, request.app.state.alive))
         return {"status": "ok"}
 
-    @router.get("/readyz", summary="Can it work?", responses={503: {"description": "not now"}})
+    @router.get(
+        "/readyz", summary="Is the service ready?", responses={503: {"description": "not now"}}
+    )
     async def readyz(request: Request) -> dict[str, str]:
         await ready.run(partial(all_good, request.app.state.checks))
         return {"status": "ok"}
 
-    @router.get("/version", summary="Which version is this?")
+    @router.get("/version", summary="Version")
     def version() -> dict[str, str]:
         return {"service": name, "version": VERSION}
 
@@ -145,13 +143,8 @@ def problem(
     document: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """An error as RFC 9457 has it: type, title, status, detail, and our document and trace."""
-    body: dict[str, object] = {
-        "type": f"urn:smallprint:problem:{code}",
-        "title": code.replace("_", " "),
-        "status": status,
-        "detail": detail,
-    }
+    """Build an error by RFC 9457, with our `document` and `trace`."""
+    body = problem_body(status, code, detail)
     if document:
         body["document"] = document
     if trace := current_trace():
@@ -174,23 +167,25 @@ def _suite_error(_request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    parts = [_wrong(one, request.headers.get("content-type", "")) for one in error.errors()]
+    parts = [_describe(fault, request.headers.get("content-type", "")) for fault in error.errors()]
     return problem(422, "invalid_request", "; ".join(parts))
 
 
-def _wrong(one: Mapping[str, Any], content_type: str) -> str:
-    """What is wrong with one part of a request.
+def _describe(fault: Mapping[str, Any], content_type: str) -> str:
+    """Describe one error of a request.
 
     Args:
-        one: an error as pydantic tells it; where JSON breaks is counted from 0, as Python does.
-        content_type: of the request; a body of another type than JSON is not read as JSON.
+        fault: an error of pydantic; its position in broken JSON counts from 0.
+        content_type: a body of another type than JSON is not parsed as JSON.
     """
-    where = one["loc"]
-    if one["type"] == "json_invalid":
-        return f"the body is no JSON (at character {where[-1]})"
-    said = f"{'.'.join(map(str, where))}: {one['msg']}"
-    unread = where == ("body",) and one["type"] != "missing" and "json" not in content_type.lower()
-    return f"{said}: send Content-Type: application/json" if unread else said
+    where = fault["loc"]
+    if fault["type"] == "json_invalid":
+        return f"the body is not JSON (at character {where[-1]})"
+    message = f"{'.'.join(map(str, where))}: {fault['msg']}"
+    unread = (
+        where == ("body",) and fault["type"] != "missing" and "json" not in content_type.lower()
+    )
+    return f"{message}: send Content-Type: application/json" if unread else message
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -203,7 +198,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """All that a path takes. Starlette itself names those of the first route of the path."""
+    """Return all methods of a path. Starlette returns those of the first route only."""
     fitting: dict[str, set[str]] = {}
     for route in request.app.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
@@ -212,16 +207,17 @@ def _methods(request: Request) -> list[str]:
     return sorted(fitting.get(plainest, ()))
 
 
-class Bounded:
-    """Refuses request bodies of more than MAX_BODY bytes, which would be read before the key is
-    checked. Uploads have a guard of their own, for they are long and are not read at once.
+class BodyLimit:
+    """Refuses bodies above MAX_BODY, which would be read before the key is checked.
+
+    Uploads have their own limit.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """By the length that is announced, and by what really comes."""
+        """Check the announced length and the received bytes."""
         if scope["type"] != "http" or UPLOADS.fullmatch(f"{scope['method']} {scope['path']}"):
             await self.app(scope, receive, send)
             return
@@ -245,7 +241,7 @@ class Bounded:
         async def send_unless_too_large(message: Message) -> None:
             nonlocal started
             if seen > MAX_BODY and not started:
-                return  # whatever the application made of the error
+                return  # drop the response to our own error
             started = True
             await send(message)
 
@@ -260,27 +256,25 @@ class _BodyTooLarge(Exception):
 
 
 def _body_too_large() -> JSONResponse:
-    detail = f"the body of this request may have {MAX_BODY} bytes"
+    detail = f"The body of this request may have {MAX_BODY:,} bytes."
     return problem(413, "request_too_large", detail, headers={"connection": "close"})
 
 
-class Edge:
-    """Around every request: a trace, safe headers, one log line, and an answer even to a bug; and
-    one tenant, once it is known whose it is.
-    """
+class RequestMiddleware:
+    """Adds trace, safe headers and a log line to each request, and answers even after a bug."""
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self.app = app
         self.name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI, so that streams pass through untouched."""
+        """Pure ASGI, so that streams pass unchanged."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         probe = scope["path"] in PROBES
-        came = _carried(scope) if is_on() and not probe else _carried(scope).or_new()
-        began, status = time.monotonic(), 0
+        parent = _carried(scope) if is_on() and not probe else _carried(scope).or_new()
+        started_at, status = time.monotonic(), 0
         scope["state"] = {**scope.get("state", {})}
 
         async def send_safely(message: Message) -> None:
@@ -291,33 +285,33 @@ class Edge:
                 for key, value in SAFE_HEADERS.items():
                     headers.setdefault(key, value)
                 headers.setdefault("cache-control", "no-store")
-                quota = scope["state"].get(QUOTA)
+                quota = scope["state"].get(QUOTA_KEY)
                 for key, value in quota.headers().items() if isinstance(quota, Quota) else ():
                     headers.setdefault(key, value)
             await send(message)
 
-        making = entered if not probe else passed
+        open_span = entered if not probe else passed
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-        asked = {"http.request.method": method}
-        with work_of(), making(self.name, method, came, "server", asked) as span:
+        attributes = {"http.request.method": method}
+        with work_of(), open_span(self.name, method, parent, "server", attributes) as span:
             try:
                 await self.app(scope, receive, send_safely)
             except Exception:
-                log.exception("a request met a bug", extra={"path": scope["path"]})
+                log.exception("a request failed unexpectedly", extra={"path": scope["path"]})
                 if status:
                     raise
-                detail = "something went wrong on our side; the log has the trace"
+                detail = "An unexpected error occurred. The log has it under this trace."
                 await problem(500, "internal", detail)(scope, receive, send_safely)
             finally:
-                _tell(span, scope, status)
+                _describe_span(span, scope, status)
             if not probe:
-                about = _about(scope)
+                subject = _subject(scope)
                 extra = {
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
-                    "seconds": round(time.monotonic() - began, 4),
-                    **{name: value for name, value in about.items() if value},
+                    "seconds": round(time.monotonic() - started_at, 4),
+                    **{name: value for name, value in subject.items() if value},
                 }
                 log.info("request", extra=extra)
 
@@ -330,24 +324,24 @@ def _carried(scope: Scope) -> Carried:
     return Carried.read(parent, state)
 
 
-def _about(scope: Scope) -> dict[str, str | None]:
-    """Which document of which tenant a request was about, once it was answered."""
+def _subject(scope: Scope) -> dict[str, str | None]:
+    """Return document and tenant of a request, known once it was answered."""
     route = getattr(scope.get("route"), "path", "")
     named = scope.get("path_params", {}).get("id") if route.startswith(_OF_A_DOCUMENT) else None
-    return {"document": named, "tenant": scope["state"].get(TENANT_OF)}
+    return {"document": named, "tenant": scope["state"].get(TENANT_KEY)}
 
 
-def _tell(span: Span, scope: Scope, status: int) -> None:
-    """Name a request by its route, never by its path: that is what somebody typed."""
-    route, about = getattr(scope.get("route"), "path", None), _about(scope)
+def _describe_span(span: Span, scope: Scope, status: int) -> None:
+    """Name the span by the route, not the path, which is user input."""
+    route, subject = getattr(scope.get("route"), "path", None), _subject(scope)
     if route:
         span.rename(f"{scope['method']} {route}")
     span.set(
         {
             "http.route": route,
             "http.response.status_code": status,
-            DOCUMENT: about["document"] if status < 400 else None,
-            TENANT: about["tenant"],
+            DOCUMENT: subject["document"] if status < 400 else None,
+            TENANT: subject["tenant"],
         }
     )
     if status >= 500:

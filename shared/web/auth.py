@@ -1,9 +1,9 @@
-"""Who is asking: an API key, or the session cookie that a browser got for one.
+"""Authentication by API key, or by a session cookie of a browser.
 
-Keys are owned by ingest. Another service asks ingest over HTTP (`GET /v1/keys/self`) and remembers
-the answer for at most a minute; in the embedded edition it is a call. A session is a key as well,
-short-lived, that the browser holds in an HttpOnly cookie; whatever changes something then needs the
-CSRF token, which only a reader of that cookie's answer can know.
+Ingest owns the keys. Another service asks it over HTTP (`GET /v1/keys/self`) and caches the answer
+for up to a minute; in the embedded edition it is a call. A session is a short-lived key in an
+HttpOnly cookie. Requests that change something then need the CSRF token, which other origins can't
+read.
 """
 
 from __future__ import annotations
@@ -23,85 +23,87 @@ from fastapi import Depends, Request
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
-from shared.web.scopes import ALL, NoRule, needed, ordered
-from shared.web.threads import OwnThreads
+from shared.web.admission import ThreadBudget
+from shared.web.scopes import ALL, NoRule, required_scope, sort_scopes
 
 COOKIE = "smallprint_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-TENANT_OF = "tenant"
-"""Where a request remembers whose it is, in `request.state`, for its line in the log."""
-QUOTA = "quota"
-"""Where a request remembers what is left of its key's requests, in `request.state`."""
-REMEMBERED = 10_000
+TENANT_KEY = "tenant"
+"""Attribute of `request.state` with the tenant, for the log."""
+QUOTA_KEY = "quota"
+"""Attribute of `request.state` with the remaining requests of the key."""
+CACHE_SIZE = 10_000
 
 KEY = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9]{43})")
-"""The form of every key and session: what has another is none, and nobody is asked about it."""
+"""The form of keys and sessions; anything else is refused without a lookup."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A named key of one tenant. Its name and its `key_id` are the same in all its sessions."""
+    """A named key of one tenant; its sessions have the same name and `key_id`."""
 
     tenant: str
     name: str
     key_id: str
     session_id: str | None = None
-    """The session that asks in the name of the key, if it is one."""
+    """The session that acts for the key, if any."""
     scopes: frozenset[str] = ALL
-    """What it may do: of `shared.web.scopes.SCOPES`."""
+    """Of `shared.web.scopes.SCOPES`."""
 
 
 class Keys(Protocol):
-    """Knows which keys are good."""
+    """Checks API keys."""
 
     def check(self, secret: str) -> Actor | None:
-        """The holder of a key, or None if it is unknown, expired or revoked."""
+        """Return the actor of a key, or None if it is unknown, expired or revoked."""
 
 
 class RemoteKeys:
-    """Asks ingest, and remembers good answers for `seconds`: a revoked key dies by then."""
+    """Asks ingest and caches valid keys for `seconds`, so a revoked key works that long."""
 
     def __init__(
         self, ingest_url: str, seconds: float = 60.0, client: httpx.Client | None = None
     ) -> None:
         self.seconds = min(seconds, 60.0)
         self._client = client or httpx.Client(base_url=ingest_url, timeout=5.0)
-        self._known: dict[bytes, tuple[float, Actor]] = {}
+        self._cache: dict[bytes, tuple[float, Actor]] = {}
         self._lock = threading.Lock()
 
     def check(self, secret: str) -> Actor | None:
         """See `Keys.check`. Raises Unavailable if ingest does not answer."""
         if not KEY.fullmatch(secret):
             return None
-        mark = hashlib.sha256(secret.encode()).digest()
+        digest = hashlib.sha256(secret.encode()).digest()
         with self._lock:
-            known = self._known.get(mark)
-        if known and known[0] > time.monotonic():
-            return known[1]
-        actor = self._ask(secret)
+            cached = self._cache.get(digest)
+        if cached and cached[0] > time.monotonic():
+            return cached[1]
+        actor = self._request(secret)
         with self._lock:
             if actor is None:
-                self._known.pop(mark, None)
+                self._cache.pop(digest, None)
             else:
-                if len(self._known) >= REMEMBERED:
-                    self._known.clear()
-                self._known[mark] = (time.monotonic() + self.seconds, actor)
+                if len(self._cache) >= CACHE_SIZE:
+                    self._cache.clear()
+                self._cache[digest] = (time.monotonic() + self.seconds, actor)
         return actor
 
-    def _ask(self, secret: str) -> Actor | None:
+    def _request(self, secret: str) -> Actor | None:
         try:
             answer = self._client.get(
                 "/v1/keys/self",
                 headers={"authorization": f"Bearer {secret}", **carried().headers},
             )
         except httpx.HTTPError as error:
-            what = type(error).__name__  # and not its text: that may quote what was sent
-            raise Unavailable(f"keys can't be checked: ingest does not answer ({what})") from None
+            reason = type(error).__name__  # its text may quote the request
+            raise Unavailable(
+                f"Keys can't be checked: ingest does not answer ({reason})."
+            ) from None
         if answer.status_code in (401, 403):
             return None
         if answer.status_code != 200:
-            raise Unavailable(f"keys can't be checked: ingest answers {answer.status_code}")
+            raise Unavailable(f"Keys can't be checked: ingest answers {answer.status_code}.")
         body = answer.json()
         parent = body.get("parent")
         return Actor(
@@ -109,40 +111,40 @@ class RemoteKeys:
             name=body["name"],
             key_id=parent or body["id"],
             session_id=body["id"] if parent else None,
-            scopes=frozenset(body.get("scopes", ALL)),
+            scopes=frozenset(body["scopes"]),
         )
 
 
 def bearer(request: Request) -> str | None:
-    """The key in the Authorization header."""
+    """Return the key in the Authorization header."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
 def csrf_token(session: str) -> str:
-    """The token that belongs to a session; it can't be computed without the session's secret."""
+    """Return the CSRF token of a session; it can't be computed without its secret."""
     return hmac.new(session.encode(), b"smallprint csrf", hashlib.sha256).hexdigest()
 
 
-def known_actor(request: Request) -> Actor:
-    """FastAPI dependency: who asks.
+def authenticate(request: Request) -> Actor:
+    """FastAPI dependency: the actor of a request.
 
-    Raises NotSignedIn, or NotAllowed without a CSRF token, and for a key without the scope.
+    Raises NotSignedIn; NotAllowed without a CSRF token or the scope.
     """
     secret = bearer(request)
     if secret is None:
         secret = request.cookies.get(COOKIE)
         if secret and request.method not in SAFE_METHODS:
-            given = request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
-                raise NotAllowed("the CSRF token is missing or wrong: reload the page")
+            token = request.headers.get(CSRF_HEADER, "")
+            if not hmac.compare_digest(token.encode(), csrf_token(secret).encode()):
+                raise NotAllowed("The CSRF token is missing or wrong. Reload the page.")
     if not secret:
-        raise NotSignedIn("send a key: `Authorization: Bearer KEY`")
+        raise NotSignedIn("Send a key: `Authorization: Bearer KEY`.")
     keys: Any = request.app.state.keys
     actor: Actor | None = keys.check(secret)
     if actor is None:
-        raise NotSignedIn("this key is unknown, expired or revoked")
-    setattr(request.state, TENANT_OF, actor.tenant)
+        raise NotSignedIn("This key is unknown, expired or revoked.")
+    setattr(request.state, TENANT_KEY, actor.tenant)
     belongs_to(actor.tenant)
     _require_scope(request, actor)
     return actor
@@ -150,34 +152,32 @@ def known_actor(request: Request) -> Actor:
 
 def _require_scope(request: Request, actor: Actor) -> None:
     try:
-        # The path that routes are found by: an address made of it has lost tabs and line breaks.
-        scope = needed(request.method, request.scope["path"])
+        # The path that routes match: `request.url` drops tabs and line breaks.
+        scope = required_scope(request.method, request.scope["path"])
     except NoRule:
-        raise NotAllowed("no scope opens this route: it can't be used") from None
+        raise NotAllowed("No scope allows this route.") from None
     if scope is not None and scope not in actor.scopes:
         raise NotAllowed(
-            f"this needs a key with the scope `{scope}`; {actor.name} has "
-            f"{', '.join(ordered(actor.scopes))}"
+            f"This needs the scope `{scope}`; {actor.name} has "
+            f"{', '.join(sort_scopes(actor.scopes))}."
         )
 
 
-def require_actor(request: Request, actor: Annotated[Actor, Depends(known_actor)]) -> Actor:
-    """FastAPI dependency: who asks, and may still do so. Raises TooManyRequests beside those."""
+def rate_limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:
+    """FastAPI dependency: the actor, counted by the rate limit. Raises TooManyRequests too."""
     quota = request.app.state.limit.take(actor.key_id)
-    setattr(request.state, QUOTA, quota)
+    setattr(request.state, QUOTA_KEY, quota)
     return actor
 
 
-_THREADS = OwnThreads(8)
+_THREADS = ThreadBudget(8)
 
 
-async def known_aside(request: Request) -> Actor:
-    """FastAPI dependency: the same, in threads apart from those of the other requests."""
-    return await _THREADS.run(partial(known_actor, request))
+async def authenticate_in_thread(request: Request) -> Actor:
+    """FastAPI dependency: `authenticate` in threads apart from other requests."""
+    return await _THREADS.run(partial(authenticate, request))
 
 
-KnownActor = Annotated[Actor, Depends(known_aside)]
-"""Who asks, without counting: for what our own services ask in somebody's name, and are to hear
-however busy the others are.
-"""
-CurrentActor = Annotated[Actor, Depends(require_actor)]
+UncountedActor = Annotated[Actor, Depends(authenticate_in_thread)]
+"""The actor without the rate limit: for requests of our own services, which must not wait."""
+CurrentActor = Annotated[Actor, Depends(rate_limited_actor)]

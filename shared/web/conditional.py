@@ -1,9 +1,4 @@
-"""Conditional requests by RFC 9110: an answer that is known already is not sent again, and a change
-to what has changed meanwhile is refused.
-
-`ETag` names what was answered. A reader sends it back as `If-None-Match`, and gets 304 while it is
-the same; whoever changes something sends it as `If-Match`, and gets 412 if it is not the same.
-"""
+"""Conditional requests by RFC 9110: `If-None-Match` for reads, `If-Match` for changes."""
 
 from __future__ import annotations
 
@@ -21,52 +16,53 @@ _LONGEST = 2000
 
 IfNoneMatch = Annotated[
     str | SkipJsonSchema[None],
-    Header(max_length=_LONGEST, description="`ETag` of what is known: 304 while it is the same"),
+    Header(max_length=_LONGEST, description="`ETag` of the known version: 304 if it is current"),
 ]
 IfMatch = Annotated[
     str | SkipJsonSchema[None],
-    Header(max_length=_LONGEST, description="`ETag` of what is to be changed: 412 if it has been"),
+    Header(
+        max_length=_LONGEST, description="`ETag` of the version to change: 412 if it has changed"
+    ),
 ]
 ETAG: dict[str, Any] = {
-    "ETag": {"description": "names what is answered", "schema": {"type": "string"}}
+    "ETag": {"description": "version of the response", "schema": {"type": "string"}}
 }
-"""The header of an answer, in OpenAPI."""
+"""The header of a response in OpenAPI."""
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "It is what `If-None-Match` names", "headers": ETAG}
+    304: {"description": "The version in `If-None-Match` is current", "headers": ETAG}
 }
-"""For `responses=` of a route that takes `If-None-Match`."""
+"""`responses=` of a route that takes `If-None-Match`."""
 
 
 def etag_of(data: bytes, state: bytes | None = None) -> str:
-    """The strong tag of these bytes, in its quotes.
+    """Return the strong tag of a body, with quotes.
 
     Args:
-        data: what is answered.
-        state: what of it a change depends on, where that is less: `If-Match` compares this alone.
+        state: the part of it that a change depends on; `If-Match` compares this alone.
     """
     tag = _hash(data) if state is None else f"{_hash(state)}.{_hash(data)}"
     return f'"{tag}"'
 
 
-def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the caller has what this tag names, by the weak comparison."""
+def is_current(etag: str, if_none_match: str | None) -> bool:
+    """Return whether the client has this version, by weak comparison."""
     if if_none_match is None:
         return False
-    known = _TAG.findall(if_none_match)
-    return if_none_match.strip() == "*" or etag in (tag for _, tag in known)
+    tags = _TAG.findall(if_none_match)
+    return if_none_match.strip() == "*" or etag in (tag for _, tag in tags)
 
 
 def require_match(etag: str, if_match: str | None, document: str | None = None) -> None:
-    """Raise PreconditionFailed unless the caller knows what this tag names, by the strong
-    comparison: a weak tag never matches. Of a tag that names a state, that has to be the same.
+    """Raise PreconditionFailed unless `If-Match` has this tag, by strong comparison.
+
+    Of a tag with a state, the state is compared.
     """
     if if_match is None or if_match.strip() == "*":
         return
-    known = (tag for weak, tag in _TAG.findall(if_match) if not weak)
-    if _state(etag) not in map(_state, known):
+    tags = (tag for weak, tag in _TAG.findall(if_match) if not weak)
+    if _state(etag) not in map(_state, tags):
         raise PreconditionFailed(
-            "it has changed since it was read (`If-Match` names another state): read it again, and"
-            " decide anew",
+            "It has changed since you read it (`If-Match`). Read it again before you change it.",
             etag=etag,
             document=document,
         )
@@ -81,5 +77,5 @@ def _hash(data: bytes) -> str:
 
 
 def not_modified(etag: str) -> Response:
-    """The answer to whoever has it already."""
+    """Return the response 304 with its tag."""
     return Response(status_code=304, headers={"etag": etag})

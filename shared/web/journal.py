@@ -1,4 +1,4 @@
-"""The route by which a service says where a document is with it: `…/journal/SERVICE`."""
+"""The route `…/journal/SERVICE`: where a document is in one service."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from shared.events import Event, Stage
+from shared.messaging.journal import EventState, announced_events, received_events
 from shared.storage import Store
-from shared.storage.journal import Standing, heard, said
 from shared.web.auth import CurrentActor
-from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.parameters import ID
 
 
-class SaidView(BaseModel):
+class AnnouncedEventView(BaseModel):
     """An event that the service announced."""
 
     event: str = Field(description="its id")
@@ -26,44 +26,46 @@ class SaidView(BaseModel):
     sent: datetime | None = Field(description="null: it waits for the service's relay")
 
 
-class HeardView(BaseModel):
-    """An event that a worker of the service has or had in hand."""
+class ReceivedEventView(BaseModel):
+    """An event that the service received."""
 
     event: str = Field(description="its id")
     type: str
-    standing: Standing = Field(
-        description="`retrying`: the last try failed or waited, and another comes; `given_up`: it "
+    state: EventState = Field(
+        description="`retrying`: the last attempt failed and another follows; `given_up`: it "
         "is a dead letter"
     )
     first_seen: datetime
-    since: datetime = Field(description="when it came to stand so; `working`: when the try began")
-    worker: str = Field(description="host and process that have it, or had it last")
-    seen: datetime | None = Field(
-        description="`working`: when these last gave a sign of life, as they do every five seconds"
+    since: datetime = Field(
+        description="since when it has this state; `working`: when the attempt began"
     )
-    attempts: int = Field(ge=0, description="tries that were begun; waiting is none")
+    worker: str = Field(description="host and process that work on it, or did last")
+    seen: datetime | None = Field(
+        description="`working`: the last heartbeat, one every five seconds"
+    )
+    attempts: int = Field(ge=0, description="attempts that began, except those that only waited")
     failures: int = Field(ge=0)
-    error: str | None = Field(description="how the last try ended that failed or waited")
+    error: str | None = Field(description="the error of the last failed attempt")
     next_try: datetime | None
 
 
 class JournalView(BaseModel):
-    """Where a document is with one service."""
+    """Where a document is in one service."""
 
     service: Stage
-    hears: list[str] = Field(description="types of the events that it works on")
-    said: list[SaidView] = Field(description="oldest first, for as long as sent events are kept")
-    heard: list[HeardView] = Field(description="oldest first, for as long as the inbox remembers")
+    handles: list[str] = Field(description="types of events that it handles")
+    announced: list[AnnouncedEventView] = Field(description="oldest first, while they are stored")
+    received: list[ReceivedEventView] = Field(description="oldest first, while they are stored")
 
 
-def routes(service: Stage, store: Store, hears: Iterable[type[Event]]) -> APIRouter:
-    """The route of one service; of a document that it has not heard of both lists are empty."""
+def routes(service: Stage, store: Store, handled: Iterable[type[Event]]) -> APIRouter:
+    """The route of one service. Both lists are empty for an unknown document."""
     router = APIRouter(prefix="/v1/documents/{id}/journal", tags=["operation"])
-    types = sorted(event.type for event in hears)
+    types = sorted(event.type for event in handled)
 
     @router.get(
         f"/{service}",
-        summary="Which events of a document this service has, had, and announced",
+        summary="Which events of a document this service received and announced",
         responses=problems(),
     )
     def read(
@@ -73,9 +75,9 @@ def routes(service: Stage, store: Store, hears: Iterable[type[Event]]) -> APIRou
         return JournalView.model_validate(
             {
                 "service": service,
-                "hears": types,
-                "said": said(store, key),
-                "heard": heard(store, key),
+                "handles": types,
+                "announced": announced_events(store, key),
+                "received": received_events(store, key),
             },
             from_attributes=True,
         )

@@ -1,7 +1,7 @@
-"""OpenAPI as it is: problems as problem+json, and the key or session that a route asks for.
+"""OpenAPI documents with problem+json, security and scopes.
 
-Each service keeps what it answers beside itself, in `services/<name>/openapi.json`. `make schemas`
-writes these files, and a test in each service holds its file against its application.
+Each service has its document in `services/<name>/openapi.json`, written by `make schemas`; a test
+compares it with the application.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.web.auth import COOKIE
-from shared.web.scopes import needed
+from shared.web.scopes import required_scope
 
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -21,18 +21,18 @@ _PROBLEM_CONTENT = {
 RETRY_AFTER = {
     "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 0}}
 }
-_SAID = {
-    400: "The request can't be understood",
-    401: "No key, or one that is unknown, expired or revoked",
-    403: "This key may not do that, or the CSRF token is missing",
-    404: "There is nothing of that name in this tenant",
-    409: "It is not in a state that allows this",
-    412: "It has changed since it was read (`If-Match`), or the protocol has another version",
-    413: "More than the limit allows",
-    415: "A type that is not read",
-    422: "The request, or the document in it, is at fault",
-    429: "The key has asked too often: `Retry-After` says in how many seconds it may again",
-    503: "Something does not answer now: try again",
+_DESCRIPTIONS = {
+    400: "The request is invalid",
+    401: "The key is missing, unknown, expired or revoked",
+    403: "The key lacks the scope, or the CSRF token is missing",
+    404: "It does not exist in this tenant",
+    409: "Its state does not allow this",
+    412: "It has changed since you read it (`If-Match`), or the protocol version differs",
+    413: "The limit is exceeded",
+    415: "The type is not supported",
+    422: "The request or its document is invalid",
+    429: "Too many requests: retry after `Retry-After` seconds",
+    503: "A dependency is down: retry",
 }
 
 
@@ -41,21 +41,25 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="`urn:smallprint:problem:` and the code to search for")
+    type: str = Field(description="`urn:smallprint:problem:` and the code")
     title: str
     status: int
-    detail: str = Field(description="what happened, to what, and what to do")
-    document: str | None = Field(None, description="id or name of the document it happened to")
-    trace: str | None = Field(None, description="W3C traceparent, as it stands in the logs")
+    detail: str = Field(description="the problem and what to do")
+    document: str | None = Field(None, description="id or name of the document")
+    trace: str | None = Field(None, description="W3C traceparent, as in the logs")
+
+
+def problem_body(status: int, code: str, detail: str) -> dict[str, object]:
+    """Return the members of every problem."""
+    kind = f"urn:smallprint:problem:{code}"
+    return {"type": kind, "title": code.replace("_", " "), "status": status, "detail": detail}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For `responses=` of a route: the problems it may answer with, beside 401, 403, 422 and
-    429.
-    """
+    """Return `responses=` for these statuses, and 401, 403, 422 and 429."""
     return {
         status: {
-            "description": _SAID[status],
+            "description": _DESCRIPTIONS[status],
             "content": _PROBLEM_CONTENT,
             **({"headers": RETRY_AFTER} if status in (429, 503) else {}),
         }
@@ -64,7 +68,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of an application; `create_app` sees to it that it is the one served."""
+    """Return the OpenAPI document of an application, as `create_app` serves it."""
     document = FastAPI.openapi(app)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -78,22 +82,22 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if "application/json" in operation.get("requestBody", {}).get("content", {}):
-                operation["responses"].setdefault("400", problems(400)[400])  # no JSON at all
+                operation["responses"].setdefault("400", problems(400)[400])  # invalid JSON
             if path.startswith("/v1/"):
                 operation.setdefault("security", [{"key": []}, {"session": []}])
-                operation["x-scope"] = needed(method.upper(), path)
+                operation["x-scope"] = required_scope(method.upper(), path)
             answer = operation["responses"].get("422")
             if answer and "HTTPValidationError" in json.dumps(answer):
                 operation["responses"]["422"] = {
-                    "description": _SAID[422],
+                    "description": _DESCRIPTIONS[422],
                     "content": _PROBLEM_CONTENT,
                 }
     for operations in document.get("webhooks", {}).values():
         for operation in operations.values():
-            operation["responses"].pop("422", None)  # a receiver of ours answers as it likes
+            operation["responses"].pop("422", None)  # receivers choose their own answers
     return document
 
 
 def openapi_document(app: FastAPI) -> str:
-    """The OpenAPI document as the text of its file: sorted and indented, so that it compares."""
+    """Return the text of the document's file, sorted and indented."""
     return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

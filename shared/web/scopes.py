@@ -1,7 +1,7 @@
-"""What a key may do: one table says for every route which scope it asks for.
+"""Scopes: one table has the scope of every route.
 
-A key has all scopes unless it was made with fewer. `known_actor` looks here before any route runs,
-so that no route can forget it, and a route that the table does not name is refused.
+A key has all scopes unless it was created with fewer. `authenticate` checks them before any route
+runs; a route missing in the table is refused.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ Scope = Literal["documents:read", "documents:write", "results:read", "review", "
 SCOPES = MappingProxyType(
     {
         "documents:read": "documents, their text, pages and statements, and search",
-        "documents:write": "upload, delete, cancel, give another kind, have read again",
-        "results:read": "clauses, presence, values, findings, signals, flags, what was asked and "
-        "spent, and whether stated risks are kept",
+        "documents:write": "upload, delete, cancel, reprocess, and set the kind",
+        "results:read": (
+            "clauses, presence, values, findings, signals, flags, "
+            "questions to models, costs, and monitoring"
+        ),
         "review": "the queue, decisions and exports",
-        "admin": "keys, webhooks, and how long documents are kept",
+        "admin": "keys, webhooks, and retention",
     }
 )
-"""Every scope, and what it opens."""
+"""Every scope and what it allows."""
 ALL = frozenset(SCOPES)
 
 _DOCUMENT = r"/v1/documents/[^/]+"
@@ -42,15 +44,15 @@ _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("*", r"/v1/uploads(/.*)?", "documents:write"),
     ("*", r"/v1/(items|decisions|exports)(/.*)?", "review"),
 )
-"""Method (HEAD counts as GET), path, scope (None: any good key). The first that fits holds."""
+"""Method (HEAD counts as GET), path, scope (None: any valid key). The first match applies."""
 
 
 class NoRule(LookupError):
-    """The table names no scope for a route: it has to before anybody may use it."""
+    """The table has no scope for a route."""
 
 
-def needed(method: str, path: str) -> str | None:
-    """The scope that a request asks for; None where every good key may. Raises NoRule."""
+def required_scope(method: str, path: str) -> str | None:
+    """Return the scope of a request; None if any valid key may make it. Raises NoRule."""
     method = "GET" if method == "HEAD" else method
     for of_method, of_path, scope in _RULES:
         if of_method in ("*", method) and re.fullmatch(of_path, path):
@@ -58,18 +60,18 @@ def needed(method: str, path: str) -> str | None:
     raise NoRule(f"{method} {path}")
 
 
-def chosen(names: Iterable[str] | None) -> frozenset[str]:
-    """Scopes by name; None means all. Raises InvalidRequest for none, and for unknown ones."""
+def parse_scopes(names: Iterable[str] | None) -> frozenset[str]:
+    """Return scopes by name; None means all. Raises InvalidRequest for none or unknown ones."""
     if names is None:
         return ALL
-    wanted = frozenset(names)
-    if not wanted or wanted - ALL:
-        wrong = ", ".join(sorted(map(repr, wanted - ALL))) or "an empty list"
-        raise InvalidRequest(f"{wrong} can't be scopes of a key; there are {', '.join(SCOPES)}")
-    return wanted
+    requested = frozenset(names)
+    if not requested or requested - ALL:
+        wrong = ", ".join(sorted(map(repr, requested - ALL))) or "an empty list"
+        raise InvalidRequest(f"Invalid scopes: {wrong}. Valid ones: {', '.join(SCOPES)}.")
+    return requested
 
 
-def ordered(scopes: Iterable[str]) -> list[str]:
-    """Scopes in the order of the table."""
-    have = frozenset(scopes)
-    return [scope for scope in SCOPES if scope in have]
+def sort_scopes(scopes: Iterable[str]) -> list[str]:
+    """Return scopes in the order of the table."""
+    held_scopes = frozenset(scopes)
+    return [scope for scope in SCOPES if scope in held_scopes]

@@ -1,10 +1,8 @@
-"""How a process that serves HTTP ends: calmly, and so that clients hardly notice.
+"""A server that stops gracefully.
 
-A client that keeps a connection open may send its next request at the very moment at which the
-server closes it, and nobody knows then whether it was done. So a server that is asked to end by
-SIGTERM still answers for a moment, on open connections and new ones, and says `Connection: close`
-with each answer: whoever asks again opens another connection, and comes to whoever serves by then.
-What is open after that moment has been silent for as long, and is closed.
+A client may send its next request just as the server closes the connection. So after SIGTERM the
+server still answers for some seconds, with `Connection: close`, and the client opens its next
+connection to another process. Connections that stay silent that long are closed.
 """
 
 from __future__ import annotations
@@ -20,37 +18,36 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.web.connections import BoundedConnection, Bounds, Crowded
+from shared.web.connections import BoundedConnection, OverloadMiddleware, ServerLimits
 
-LEAVE_SECONDS = 2.5
-"""Longer than the origin keeps a connection that it does not use (`infra.origin.IDLE`)."""
+DRAIN_SECONDS = 2.5
+"""Longer than the proxy keeps an unused connection (`services.proxy.proxy.IDLE`)."""
 
 OPEN_FILES = 65_536
-"""Files and connections that a server may have open: each connection of `Bounds` with an upload of
-a hundred files. Systems give a process 1,024 unless it asks for more."""
+"""Files and connections of a server: each connection with an upload of a hundred files. The default
+of many systems is 1,024.
+"""
 
 
 def allow_open_files() -> None:
-    """Ask for `OPEN_FILES`, or as many as this process may; it never has fewer than before."""
+    """Raise the limit of open files to `OPEN_FILES`, or as far as this process may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with contextlib.suppress(ValueError, OSError):  # macOS may let it have fewer than it says
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        with contextlib.suppress(ValueError, OSError):  # macOS may allow fewer than its limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-class Leaving:
-    """An application around another, which asks for new connections once it is `leaving`."""
+class DrainMiddleware:
+    """Adds `Connection: close` to responses once the server is `leaving`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.leaving = False
+        self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on; answers that begin from then on close their connection."""
-
         async def closing(message: Message) -> None:
-            if self.leaving and message["type"] == "http.response.start":
+            if self.draining and message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), (b"connection", b"close")]
                 message = {**message, "headers": headers}
             await send(message)
@@ -59,15 +56,14 @@ class Leaving:
 
 
 class Server(uvicorn.Server):
-    """A server that says when it accepts connections, and tells others when it is to end.
+    """A uvicorn server with limits and a graceful end.
 
     Args:
-        stop: is set when it is to end.
-        started: is told the port once connections are accepted.
-        let_go: is called when it is to end, so that nobody is waited for who waits himself.
-        leave: seconds for which it still answers after SIGTERM. SIGINT, or a second signal, ends it
-            without them.
-        bounds: what clients may take; by default what `Bounds` says.
+        stop: set when it is to end.
+        started: called with the port once connections are accepted.
+        let_go: called when it is to end, to release waiting requests.
+        leave: seconds of answering after SIGTERM; SIGINT or a second signal ends it at once.
+        bounds: limits of clients.
     """
 
     def __init__(
@@ -77,42 +73,45 @@ class Server(uvicorn.Server):
         started: Callable[[int], None] | None = None,
         let_go: Callable[[], None] = lambda: None,
         leave: float = 0.0,
-        bounds: Bounds | None = None,
+        bounds: ServerLimits | None = None,
     ) -> None:
-        bounds = bounds or Bounds()
-        self._application = Leaving(Crowded(config.app, bounds))  # type: ignore[arg-type]
+        bounds = bounds or ServerLimits()
+        self._application = DrainMiddleware(OverloadMiddleware(config.app, bounds))  # type: ignore[arg-type]
         config.app = self._application
-        own = {"bounds": bounds, "silent": {}}
-        config.http = type("Protocol", (BoundedConnection,), own)
+        attributes = {"bounds": bounds, "silent": {}}
+        config.http = type("Protocol", (BoundedConnection,), attributes)
         config.h11_max_incomplete_event_size = bounds.head_bytes
         config.ws = "none"
         super().__init__(config)
         self._stop = stop
         self._announce = started
-        self._let_go = let_go
-        self._leave = leave
-        self._asked = False
+        self._on_stop = let_go
+        self._drain = leave
+        self._stopping = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, with room for many open files."""
+        """Listen, with the limit of open files raised."""
         allow_open_files()
         await super().startup(sockets)
         if self.started and self._announce:
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
-        """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
-        would end the process before its threads and parts are given back."""
-        again = self._asked or self._stop.is_set()
-        if not self._asked:
-            self._asked = True  # first: a signal may come within these calls, which take locks
+        """Stop gracefully.
+
+        Unlike uvicorn's own method it does not raise the signal again, which would end the process
+        before its threads and resources are released.
+        """
+        repeated = self._stopping or self._stop.is_set()
+        if not self._stopping:
+            self._stopping = True  # first: the calls below take locks, and another signal may come
             self._stop.set()
-            self._let_go()
-            self._application.leaving = True
-        if sig == signal.SIGTERM and self._leave and not again:
-            last = threading.Timer(self._leave, setattr, (self, "should_exit", True))
-            last.daemon = True
-            last.start()
+            self._on_stop()
+            self._application.draining = True
+        if sig == signal.SIGTERM and self._drain and not repeated:
+            timer = threading.Timer(self._drain, setattr, (self, "should_exit", True))
+            timer.daemon = True
+            timer.start()
             return
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from tests.architecture.source import SERVICES
 from tests.support import ROOT
 
@@ -92,7 +92,7 @@ names = [".".join(p.with_suffix("").parts).removesuffix(".__init__")
          for top in ("services", "shared") for p in sorted(pathlib.Path(top).rglob("*.py"))
          if "migrations" not in p.parts and p.name != "__main__.py"]
 names.remove("shared.bus.kafka")
-names.remove("shared.storage.s3")
+names.remove("shared.blobs.s3")
 for name in names:
     importlib.import_module(name)
 print(len(names))

@@ -11,10 +11,10 @@ from tests.support import ROOT
 
 WITHOUT = {
     "outbox": "events by their key, `tenant/document`; the relay sends those of all",
-    "inbox": "ids and keys of events, which are counted before they are opened",
+    "bus_position": "how far the pump has read each log of the bus; the events are of all",
     "relay_lease": "one process's right to send",
     "secrets": "the installation's own",
-    "shelves": "names and sizes of the FTS5 tables, whose rows are found by ids of passages",
+    "fulltext_tables": "names and sizes of the FTS5 tables; their rows have ids of passages",
     "vectors": "words by the id of a passage, which has the tenant, and with which they go",
     "webhook_attempts": "tries by the number of a delivery, which has the tenant",
     "stopped": "providers, which are everybody's",
@@ -22,43 +22,37 @@ WITHOUT = {
 """Tables without a column `tenant`, and why."""
 
 ACROSS = {
-    "services/escalation/audit/store.py": {"_AUDIT": 5},
-    "services/escalation/backlog/store.py": {"_ROUND": 3},
-    "services/escalation/batches/store.py": {"_JOB": 5},
-    "services/escalation/costs/store.py": {"an operator sees what all cost": 1},
+    "services/escalation/costs/store.py": {"_OPERATOR": 2},
     "services/escalation/ledger/store.py": {
         "_A_CALL": 1,
         "_SUMS": 2,
-        "a provider's pace is that of all together": 1,
-        "calls whose process died": 1,
+        "the rate limit of a provider covers all tenants": 1,
+        "calls of crashed processes": 1,
     },
-    "services/escalation/rules/store.py": {
+    "services/escalation/policy/store.py": {
         "those that had a policy": 1,
         "whether there is a policy": 1,
     },
     "services/escalation/store.py": {"upkeep": 1},
-    "services/extraction/store.py": {"upkeep": 1},
-    "services/ingest/idempotency/store.py": {"keys whose time is over": 1},
-    "services/ingest/resumable/store.py": {"uploads whose time is over": 1},
-    "services/ingest/retention/store.py": {"those that have rules": 1},
-    "services/ingest/search/store.py": {
-        "the next to be indexed": 1,
-        "what else lies on a shelf": 1,
-    },
+    "services/ingest/idempotency/store.py": {"expired keys": 1},
+    "services/ingest/resumable/store.py": {"expired uploads": 1},
+    "services/ingest/retention/store.py": {"tenants with rules": 1},
+    "services/ingest/search/store.py": {"other passages on a full-text table": 1},
     "services/ingest/store.py": {
         "_A_KEY": 3,
         "_OPERATOR": 3,
-        "room in the queue": 1,
-        "sessions that ended long ago": 1,
+        "documents in work": 1,
+        "expired sessions": 1,
         "the first key": 1,
         "upkeep": 1,
     },
     "services/ingest/webhooks/store.py": {"_OLD": 2, "_QUEUE": 3},
-    "services/review/looks/store.py": {"what older programs have left": 1},
-    "services/review/store.py": {"a metric without a word of anybody": 1, "upkeep": 1},
-    "services/triage/leftovers/store.py": {"what older programs have left": 1},
-    "services/triage/store.py": {"upkeep": 1},
-    "shared/storage/watches.py": {"a metric without a word of anybody": 1},
+    "services/review/store.py": {"metrics without text of documents": 1, "upkeep": 1},
+    "shared/messaging/inbox.py": {"_QUEUE": 15},
+    "shared/messaging/outbox.py": {"a restore is of all tenants": 1},
+    "shared/messaging/relay.py": {"upkeep": 3},
+    "shared/monitoring/store.py": {"metrics without text of documents": 1},
+    "shared/projection/store.py": {"upkeep": 1},
 }
 """Where statements mean the rows of all tenants, why, and how many do."""
 
@@ -68,7 +62,7 @@ def tables() -> dict[str, Table]:
     found: dict[str, Table] = {}
     modules = [
         ".".join(path.with_suffix("").parts)
-        for path in python_files("services", "shared/storage")
+        for path in python_files("services", "shared/storage", "shared/messaging")
         if path.name == "store.py" or "MetaData()" in (ROOT / path).read_text("utf-8")
     ]
     for module in modules:
@@ -129,7 +123,7 @@ def marked_otherwise(tree: ast.AST) -> list[int]:
     [
         "session.execute(query.execution_options(across_tenants='x'))",
         "tenants.across_tenants(query, 'x')",
-        "from shared.storage.tenants import across_tenants as whole",
+        "from shared.storage.tenant_isolation import across_tenants as whole",
         "whole = across_tenants",
         "dict(across_tenants='x')",
     ],
@@ -147,14 +141,14 @@ def test_nothing_goes_around_the_guard() -> None:
     around = ("exec_driver_sql", "create_engine", "raw_connection", "connection", "engine", "begin")
     allowed = {
         "shared/storage/engine.py",
-        "shared/storage/listening.py",
+        "shared/storage/notifications.py",
         "shared/storage/migrate.py",
-        "shared/storage/restoring.py",
+        "shared/storage/restore_guard.py",
         "shared/storage/snapshot.py",
-        "shared/storage/unit_of_work.py",  # tells the relay, by NOTIFY
+        "shared/messaging/unit_of_work.py",  # tells the relay, by NOTIFY
     }
     wrong, marked = [], []
-    for path in python_files("services", "shared/storage"):
+    for path in python_files("services", "shared/storage", "shared/messaging"):
         if "migrations" in path.parts:
             continue
         source = (ROOT / path).read_text("utf-8")
@@ -168,7 +162,7 @@ def test_nothing_goes_around_the_guard() -> None:
         if '"across_tenants"' in source or "ACROSS" in source:
             marked.append(path.as_posix())
     assert not wrong, "\n".join(wrong)
-    assert marked == ["shared/storage/migrate.py", "shared/storage/tenants.py"]
+    assert marked == ["shared/storage/migrate.py", "shared/storage/tenant_isolation.py"]
 
 
 def test_paths_of_tenants_are_made_in_one_place() -> None:

@@ -82,10 +82,11 @@ def test_nothing_generated_or_huge_is_tracked() -> None:
 
 
 def test_the_root_holds_only_what_belongs_there() -> None:
-    """Four folders of ours, and beside them what tools expect at the root."""
+    """Six folders of ours, and beside them what tools expect at the root."""
     allowed = {
-        *("services", "shared", "models", "infra", "tests", "requirements", ".ci"),
-        *("Makefile", "README.md", "CHANGELOG.md", "LICENSE", "NOTICE", ".env.example"),
+        *("services", "shared", "models", "infra", "docs", "tests", "requirements", ".ci"),
+        *("Makefile", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "mkdocs.yml"),
+        *("LICENSE", "NOTICE", ".env.example"),
         *("Dockerfile", "docker-compose.yml", ".dockerignore", ".gitignore", ".gitattributes"),
         *("pyproject.toml", "setup.py"),
     }

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Servers
-from tests.unit.review.house import House
+from tests.support.postgres import Servers
+from tests.unit.review.builders import ReviewService
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[House]:
+def house(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path
+) -> Iterator[ReviewService]:
     """Review on SQLite, and the same test again with its rows in PostgreSQL."""
     on_server = request.param == "postgresql"
     url = servers.database() if on_server else ""
-    house = House(tmp_path, database=url)
+    house = ReviewService(tmp_path, database=url)
     yield house
     house.close()

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from infra.stand_in import Fault, Labels, StandIn
-from infra.stand_in.protocols import Said
-from services.escalation.asking import DECIDED
-from tests.embedded import Embedded
+from services.escalation.gateway import DECIDED
+from tests.fakes.provider import Fault, Labels, StandIn
+from tests.fakes.provider.protocols import Said
 from tests.integration.test_road import Suite, _until
-from tests.samples import contract
+from tests.support.embedded import Embedded
+from tests.support.samples import contract
 
 KEY = "no-key-that-a-provider-knows"
 POLICY = """
@@ -85,15 +85,13 @@ def unsure(number: int) -> bytes:
 class Cascade:
     """A suite with a stand-in before its door."""
 
-    def __init__(
-        self, folder: Path, stand_in: StandIn, day: str, more: str = "", **settings: str
-    ) -> None:
+    def __init__(self, folder: Path, stand_in: StandIn, day: str) -> None:
         self.stand_in = stand_in
         self.day = day
         policy = folder / "policy.toml"
-        policy.write_text(POLICY.format(url=stand_in.url, day=day) + more)
+        policy.write_text(POLICY.format(url=stand_in.url, day=day))
         os.environ["CASCADE_TEST_KEY"] = KEY
-        own = {"SMALLPRINT_POLICY": str(policy), "SMALLPRINT_RETRY_DELAY": "0.2", **settings}
+        own = {"SMALLPRINT_POLICY": str(policy), "SMALLPRINT_RETRY_DELAY": "0.2"}
         self.process = Embedded(folder, **own)
         line = self.process.start()
         self.suite = Suite(self.process.url, line["key"])
@@ -130,6 +128,7 @@ def cascade(
         made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cascade", BUDGETS, indirect=True, scope="module")
 def test_what_is_unsure_is_asked_and_comes_back_as_a_proposal(cascade: Cascade) -> None:
     """The document ends before anything is answered; each answer stands beside its item, in the
@@ -176,7 +175,7 @@ def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade
             for one in cascade.suite.get("/v1/escalations").json()["items"]
             if one["document_id"] == document
         ],
-        lambda found: all("nobody wants to know" in one["reason"] for one in found),
+        lambda found: all("the answer is not needed any more" in one["reason"] for one in found),
     )
     assert listed
     cascade.stand_in.choose = lambda _said: "none"
@@ -218,7 +217,7 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
             for one in suite.get("/v1/escalations").json()["items"]
             if one["result_id"] == taken["result_id"]
         ],
-        lambda found: found and "being asked" not in found[0]["reason"],
+        lambda found: found and "in progress" not in found[0]["reason"],
     )
     assert listed[0]["reason"] == DECIDED
     _until(lambda: len(stand_in.said), lambda count: count > 0)
@@ -228,33 +227,6 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
     assert all(category != one["category"] for said in stand_in.said for one in questions(said))
     (item,) = [one for one in cascade.items(document) if one["id"] == taken["id"]]
     assert item["state"] == "decided"
-
-
-def test_what_is_late_comes_back_from_a_batch(tmp_path: Path) -> None:
-    """In a running suite all questions are too late to be asked one by one: they go in batches, and
-    each answer stands beside its item, at half the price.
-    """
-    late = {"SMALLPRINT_ESCALATION_OLDEST": "0.001", "SMALLPRINT_ESCALATION_BATCH_EVERY": "0.5"}
-    with StandIn(Labels([]), speak=said_present) as stand_in:
-        cascade = Cascade(tmp_path, stand_in, "20", 'batch = "backlog"\n', **late)
-        try:
-            document, clauses = cascade.read(5)
-            asked = {name for name, clause in clauses.items() if clause["route"] == "escalate"}
-            assert asked
-            _until(
-                lambda: {one["result_id"]: one for one in cascade.items(document)},
-                lambda found: all(
-                    found[n]["proposal"] and found[n]["state"] == "waiting" for n in asked
-                ),
-            )
-            items = {one["result_id"]: one for one in cascade.items(document)}
-            assert all(items[name]["proposal"]["verdict"] == "present" for name in asked)
-            assert stand_in.batches.deleted
-            spent = cascade.suite.get("/v1/costs").json()
-            exact = sum(3 * bill.input + 15 * bill.output for bill in stand_in.bills) / 2e6
-            assert float(spent["usd"]) == pytest.approx(exact, abs=1e-6 * len(stand_in.bills))
-        finally:
-            cascade.close()
 
 
 def questions(said: Said) -> Any:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from infra.stand_in import Labels, StandIn
-from tests.embedded import Embedded
+import pytest
+
+from tests.fakes.provider import Labels, StandIn
 from tests.integration.test_cascade import UNSURE
 from tests.integration.test_road import Suite, _until
-from tests.samples import contract
+from tests.support.embedded import Embedded
+from tests.support.samples import contract
 
 POLICY = """
 # STAND-IN FRONTIER: no model answers here.
@@ -54,6 +56,7 @@ your sister Ruth
 """
 
 
+@pytest.mark.slow
 def test_a_letter_stays_in_the_house_until_a_person_says_what_it_is(tmp_path: Path) -> None:
     """Of contracts words may leave, and of letters none. Once it is said to be a contract, it is
     read again as one: clauses are accepted, and others asked about.
@@ -73,7 +76,7 @@ def test_a_letter_stays_in_the_house_until_a_person_says_what_it_is(tmp_path: Pa
         assert len(found["items"]) >= 10
         assert {clause["route"] for clause in found["items"]} == {"review"}
         (risk,) = found["risks"]
-        assert "of what kind the document is, is not sure" in risk["why_not"]
+        assert "the kind of the document is not confirmed" in risk["why_not"]
         items = suite.items(document, len(found["items"]) + 1)
         assert {item["state"] for item in items} == {"waiting"}
         assert suite.get("/v1/escalations").json()["items"] == []

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from infra.stand_in import Fault, Labels, StandIn
-from infra.stand_in.protocols import Said
-from tests.embedded import Embedded
+from tests.fakes.provider import Fault, Labels, StandIn
+from tests.fakes.provider.protocols import Said
 from tests.integration.test_road import Suite, _until
-from tests.samples import contract, report
+from tests.support.embedded import Embedded
+from tests.support.samples import contract, report
 from tests.unit.documents.samples import scrambled
 
 POLICY = """
@@ -150,7 +150,7 @@ def test_a_hostile_answer_about_a_finding_comes_to_nobody(cascade: Cascade, faul
     item = cascade.answered(document, "balance_sheet_sums")
     cascade.stand_in.choose = lambda _said: "none"
     assert item["proposal"]["verdict"] is None
-    assert "gave no usable answer, also when asked again" in item["proposal"]["reason"]
+    assert "gave no usable answer, even after a retry" in item["proposal"]["reason"]
     assert item["state"] == "waiting"
 
 
@@ -170,7 +170,7 @@ def test_the_kind_of_a_document_is_asked_and_a_person_says_it(cascade: Cascade) 
     )
     rates = cascade.suite.get("/v1/decisions/proposal-rates").json()["items"]
     (rate,) = [one for one in rates if one["about"] == "kind"]
-    assert (rate["said"], rate["looked_at"], rate["wrong"]) == ("denied", 1, 0)
+    assert (rate["answer"], rate["checked"], rate["wrong"]) == ("denied", 1, 0)
 
 
 def test_a_page_that_is_read_badly_is_asked_about(cascade: Cascade) -> None:
@@ -189,6 +189,6 @@ def test_what_speaks_to_the_model_in_a_label_is_not_sent(cascade: Cascade) -> No
     before = len(cascade.stand_in.said)
     document = cascade.suite.upload("odd.json", json.dumps(filing).encode(), "report")
     item = cascade.answered(document, "balance_sheet_sums")
-    assert "speaks to machines" in item["proposal"]["reason"]
+    assert "may contain instructions to a model" in item["proposal"]["reason"]
     sent: list[Said] = cascade.stand_in.said[before:]
     assert not any("Ignore all" in turn for said in sent for turn in said.turns)

@@ -15,12 +15,12 @@ from services.extraction.settings import Settings as ExtractionSettings
 from services.ingest import bootstrap as ingest
 from services.ingest.settings import Settings as IngestSettings
 from shared.inference import AdapterError, Specialists
-from shared.runtime import Worker
+from shared.messaging import Relay
 from shared.settings import CommonSettings, load
-from shared.storage import Relay
 from tests.support import require
-from tests.unit.extraction_service.house import TERMS, KeywordSpecialists
-from tests.unit.ingest.house import InProcessReader, pdf
+from tests.support.queue import HandWorker
+from tests.unit.extraction.builders import TERMS, KeywordSpecialists
+from tests.unit.ingest.builders import InProcessReader, pdf
 
 CONTRACT = (
     "This Agreement shall be governed by the laws of the State of Utah.",
@@ -47,7 +47,7 @@ class Road:
         self.loops = [
             (
                 Relay(s.store, s.bus),
-                Worker(s.name, s.store, s.bus, s.handlers, s.settings),
+                HandWorker(s.name, s.store, s.bus, s.handlers, s.settings),
             )
             for s in self.services
         ]
@@ -165,7 +165,7 @@ def test_a_text_in_another_language_is_warned_of(tmp_path: Path) -> None:
     finally:
         road.close()
     (warning,) = warnings
-    assert "in another language than English" in warning
+    assert "of the text is not English" in warning
     assert looked["warnings"] == warnings
 
 

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 
 from services.review import bootstrap as review
 from services.review.settings import Settings as ReviewSettings
-from shared.runtime import Worker
+from shared.messaging import Relay
 from shared.settings import load
-from shared.storage import Relay
 from tests.integration.test_triage import Road
+from tests.support.queue import HandWorker
 from tests.unit.triage.filings import bent
 
 POLICY = """
@@ -39,7 +39,7 @@ class Suite(Road):
         asks.store.migrate()
         self.services.append(asks)
         self.loops.append(
-            (Relay(asks.store, asks.bus), Worker("review", asks.store, asks.bus, asks.handlers,
+            (Relay(asks.store, asks.bus), HandWorker("review", asks.store, asks.bus, asks.handlers,
                                                  asks.settings))
         )  # fmt: skip
         self.review = TestClient(asks.app, headers=dict(self.ingest.headers))
@@ -79,7 +79,6 @@ def filing(number: int) -> bytes:
 
 
 def test_rejected_checks_end_what_is_accepted_and_the_alert_says_why(suite: Suite) -> None:
-    """Nobody is told which items are checks; after three that are rejected nothing is accepted."""
     for number in range(5):
         suite.send(f"{number}.json", filing(number))
         assert suite.decide("reject") >= 1
@@ -88,6 +87,4 @@ def test_rejected_checks_end_what_is_accepted_and_the_alert_says_why(suite: Suit
     assert (item["adapter"], item["step"], item["belief_now"]) == ("triage-breaks", 4, None)
     assert "were wrong" in told["notices"][0]["text"]
     rates: Any = suite.review.get("/v1/decisions/error-rates").json()["items"]
-    assert {(one["looked_at"], one["wrong"]) for one in rates if one["category"] is None} >= {
-        (3, 3)
-    }
+    assert {(one["checked"], one["wrong"]) for one in rates if one["category"] is None} >= {(3, 3)}

@@ -1,4 +1,4 @@
-"""Ingest with everything real: the SQLite bus, the reader's child process, threads and kill -9."""
+"""Ingest with SQLite bus, child processes, threads and kill -9."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from fastapi.testclient import TestClient
 
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
-from shared.documents import Reading
-from shared.events import ClausesExtracted, DocumentRead, decode
+from shared.blobs.files import MARKER
+from shared.blobs.markers import deletion_mark
+from shared.documents import ParsedDocument
+from shared.events import ClausesExtracted, DocumentRead
+from shared.messaging import UnitOfWork
 from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import load
-from shared.storage import UnitOfWork
-from shared.storage.blobs import MARKER
-from shared.storage.deletion import deletion_mark
 from tests.support import ROOT, data_folder
-from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
+from tests.support.queue import Listener, dead_letters
+from tests.unit.ingest.builders import SENTENCE, clauses_extracted, encrypted, pdf
 
 PATIENCE = 300.0
 OFFICE = sorted(
@@ -38,7 +39,6 @@ OFFICE = sorted(
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """Ingest as it is started, on a folder of its own."""
     service = build(load(Settings, data=tmp_path, retry_delay=0.1))
     service.store.migrate()
     yield service
@@ -47,14 +47,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> TestClient:
-    """A client with the first key."""
     first = service.app.state.keys.first_key()
     return TestClient(service.app, headers={"authorization": f"Bearer {first.secret}"})
 
 
 @pytest.fixture
 def running(service: Service) -> Iterator[Service]:
-    """The same with its worker and relay at work."""
     stop = threading.Event()
     threads = start_background(service, stop)
     yield service
@@ -63,14 +61,12 @@ def running(service: Service) -> Iterator[Service]:
 
 
 def upload(client: TestClient, data: bytes, name: str = "a.pdf", **fields: Any) -> str:
-    """The id of an accepted document."""
     answer = client.post("/v1/documents", files={"file": (name, data)}, data=fields)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
 def wait(client: TestClient, document: str, *states: str) -> dict[str, Any]:
-    """The document once it is in one of these states."""
     until = time.monotonic() + PATIENCE
     while True:
         state: dict[str, Any] = client.get(f"/v1/documents/{document}").json()
@@ -81,14 +77,12 @@ def wait(client: TestClient, document: str, *states: str) -> dict[str, Any]:
 
 
 def say_extracted(service: Service, document: str) -> None:
-    """What extraction would say."""
     with UnitOfWork(service.store) as uow:
-        uow.publish(extracted(document))
+        uow.publish(clauses_extracted(document))
 
 
 @pytest.mark.usefixtures("no_engine")  # an empty page fails only where it can't be recognised
-def test_documents_go_the_whole_road(running: Service, client: TestClient) -> None:
-    """Good and bad ones together: each ends, and the text of the good ones is exact."""
+def test_valid_and_invalid_documents_end(running: Service, client: TestClient) -> None:
     good = upload(client, pdf(SENTENCE, "Governed by the law of Delaware."))
     half = upload(client, pdf(SENTENCE, ""), "half.pdf")
     bad = upload(client, pdf()[:500] + b"\0" * 20, "cut.pdf")
@@ -109,14 +103,11 @@ def test_documents_go_the_whole_road(running: Service, client: TestClient) -> No
     page = client.get(f"/v1/documents/{good}/pages/2.png")
     assert page.content.startswith(b"\x89PNG")
     assert client.get(f"/v1/documents/{good}/pages/3.png").status_code == 404
-    assert running.bus.dead_letters() == []
+    assert dead_letters(running) == []
 
 
 @pytest.mark.parametrize("path", OFFICE, ids=lambda path: path.name)
-def test_an_office_document_goes_the_whole_road(
-    running: Service, client: TestClient, path: Path
-) -> None:
-    """Its text is what is expected of it, it is a contract by its type, and it ends complete."""
+def test_an_office_document_ends_complete(running: Service, client: TestClient, path: Path) -> None:
     document = upload(client, path.read_bytes(), path.name)
     wait(client, document, "processing")
     say_extracted(running, document)
@@ -128,30 +119,23 @@ def test_an_office_document_goes_the_whole_road(
     assert client.get(f"/v1/documents/{document}/pages/1.png").status_code == 404
 
 
-def test_the_text_has_a_box_for_its_words(running: Service, client: TestClient) -> None:
-    """What the next service gets is the text with its layout: the sentence lies on page one."""
+def test_the_layout_has_boxes_for_the_text(running: Service, client: TestClient) -> None:
     document = upload(client, pdf("Preamble.", SENTENCE))
     wait(client, document, "processing")
-    consumer = running.bus.consumer("listener")
-    read = None
-    while read is None:
-        delivery = consumer.receive(5)
-        assert delivery is not None
-        event = decode(delivery.message.value)
-        read = event if isinstance(event, DocumentRead) else None
-        consumer.ack(delivery)
+    read = next(
+        event for event in Listener(running.bus).events(5.0) if isinstance(event, DocumentRead)
+    )
     text = running.blobs.get("default", read.text).decode()
-    reading = Reading.from_bytes(running.blobs.get("default", read.layout), text)
+    reading = ParsedDocument.from_bytes(running.blobs.get("default", read.layout), text)
     start = text.index(SENTENCE)
     [box] = reading.boxes_of(start, start + len(SENTENCE))
     assert box.page == 2
     assert 70 < box.x0 < 74
 
 
-def test_a_deletion_reaches_every_file(
+def test_a_deletion_removes_every_file(
     running: Service, client: TestClient, tmp_path: Path
 ) -> None:
-    """After a deletion no file below the blobs holds anything of the document but its id."""
     document = upload(client, pdf("A marker that is nowhere else: Xyzzy."))
     wait(client, document, "processing")
     client.get(f"/v1/documents/{document}/pages/1.png")
@@ -165,10 +149,9 @@ def test_a_deletion_reaches_every_file(
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_loses_nothing(
+def test_a_killed_worker_loses_no_document(
     service: Service, client: TestClient, tmp_path: Path
 ) -> None:
-    """Kill -9 at random moments, several times: every accepted document is read, once."""
     chance = random.Random(7)
     documents = [upload(client, pdf(f"Agreement {n}."), f"{n}.pdf") for n in range(12)]
     environment = {
@@ -194,20 +177,14 @@ def test_a_worker_that_is_killed_loses_nothing(
         assert (state["state"], state["pages"]) == ("processing", 1), state
     stop.set()
     join(threads)
-    consumer = service.bus.consumer("listener")
-    read = []
-    while delivery := consumer.receive(1):
-        event = decode(delivery.message.value)
-        if isinstance(event, DocumentRead):
-            read.append(event.document_id)
-        assert not isinstance(event, ClausesExtracted)
-        consumer.ack(delivery)
+    events = list(Listener(service.bus).events())
+    assert not any(isinstance(event, ClausesExtracted) for event in events)
+    read = [event.document_id for event in events if isinstance(event, DocumentRead)]
     assert sorted(read) == sorted(documents)
 
 
 @pytest.mark.slow
-def test_a_reader_that_somebody_kills_costs_no_page(running: Service, client: TestClient) -> None:
-    """Kill -9 of the child process while it reads: the document is read again, whole."""
+def test_a_killed_reader_loses_no_page(running: Service, client: TestClient) -> None:
     document = upload(client, long_agreement())
     killed = 0
     until = time.monotonic() + PATIENCE
@@ -222,10 +199,9 @@ def test_a_reader_that_somebody_kills_costs_no_page(running: Service, client: Te
 
 
 @pytest.mark.slow
-def test_ending_while_a_document_is_read_is_not_its_failure(
+def test_stopping_during_reading_fails_no_document(
     service: Service, client: TestClient, tmp_path: Path
 ) -> None:
-    """A service that is stopped in the middle leaves the document to the next one."""
     document = upload(client, long_agreement())
     stop = threading.Event()
     threads = start_background(service, stop)
@@ -247,12 +223,10 @@ def test_ending_while_a_document_is_read_is_not_its_failure(
 
 
 def long_agreement() -> bytes:
-    """1,200 pages that take seconds to read on a quick machine, so that its reader is met at it."""
     return pdf(*[f"Page {n} of a long agreement between two parties. " * 50 for n in range(1200)])
 
 
 def children_at_work() -> list[int]:
-    """Processes that this one has started and that have computed for longer than starting takes."""
     every = [
         int(child)
         for task in Path("/proc/self/task").iterdir()
@@ -262,7 +236,6 @@ def children_at_work() -> list[int]:
 
 
 def seconds_of(process: int) -> float:
-    """Seconds of computing so far."""
     try:
         after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
@@ -271,8 +244,8 @@ def seconds_of(process: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("real data")
 def test_real_contracts_are_read(running: Service, client: TestClient) -> None:
-    """Five of the real PDFs, picked by chance: each is read, with all its pages in the ledger."""
     folder = data_folder("legal")
     every = sorted(folder.rglob("*.pdf"))
     assert len(every) >= 20, f"few PDFs below {folder}"

@@ -11,20 +11,19 @@ import pytest
 import smallprint
 import uvicorn
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
+from shared.messaging import UnitOfWork
 from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import load
-from shared.storage import UnitOfWork
-from tests.samples import mail
-from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
+from tests.support.samples import mail
+from tests.unit.ingest.builders import SENTENCE, clauses_extracted, encrypted, pdf
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """Ingest with its worker and relay at work."""
     service = build(load(Settings, data=tmp_path, ingest_max_bytes=2_000_000))
     service.store.migrate()
     stop = threading.Event()
@@ -37,7 +36,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[smallprint.Client]:
-    """A client over loopback."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -53,10 +51,9 @@ def client(service: Service) -> Iterator[smallprint.Client]:
     thread.join(30)
 
 
-def test_from_upload_to_deletion(
+def test_the_client_uploads_reads_and_deletes(
     service: Service, client: smallprint.Client, tmp_path: Path
 ) -> None:
-    """A user's day: upload, wait, read, look, list, reprocess, delete."""
     path = tmp_path / "Vertrag.pdf"
     path.write_bytes(pdf(SENTENCE))
     document = client.upload(path)
@@ -67,7 +64,7 @@ def test_from_upload_to_deletion(
         while client.document(document.id).state != "processing":
             time.sleep(0.1)
         with UnitOfWork(service.store) as uow:
-            uow.publish(extracted(document.id))
+            uow.publish(clauses_extracted(document.id))
 
     other = threading.Thread(target=finish)
     other.start()
@@ -87,8 +84,7 @@ def test_from_upload_to_deletion(
     assert list(client.documents()) == []
 
 
-def test_a_mail_and_its_parts_by_the_client(client: smallprint.Client) -> None:
-    """What lies in a mail is in its `parts`, and is listed by its `parent`."""
+def test_the_client_lists_parts_of_a_mail(client: smallprint.Client) -> None:
     data = mail("The lease", {"lease.pdf": pdf(SENTENCE), "scan.gif": b"GIF89a"})
     document = client.wait(client.upload(data, name="lease.eml", kind="report").id, timeout=120)
     lease, scan = document.parts
@@ -102,7 +98,6 @@ def test_a_mail_and_its_parts_by_the_client(client: smallprint.Client) -> None:
 
 
 def test_refusals_are_clear(client: smallprint.Client) -> None:
-    """What is refused at the door raises with the reason."""
     for data, code in (
         (b"", "empty_document"),
         (b"GIF89a and more", "unsupported_type"),
@@ -116,8 +111,7 @@ def test_refusals_are_clear(client: smallprint.Client) -> None:
         client.upload(encrypted(pdf(), "open"), password="shut")
 
 
-def test_keys_by_the_client(client: smallprint.Client, service: Service) -> None:
-    """A key is made, used and revoked; then it opens nothing."""
+def test_the_client_creates_and_revokes_keys(client: smallprint.Client, service: Service) -> None:
     made = client.create_key("Ann")
     assert made.secret
     address = str(client._http.base_url)

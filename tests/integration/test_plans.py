@@ -1,8 +1,4 @@
-"""The main queries of services on a filled PostgreSQL: each finds its rows by an index.
-
-The statements are those that the services send, caught on their way; PostgreSQL is asked how it
-would answer each of them.
-"""
+"""The main queries use indexes on a filled PostgreSQL, by its own query plans."""
 
 from __future__ import annotations
 
@@ -16,24 +12,23 @@ import pytest
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table, event, text
 from sqlalchemy.orm import Session
 
-from services.escalation import store as escalation
-from services.escalation.backlog import store as waiting
-from services.escalation.batches import store as batches
 from services.extraction import store as extraction
-from services.extraction.watch.store import Watches
+from services.extraction.monitoring.store import MonitoringStore
 from services.ingest import store as ingest
-from services.ingest.room import Room
+from services.ingest.limits import QueueLimit
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
+from services.review.blinding import store as looks
 from services.review.domain import Document
-from services.review.looks import store as looks
 from services.triage import store as triage
-from services.triage.watch.store import Watches as OfFindings
+from services.triage.monitoring.store import MonitoringStore as OfFindings
 from shared.bus.memory import MemoryBus
-from shared.events import BlobRef, DocumentDeleted, EscalationRequested
-from shared.storage import Relay, Store, UnitOfWork, begin_try, relay
-from shared.storage.messages import Time, inbox, outbox
-from tests.postgres import Servers
+from shared.events import DocumentDeleted
+from shared.messaging import Relay, UnitOfWork, relay
+from shared.messaging.tables import Time, inbox, outbox
+from shared.storage import Store
+from tests.support.postgres import Servers
+from tests.support.queue import begin
 
 ROWS = 50_000
 TENANT = "t3"
@@ -44,7 +39,6 @@ Call = Callable[[Session], Any]
 
 
 def value_of(column: Column[Any]) -> str:
-    """SQL of a value for row `i`."""
     kind = column.type
     if column.name == "tenant":
         return "'t' || i % 20"
@@ -66,7 +60,6 @@ def value_of(column: Column[Any]) -> str:
 
 
 def fill(store: Store, table: Table, rows: int = ROWS, **given: str) -> None:
-    """Put rows into a table; `given` is SQL for columns, by their names."""
     columns = {column.name: value_of(column) for column in table.columns if column.computed is None}
     columns |= given
     names = ", ".join(f'"{name}"' for name in columns)
@@ -80,7 +73,6 @@ def fill(store: Store, table: Table, rows: int = ROWS, **given: str) -> None:
 
 @contextmanager
 def service(servers: Servers, name: str, module: Any) -> Iterator[Store]:
-    """A service's empty database."""
     store = Store(servers.database(), name, module.MIGRATIONS)
     store.migrate()
     yield store
@@ -88,15 +80,11 @@ def service(servers: Servers, name: str, module: Any) -> Iterator[Store]:
 
 
 class Caught:
-    """What was sent to a database, as it was sent."""
-
     def __init__(self, store: Store) -> None:
         self.store = store
         self.statements: list[tuple[str, Any]] = []
 
     def during(self, call: Callable[[], Any]) -> list[tuple[str, Any]]:
-        """The statements of a call. What becomes of its rows, which are made up, does not count."""
-
         def note(
             _c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool
         ) -> None:
@@ -114,7 +102,6 @@ class Caught:
 
 
 def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """How each table is read: kind of node, table, index."""
     if "Relation Name" in plan or "Index Name" in plan:
         yield plan["Node Type"], plan.get("Relation Name", ""), plan.get("Index Name", "")
     for inner in plan.get("Plans", ()):
@@ -122,7 +109,6 @@ def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def large(store: Store) -> set[str]:
-    """The tables that were filled."""
     with store.read() as session:
         rows = session.execute(
             text("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= 10000")
@@ -131,7 +117,6 @@ def large(store: Store) -> set[str]:
 
 
 def read_whole(store: Store, statements: list[tuple[str, Any]]) -> list[str]:
-    """Where a large table is read from one end to the other."""
     tables, found, looked = large(store), [], 0
     assert tables
     for statement, parameters in statements:
@@ -144,7 +129,6 @@ def read_whole(store: Store, statements: list[tuple[str, Any]]) -> list[str]:
 
 
 def planned(store: Store, statement: str, parameters: Any) -> list[tuple[str, str, str]]:
-    """How each table of a statement would be read: kind of node, table, index."""
     with store.read() as session:
         explained = session.connection().exec_driver_sql(
             f"EXPLAIN (FORMAT JSON) {statement}", parameters
@@ -155,7 +139,6 @@ def planned(store: Store, statement: str, parameters: Any) -> list[tuple[str, st
 
 
 def check(store: Store, calls: dict[str, Call]) -> None:
-    """Every call finds its rows by an index."""
     wrong = []
     for name, call in calls.items():
 
@@ -169,8 +152,7 @@ def check(store: Store, calls: dict[str, Call]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_query_without_an_index_is_noticed(servers: Servers) -> None:
-    """So that the tests below mean something."""
+def test_a_query_without_an_index_fails(servers: Servers) -> None:
     with service(servers, "extraction", extraction) as store:
         fill(store, extraction.clauses)
         asked: list[tuple[str, Any]] = [("SELECT * FROM clauses WHERE category = 'x'", {})]
@@ -183,16 +165,18 @@ def _end(store: Store, cause: DocumentDeleted) -> None:
 
 
 def test_outbox_and_inbox(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The relay looks, marks and cleans up, and a worker begins, behind a history of 50,000 events.
-
-    The clean-up takes fewer rows at once here: of 500 among 50,000, a hundredth, PostgreSQL says
-    rightly that they are found quickest by reading all.
-    """
     monkeypatch.setattr(relay, "PRUNE_BATCH", 50)
     with service(servers, "extraction", extraction) as store:
         sent_at = "now() - i * interval '12.5 seconds'"
         fill(store, outbox, sent=f"CASE WHEN i <= {ROWS} - 20 THEN {sent_at} END")
-        fill(store, inbox, handled="now() - i * interval '53 seconds'")
+        fill(
+            store,
+            inbox,
+            number=f"i - {ROWS + 1}",
+            queue="'main'",
+            state="'done'",
+            ended="now() - i * interval '53 seconds'",
+        )
         with store.read() as session:
             old = session.execute(
                 text("SELECT count(*) FROM outbox WHERE sent < now() - interval '7 days'")
@@ -205,14 +189,13 @@ def test_outbox_and_inbox(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(statements) >= 7
         wrong = read_whole(store, statements)
         gone = DocumentDeleted(document_id="x1")
-        wrong += read_whole(store, Caught(store).during(lambda: begin_try(store, gone)))
+        wrong += read_whole(store, Caught(store).during(lambda: begin(store, gone)))
 
         wrong += read_whole(store, Caught(store).during(lambda: _end(store, gone)))
         assert not wrong, "\n".join(wrong)
 
 
 def test_ingest(servers: Servers) -> None:
-    """Documents by id, by bytes, by page of the list, what lies in them, and changes."""
     filters = ingest.Filters
     with service(servers, "ingest", ingest) as store:
         fill(
@@ -234,23 +217,22 @@ def test_ingest(servers: Servers) -> None:
             store,
             {
                 "get": lambda s: mine(s).get("x3"),
-                "of_bytes": lambda s: mine(s).of_bytes("h3"),
+                "of_bytes": lambda s: mine(s).get_by_hash("h3"),
                 "page": lambda s: mine(s).page(filters(), limit=50),
                 "page behind": lambda s: mine(s).page(filters(), limit=50, cursor=cursor),
                 "page of a parent": lambda s: mine(s).page(filters(parent="x3"), limit=50),
-                "lies in": lambda s: mine(s).lies_in("x3"),
+                "lies in": lambda s: mine(s).ancestors("x3"),
                 "families": lambda s: mine(s).families(["x3", "x23"]),
                 "waiting": lambda s: ingest.Changes(s, TENANT).waiting(),
                 "number": lambda s: ingest.Changes(s, TENANT).number(),
                 "after": lambda s: list(ingest.Changes(s, TENANT).after(ROWS - 500)),
                 "key": lambda s: ingest.KeyRows(s).find("x3"),
-                "room": lambda s: Room(10_000, 50_000).require(mine(s), more=1),
+                "room": lambda s: QueueLimit(10_000, 50_000).require(mine(s), more=1),
             },
         )
 
 
 def test_webhooks(servers: Servers) -> None:
-    """What is due is found behind 50,000 deliveries."""
     with service(servers, "ingest", ingest) as store:
         fill(store, webhooks.webhooks, 40)
         fill(store, webhooks.messages, created="now() - i * interval '52.5 seconds'")
@@ -270,13 +252,11 @@ def test_webhooks(servers: Servers) -> None:
 
 
 def accepted(store: Store) -> dict[str, int]:
-    """How much the machine accepted of the tenant, by specialist."""
     with store.read() as session:
-        return Watches(session, TENANT).accepted()
+        return MonitoringStore(session, TENANT).count_accepted()
 
 
 def test_extraction(servers: Servers) -> None:
-    """The clauses of one document among 50,000."""
     with service(servers, "extraction", extraction) as store:
         fill(store, extraction.extractions)
         routes = "CASE WHEN i % 50 = 0 THEN 'accept' ELSE 'review' END"
@@ -294,61 +274,14 @@ def test_extraction(servers: Servers) -> None:
                 "find": lambda s: mine(s).find("x3", "x63"),
                 "all": lambda s: mine(s).all_clauses("x3"),
                 "valued": lambda s: mine(s).valued("x3"),
-                "accepted": lambda s: Watches(s, TENANT).accepted(),
+                "accepted": lambda s: MonitoringStore(s, TENANT).count_accepted(),
             },
         )
-        store.migrate("0008")  # without the index, and back
         (asked,) = Caught(store).during(lambda: accepted(store))
-        assert "clauses_accepted" not in {index for _, _, index in planned(store, *asked)}
-        store.migrate()
         assert "clauses_accepted" in {index for _, _, index in planned(store, *asked)}
 
 
-def test_escalation(servers: Servers) -> None:
-    """What waits without a batch, behind 49,900 that are in one of 40; which these are, and whose
-    requests are in each; and which batches are open.
-    """
-    with service(servers, "escalation", escalation) as store:
-        request = EscalationRequested(
-            document_id="x3",
-            stage="extraction",
-            result_id="x3",
-            question=BlobRef(sha256="0" * 64, size=1),
-        )
-        kept = request.model_copy(update={"id": "x3", "tenant": TENANT})
-        fill(
-            store,
-            waiting.backlog,
-            event=f"decode('{request.to_json('extraction').hex()}', 'hex')",
-            batch="CASE WHEN i > 100 THEN 'ba_' || i % 40 END",
-        )
-        fill(store, batches.batches, state="CASE WHEN i <= 40 THEN 'handed in' ELSE 'ended' END")
-        check(
-            store,
-            {
-                "without": lambda s: waiting.Backlog(s).without(1_000),
-                "batches": lambda s: waiting.Backlog(s).batches(),
-                "of a batch": lambda s: waiting.Backlog(s).with_batch("ba_3", 1_000),
-                "where": lambda s: waiting.Backlog(s).where(kept),
-                "went": lambda s: waiting.Backlog(s).went(kept, "ba_9"),
-                "forget": lambda s: waiting.Backlog(s).forget(TENANT, "x3"),
-                "open": lambda s: batches.open_ones(s, None),
-                "batch": lambda s: batches.get(s, "x3"),
-            },
-        )
-        with store.read() as session:
-            named = waiting.Backlog(session).batches()
-            (asked,) = Caught(store).during(lambda: waiting.Backlog(session).without(1_000))
-        assert sorted(named) == sorted(f"ba_{number}" for number in range(40))
-        assert {index for _, _, index in planned(store, *asked)} == {"backlog_without"}
-        store.migrate("0011")
-        assert "backlog_without" not in {index for _, _, index in planned(store, *asked)}
-        store.migrate()
-        assert {index for _, _, index in planned(store, *asked)} == {"backlog_without"}
-
-
 def test_triage(servers: Servers) -> None:
-    """Reports by id and by risk, their findings, and what was dismissed of a filer."""
     with service(servers, "triage", triage) as store:
         fill(store, triage.reports, state="'done'")
         routes = "CASE WHEN i % 50 = 0 THEN 'accept' ELSE 'review' END"
@@ -368,15 +301,14 @@ def test_triage(servers: Servers) -> None:
                 "all findings": lambda s: mine(s).all_findings("x3"),
                 "dismissals": lambda s: mine(s).dismissals("x3"),
                 "folded": lambda s: mine(s).folded_by("x3"),
-                "accepted": lambda s: OfFindings(s, TENANT).accepted(),
-                "forget": lambda s: OfFindings(s, TENANT).forget_open("x3"),
+                "accepted": lambda s: OfFindings(s, TENANT).count_accepted(),
+                "forget": lambda s: OfFindings(s, TENANT).delete_undecided("x3"),
                 "found": lambda s: OfFindings(s, TENANT).find("x3"),
             },
         )
 
 
 def test_review(servers: Servers) -> None:
-    """The next item of a queue, a page of it, what waits of a document, and its decisions."""
     with service(servers, "review", review) as store:
         fill(
             store,
@@ -402,8 +334,7 @@ def test_review(servers: Servers) -> None:
         )
 
 
-def test_what_a_check_may_look_like(servers: Servers) -> None:
-    """Found by indexes of their own, also of a specialist that has few results, and not without."""
+def test_sampled_checks_use_indexes(servers: Servers) -> None:
     with service(servers, "review", review) as store:
         fill(
             store,
@@ -429,7 +360,3 @@ def test_what_a_check_may_look_like(servers: Servers) -> None:
 
         for adapter in ("few", "many"):
             assert used(adapter) == {"items_unsure", "items_sure"}
-        store.migrate("0013")  # without the indexes, and back
-        assert not used("few") & {"items_unsure", "items_sure"}
-        store.migrate()
-        assert used("few") == {"items_unsure", "items_sure"}

@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from services.review.domain import AlreadyDecided, Item, LeaseLost, Wish, new_id
+from services.review.domain import AlreadyDecided, DecisionRequest, Item, LeaseLost, new_id
 from services.review.store import Filters
 from shared.bus import Message
 from shared.errors import Conflict
 from shared.events import ClausesExtracted
 from shared.web.app import PROBLEM
 from shared.web.auth import Actor
-from tests.unit.review.house import House, clause
+from tests.unit.review.builders import ReviewService, clause
 
 ROUNDS = 200
 ADA, BEN = Actor("default", "ada", "k1"), Actor("default", "ben", "k2")
 
 
-def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> None:
+def test_two_analysts_racing_for_one_item_never_both_get_it(house: ReviewService) -> None:
     """In 200 races for the same item exactly one wins, and the other is told who has it."""
     house.fill(ROUNDS)
-    desk = house.desk()
+    commands = house.commands()
     items = [item["id"] for item in house.client().get("/v1/items?limit=500").json()["items"]]
     assert len(items) == ROUNDS
     gate = threading.Barrier(2)
@@ -39,7 +39,7 @@ def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> Non
         for item in items:
             gate.wait(60)
             try:
-                desk.claim(actor, item)
+                commands.claim(actor, item)
                 wins[item].append(actor.name)
             except Conflict as conflict:
                 told.append(conflict.message)
@@ -49,20 +49,20 @@ def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> Non
         told = [message for messages in pool.map(race, (ADA, BEN)) for message in messages]
     assert all(len(names) == 1 for names in wins.values())
     assert len(told) == ROUNDS
-    assert all("works on this item" in message for message in told)
+    assert all("is reviewing this item" in message for message in told)
 
 
-def test_two_analysts_asking_for_the_next_get_different_items(house: House) -> None:
+def test_two_analysts_asking_for_the_next_get_different_items(house: ReviewService) -> None:
     """In 100 simultaneous requests for the next item nobody is given what the other holds."""
     house.fill(ROUNDS)
-    desk = house.desk()
+    commands = house.commands()
     gate = threading.Barrier(2)
 
     def work(actor: Actor) -> list[Item | None]:
         claimed = []
         for _ in range(ROUNDS // 2):
             gate.wait(60)
-            claimed.append(desk.claim_next(actor, Filters()))
+            claimed.append(commands.claim_next(actor, Filters()))
         return claimed
 
     with ThreadPoolExecutor(2) as pool:
@@ -71,22 +71,22 @@ def test_two_analysts_asking_for_the_next_get_different_items(house: House) -> N
     assert len(got) == len(set(got)) == ROUNDS
 
 
-def test_two_decisions_about_one_item_are_one(house: House) -> None:
+def test_two_decisions_about_one_item_are_one(house: ReviewService) -> None:
     """The same analyst in two windows decides once; the audit and the bus hear of one decision."""
     house.fill(20)
-    desk = house.desk()
+    commands = house.commands()
     gate = threading.Barrier(2)
 
     def decide(item: str) -> bool:
         gate.wait(60)
         try:
-            desk.decide(ADA, Wish(item=item, verdict="accept"))
+            commands.decide(ADA, DecisionRequest(item=item, verdict="accept"))
         except (AlreadyDecided, LeaseLost):
             return False
         return True
 
     for _ in range(20):
-        item = desk.claim_next(ADA, Filters())
+        item = commands.claim_next(ADA, Filters())
         assert item is not None
         with ThreadPoolExecutor(2) as pool:
             assert sorted(pool.map(decide, [item.id, item.id])) == [False, True]
@@ -94,20 +94,20 @@ def test_two_decisions_about_one_item_are_one(house: House) -> None:
     assert len(house.client().get("/v1/decisions?limit=500").json()["items"]) == 20
 
 
-def test_a_lease_that_runs_out_gives_the_item_to_another(house: House) -> None:
+def test_a_lease_that_runs_out_gives_the_item_to_another(house: ReviewService) -> None:
     """An analyst who vanishes holds an item for the lease and not longer."""
     house.fill(1)
-    desk = house.desk(lease=5.0)
-    item = desk.claim_next(ADA, Filters())
+    commands = house.commands(lease=5.0)
+    item = commands.claim_next(ADA, Filters())
     assert item is not None
     assert item.lease_until is not None
-    assert desk.claim_next(BEN, Filters()) is None
+    assert commands.claim_next(BEN, Filters()) is None
     time.sleep(max(0.0, (item.lease_until - datetime.now(UTC)).total_seconds()))
-    taken = desk.claim_next(BEN, Filters())
+    taken = commands.claim_next(BEN, Filters())
     assert taken is not None
     assert taken.id == item.id
-    with pytest.raises(LeaseLost, match="ben works on this item now"):
-        desk.decide(ADA, Wish(item=item.id, verdict="accept"))
+    with pytest.raises(LeaseLost, match="Ben is reviewing this item now"):
+        commands.decide(ADA, DecisionRequest(item=item.id, verdict="accept"))
 
 
 NUL = "with\0in"
@@ -116,7 +116,7 @@ FAR = base64.urlsafe_b64encode(b"[99999999999999999999]").decode()
 ENDLESS = base64.urlsafe_b64encode(b"[1e999]").decode()
 
 
-def test_text_that_no_database_holds_is_refused_at_the_door(house: House) -> None:
+def test_text_that_no_database_holds_is_refused_at_the_door(house: ReviewService) -> None:
     """A NUL or too much, wherever a request has text, is the request's fault and says so."""
     house.fill(1)
     client = house.client()
@@ -166,7 +166,7 @@ def test_text_that_no_database_holds_is_refused_at_the_door(house: House) -> Non
     assert client.get("/v1/decisions").json()["items"] == []
 
 
-def test_a_report_with_a_nul_in_a_label_is_queued(house: House) -> None:
+def test_a_report_with_a_nul_in_a_label_is_queued(house: ReviewService) -> None:
     """JSON can say what no database column holds; the finding waits all the same."""
     finding = {"id": "fd_1", "check": "balance", "confidence": 0.5, "message": f"{NUL} is off"}
     house.find("doc_2", [{**finding, "label": NUL}])
@@ -174,7 +174,7 @@ def test_a_report_with_a_nul_in_a_label_is_queued(house: House) -> None:
     assert item["text"] == "with\ufffdin is off"
 
 
-def test_an_event_that_comes_twice_queues_once(house: House) -> None:
+def test_an_event_that_comes_twice_queues_once(house: ReviewService) -> None:
     """The bus may deliver again, and the same event may be published again."""
     text = "One clause stands here."
     house.read("doc_1", text)
@@ -182,20 +182,22 @@ def test_an_event_that_comes_twice_queues_once(house: House) -> None:
     event = ClausesExtracted(
         document_id="doc_1", name="a.pdf", clauses=blob, count=0, adapter="a", adapter_version="1"
     )
-    house.hear(event)
+    house.publish(event)
     house.extract("doc_1", [clause(text, "One clause", "Parties", 0.5)])
-    house.hear(event)
+    house.publish(event)
     assert len(house.client().get("/v1/items").json()["items"]) == 1
 
 
-def test_a_decision_survives_a_bus_that_is_away(house: House, tmp_path: Path) -> None:
+def test_a_decision_survives_a_bus_that_is_away(house: ReviewService, tmp_path: Path) -> None:
     """The decision is stored with its event; the relay sends it once the bus is back."""
     house.fill(1)
-    desk = house.desk()
-    item = desk.claim_next(ADA, Filters())
+    commands = house.commands()
+    item = commands.claim_next(ADA, Filters())
     assert item is not None
     publish, house.service.bus.publish = house.service.bus.publish, _away  # type: ignore[method-assign]
-    decision, _, _ = desk.decide(ADA, Wish(item=item.id, verdict="reject", id=new_id("de")))
+    decision, _, _ = commands.decide(
+        ADA, DecisionRequest(item=item.id, verdict="reject", id=new_id("de"))
+    )
     with pytest.raises(ConnectionError):
         house.relay.run_once()
     house.service.bus.publish = publish  # type: ignore[method-assign]

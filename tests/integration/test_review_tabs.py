@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, select
 
 from services.review import store
-from services.review.domain import Tab, TabLeft, Wish
+from services.review.domain import Tab, TabLeft
 from services.review.store import Filters
 from shared.web.auth import Actor
-from tests.unit.review.house import House
+from tests.unit.review.builders import ReviewService
 
 ADA = Actor("default", "ada", "k1")
 THREADS = 100
@@ -39,7 +39,7 @@ def refused(client: TestClient, by: Tab, **wanted: object) -> None:
     """Claim, and expect to be told that the tab has left."""
     answer = client.post("/v1/items/claim", json={**wanted, **_named(by)})
     assert (answer.status_code, answer.json()["title"]) == (409, "tab left"), answer.text
-    assert "reload" in answer.json()["detail"]
+    assert "Reload" in answer.json()["detail"]
 
 
 def leave(client: TestClient, by: Tab) -> int:
@@ -60,7 +60,7 @@ def held(client: TestClient) -> dict[str, str]:
     return {item["id"]: item["lease"]["holder"] for item in items if item["lease"]}
 
 
-def test_leaving_gives_back_what_the_tab_holds_and_nothing_else(house: House) -> None:
+def test_leaving_gives_back_what_the_tab_holds_and_nothing_else(house: ReviewService) -> None:
     """Another tab, a client without tabs, and another person under the same id keep theirs."""
     house.fill(8)
     ada, ben = house.client(), house.client("key-ben")
@@ -75,7 +75,7 @@ def test_leaving_gives_back_what_the_tab_holds_and_nothing_else(house: House) ->
     assert ada.get(f"/v1/items/{mine[0]['id']}").json()["verdict"] == "accept"
 
 
-def test_a_claim_that_comes_after_its_tab_left_is_refused(house: House) -> None:
+def test_a_claim_that_comes_after_its_tab_left_is_refused(house: ReviewService) -> None:
     """Even if leaving is the first that is heard of the tab; after a reload it may claim."""
     house.fill(3)
     ada = house.client()
@@ -88,7 +88,7 @@ def test_a_claim_that_comes_after_its_tab_left_is_refused(house: House) -> None:
     assert held(ada) == {item["id"]: "ada"}
 
 
-def test_a_reload_gives_back_what_was_held_before_it(house: House) -> None:
+def test_a_reload_gives_back_what_was_held_before_it(house: ReviewService) -> None:
     """Its first claim does, if the request to leave was lost; one that is late takes nothing."""
     house.fill(5)
     ada = house.client()
@@ -102,7 +102,7 @@ def test_a_reload_gives_back_what_was_held_before_it(house: House) -> None:
     assert leave(ada, tab(1, 2)) == 1
 
 
-def test_what_another_tab_took_over_stays_there(house: House) -> None:
+def test_what_another_tab_took_over_stays_there(house: ReviewService) -> None:
     """The same person may open an item in a second tab; the first one's leaving is not about it."""
     house.fill(2)
     ada = house.client()
@@ -114,7 +114,9 @@ def test_what_another_tab_took_over_stays_there(house: House) -> None:
     assert held(ada) == {item["id"]: "ada"}
 
 
-def test_an_undo_that_comes_after_its_tab_left_counts_and_holds_nothing(house: House) -> None:
+def test_an_undo_that_comes_after_its_tab_left_counts_and_holds_nothing(
+    house: ReviewService,
+) -> None:
     """What a person decided stands, and the item waits for whoever comes next."""
     house.fill(1)
     ada = house.client()
@@ -142,18 +144,18 @@ KNOWN = pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
 
 
 @KNOWN
-def test_leaving_waits_for_a_claim_that_is_being_granted(house: House, known: bool) -> None:
+def test_leaving_waits_for_a_claim_that_is_being_granted(house: ReviewService, known: bool) -> None:
     """The claim's transaction is open when the tab leaves: what it grants goes back at once."""
     house.fill(2)
-    desk, now = house.desk(), datetime.now(UTC)
+    commands, now = house.commands(), datetime.now(UTC)
     if known:
-        desk.claim_next(ADA, Filters(), (), tab(1))
+        commands.claim_next(ADA, Filters(), (), tab(1))
     with ThreadPoolExecutor(1) as pool:
         with house.service.store.write() as session:
             assert store.enter_tab(session, "default", "ada", tab(1), now)
             item = store.next_waiting(session, "default", Filters(), (), now)
             assert item is not None
-            leaving = pool.submit(desk.leave, ADA, tab(1))
+            leaving = pool.submit(commands.leave, ADA, tab(1))
             _must_wait(leaving)
             store.save_item(session, item.claim("ada", now, 300.0, tab(1)))
         assert leaving.result(60) == 1 + known
@@ -161,16 +163,16 @@ def test_leaving_waits_for_a_claim_that_is_being_granted(house: House, known: bo
 
 
 @KNOWN
-def test_a_claim_waits_for_its_tab_that_is_leaving(house: House, known: bool) -> None:
+def test_a_claim_waits_for_its_tab_that_is_leaving(house: ReviewService, known: bool) -> None:
     """The transaction of leaving is open when the claim comes: it is refused."""
     house.fill(2)
-    desk = house.desk()
+    commands = house.commands()
     if known:
-        desk.claim_next(ADA, Filters(), (), tab(1))
+        commands.claim_next(ADA, Filters(), (), tab(1))
     item = house.client().get("/v1/items").json()["items"][0]["id"]
     claims: list[Callable[[], object]] = [
-        lambda: desk.claim_next(ADA, Filters(), (), tab(1)),
-        lambda: desk.claim(ADA, item, tab(1)),
+        lambda: commands.claim_next(ADA, Filters(), (), tab(1)),
+        lambda: commands.claim(ADA, item, tab(1)),
     ]
     with ThreadPoolExecutor(2) as pool:
         with house.service.store.write() as session:
@@ -184,10 +186,10 @@ def test_a_claim_waits_for_its_tab_that_is_leaving(house: House, known: bool) ->
     assert held(house.client()) == {}
 
 
-def test_a_hundred_threads_leave_nothing_behind(house: House) -> None:
+def test_a_hundred_threads_leave_nothing_behind(house: ReviewService) -> None:
     """Ten tabs claim, leave and come back all at once: only what came back holds anything."""
     house.fill(THREADS)
-    desk = house.desk()
+    commands = house.commands()
     items = [item["id"] for item in house.client().get("/v1/items?limit=500").json()["items"]]
     gate = threading.Barrier(THREADS)
     took: list[str] = []
@@ -197,14 +199,14 @@ def test_a_hundred_threads_leave_nothing_behind(house: House) -> None:
         gate.wait(60)
         try:
             if step == 0:
-                desk.leave(ADA, tab(which))
+                commands.leave(ADA, tab(which))
             elif step == 1:
-                came_back = desk.claim(ADA, items[which], tab(which, 2))
+                came_back = commands.claim(ADA, items[which], tab(which, 2))
                 took.append(came_back.id)
             elif step % 2:
-                desk.claim(ADA, items[10 * step + which], tab(which))
+                commands.claim(ADA, items[10 * step + which], tab(which))
             else:
-                desk.claim_next(ADA, Filters(), items[:10], tab(which))
+                commands.claim_next(ADA, Filters(), items[:10], tab(which))
         except TabLeft:
             assert step > 1, "a tab that came back was refused"
 
@@ -214,43 +216,43 @@ def test_a_hundred_threads_leave_nothing_behind(house: House) -> None:
     assert held(house.client()) == dict.fromkeys(took, "ada")
 
 
-def test_tabs_are_forgotten(house: House) -> None:
+def test_tabs_are_forgotten(house: ReviewService) -> None:
     """What is known of tabs stays as small as the last hour; within it a late claim is refused."""
     house.fill(1)
     now = datetime(2025, 1, 31, 9, tzinfo=UTC)
-    desk = house.desk(clock=lambda: now)
+    commands = house.commands(clock=lambda: now)
     for number in range(120):
         now += timedelta(minutes=1)
-        desk.leave(ADA, tab(number))
+        commands.leave(ADA, tab(number))
         assert _tabs(house) <= 61
     now += timedelta(minutes=59)
     with pytest.raises(TabLeft):
-        desk.claim_next(ADA, Filters(), (), tab(119))
+        commands.claim_next(ADA, Filters(), (), tab(119))
     now += timedelta(days=1)
-    assert desk.claim_next(ADA, Filters(), (), tab(1_000)) is not None
+    assert commands.claim_next(ADA, Filters(), (), tab(1_000)) is not None
     assert _tabs(house) == 1
-    assert desk.leave(ADA, tab(1_000)) == 1, "forgetting others takes nothing from this one"
+    assert commands.leave(ADA, tab(1_000)) == 1, "forgetting others takes nothing from this one"
 
 
-def _tabs(house: House) -> int:
+def _tabs(house: ReviewService) -> int:
     with house.service.store.read() as session:
         return session.execute(select(func.count()).select_from(store.tabs)).scalar_one()
 
 
-def test_a_tab_that_was_forgotten_gives_back_all_the_same(house: House) -> None:
+def test_a_tab_that_was_forgotten_gives_back_all_the_same(house: ReviewService) -> None:
     """One that works on the same item for long is heard of at its end alone."""
     house.fill(1)
     now = datetime(2025, 1, 31, 9, tzinfo=UTC)
-    desk = house.desk(lease=86_400, clock=lambda: now)
-    item = desk.claim_next(ADA, Filters(), (), tab(1, 5))
+    commands = house.commands(lease=86_400, clock=lambda: now)
+    item = commands.claim_next(ADA, Filters(), (), tab(1, 5))
     assert item is not None
     now += timedelta(hours=2)
-    desk.leave(ADA, tab(2))
+    commands.leave(ADA, tab(2))
     assert _tabs(house) == 1
-    assert desk.leave(ADA, tab(1, 5)) == 1
+    assert commands.leave(ADA, tab(1, 5)) == 1
 
 
-def test_a_tab_has_one_form(house: House) -> None:
+def test_a_tab_has_one_form(house: ReviewService) -> None:
     """Whatever is no id, or no count, is the request's fault; a tab goes with an undo alone."""
     house.fill(1)
     ada = house.client()
@@ -272,33 +274,3 @@ def test_a_tab_has_one_form(house: House) -> None:
     wish = {"item": item, "verdict": "accept", "tab": good}
     assert ada.post("/v1/decisions", json=wish).status_code == 422
     assert ada.get(f"/v1/items/{item}").json()["state"] == "claimed"
-
-
-def test_the_tables_go_there_and_back_with_what_is_held(house: House) -> None:
-    """A database of the version before keeps its claims; so it does on the way back."""
-    house.fill(2)
-    ada, base = house.client(), house.service.store
-    first, second = claim(ada)["id"], claim(ada, tab(1))["id"]
-    base.migrate("0002")
-    assert "tabs" not in inspect(base.engine).get_table_names()
-    assert not {"tab", "generation"} & {
-        c["name"] for c in inspect(base.engine).get_columns("items")
-    }
-    base.migrate()
-    assert held(ada) == {first: "ada", second: "ada"}
-    assert leave(ada, tab(1)) == 0
-    assert ada.post(f"/v1/items/{second}/release").json()["state"] == "waiting"
-    claim(ada, tab(1, 2))
-    assert leave(ada, tab(1, 2)) == 1
-    desk = house.desk()
-    desk.decide(ADA, Wish(item=first, verdict="accept"))
-
-
-def test_the_tables_are_those_of_the_migrations(house: House) -> None:
-    """What the queries name is what the revisions made, indexes included."""
-    there = inspect(house.service.store.engine)
-    for table in store.metadata.tables.values():
-        made = {column["name"] for column in there.get_columns(table.name)}
-        assert made == {column.name for column in table.columns}, table.name
-        indexes = {index["name"] for index in there.get_indexes(table.name)}
-        assert {index.name for index in table.indexes} <= indexes, table.name

@@ -18,12 +18,12 @@ import httpx
 import openpyxl
 import pytest
 
-from infra.bench.pages import pdf_of
-from infra.ports import free_port
-from tests.embedded import Embedded
-from tests.integration import readme_curl
-from tests.samples import contract, mail, report
+from infra.servers.ports import free_port
+from tests.bench.pages import pdf_of
+from tests.integration import docs_curl
 from tests.support import ROOT, require
+from tests.support.embedded import Embedded
+from tests.support.samples import contract, mail, report
 
 SECONDS = 120.0
 README = (ROOT / "README.md").read_text("utf-8")
@@ -82,6 +82,7 @@ def suite(process: Embedded) -> Iterator[Suite]:
         yield suite
 
 
+@pytest.mark.slow
 def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
     """Upload, state, text, clauses, an item, a decision, and its export in three forms."""
     data = contract(1)
@@ -129,7 +130,7 @@ def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
 
 
 def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) -> None:
-    """Each clause and hit that it prints is one that the suite answers."""
+    """Each clause that it prints is one that the suite answers."""
     (example,) = re.findall(
         r"```python\n(import os\n\nimport smallprint\n.*?)```", README, re.DOTALL
     )
@@ -154,45 +155,40 @@ def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) 
     assert clauses
     for clause in clauses:
         assert any(line.startswith(f"1 {clause['category']} ") for line in lines)
-    assert any(line.startswith("lease.pdf 1 ") for line in lines)
 
 
-def test_the_curl_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) -> None:
-    """Every block does what it says; each row of the table is an address that is served so."""
+@pytest.mark.needs("curl")
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/tutorials/first-contract.md",
+        "docs/tutorials/first-report.md",
+        "docs/tutorials/first-review.md",
+    ],
+)
+def test_the_curl_of_a_page_runs_as_printed(suite: Suite, page: str) -> None:
+    """Every command is answered, and every list that it gets has an entry."""
     require(shutil.which("curl") is not None, "curl")
-    readme_curl.files(tmp_path)
-    url = str(suite.base_url).rstrip("/")
-    key = suite.headers["authorization"].removeprefix("Bearer ")
-    first = document = ""
-    for command in readme_curl.blocks():
-        command = command.replace("/ID", f"/{document}").replace("=ID", f"={document}")
-        status, body = readme_curl.run(command, url, key, tmp_path)
+    variables = {"KEY": suite.headers["authorization"].removeprefix("Bearer ")}
+    commands = docs_curl.commands(page)
+    assert commands
+    if page.endswith("review.md"):  # it goes on where the other tutorials end
+        document = suite.upload("services-31.txt", contract(31), "contract")
+        suite.ended(document)
+        suite.items(document, 1)
+    for command in commands:
+        command = re.sub(r"/ID\b", "/$ID", command)
+        status, body = docs_curl.run(command, str(suite.base_url).rstrip("/"), **variables)
         assert 200 <= status < 300, (command, body)
+        if "/exports" in command:
+            continue
         answer = json.loads(body)
+        assert answer.get("items", [True]), (command, body)
         if "-F file=@" in command:
-            document = suite.ended(answer["id"])["id"]
-            first = first or document
-        elif "/webhooks" not in command:
-            assert answer.get("state", "ended") == "ended", (command, body)
-            few = ("unfair-terms", "/signals", "/narrative-flags")
-            may_be_none = any(name in command for name in few)
-            assert answer.get("items", [True]) or may_be_none, (command, body)
-    path, gone, item = f"/v1/documents/{first}", False, ""
-    for row in readme_curl.rows():
-        row = row.replace("/ID", f"/{first}").replace('"item": "ID"', f'"item": "{item}"')
-        command = f'curl -H "Authorization: Bearer $KEY" {row}'
-        if not gone:
-            suite.ended(first)
-        gone = gone or "DELETE" in row
-        status, body = readme_curl.run(command, url, key, tmp_path)
-        refused = "/cancel" in row  # there is nothing to stop any more
-        assert status == 409 if refused else 200 <= status < 300, (command, status, body)
-        if "/claim" in row:
-            item = json.loads(body)["id"]
-        if "/kind" in row:
-            suite.put(f"{path}/kind", json={"kind": "contract"})
-    assert suite.get(path).status_code == 404
-    assert list(tmp_path.glob("*.csv")), "no export came"
+            variables["ID"] = suite.ended(answer["id"])["id"]
+        if "/claim" in command:
+            variables["ITEM"] = answer["id"]
 
 
 def test_a_wrong_kind_is_changed_everywhere_and_back(suite: Suite) -> None:
@@ -370,10 +366,11 @@ def test_a_second_process_on_the_folder_is_refused(suite: Suite, process: Embedd
     out, _ = second.process.communicate(timeout=300)
     assert (second.process.returncode, out) == (2, "")
     assert process.process is not None
-    assert f"process {process.process.pid} works on the data folder" in second.tail()
+    assert f"process {process.process.pid} uses the data folder" in second.tail()
     assert suite.get("/livez").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> None:
     """A port that somebody listens on ends the start with what to do."""
     other = Embedded(tmp_path_factory.mktemp("other"))
@@ -386,6 +383,7 @@ def test_a_taken_port_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, su
     assert "Traceback" not in other.tail(50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_stops_calmly_and_starts_again(
     tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
@@ -397,7 +395,7 @@ def test_it_stops_calmly_and_starts_again(
         document = suite.upload("a.txt", contract(6), "contract")
     assert process.end(number) == 0, process.tail()
     assert "Traceback" not in process.log.read_text()
-    assert "stopped; whatever is still in work goes on at the next start" in process.tail()
+    assert "stopped; unfinished work continues at the next start" in process.tail()
     line = process.start()
     assert "key" not in line, "the first key is shown only once"
     try:

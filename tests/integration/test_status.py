@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import smallprint
 
-from services.cli import up
-from shared.cli import address
+from services.cli.commands import up
+from services.cli.deployment import address
 from shared.events import TYPES
 from shared.events.asyncapi import RECEIVERS
-from tests.embedded import Embedded
 from tests.support import ROOT
+from tests.support.embedded import Embedded
 
 Status = subprocess.CompletedProcess[str]
 BALANCE = """\
@@ -63,6 +63,7 @@ def _line(done: Status) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     """Without a key, of one tenant; of a stopped suite where a document is, and how to start it."""
     key = suite.start()["key"]
@@ -84,12 +85,12 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     acme = ("--tenant", "acme")
     other = _smallprint(suite, "status", document, *acme)
     assert (other.returncode, other.stdout) == (2, "")
-    assert f"has no document {document}" in other.stderr
+    assert f"There is no document {document}" in other.stderr
     assert _smallprint(suite, "status", *acme, key=key).returncode == 2
     assert (suite.data / address.NAME).is_file()
     (suite.data / address.NAME).unlink()  # as in the containers, whose folder says nothing
     upkeep = {"SMALLPRINT_DATA": str(suite.data)}
-    assert "does not say where it answers" in _with(upkeep, "status").stderr
+    assert "has not written its address there" in _with(upkeep, "status").stderr
     there = _line(_with({**upkeep, "SMALLPRINT_URL": suite.url}, "status", "--json"))
     assert there["stages"] == mine["stages"]
 

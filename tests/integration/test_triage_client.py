@@ -13,10 +13,10 @@ import pytest
 import smallprint
 import uvicorn
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from tests.support import ROOT
+from tests.unit.triage.builders import Triage
 from tests.unit.triage.filings import bent, find_row, record
-from tests.unit.triage.house import House
 from tests.unit.triage.test_history import a_year_later
 from tests.unit.triage.test_narrative import DOUBT, GERMAN, PAGE, WORDS
 
@@ -25,18 +25,18 @@ NAMED = re.compile(r"\{[a-z_]+\}")
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def triage(tmp_path: Path) -> Iterator[Triage]:
     """Triage at work on SQLite."""
-    house = House(tmp_path)
-    yield house
-    house.close()
+    triage = Triage(tmp_path)
+    yield triage
+    triage.close()
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[smallprint.Client]:
+def client(triage: Triage) -> Iterator[smallprint.Client]:
     """A client over loopback."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(house.service.app, port=port, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(triage.service.app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + 30
@@ -50,14 +50,13 @@ def client(house: House) -> Iterator[smallprint.Client]:
 
 
 def test_everything_that_triage_serves_has_a_method(
-    house: House, client: smallprint.Client
+    triage: Triage, client: smallprint.Client
 ) -> None:
-    """A report and the one of the year after, with a slip in what it says of the year before."""
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Goodwill")
     part["rows"][row]["values"][1] = 2_161_000_000
-    house.say(house.read("doc_1", record(), name="2023.json"))
-    house.say(house.read("doc_2", later, name="2024.json"))
+    triage.handle(triage.read("doc_1", record(), name="2023.json"))
+    triage.handle(triage.read("doc_2", later, name="2024.json"))
     asked: list[str] = []
     client._http.event_hooks["request"] = [lambda request: asked.append(request.url.path)]
 
@@ -77,45 +76,41 @@ def test_everything_that_triage_serves_has_a_method(
     assert [one.id for one in client.statements("doc_2")] == ["f2"]
     assert [one.name for one in client.reports()] == ["2024.json", "2023.json"]
     assert client.journal("doc_2", "triage")
-    assert client.watched(findings=True).notices == ()
+    assert client.monitors(findings=True).notices == ()
 
     serves = json.loads((ROOT / "services" / "triage" / "openapi.json").read_text("utf-8"))
     served = {path for path in serves["paths"] if path.startswith("/v1/")}
     assert {OWN.sub("/{}", path) for path in asked} == {NAMED.sub("{}", path) for path in served}
 
 
-def test_history_goes_on_at_the_cursor(house: House, client: smallprint.Client) -> None:
-    """More filings than a page has are one list."""
-    house.say(house.read("doc_1", *({**record(), "id": f"f{n}"} for n in range(12))))
+def test_history_goes_on_at_the_cursor(triage: Triage, client: smallprint.Client) -> None:
+    triage.handle(triage.read("doc_1", *({**record(), "id": f"f{n}"} for n in range(12))))
     assert [one.filing for one in client.history("doc_1")] == [f"f{n}" for n in range(12)]
 
 
-def test_words_of_a_report_without_statements(house: House, client: smallprint.Client) -> None:
-    """They are there, and what is not there says where to look."""
-    house.say(house.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
+def test_words_of_a_report_without_statements(triage: Triage, client: smallprint.Client) -> None:
+    triage.handle(triage.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
     (flag,) = client.narrative_flags("doc_1")
     assert (flag.text, flag.level) == (DOUBT, "strong")
     for ask in (client.findings, client.statements, client.signals):
-        with pytest.raises(smallprint.Conflict, match="ask for its narrative flags"):
+        with pytest.raises(smallprint.Conflict, match="its narrative flags are available"):
             ask("doc_1")
 
 
-def test_what_was_not_read_of_sentences_is_said(house: House, client: smallprint.Client) -> None:
-    """A German report has no flags, and a warning; an English one has flags, and none."""
+def test_what_was_not_read_of_sentences_is_said(triage: Triage, client: smallprint.Client) -> None:
     german = f"<meta charset='utf-8'>{PAGE.format(GERMAN * 20)}".encode()
-    house.say(house.page("doc_1", german, "report.html"))
-    house.say(house.page("doc_2", PAGE.format(DOUBT).encode(), "report.html"))
+    triage.handle(triage.page("doc_1", german, "report.html"))
+    triage.handle(triage.page("doc_2", PAGE.format(DOUBT).encode(), "report.html"))
     flags = client.narrative_flags("doc_1")
     assert flags == []
-    assert "another language than English" in flags.warnings[0]
+    assert "does not seem to be English" in flags.warnings[0]
     flags = client.narrative_flags("doc_2")
     assert ([one.text for one in flags], flags.warnings) == ([DOUBT], ())
 
 
-def test_an_error_is_the_client_s(house: House, client: smallprint.Client) -> None:
-    """What is not there is not found; a filing that is wrong has its finding with its cells."""
+def test_an_error_is_the_client_s(triage: Triage, client: smallprint.Client) -> None:
     with pytest.raises(smallprint.NotFound):
         next(client.history("doc_9"))
-    house.say(house.read("doc_1", bent("balance_sheet", "Total current assets", 1, 4509)))
+    triage.handle(triage.read("doc_1", bent("balance_sheet", "Total current assets", 1, 4509)))
     (finding,) = client.findings("doc_1").items
     assert finding.cells[0].label == "Total current assets"

@@ -1,7 +1,4 @@
-"""Webhooks with everything real: threads, processes that are killed, fifty receivers, the client.
-
-Time is compressed by settings: what are days otherwise are seconds here.
-"""
+"""Webhooks with threads, killed processes, fifty receivers and the client."""
 
 from __future__ import annotations
 
@@ -27,18 +24,18 @@ import uvicorn
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
+from shared.messaging import UnitOfWork
 from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import PREFIX, load
-from shared.storage import UnitOfWork
-from tests.embedded import Embedded
-from tests.receiver import Receiver, Reply, Request
-from tests.samples import contract, report
 from tests.support import ROOT
-from tests.unit.ingest.house import extracted
+from tests.support.embedded import Embedded
+from tests.support.receiver import Receiver, Reply, Request
+from tests.support.samples import contract, report
+from tests.unit.ingest.builders import clauses_extracted
 
 PATIENCE = 300.0
 QUICK: dict[str, Any] = {
@@ -53,7 +50,6 @@ QUICK: dict[str, Any] = {
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """Ingest on a folder of its own; nothing runs yet."""
     service = build(load(Settings, data=tmp_path, retry_delay=0.1, **QUICK))
     service.store.migrate()
     yield service
@@ -62,14 +58,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def api(service: Service) -> TestClient:
-    """A client with the first key."""
     first = service.app.state.keys.first_key()
     return TestClient(service.app, headers={"authorization": f"Bearer {first.secret}"})
 
 
 @contextmanager
 def at_work(service: Service, **parts: Any) -> Iterator[None]:
-    """Worker, relay and sender run for the time of the block."""
     stop = threading.Event()
     threads = start_background(service, stop, **parts)
     try:
@@ -81,14 +75,12 @@ def at_work(service: Service, **parts: Any) -> Iterator[None]:
 
 
 def register(api: TestClient, url: str, *types: str) -> dict[str, Any]:
-    """A webhook just made."""
     answer = api.post("/v1/webhooks", json={"url": url, "types": list(types)})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def upload(api: TestClient, number: int, kind: str) -> str:
-    """The id of a new document."""
     files = {"file": (f"{number}.txt", f"Document number {number}.".encode())}
     answer = api.post("/v1/documents", files=files, data={"kind": kind})
     assert answer.status_code == 202, answer.text
@@ -96,7 +88,6 @@ def upload(api: TestClient, number: int, kind: str) -> str:
 
 
 def ask(api: TestClient, path: str, params: Mapping[str, Any] | None = None) -> Any:
-    """What is there; whoever waits for long asks more often than a key may, and comes again."""
     while (answer := api.get(path, params=params)).status_code == 429:
         time.sleep(float(answer.headers["retry-after"]))
     assert answer.status_code == 200, answer.text
@@ -104,7 +95,6 @@ def ask(api: TestClient, path: str, params: Mapping[str, Any] | None = None) -> 
 
 
 def log(api: TestClient, webhook: str, **filters: Any) -> list[dict[str, Any]]:
-    """All deliveries of a webhook."""
     found: list[dict[str, Any]] = []
     cursor = None
     while True:
@@ -117,7 +107,6 @@ def log(api: TestClient, webhook: str, **filters: Any) -> list[dict[str, Any]]:
 
 
 def wait_until(true: Callable[[], bool], what: Callable[[], object] = lambda: "") -> None:
-    """Until it is so."""
     end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end, f"waited in vain: {what()}"
@@ -125,17 +114,13 @@ def wait_until(true: Callable[[], bool], what: Callable[[], object] = lambda: ""
 
 
 def say(service: Service, *documents: str) -> None:
-    """What extraction would say of them."""
     with UnitOfWork(service.store) as uow:
         for document in documents:
-            uow.publish(extracted(document))
+            uow.publish(clauses_extracted(document))
 
 
-def test_fifty_webhooks_whose_receivers_fail_for_a_while(service: Service, api: TestClient) -> None:
-    """Every event reaches every webhook, once by its id, and stands in its log as delivered.
-
-    For a while receivers answer 500, 503 or 429, hang up, or say nothing until the sender leaves.
-    """
+@pytest.mark.slow
+def test_fifty_failing_webhooks_get_every_message_once(service: Service, api: TestClient) -> None:
     chance = random.Random(3)
     asked, failures = itertools.count(), Counter[str]()
 
@@ -180,10 +165,10 @@ def test_fifty_webhooks_whose_receivers_fail_for_a_while(service: Service, api: 
     assert set(subjects.values()) == {1}
 
 
-def test_a_worker_that_is_killed_again_and_again_loses_nothing(
+@pytest.mark.slow
+def test_a_repeatedly_killed_worker_loses_no_message(
     service: Service, api: TestClient, tmp_path: Path
 ) -> None:
-    """SIGKILL while a receiver has a message in hand: each arrives, each under its one id."""
     worker = _Worker(tmp_path)
     kills = threading.Semaphore(6)
     chance = random.Random(5)
@@ -219,8 +204,8 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(
     assert 0 <= again <= 6 * 16, again
 
 
-def test_the_client_looks_after_webhooks(service: Service) -> None:
-    """Make, test, fail, look, redeliver, replace the secret, disable, delete: by the client."""
+@pytest.mark.slow
+def test_the_client_manages_webhooks(service: Service) -> None:
     first = service.app.state.keys.first_key()
     broken = threading.Event()
     with (
@@ -264,8 +249,8 @@ def test_the_client_looks_after_webhooks(service: Service) -> None:
             client.webhook(hook.id)
 
 
-def test_the_embedded_edition_tells_the_whole_story(tmp_path: Path) -> None:
-    """Real services, one process, killed once: clauses, findings, ends, a decision, a deletion."""
+@pytest.mark.slow
+def test_the_embedded_edition_sends_every_message(tmp_path: Path) -> None:
     names = {f"{PREFIX}{name.upper()}": str(value) for name, value in QUICK.items()}
     suite = Embedded(tmp_path, **names)
     with Receiver() as receiver:
@@ -309,8 +294,6 @@ def test_the_embedded_edition_tells_the_whole_story(tmp_path: Path) -> None:
 
 
 class _Worker:
-    """`python -m services.ingest worker` on a folder, started again whenever it is killed."""
-
     def __init__(self, folder: Path) -> None:
         others = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         names = {f"{PREFIX}{name.upper()}": str(value) for name, value in QUICK.items()}
@@ -329,7 +312,6 @@ class _Worker:
             self._process.wait(PATIENCE)
 
     def keep(self) -> None:
-        """Start it unless it runs."""
         if self._process and self._process.poll() is None:
             return
         with self._log.open("ab") as written:
@@ -337,7 +319,6 @@ class _Worker:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stderr=written)
 
     def kill(self) -> None:
-        """SIGKILL, at whatever it does."""
         assert self._process is not None
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGKILL)

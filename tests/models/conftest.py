@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from models.files import write_lines
+from tests.models.builders import note, toml
 from tests.support import library
 
 WIDTH, INNER, LAYERS = 192, 384, 2
@@ -22,33 +24,19 @@ LAW = (
 PAY = "77 88 99 coins 77 88 99."
 FILLER = "Then the other part says little of note."
 
-CONFIG = """
-[data]
-training = "contracts.jsonl.gz"
-licence = "ours"
-
-[windows]
-length = 34
-stride = 24
-empty = 0.5
-
-[adapter]
-rank = 4
-
-[training]
-epochs = 12.0
-batch = 2
-learning_rate = 4.0e-3
-warmup = 0.1
-dropout = 0.1
-positive_weight = 3.0
-edges = 1.0
-edge_positive_weight = 10.0
-clip = 1.0
-number_type = "float32"
-checkpoint_every = 0
-seed = 1
-"""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "data": {"training": "contracts.jsonl.gz", "licence": "ours"},
+    "windows": {"length": 34, "stride": 24, "empty": 0.5},
+    "adapter": {"rank": 4},
+    "training": {
+        "epochs": 12.0, "batch": 2, "learning_rate": 4.0e-3, "warmup": 0.1, "dropout": 0.1,
+        "positive_weight": 3.0, "edges": 1.0, "edge_positive_weight": 10.0, "clip": 1.0,
+        "number_type": "float32", "checkpoint_every": 0, "seed": 1,
+    },
+    "decoding": {},
+}  # fmt: skip
+CONFIG = toml(**SETTINGS)
+LABELS = ["Law", "Pay"]
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +64,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "intermediate.dense": (INNER, WIDTH),
         "output.dense": (WIDTH, INNER),
     }
-    for layer in range(LAYERS):
-        path = f"encoder.layer.{layer}"
+    for path in (f"encoder.layer.{layer}" for layer in range(LAYERS)):
         for name, shape in shapes.items():
             weights[f"{path}.{name}.weight"] = normal(*shape)
             weights[f"{path}.{name}.bias"] = normal(shape[0])
@@ -121,19 +108,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for fold, text in enumerate(
         (f"{filler} {LAW} {filler} {PAY}", f"{PAY} {filler} {LAW} {filler}")
     ):
-        notes = [
-            {
-                "category": name,
-                "start": text.index(span),
-                "end": text.index(span) + len(span),
-                "text": span,
-            }
-            for name, span in (("Law", LAW), ("Pay", PAY))
-        ]
+        notes = [note("Law", text, LAW), note("Pay", text, PAY)]
         record = {"id": f"c{fold}", "fold": fold, "family": f"f{fold}", "text": text}
         records.append(record | {"annotations": notes})
-    with gzip.open(folder / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:
-        out.writelines(json.dumps(record) + "\n" for record in records)
+    write_lines(folder / "contracts.jsonl.gz", records)
     return folder
 
 
@@ -141,7 +119,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The small base: (artefacts folder with its graph, folder of the training weights)."""
     library("onnx")
-    from models.base import write_base
+    from models.base.build import write_base
 
     folder = tmp_path_factory.mktemp("base")
     write_base(model, folder / "artefacts", folder / "training")

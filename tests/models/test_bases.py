@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.models.conftest import CONFIG, INNER, LAYERS, VOCABULARY, WIDTH
+from tests.models.builders import run, write_specialist
+from tests.models.conftest import CONFIG, INNER, LABELS, LAYERS, VOCABULARY, WIDTH
 from tests.support import library
 
 library("torch")
@@ -16,8 +16,8 @@ library("torch")
 import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from models import bases
-from models.predict import read_predictions
+from models.base import compare_bases
+from models.evaluation.predict import read_predictions
 
 pytestmark = pytest.mark.training
 
@@ -26,22 +26,19 @@ CLS, SEP = (VOCABULARY.index(token) for token in ("[CLS]", "[SEP]"))
 
 @pytest.fixture
 def encoder(model: Path, tmp_path: Path) -> Path:
-    """A folder with a random encoder as transformers writes it."""
     folder = tmp_path / "encoder"
     torch.manual_seed(2)
     shape = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": LAYERS}
     BertModel(BertConfig(vocab_size=len(VOCABULARY), **shape)).save_pretrained(folder)
     shutil.copy(model / "tokenizer.json", folder)
     tokens = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), **tokens
-    ).save_pretrained(folder)
+    path = str(folder / "tokenizer.json")
+    PreTrainedTokenizerFast(tokenizer_file=path, **tokens).save_pretrained(folder)
     return folder
 
 
-def test_an_untrained_candidate_says_what_its_encoder_says(encoder: Path) -> None:
-    """Adapters begin as nothing, the ends of windows are the tokeniser's, and get no logits."""
-    made = bases.Candidacy(encoder, 4, 5, torch.float32)
+def test_an_untrained_candidate_computes_its_encoder(encoder: Path) -> None:
+    made = compare_bases.Candidacy(encoder, 4, 5, torch.float32)
     ids = torch.randint(110, len(VOCABULARY), (2, 9))
     whole = ids.clone()
     whole[:, 0], whole[:, -1] = CLS, SEP
@@ -51,16 +48,12 @@ def test_an_untrained_candidate_says_what_its_encoder_says(encoder: Path) -> Non
 
 
 def test_the_left_out_fold_is_predicted_after_the_training(
-    encoder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encoder: Path, data: Path, tmp_path: Path
 ) -> None:
-    """Only adapters and head have learned, and the contract of fold 1 has candidates."""
-    (tmp_path / "config.toml").write_text(f"{CONFIG}\n[decoding]\n", encoding="utf-8")
-    (tmp_path / "labels.json").write_text('["Law", "Pay"]', encoding="utf-8")
+    write_specialist(tmp_path, CONFIG, LABELS)
     out = tmp_path / "found.jsonl.gz"
-    given = {"--data": data, "--model": encoder, "--out": out, "--fold": 1, "--minutes": 0.1}
-    line = [str(part) for pair in given.items() for part in pair]
-    monkeypatch.setattr(sys, "argv", ["bases", str(tmp_path), *line])
-    bases.main()
+    given = ("--data", data, "--model", encoder, "--out", out, "--fold", 1, "--minutes", 0.1)
+    run(compare_bases.main, tmp_path, *given)
     found = read_predictions(out)
     assert list(found) == ["c1"]
     assert {candidate.label for candidate in found["c1"]} == {0, 1}

@@ -1,160 +1,155 @@
-"""The card says what the evaluation found, and quotes hardly anything."""
+"""The cards are made of the committed figures, and say what a reader must know."""
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from models.card import (
-    PARTS,
-    card,
-    chances_text,
-    presence_table,
-    reasons_of,
-    values_table,
-    worst_text,
-)
-from models.reliability import PRESENCE_FILE, drawn, of_presence
-from services.extraction.pipeline import FAMILIAR
-from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
-from tests.support import ROOT
+from models.evaluation.card import TEMPLATES, cards_of, clause_figures, render
+from models.evaluation.reliability import drawings_of
+from models.files import MODELS, folder_of, read_config, read_json
+from models.triage_breaks import curve
+from models.triage_breaks.rules_scores import figures, measure
+from services.extraction.pipeline.search import FAMILIAR
+from shared.inference.adapters import AdapterManifest, newest_version
+from tests.unit.triage.filings import bent, read, record
 
-FOLDER = ROOT / "models" / "contract-clauses"
+FOLDERS = sorted({path.parent for path in MODELS.rglob(TEMPLATES)})
+CARDS = sorted([*MODELS.rglob("CARD.md"), *MODELS.rglob("RULES.md")])
+HEADINGS = [
+    "For whom",
+    "Input and output",
+    "Training data",
+    "Figures",
+    "Limits",
+    "Make it again",
+]
+FOLDER = folder_of("contract-clauses")
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, dict[str, object] | None]:
-    """What the evaluation left behind."""
-    return {
-        part: json.loads((FOLDER / f"{part}.json").read_text(encoding="utf-8"))
-        if (FOLDER / f"{part}.json").exists()
-        else None
-        for part in PARTS
+def scores_of(name: str, part: str = "scores") -> dict[str, Any]:
+    found: dict[str, Any] = read_json(folder_of(name) / f"{part}.json")
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_cards_and_drawings_are_those_of_the_figures(folder: Path) -> None:
+    for name, text in {**cards_of(folder), **drawings_of(folder)}.items():
+        assert text == (folder / name).read_text("utf-8"), "run python -m models.evaluation.card"
+        if name.endswith(".svg"):
+            assert any(f"({name})" in card for card in cards_of(folder).values())
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_every_card_has_the_same_parts_on_two_pages(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    assert len(text.splitlines()) <= 130
+    if path.parent.name != "document_kind":
+        assert re.search(r"It gives no\s(legal|audit)\sadvice", text)
+
+
+def test_there_is_a_card_for_each_specialist() -> None:
+    shipped = {path.name for path in (MODELS / "artefacts").iterdir()} - {"base-ca2dcf61453e"}
+    assert {path.parent.name.replace("_", "-") for path in CARDS} == shipped
+
+
+def test_a_template_takes_figures_and_repeats_lines() -> None:
+    template = "{a[b]:.1%}\n| {each rows}{key} | {it[n]:,} |\n* {each list}{it}\nend {none:.2f}"
+    figures = {
+        "a": {"b": 0.25},
+        "rows": {"x": {"n": 1000}, "y": {"n": 2}},
+        "list": ["p"],
+        "none": None,
     }
+    assert render(template, figures) == "25.0%\n| x | 1,000 |\n| y | 2 |\n* p\nend none\n"
 
 
-def test_the_card_is_the_one_that_the_figures_make(
-    found: dict[str, dict[str, object] | None],
-) -> None:
-    """The committed card is not stale: written again, it comes out the same."""
-    shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
-    config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
-    size = (shipped / ADAPTER_FILE).stat().st_size
-    template = (FOLDER / "CARD.in.md").read_text(encoding="utf-8")
-    text = card(
-        template, config, read_manifest(shipped / MANIFEST_FILE), size, found, reasons_of(FOLDER)
-    )
-    assert text == (FOLDER / "CARD.md").read_text(encoding="utf-8"), "run python -m models.card"
+def test_an_unknown_figure_is_refused() -> None:
+    with pytest.raises(KeyError):
+        render("{scores[auc]}", {"scores": {}})
 
 
-def test_the_worst_categories_come_first_and_say_if_nobody_looked() -> None:
-    """By area, the lowest first; one without answers is not among them."""
+def test_the_worst_categories_come_first_with_their_reasons() -> None:
     areas = {"a": 0.5, "b": 0.1, "c": 0.3, "d": 0.9, "e": 0.8, "f": 0.7, "g": 0.6}
-    labels = {name: {"aupr": area, "answers": 3, "contracts": 2} for name, area in areas.items()}
-    labels["none"] = {"aupr": 0.0, "answers": 0, "contracts": 0}
-    lines = worst_text({"labels": labels}, {"b": "hard"}).splitlines()
-    assert lines[0] == "* **b** (AUPR 0.10, 3 answers in 2 contracts): hard"
-    assert [line.split("**")[1] for line in lines] == ["b", "c", "a", "g", "f", "e"]
-    assert lines[1].endswith(": nobody has looked at its failures yet.")
-
-
-def test_absence_that_tells_hardly_anything_is_named() -> None:
-    """Categories that are seen in less than half of the contracts that have them, worst first."""
-    recalls = {"seen": 0.9, "half": 0.5, "rare": 0.4, "rarer": 0.1}
-    seen = {name: {"present": 10, "said": 9, "recall": value} for name, value in recalls.items()}
-    seen["nowhere"] = {"present": 0, "said": 0}
-    found = {"contracts": 20, "calibration_error": 0.01, "pooled": seen["seen"], "labels": seen}
-    *_, last = presence_table(found).splitlines()
-    assert last.endswith(": rarer (seen in 10%), rare (seen in 40%).")
-    known = {**found, "labels": {"seen": seen["seen"]}}
-    assert presence_table(known).splitlines()[-1].startswith("| seen |")
-
-
-def test_chances_of_presence_are_shown_with_their_maps() -> None:
-    """A row a tenth and a row a map, and which map is best by each measure."""
-    maps = {
-        "none": {"error": 0.01, "brier": 0.06, "log_loss": 0.2},
-        "beta, pooled": {"error": 0.02, "brier": 0.05, "log_loss": 0.19},
-    }
-    found = {"judged": 1200, "contracts": 30, "auc": 0.97, "error": 0.01, "maps": maps}
-    text = chances_text(found | {"tenths": [[1000, 0.04, 0.05], [200, 0.95, 0.9]]})
-    assert "1,200 chances, of 30 contracts" in text
-    assert "| 200 | 0.950 | 0.900 |" in text
-    assert "| beta, pooled | 0.0200 | 0.0500 | 0.1900 |" in text
-    assert text.endswith(
-        "Least error has: none; least Brier score: beta, pooled; least log loss: beta, pooled."
-    )
-    assert chances_text(None) == ""
-
-
-@pytest.mark.parametrize("path", sorted(FOLDER.parent.glob("*/presence-calibration.json")))
-def test_the_drawing_of_presence_is_the_one_that_the_figures_make(path: Path) -> None:
-    """Where chances were kept the committed drawing is not stale, and the card shows it."""
-    figures = json.loads(path.read_text(encoding="utf-8"))
-    drawing = (path.parent / PRESENCE_FILE).read_text(encoding="utf-8")
-    assert drawing == drawn(of_presence(figures)), "run python -m models.card"
-    text = (path.parent / "CARD.md").read_text(encoding="utf-8")
-    assert f"({PRESENCE_FILE})" in text
-    assert chances_text(figures) in text
-
-
-def test_the_card_states_what_a_reader_must_know() -> None:
-    """Attribution, licence, the limits of advice, every category, and the command are there."""
-    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
-    labels = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    for needed in ("The Atticus Project", "CC BY 4.0", "gives no legal advice", "make specialists"):
-        assert needed in text
-    assert all(f"| {label} |" in text for label in labels)
+    labels = {name: {"aupr": area, "answers": 3} for name, area in areas.items()}
+    labels["none"] = {"aupr": 0.0, "answers": 0}
+    known = {part: scores_of("contract-clauses", part) for part in ("guarantee", "training")}
+    known["scores"] = {**scores_of("contract-clauses"), "labels": labels}
+    known["presence"] = {"labels": {"a": {"recall": 0.4}, "b": {"recall": 0.1}, "c": {}}}
+    found = clause_figures(Path("nowhere"), known)
+    assert list(found["worst"]) == ["b", "c", "a", "g", "f", "e"]
+    assert found["worst"]["b"]["reason"] == "not examined yet."
+    assert found["rarely_seen"] == "b (10%), a (40%)"
 
 
 def test_quotations_are_a_few_words_with_their_source() -> None:
-    """Every quotation has at most six words and the id of its contract."""
-    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    text = (FOLDER / "CATEGORIES.md").read_text("utf-8")
     quotations = re.findall(r'^\* .*?: "(.*) …" \(.*`(cuad-[0-9a-f]{12})`\)$', text, re.MULTILINE)
     assert len(quotations) >= 6
     assert all(len(words.split()) <= 6 for words, _ in quotations)
+    assert all(f"| {label} |" in text for label in scores_of("contract-clauses", "labels"))
 
 
-def test_the_manifest_carries_what_was_learned_on_the_fold(
-    found: dict[str, dict[str, object] | None],
-) -> None:
-    """Calibration and thresholds of the shipped adapter are those of the committed figures."""
-    shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
-    manifest = read_manifest(shipped / MANIFEST_FILE)
-    assert found["scores"]
-    assert manifest.calibration == found["scores"]["calibration"]
-    assert found["presence"]
-    learned = found["scores"]["thresholds"]
-    assert isinstance(learned, dict)
-    assert manifest.thresholds == learned | {FAMILIAR: found["presence"]["familiar"]}
+def test_the_cards_claim_what_the_figures_show() -> None:
+    breaks = scores_of("triage-breaks")
+    value, low, _ = curve.at(breaks["curves"]["own"]["learned"], 0.02)
+    assert low < 0.85 <= value
+    assert value == pytest.approx(breaks["found"]["learned"]["2%"], abs=1e-4)
+    unbalanced = scores_of("triage-breaks", "implied_shares")["unbalanced"]
+    assert unbalanced["statements.jsonl"][0] == 0
+    lost = {name: sum(counts) for name, counts in breaks["missed"].items()}
+    assert max(lost, key=lost.__getitem__) == "line_dropped"
+    for name in ("nda-review", "unfair-terms"):
+        assert all(one["why_not"] for one in scores_of(name, "guarantee")["promises"])
+    flags = scores_of("narrative-flags")["families"]
+    assert all(one["over_tfidf"][1] <= 0 for one in flags.values())
+    assert [name for name, one in flags.items() if one["states_add"][1] > 0] == ["investigation"]
+    kinds = scores_of("document-kind")["head"]["fold 4"]["whole"]["difference"]["head"]
+    assert kinds["interval"][0] < 0 < kinds["interval"][1]
+    lines = scores_of("line-concepts")["adapter"]["more"]
+    assert min(lines["both than linear"][0], lines["both than adapter"][0]) > 0
+    priority = scores_of("review-priority")["beside_learned"]
+    assert all(one["20%"][0] <= 0 for one in priority.values())
 
 
-def test_the_adapters_of_the_scored_folds_are_kept(
-    found: dict[str, dict[str, object] | None],
-) -> None:
-    """Each fold that is scored has the adapter that had not seen it, of this very recipe."""
-    config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
-    assert found["scores"]
-    runs = {
-        path.parent: json.loads(path.read_text(encoding="utf-8"))
-        for path in (FOLDER / "runs").glob("*/run.json")
-    }
-    assert sorted(int(run["fold"]) for run in runs.values()) == found["scores"]["folds"]
+def test_the_curve_is_drawn_from_the_figures() -> None:
+    folder = folder_of("triage-breaks")
+    assert (folder / curve.FILE).read_text("utf-8") == curve.drawing_of(folder)
+    assert f"({curve.FILE})" in (folder / "CARD.md").read_text("utf-8")
+
+
+def test_the_rules_are_measured_as_their_card_has_it() -> None:
+    truth = {"type": "digit_change", "statement": "balance_sheet", "row": 4, "column": 0}
+    wrong = read(bent("balance_sheet", "Total current assets", 0, 4951))
+    found = figures(
+        measure([(read(record()), None), (wrong, truth)]), measure([(read(record()), None)])
+    )
+    committed = scores_of("triage-breaks", "rules")
+    assert found.keys() == committed.keys()
+    assert found["development"].keys() == committed["development"].keys()
+    assert found["development"]["found"][:2] == found["development"]["placed"][:2] == [1, 1]
+    assert found["sound"]["false_alarms"][:2] == [0, 1]
+
+
+def test_the_manifest_has_calibration_and_thresholds_of_the_folds() -> None:
+    shipped = newest_version(MODELS / "artefacts", FOLDER.name)
+    manifest = AdapterManifest.read(shipped)
+    scores = scores_of("contract-clauses")
+    assert manifest.calibration == scores["calibration"]
+    familiar = scores_of("contract-clauses", "presence")["familiar"]
+    assert manifest.thresholds == scores["thresholds"] | {FAMILIAR: familiar}
+
+
+def test_the_adapters_of_the_scored_folds_are_stored() -> None:
+    config = read_config(FOLDER)
+    runs = {path.parent: read_json(path) for path in (FOLDER / "runs").glob("*/run.json")}
+    folds = scores_of("contract-clauses")["folds"]
+    assert sorted(int(run["fold"]) for run in runs.values()) == folds
     for folder, run in runs.items():
         assert (folder / "adapter.safetensors").is_file()
         for section in ("windows", "adapter", "training"):
             assert run["config"][section] == config[section]
-
-
-def test_names_of_parties_are_counted_one_by_one() -> None:
-    """Below the table, for a whole set of names is seldom right; nothing is said without any."""
-    counts = {"answered": 4, "exact": 0.5, "names_right": 7, "names_given": 9, "names_answered": 8}
-    values = {"some": {"categories": {"Parties": counts}}, "none": {"categories": {}}}
-    *_, row, _, said = values_table(values).splitlines()
-    assert row == "| some | Parties | 4 | 0.500 |  |  |"
-    assert said.endswith(": 7 of 9 given are right, of 8 in the answers (some).")
-    assert "one by one" not in values_table({"none": {"categories": {}}})

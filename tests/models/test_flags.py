@@ -10,13 +10,19 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from models.flags import learning
-from models.flags.card import card, folds_table, surely
-from models.flags.corpus import FOLDS, Sentence, gated, has_keyword, learned, scored, truth
-from models.flags.filings import Judges
-from models.flags.folds import DRAWS, areas, drawn
-from models.flags.scores import area, family_scores, unseen_chances
-from tests.support import ROOT
+from models.narrative_flags import learning
+from models.narrative_flags.corpus import (
+    FOLDS,
+    Sentence,
+    gated,
+    has_keyword,
+    learned,
+    scored,
+    truth,
+)
+from models.narrative_flags.filings import Judges
+from models.narrative_flags.folds import areas, drawn
+from models.narrative_flags.scores import area, family_scores, unseen_chances
 
 pytestmark = pytest.mark.training
 
@@ -38,8 +44,7 @@ def sentences(companies: int = 16) -> list[Sentence]:
     return found
 
 
-def test_what_is_said_is_told_from_what_might_be() -> None:
-    """On companies that were not learned from, and the same each time."""
+def test_statements_are_distinguished_from_possibilities() -> None:
     some = sentences()
     scores = learning.by_words(some, some, 10.0, 0.3)
     assert area(truth(some) == 1, scores) > 0.95
@@ -48,7 +53,6 @@ def test_what_is_said_is_told_from_what_might_be() -> None:
 
 
 def test_few_positives_are_not_learned() -> None:
-    """Nor many of few companies."""
     assert learned(sentences(16)) == []
     assert learned(sentences(30)) == ["material_weakness"]
     one = [Sentence(f"s{n}", SAYS, "going_concern", "positive", "c") for n in range(40)]
@@ -56,14 +60,12 @@ def test_few_positives_are_not_learned() -> None:
 
 
 def test_a_chance_rises_with_its_score() -> None:
-    """And is a half between the two."""
     scale, shift = learning.platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0, 1, 0, 1]))
     assert scale > 0
     assert shift == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_chance_does_not_know_its_own_fold() -> None:
-    """Labels of a fold turned round change the chances of the others alone."""
     draw = np.random.default_rng(1)
     positive = draw.random(60) < 0.5
     scores, folds = positive + draw.normal(size=60), np.arange(60) % 3
@@ -76,14 +78,12 @@ def test_a_chance_does_not_know_its_own_fold() -> None:
 
 
 def test_the_area_counts_ties_as_half() -> None:
-    """As Mann and Whitney do."""
     positive = np.array([True, True, False, False])
     assert area(positive, np.array([2.0, 1.0, 1.0, 0.0])) == pytest.approx(0.875)
     assert np.isnan(area(np.array([True]), np.array([1.0])))
 
 
-def test_what_the_gate_denies_is_not_flagged() -> None:
-    """Though the keyword stands there, and the figures say so."""
+def test_denied_sentences_are_not_flagged() -> None:
     text = "In this assessment there were no material weaknesses in our controls at all."
     denied = Sentence("d", text, "material_weakness", "negative", "c")
     assert has_keyword(denied)
@@ -100,10 +100,9 @@ def test_what_the_gate_denies_is_not_flagged() -> None:
     assert found["over_tfidf"] == [0.0, 0.0, 0.0]
 
 
-def test_a_filing_is_judged_by_nothing_that_learned_from_its_company(
+def test_a_filing_is_scored_by_a_model_without_its_company(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By its number, or where it has none, by the companies without one whose sentences it has."""
     monkeypatch.setattr(Judges, "_without", lambda _, folds: folds)
     own, numbered = "Small Company", "4711"
     every = [
@@ -117,8 +116,7 @@ def test_a_filing_is_judged_by_nothing_that_learned_from_its_company(
     assert judges.of({"cik": 4711}, text) == frozenset({crc32(b"4711") % FOLDS})
 
 
-def test_a_group_lies_in_one_fold() -> None:
-    """Whatever is drawn; another number draws others."""
+def test_a_group_is_in_one_fold() -> None:
     groups = [f"c{number % 13}" for number in range(60)]
     first = drawn(groups, 1)
     for name in set(groups):
@@ -128,9 +126,10 @@ def test_a_group_lies_in_one_fold() -> None:
     assert (drawn(groups, 2) != first).any()
 
 
-def test_folds_that_share_what_is_repeated_flatter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Companies that each repeat a sentence of their own: known again in folds of sentences."""
-    monkeypatch.setattr("models.flags.folds.DRAWS", 4)
+def test_folds_that_share_repeated_sentences_are_optimistic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.narrative_flags.folds.DRAWS", 4)
     draw = np.random.default_rng(5)
     some = [
         Sentence(f"s{c}{n}", f"word{c} thing{c} matter{c}", "material_weakness", label, f"c{c}")
@@ -141,21 +140,3 @@ def test_folds_that_share_what_is_repeated_flatter(monkeypatch: pytest.MonkeyPat
     assert mean > 0.95
     assert least <= mean <= largest
     assert areas(some, [one.company for one in some], 10.0)[0] < 0.7
-
-
-def test_the_card_says_of_which_families_it_is_surely_better() -> None:
-    """Those whose interval is above zero, and none otherwise."""
-    worse = {"a": {"over_tfidf": [0.02, -0.01, 0.05]}, "b": {"over_tfidf": [0.02, 0.0, 0.05]}}
-    assert surely(worse).startswith("For no family")
-    better = {**worse, "c": {"over_tfidf": [0.02, 0.01, 0.05]}}
-    assert "for c alone" in surely(better)
-    row = folds_table({"a": {"companies": [0.5, 0.25, 0.75]}}).splitlines()[-1]
-    assert row == "| a | 0.500 (0.250 to 0.750) |"
-
-
-def test_the_card_is_the_one_that_the_figures_make() -> None:
-    """The committed card is not stale: written again, it comes out the same."""
-    folder = ROOT / "models" / "narrative-flags"
-    text = (folder / "CARD.md").read_text(encoding="utf-8")
-    assert text == card(folder, ROOT / "models" / "artefacts"), "run python -m models.flags.card"
-    assert f"mean of {DRAWS} draws" in text

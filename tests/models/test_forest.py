@@ -1,4 +1,4 @@
-"""Forests of decision trees: what is fitted is what is served."""
+"""Forests of decision trees: the fitted and the served trees agree."""
 
 from __future__ import annotations
 
@@ -15,21 +15,12 @@ library("lightgbm")
 
 import onnx
 
-from models.forest import fit, graph, predict
+from models.forest import fit, fit_forest, graph, predict
 from shared.inference.errors import AdapterError
 from shared.inference.session import Forest
+from tests.models.builders import FOREST
 
 pytestmark = pytest.mark.training
-SETTINGS = {
-    "threads": 1,
-    "leaves": 8,
-    "learning_rate": 0.2,
-    "least_rows": 5,
-    "share_of_columns": 0.8,
-    "share_of_rows": 0.8,
-    "ridge": 1.0,
-    "bins": 63,
-}
 
 
 def lesson(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -39,10 +30,9 @@ def lesson(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, (rows[:, 0] * rows[:, 1] > 0).astype(float)
 
 
-def test_a_forest_learns_what_no_single_column_says(tmp_path: Path) -> None:
-    """Two columns together decide; the graph that is served answers like LightGBM itself."""
+def test_a_forest_learns_from_two_columns_together(tmp_path: Path) -> None:
     rows, target = lesson(3000, 1)
-    fits = [fit(rows, target, np.ones(len(rows)), 60, SETTINGS, seed) for seed in (1, 2)]
+    fits = fit_forest(rows, target, FOREST | {"trees": 60, "seed": 1, "seeds": 2})
     unseen, truth = lesson(500, 2)
     fitted = predict(fits, unseen)
     assert ((fitted > 0.5) == truth).mean() > 0.9
@@ -53,9 +43,8 @@ def test_a_forest_learns_what_no_single_column_says(tmp_path: Path) -> None:
 
 
 def test_a_value_on_the_border_goes_the_same_way_in_both(tmp_path: Path) -> None:
-    """Every threshold is tried with the number itself and with its neighbours."""
     rows, target = lesson(500, 3)
-    booster = fit(rows, target, np.ones(len(rows)), 20, SETTINGS, 1)
+    booster = fit(rows, target, np.ones(len(rows)), 20, FOREST, 1)
     onnx.save(graph([booster], 5), tmp_path / "first.onnx")
     lines = re.findall(r"^threshold=(.*)$", booster.model_to_string(), re.MULTILINE)
     borders = np.array(" ".join(lines).split(), np.float32)
@@ -66,7 +55,6 @@ def test_a_value_on_the_border_goes_the_same_way_in_both(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_no_forest_is_refused(tmp_path: Path) -> None:
-    """The error names the file and says what to do."""
     path = tmp_path / "first.onnx"
     path.write_bytes(b"nonsense")
     with pytest.raises(AdapterError, match=r"first\.onnx.*export the adapter again"):

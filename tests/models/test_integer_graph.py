@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from tests.support import library
 library("safetensors")
 library("onnx")
 
-from models.integer_graph import build_integer, sizes_of
-from shared.artefacts import sha256
+from models.base.integer_graph import build_integer, sizes_of
+from models.files import read_json
+from shared.artefacts.loader import sha256
 from shared.inference.adapters import base_folder
 from shared.inference.engines import Int4, Int8
 from shared.inference.session import PRODUCT, Adapter, write_adapter
@@ -31,7 +31,7 @@ def adapter_for(folder: Path, path: Path) -> Adapter:
         name: draw.normal(0, 0.1, [n if isinstance(n, int) else sizes[n] for n in shape]).astype(
             np.float32
         )
-        for name, shape in Int8(folder, threads=1).doors.items()
+        for name, shape in Int8(folder, threads=1).adapter_inputs.items()
     }
     write_adapter(path, parameters, version=1)
     return Adapter(path)
@@ -40,7 +40,6 @@ def adapter_for(folder: Path, path: Path) -> Adapter:
 def test_int8_answers_like_int4_with_the_adapter_apart(
     base: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Logits and hidden states of a random encoder with an adapter, to a few hundredths."""
     folder = base_folder(base[0])
     adapter = adapter_for(folder, tmp_path / "adapter")
     ids = np.random.default_rng(4).integers(5, 120, (3, 40))
@@ -67,18 +66,16 @@ def test_weights_are_read_as_onnx_reads_them(base: tuple[Path, Path]) -> None:
 
 
 def test_the_graph_is_small_and_its_hash_is_noted(base: tuple[Path, Path]) -> None:
-    """It has no weights in it, is the same when built again, and follows the base's sizes."""
     folder = base_folder(base[0])
     path = folder / "int8.onnx"
     sizes = sizes_of(read_weights(folder / "base.onnx"))
     assert (sizes.layers, sizes.width, sizes.inner) == (2, 192, 384)
     assert path.stat().st_size < 30_000
     assert path.read_bytes() == build_integer(sizes).SerializeToString(deterministic=True)
-    assert json.loads((folder / "provenance.json").read_text())["int8_sha256"] == sha256(path)
+    assert read_json(folder / "provenance.json")["int8_sha256"] == sha256(path)
 
 
-def test_the_product_that_finds_overflow_is_what_it_says() -> None:
-    """The bytes in the code are the graph that onnx builds."""
+def test_the_product_that_finds_overflow_is_the_graph_of_onnx() -> None:
     helper = library("onnx").helper
     values = [
         helper.make_tensor_value_info(name, kind, shape)

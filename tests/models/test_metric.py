@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.metric import THRESHOLDS, Counts, Curve, count, matches
+from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count, matches
 
 
 def at(threshold: float) -> int:
@@ -14,7 +14,6 @@ def at(threshold: float) -> int:
 
 
 def test_words_are_compared_without_stops_and_case() -> None:
-    """Full stops, commas, semicolons and colons fall away, a slash becomes a space."""
     assert matches("Insurance", "AND/OR, the Policy.", "and or the policy")
 
 
@@ -28,14 +27,12 @@ def test_half_of_the_joint_words_must_agree(prediction: str, matched: bool) -> N
 
 
 def test_only_parties_match_by_containing_the_answer() -> None:
-    """A long prediction around the answer counts for Parties and for nothing else."""
     long = "this agreement is made between Acme and somebody else entirely"
     assert matches("Parties", long, "Acme")
     assert not matches("Insurance", long, "Acme")
 
 
 def test_answers_are_found_once_and_strays_are_false() -> None:
-    """Two predictions of one answer are one find; one that matches nothing is false."""
     counts = count("Insurance", [("a b", 0.9), ("a b c", 0.6), ("z", 0.7)], ["a b", "q"])
     assert counts[at(0.95)].tolist() == [0, 0]
     assert counts[at(0.8)].tolist() == [1, 0]
@@ -51,7 +48,6 @@ def test_a_confidence_must_lie_above_the_threshold() -> None:
 
 
 def test_the_same_text_twice_counts_with_its_later_confidence() -> None:
-    """Repeated predictions are one, as confident as the last of them."""
     counts = count("Insurance", [("z", 0.9), ("z", 0.2)], [])
     assert counts[at(0.5)].tolist() == [0, 0]
     assert counts[at(0.1)].tolist() == [0, 1]
@@ -64,7 +60,6 @@ def curve(*points: tuple[int, int], answers: int) -> Curve:
 
 
 def test_the_area_starts_at_recall_zero_and_precision_one() -> None:
-    """Half of the answers found without an error make an area of one half."""
     assert curve((2, 0), answers=4).aupr == pytest.approx(0.5)
 
 
@@ -92,7 +87,7 @@ def test_f1_is_taken_from_the_precision_as_it_is() -> None:
     assert made.best_threshold == pytest.approx(THRESHOLDS[1])
 
 
-def test_nothing_predicted_is_no_area() -> None:
+def test_no_prediction_has_no_area() -> None:
     """Without a prediction precision is 1 by convention and the area is zero."""
     nothing: Counts = np.zeros((len(THRESHOLDS), 2), np.int64)
     assert Curve.of(nothing, 3).aupr == 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +14,21 @@ library("lightgbm")
 library("onnx")
 library("sklearn")
 
-from models.calibrations import MAPS
-from models.presence import (
+from models.clauses.presence import (
     CALIBRATION,
     PREDICTIONS,
     Chances,
     Evidence,
     calibration,
-    calibration_error,
     errors,
     figures,
-    keep,
-    kept,
     out_of_fold,
+    read_chances,
+    write_chances,
 )
-from tests.models.test_forest import SETTINGS
+from models.evaluation.calibration import MAPS
+from models.files import read_json
+from tests.models.builders import FOREST
 
 pytestmark = pytest.mark.training
 
@@ -43,10 +42,9 @@ def contract(number: int) -> Evidence:
     return Evidence(number % 5, rows, present)
 
 
-def test_unseen_contracts_are_told_apart() -> None:
-    """What is there gets a high probability from a fit that had not seen the contract."""
+def test_unseen_contracts_are_distinguished() -> None:
     contracts = [contract(i) for i in range(300)]
-    chances = out_of_fold(contracts, SETTINGS | {"trees": 40, "seeds": 1})
+    chances = out_of_fold(contracts, FOREST | {"trees": 40, "seeds": 1})
     present = np.stack([c.present for c in contracts])
     result = figures(chances, present, ["A", "B", "C"])
     assert result["pooled"]["auc"] > 0.95
@@ -55,7 +53,6 @@ def test_unseen_contracts_are_told_apart() -> None:
 
 
 def test_figures_worked_out_by_hand() -> None:
-    """Two of three said are there, of four that are there two are said."""
     chances = np.array([[0.9, 0.8, 0.7, 0.1, 0.2, 0.3]], np.float32).T
     present = np.array([[1, 1, 0, 1, 1, 0]], bool).T
     pooled = figures(chances, present, ["A"])["pooled"]
@@ -65,17 +62,10 @@ def test_figures_worked_out_by_hand() -> None:
     assert "auc" not in figures(chances, np.ones((6, 1), bool), ["A"])["pooled"]
 
 
-def test_what_almost_all_contracts_have_is_familiar() -> None:
-    """Of a hundred and one contracts, expected to have 0, 0.01, 0.02 … labels, one has less."""
+def test_the_familiar_threshold_is_what_99_of_100_contracts_exceed() -> None:
     chances = np.stack([np.linspace(0, 1, 101)] * 2, axis=1) / 2
     result = figures(chances.astype(np.float32), np.ones((101, 2), bool), ["A", "B"])
     assert result["familiar"] == pytest.approx(0.01)
-
-
-def test_calibration_error_worked_out_by_hand() -> None:
-    """Half of the answers are off by 0.1, half by 0.3."""
-    chances = np.array([0.1, 0.1, 0.7, 0.7], np.float32)
-    assert calibration_error(chances, np.array([0, 0, 1, 1], bool)) == pytest.approx(0.2)
 
 
 def chances(contracts: int = 500) -> Chances:
@@ -88,24 +78,20 @@ def chances(contracts: int = 500) -> Chances:
     return Chances(names, names, folds, said.astype(np.float32), present)
 
 
-def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
-    """Rounded, with the truth, and without a word of a contract; the same file each time."""
+def test_stored_probabilities_are_read_again(tmp_path: Path) -> None:
     made = chances(7)
-    keep(tmp_path, made, ["A", "B"])
+    write_chances(tmp_path, made, ["A", "B"])
     first = (tmp_path / PREDICTIONS).read_bytes()
-    found, labels = kept(tmp_path)
+    found, labels = read_chances(tmp_path)
     assert (found.ids, found.families, labels) == (made.ids, made.families, ["A", "B"])
     assert found.chances == pytest.approx(made.chances, abs=6e-6)
     assert np.array_equal(found.present, made.present)
     assert np.array_equal(found.folds, made.folds)
-    keep(tmp_path, made, ["A", "B"])
+    write_chances(tmp_path, made, ["A", "B"])
     assert (tmp_path / PREDICTIONS).read_bytes() == first
 
 
-def test_maps_are_judged_on_folds_that_they_were_not_fitted_on() -> None:
-    """By category they mend what is wrong with one; what a fold got right changes none of its own
-    chances, so the errors of the others stay where it is turned round.
-    """
+def test_maps_are_measured_on_other_folds() -> None:
     made = chances(2_000)
     found = calibration(made)
     assert tuple(found["maps"]) == MAPS
@@ -121,22 +107,18 @@ def test_maps_are_judged_on_folds_that_they_were_not_fitted_on() -> None:
 
 
 def test_errors_worked_out_by_hand() -> None:
-    """Even odds cost the logarithm of two, and a fourth."""
     found = errors(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
     assert found == {"error": 0.0, "brier": 0.25, "log_loss": round(float(np.log(2)), 4)}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "models").glob(f"*/{CALIBRATION}")))
-def test_the_figures_are_those_of_the_chances_that_are_kept(path: Path) -> None:
-    """Counted again from the committed chances they are the same, of the contracts and labels that
-    what ships was judged on.
-    """
+@pytest.mark.parametrize("path", sorted((ROOT / "models" / "clauses").glob(f"*/{CALIBRATION}")))
+def test_the_figures_are_those_of_the_stored_probabilities(path: Path) -> None:
     folder = path.parent
-    found, labels = kept(folder)
-    committed = json.loads(path.read_text(encoding="utf-8"))
-    assert labels == json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    found, labels = read_chances(folder)
+    committed = read_json(path)
+    assert labels == read_json(folder / "labels.json")
     assert calibration(found) == committed
-    shipped = json.loads((folder / "presence.json").read_text(encoding="utf-8"))
+    shipped = read_json(folder / "presence.json")
     assert committed["contracts"] == shipped["contracts"]
     again = figures(found.chances, found.present, labels)
     assert {name: one["present"] for name, one in again["labels"].items()} == {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +16,25 @@ library("onnx")
 library("lightgbm")
 library("sklearn")
 
-from models.priority import __main__ as training
-from models.priority.simulation import queues
+from models.files import read_lines, write_json, write_lines
+from models.review_priority import __main__ as training
+from models.review_priority.simulation import queues
 from services.review.priority import NAME, Priority
-from shared.listed import COLUMNS
+from shared.features.clause_list import COLUMNS
+from tests.models.builders import FOREST, run, toml, write_specialist
 
 pytestmark = pytest.mark.training
 LABELS = ["Insurance", "Parties"]
 CONTRACTS = 20
 PASSAGES = 6
-CONFIG = """
-version = "0.1.0"
-[data]
-adapter = "toy"
-licence = "ours"
-[forest]
-trees = 30
-leaves = 4
-learning_rate = 0.2
-least_rows = 3
-share_of_columns = 0.8
-share_of_rows = 0.9
-ridge = 1.0
-bins = 63
-seed = 1
-seeds = 2
-threads = 1
-[linear]
-strength = 0.05
-"""
-ADAPTER = """
-version = "7.8.9"
-[data]
-training = "contracts.jsonl.gz"
-"""
+FEW = {"trees": 30, "leaves": 4, "least_rows": 3, "share_of_rows": 0.9, "seed": 1, "seeds": 2}
+CONFIG = toml(
+    version="0.1.0",
+    data={"adapter": "toy", "licence": "ours"},
+    forest=FOREST | FEW,
+    linear={"strength": 0.05},
+)
+ADAPTER = toml(version="7.8.9", data={"training": "contracts.jsonl.gz"})
 SCORES = {"thresholds": {"best_f1": 0.3}, "calibration": {}}
 
 
@@ -75,44 +58,27 @@ def contract(number: int) -> tuple[dict[str, Any], list[list[float]]]:
 def folder(tmp_path: Path) -> Path:
     """Data, the predictions of an adapter, and a recipe."""
     made = [contract(number) for number in range(CONTRACTS)]
-    specialist, recipe = tmp_path / "models" / "toy", tmp_path / "models" / NAME
-    for path in (specialist, recipe):
-        path.mkdir(parents=True)
-    with gzip.open(tmp_path / "contracts.jsonl.gz", "wt", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record, _ in made)
+    specialist = write_specialist(tmp_path / "models" / "toy", ADAPTER, LABELS)
+    write_specialist(tmp_path / "models" / NAME, CONFIG, [])
+    write_json(specialist / "scores.json", SCORES)
+    write_lines(tmp_path / "contracts.jsonl.gz", [record for record, _ in made])
     for fold in range(5):
-        name = specialist / f"predictions-fold{fold}.jsonl.gz"
-        with gzip.open(name, "wt", encoding="utf-8") as file:
-            file.writelines(
-                json.dumps({"id": record["id"], "spans": spans}) + "\n"
-                for record, spans in made
-                if record["fold"] == fold
-            )
-    (specialist / "labels.json").write_text(json.dumps(LABELS))
-    (specialist / "scores.json").write_text(json.dumps(SCORES))
-    (specialist / "config.toml").write_text(ADAPTER)
-    (recipe / "config.toml").write_text(CONFIG)
+        spans = [{"id": r["id"], "spans": spans} for r, spans in made if r["fold"] == fold]
+        write_lines(specialist / f"predictions-fold{fold}.jsonl.gz", spans)
     return tmp_path
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, Any]], bytes]:
+def trained(folder: Path) -> tuple[list[dict[str, Any]], bytes]:
     """Train, and return the predictions and the forest."""
     recipe, out = folder / "models" / NAME, folder / "artefacts"
     shutil.rmtree(out, ignore_errors=True)
-    arguments = ["--data", folder, "--out", out, "--config", recipe / "config.toml"]
-    monkeypatch.setattr(sys, "argv", ["priority", *map(str, arguments)])
-    training.main()
-    with gzip.open(recipe / "predictions.jsonl.gz", "rt", encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
+    run(training.main, "--data", folder, "--out", out, "--config", recipe / "config.toml")
     (forest,) = out.glob("*/*/*.onnx")
-    return lines, forest.read_bytes()
+    return list(read_lines(recipe / "predictions.jsonl.gz")), forest.read_bytes()
 
 
-def test_what_is_wrong_whatever_its_confidence_is_learned(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chances of unseen contracts tell the two kinds of passages apart; confidence does not."""
-    lines, forest = run(folder, monkeypatch)
+def test_wrong_candidates_of_any_confidence_are_learned(folder: Path) -> None:
+    lines, forest = trained(folder)
     assert len(lines) == CONTRACTS
     assert "insured" not in json.dumps(lines)
     changed = np.array([d != "accept" for line in lines for d in line["decision"]])
@@ -122,14 +88,11 @@ def test_what_is_wrong_whatever_its_confidence_is_learned(
     assert learned[changed].min() > learned[~changed].max()
     few = np.array([chance for line in lines for chance in line["told_less"]])
     assert few[changed].min() < few[~changed].max()
-    assert (lines, forest) == run(folder, monkeypatch), "the same data make the same again"
+    assert (lines, forest) == trained(folder), "the same data make the same again"
 
 
-def test_what_ships_says_what_the_forest_says(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The artefact is loaded as it is served, and judges the clauses of its adapter alone."""
-    run(folder, monkeypatch)
+def test_the_shipped_graph_gives_the_forest_probabilities(folder: Path) -> None:
+    trained(folder)
     priority = Priority.load(folder / "artefacts")
     assert priority.title == f"{NAME} 0.1.0"
     some = list(queues(folder, folder / "models" / "toy"))
@@ -141,8 +104,7 @@ def test_what_ships_says_what_the_forest_says(
     assert set(priority.chances(record["text"], foreign)) == {None}
 
 
-def test_a_contract_is_judged_by_heads_that_had_not_seen_its_fold(folder: Path) -> None:
-    """Each lesson leaves out the whole fold that it is then asked about."""
+def test_a_contract_is_scored_by_heads_without_its_fold(folder: Path) -> None:
     some = list(queues(folder, folder / "models" / "toy"))
     lessons: list[int] = []
 
@@ -162,7 +124,6 @@ def test_a_contract_is_judged_by_heads_that_had_not_seen_its_fold(folder: Path) 
 
 
 def test_a_linear_head_sees_a_line_for_each_category() -> None:
-    """Beside the columns: log odds, one column a category, and the odds within each."""
     rows = np.zeros((2, len(COLUMNS)), np.float32)
     rows[:, COLUMNS.index("confidence")] = 0.75
     rows[1, COLUMNS.index("category")] = 2

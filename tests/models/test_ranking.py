@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.models.builders import FOREST
 from tests.support import ROOT, library
 
 library("lightgbm")
 library("onnx")
 
-from models import ranking
-from models.forest import Booster, fit
-from models.kept import Kept
-from models.presence import learn as learn_presence
-from models.ranking import (
+from models.clauses import ranking
+from models.clauses.checkpoints import CheckpointFolder
+from models.clauses.presence import learn as learn_presence
+from models.clauses.ranking import (
     CANDIDATES,
     Example,
     FirstForests,
@@ -37,25 +36,26 @@ from models.ranking import (
     save,
     seen_arrays,
 )
-from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.listing import LIST_COLUMNS
-from services.extraction.ranking import PLACE_COLUMNS, RIVAL_COLUMNS, Seen, contest, told
+from models.files import read_json
+from models.forest import Booster, fit
+from services.extraction.pipeline.candidates import SOURCES, Candidates
+from services.extraction.pipeline.ranking import (
+    PLACE_COLUMNS,
+    RIVAL_COLUMNS,
+    RankingFeatures,
+    column_names,
+    compete,
+)
+from services.extraction.pipeline.reranking import LIST_COLUMNS
 
 pytestmark = pytest.mark.training
-SETTINGS = {
-    "threads": 1,
+SETTINGS = FOREST | {
     "seeds": 1,
     "seed": 5,
     "trees": 40,
     "trees_of_winners": 20,
     "trees_of_losers": 40,
-    "leaves": 8,
-    "learning_rate": 0.2,
-    "least_rows": 5,
     "share_of_columns": 1.0,
-    "share_of_rows": 0.8,
-    "ridge": 1.0,
-    "bins": 63,
     "hopeless": 0.05,
     "share_of_hopeless": 0.5,
 }
@@ -79,19 +79,17 @@ def example(number: int) -> Example:
     matched = [frozenset({i // 2} if yes else ()) for i, yes in enumerate(right)]
     text = " ".join(f"{i:03}" for i in range(400))
     spans = np.column_stack([first * 4, end * 4 - 1])
-    seen = Seen(text, found, spans, ("highest", "length"), rows, 400)
+    seen = RankingFeatures(text, found, spans, ("highest", "length"), rows, 400)
     return Example(f"c{number}", number % 5, seen, matched, np.array([right.any()]))
 
 
 def learned(examples: Sequence[Example]) -> Learned:
-    """Learn from examples."""
     folds = {example.fold for example in examples}
     return learn(examples, folds, SETTINGS, FirstForests(examples, SETTINGS))
 
 
 @pytest.mark.parametrize("folds", [range(5), (0, 2)])
-def test_what_is_learned_ranks_unseen_contracts(folds: Sequence[int]) -> None:
-    """The right stretches of contracts that were not learned from come before the wrong ones."""
+def test_the_forests_rank_unseen_contracts(folds: Sequence[int]) -> None:
     ranking = learned([example(i) for i in range(100) if i % 5 in folds][:40]).ranking
     unseen = example(99)
     scores = ranking.scores(unseen.seen)
@@ -100,7 +98,6 @@ def test_what_is_learned_ranks_unseen_contracts(folds: Sequence[int]) -> None:
 
 
 def test_a_fit_is_made_once_and_from_its_folds_alone() -> None:
-    """More fits go on from those there are; contracts of other folds change nothing."""
     examples = [example(i) for i in range(20)]
     first = FirstForests(examples, SETTINGS)
     (one,) = first.of(frozenset({0, 1}), 1)
@@ -112,29 +109,25 @@ def test_a_fit_is_made_once_and_from_its_folds_alone() -> None:
     assert same.model_to_string() == one.model_to_string()
 
 
-def test_what_is_known_teaches_winners_and_is_passed_over_by_losers() -> None:
-    """Winners come first; a right one is new or not, a loser is new or wrong, or says nothing."""
+def test_known_answers_count_for_winners_and_not_for_losers() -> None:
     first, end = np.array([0, 20, 40, 2, 4, 6, 5]), np.array([10, 30, 50, 8, 12, 14, 13])
     zero = np.zeros(7, np.int64)
     found = Candidates(zero, first, end, zero, zero, np.zeros((7, SOURCES), bool))
-    matched = [
-        *(frozenset({0}), frozenset({0}), frozenset()),
-        *(frozenset({0}), frozenset(), frozenset({0, 1}), frozenset({1})),
-    ]
+    matched = [frozenset(some) for some in ([0], [0], [], [0], [], [0, 1], [1])]
     rows, text = np.zeros((7, 1), np.float32), " ".join("abcdefghijklmnopqrstuvwxyz" * 2)
-    seen = Seen(text, found, np.column_stack([first * 2, end * 2 - 1]), ("highest",), rows, 52)
+    spans = np.column_stack([first * 2, end * 2 - 1])
+    seen = RankingFeatures(text, found, spans, ("highest",), rows, 52)
     made = Example("c", 0, seen, matched, np.array([True]))
-    result = contest(seen, np.array([0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4], np.float32))
+    result = compete(seen, np.array([0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4], np.float32))
     assert (result.winners.tolist(), result.losers.tolist()) == ([0, 1, 2], [3, 4, 5, 6])
     of_winners, of_losers = new_answers(made, result)
     assert of_winners.tolist() == pytest.approx([1, 0, np.nan], nan_ok=True)
     assert of_losers.tolist() == pytest.approx([np.nan, 0, 1, np.nan], nan_ok=True)
 
 
-def test_what_is_kept_of_a_contract_is_all_that_is_learned_from(tmp_path: Path) -> None:
-    """Read again it is what was seen: candidates, rows, and which answers each matches."""
+def test_stored_features_are_enough_for_training(tmp_path: Path) -> None:
     made = example(3)
-    arrays = Kept(tmp_path, []).arrays(
+    arrays = CheckpointFolder(tmp_path, []).arrays(
         "c3", lambda: seen_arrays(made.seen) | matched_arrays(made.matched)
     )
     assert matched_of(arrays["matches"], arrays["answers"]) == made.matched
@@ -150,14 +143,13 @@ def test_what_is_kept_of_a_contract_is_all_that_is_learned_from(tmp_path: Path) 
 
 def ranked(folder: Path, processes: int) -> dict[str, np.ndarray]:
     """Rank made up contracts, each by forests that had not learned from its fold."""
-    contracts, kept = [example(i) for i in range(15)], Kept(folder, [])
+    contracts, kept = [example(i) for i in range(15)], CheckpointFolder(folder, [])
     return rank(contracts, SETTINGS, FirstForests(contracts, SETTINGS, kept.fit), kept, processes)
 
 
 def test_a_ranking_that_was_cut_off_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after some fits it makes the others alone, and comes to the same; then no more."""
     whole = ranked(tmp_path / "whole", 1)
     calls: list[int] = []
 
@@ -180,7 +172,6 @@ def test_a_ranking_that_was_cut_off_goes_on(
 
 
 def test_ranked_side_by_side_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What processes make between them is what one makes, and that is what no folder changes."""
     code = f"from {__name__} import ranked; from pathlib import Path; ranked(Path('side'), 2)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
@@ -195,7 +186,6 @@ def test_ranked_side_by_side_is_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_predictions_are_offsets_and_scores() -> None:
-    """What is written holds no text, and nothing hopeless."""
     contracts = [example(i) for i in range(10)]
     ranking = learned(contracts).ranking
     scores = {e.id: ranking.scores(e.seen) for e in contracts}
@@ -205,7 +195,6 @@ def test_predictions_are_offsets_and_scores() -> None:
 
 
 def test_forests_of_another_ranking_are_not_left_among_the_new(tmp_path: Path) -> None:
-    """What is saved is these forests alone, with the names of all that they are told."""
     contracts = [example(i) for i in range(10)]
     evidence = [evidence_of(e, np.full(len(e.matched), 0.5, np.float32)) for e in contracts]
     presence = learn_presence(evidence, SETTINGS)
@@ -213,7 +202,7 @@ def test_forests_of_another_ranking_are_not_left_among_the_new(tmp_path: Path) -
     save(tmp_path, learned(contracts), presence, ("highest", "length"), 1)
     names = {path.stem for path in tmp_path.glob("*.onnx")}
     assert names == {"first", "winners", "losers", "presence"}
-    columns = json.loads((tmp_path / "columns.json").read_text(encoding="utf-8"))
-    assert columns == list(told(("highest", "length")))
+    columns = read_json(tmp_path / "columns.json")
+    assert columns == list(column_names(("highest", "length")))
     more = len(PLACE_COLUMNS) + len(RIVAL_COLUMNS) + len(LIST_COLUMNS)
     assert len(set(columns)) == 2 + more

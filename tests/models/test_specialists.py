@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from models.specialists import SPECIALISTS, Step, run, steps
+from models.clauses.pipeline import SPECIALISTS, Step, run, steps
+from models.files import folder_of, read_config
 
 CONFIG = {"training": {"epochs": 1}, "decoding": {"merge": 0.7}}
 
@@ -30,23 +30,20 @@ def made(tmp_path: Path) -> list[Step]:
 
 
 def test_each_step_runs_once(made: list[Step], tmp_path: Path) -> None:
-    """Run again, nothing is done again."""
     run(made, CONFIG, tmp_path)
     run(made, CONFIG, tmp_path)
     assert (tmp_path / "log").read_text() == "tle"
 
 
-def test_a_changed_section_runs_what_reads_it_and_what_stands_on_that(
+def test_a_changed_section_reruns_the_steps_that_depend_on_it(
     made: list[Step], tmp_path: Path
 ) -> None:
-    """A training setting changes: trained and exported again, the rest is left."""
     run(made, CONFIG, tmp_path)
     run(made, CONFIG | {"training": {"epochs": 2}}, tmp_path)
     assert (tmp_path / "log").read_text() == "tlete"
 
 
 def test_a_failed_step_stops_and_is_tried_again(made: list[Step], tmp_path: Path) -> None:
-    """Nothing after it runs, and the next run begins with it."""
     broken = Step("look", ["-c", "raise SystemExit(3)"], ("decoding",))
     with pytest.raises(SystemExit, match=r"\[2/3\] look failed \(3\)"):
         run([made[0], broken, made[2]], CONFIG, tmp_path)
@@ -68,7 +65,6 @@ while not other.exists():
 def test_steps_of_one_thread_run_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each waits for the other: in turn neither would end. What follows waits for both."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     one, two, log = tmp_path / "one", tmp_path / "two", tmp_path / "log"
     after = f"import os; assert os.path.exists({str(one)!r}) and os.path.exists({str(two)!r})"
@@ -82,10 +78,9 @@ def test_steps_of_one_thread_run_side_by_side(
     assert log.read_text() == "a"
 
 
-def test_one_that_fails_beside_another_is_tried_again_alone(
+def test_a_step_that_fails_in_parallel_is_retried_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one is done by then."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     log = tmp_path / "log"
     good = Step("good", write(log, "g"), threads=1)
@@ -99,14 +94,13 @@ def all_steps(folder: Path) -> list[list[Step]]:
     """The steps of every specialist."""
     made = []
     for name in SPECIALISTS:
-        specialist = Path("models") / name
-        config = tomllib.loads((specialist / "config.toml").read_text(encoding="utf-8"))
+        specialist = folder_of(name)
+        config = read_config(specialist)
         made.append(steps(specialist, config, folder, folder, folder))
     return made
 
 
-def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
-    """The steps are in an order in which they can run, and none is named twice."""
+def test_every_step_comes_after_its_dependencies(tmp_path: Path) -> None:
     for made in all_steps(tmp_path):
         names = [step.name for step in made]
         assert len(names) == len(set(names))
@@ -117,8 +111,7 @@ def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
                 assert not {other.name for other in beside} & set(step.after)
 
 
-def test_every_program_of_a_step_exists_and_is_given_what_it_knows(tmp_path: Path) -> None:
-    """Each step runs a module of ours with options that are in its text."""
+def test_every_program_of_a_step_exists_and_gets_known_options(tmp_path: Path) -> None:
     for step in itertools.chain.from_iterable(all_steps(tmp_path)):
         module = Path(step.command[1].replace(".", "/") + ".py")
         text = module.read_text(encoding="utf-8")

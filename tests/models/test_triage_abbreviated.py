@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from models.triage.abbreviated import ERRORS, shortened, spoiled
-from models.triage.finverbench import evened, shortened_statements
-from services.triage.experience import Experience
-from services.triage.identities import is_brief
-from services.triage.raising import raised
-from services.triage.relations import sheets
-from tests.unit.triage.filings import CONCEPTS, balance_sheet, cash_flow, income, read
+from models.triage_breaks.abbreviated import ERRORS, shortened, spoiled
+from models.triage_breaks.finverbench import evened, shortened_statements
+from services.triage.checks.suspect_generation import find_suspects
+from services.triage.relations.identities import is_brief
+from services.triage.relations.learned_sums import LearnedPatterns
+from services.triage.relations.relations import statement_views
+from tests.models.builders import Record, tagged
+from tests.unit.triage.filings import read
 
 TEXT = """ACME INC. — Financial Statements (in millions of USD)
 Period: FY2025
@@ -58,26 +58,14 @@ CASH FLOW STATEMENT
 """
 
 
-def filing() -> dict[str, Any]:
-    """A sound filing with concepts."""
-    statements = [balance_sheet(), income(), cash_flow()]
-    for statement in statements:
-        statement["presented_in"] = 1_000_000
-        for line in statement["rows"]:
-            line["concept"] = CONCEPTS.get(line["label"], line["label"])
-    about = {"id": "0-23-1", "cik": 7, "company": "Acme", "form": "10-K", "period": "20231231"}
-    return {**about, "statements": statements}
-
-
-def short() -> dict[str, Any]:
-    """Its headlines."""
-    found = shortened(filing(), "seed")
+def short() -> Record:
+    """The headlines of the sound filing."""
+    found = shortened(tagged(id="0-23-1", cik=7), "seed")
     assert found is not None
     return found
 
 
 def test_headlines_are_one_period_and_the_balance_sheet_two() -> None:
-    """As data vendors show them, with names of their own; the same seed shortens alike."""
     found = short()
     assert found == short()
     widths = {s["statement"]: len(s["columns"]) for s in found["statements"]}
@@ -86,18 +74,16 @@ def test_headlines_are_one_period_and_the_balance_sheet_two() -> None:
     assert by_label["Revenue"][0] - by_label["Cost of Goods Sold"][0] == by_label["Gross Profit"][0]
     assert by_label["Total Assets"][0] == 14_382_000_000
     assert by_label["Total Liabilities & Equity"][0] == by_label["Total Assets"][0]
-    assert is_brief(sheets(read(found)))
+    assert is_brief(statement_views(read(found)))
 
 
 def test_a_filing_without_a_cash_flow_has_no_headlines() -> None:
-    """What a vendor shows needs all three statements."""
-    lacking = filing()
+    lacking = tagged()
     del lacking["statements"][2]
     assert shortened(lacking, "seed") is None
 
 
 def test_one_amount_of_headlines_is_altered_and_named() -> None:
-    """Each copy differs in the one cell that its truth names, by a share of its kind."""
     base = short()
     made = list(spoiled(base, 40, "seed"))
     assert len(made) == 40
@@ -116,7 +102,6 @@ def test_one_amount_of_headlines_is_altered_and_named() -> None:
 
 
 def test_amounts_are_evened_out() -> None:
-    """Neither decimals nor where an amount stands tells which one was altered."""
     found = evened(TEXT).split("\n")
     amounts = [line for line in found if line.startswith("  ") and line.strip()[-1].isdigit()]
     assert not any("." in line.split("  ")[-1] for line in amounts)
@@ -125,7 +110,6 @@ def test_amounts_are_evened_out() -> None:
 
 
 def test_published_statements_are_read_with_the_place_of_the_error(tmp_path: Path) -> None:
-    """An altered line that is not printed has no row; of several the first printed one is told."""
     errors = [
         {"error_location": "income_statement.eps_basic", "error_type": "MR_MINOR"},
         {"error_location": "balance_sheet.prior_year.total_equity", "error_type": "YOY"},
@@ -151,16 +135,15 @@ def test_published_statements_are_read_with_the_place_of_the_error(tmp_path: Pat
 
 @pytest.mark.parametrize("cost", [243_056, 198_864])
 def test_headlines_that_their_names_relate_are_doubted(cost: int) -> None:
-    """Gross profit is revenue less cost, also in the only column there is."""
     base = short()
     income_part = base["statements"][0]
     for line in income_part["rows"]:
         if line["label"] == "Cost of Goods Sold":
             line["values"] = [cost * 1_000_000]
-    found = raised(sheets(read(base)), Experience())
+    found = find_suspects(statement_views(read(base)), LearnedPatterns())
     assert any(d.kind == "cell" and d.numbers.get("check_headline_sums") for d in found)
     assert not any(
         d.numbers.get("check_headline_sums") and d.numbers["headline"] == 0
-        for d in raised(sheets(read(short())), Experience())
+        for d in find_suspects(statement_views(read(short())), LearnedPatterns())
         if d.kind == "cell"
     )

@@ -12,23 +12,24 @@ from tests.support import library
 
 library("sklearn")
 
-from models.triage import baselines
-from models.triage.baselines import (
+from models.files import read_json
+from models.triage_breaks import baselines
+from models.triage_breaks.baselines import (
     COLUMNS,
     FILE,
-    Judged,
+    FilingResult,
     amounts,
     breaks,
     chances,
     features,
-    judged,
     rates,
     result,
+    result_of,
 )
-from models.triage.curve import FOLDER
-from models.triage.filings import fold_of
-from models.triage.identities import IDENTITIES
-from models.triage.scores import of, predictions
+from models.triage_breaks.filings import FOLDER, fold_of
+from models.triage_breaks.identities import IDENTITIES
+from models.triage_breaks.scores import of, predictions
+from tests.models.builders import tagged
 from tests.unit.triage.filings import bent, record
 
 pytestmark = pytest.mark.training
@@ -36,17 +37,10 @@ pytestmark = pytest.mark.training
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forests of few trees: what is tested needs no more."""
     monkeypatch.setattr(baselines, "TREES", 20)
 
 
-def filing(**more: Any) -> dict[str, Any]:
-    """The sound filing of a company."""
-    return {**record(), "cik": 1, **more}
-
-
 def test_a_sum_that_holds_in_one_column_and_fails_in_another_breaks() -> None:
-    """With its support and by how much; where it holds everywhere, or nowhere, nothing breaks."""
     sound = np.array([[100, 200], [30, 50], [130, 250]], float)
     assert not list(breaks(sound))
     wrong = sound.copy()
@@ -59,15 +53,13 @@ def test_a_sum_that_holds_in_one_column_and_fails_in_another_breaks() -> None:
 
 
 def test_a_sum_may_take_off() -> None:
-    """The first less the others, and with every sign if they are few."""
     table = np.array([[100, 90], [30, 20], [7, 7], [77, 88]], float)
     (one,) = breaks(table)
     assert (one.plain, one.rows, one.by) == (False, 3, 88 - 77)
     assert not list(breaks(np.array([[100, 90], [30, 20], [7, 7], [77, 77]], float)))
 
 
-def test_what_a_sum_has_taken_is_taken() -> None:
-    """A total is a part of the next sum, its lines no more."""
+def test_rows_of_one_sum_are_not_used_again() -> None:
     column = [10, 20, 30, 5, 35]
     table = np.array([column, [2 * v for v in column]], float).T
     table[4, 1] = 71
@@ -76,7 +68,6 @@ def test_what_a_sum_has_taken_is_taken() -> None:
 
 
 def test_amounts_are_those_of_money() -> None:
-    """Lines of shares and headings are none; what is not shown is 0."""
     statement = {
         "columns": [{}, {}],
         "rows": [
@@ -89,54 +80,44 @@ def test_amounts_are_those_of_money() -> None:
 
 
 def test_no_name_and_no_label_makes_a_difference_to_the_plain_forest() -> None:
-    """It is told amounts alone."""
-    one = filing()
+    one = tagged()
     other = json.loads(json.dumps(one))
     other["company"], other["cik"] = "Another Corp", 2
     for number, row in enumerate(r for s in other["statements"] for r in s["rows"]):
         row["label"] = f"line {number}"
-    found = [judged(some, None).features for some in (one, other)]
+    found = [result_of(some, None).features for some in (one, other)]
     assert found[0] == found[1]
     assert len(found[0]) == len(COLUMNS)
     wrong = {**bent("income", "Operating income", 1, 1568), "cik": 1}
-    assert judged(wrong, "digit_change").features != found[0]
+    assert result_of(wrong, "digit_change").features != found[0]
 
 
 def test_digits_are_looked_at_without_the_zeros_of_the_unit() -> None:
-    """A difference of 9,000,000 is one of two digits that were exchanged."""
     wrong = np.array([[100e6, 200e6], [30e6, 50e6], [130e6, 259e6]])
     nine = COLUMNS.index("divisible_by_9")
-    some = filing()
-    assert features(some, list(breaks(wrong)))[nine]
+    assert features(tagged(), list(breaks(wrong)))[nine]
     wrong[2, 1] = 258e6
-    assert not features(some, list(breaks(wrong)))[nine]
-    assert not any(features(some, [])[: nine + 1])
+    assert not features(tagged(), list(breaks(wrong)))[nine]
+    assert not any(features(tagged(), [])[: nine + 1])
 
 
 @pytest.mark.parametrize(
-    ("name", "statement", "label", "column"),
+    ("name", "statement", "label"),
     [
-        ("assets are liabilities and equity", "balance_sheet", "Total assets", 0),
-        ("cash on two statements", "balance_sheet", "Cash and cash equivalents", 0),
-        ("net income on two statements", "income", "Net income", 0),
-        ("magnitudes", "balance_sheet", "Inventories", 0),
+        ("assets are liabilities and equity", "balance_sheet", "Total assets"),
+        ("cash on two statements", "balance_sheet", "Cash and cash equivalents"),
+        ("net income on two statements", "income", "Net income"),
+        ("magnitudes", "balance_sheet", "Inventories"),
     ],
 )
 def test_an_identity_breaks_where_an_amount_is_another(
-    name: str, statement: str, label: str, column: int
+    name: str, statement: str, label: str
 ) -> None:
-    """By one thousand times the amount; in the sound filing none does."""
-    sound = record()["statements"]
-    assert not any(identity(sound) for identity in IDENTITIES.values())
-    wrong = json.loads(json.dumps(sound))
-    (sheet,) = (s for s in wrong if s["statement"] == statement)
-    (row,) = (r for r in sheet["rows"] if r["label"] == label)
-    row["values"][column] = (row["values"][column] or 1) * 1000
-    assert IDENTITIES[name](wrong)
+    assert not any(identity(record()["statements"]) for identity in IDENTITIES.values())
+    assert IDENTITIES[name](bent(statement, label, 0, 1_000_000)["statements"])
 
 
 def test_cash_rolls_forward() -> None:
-    """The beginning and the change are the end."""
     rows = [("Net change in cash", 1000), ("Cash, beginning of year", 5000),
             ("Cash, end of year", 6000)]  # fmt: skip
     flow: dict[str, Any] = {"statement": "cash_flow", "columns": [{"end": "20231231"}],
@@ -147,15 +128,14 @@ def test_cash_rolls_forward() -> None:
     assert rolls([flow])
 
 
-def made(company: int, wrong: bool, value: float) -> Judged:
+def made(company: int, wrong: bool, value: float) -> FilingResult:
     """A filing of a company whose first feature tells whether it is wrong."""
     told = [value, *[0.0] * (len(COLUMNS) - 1)]
     broken = dict.fromkeys(IDENTITIES, wrong and company % 2 == 0)
-    return Judged(company, "sign_flip" if wrong else None, broken, wrong, told)
+    return FilingResult(company, "sign_flip" if wrong else None, broken, wrong, told)
 
 
-def test_a_company_is_judged_by_a_forest_without_its_fold() -> None:
-    """What one fold alone has is learned by the others' judges, not by its own."""
+def test_a_company_is_scored_by_a_forest_without_its_fold() -> None:
     every = [made(company, wrong, float(wrong)) for company in range(60) for wrong in (False, True)]
     said = chances(every, every)
     assert min(said[1::2]) > max(said[::2])
@@ -171,7 +151,6 @@ def test_a_company_is_judged_by_a_forest_without_its_fold() -> None:
 
 
 def test_rates_are_counted_with_their_intervals() -> None:
-    """Flagged, all, and an interval that holds the share."""
     some = [made(company, wrong, 0) for company in range(40) for wrong in (False, True)]
     found = rates(some, lambda one: any(one.broken.values()))
     assert found["untouched"] == [0, 40, 0.0, 0.0]
@@ -180,8 +159,7 @@ def test_rates_are_counted_with_their_intervals() -> None:
     assert low < 0.5 < high
 
 
-def test_all_ways_are_judged_on_both_sides() -> None:
-    """The figures have what the card shows, each way on the errors of both."""
+def test_all_methods_are_measured_on_both_sets() -> None:
     some = [made(company, wrong, float(wrong)) for company in range(30) for wrong in (False, True)]
     found = result(some, some[:20])
     assert set(found["identities alone"]) == {"own", "development"}
@@ -191,9 +169,8 @@ def test_all_ways_are_judged_on_both_sides() -> None:
 
 
 def test_the_committed_figures_are_of_the_filings_that_were_predicted() -> None:
-    """As many untouched ones and errors, of both sides, as the committed predictions have."""
-    found = json.loads((FOLDER / FILE).read_text(encoding="utf-8"))
-    scores = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
+    found = read_json(FOLDER / FILE)
+    scores = read_json(FOLDER / "scores.json")
     development = of("development", predictions(FOLDER))
     wrong = sum(p["type"] is not None for p in development)
     counts = {"own": (scores["filings"], scores["injected"]),

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from models.triage.corrected import Revised, names, pairs, revised, wrong_on_the_page
-from models.triage.corrections import of_corrections, section
+from models.triage_breaks.corrected import Revised, names, pairs, revised, wrong_on_the_page
+from models.triage_breaks.corrections import of_corrections
 from services.triage.domain import Finding
-from services.triage.relations import Cell
+from services.triage.relations.relations import Cell
 
 Record = dict[str, Any]
 
@@ -43,7 +43,6 @@ STOCK = "TreasuryStockValue"
 
 
 def test_a_sign_of_the_tag_alone_is_no_error_of_the_page(tmp_path: Path) -> None:
-    """Both pages show it as a deduction; treasury stock is tagged without a sign."""
     rows = [revision("sign_flip", STOCK, -50, 50)]
     assert decided(tmp_path, rows, filing("a", (STOCK, -50)), filing("b", (STOCK, -50))) == [
         ("first", "tag")
@@ -51,7 +50,6 @@ def test_a_sign_of_the_tag_alone_is_no_error_of_the_page(tmp_path: Path) -> None
 
 
 def test_a_sign_that_the_other_page_shows_otherwise_is_wrong_on_the_page(tmp_path: Path) -> None:
-    """In the later of the two here: the one whose tag is negative."""
     rows = [revision("sign_flip", STOCK, 50, -50)]
     pages = filing("a", (STOCK, -50)), filing("b", (STOCK, 50))
     assert decided(tmp_path, rows, *pages) == [("later", "page")]
@@ -62,20 +60,17 @@ def test_a_sign_that_the_other_page_shows_otherwise_is_wrong_on_the_page(tmp_pat
 
 @pytest.mark.parametrize(("shown", "side"), [(-7, "later"), (7, "first")])
 def test_of_other_concepts_the_pages_decide(tmp_path: Path, shown: int, side: str) -> None:
-    """A loss is negative."""
     rows = [revision("sign_flip", "AccumulatedOtherComprehensiveIncome", -7, 7)]
     pages = [filing(n, ("AccumulatedOtherComprehensiveIncome", shown)) for n in "ab"]
     assert decided(tmp_path, rows, *pages) == [(side, "tag")]
 
 
 def test_another_amount_is_a_restatement_and_another_kind_is_left_out(tmp_path: Path) -> None:
-    """A loss that became a gain of another size."""
     rows = [revision("sign_flip", "EPS", 0.08, -0.12), revision("changed", "EPS", 1, 2)]
     assert decided(tmp_path, rows, filing("a", ("EPS", 0.08))) == [("neither", "restated")]
 
 
 def test_a_third_filing_tells_which_is_a_thousand_times_off(tmp_path: Path) -> None:
-    """And what else the wrong one tags by such a factor is wrong as well."""
     rows = [revision("scale_1000x", "Assets", 9_000, 9), revision("scale_1000x", "Cash", 4_000, 4)]
     pages = (
         filing("a", ("Assets", 9_000), ("Cash", 4_000)),
@@ -86,8 +81,7 @@ def test_a_third_filing_tells_which_is_a_thousand_times_off(tmp_path: Path) -> N
     assert decided(tmp_path, rows[1:], *pages) == [("unknown", "tag")]
 
 
-def test_a_number_of_shares_that_nobody_has_is_wrong_and_mostly_nowhere(tmp_path: Path) -> None:
-    """Its statements here lack the line."""
+def test_an_impossible_number_of_shares_is_wrong_and_mostly_on_no_page(tmp_path: Path) -> None:
     rows = [revision("scale_1000x", "Shares", 1_669, 1_669_000_000, "shares")]
     assert decided(tmp_path, rows, filing("a"), filing("b")) == [("first", "nowhere")]
 
@@ -99,7 +93,6 @@ def finding(check: str, row: int | None, column: int | None, **more: Any) -> Fin
 
 
 def test_a_finding_names_the_error_by_its_place() -> None:
-    """Its line and column, or that the filing is off as a whole; nothing else."""
     one = filing("a", ("Assets", 9), ("Cash", 4))
     fact = Revised({}, "first", "", "page", (Cell(0, 1, 0),))
     assert names(one, finding("balance_sheet_sums", 1, 0), [fact])
@@ -109,8 +102,7 @@ def test_a_finding_names_the_error_by_its_place() -> None:
     assert names(one, finding("implied_shares", None, None), [fact] * 8)
 
 
-def test_the_card_counts_what_is_flagged_at_the_place(tmp_path: Path) -> None:
-    """By what was learned only where the unseen risk flags it; by the checks of units never."""
+def test_findings_at_the_place_of_a_corrected_error_are_counted(tmp_path: Path) -> None:
     del tmp_path
 
     def told(flagged: bool, *named: str) -> Record:
@@ -138,11 +130,3 @@ def test_the_card_counts_what_is_flagged_at_the_place(tmp_path: Path) -> None:
     }  # fmt: skip
     assert (counts["apart"], counts["others"], counts["others_flagged"]) == (3, 2, ["e"])
     assert of_corrections({}, predicted, 0.9) == {}
-    text = section({"corrected": counts, "implied_shares": {}})
-    assert "by what was learned, judged without its company: 1 of 3" in text
-    assert "| A | 1 | 0 | 0 | 0 | 1/3 | 2/3 | 2/3 |" in text
-    assert "as if sound, and that is wrong of c, d." in text
-    clean = [p | {"set": "corrected"} for p in predicted[:3]]
-    after = section({"corrected": of_corrections(known, clean, 0.9), "implied_shares": {}})
-    assert "was left out of all that was learned" in after
-    assert "as if sound" not in after

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from math import comb
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from models.triage.curve import GRID, SHARES, Companies, at, chance_of_more, drawn, figures, row
+from models.triage_breaks.curve import (
+    GRID,
+    Companies,
+    at,
+    drawn,
+    figures,
+)
 from tests.models.test_triage_scores import some
 
 HERE = "{http://www.w3.org/2000/svg}"
@@ -16,11 +21,10 @@ KINDS = ("sign_flip",)
 
 
 def risk(p: Any) -> float:
-    """What was said of a filing."""
     return float(p["risk"])
 
 
-def test_a_point_is_what_lies_above_the_share_of_sound_filings() -> None:
+def test_a_point_counts_errors_above_the_share_of_sound_filings() -> None:
     """Of a hundred sound ones two may lie above 0.97; those with an error from 0.975 on do."""
     curve = figures(Companies.of(some(), risk, KINDS))
     assert (curve["sound"], curve["wrong"], curve["companies"]) == (100, 100, 7)
@@ -28,21 +32,17 @@ def test_a_point_is_what_lies_above_the_share_of_sound_filings() -> None:
     value, low, high = at(curve, 0.02)
     assert value == pytest.approx(0.03)
     assert low <= value <= high
-    assert "| it | " in row("it", curve)
-    assert row("it", curve).count("[") == len(SHARES)
     with pytest.raises(ValueError, match="unpack"):
         at(curve, 0.033)
 
 
 def test_kinds_that_are_not_counted_change_nothing() -> None:
-    """An error of another kind is neither found nor missed, and is no sound filing."""
     others = [p | {"type": "duplicate_row", "risk": 1.0} for p in some()]
     first = figures(Companies.of(some(), risk, KINDS))
     assert figures(Companies.of([*some(), *others], risk, KINDS)) == first
 
 
 def test_an_interval_is_of_companies() -> None:
-    """Where one company has all that is found it is wide; of companies all alike it is a point."""
     alike = [{"company": c, "type": t, "risk": r} for c in range(9)
              for t, r in ((None, 0.1), ("sign_flip", 0.9))]  # fmt: skip
     assert Companies.of(alike, risk, KINDS).interval([0.1]).tolist() == [[1.0, 1.0]]
@@ -52,16 +52,7 @@ def test_an_interval_is_of_companies() -> None:
     assert high > 0.2
 
 
-def test_the_chance_of_more_alarms_is_binomial() -> None:
-    """Two coins both fall on one side in a quarter of all throws; nothing is more than all."""
-    assert chance_of_more(1, 2, 1, 2) == pytest.approx(0.25)
-    assert chance_of_more(22, 1140, 200, 200) == pytest.approx(0)
-    rate = 0.02
-    least = sum(comb(200, k) * rate**k * (1 - rate) ** (200 - k) for k in range(5, 201))
-    assert chance_of_more(2, 100, 4, 200) == pytest.approx(least)
-
-
-def test_a_curve_lies_where_it_was_counted() -> None:
+def test_a_curve_is_drawn_at_its_points() -> None:
     """From the left to the right edge, upwards what is found; the cross is at 2% and 85%."""
     flat = {"points": [[share, 0.5, 0.25, 1.0] for share in GRID]}
     drawing = ElementTree.fromstring(drawn({"a <b": [("ours", flat), ("plain", flat)]}))

@@ -1,15 +1,14 @@
-"""The set of what is known of the judge's mistakes, and the table that decision 47 shows of it."""
+"""The calibration set of triage-breaks, and the risks that it can keep."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.triage.guarantee import ARTEFACTS, calibration_of, table
-from services.triage.guarantee import Calibration, read_calibration
-from services.triage.risk import GUARANTEE_FILE, MANIFEST_FILE, NAME
-from shared.artefacts import newest
-from tests.support import ROOT
+from models.triage_breaks.guarantee import ARTEFACTS, calibration_of, table
+from services.triage.checks.classifier import GUARANTEE_FILE, NAME, BreaksManifest
+from services.triage.routing.risk_control import Calibration, read_calibration
+from shared.artefacts.loader import newest
 
 
 @pytest.fixture(scope="module")
@@ -18,19 +17,20 @@ def known() -> Calibration:
     return calibration_of()
 
 
-def test_decision_47_shows_what_the_program_prints(known: Calibration) -> None:
-    """Row by row, and of how many filings and companies."""
-    text = (ROOT / "infra/decisions/0047-findings-without-a-person.md").read_text("utf-8")
-    assert table(known) in text
-    words = " ".join(text.split())
-    assert (
-        f"the surest doubt of {len(known.risk):,} filings of {known.companies} companies" in words
-    )
+def test_a_risk_is_attainable_only_where_half_of_the_filings_are_broken(
+    known: Calibration,
+) -> None:
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table(known).splitlines()]
+    assert rows[0][0] == "50% broken"
+    thresholds = [float(row[0]) for row in rows[2:]]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert {cell for row in rows[2:] for cell in row[1:]} == {"not attainable"}
 
 
 def test_the_set_that_ships_is_that_of_the_predictions(known: Calibration) -> None:
-    """Every filing of every company, as it was judged by who had not learned from it."""
-    ships = read_calibration((newest(ARTEFACTS, NAME, MANIFEST_FILE) / GUARANTEE_FILE).read_bytes())
+    ships = read_calibration(
+        (newest(ARTEFACTS, NAME, BreaksManifest.FILE) / GUARANTEE_FILE).read_bytes()
+    )
     assert (ships.companies, len(ships.risk)) == (known.companies, len(known.risk))
     assert ships.risk == pytest.approx(known.risk, abs=1e-6)
     assert np.array_equal(ships.broken, known.broken)

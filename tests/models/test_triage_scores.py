@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.triage.card import card
-from models.triage.curve import FOLDER, Companies, limit, read_baselines
-from models.triage.injections import AS_DEVELOPMENT
-from models.triage.scores import calibration, figures, found_at, risk
-from models.triage.tries import by_company, difference, table
+from models.triage_breaks.curve import Companies, limit
+from models.triage_breaks.injections import AS_DEVELOPMENT
+from models.triage_breaks.scores import calibration, figures, found_at, risk
+from models.triage_breaks.tries import difference, grouped, table
 
 
 def prediction(number: int, wrong: str | None, value: float) -> dict[str, Any]:
-    """One line of the predictions."""
     return {
         "id": f"0000000001-10-{number:06}",
         "company": number % 7,
@@ -48,8 +46,7 @@ def every() -> list[dict[str, Any]]:
     return [p | {"set": part} for part in parts for p in some()]
 
 
-def test_what_is_missed_of_the_published_ones_is_told_apart(tmp_path: Path) -> None:
-    """Not printed, not raised, not believed: every one that is missed is one of them."""
+def test_reasons_of_missed_published_errors_are_counted(tmp_path: Path) -> None:
     predicted = every()
     published = [p for p in predicted if p["set"] == "finverbench" and p["type"]]
     published[0]["shown"] = False
@@ -62,28 +59,25 @@ def test_what_is_missed_of_the_published_ones_is_told_apart(tmp_path: Path) -> N
 
 
 def test_two_ways_are_compared_on_the_same_companies() -> None:
-    """The same predictions are no better; corrected filings are left out of both."""
-    first = by_company(some(), set())
+    first = grouped(some(), set())
     assert difference(first, first) == (0, 0, 0)
-    better = by_company([p | {"risk": 0.999} if p["type"] else p for p in some()], set())
+    better = grouped([p | {"risk": 0.999} if p["type"] else p for p in some()], set())
     gain, low, high = difference(first, better)
     assert gain == pytest.approx(0.97)
     assert 0 < low <= gain <= high
-    fewer = by_company(some(), {"0000000001-10-000099"})
-    assert sum(len(a) + len(b) for a, b in fewer.values()) == 198
+    fewer = grouped(some(), {"0000000001-10-000099"})
+    assert sum(len(a) + len(b) for a, b in fewer.of_each) == 198
     with pytest.raises(ValueError, match="different companies"):
-        difference(first, {k: v for k, v in first.items() if k})
+        difference(first, grouped([p for p in some() if p["company"]], set()))
 
 
 def test_the_table_has_a_line_for_each_file() -> None:
-    """With what is found among whole filings, and what is flagged among headlines."""
     text = table({"a": every(), "b": every()})
     assert text.count("\n| a |") == text.count("\n| b |") == 1
     assert "+0.0% [+0.0%, +0.0%] | 2/100 | 3/100 |" in text
 
 
 def test_the_limit_lets_through_no_more_than_its_share() -> None:
-    """With a hundred sound filings, two may lie above the limit of two per cent."""
     risks = np.array([p["risk"] for p in some() if p["type"] is None])
     assert int((risks > limit(risks, 0.02)).sum()) == 2
     assert int((np.ones(50) > limit(np.ones(50), 0.1)).sum()) == 0
@@ -96,8 +90,7 @@ def test_found_is_counted_above_the_limit() -> None:
     assert found["10%"] == pytest.approx(0.11)
 
 
-def test_the_interval_holds_what_was_measured() -> None:
-    """Companies are drawn, so it is wide, and the same every time."""
+def test_the_interval_contains_the_estimate() -> None:
     companies = Companies.of(some(), risk, AS_DEVELOPMENT)
     ((low, high),) = companies.interval([0.1]).tolist()
     assert 0 <= low <= 0.11 <= high <= 1
@@ -105,30 +98,17 @@ def test_the_interval_holds_what_was_measured() -> None:
     assert [[low, high]] == companies.interval([0.1]).tolist()
 
 
+def rights(found: dict[str, Any]) -> float:
+    return float(sum(n * share for n, _, share in found["chances"]["as shipped"]["tenths"]))
+
+
 def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
-    """Not one further down, nor any of an untouched filing; without a doubt there is no chance."""
     predicted = some()
     found = calibration(predicted)
     assert (found["untouched"], found["injected"]) == (100, 100)
-    assert sum(n * r for n, _, r in found["chances"]["as shipped"]["tenths"]) == pytest.approx(
-        100, abs=0.01
-    )
+    assert rights(found) == pytest.approx(100, abs=0.01)
     predicted[150]["right"] = [False, True]
     predicted[151]["right"] = []
     less = calibration(predicted)
     assert less["injected"] == 99
-    assert sum(n * r for n, _, r in less["chances"]["as shipped"]["tenths"]) == pytest.approx(
-        98, abs=0.01
-    )
-
-
-def test_the_card_has_the_figures(tmp_path: Path) -> None:
-    """Every figure comes from the predictions: other predictions, another card."""
-    beside = read_baselines(FOLDER)
-    first = card(figures(tmp_path, every(), 0.02), beside, "1.1.0")
-    assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first
-    assert "100/100 with an error are found" not in first
-    better = [p | {"risk": 0.999} if p["type"] else p for p in every()]
-    then = card(figures(tmp_path, better, 0.02), beside, "1.1.0")
-    assert "| learned | 100.0% |" in then
-    assert "100/100 with an error are found" in then
+    assert rights(less) == pytest.approx(98, abs=0.01)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +15,32 @@ from tests.support import library
 library("onnx")
 library("lightgbm")
 
-from models.triage import __main__ as training
-from models.triage.doubting import Example, _place, examples, summed
-from models.triage.filings import fold_of
-from models.triage.scores import threshold
-from services.triage.doubts import COLUMNS
-from services.triage.experience import Experience
-from services.triage.judgement import triage_filing
-from services.triage.raising import raised
-from services.triage.relations import sheets
-from services.triage.risk import NAME, Judge
-from tests.unit.triage.filings import CONCEPTS, bent, read, record
+from models.files import read_lines
+from models.triage_breaks import __main__ as training
+from models.triage_breaks.filings import fold_of
+from models.triage_breaks.scores import threshold
+from models.triage_breaks.suspects import Example, _place, examples, summed
+from services.triage.checks.classifier import NAME, BreakClassifier
+from services.triage.checks.suspect_generation import find_suspects
+from services.triage.checks.suspects import COLUMNS
+from services.triage.checks.verdict import triage_filing
+from services.triage.relations.learned_sums import LearnedPatterns
+from services.triage.relations.relations import statement_views
+from tests.models.builders import FOREST, Record, run, tagged, toml
+from tests.unit.triage.filings import bent, read, record
 
 pytestmark = pytest.mark.training
-CONFIG = """
-version = "0.1.0"
-[data]
-licence = "ours"
-[errors]
-as_development = 6
-others = 2
-hard = 1
-of_headlines = 2
-[weights]
-others = 2.0
-untouched = 3.0
-old = 0.3
-[forest]
-trees = 20
-leaves = 8
-learning_rate = 0.2
-least_rows = 3
-share_of_columns = 0.8
-share_of_rows = 0.9
-ridge = 1.0
-bins = 63
-seed = 1
-seeds = 2
-threads = 1
-[operation]
-false_alarms = 0.02
-false_alarms_of_headlines = 0.01
-shown = 0.05
-unbelieved = 0.9
-"""
+CONFIG: Record = {
+    "version": "0.1.0",
+    "data": {"licence": "ours"},
+    "errors": {"as_development": 6, "others": 2, "hard": 1, "of_headlines": 2},
+    "weights": {"others": 2.0, "untouched": 3.0, "old": 0.3},
+    "forest": FOREST
+    | {"trees": 20, "least_rows": 3, "share_of_rows": 0.9, "seed": 1, "seeds": 2},
+    "operation": {
+        "false_alarms": 0.02, "false_alarms_of_headlines": 0.01, "shown": 0.05, "unbelieved": 0.9,
+    },
+}  # fmt: skip
 COMPANIES = 20
 
 
@@ -67,67 +48,51 @@ def lines(company: int) -> list[dict[str, Any]]:
     """The sound filing of a company as the data has it: a line a statement."""
     times = 1 + company % 7
     found = []
-    for statement in record()["statements"]:
-        rows = [
-            row
-            | {
-                "concept": CONCEPTS.get(row["label"], row["label"].title().replace(" ", "")),
-                "values": [v and (v * times if v > 10_000 or v < 0 else v) for v in row["values"]],
-            }
-            for row in statement["rows"]
-        ]
-        found.append(
-            statement
-            | {
-                "id": f"f{company}-{statement['statement']}-1",
-                "cik": company,
-                "company": f"Company {company}",
-                "form": "10-K",
-                "period": "20231231",
-                "presented_in": 1_000_000,
-                "rows": rows,
-            }
-        )
+    for statement in tagged()["statements"]:
+        for row in statement["rows"]:
+            row["values"] = [v and (v * times if v > 10_000 or v < 0 else v) for v in row["values"]]
+        about = {"cik": company, "company": f"Company {company}", "form": "10-K"}
+        name = f"f{company}-{statement['statement']}-1"
+        found.append(statement | about | {"id": name, "period": "20231231"})
     return found
 
 
 def revisions() -> list[dict[str, Any]]:
-    """Company 6 shows more shares than anybody has, and company 5 a sign that was tagged otherwise:
-    the first is wrong on its page, the second is not.
-    """
-    about = {"end": "20231231", "quarters": 0}
-    shares = {
-        "kind": "scale_1000x",
-        "company": "Company 6",
-        "cik": 6,
-        "concept": "Assets",
-        "unit": "shares",
-        "value_first": 7 * 14_382_000_000,
-        "value_later": 7 * 14_382_000,
-    }
-    sign = {
-        "kind": "sign_flip",
-        "company": "Company 5",
-        "cik": 5,
-        "concept": "Goodwill",
-        "unit": "USD",
-        "value_first": 6 * 2_116_000_000,
-        "value_later": -6 * 2_116_000_000,
-    }
+    """Company 6 is wrong on its page, no company has so many shares; company 5 is mistagged."""
+    shares, goodwill = 7 * 14_382_000_000, 6 * 2_116_000_000
     return [
-        about | one | {"first": {"accession": f"f{one['cik']}"}, "later": {"accession": "g"}}
-        for one in (shares, sign)
+        {"kind": kind, "company": f"Company {cik}", "cik": cik, "concept": concept, "unit": unit,
+         "value_first": first, "value_later": later, "end": "20231231", "quarters": 0,
+         "first": {"accession": f"f{cik}"}, "later": {"accession": "g"}}
+        for kind, cik, concept, unit, first, later in (
+            ("scale_1000x", 6, "Assets", "shares", shares, shares // 1000),
+            ("sign_flip", 5, "Goodwill", "USD", goodwill, -goodwill),
+        )
     ]  # fmt: skip
+
+
+def train(
+    folder: Path, companies: int, *more: object, apart: Sequence[Record] = (),
+    corrected: Sequence[Record] = (),
+) -> Path:  # fmt: skip
+    """Run the training on this many companies, and return the folder."""
+    finance = folder / "data" / "finance"
+    finance.mkdir(parents=True)
+    sound = [line for company in range(companies) for line in lines(company)]
+    files = {"statements": sound, "dev_injected": apart, "revisions": corrected, "abbreviated": ()}
+    for name, records in files.items():
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        (finance / f"{name}.jsonl").write_text(text)
+    config = folder / "config.toml"
+    config.write_text(toml(**CONFIG))
+    given = "--data", folder / "data", "--out", folder / "artefacts", "--config", config
+    run(training.main, *given, *more)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the training has run, on twenty companies."""
-    folder = tmp_path_factory.mktemp("training")
-    finance = folder / "data" / "finance"
-    finance.mkdir(parents=True)
-    sound = [json.dumps(line) for company in range(COMPANIES) for line in lines(company)]
-    (finance / "statements.jsonl").write_text("\n".join(sound) + "\n")
     wrong = bent("income", "Operating income", 1, 1568)
     truth = {"type": "digit_change", "statement": "income", "row": 4, "column": 1,
              "arith_checkable": True}  # fmt: skip
@@ -135,33 +100,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record() | {"cik": 0, "label": "untouched"},
         wrong | {"cik": 1, "label": "injected", "truth": truth},
     ]
-    (finance / "dev_injected.jsonl").write_text("".join(json.dumps(r) + "\n" for r in apart))
-    (finance / "abbreviated.jsonl").write_text("")
-    (finance / "revisions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in revisions()))
-    (folder / "config.toml").write_text(CONFIG)
-    arguments = ["training", "--data", str(folder / "data"), "--out", str(folder / "artefacts"),
-                 "--config", str(folder / "config.toml")]  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", arguments)
-        training.main()
-    return folder
+    folder = tmp_path_factory.mktemp("training")
+    return train(folder, COMPANIES, apart=apart, corrected=revisions())
 
 
-def test_what_is_served_tells_a_sound_filing_from_a_wrong_one(made: Path) -> None:
-    """The artefact is read by the suite, and has learned the difference."""
-    judge = Judge.load(made / "artefacts")
-    assert judge.version == "0.1.0"
-    sound = triage_filing(read(record()), judge)
-    wrong = triage_filing(read(bent("income", "Operating income", 1, 1568)), judge)
+def test_the_served_forest_distinguishes_sound_and_wrong_filings(made: Path) -> None:
+    classifier = BreakClassifier.load(made / "artefacts")
+    assert classifier.version == "0.1.0"
+    sound = triage_filing(read(record()), classifier)
+    wrong = triage_filing(read(bent("income", "Operating income", 1, 1568)), classifier)
     assert wrong.risk > sound.risk
     assert wrong.flagged
     assert (made / "artefacts" / NAME / "0.1.0").is_dir()
 
 
 def test_every_filing_is_predicted_once_and_development_filings_apart(made: Path) -> None:
-    """The predictions say what was done to each, and which set it is of."""
-    with gzip.open(made / "predictions.jsonl.gz", "rt") as file:
-        said = [json.loads(line) for line in file]
+    said = list(read_lines(made / "predictions.jsonl.gz"))
     own = [p for p in said if p["set"] == "own"]
     assert sum(p["type"] is None for p in own) == COMPANIES - 1
     assert len(own) > 5 * COMPANIES
@@ -173,10 +127,9 @@ def test_every_filing_is_predicted_once_and_development_filings_apart(made: Path
     assert all(0 <= p["risk"] <= 1 for p in said)
 
 
-def test_what_shows_a_corrected_error_tells_nothing_of_lines(
+def test_filings_with_a_corrected_error_teach_no_patterns(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor are its lines part of the experience of other companies."""
 
     class Seen(Exception):
         pass
@@ -190,19 +143,12 @@ def test_what_shows_a_corrected_error_tells_nothing_of_lines(
     assert seen.value.args[0] == {f"f{n}" for n in range(COMPANIES)} - {"f6"}
 
 
-def test_what_else_an_error_brings_is_no_lesson(made: Path) -> None:
-    """Rows count as the config says: sound ones, right ones, those there before, no others."""
-    del made
-    filing: dict[str, Any] = record() | {"cik": 3}
-    for statement in filing["statements"]:
-        statement["presented_in"] = 1_000_000
-        for row in statement["rows"]:
-            row["concept"] = "X"
-    pages = summed(sheets(read(filing)))
-    experience = Experience()
-    errors = {"as_development": 6, "others": 2, "hard": 0}
-    some = list(examples(filing, pages, experience, errors))
-    rows, right, weight = training.lesson(some, {"untouched": 3.0, "old": 0.3, "others": 2.0})
+def test_side_effects_of_an_error_are_not_learned() -> None:
+    filing = tagged(cik=3)
+    pages = summed(statement_views(read(filing)))
+    errors = CONFIG["errors"] | {"hard": 0}
+    some = list(examples(filing, pages, LearnedPatterns(), errors))
+    rows, right, weight = training.lesson(some, CONFIG["weights"])
     assert len(rows) == len(right) == len(weight)
     assert set(weight.tolist()) <= {3.0, 2.0, 1.0, 0.3}
     assert set(weight[right].tolist()) == {1.0, 2.0}
@@ -211,26 +157,20 @@ def test_what_else_an_error_brings_is_no_lesson(made: Path) -> None:
 
 
 def test_a_doubt_is_known_again_where_rows_have_moved() -> None:
-    """Below a line that was dropped, what the sound filing raises as well is no news."""
-    filing: dict[str, Any] = record() | {"cik": 3}
-    for statement in filing["statements"]:
-        statement["presented_in"] = 1_000_000
-        for row in statement["rows"]:
-            row["concept"] = "X"
+    filing = tagged(cik=3)
     (flow,) = (s for s in filing["statements"] if s["statement"] == "cash_flow")
     flow["rows"][4]["values"] = [-771_000_000, -689_000_000, -702_000]  # doubted as it stands
-    before = sheets(read(filing))
+    before = statement_views(read(filing))
     moved = json.loads(json.dumps(filing))
     del moved["statements"][filing["statements"].index(flow)]["rows"][1]
-    known = {_place(before, doubt) for doubt in raised(before, Experience())}
-    after = sheets(read(moved))
-    again = [d for d in raised(after, Experience()) if d.kind == "proportion"]
+    known = {_place(before, doubt) for doubt in find_suspects(before, LearnedPatterns())}
+    after = statement_views(read(moved))
+    again = [d for d in find_suspects(after, LearnedPatterns()) if d.kind == "proportion"]
     assert again
     assert all(_place(after, doubt) in known for doubt in again)
 
 
-def test_the_odds_of_headlines_make_one_threshold_do_for_both() -> None:
-    """Sound headlines are half as likely as whole filings to be doubted: their odds are raised."""
+def test_the_odds_of_headlines_allow_one_threshold() -> None:
     columns = len(COLUMNS)
 
     def example(part: str) -> Example:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.values import date_answer, duration_answer, law_answer, main, party_answer, score
+from models.clauses.values import (
+    date_answer,
+    duration_answer,
+    law_answer,
+    main,
+    party_answer,
+    score,
+)
+from models.files import read_json, write_lines
+from tests.models.builders import run, toml, write_specialist
 
 TEXTS = {
     "Parties": ["Acme, Inc.", "Seller", "Bolt Ltd."],
@@ -53,12 +60,10 @@ def contract(fold: int = 1) -> dict[str, Any]:
     ],
 )
 def test_a_date_answer_is_read_to_the_part_that_is_left(answer: str, iso: str) -> None:
-    """Brackets are blanks."""
     assert date_answer(answer) == iso
 
 
 def test_other_answers_are_read_as_clauses_are() -> None:
-    """Durations, law and parties go through the grammar that the product has."""
     assert duration_answer("2 successive 5 years") == ["P5Y"]
     assert duration_answer("60 days; 180 days") == ["P60D", "P180D"]
     assert law_answer("Province of Ontario, Canada") == {"Ontario, Canada"}
@@ -68,7 +73,6 @@ def test_other_answers_are_read_as_clauses_are() -> None:
 
 
 def test_matches_are_counted_by_category() -> None:
-    """One law is wrong, one role of two parties is there, a computed end counts."""
     scores = score([contract()])
     assert scores["Agreement Date"]["exact"] == scores["Agreement Date"]["iso_exact"] == 1
     assert scores["Expiration Date"]["right"] == scores["Expiration Date"]["iso_right"] == 1
@@ -81,17 +85,12 @@ def test_matches_are_counted_by_category() -> None:
     assert scores["Insurance"]["stated"] == 1
 
 
-def test_the_fold_kept_apart_is_scored_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The program writes both, and prints one fold alone without writing."""
-    (tmp_path / "config.toml").write_text('[data]\ntraining = "contracts.jsonl.gz"\n')
-    with gzip.open(tmp_path / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:
-        for fold in (0, 1, 1):
-            out.write(json.dumps(contract(fold)) + "\n")
-    assert main([str(tmp_path), "--data", str(tmp_path), "--fold", "1"]) == 0
+def test_fold_0_is_scored_separately(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_specialist(tmp_path, toml(data={"training": "contracts.jsonl.gz"}), [])
+    write_lines(tmp_path / "contracts.jsonl.gz", [contract(fold) for fold in (0, 1, 1)])
+    run(main, tmp_path, "--data", tmp_path, "--fold", 1)
     assert not (tmp_path / "values.json").exists()
     assert "Governing Law" in capsys.readouterr().out
-    assert main([str(tmp_path), "--data", str(tmp_path)]) == 0
-    figures = json.loads((tmp_path / "values.json").read_text("utf-8"))
+    run(main, tmp_path, "--data", tmp_path)
+    figures = read_json(tmp_path / "values.json")
     assert [part["contracts"] for part in figures.values()] == [2, 1]

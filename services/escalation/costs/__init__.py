@@ -1,27 +1,6 @@
-"""What the work cost: of specialists on one's own machine, of frontier models by the ledger, and
-what it would have cost if a frontier model had read everything.
-"""
+"""Costs: of specialists, of frontier models, and of a frontier model that reads everything."""
 
-from services.escalation.costs.domain import (
-    QUOTED,
-    Group,
-    Payback,
-    Rates,
-    Reading,
-    Work,
-    joined,
-    payback,
-)
-from services.escalation.costs.store import Readings
+from services.escalation.costs.domain import Group, Rates, Reading, Work, joined, payback
+from services.escalation.costs.store import Readings, costs_of_tenants
 
-__all__ = [
-    "QUOTED",
-    "Group",
-    "Payback",
-    "Rates",
-    "Reading",
-    "Readings",
-    "Work",
-    "joined",
-    "payback",
-]
+__all__ = ["Group", "Rates", "Reading", "Readings", "Work", "costs_of_tenants", "joined", "payback"]

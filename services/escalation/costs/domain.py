@@ -1,51 +1,30 @@
-"""What was read, how long that took, and what that is in money. Plain data; money is in US$.
+"""The work of specialists and its costs in US$, as plain data.
 
-Tokens are those that a specialist counts, of its own tokeniser. A frontier model counts otherwise,
-by some percent; what it would have cost is what the same tokens cost by its price list: the text
-once, and the words of what was found once (clauses; findings, and sentences about a filer). Its
-instructions, its thoughts and the form of its answer come on top, so that the figure is a lower
-bound.
+Tokens are counted by the specialists' tokeniser; a frontier model counts a few percent differently.
+Its cost is computed for the text once and the results once, by its price list. Instructions and
+reasoning would cost extra, so the figure is a lower bound.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 
 from services.escalation.domain import Spend
-from services.escalation.policy import TenantPolicy
+from services.escalation.policy.policy import TenantPolicy
+from shared.artefacts.loader import Training
 from shared.errors import InvalidRequest
-from shared.prices import Price, known_prices
+from shared.policy.prices import Price, known_prices
 
-REFERENCE = "claude-opus-5"
-"""The model whose price is taken where the tenant asks none: US$ 25 for a million tokens out."""
+REFERENCE = "claude-opus-5"  # the default model of the comparison: US$ 25 for a million tokens out
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
-class Quoted:
-    """Figures of the article that this began from, as they were quoted; nobody here measured them.
-
-    US$ for a million tokens that are written, and for a day of ten million tokens.
-    """
-
-    as_of: date = date(2026, 11, 26)
-    frontier_million: float = 25.0
-    small_million: tuple[float, float] = (0.02, 0.10)
-    tokens_a_day: int = 10_000_000
-    frontier_day: float = 250.0
-    small_day: tuple[float, float] = (1.0, 10.0)
-
-
-QUOTED = Quoted()
-
-
-@dataclass(frozen=True)
 class Reading:
-    """One specialist has read one document."""
+    """The work of one specialist on one document."""
 
     tenant: str
     document_id: str
@@ -53,17 +32,15 @@ class Reading:
     adapter: str
     version: str
     kind: str
-    day: str
-    """In UTC, YYYY-MM-DD."""
+    day: str  # in UTC, YYYY-MM-DD
     seconds: float
     tokens: int
-    quoted: int
-    """Tokens of what it found, in words."""
+    quoted: int  # tokens of its results
 
 
 @dataclass(frozen=True)
 class Work:
-    """What specialists read, added up."""
+    """The total work of specialists."""
 
     key: str
     documents: int = 0
@@ -71,18 +48,17 @@ class Work:
     tokens: int = 0
     quoted: int = 0
     text: float | None = None
-    """Tokens of the documents, each counted once for all specialists that read it; None: each was
-    read by one."""
+    """Tokens of the documents, each counted once for all its specialists; None: `tokens`."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What is paid for what.
+    """Prices.
 
     Args:
-        hour: of the machine that reads.
-        training_hour: of the machine that trained.
-        model: whose price `price` is.
+        hour: US$ for an hour of the machine.
+        training_hour: US$ for an hour of the training machine.
+        model: the frontier model of the comparison.
     """
 
     hour: Decimal
@@ -94,11 +70,9 @@ class Rates:
     def of(
         cls, hour: Decimal, training_hour: Decimal, policy: TenantPolicy, model: str | None
     ) -> Rates:
-        """By the price of a model that the policy or the list has: the one that is named, else the
-        first that the tenant asks and that is no stand-in, else the reference. A stand-in's price
-        is that of no model that the list has.
+        """Return the prices for a model, or for the first model of the tenant, or the default.
 
-        Raises InvalidRequest for a model whose price is not known.
+        Raises InvalidRequest for an unknown price.
         """
         known = {one.model: one.price for one in policy.providers if one.stand_in}
         known |= {name: price for of in known_prices().values() for name, price in of.items()}
@@ -108,27 +82,27 @@ class Rates:
             model = next(asked, REFERENCE)
         if model not in known:
             raise InvalidRequest(
-                f"the price of {model!r} is not known: there is {', '.join(sorted(known))}"
+                f"The price of {model!r} is unknown. Known: {', '.join(sorted(known))}."
             )
         return cls(hour, training_hour, model, known[model])
 
     def machine(self, work: Work) -> float:
-        """What the machine cost."""
+        """Return the cost of the machine."""
         return work.seconds * float(self.hour) / 3600
 
     def frontier(self, work: Work) -> float:
-        """What a frontier model would have cost for the same, at the least."""
+        """Return a lower bound of the cost at the frontier model."""
         text = work.tokens if work.text is None else work.text
         return (text * float(self.price.input) + work.quoted * float(self.price.output)) / MILLION
 
     def million(self, work: Work) -> float | None:
-        """What a million tokens cost to read on this machine, as it was measured; None before."""
+        """Return the measured cost of a million tokens on this machine; None without work."""
         return self.machine(work) / work.tokens * MILLION if work.tokens else None
 
 
 @dataclass(frozen=True)
 class Group:
-    """What was spent and what was worked under one key."""
+    """Spending and work under one key."""
 
     key: str
     spend: Spend | None = None
@@ -136,51 +110,50 @@ class Group:
 
 
 def joined(spent: Sequence[Spend], worked: Sequence[Work], *, newest: bool) -> list[Group]:
-    """Both by their keys; `newest` puts the last key first."""
-    money, work = {one.key: one for one in spent}, {one.key: one for one in worked}
-    keys = sorted(money.keys() | work.keys(), reverse=newest)
-    return [Group(key, money.get(key), work.get(key, Work(key))) for key in keys]
+    """Join spending and work by key; `newest` sorts descending."""
+    spending, work = {s.key: s for s in spent}, {w.key: w for w in worked}
+    keys = sorted(spending.keys() | work.keys(), reverse=newest)
+    return [Group(key, spending.get(key), work.get(key, Work(key))) for key in keys]
 
 
 @dataclass(frozen=True)
 class Payback:
-    """When the training of a specialist has paid for itself."""
+    """The payback of the training of a specialist."""
 
     adapter: str
     version: str
-    documents: int
-    """That it has read here."""
-    hours: float | None
-    """Of its trainings, as they were measured; None where they were not."""
+    documents: int  # documents read by it
+    hours: float | None  # measured hours of its trainings; None: unknown
+    machine: str | None
+    hour_usd: float
     usd: float | None
-    paid_each: float
-    """What frontier models were paid for a document, on the average."""
-    saved_each: float
-    """What a frontier model would have cost for a document, less the machine and what was paid."""
-    after: int | None
-    """Documents after which the training is paid; None if that can't be said, or never."""
+    paid_each_usd: float  # mean payment to frontier models for a document
+    saved_each_usd: float  # mean saving for a document
+    after_documents: int | None  # documents until the training is paid back; None: unknown or never
 
 
 def payback(
     worked: Sequence[tuple[str, str, Work]],
-    hours: Mapping[tuple[str, str], float | None],
+    trained: Callable[[str, str], Training | None],
     rates: Rates,
     paid: Mapping[tuple[str, str], Decimal],
 ) -> list[Payback]:
-    """For each specialist that has read something here.
+    """Compute the payback of each specialist.
 
     Args:
         worked: adapter, version and work of each.
-        hours: of the training, by adapter and version.
-        rates: of the machines and of the model that would have been asked.
-        paid: to frontier models for the documents that each read, in US$; see `Readings.paid`.
+        trained: finds the training of a version of an adapter, if known.
+        paid: US$ paid to frontier models, see `Readings.paid`.
     """
-    lines = []
+    lines, hour = [], float(rates.training_hour)
     for adapter, version, work in worked:
-        trained = hours.get((adapter, version))
-        usd = trained * float(rates.training_hour) if trained is not None else None
+        training = trained(adapter, version)
+        hours = training.seconds / 3600 if training else None
+        usd = hours * hour if hours is not None else None
         each = float(paid.get((adapter, version), 0)) / work.documents
         saved = (rates.frontier(work) - rates.machine(work)) / work.documents - each
         after = math.ceil(usd / saved) if usd is not None and saved > 0 else None
-        lines.append(Payback(adapter, version, work.documents, trained, usd, each, saved, after))
+        machine = training.machine or None if training else None
+        spent = (hours, machine, hour, usd, each, saved, after)
+        lines.append(Payback(adapter, version, work.documents, *spent))
     return lines

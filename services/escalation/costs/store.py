@@ -1,9 +1,9 @@
-"""The table of what specialists read. Every query names the tenant, but that of operators."""
+"""The table of the work of specialists."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -28,8 +28,10 @@ from sqlalchemy.orm import Session
 from services.escalation.costs.domain import Reading, Work
 from services.escalation.ledger.store import ledger
 from services.escalation.store import MICRO
-from shared.storage.tenants import across_tenants
+from shared.storage.tenant_isolation import across_tenants
 from shared.storage.upsert import insert_new
+
+_OPERATOR = "an operator sees what all cost"
 
 metadata = MetaData()
 
@@ -51,17 +53,18 @@ readings = Table(
 
 
 def _sums(*same: Column[Any]) -> tuple[ColumnElement[Any], ...]:
-    """What readings add up to. A text is paid once, however often it is read anew here: its tokens
-    are those of its last reading by a specialist; the seconds of all are paid. Where several
-    specialists read a document, each has an equal part of its `text`.
+    """Columns for the sums of readings.
+
+    Tokens count for the last reading of a document by a specialist; seconds count for all. Several
+    specialists share the `text` of a document equally.
 
     Args:
-        same: columns in which readings have to be alike for the later one to take the place.
+        same: columns in which a later reading must equal an earlier one to replace it.
     """
     later = readings.alias("later")
     keys = readings.c.tenant, readings.c.document_id, readings.c.adapter, *same
-    alike = (later.c[key.name] == key for key in keys)
-    last = ~exists().where(*alike, later.c.attempt > readings.c.attempt)
+    equal = (later.c[key.name] == key for key in keys)
+    last = ~exists().where(*equal, later.c.attempt > readings.c.attempt)
     tokens, quoted = (case((last, one), else_=0) for one in (readings.c.tokens, readings.c.quoted))
     others = readings.alias("others")
     readers = (
@@ -83,23 +86,23 @@ _SUMS = _sums()
 
 
 class Readings:
-    """What the specialists of one tenant read."""
+    """The work of the specialists for one tenant."""
 
     def __init__(self, session: Session, tenant: str) -> None:
         self.session = session
         self.tenant = tenant
 
     def note(self, reading: Reading) -> None:
-        """Keep one; twice is as good as once."""
+        """Store a reading, once."""
         insert_new(self.session, readings, **vars(reading))
 
     def all(self) -> Work:
-        """Everything."""
+        """Return the total work."""
         row = self.session.execute(select(*_SUMS).where(readings.c.tenant == self.tenant)).one()
         return _work("", row)
 
     def by(self, name: str) -> list[Work]:
-        """By `day`, `kind`, `document`, `adapter` or `tenant`; by anything else nothing."""
+        """Return the work by `day`, `kind`, `document`, `adapter` or `tenant`."""
         column = {"document": "document_id"}.get(name, name)
         if column not in readings.c:
             return []
@@ -110,7 +113,7 @@ class Readings:
         return [_work(row.key, row) for row in rows]
 
     def by_version(self) -> list[tuple[str, str, Work]]:
-        """Adapter, version, and what it read."""
+        """Return the work by adapter and version."""
         key = (readings.c.adapter, readings.c.version)
         rows = self.session.execute(
             select(*key, *_sums(readings.c.version))
@@ -121,10 +124,9 @@ class Readings:
         return [(row.adapter, row.version, _work(row.adapter, row)) for row in rows]
 
     def paid(self) -> dict[tuple[str, str], Decimal]:
-        """US$ that calls count with, by adapter and version that read their documents.
+        """Return the US$ paid for calls, by adapter and version of their documents.
 
-        Where several read a document, each has an equal part of what was paid for it: a call names
-        its document, not who was unsure. Documents of which no reading was measured are left out.
+        Several specialists share the payments of a document equally.
         """
         mine = ledger.c.tenant == self.tenant, ledger.c.state != "released"
         calls = (
@@ -151,11 +153,39 @@ class Readings:
         return dict(parts)
 
 
-def of_all_tenants(session: Session) -> Sequence[Work]:
-    """By tenant, for operators: no request of a tenant's may ask this."""
-    query = select(readings.c.tenant.label("key"), *_SUMS).group_by(readings.c.tenant)
-    rows = session.execute(across_tenants(query, "an operator sees what all cost"))
-    return [_work(row.key, row) for row in rows]
+@dataclass(frozen=True)
+class TenantCosts:
+    """What one tenant cost: calls to providers in millionths of a US$, and work on this machine."""
+
+    tenant: str
+    calls: int
+    micro_usd: int
+    work: Work
+
+
+def costs_of_tenants(session: Session) -> list[TenantCosts]:
+    """Every tenant that has called a provider or had something read, by name."""
+    calls = (
+        select(
+            ledger.c.tenant,
+            func.count().label("calls"),
+            func.sum(ledger.c.micro_usd).label("micro_usd"),
+        )
+        .where(ledger.c.state != "released")
+        .group_by(ledger.c.tenant)
+    )
+    works = select(readings.c.tenant.label("key"), *_SUMS).group_by(readings.c.tenant)
+    paid = {
+        row.tenant: (row.calls, int(row.micro_usd))
+        for row in session.execute(across_tenants(calls, _OPERATOR))
+    }
+    worked = {
+        row.key: _work(row.key, row) for row in session.execute(across_tenants(works, _OPERATOR))
+    }
+    return [
+        TenantCosts(name, *paid.get(name, (0, 0)), worked.get(name, Work(name)))
+        for name in sorted(paid.keys() | worked.keys())
+    ]
 
 
 def _work(key: str, row: Any) -> Work:

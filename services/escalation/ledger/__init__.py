@@ -1,4 +1,4 @@
-"""The only record of money: reserve the worst case, call, settle."""
+"""The ledger of paid calls: reserve the worst case, call, settle."""
 
 from services.escalation.ledger.domain import (
     AskedNow,
@@ -9,7 +9,7 @@ from services.escalation.ledger.domain import (
     Stop,
     TooManyCalls,
 )
-from services.escalation.ledger.ledger import Ledger
+from services.escalation.ledger.ledger import Ledger, Recovery
 
 __all__ = [
     "AskedNow",
@@ -18,6 +18,7 @@ __all__ = [
     "Caps",
     "Ledger",
     "ProviderStopped",
+    "Recovery",
     "Stop",
     "TooManyCalls",
 ]

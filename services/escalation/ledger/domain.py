@@ -1,9 +1,9 @@
-"""Calls to providers and what they cost: plain data. Money is in millionths of a US$.
+"""Calls to providers as plain data. Amounts are millionths of a US$.
 
 reserved --settle--> settled            billed: what the provider says
    |  \\--release--> released           not billed
    +----assume----> assumed --settle--> settled
-     (may be billed, or its time is over: the worst case counts until a bill comes)
+     (maybe billed, or timed out: the worst case counts until a bill comes)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ State = Literal["reserved", "settled", "released", "assumed"]
 
 @dataclass(frozen=True)
 class Caps:
-    """What a tenant may spend."""
+    """The budget of a tenant."""
 
     day: int
     month: int
@@ -38,54 +38,49 @@ class Call:
     provider: str
     model: str
     content: str
-    """Hash of what is asked: the same content is asked once at a time."""
+    """Hash of the question. The same question is asked once at a time."""
     worst: int
     price_as_of: str
-    until: datetime
-    """When the call is over, whatever became of it."""
+    until: datetime  # the time-out of the reservation
     time: datetime
-    tokens: int = 0
-    """In and out, at the worst."""
-    batch: str | None = None
-    """The batch that it is handed in with, if it is: nobody waits for it."""
+    tokens: int = 0  # worst case, in and out
     id: str = field(default_factory=lambda: f"ca_{uuid.uuid4().hex}")
 
     @property
     def day(self) -> str:
-        """The day that it counts for, in UTC."""
+        """The day of the call in UTC."""
         return self.time.strftime("%Y-%m-%d")
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A provider that nobody is to ask any more, until an operator lets it go on."""
+    """A stopped provider. An operator resumes it."""
 
     provider: str
     since: datetime
     reason: str
-    call_id: str
-    """The call that was billed too high, which is one tenant's: for the operator alone."""
+    call_id: str  # the call with the excessive bill, for operators only
 
 
 class BudgetSpent(SuiteError):
-    """The call might exceed what the tenant may spend."""
+    """The call might exceed the budget."""
 
     code = "budget_spent"
 
 
 class ProviderStopped(SuiteError):
-    """The provider billed more than was reserved, and is not asked until somebody allows it."""
+    """The provider is stopped after a bill above its reservation."""
 
     code = "provider_stopped"
 
 
 class TooManyCalls(SuiteError):
-    """The question was asked as often as one may be."""
+    """The question was asked too often."""
 
     code = "too_many_calls"
 
 
 class AskedNow(Unavailable):
-    """The same is being asked at this moment."""
+    """The same question is being asked now."""
 
     code = "asked_now"

@@ -1,12 +1,13 @@
-"""Reserve the worst case, call, settle: each a transaction of its own, with the call in between.
+"""Reserve the worst case, call, settle, each in its own transaction.
 
-A process may die at any point. Before the reservation nothing is owed; after it, the worst case
-counts, until the call is settled or its time is over, and then for good.
+A process may crash at any point. After a reservation the worst case counts until the call is
+settled. After its time-out it counts for good.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,54 +22,44 @@ from services.escalation.ledger.domain import (
     Stop,
     TooManyCalls,
 )
-from services.escalation.providers.base import AtPace, Pace, Usage
+from services.escalation.providers.base import Pace, RateLimited, Usage
 from shared import metrics
+from shared.runtime.rounds import PeriodicJob
 from shared.storage import Store
+from shared.storage.locks import lock
 
 log = logging.getLogger(__name__)
 
-CALLS_MOST = 4
-"""Calls for one escalation that may cost something: a question, its repair, and two that failed."""
+CALLS_MOST = 4  # paid calls for one escalation at most: a question, its repair and two failures
 RECOVERED_AT_ONCE = 100
 MINUTE = timedelta(minutes=1)
 NO_PACE = Pace()
 
 
 def utc_now() -> datetime:
-    """The time."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 class Ledger:
-    """The ledger in one database. Threads and processes may share it."""
+    """The ledger in a database, shared by threads and processes."""
 
     def __init__(self, database: Store, clock: Callable[[], datetime] = utc_now) -> None:
         self.database = database
         self.clock = clock
 
-    def reserve(
-        self,
-        call: Call,
-        caps: Caps,
-        pace: Pace = NO_PACE,
-        allow: Callable[[Any], None] = lambda _session: None,
-    ) -> None:
-        """Set the worst case aside.
-
-        Args:
-            pace: of the provider, for a call that is made now.
-            allow: gets the session of the reservation, and raises what else speaks against it.
+    def reserve(self, call: Call, caps: Caps, pace: Pace = NO_PACE) -> None:
+        """Reserve the worst case of a call.
 
         Raises:
-            AtPace: it was asked as much in the last minute as it may be.
-            ProviderStopped: nobody is to ask it.
-            BudgetSpent: it might exceed the cap of the day or the month.
-            TooManyCalls: the escalation has had all of its calls.
-            AskedNow: another escalation asks the same just now; its answer will serve both.
+            RateLimited: the rate limit is reached.
+            ProviderStopped: the provider is stopped.
+            BudgetSpent: the call might exceed the budget.
+            TooManyCalls: the escalation has used all its calls.
+            AskedNow: another escalation asks the same question now.
         """
         now = self.clock()
         with self.database.write() as session:
-            allow(session)
             for stop in store.stops(session):
                 if stop.provider == call.provider:
                     raise ProviderStopped(f"{call.provider} is stopped: {stop.reason}")
@@ -76,23 +67,24 @@ class Ledger:
                 self._keep_pace(session, call, pace, now)
             if short := store.take(session, call.tenant, call.day, call.worst, caps):
                 raise BudgetSpent(
-                    f"a call to {call.provider} may cost US$ {call.worst / 1e6:.6f}, which the "
-                    f"budget for {short} does not have any more"
+                    f"a call to {call.provider} may cost US$ {call.worst / 1e6:.6f}, which exceeds "
+                    f"the budget for {short}"
                 )
             for other in store.open_calls(session, call.tenant, call.content):
-                if other.escalation_id == call.escalation_id and other.batch is None:
-                    self._assume(session, other.call_id)  # of a process that died
+                if other.escalation_id == call.escalation_id:
+                    self._assume(session, other.call_id)  # of a crashed process
                 elif other.until >= now:
-                    raise AskedNow("the same is being asked just now, for another result")
+                    raise AskedNow("the same question is being asked for another result")
             if store.calls_of(session, call.tenant, call.escalation_id) >= CALLS_MOST:
                 raise TooManyCalls(f"it was asked {CALLS_MOST} times without a usable answer")
             store.add(session, call, now)
 
     def _keep_pace(self, session: Any, call: Call, pace: Pace, now: datetime) -> None:
-        """Raise AtPace if a call would be too many within a minute. One that alone has more tokens
-        than a minute may have goes when nothing else does.
+        """Raise RateLimited if a call exceeds the rate limit.
+
+        A call above the limit of tokens by itself is made when no other call counts.
         """
-        store.keep_pace(session, call.provider)
+        lock(session, f"pace of {call.provider}")
         asked = store.asked_since(session, call.provider, now - MINUTE)
         times = [moment for moment, _ in asked]
         due: list[datetime] = []
@@ -107,14 +99,15 @@ class Ledger:
                 due.append(moment + MINUTE)
         if due:
             wait = max(due) - now
-            raise AtPace(
-                f"{call.provider} was asked as much in the last minute as the policy allows",
+            raise RateLimited(
+                f"the rate limit of {call.provider} in the policy is reached",
                 wait=max(wait.total_seconds(), 0.0),
             )
 
     def settle(self, call_id: str, usage: Usage, micro_usd: int, reply: dict[str, Any]) -> None:
-        """Replace the worst case by the bill, and keep the answer. A provider that bills more is
-        stopped. Twice is as good as once.
+        """Replace the worst case by the bill and store the answer, once.
+
+        A provider that bills more than the reservation is stopped.
         """
         with self.database.write() as session:
             row = store.locked(session, call_id, sums=True)
@@ -125,11 +118,13 @@ class Ledger:
             store.remember(session, row, reply)
             excess = micro_usd - row.reserved_micro_usd
             new = excess > 0 and self._stop(session, row)
-        told = row.micro_usd if row.state == "assumed" else 0
-        metrics.escalation_spend_usd_total.labels(row.provider).inc(max(0, micro_usd - told) / 1e6)
+        counted = row.micro_usd if row.state == "assumed" else 0
+        metrics.escalation_spend_usd_total.labels(row.provider).inc(
+            max(0, micro_usd - counted) / 1e6
+        )
         if new:
             log.error(
-                "a provider billed more than was reserved, and is stopped",
+                "a provider is stopped, because it billed more than was reserved",
                 extra={
                     "provider": row.provider,
                     "tenant": row.tenant,
@@ -140,7 +135,7 @@ class Ledger:
             )
 
     def release(self, call_id: str) -> None:
-        """The call was not billed: what was set aside is free again."""
+        """Free the reservation of a call that was not billed."""
         with self.database.write() as session:
             row = store.locked(session, call_id, sums=True)
             if row is not None and row.state == "reserved":
@@ -148,35 +143,35 @@ class Ledger:
                 store.change(session, row, "released", 0, (0, 0))
 
     def assume(self, call_id: str, reply: dict[str, Any] | None = None) -> None:
-        """The call may be billed, nobody knows with how much: the worst case counts."""
+        """Count the worst case of a call that may be billed."""
         with self.database.write() as session:
             row = self._assume(session, call_id)
             if row is not None and reply is not None:
                 store.remember(session, row, reply)
 
     def recover(self) -> int:
-        """Count reservations whose time is over, for their processes died. Returns how many."""
+        """Count reservations of crashed processes. Returns their number."""
         with self.database.read() as session:
             overdue = store.overdue(session, self.clock(), RECOVERED_AT_ONCE)
         for call_id in overdue:
             self.assume(call_id)
         if overdue:
-            log.warning("calls without an end count in full", extra={"calls": len(overdue)})
+            log.warning("calls of crashed processes count in full", extra={"calls": len(overdue)})
         return len(overdue)
 
     def recall(self, tenant: str, content: str, escalation_id: str) -> tuple[str, Any] | None:
-        """The call that had the same content, and its answer; None if there is none to be used."""
+        """Return a call with the same question and its answer, if one is usable."""
         with self.database.read() as session:
             row = store.recall(session, tenant, content, escalation_id)
             return (row.call_id, row.reply) if row else None
 
     def stops(self) -> list[Stop]:
-        """The providers that are stopped."""
+        """Return the stopped providers."""
         with self.database.read() as session:
             return store.stops(session)
 
     def resume(self, provider: str) -> Stop | None:
-        """Let a provider go on; returns how it was stopped, None if it was not."""
+        """Resume a provider. Returns its stop, if it was stopped."""
         with self.database.write() as session:
             known = {stop.provider: stop for stop in store.stops(session)}
             return known.get(provider) if store.resume(session, provider) else None
@@ -190,10 +185,24 @@ class Ledger:
         return row
 
     def _stop(self, session: Any, row: Any) -> bool:
-        """The reason is shown to every tenant, so it says nothing of the call, which is one's."""
+        """Stop a provider. All tenants see the reason, so it does not describe the call."""
         reason = (
-            "it billed more for a call than was reserved. An operator looks at the log of "
-            "escalation and at the provider's own bill; then "
-            f"`smallprint costs --resume {row.provider}` lets it go on"
+            "it billed more for a call than was reserved. Check the log of escalation and the "
+            f"provider's bill, then run `smallprint costs --resume {row.provider}`"
         )
         return store.stop(session, row.provider, self.clock(), row.call_id, reason)
+
+
+class Recovery(PeriodicJob):
+    """Counts calls of crashed processes as spent, after their time-out."""
+
+    name = "recovery"
+
+    def __init__(self, ledger: Ledger, interval: float) -> None:
+        super().__init__(interval)
+        self.ledger = ledger
+
+    def work(self, stop: threading.Event) -> None:
+        """One round."""
+        while not stop.is_set() and self.ledger.recover():
+            self.pulse.beat()

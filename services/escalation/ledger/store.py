@@ -1,6 +1,4 @@
-"""Tables and queries of the ledger; transactions are the caller's. Every query of a tenant's names
-it; providers are everybody's.
-"""
+"""Tables and queries of the ledger. Transactions belong to the caller."""
 
 from __future__ import annotations
 
@@ -28,9 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.escalation.ledger.domain import Call, Caps, State, Stop
-from shared.storage.locks import lock
-from shared.storage.messages import Number, Time
-from shared.storage.tenants import across_tenants
+from shared.messaging.tables import Number, Time
+from shared.storage.tenant_isolation import across_tenants
 from shared.storage.upsert import insert_new
 
 _A_CALL = "a call has an id of our own, and its row says whose it is"
@@ -59,7 +56,6 @@ ledger = Table(
     Column("day", String(10), nullable=False),
     Column("time", Time, nullable=False),
     Column("until", Time),
-    Column("batch", String(64)),
     Column("asked", Time),
     Column("tokens", BigInteger),
     Index("ledger_pace", "provider", "asked"),
@@ -68,10 +64,9 @@ ledger = Table(
     Index("ledger_content", "tenant", "content", "state"),
     Index("ledger_escalation", "tenant", "escalation_id"),
     Index("ledger_day", "tenant", "day"),
-    Index("ledger_batch", "batch"),
 )
-"""Every call. `micro_usd` is what it counts with: the worst case, until more is known. `asked` and
-`tokens` are what it takes of its provider's pace, unless it goes with a batch."""
+"""All calls. `micro_usd` is the bill, or the worst case before it. `asked` and `tokens` count for
+the rate limit of the provider."""
 
 spending = Table(
     "spending",
@@ -80,7 +75,7 @@ spending = Table(
     Column("period", String(10), primary_key=True),
     Column("micro_usd", BigInteger, nullable=False),
 )
-"""The sums of the ledger by day (2026-01-31) and month (2026-01), which caps are held against."""
+"""The sums of the ledger by day (2026-01-31) and month (2026-01), to compare with budgets."""
 
 stopped = Table(
     "stopped",
@@ -104,17 +99,16 @@ exchanges = Table(
     Index("exchanges_content", "tenant", "content"),
     Index("exchanges_document", "tenant", "document_id"),
 )
-"""What was answered, in words, until its document is deleted."""
+"""The answers, until their document is deleted."""
 
 
 def take(session: Session, tenant: str, day: str, amount: int, caps: Caps) -> str | None:
     """Add to the sums of a day and its month, unless one would exceed its cap.
 
-    Both rows are locked until the transaction ends, the month before the day, always.
+    Both rows stay locked until the transaction ends, the month first.
 
     Returns:
-        The period whose cap does not allow it, after which the transaction is to be undone; None if
-        it is done.
+        The period whose cap is exceeded (then roll back), or None.
     """
     for period, cap in ((day[:7], caps.month), (day, caps.day)):
         insert_new(session, spending, tenant=tenant, period=period, micro_usd=0)
@@ -133,7 +127,7 @@ def take(session: Session, tenant: str, day: str, amount: int, caps: Caps) -> st
 
 
 def correct(session: Session, tenant: str, day: str, difference: int) -> None:
-    """Change the sums of a day and its month by what is known better now, whatever the cap."""
+    """Correct the sums of a day and its month, whatever the cap."""
     if difference:
         for period in (day[:7], day):
             session.execute(
@@ -144,7 +138,7 @@ def correct(session: Session, tenant: str, day: str, difference: int) -> None:
 
 
 def add(session: Session, call: Call, now: datetime) -> None:
-    """Write down a reservation, for a call that is made now unless it goes with a batch."""
+    """Store a reservation."""
     session.execute(
         insert(ledger).values(
             call_id=call.id,
@@ -164,19 +158,14 @@ def add(session: Session, call: Call, now: datetime) -> None:
             day=call.day,
             time=call.time,
             until=call.until,
-            batch=call.batch,
-            asked=None if call.batch else now,
+            asked=now,
             tokens=call.tokens,
         )
     )
 
 
 def locked(session: Session, call_id: str, *, sums: bool = False) -> Any:
-    """The row of a call, which nobody else changes until the transaction ends; None if unknown.
-
-    Args:
-        sums: lock those that it counts in as well, first, as everybody does.
-    """
+    """Return and lock the row of a call, if it exists; `sums` locks its sums first."""
     query = across_tenants(select(ledger).where(ledger.c.call_id == call_id), _A_CALL)
     if sums and (row := session.execute(query).one_or_none()):
         for period in (row.day[:7], row.day):
@@ -189,7 +178,7 @@ def locked(session: Session, call_id: str, *, sums: bool = False) -> Any:
 def change(
     session: Session, row: Any, state: State, micro_usd: int, tokens: tuple[int, int]
 ) -> None:
-    """Write down what became of a call, by its row in the ledger."""
+    """Change the state of a call."""
     took = {} if state == "assumed" else {"tokens": sum(tokens)}
     values = {"tokens_in": tokens[0], "tokens_out": tokens[1], **took}
     session.execute(
@@ -199,26 +188,19 @@ def change(
     )
 
 
-def keep_pace(session: Session, provider: str) -> None:
-    """Let one transaction at a time count what is asked of a provider."""
-    lock(session, f"pace of {provider}")
-
-
 def asked_since(session: Session, provider: str, since: datetime) -> list[tuple[datetime, int]]:
-    """When a provider was asked after a moment, by any tenant, and tokens at the most, the earliest
-    first. What goes with a batch has limits of its own.
-    """
+    """Return time and tokens of the calls to a provider since a time, oldest first."""
     query = (
         select(ledger.c.asked, ledger.c.tokens)
         .where(ledger.c.provider == provider, ledger.c.asked > since)
         .order_by(ledger.c.asked)
     )
-    rows = session.execute(across_tenants(query, "a provider's pace is that of all together"))
+    rows = session.execute(across_tenants(query, "the rate limit of a provider covers all tenants"))
     return [(row.asked, int(row.tokens or 0)) for row in rows]
 
 
 def calls_of(session: Session, tenant: str, escalation_id: str) -> int:
-    """How many calls were made for an escalation that may have cost something."""
+    """Count the calls of an escalation, except released ones."""
     return int(
         session.execute(
             select(func.count()).where(
@@ -231,110 +213,46 @@ def calls_of(session: Session, tenant: str, escalation_id: str) -> int:
 
 
 def open_calls(session: Session, tenant: str, content: str) -> Sequence[Any]:
-    """The calls in hand with the same content."""
+    """Return the running calls with the same question."""
     return session.execute(
-        select(ledger.c.call_id, ledger.c.escalation_id, ledger.c.until, ledger.c.batch).where(
-            ledger.c.tenant == tenant,
-            ledger.c.content == content,
-            ledger.c.state == "reserved",
+        select(ledger.c.call_id, ledger.c.escalation_id, ledger.c.until).where(
+            ledger.c.tenant == tenant, ledger.c.content == content, ledger.c.state == "reserved"
         )
     ).all()
 
 
-def calls_of_batch(session: Session, tenant: str, batch: str) -> dict[str, State]:
-    """The calls that are handed in with a batch, and how each stands."""
-    these = ledger.c.tenant == tenant, ledger.c.batch == batch
-    rows = session.execute(select(ledger.c.call_id, ledger.c.state).where(*these))
-    return {row.call_id: row.state for row in rows}
-
-
-def documents_of_batch(session: Session, tenant: str, batch: str) -> list[str]:
-    """The documents that a batch asks about."""
-    these = ledger.c.tenant == tenant, ledger.c.batch == batch
-    query = select(ledger.c.document_id).where(*these).distinct()
-    return list(session.execute(query).scalars())
-
-
-def batch_of(session: Session, tenant: str, content: str) -> str | None:
-    """The batch in which the same content is on its way; None if it is in none."""
-    return session.execute(
-        select(ledger.c.batch)
-        .where(
-            ledger.c.tenant == tenant,
-            ledger.c.content == content,
-            ledger.c.state == "reserved",
-            ledger.c.batch.is_not(None),
-        )
-        .limit(1)
-    ).scalar_one_or_none()
-
-
-def batches_of(session: Session, tenant: str, content: str) -> Sequence[str]:
-    """All batches that the same content was ever in."""
-    return (
-        session.execute(
-            select(ledger.c.batch)
-            .where(
-                ledger.c.tenant == tenant,
-                ledger.c.content == content,
-                ledger.c.batch.is_not(None),
-            )
-            .distinct()
-        )
-        .scalars()
-        .all()
-    )
-
-
-def stay_behind(session: Session, tenant: str, call_id: str) -> None:
-    """A call that was released was in no batch, for the one that it was reserved for left without
-    it.
-    """
-    session.execute(
-        update(ledger)
-        .where(
-            ledger.c.tenant == tenant,
-            ledger.c.call_id == call_id,
-            ledger.c.state == "released",
-        )
-        .values(batch=None)
-    )
-
-
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:
-    """The reservations whose time is over, of all tenants; not those of a batch, which says itself
-    what was not billed, however late it is asked (and see `stranded` of batches).
-    """
+    """Return the timed-out reservations of all tenants."""
     query = (
         select(ledger.c.call_id)
-        .where(ledger.c.state == "reserved", ledger.c.until < now, ledger.c.batch.is_(None))
+        .where(ledger.c.state == "reserved", ledger.c.until < now)
         .order_by(ledger.c.until)
         .limit(limit)
     )
-    return list(session.execute(across_tenants(query, "calls whose process died")).scalars())
+    return list(session.execute(across_tenants(query, "calls of crashed processes")).scalars())
 
 
 def stop(session: Session, provider: str, since: datetime, call_id: str, reason: str) -> bool:
-    """Stop a provider; returns whether it was not stopped already."""
+    """Stop a provider. Returns whether it was running."""
     return insert_new(
         session, stopped, provider=provider, since=since, call_id=call_id, reason=reason
     )
 
 
 def stops(session: Session) -> list[Stop]:
-    """The providers that are stopped."""
+    """Return the stopped providers."""
     rows = session.execute(select(stopped).order_by(stopped.c.provider))
     return [Stop(row.provider, row.since, row.reason, row.call_id) for row in rows]
 
 
 def resume(session: Session, provider: str) -> bool:
-    """Let a provider go on; returns whether it was stopped."""
+    """Resume a provider. Returns whether it was stopped."""
     gone = session.execute(delete(stopped).where(stopped.c.provider == provider))
     return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def remember(session: Session, row: Any, reply: dict[str, Any]) -> None:
-    """Keep what was answered to a call, by its row in the ledger."""
+    """Store the answer of a call."""
     session.execute(
         insert(exchanges).values(
             call_id=row.call_id,
@@ -349,7 +267,7 @@ def remember(session: Session, row: Any, reply: dict[str, Any]) -> None:
 
 
 def recall(session: Session, tenant: str, content: str, escalation_id: str) -> Any:
-    """An answer to the same content: a good one, or any that this escalation had; or None."""
+    """Return a verified answer to the same question, or any of this escalation."""
     return session.execute(
         select(exchanges)
         .where(
@@ -362,8 +280,8 @@ def recall(session: Session, tenant: str, content: str, escalation_id: str) -> A
     ).one_or_none()
 
 
-def praise(session: Session, tenant: str, call_id: str) -> None:
-    """An answer proved to be good: others who ask the same may have it."""
+def mark_verified(session: Session, tenant: str, call_id: str) -> None:
+    """Mark an answer as verified, so that other escalations can use it."""
     session.execute(
         update(exchanges)
         .where(exchanges.c.tenant == tenant, exchanges.c.call_id == call_id)
@@ -372,7 +290,7 @@ def praise(session: Session, tenant: str, call_id: str) -> None:
 
 
 def forget(session: Session, tenant: str, document_id: str) -> None:
-    """Remove the words that were answered about a document; what they cost stays."""
+    """Delete the answers about a document. Their costs stay."""
     session.execute(
         delete(exchanges).where(
             exchanges.c.tenant == tenant, exchanges.c.document_id == document_id
@@ -381,7 +299,7 @@ def forget(session: Session, tenant: str, document_id: str) -> None:
 
 
 def sums(session: Session, tenant: str, day: str) -> tuple[int, int]:
-    """What counts as spent on a day, and in its month."""
+    """Return the spending of a day and its month."""
     rows = session.execute(
         select(spending.c.period, spending.c.micro_usd).where(
             spending.c.tenant == tenant, spending.c.period.in_((day, day[:7]))
@@ -392,7 +310,7 @@ def sums(session: Session, tenant: str, day: str) -> tuple[int, int]:
 
 
 def disagreements(session: Session) -> list[str]:
-    """Where the sums are not those of the ledger: none, unless somebody else wrote there."""
+    """Return differences between the sums and the ledger."""
     month = func.substr(ledger.c.day, 1, 7)
     counted: dict[tuple[str, str], int] = {}
     for period in (ledger.c.day, month):

@@ -1,40 +1,35 @@
-"""Frontier models behind one small interface: a prompt goes out, a reply and its tokens come back.
+"""Frontier models behind one interface: a prompt in, a reply with its tokens out.
 
-A provider is named in the policy's file; each speaks one of three protocols. Whoever asks goes
-through the ledger first.
+Providers are named in the policy file and use one of three protocols. Calls go through the ledger.
 """
 
 from services.escalation.providers.base import (
-    AtPace,
+    InvalidResponse,
     Lost,
     NotReached,
-    NotThere,
-    Overloaded,
     Pace,
     Prompt,
     ProviderError,
+    RateLimited,
     Refused,
     Reply,
     TooBusy,
-    Unusable,
     Usage,
 )
 from services.escalation.providers.provider import Provider, is_stand_in
 
 __all__ = [
-    "AtPace",
+    "InvalidResponse",
     "Lost",
     "NotReached",
-    "NotThere",
-    "Overloaded",
     "Pace",
     "Prompt",
     "Provider",
     "ProviderError",
+    "RateLimited",
     "Refused",
     "Reply",
     "TooBusy",
-    "Unusable",
     "Usage",
     "is_stand_in",
 ]

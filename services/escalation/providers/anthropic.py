@@ -13,13 +13,12 @@ from services.escalation.providers.base import Prompt, Reply, count, usage, word
 
 VERSION = "2023-06-01"
 WRITING, READING = 1.25, 0.1
-"""What a token costs that is written into the cache, or read from it, beside one that is not: as
-many tokens count."""
+"""Relative price of a token written to the cache, or read from it."""
 
 
 class Anthropic:
-    """See `Dialect`. What many questions begin with is marked to be cached; what is shorter than
-    the model's least length for that (1,024 tokens or more) is not, and costs nothing more.
+    """See `Dialect`. The shared beginning of questions is marked for the cache if it is long
+    enough (1,024 tokens or more).
     """
 
     origin = "https://api.anthropic.com"

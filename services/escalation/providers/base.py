@@ -1,14 +1,12 @@
-"""What is asked of a frontier model, what it answers, and how it fails: plain data.
+"""Prompts, replies and errors of frontier models as plain data.
 
 ProviderError
-├── NotReached   no request arrived: nothing is billed
-├── Refused      the provider refused the request: nothing is billed
-│   ├── NotThere it has no such thing (404)
-│   └── TooBusy  for now (429)
-│       ├── Overloaded  with whatever it has (503, 529)
-│       └── AtPace  by the limit that the operator states: it was not asked
-└── Lost         a request may have been worked on, and what it cost is not known
-    └── Unusable the answer is not of the protocol
+├── NotReached           no request arrived: not billed
+├── Refused              the request was refused: not billed
+│   └── TooBusy          for now (429, 503, 529)
+│       └── RateLimited  by the limit of the policy: not asked
+└── Lost                 the request may be billed
+    └── InvalidResponse  the response has the wrong form
 """
 
 from __future__ import annotations
@@ -22,22 +20,19 @@ from shared.errors import SuiteError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens, as a provider counts them."""
+    """Tokens counted by the provider."""
 
     input: int
-    output: int
-    """With those that the model thought in."""
+    output: int  # including reasoning
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What may be asked of a provider within any minute, by all tenants and workers together; None:
-    as much as it takes.
-    """
+    """The rate limit of a provider for any minute, over all tenants; None: no limit."""
 
     requests: int | None = None
     tokens: int | None = None
-    """In and out. A call counts with its worst case until its bill is there."""
+    """In and out. A call counts with its worst case until it is billed."""
 
     def __bool__(self) -> bool:
         return self.requests is not None or self.tokens is not None
@@ -47,31 +42,23 @@ class Pace:
 class Prompt:
     """One question to a model."""
 
-    system: str
-    """The same for many questions, so that a provider's cache of prompts serves it."""
-    turns: tuple[str, ...]
-    """What we said and what was answered, by turns, beginning and ending with us."""
-    schema: Mapping[str, Any]
-    """JSON schema of the answer."""
+    system: str  # the same for many questions, so that the provider can cache it
+    turns: tuple[str, ...]  # alternating turns, beginning and ending with ours
+    schema: Mapping[str, Any]  # JSON schema of the answer
     shared: int = 0
-    """Characters that the first turn has in common with those of many other questions, so that a
-    provider's cache serves them where it has to be told."""
+    """Characters of the first turn that many questions share, for the provider's cache."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """The reply of a model."""
 
     text: str
-    usage: Usage | None
-    """None if the provider does not say."""
+    usage: Usage | None  # None: unknown
     model: str
-    refused: bool = False
-    """Whether the model declined."""
-    cut: bool = False
-    """Whether the answer was cut off at the limit of tokens."""
-    seconds: float = 0.0
-    """From the question to the answer, as it was seen here."""
+    refused: bool = False  # whether the model declined
+    cut: bool = False  # whether the answer was cut off at the limit of tokens
+    seconds: float = 0.0  # duration of the call
 
 
 class ProviderError(SuiteError):
@@ -79,11 +66,10 @@ class ProviderError(SuiteError):
 
     code = "provider"
     http_status = 503
-    may_be_billed: ClassVar[bool] = False
-    """Whether it may have cost something all the same."""
+    may_be_billed: ClassVar[bool] = False  # whether the call may be billed
 
     def __init__(self, message: str = "", *, wait: float | None = None) -> None:
-        """`wait` is in seconds, where the provider says when to come again."""
+        """`wait`: seconds until a retry, if known."""
         super().__init__(message)
         self.wait = wait
 
@@ -100,22 +86,14 @@ class Refused(ProviderError):
     code = "provider_refused"
 
 
-class NotThere(Refused):
-    """The provider has no such model, address, batch or file."""
-
-
 class TooBusy(Refused):
-    """The provider has too much to do now."""
+    """The provider is overloaded."""
 
     code = "provider_busy"
 
 
-class Overloaded(TooBusy):
-    """The provider, or what is in front of it, has too much to do for anybody."""
-
-
-class AtPace(TooBusy):
-    """As much was asked of it in the last minute as the operator allows: it was not asked."""
+class RateLimited(TooBusy):
+    """The rate limit of the policy is reached."""
 
     code = "provider_at_pace"
 
@@ -127,41 +105,46 @@ class Lost(ProviderError):
     may_be_billed = True
 
 
-class Unusable(Lost):
-    """The provider's answer is not of its protocol."""
+class InvalidResponse(Lost):
+    """The response has the wrong form."""
 
     code = "provider_unusable"
 
 
 class Dialect(Protocol):
-    """How a kind of provider is spoken to."""
+    """The protocol of a provider."""
 
-    origin: str
-    """Where it is, unless another address is stated; empty: it has to be stated."""
+    origin: str  # the default URL; empty: required in the policy
 
     def path(self, model: str) -> str:
-        """Of the request, below the origin."""
+        """The path of the request."""
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """What shows who asks; `key` is empty where none is needed."""
+        """The headers with the key, if there is one."""
 
     def body(self, prompt: Prompt, model: str, most: int, structured: str) -> Mapping[str, Any]:
-        """The request. `most` is tokens of the answer; `structured` how the schema is enforced:
-        `schema`, `json` or `none`.
+        """The body of the request.
+
+        Args:
+            most: tokens of the answer at most.
+            structured: how the schema is enforced: `schema`, `json` or `none`.
         """
 
     def read(self, answer: Any) -> Reply:
-        """The reply in an answer. Raises LookupError, TypeError or ValueError for another form."""
+        """Parse a response. Raises LookupError, TypeError or ValueError for a wrong form."""
 
 
 def usage(
     needed: tuple[object, object], more_in: Iterable[object] = (), more_out: Iterable[object] = ()
 ) -> Usage | None:
-    """What a call cost, in and out; None unless the provider says both that are needed. Raises
-    TypeError or ValueError where one is no number of tokens.
+    """Return the tokens of a call; None if a needed number is missing.
+
+    Raises TypeError or ValueError for an invalid number.
 
     Args:
-        more_in, more_out: what providers leave out where it is nothing: of caches, of thoughts.
+        needed: tokens in and out.
+        more_in: optional further tokens in, such as cached ones.
+        more_out: optional further tokens out, such as reasoning.
     """
     read, written = map(count, needed)
     read, written = read + sum(map(count, more_in)), written + sum(map(count, more_out))
@@ -169,7 +152,7 @@ def usage(
 
 
 def count(value: object) -> int:
-    """A number of tokens; missing is 0. Raises TypeError or ValueError for anything else."""
+    """Parse a number of tokens; missing is 0. Raises TypeError or ValueError."""
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int):
@@ -180,9 +163,7 @@ def count(value: object) -> int:
 
 
 def words(value: object) -> str:
-    """A text that may be missing, without what no database or encoding takes. Raises TypeError for
-    anything else.
-    """
+    """Parse an optional text, without characters that can't be stored. Raises TypeError."""
     if value is None:
         return ""
     if not isinstance(value, str):

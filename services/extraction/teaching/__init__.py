@@ -1,8 +1,8 @@
-"""A specialist for a clause type of one's own, from 20 to 500 examples, without training libraries.
+"""Teach a specialist for a new clause type from 20 to 500 examples, without training libraries.
 
-The encoder stays as it is: the base with the adapter that knows contracts. What is learned is one
-linear map from what the encoder says of a token to the probability that it lies in such a clause.
-The result is an adapter like any other.
+The encoder (base and adapter for contracts) stays frozen. Logistic regression learns a head: from
+the vector of a token to the probability that it is inside such a clause. The result is an ordinary
+adapter.
 """
 
 from __future__ import annotations
@@ -15,39 +15,38 @@ from typing import Any
 
 import numpy as np
 
-from services.extraction.decoding import Decoding
-from services.extraction.metric import matching
-from services.extraction.pipeline import find_clauses
+from services.extraction.evaluation.metric import matching
+from services.extraction.pipeline.decoding import Decoding
+from services.extraction.pipeline.search import find_clauses
+from services.extraction.teaching.adapter_store import (
+    REPORT_FILE,
+    check_name,
+    install,
+    next_version,
+    temporary_folder,
+    write_taught,
+)
+from services.extraction.teaching.adapter_store import remove_taught as remove_taught
+from services.extraction.teaching.adapter_store import taught_adapters as taught_adapters
+from services.extraction.teaching.cross_validation import learn, validate
+from services.extraction.teaching.encoder_states import EncoderStates, ReportProgress, read_states
 from services.extraction.teaching.examples import BadExamples as BadExamples
 from services.extraction.teaching.examples import Example as Example
 from services.extraction.teaching.examples import read_examples as read_examples
-from services.extraction.teaching.keeping import (
-    REPORT_FILE,
-    check_name,
-    next_version,
-    put_in_place,
-    unfinished,
-    write_taught,
-)
-from services.extraction.teaching.keeping import remove_taught as remove_taught
-from services.extraction.teaching.keeping import taught_adapters as taught_adapters
-from services.extraction.teaching.learning import Head, sigmoid
-from services.extraction.teaching.states import States, Tell, read_states
-from services.extraction.teaching.validation import learn, validate
+from services.extraction.teaching.logistic_regression import Head, sigmoid
 from shared.errors import SuiteError
 from shared.inference import Specialist, Specialists
 from shared.inference.adapters import newest_version
 from shared.inference.engines import Arithmetic
 
 PARENT = "contract-clauses"
-AGREES = 0.02
-"""Mean difference of a token's probability, as learned and as served, that is taken for the same:
-vectors are kept in 16 bits, and of overlapping windows the vectors were averaged, not the
-probabilities."""
+TOLERANCE = 0.02
+"""Tolerated mean difference between learned and served probabilities of tokens. Vectors are stored
+in 16 bits, and overlapping windows average vectors, not probabilities."""
 
 
-class NotVerified(SuiteError):
-    """What was learned is not what is served."""
+class VerificationFailed(SuiteError):
+    """The served probabilities differ from the learned ones."""
 
     code = "not_verified"
 
@@ -62,43 +61,36 @@ def teach(
     arithmetic: Arithmetic = "int8",
     replace: bool = False,
     parent: str = PARENT,
-    tell: Tell = lambda _what, _done, _total: None,
+    tell: ReportProgress = lambda _what, _done, _total: None,
 ) -> dict[str, Any]:
-    """Teach a specialist, say how good it is, and keep it once it was tried out as it is served.
+    """Teach a specialist, cross-validate it, verify it as it is served, and install it.
 
     Args:
         name: of the specialist, and the category of its clauses.
-        examples: what it is taught by.
-        artefacts: holds the base and the parent.
-        adapters: folder of the taught adapters.
-        threads: of the processor, for the encoder.
-        arithmetic: of the encoder.
-        replace: whether one of that name is replaced.
+        artefacts: folder of the base and the parent.
         parent: the adapter whose encoder is used.
-        tell: is told how it goes.
 
     Returns:
-        The report, which is kept as well.
+        The report, which is stored with the adapter.
 
     Raises:
         InvalidRequest, Conflict, NotFound: see `check_name`.
         BadExamples: a passage can't be read.
-        BaseError, AdapterError: base or parent are missing or damaged.
-        NotVerified: what was written does not say what was learned; nothing is kept.
+        VerificationFailed: the adapter differs from what was learned; nothing is installed.
     """
     began = time.monotonic()
     check_name(name, artefacts, adapters, replace=replace)
-    with unfinished(adapters):  # what can't be written is said now, not after minutes
+    with temporary_folder(adapters):  # fails now, not after minutes, if it can't be written
         pass
     encoder = Specialists(artefacts, threads, arithmetic).get(parent)
     states = read_states(examples, encoder, tell)
     read = time.monotonic()
     found = validate(states, name, Decoding.of(encoder.manifest.decoding), tell)
-    head = learn(states, found.choice.way)
+    head = learn(states, found.choice.option)
     learned = time.monotonic()
     version = next_version(name, adapters)
     on = f"{encoder.manifest.name} {encoder.manifest.version}"
-    with unfinished(adapters) as folder:
+    with temporary_folder(adapters) as folder:
         taught = {"on": on, "examples": len(examples)}
         source = newest_version(artefacts, parent)
         write_taught(folder, name, version, head, found.choice, source, taught)
@@ -112,11 +104,11 @@ def teach(
             "base": encoder.manifest.base_sha256,
             "examples": counts_of(examples),
             **found.figures,
-            "way": {
-                "by": "words" if found.choice.way.by_words else "sentences",
-                "merge": found.choice.way.merge,
-                "positive_weight": found.choice.way.strength.positive_weight,
-                "ridge": found.choice.way.strength.ridge,
+            "option": {
+                "by": "words" if found.choice.option.by_words else "sentences",
+                "merge": found.choice.option.merge,
+                "positive_weight": found.choice.option.strength.positive_weight,
+                "ridge": found.choice.option.strength.ridge,
             },
             "verified": verified,
             "timings": {
@@ -128,12 +120,12 @@ def teach(
         }
         text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
         (folder / name / version / REPORT_FILE).write_text(text, encoding="utf-8")
-        place = put_in_place(folder, adapters, name, version)
+        place = install(folder, adapters, name, version)
     return {**report, "folder": str(place)}
 
 
 def counts_of(examples: Sequence[Example]) -> dict[str, int]:
-    """Count examples, those without such a clause, passages and documents."""
+    """Count examples, examples without a passage, passages and documents."""
     return {
         "count": len(examples),
         "empty": sum(not example.spans for example in examples),
@@ -142,14 +134,13 @@ def counts_of(examples: Sequence[Example]) -> dict[str, int]:
     }
 
 
-def verify(served: Specialist, states: States, head: Head, tell: Tell) -> dict[str, Any]:
-    """Send every example through the specialist as documents will go, and compare.
+def verify(
+    served: Specialist, states: EncoderStates, head: Head, tell: ReportProgress
+) -> dict[str, Any]:
+    """Run the specialist on every example, and compare its probabilities with the learned ones.
 
-    Returns:
-        How many of its own passages it finds, which says nothing of others, and the difference.
-
-    Raises:
-        NotVerified: the probabilities are not those that were learned.
+    Returns the number of passages that it finds, and the mean difference. Raises
+    VerificationFailed if that is too large.
     """
     found = passages = tokens = 0
     difference = 0.0
@@ -167,9 +158,9 @@ def verify(served: Specialist, states: States, head: Head, tell: Tell) -> dict[s
         passages += len(example.spans)
     tell("trying it out", len(states.reads), len(states.reads))
     mean = difference / max(tokens, 1)
-    if not mean < AGREES:
-        raise NotVerified(
-            f"{name}: loaded again, its probabilities differ by {mean:.3f} from what was learned; "
-            "nothing is kept. Run `smallprint doctor`, then teach it again"
+    if not mean < TOLERANCE:
+        raise VerificationFailed(
+            f"{name}: its probabilities differ by {mean:.3f} from what was learned, so it is not "
+            "installed. Run `smallprint doctor`, then teach it again"
         )
     return {"found": found, "of": passages, "difference": mean}

@@ -1,9 +1,9 @@
-"""The examples that a specialist is taught by: one JSON line each, checked to the last offset.
+"""Read and check the examples for a taught specialist: one JSON line each.
 
     {"text": "…", "spans": [{"start": 120, "end": 240}], "document": "lease-17"}
 
-`spans` are code points of `text`, half open; an empty list says that the text has no such clause.
-Examples of one `document` (or `group`) are never learned from and judged by at once.
+`spans` are half-open code points of `text`; an empty list means that the text has no such clause.
+Examples of one `document` (or `group`) stay in one fold.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from typing import Any
 from shared.errors import SuiteError
 
 FEWEST, MOST = 20, 500
-"""Examples that a specialist can be taught by."""
-FEWEST_WITH = 5
-"""Documents that must have such a clause, one for each fold at least."""
-MOST_CHARACTERS = 5_000_000
-"""Of all texts together: what two processors read in minutes."""
-MOST_BYTES = 8 * MOST_CHARACTERS
-"""Of the file."""
+"""Least and most number of examples."""
+FEWEST_WITH = 5  # least number of documents with a span: one for each fold
+MOST_CHARACTERS = 5_000_000  # of all texts; two cores encode them in minutes
+MOST_BYTES = 8 * MOST_CHARACTERS  # of the file
 
 Span = tuple[int, int]
 
@@ -34,34 +31,29 @@ class BadExamples(SuiteError):
     code = "bad_examples"
 
 
-class _Wrong(Exception):
-    """What is wrong with a line."""
+class _InvalidLine(Exception):
+    """A line is invalid."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One text with the passages in it that are such a clause."""
+    """One text with the passages that are such a clause."""
 
     line: int  # in the file, from 1
     text: str
-    spans: tuple[Span, ...]  # code points, half open, in order, apart from each other
+    spans: tuple[Span, ...]  # half-open code points, ascending, without overlaps
     document: str  # examples of one document stay together
 
     @property
     def answers(self) -> list[str]:
-        """The passages' words."""
+        """The texts of the passages."""
         return [self.text[start:end] for start, end in self.spans]
 
 
 def read_examples(data: bytes, source: str) -> list[Example]:
-    """Read and check a file of examples.
+    """Read and check a file of examples; `source` is its name in messages.
 
-    Args:
-        data: its bytes, UTF-8, one JSON object a line; blank lines are passed over.
-        source: its name, for messages.
-
-    Raises:
-        BadExamples: with the line that is at fault, or what the whole lacks.
+    Raises BadExamples with the line that is at fault, or what the whole lacks.
     """
     try:
         content = data.decode("utf-8-sig")
@@ -73,66 +65,64 @@ def read_examples(data: bytes, source: str) -> list[Example]:
         if row.strip():
             try:
                 examples.append(_example(row, number))
-            except _Wrong as error:
+            except _InvalidLine as error:
                 raise BadExamples(f"{source} line {number}: {error}") from None
     _check_whole(examples, source)
     return examples
 
 
 def _example(line: str, number: int) -> Example:
-    """Read one line. Raises _Wrong with what is wrong with it."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise _Wrong(f"not JSON ({error})") from None
+        raise _InvalidLine(f"not JSON ({error})") from None
     if not isinstance(record, dict):
-        raise _Wrong('not an object such as {"text": "…", "spans": []}')
+        raise _InvalidLine('not an object such as {"text": "…", "spans": []}')
     text = record.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise _Wrong("`text` must be a string with words in it")
+        raise _InvalidLine("`text` must be a string with words in it")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise _Wrong(f"`text` has half a character at {error.start}") from None
+        raise _InvalidLine(f"`text` has half a character at {error.start}") from None
     spans = _spans(record, text)
     document = record.get("document", record.get("group"))
     if document is not None and not isinstance(document, str | int):
-        raise _Wrong("`document` must be a string or a whole number")
+        raise _InvalidLine("`document` must be a string or a whole number")
     return Example(number, text, spans, f"line {number}" if document is None else f"={document}")
 
 
 def _spans(record: dict[str, Any], text: str) -> tuple[Span, ...]:
     found = record.get("spans")
     if not isinstance(found, list):
-        raise _Wrong("`spans` must be a list; an empty one where there is no such clause")
+        raise _InvalidLine("`spans` must be a list; an empty one where there is no such clause")
     spans = sorted(_span(one, text) for one in found)
     for (start, end), (following, last) in pairwise(spans):
         if following < end:
-            raise _Wrong(f"spans {start}-{end} and {following}-{last} overlap")
+            raise _InvalidLine(f"spans {start}-{end} and {following}-{last} overlap")
     return tuple(spans)
 
 
 def _span(one: Any, text: str) -> Span:
     if not isinstance(one, dict):
-        raise _Wrong('a span must be an object such as {"start": 0, "end": 10}')
+        raise _InvalidLine('a span must be an object such as {"start": 0, "end": 10}')
     start, end = one.get("start"), one.get("end")
     if type(start) is not int or type(end) is not int:
-        raise _Wrong("a span needs `start` and `end`, whole numbers of characters")
+        raise _InvalidLine("a span needs `start` and `end`, whole numbers of characters")
     if not 0 <= start < end <= len(text):
-        raise _Wrong(f"span {start}-{end} does not lie in the text of {len(text)} characters")
+        raise _InvalidLine(f"span {start}-{end} does not lie in the text of {len(text)} characters")
     if not text[start:end].strip():
-        raise _Wrong(f"span {start}-{end} has nothing but blanks in it")
-    said = one.get("text")
-    if said is not None and said != text[start:end]:
-        raise _Wrong(
-            f"span {start}-{end} says it is {str(said)[:40]!r}, the text there is "
+        raise _InvalidLine(f"span {start}-{end} has nothing but blanks in it")
+    quoted = one.get("text")
+    if quoted is not None and quoted != text[start:end]:
+        raise _InvalidLine(
+            f"span {start}-{end} says it is {str(quoted)[:40]!r}, the text there is "
             f"{text[start:end][:40]!r}: count in Unicode code points"
         )
     return start, end
 
 
 def _check_whole(examples: Sequence[Example], source: str) -> None:
-    """See that all examples together can be learned from and judged by."""
     if not examples:
         raise BadExamples(f"{source} has no examples; give {FEWEST} to {MOST}, one JSON line each")
     if not FEWEST <= len(examples) <= MOST:
@@ -165,14 +155,14 @@ def _check_whole(examples: Sequence[Example], source: str) -> None:
         )
     if all(_is_covered(example) for example in examples):
         raise BadExamples(
-            f"{source}: the spans cover every text whole, so nothing shows what is no such "
-            "clause; give the texts around them, and some without any"
+            f"{source}: the spans cover every text completely, so there is no counterexample; "
+            "give the surrounding texts, and some texts without a span"
         )
 
 
 def _is_covered(example: Example) -> bool:
-    rest, done = [], 0
+    uncovered, done = [], 0
     for start, end in example.spans:
-        rest.append(example.text[done:start])
+        uncovered.append(example.text[done:start])
         done = end
-    return not "".join([*rest, example.text[done:]]).strip()
+    return not "".join([*uncovered, example.text[done:]]).strip()

@@ -1,4 +1,4 @@
-"""Amounts of money as contracts write them: a decimal number, and the currency by ISO 4217."""
+"""Parse amounts of money in contracts: a decimal number, and the currency by ISO 4217."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SCALES = {"thousand": 3, "k": 3, "million": 6, "m": 6, "mm": 6, "billion": 9}
 
 
 def _either(column: int) -> str:
-    """Every currency's sign (0) or name (1), each in a group that is named by its code."""
+    """The signs (0) or names (1) of all currencies, each in a group named by its code."""
     codes = sorted(_CURRENCIES.items(), key=lambda item: item[0] == "USD")  # the bare $ last
     return "|".join(f"(?P<{code}>{forms[column]})" for code, forms in codes)
 
@@ -54,27 +54,26 @@ _TRAILING = re.compile(
 )
 _CODES = {"RMB": "CNY", "€": "EUR"}
 _BRACKET = re.compile(r" ?\(? ?")
+_MOST_DIGITS = 24  # most digits of an amount before the decimal point
 
 
 def find_amounts(plain: Plain) -> list[Value]:
-    """Every amount of money of a clause in the order of the text, those taken out among them.
+    """Every amount of money of a clause in the order of the text, including redacted ones.
 
     A bare `$` is read as US dollars. An amount in words and figures is one.
     """
-    found = [_value(plain, m, _currency(m)) for m in _SIGNED.finditer(plain.text)]
-    found += [_value(plain, m, _currency(m)) for m in _NAMED.finditer(plain.text)]
-    found += [
-        _value(plain, m, _CODES.get(m["code"], m["code"])) for m in _TRAILING.finditer(plain.text)
-    ]
-    kept: list[tuple[Value, int, int]] = []
-    for value, start, end in sorted(found, key=lambda item: (item[1], -item[2])):
-        if not kept or start >= kept[-1][2]:
-            kept.append((value, start, end))
-    return [value for value, _start, _end in _merged(plain, kept)]
+    text = plain.text
+    found = [_value(plain, m, _currency(m)) for p in (_SIGNED, _NAMED) for m in p.finditer(text)]
+    found += [_value(plain, m, _CODES.get(m["code"], m["code"])) for m in _TRAILING.finditer(text)]
+    chosen: list[tuple[Value, int, int]] = []
+    for value, start, end in sorted(filter(None, found), key=lambda item: (item[1], -item[2])):
+        if not chosen or start >= chosen[-1][2]:
+            chosen.append((value, start, end))
+    return [value for value, _start, _end in _merged(plain, chosen)]
 
 
 def _merged(plain: Plain, found: list[tuple[Value, int, int]]) -> list[tuple[Value, int, int]]:
-    """`five dollars ($5)` is one amount, with the words of both."""
+    """`five dollars ($5)` is one amount with the text of both."""
     merged: list[tuple[Value, int, int]] = []
     for value, start, end in found:
         if merged:
@@ -82,22 +81,24 @@ def _merged(plain: Plain, found: list[tuple[Value, int, int]]) -> list[tuple[Val
             same = (last.value, last.currency) == (value.value, value.currency)
             if same and _BRACKET.fullmatch(plain.text[before:start]):
                 end += plain.text[end : end + 1] == ")"
-                both = plain.value(
-                    "amount", value.status, value.value, first, end, currency=value.currency
-                )
+                known = value.status, value.value
+                both = plain.value("amount", *known, first, end, currency=value.currency)
                 merged[-1] = (both, first, end)
                 continue
         merged.append((value, start, end))
     return merged
 
 
-def _value(plain: Plain, match: re.Match[str], currency: str) -> tuple[Value, int, int]:
+def _value(plain: Plain, match: re.Match[str], currency: str) -> tuple[Value, int, int] | None:
+    """The amount of a match and its span; None for a number with too many digits."""
     parts = match.groupdict()
     number = None
     if parts["number"]:
         exact = _exact(parts["number"])
-        scale = (parts.get("scale") or "").strip().lower()
-        number = _written(exact.scaleb(_SCALES.get(scale, 0)))
+        scale = _SCALES.get((parts.get("scale") or "").strip().lower(), 0)
+        if exact.adjusted() + scale >= _MOST_DIGITS:
+            return None
+        number = _written(exact.scaleb(scale))
     start, end = match.span()
     status: Status = "stated" if number is not None else "redacted"
     value = plain.value("amount", status, number, start, end, currency=currency)
@@ -111,8 +112,7 @@ def _exact(number: str) -> Decimal:
 
 
 def _written(number: Decimal) -> str:
-    """Without an exponent, and with cents only where there are some."""
-    return f"{number.quantize(Decimal(1)) if number == number.to_integral() else number:f}"
+    return f"{number.quantize(Decimal(1)) if number == number.to_integral_value() else number:f}"
 
 
 def _currency(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which value a clause is about: every candidate is found, and its neighbours tell them apart."""
+"""Find the values of a clause: all candidates, ranked by the words around them."""
 
 from __future__ import annotations
 
@@ -8,46 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.extraction.values.amounts import find_amounts
-from services.extraction.values.dates import Spot, find_dates
+from services.extraction.values.dates import ValueCandidate, find_dates
 from services.extraction.values.durations import find_durations
 from services.extraction.values.law import find_jurisdictions
 from services.extraction.values.parties import find_parties
 from services.extraction.values.titles import find_title
 from services.extraction.values.value import Kind, Plain, Value
 
-CATEGORIES: Mapping[str, Kind] = {
-    "Document Name": "title",
-    "Parties": "party",
-    "Agreement Date": "date",
-    "Effective Date": "date",
-    "Expiration Date": "date",
-    "Renewal Term": "duration",
-    "Notice Period To Terminate Renewal": "duration",
-    "Governing Law": "jurisdiction",
-    "Warranty Duration": "duration",
-    "Revenue/Profit Sharing": "amount",
-    "Minimum Commitment": "amount",
-    "Cap On Liability": "amount",
-    "Liquidated Damages": "amount",
-    "Insurance": "amount",
-}
-"""The categories that have a value, and of what kind it is where nothing is stated.
-
-An Expiration Date may also be a `duration` or `perpetual`, a Renewal Term `perpetual`.
-"""
-
 
 @dataclass(frozen=True)
 class _Cue:
-    """Words so many characters before or after a candidate, or else in it, for or against it."""
+    """Words before, after or in a candidate that count for or against it.
+
+    `before` and `after` are distances in characters; without either the words are in it.
+    """
 
     pattern: re.Pattern[str]
     weight: float
     before: int = 0
     after: int = 0
 
-    def of(self, text: str, spot: Spot) -> float:
-        """The weight, if the words are there."""
+    def of(self, text: str, spot: ValueCandidate) -> float:
+        """The weight if the words match, otherwise 0."""
         if self.before:
             near = text[max(0, spot.start - self.before) : spot.start]
         elif self.after:
@@ -169,46 +151,39 @@ _REPEATS = re.compile(
 
 
 def find_values(category: str, text: str, offset: int = 0) -> list[Value]:
-    """The values of a clause, the one it is about first; none for a category without values.
+    """The values of a clause, the main one first; none for a category without values.
 
-    Args:
-        category: of the clause, verbatim.
-        text: of the clause.
-        offset: where it begins in the document.
-
-    Returns:
-        At least one, that may be `not_stated`, for each category of CATEGORIES.
+    There is at least one for each category of CATEGORIES, which may be `not_stated`. `offset` is
+    that of the clause in the document.
     """
     if category not in CATEGORIES:
         return []
-    plain = Plain(text, offset)
-    return _FINDERS[category](plain) or [Value(CATEGORIES[category], "not_stated")]
+    kind, find = _FINDERS[category]
+    return find(Plain(text, offset)) or [Value(kind, "not_stated")]
 
 
 def value_json(category: str, text: str, offset: int = 0) -> dict[str, Any] | None:
-    """The value of a clause as REST, events and the command line have it: what it is about, and
-    the `others` that it states besides. None for a category without values.
+    """The main value of a clause in JSON, with the `other_values` that it also states.
+
+    None for a category without values.
     """
     values = [value.to_json() for value in find_values(category, text, offset)]
-    return {**values[0], "others": values[1:]} if values else None
+    return {**values[0], "other_values": values[1:]} if values else None
 
 
-def main_value(category: str, text: str, offset: int = 0) -> Value | None:
-    """The value that a clause is about, or None for a category without values."""
-    return next(iter(find_values(category, text, offset)), None)
+def _ranked(
+    plain: Plain, spots: Sequence[ValueCandidate], cues: Sequence[_Cue]
+) -> list[ValueCandidate]:
+    """The candidates, the likeliest first; among equals stated ones first, then by position."""
 
-
-def _ranked(plain: Plain, spots: Sequence[Spot], cues: Sequence[_Cue]) -> list[Spot]:
-    """The candidates, the likeliest first; among equals what is stated, then what comes first."""
-
-    def rank(spot: Spot) -> tuple[float, bool, int]:
+    def rank(spot: ValueCandidate) -> tuple[float, bool, int]:
         score = sum(cue.of(plain.text, spot) for cue in cues)
         return -score, spot.status != "stated", spot.start
 
     return sorted(spots, key=rank)
 
 
-def _values(plain: Plain, kind: Kind, spots: Sequence[Spot]) -> list[Value]:
+def _values(plain: Plain, kind: Kind, spots: Sequence[ValueCandidate]) -> list[Value]:
     return [plain.value(kind, s.status, s.value, s.start, s.end) for s in spots]
 
 
@@ -223,7 +198,6 @@ def _begins(plain: Plain) -> list[Value]:
 
 
 def _ends(plain: Plain) -> list[Value]:
-    """A date, or else how long it lasts, or that it has no end."""
     dates = _ranked(plain, find_dates(plain), _ENDS)
     spans = _ranked(plain, find_durations(plain), _LASTS)
     good = [d for d in dates if sum(cue.of(plain.text, d) for cue in _ENDS) > 0]
@@ -267,19 +241,24 @@ def _any_gap(plain: Plain) -> list[Value]:
     return _values(plain, "date", hidden)[:1]
 
 
-_FINDERS: Mapping[str, Callable[[Plain], list[Value]]] = {
-    "Document Name": find_title,
-    "Parties": find_parties,
-    "Agreement Date": _agreed,
-    "Effective Date": _begins,
-    "Expiration Date": _ends,
-    "Renewal Term": _renews,
-    "Notice Period To Terminate Renewal": _warns,
-    "Governing Law": find_jurisdictions,
-    "Warranty Duration": _warrants,
-    "Revenue/Profit Sharing": find_amounts,
-    "Minimum Commitment": find_amounts,
-    "Cap On Liability": find_amounts,
-    "Liquidated Damages": find_amounts,
-    "Insurance": find_amounts,
+_FINDERS: Mapping[str, tuple[Kind, Callable[[Plain], list[Value]]]] = {
+    "Document Name": ("title", find_title),
+    "Parties": ("party", find_parties),
+    "Agreement Date": ("date", _agreed),
+    "Effective Date": ("date", _begins),
+    "Expiration Date": ("date", _ends),
+    "Renewal Term": ("duration", _renews),
+    "Notice Period To Terminate Renewal": ("duration", _warns),
+    "Governing Law": ("jurisdiction", find_jurisdictions),
+    "Warranty Duration": ("duration", _warrants),
+    "Revenue/Profit Sharing": ("amount", find_amounts),
+    "Minimum Commitment": ("amount", find_amounts),
+    "Cap On Liability": ("amount", find_amounts),
+    "Liquidated Damages": ("amount", find_amounts),
+    "Insurance": ("amount", find_amounts),
 }
+CATEGORIES: Mapping[str, Kind] = {category: kind for category, (kind, _) in _FINDERS.items()}
+"""The categories with values, and the kind of a value that is not stated.
+
+An Expiration Date may also be a `duration` or `perpetual`, a Renewal Term `perpetual`.
+"""

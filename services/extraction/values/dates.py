@@ -1,4 +1,4 @@
-"""Dates as contracts write them, to ISO 8601: to the day, the month or the year."""
+"""Parse dates in contracts to ISO 8601, with the precision of a day, month or year."""
 
 from __future__ import annotations
 
@@ -38,15 +38,14 @@ _NUMERIC = re.compile(
     re.IGNORECASE,
 )
 
-_SHORT = 60
-"""Characters of a clause that is hardly more than a date."""
+_SHORT = 60  # most characters of a clause that is little more than a date
 _BARE_YEAR = re.compile(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])")
 _BLANK_DAY = re.compile(r"\bday of\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Spot:
-    """A value at a place of the plain text, before it is known whether it is the one meant."""
+class ValueCandidate:
+    """A candidate value at a position of the plain text."""
 
     status: Status
     value: str | None
@@ -54,38 +53,38 @@ class Spot:
     end: int
 
 
-def find_dates(plain: Plain) -> list[Spot]:
+def find_dates(plain: Plain) -> list[ValueCandidate]:
     """Every date of a clause in the order of the text; those with blanks are redacted.
 
-    Figures alone are read as month/day/year unless only day/month/year makes a date; with dots as
-    day.month.year. Two-digit years up to 69 are of this century.
+    Numeric dates are month/day/year, or day/month/year if only that is valid; with dots
+    day.month.year. Two-digit years up to 69 are in this century.
     """
-    found: list[Spot] = []
+    found: list[ValueCandidate] = []
     for match in (m for form in _FORMS for m in form.finditer(plain.text)):
-        _keep(found, _spot(match))
+        add_candidate(found, _spot(match))
     for match in _NUMERIC.finditer(plain.text):
-        _keep(found, _numeric(match))
-    return sorted(found, key=lambda spot: spot.start) or _remains(plain)
+        add_candidate(found, _numeric(match))
+    return sorted(found, key=lambda spot: spot.start) or _partial(plain)
 
 
-def _remains(plain: Plain) -> list[Spot]:
-    """What is left of a date whose day and month are blank or cut off: `, 2009`, `this day of`."""
+def _partial(plain: Plain) -> list[ValueCandidate]:
+    """A date whose day and month are blank or cut off: `, 2009`, `this day of`."""
     if len(plain.text) > _SHORT:
         return []
     year = _BARE_YEAR.search(plain.text)
     if year and sum(c.isdecimal() for c in plain.text) == len(year.group()):
-        return [Spot("redacted", year.group(), *year.span())]
+        return [ValueCandidate("redacted", year.group(), *year.span())]
     blank = _BLANK_DAY.search(plain.text)
-    return [Spot("redacted", None, *blank.span())] if blank else []
+    return [ValueCandidate("redacted", None, *blank.span())] if blank else []
 
 
-def _keep(found: list[Spot], spot: Spot | None) -> None:
-    """The first form that matches a place has it."""
+def add_candidate(found: list[ValueCandidate], spot: ValueCandidate | None) -> None:
+    """Add a match unless an earlier form has matched there."""
     if spot and not any(spot.start < old.end and old.start < spot.end for old in found):
         found.append(spot)
 
 
-def _spot(match: re.Match[str]) -> Spot | None:
+def _spot(match: re.Match[str]) -> ValueCandidate | None:
     parts = match.groupdict()
     year = _year(parts.get("year") or "")
     month = _month(parts.get("month") or "")
@@ -94,20 +93,20 @@ def _spot(match: re.Match[str]) -> Spot | None:
     gap = not year or (not day and (parts.get("day") or parts.get("blank")))
     if not value and not gap:
         return None
-    return Spot("redacted" if gap else "stated", value, match.start(), match.end())
+    return ValueCandidate("redacted" if gap else "stated", value, match.start(), match.end())
 
 
-def _numeric(match: re.Match[str]) -> Spot | None:
+def _numeric(match: re.Match[str]) -> ValueCandidate | None:
     first, second, year = _day(match["a"]), _day(match["b"]), _year(match["year"])
     if first and second and year:
         european = match["by"] == "."
         orders = ((first, second), (second, first))
         for month, day in reversed(orders) if european else orders:
             if value := _iso(year, month, day):
-                return Spot("stated", value, match.start(), match.end())
+                return ValueCandidate("stated", value, match.start(), match.end())
         return None
     value = _iso(year, first, None) if year else None
-    return Spot("redacted", value, match.start(), match.end())
+    return ValueCandidate("redacted", value, match.start(), match.end())
 
 
 def _year(words: str) -> int | None:
@@ -127,7 +126,7 @@ def _day(words: str) -> int | None:
 
 
 def _iso(year: int | None, month: int | None, day: int | None) -> str | None:
-    """ISO 8601 of what is known, or None for a day that no calendar has."""
+    """ISO 8601 of the known parts; None for an invalid date."""
     if not year:
         return None
     if not month:

@@ -1,4 +1,4 @@
-"""The values of a whole contract: one line a value, and what follows from two of them."""
+"""The values of a whole contract, and dates that are computed from two of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from services.extraction.values.clause import CATEGORIES, find_values
-from services.extraction.values.parties import paired
+from services.extraction.values.parties import pair_parties
 from services.extraction.values.value import Value
 
 _REFERS = re.compile(
@@ -22,18 +22,18 @@ _REFERS = re.compile(
 )
 _EITHER = re.compile(r"\b(?:later|earlier|latest|earliest)\b", re.IGNORECASE)
 _FROM = re.compile(
-    r"\b(?:from|after|following|of|commenc\w+|begin\w+|on|with)\W+(?:on |upon |from "
-    r"|as of )*+(?:and )?+(?:(?:the|its|such) )?+"
+    r"\b(?:from|after|following|of|commenc\w+|begin\w+|on|with)\W+(?>(?:on |upon |from "
+    r"|as of )*)(?>(?:and )?)(?>(?:(?:the|its|such) )?)"
     r"(?:(?:full )?execution|(?!effective|commencement|date\b|agreement|contract|start|closing)\w+ "
     r"(?:\w+ )?(?:date|launch|delivery|sale|year))\b",
     re.IGNORECASE,
 )
-_PERIOD = re.compile(r"(\d+)([YMWD])")
+_PERIOD = re.compile(r"(?<!\d)(\d++)([YMWD])")
 
 
 @dataclass(frozen=True)
-class Located:
-    """A clause as much as its values depend on it."""
+class ClauseContext:
+    """The parts of a clause that its values depend on."""
 
     id: str
     category: str
@@ -46,9 +46,9 @@ class Located:
 class DocumentValue:
     """A value of a contract and its clause; without a clause it is not stated.
 
-    `computed` is a date that no clause states: the end of a term that is stated as a duration,
-    counted from the effective (else the agreement) date, or the agreement date where the effective
-    date refers to it. `computed_from` is the clause that it was counted from.
+    `computed` is a date that no clause states: the end of a term, counted from the effective or
+    agreement date, or the agreement date if the effective date refers to it. `computed_from` is the
+    clause that it was counted from.
     """
 
     category: str
@@ -58,18 +58,12 @@ class DocumentValue:
     computed_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The line as REST has it."""
-        return {
-            "category": self.category,
-            **self.value.to_json(),
-            "clause_id": self.clause_id,
-            "computed": self.computed,
-            "computed_from": self.computed_from,
-        }
+        """The value in REST."""
+        return {**vars(self), **self.value.to_json()}
 
 
-def document_values(clauses: Sequence[Located]) -> list[DocumentValue]:
-    """For each category with values its own, the likeliest first, in the order of CATEGORIES."""
+def document_values(clauses: Sequence[ClauseContext]) -> list[DocumentValue]:
+    """The values of each category, the likeliest first, in the order of CATEGORIES."""
     lines: dict[str, list[DocumentValue]] = {}
     for category in CATEGORIES:
         own = [clause for clause in clauses if clause.category == category]
@@ -78,7 +72,7 @@ def document_values(clauses: Sequence[Located]) -> list[DocumentValue]:
     return [line for own in lines.values() for line in own]
 
 
-def _lines(category: str, clauses: Sequence[Located]) -> list[DocumentValue]:
+def _lines(category: str, clauses: Sequence[ClauseContext]) -> list[DocumentValue]:
     found = [
         (clause, order, value)
         for clause in clauses
@@ -88,7 +82,7 @@ def _lines(category: str, clauses: Sequence[Located]) -> list[DocumentValue]:
         return [DocumentValue(category, Value(CATEGORIES[category], "not_stated"))]
     if category == "Parties":
         return _parties(found)
-    found.sort(key=lambda item: (_standing(item[2]), item[1], -item[0].confidence, item[0].start))
+    found.sort(key=lambda item: (_rank(item[2]), item[1], -item[0].confidence, item[0].start))
     lines: dict[tuple[Any, ...], DocumentValue] = {}
     for clause, _order, value in found:
         same = (value.kind, value.value and value.value.lower(), value.currency)
@@ -97,61 +91,61 @@ def _lines(category: str, clauses: Sequence[Located]) -> list[DocumentValue]:
     return stated or list(lines.values())[:1]
 
 
-def _standing(value: Value) -> int:
-    """What is stated comes before what is redacted, a date before a length."""
+def _rank(value: Value) -> int:
+    """Stated values come before redacted ones, and dates before durations."""
     kinds = {"date": 0, "duration": 1, "perpetual": 2}
     states = {"stated": 0, "redacted": 10, "not_stated": 20}
     return states[value.status] + kinds.get(value.kind, 0)
 
 
-def _parties(found: Sequence[tuple[Located, int, Value]]) -> list[DocumentValue]:
+def _parties(found: Sequence[tuple[ClauseContext, int, Value]]) -> list[DocumentValue]:
     places = {(value.start, value.end): clause.id for clause, _order, value in found}
-    parties = paired(value for _clause, _order, value in found)
+    parties = pair_parties(value for _clause, _order, value in found)
     lines = [DocumentValue("Parties", v, places[v.start, v.end]) for v in parties]
     return lines or [DocumentValue("Parties", found[0][2], found[0][0].id)]
 
 
-# --- what follows -------------------------------------------------------------------------------
+# --- computed dates ----------------------------------------------------------------------------
 
 
-def _compute(lines: dict[str, list[DocumentValue]], clauses: dict[str, Located]) -> None:
-    agreed, begun, ends = (
+def _compute(lines: dict[str, list[DocumentValue]], clauses: dict[str, ClauseContext]) -> None:
+    agreed, starts, ends = (
         lines[name][0] for name in ("Agreement Date", "Effective Date", "Expiration Date")
     )
-    if begun.value.value is None and begun.clause_id and agreed.value.value:
-        words = clauses[begun.clause_id].text
+    if starts.value.value is None and starts.clause_id and agreed.value.value:
+        words = clauses[starts.clause_id].text
         if _REFERS.search(words) and not _EITHER.search(words):
-            begun = replace(begun, computed=agreed.value.value, computed_from=agreed.clause_id)
-            lines["Effective Date"][0] = begun
+            starts = replace(starts, computed=agreed.value.value, computed_from=agreed.clause_id)
+            lines["Effective Date"][0] = starts
     if ends.value.kind != "duration" or not ends.value.value or not ends.clause_id:
         return
-    if _counted_otherwise(ends, clauses[ends.clause_id]):
+    if _starts_with_event(ends, clauses[ends.clause_id]):
         return
-    since, source = begun.computed or begun.value.value, begun.computed_from or begun.clause_id
+    since, source = starts.computed or starts.value.value, starts.computed_from or starts.clause_id
     if since is None:
         since, source = agreed.value.value, agreed.clause_id
-    if since and (day := _later(since, ends.value.value)):
+    if since and (day := _add_period(since, ends.value.value)):
         lines["Expiration Date"][0] = replace(ends, computed=day, computed_from=source)
 
 
-def _counted_otherwise(line: DocumentValue, clause: Located) -> bool:
-    """Whether a term is counted from something that has no date here."""
+def _starts_with_event(line: DocumentValue, clause: ClauseContext) -> bool:
+    """Whether a term begins with an event whose date is unknown."""
     end = (line.value.end or 0) - clause.start
     return _FROM.match(clause.text[end : end + 120].lstrip(" \n\t,)('\"")) is not None
 
 
-def _later_in_part(since: str, period: str) -> str | None:
-    """Whole years after a year or a month: P10Y after 2000 is 2010."""
+def _add_years(since: str, period: str) -> str | None:
+    """A year or month plus whole years: P10Y after 2000 is 2010."""
     years = re.fullmatch(r"P(\d+)Y", period)
     if years is None or int(since[:4]) + int(years[1]) > 9999:
         return None
     return f"{int(since[:4]) + int(years[1])}{since[4:]}"
 
 
-def _later(since: str, period: str) -> str | None:
-    """The day a period after a full date: P1Y after 2005-03-01 is 2006-03-01."""
+def _add_period(since: str, period: str) -> str | None:
+    """A date plus a period: P1Y after 2005-03-01 is 2006-03-01."""
     if len(since) != 10:
-        return _later_in_part(since, period)
+        return _add_years(since, period)
     day = date.fromisoformat(since)
     months = days = 0
     for number, unit in _PERIOD.findall(period):

@@ -1,17 +1,12 @@
-"""Lengths of time as contracts write them, to ISO 8601 durations."""
+"""Parse durations in contracts to ISO 8601."""
 
 from __future__ import annotations
 
 import re
 
-from services.extraction.values.dates import Spot
-from services.extraction.values.numbers import (
-    NUMBER,
-    ORDINAL,
-    read_number,
-    read_ordinal,
-)
-from services.extraction.values.value import GAP, Plain, gaps
+from services.extraction.values.dates import ValueCandidate, add_candidate
+from services.extraction.values.numbers import NUMBER, ORDINAL, read_number, read_ordinal
+from services.extraction.values.value import GAP, Plain, Status, gaps
 
 _UNIT = r"(?P<unit>year|yr|month|quarter|week|day)s?\b'?"
 _BETWEEN = (
@@ -45,9 +40,9 @@ _LY = {"annual": "year", "yearly": "year", "monthly": "month", "quarterly": "qua
 _ORDER = "YMWD"
 
 
-def find_durations(plain: Plain) -> list[Spot]:
-    """Every length of time of a clause in the order of the text, those taken out among them."""
-    found: list[Spot] = []
+def find_durations(plain: Plain) -> list[ValueCandidate]:
+    """Every duration of a clause in the order of the text, including redacted ones."""
+    found: list[ValueCandidate] = []
     for match in _AMOUNT.finditer(plain.text):
         _add(found, match, _iso(read_number(match["number"]), match["unit"]))
     for match in _ANNIVERSARY.finditer(plain.text):
@@ -62,23 +57,18 @@ def find_durations(plain: Plain) -> list[Spot]:
         _add(found, match, _iso(1, _LY.get(word, word)))
     for match in _HIDDEN.finditer(plain.text):
         _add(found, match, None)
-    for start, end in gaps(plain):
-        if not _taken(found, start, end):
-            found.append(Spot("redacted", None, start, end))
+    for gap in gaps(plain):
+        add_candidate(found, ValueCandidate("redacted", None, *gap))
     return _joined(plain, sorted(found, key=lambda spot: spot.start))
 
 
-def _add(found: list[Spot], match: re.Match[str], value: str | None) -> None:
-    if not _taken(found, match.start(), match.end()):
-        found.append(Spot("stated" if value else "redacted", value, match.start(), match.end()))
-
-
-def _taken(found: list[Spot], start: int, end: int) -> bool:
-    return any(start < old.end and old.start < end for old in found)
+def _add(found: list[ValueCandidate], match: re.Match[str], value: str | None) -> None:
+    status: Status = "stated" if value else "redacted"
+    add_candidate(found, ValueCandidate(status, value, *match.span()))
 
 
 def _iso(number: float | None, unit: str) -> str | None:
-    """ISO 8601 of a number of units; part of a year is given in months, where it is whole ones."""
+    """ISO 8601 of a number of units; parts of a year are converted to whole months."""
     unit = unit.lower()
     if number is None or number <= 0:
         return None
@@ -91,19 +81,19 @@ def _iso(number: float | None, unit: str) -> str | None:
     return f"P{int(number)}{_LETTERS[unit]}"
 
 
-def _joined(plain: Plain, spots: list[Spot]) -> list[Spot]:
-    """`four years and six months` is one length of time."""
-    joined: list[Spot] = []
+def _joined(plain: Plain, spots: list[ValueCandidate]) -> list[ValueCandidate]:
+    """`four years and six months` is one duration."""
+    joined: list[ValueCandidate] = []
     for spot in spots:
         last = joined[-1] if joined else None
         if last and last.value and spot.value and _goes_on(plain, last, spot):
-            joined[-1] = Spot("stated", last.value + spot.value[1:], last.start, spot.end)
+            joined[-1] = ValueCandidate("stated", last.value + spot.value[1:], last.start, spot.end)
         else:
             joined.append(spot)
     return joined
 
 
-def _goes_on(plain: Plain, last: Spot, spot: Spot) -> bool:
+def _goes_on(plain: Plain, last: ValueCandidate, spot: ValueCandidate) -> bool:
     units = f"{last.value}{spot.value}"
     return (
         _JOINT.fullmatch(plain.text[last.end : spot.start]) is not None

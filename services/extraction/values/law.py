@@ -1,105 +1,20 @@
-"""Whose law governs: jurisdictions by one name each, whatever a contract calls them."""
+"""Find the jurisdictions whose law governs, each by one canonical name."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Collection
+from pathlib import Path
 
 from services.extraction.values.value import Plain, Value, gaps
 
-_STATES = """Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|
-District of Columbia|Florida|Georgia|Guam|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|
-Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|
-Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|
-Oregon|Pennsylvania|Puerto Rico|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|
-Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming"""
-_PROVINCES = """Alberta|British Columbia|Manitoba|New Brunswick|Newfoundland and Labrador|
-Nova Scotia|Ontario|Prince Edward Island|Quebec|Saskatchewan"""
-_AUSTRALIAN = "New South Wales|Queensland|South Australia|Tasmania|Victoria|Western Australia"
-_COUNTRIES = """Argentina|Australia|Austria|Bahamas|Bahrain|Bangladesh|Barbados|Belgium|Belize|
-Bermuda|Bolivia|Brazil|British Virgin Islands|Bulgaria|Cambodia|Canada|Cayman Islands|Chile|China|
-Colombia|Costa Rica|Croatia|Cyprus|Czech Republic|Denmark|Dominican Republic|Ecuador|Egypt|
-El Salvador|England|Estonia|Finland|France|Germany|Ghana|Gibraltar|Greece|Guatemala|Guernsey|
-Honduras|Hong Kong|Hungary|Iceland|India|Indonesia|Ireland|Isle of Man|Israel|Italy|Jamaica|Japan|
-Jersey|Jordan|Kazakhstan|Kenya|Kuwait|Latvia|Lebanon|Liberia|Liechtenstein|Lithuania|Luxembourg|
-Macau|Malaysia|Malta|Marshall Islands|Mauritius|Mexico|Monaco|Mongolia|Morocco|Netherlands|
-New Zealand|Nicaragua|Nigeria|Northern Ireland|Norway|Oman|Pakistan|Panama|Papua New Guinea|
-Paraguay|Peru|Philippines|Poland|Portugal|Qatar|Romania|Russia|Saudi Arabia|Scotland|Serbia|
-Seychelles|Singapore|Slovakia|Slovenia|South Africa|South Korea|Spain|Sri Lanka|Sweden|
-Switzerland|Taiwan|Tanzania|Thailand|Trinidad and Tobago|Tunisia|Turkey|Uganda|Ukraine|
-United Arab Emirates|United States|Uruguay|Venezuela|Vietnam|Wales|Zambia|Zimbabwe"""
-
-
-def _names(listed: str) -> list[str]:
-    return listed.replace("\n", "").split("|")
-
-
-_CANONICAL = (
-    {name: name for name in (*_names(_COUNTRIES), *_names(_STATES))}
-    | {name: f"{name}, Canada" for name in _names(_PROVINCES)}
-    | {name: f"{name}, Australia" for name in _names(_AUSTRALIAN)}
-    | {
-        "England and Wales": "England and Wales",
-        "England & Wales": "England and Wales",
-        "England": "England and Wales",
-        "Wales": "England and Wales",
-        "English": "England and Wales",
-        "Massachussets": "Massachusetts",
-        "Massachusets": "Massachusetts",
-        "Pennsylvannia": "Pennsylvania",
-        "Québec": "Quebec, Canada",
-        "Washington, D.C.": "District of Columbia",
-        "Washington D.C.": "District of Columbia",
-        "Republic of Georgia": "Georgia (country)",
-        "People's Republic of China": "China",
-        "Peoples Republic of China": "China",
-        "PRC": "China",
-        "P.R.C.": "China",
-        "P.R. China": "China",
-        "PR China": "China",
-        "Mainland China": "China",
-        "Chinese": "China",
-        "Hong Kong SAR": "Hong Kong",
-        "Republic of China": "Taiwan",
-        "Republic of Korea": "South Korea",
-        "Korea": "South Korea",
-        "Republic of Ireland": "Ireland",
-        "Irish": "Ireland",
-        "Holland": "Netherlands",
-        "The Netherlands": "Netherlands",
-        "Dutch": "Netherlands",
-        "German": "Germany",
-        "French": "France",
-        "Italian": "Italy",
-        "Spanish": "Spain",
-        "Swiss": "Switzerland",
-        "Swedish": "Sweden",
-        "Danish": "Denmark",
-        "Norwegian": "Norway",
-        "Finnish": "Finland",
-        "Belgian": "Belgium",
-        "Austrian": "Austria",
-        "Japanese": "Japan",
-        "Israeli": "Israel",
-        "Indian": "India",
-        "Brazilian": "Brazil",
-        "Mexican": "Mexico",
-        "Scottish": "Scotland",
-        "Scots": "Scotland",
-        "Canadian": "Canada",
-        "Australian": "Australia",
-        "Russian Federation": "Russia",
-        "Macao": "Macau",
-        "Viet Nam": "Vietnam",
-        "United Kingdom": "United Kingdom",
-        "U.K.": "United Kingdom",
-        "UK": "United Kingdom",
-        "Great Britain": "United Kingdom",
-        "United States of America": "United States",
-        "U.S.A.": "United States",
-        "USA": "United States",
-        "U.S.": "United States",
-    }
+_LISTS = tomllib.loads(Path(__file__).with_name("jurisdictions.toml").read_text("utf-8"))
+_CANONICAL: dict[str, str] = (
+    {name: name for name in (*_LISTS["countries"], *_LISTS["states"])}
+    | {name: f"{name}, Canada" for name in _LISTS["provinces"]}
+    | {name: f"{name}, Australia" for name in _LISTS["australian"]}
+    | _LISTS["names"]
 )
 _BY_LOWER = {name.lower(): canonical for name, canonical in _CANONICAL.items()}
 _NAME = re.compile(
@@ -114,7 +29,7 @@ _ADJECTIVES = {
     name.lower()
     for name in _CANONICAL
     if name.endswith(("ese", "ish", "ian", "an", "ch"))
-    and name not in (*_names(_COUNTRIES), *_names(_STATES), *_names(_PROVINCES))
+    and name not in (*_LISTS["countries"], *_LISTS["states"], *_LISTS["provinces"])
 }
 
 _OF = r"(?:of|in|within|from|for|under|applicable (?:in|to)|prevailing in|in force in|in effect in)"
@@ -159,7 +74,7 @@ _PLACE = re.compile(
 
 
 def find_jurisdictions(plain: Plain) -> list[Value]:
-    """Every jurisdiction whose law is said to govern, in the order of the text."""
+    """Every jurisdiction whose law governs, in the order of the text."""
     text = plain.text
     marks = list(_NAME.finditer(text))
     chosen: list[re.Match[str]] = []
@@ -181,12 +96,12 @@ def find_jurisdictions(plain: Plain) -> list[Value]:
 
 
 def jurisdiction(name: str) -> str | None:
-    """The one name of a jurisdiction, or None for one that is not known."""
+    """The canonical name of a jurisdiction; None for an unknown one."""
     return _BY_LOWER.get(" ".join(name.lower().split()))
 
 
 def jurisdictions(text: str) -> list[str]:
-    """Every jurisdiction that a short text names, by its one name, wholes left out."""
+    """The canonical names in a short text, without jurisdictions that contain another one."""
     found = dict.fromkeys(
         _BY_LOWER[" ".join(m.group().lower().split())] for m in _NAME.finditer(text)
     )
@@ -216,7 +131,7 @@ def _excluded(text: str, at: int) -> bool:
 
 def _within(name: str, whole: str) -> bool:
     if whole == "United States":
-        return name in _names(_STATES)
+        return name in _LISTS["states"]
     if whole == "China":
         return name in ("Hong Kong", "Macau")
     if whole == "United Kingdom":
@@ -225,7 +140,7 @@ def _within(name: str, whole: str) -> bool:
 
 
 def _unknown(plain: Plain) -> list[Value]:
-    """A jurisdiction by the name that the contract gives it, or one that was taken out."""
+    """An unknown jurisdiction by its name in the contract, or a redacted one."""
     if named := (_OTHER.search(plain.text) or _PLACE.search(plain.text)):
         name = named["name"].strip()
         return [plain.value("jurisdiction", "stated", name, *named.span("name"))]

@@ -1,4 +1,4 @@
-"""Numbers as contracts write them: `5`, `five`, `five (5)`, `30 (thirty)`, `fifth`."""
+"""Parse numbers in contracts: `5`, `five`, `five (5)`, `30 (thirty)`, `fifth`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ ORDINALS = (
 )
 
 _WORD = "(?:" + "|".join(sorted((*_WORDS, *_SCALES), key=len, reverse=True)) + r")\b"
-WORDS = rf"\b(?>{_WORD}(?:[ -](?:and )?{_WORD}){{0,9}})"
-"""Several number words in a row."""
+WORDS = rf"\b(?>{_WORD}(?:[ -](?:and )?{_WORD}){{0,9}})"  # several number words in a row
 
 DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 NUMBER = (
@@ -47,7 +46,7 @@ _FIGURES = re.compile(DIGITS)
 
 
 def read_number(phrase: str) -> float | None:
-    """What a phrase that NUMBER matched says. Words count where words and figures differ."""
+    """The value of a match of NUMBER. If words and figures differ, words count."""
     if words := _RUN.search(phrase):
         return float(_read_words(words.group()))
     if figures := _FIGURES.search(phrase):
@@ -56,7 +55,7 @@ def read_number(phrase: str) -> float | None:
 
 
 def read_ordinal(word: str) -> int | None:
-    """What an ordinal in words says."""
+    """The value of an ordinal in words."""
     return ORDINALS.get(word.lower().replace(" ", "-"))
 
 

@@ -1,4 +1,4 @@
-"""Parties and the terms that they are defined as, from clauses that hold either or both."""
+"""Find parties and their defined terms, in clauses with either or both."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ _SENTENCE = re.compile(
     r"each|both|formerly|if you|in such|in this|respective|affiliates|business|part(?:y|ies))\b",
     re.IGNORECASE,
 )
-_NEAR = 400
-"""Characters between a name and the term that it is defined as, at most."""
+_NEAR = 400  # most characters between a name and its defined term
+_MOST = 300  # most names and terms of a document that are paired: each is compared with all others
 
 
 def find_parties(plain: Plain) -> list[Value]:
     """The parties of a clause: names with their defined terms, or either alone.
 
-    A clause about all of them together (`each a "Party"`) has none.
+    A clause about all parties (`each a "Party"`) has none.
     """
     text = plain.text
     found: list[Value] = []
@@ -90,7 +90,7 @@ def find_parties(plain: Plain) -> list[Value]:
 
 
 def _bare(plain: Plain, at: int) -> list[Value]:
-    """A clause without quotes: a name, or a term that some contract defines elsewhere."""
+    """A clause without quotes: a name, or a term that is defined elsewhere."""
     text = plain.text[at:]
     words = text.strip(" ,.;:()'\"[]")
     if not words or _COLLECTIVE.fullmatch(words):
@@ -125,7 +125,6 @@ def _hidden(plain: Plain) -> list[Value]:
 
 
 def _role(term: str) -> str:
-    """A defined term without its article."""
     return re.sub(r"^the ", "", " ".join(term.split()).strip(" ,.;:()\"'"), flags=re.IGNORECASE)
 
 
@@ -144,13 +143,14 @@ def key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
 
-def paired(values: Iterable[Value]) -> list[Value]:
-    """Each party of a document once, with the term that it is defined as.
+def pair_parties(values: Iterable[Value]) -> list[Value]:
+    """Each party of a document once, with its defined term.
 
-    A term belongs to the name that it lies in, else to the one that it shortens, else to the one
-    that it follows closely. What is left without a name stands for itself, after the names.
+    A term belongs to the name around it, otherwise to the one that it shortens, otherwise to the
+    one shortly before it. Terms without a name come after the names. Names and terms after the
+    first 300 are left out.
     """
-    ordered = sorted((v for v in values if v.status == "stated"), key=_place)
+    ordered = sorted((v for v in values if v.status == "stated"), key=_place)[:_MOST]
     parties: dict[str, Value] = {}
     terms: list[tuple[Value, Value | None]] = []
     last: Value | None = None
@@ -174,7 +174,7 @@ def paired(values: Iterable[Value]) -> list[Value]:
 
 
 def _owner(term: str, value: Value, before: Value | None, parties: dict[str, Value]) -> str | None:
-    """Whose term it is, by its words and by what stands before it."""
+    """The party that a term belongs to, by its words and the name before it."""
     for party, known in parties.items():
         if (known.start or 0) <= (value.start or 0) < (known.end or 0):
             return party
@@ -190,16 +190,16 @@ def _is_term(
     last: Value | None,
     terms: list[tuple[Value, Value | None]],
     parties: dict[str, Value],
-    others: list[Value],
+    values: list[Value],
 ) -> bool:
-    """Whether a bare name is but the short form that another party goes by."""
+    """Whether a bare name is only the short form of another party."""
     name = value.value or ""
     firm = _IS_FIRM.search(name) and " " in name
     if value.role or firm or key(name) in parties:
         return False
-    if any(_lies_in(value, other) for other in others):
+    if any(_lies_in(value, other) for other in values):
         return True
-    if any(v.value and _IS_FIRM.search(v.value) and _shortens(name, v.value) for v in others):
+    if any(v.value and _IS_FIRM.search(v.value) and _shortens(name, v.value) for v in values):
         return True
     if last is None or not _near(last, value) or parties[key(last.value or "")].role:
         return False
@@ -210,7 +210,6 @@ def _is_term(
 
 
 def _lies_in(value: Value, other: Value) -> bool:
-    """Whether a name is a part of a longer one, of the same words of the text."""
     if not other.value or key(other.value) == key(value.value or ""):
         return False
     (start, end), (first, last) = _place(value), _place(other)

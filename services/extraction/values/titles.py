@@ -1,4 +1,4 @@
-"""The name of a document, in one line and without what clings to it."""
+"""Find the title of a document, in one line and without marks around it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TAIL = re.compile(
 
 
 def find_title(plain: Plain) -> list[Value]:
-    """The title that a clause is, as it is written there but for spaces."""
+    """The title in a clause, as it is written there except for spaces."""
     text = plain.text
     end = len(text.rstrip(_CLINGS))
     start = len(text) - len(text.lstrip(_CLINGS))

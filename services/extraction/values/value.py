@@ -1,4 +1,4 @@
-"""What a value is, and the plain reading of a clause that every value is looked for in."""
+"""The type of values, and the normalised text of a clause that they are searched in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["date", "duration", "perpetual", "amount", "jurisdiction", "party
 Status = Literal["stated", "redacted", "not_stated"]
 
 MOST = 10_000
-"""Characters of one clause that are looked at; the longest clause in CUAD has 3,884."""
+"""Most characters of one clause that are searched; the longest clause in CUAD has 3,884."""
 
 
 @dataclass(frozen=True)
@@ -20,33 +20,23 @@ class Value:
 
     `value` by kind: `date` ISO 8601, to the day, month or year that is stated; `duration` ISO 8601
     (`P5Y`, `P90D`); `perpetual` the word itself; `amount` a decimal number in `currency` (ISO
-    4217); `jurisdiction` and `title` a name; `party` a name, or null where only a `role` stands.
-    A redacted value has the part that is left (`2020` of `__ May 2020` has the year), or null.
+    4217); `jurisdiction` and `title` a name; `party` a name, or null if only a `role` is given.
+    A redacted value has the remaining part (the year of `__ May 2020`), or null.
     """
 
     kind: Kind
     status: Status
     value: str | None = None
-    text: str | None = None  # the three are null only for what is not stated
-    start: int | None = None  # code points into the document's text
-    end: int | None = None
     currency: str | None = None
     role: str | None = None  # of a party: its defined term
-    repeats: bool | None = None  # of a renewal: for one term after the other
+    repeats: bool | None = None  # of a renewal: whether it repeats
+    text: str | None = None  # null, like start and end, only if not stated
+    start: int | None = None  # code points into the document's text
+    end: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The value as REST, events and the command line have it."""
-        return {
-            "kind": self.kind,
-            "status": self.status,
-            "value": self.value,
-            "currency": self.currency,
-            "role": self.role,
-            "repeats": self.repeats,
-            "text": self.text,
-            "start": self.start,
-            "end": self.end,
-        }
+        """The value in REST, events and on the command line."""
+        return {**vars(self)}
 
 
 _QUOTES = {ord(c): '"' for c in "“”„‟″«»"} | {ord(c): "'" for c in "‘’‚‛′`´"}  # noqa: RUF001
@@ -56,9 +46,9 @@ _FILLING = re.compile(r"(?:\s|-{3,})+")
 
 
 class Plain:
-    """A clause with one kind of quotes and dashes and single spaces, that knows its way back.
+    """A clause with uniform quotes, dashes and spaces, and the offsets of the original.
 
-    Wide columns, line breaks and typed underlining (`-----`) inside a phrase become one space.
+    Wide columns, line breaks and typed underlining (`-----`) become one space.
     """
 
     def __init__(self, text: str, offset: int = 0) -> None:
@@ -80,50 +70,37 @@ class Plain:
         self._ends = [*ends, *range(at + 1, len(even) + 1)]
 
     def value(
-        self,
-        kind: Kind,
-        status: Status,
-        value: str | None,
-        start: int,
-        end: int,
-        *,
-        currency: str | None = None,
-        role: str | None = None,
-        repeats: bool | None = None,
+        self, kind: Kind, status: Status, value: str | None, start: int, end: int, **more: Any
     ) -> Value:
-        """A value whose words lie from `start` to `end` of the plain text (not empty)."""
+        """A value whose words are at `start` to `end` of the plain text (not empty).
+
+        `more` may be `currency`, `role` or `repeats`.
+        """
         while start < end - 1 and self.text[start] == " ":
             start += 1
         while end > start + 1 and self.text[end - 1] == " ":
             end -= 1
         first, last = self._starts[start], self._ends[end - 1]
+        text, offset = self.original[first:last], self.offset
         return Value(
-            kind=kind,
-            status=status,
-            value=value,
-            text=self.original[first:last],
-            start=self.offset + first,
-            end=self.offset + last,
-            currency=currency,
-            role=role,
-            repeats=repeats,
+            kind, status, value, text=text, start=offset + first, end=offset + last, **more
         )
 
 
 GAP = (
-    r"(?>\[[ *_.\-…•●·xX#]{0,40}\]|<[ *]{1,20}>|\*(?: ?\*){1,40}|_{2,}(?: _+){0,40}|[xX]{4,}"
-    r"|[•●·]{1,9}"
+    r"(?>\[[ *_.\-…•●·xX#]{0,40}\]|<[ *]{1,20}>|\*(?: ?\*){1,40}|(?<!_)_{2,}(?: _+){0,40}"
+    r"|(?<![xX])[xX]{4,}|[•●·]{1,9}"
     r"|\[\*[^\]]{0,60}\*\]|\[(?:redacted|omitted|blank|date|amount|number|name|insert[^\]]{0,40}"
     r"|tbd|to be [a-z]{1,12}|confidential[^\]]{0,40}|intentionally[^\]]{0,40})\])"
 )
 """A part that was taken out or left blank: `[***]`, `[* * *]`, `____`, `[ ]`, `XXXX`.
 
-Atomic, as all that is repeated here: a hostile line of `_ _ _` costs no more than its length.
+The groups are atomic, so a hostile line of `_ _ _` or `xxxx` takes linear time.
 """
 
 _GAPS = re.compile(rf"{GAP}(?: ?{GAP})*", re.IGNORECASE)
 
 
 def gaps(plain: Plain) -> Iterator[tuple[int, int]]:
-    """Where something was taken out or left blank."""
+    """The spans that were taken out or left blank."""
     return (match.span() for match in _GAPS.finditer(plain.text))

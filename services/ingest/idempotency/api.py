@@ -1,4 +1,4 @@
-"""The header `Idempotency-Key` of a route, and what it is answered."""
+"""The header `Idempotency-Key` and the stored answer."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from services.ingest.idempotency.domain import Answer
+from services.ingest.idempotency.store import Answer
 from shared.web.openapi import RETRY_AFTER, problems
 
 _KEY = r"[!#-\[\]-~]{1,255}"
 
 
-def _bare(key: str) -> str:
-    """The key without the quotes that it has as the draft writes it."""
-    return key.strip('"')
-
-
 IdempotencyKey = Annotated[
-    Annotated[str, Field(pattern=f'^("{_KEY}"|{_KEY})$'), AfterValidator(_bare)]
+    Annotated[
+        str, Field(pattern=f'^("{_KEY}"|{_KEY})$'), AfterValidator(lambda key: key.strip('"'))
+    ]
     | SkipJsonSchema[None],
     Header(
         alias="Idempotency-Key",
-        description="a random text of the client's, such as a UUID, the same at every try of a "
-        "request: what was done is not done again, and is answered as it was; kept for 24 hours "
-        "(setting SMALLPRINT_INGEST_IDEMPOTENCY_HOURS)",
+        description="random text chosen by the client, such as a UUID, the same for "
+        "every try of a request. A repeated request gets the stored "
+        "answer and has no further effect, for 24 hours (setting "
+        "SMALLPRINT_INGEST_IDEMPOTENCY_HOURS)",
     ),
 ]
 ONCE: dict[int | str, dict[str, Any]] = {
     409: {
-        "description": "Not in a state that allows this; or the key was sent with another request, "
-        "or what it brought was deleted, or the first request is being worked on: then "
-        "`Retry-After` says when to ask again",
+        "description": (
+            "The state does not allow this. Or the key belongs to another "
+            "request, its result was deleted, or the first request is in "
+            "progress: then retry after `Retry-After`"
+        ),
         "content": problems(409)[409]["content"],
         "headers": RETRY_AFTER,
     }
 }
-"""For `responses=` of a route that takes the header."""
+"""`responses=` of a route that takes the header."""
 
 
-def answered(answer: Answer, more: Mapping[str, str] | None = None) -> Response:
-    """The answer, as it is sent; with more headers, which are of now and not of the first time."""
+def to_response(answer: Answer, more: Mapping[str, str] | None = None) -> Response:
+    """Build the response of an answer; `more` are headers of this response alone."""
     headers = {**answer.headers, **(more or {})}
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)

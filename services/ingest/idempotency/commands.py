@@ -1,4 +1,4 @@
-"""Work once, answer as often as one is asked; and the sweep of keys that are too old."""
+"""Runs a request once and repeats its answer; removes expired keys."""
 
 from __future__ import annotations
 
@@ -9,87 +9,98 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from services.ingest.domain import now_utc
-from services.ingest.idempotency.domain import Answer, digest_of, fingerprint
-from services.ingest.idempotency.store import CLAIMED, Claim, KeyClaim, claim, remove_expired
+from services.ingest.idempotency.store import (
+    CLAIM_LIFETIME,
+    Answer,
+    Claim,
+    KeyClaim,
+    claim,
+    fingerprint,
+    hash_key,
+    remove_expired,
+)
 from services.ingest.store import lock_blobs
 from shared.errors import SuiteError
-from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)
 
-RENEWED = CLAIMED / 3
-"""How often the claim of a request that is worked on is renewed."""
+RENEW_EVERY = CLAIM_LIFETIME / 3
+"""How often the claim of a running request is renewed."""
 
 
-class Once:
+class IdempotentRequests:
     """Requests of all tenants that take effect once.
 
     Args:
-        hours: for how long an answer is kept, from the first request of its key.
+        hours: for which an answer is stored, from the first request of its key.
     """
 
     def __init__(self, store: Store, hours: float) -> None:
         self.store = store
-        self.lasts = timedelta(hours=hours)
+        self.lifetime = timedelta(hours=hours)
 
     def run(
         self,
         actor: Actor,
         key: str | None,
         operation: str,
-        said: Callable[[str], object],
+        identity: Callable[[str], object],
         work: Callable[[Claim], Answer],
     ) -> Answer:
-        """What the first request of a key was answered; without a key, or at the first, the work.
+        """Return the stored answer of a key, or do the work and store its answer.
 
-        A refusal is no answer to keep: nothing was done, and the same request may be made again.
+        Refusals are not stored: nothing was done, and the request may be repeated.
 
         Args:
-            key: what the client says; None: every request is a new one.
+            key: of the client; None for a request without one.
             operation: method and path.
-            said: given the key, all that tells the request from others, as JSON.
-            work: does what is asked. It may keep its answer in its own transaction; else it is kept
-                afterwards.
+            identity: returns what identifies the request, as JSON, given the key.
+            work: does the work. It may store its answer in its own transaction.
 
         Raises:
-            KeyReused, KeySpent, StillAtWork; and what the work raises.
+            KeyReused, ResultDeleted, RequestInProgress; and errors of the work.
         """
         if key is None:
             return work(Claim())
-        mark = fingerprint(key, operation, said(key))
+        fingerprint_of_request = fingerprint(key, operation, identity(key))
         with self.store.write() as session:
-            begun = claim(session, actor.tenant, digest_of(key), mark, now_utc(), self.lasts)
-        if isinstance(begun, Answer):
-            return begun
+            claimed = claim(
+                session,
+                actor.tenant,
+                hash_key(key),
+                fingerprint_of_request,
+                now_utc(),
+                self.lifetime,
+            )
+        if isinstance(claimed, Answer):
+            return claimed
         try:
-            with self._renewed(begun):
-                answer = work(begun)
-            if answer.good and answer.last and not begun.kept:
-                self._keep(begun, answer)
+            with self._renewed(claimed):
+                answer = work(claimed)
+            if answer.good and answer.last and not claimed.stored:
+                self._store_answer(claimed, answer)
         finally:
-            if not begun.kept:
-                self._release(begun)
+            if not claimed.stored:
+                self._release(claimed)
         return answer
 
     def sweep(self) -> int:
-        """Remove some keys whose time is over. Returns how many."""
         with self.store.write() as session:
             return remove_expired(session, now_utc())
 
     @contextmanager
-    def _renewed(self, begun: KeyClaim) -> Iterator[None]:
-        """Renew a claim now and then for the time of the block."""
+    def _renewed(self, claimed: KeyClaim) -> Iterator[None]:
         ended = threading.Event()
 
         def renew() -> None:
-            while not ended.wait(RENEWED.total_seconds()):
+            while not ended.wait(RENEW_EVERY.total_seconds()):
                 try:
                     with self.store.write() as session:
-                        begun.renew(session, now_utc())
-                except SuiteError as error:  # at worst it is taken over, and its work undone
-                    log.warning("a claim is not renewed now", extra={"reason": error.message})
+                        claimed.renew(session, now_utc())
+                except SuiteError as error:  # at worst another request takes over
+                    log.warning("a claim can't be renewed now", extra={"reason": error.message})
 
         thread = threading.Thread(target=renew, name="idempotency-claim", daemon=True)
         thread.start()
@@ -98,29 +109,16 @@ class Once:
         finally:
             ended.set()
 
-    def _keep(self, begun: KeyClaim, answer: Answer) -> None:
+    def _store_answer(self, claimed: KeyClaim, answer: Answer) -> None:
         with self.store.write() as session:
-            lock_blobs(session, begun.tenant)  # nothing that it tells of is deleted meanwhile
-            begun.keep(session, answer)
+            lock_blobs(session, claimed.tenant)  # its documents are not deleted meanwhile
+            claimed.store(session, answer)
 
-    def _release(self, begun: KeyClaim) -> None:
+    def _release(self, claimed: KeyClaim) -> None:
         try:
             with self.store.write() as session:
-                begun.release(session)
-        except SuiteError as error:  # then the claim ends with its time
-            log.warning("a claim stays until it ends", extra={"reason": error.message})
-
-
-class Sweeper(Rounds):
-    """The loop that removes keys whose time is over. Several processes may have one each."""
-
-    name = "idempotency"
-
-    def __init__(self, once: Once, interval: float = 60.0) -> None:
-        super().__init__(interval)
-        self.once = once
-
-    def work(self, stop: threading.Event) -> None:
-        """Remove all that is over its time."""
-        while self.once.sweep() and not stop.is_set():
-            self.pulse.beat()
+                claimed.release(session)
+        except SuiteError as error:  # then the claim expires
+            log.warning(
+                "a claim can't be released and will expire", extra={"reason": error.message}
+            )

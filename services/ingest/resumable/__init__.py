@@ -1,8 +1,8 @@
-"""Uploads that go on where they broke off, by the tus protocol 1.0 (https://tus.io).
+"""Resumable uploads by tus 1.0 (tus.io).
 
-domain.py    what an upload is, and how the protocol's headers are read
+domain.py    uploads, errors and header values
+files.py     the bytes received so far
 store.py     the rows
-files.py     the bytes that have come so far, held by one request at a time
-commands.py  begin, receive, finish, look, cancel, and the sweep of what nobody finishes
+commands.py  begin, receive, finish, cancel, expire
 api.py       the routes
 """

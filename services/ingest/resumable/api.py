@@ -1,7 +1,7 @@
-"""The routes of uploads that go on where they broke off: tus 1.0 at `/v1/uploads`.
+"""Routes of resumable uploads: tus 1.0 at `/v1/uploads`.
 
-The bytes of a request are read as they come, and what has come counts even if the rest never does.
-So reading them is a coroutine, as with the other uploads; the writing is done in threads.
+Bytes that arrive count even if the request breaks off. So they are read by a coroutine, as in other
+uploads, and written in threads.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
-from services.ingest.idempotency.commands import Once
-from services.ingest.idempotency.domain import Answer
-from services.ingest.idempotency.store import Claim
-from services.ingest.resumable.commands import Chunk, Resumables, Standing
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, to_response
+from services.ingest.idempotency.commands import IdempotentRequests
+from services.ingest.idempotency.store import Answer, Claim
+from services.ingest.resumable.commands import Chunk, Resumables, UploadProgress
 from services.ingest.resumable.domain import (
     ALGORITHMS,
     EXTENSIONS,
@@ -39,13 +38,13 @@ from services.ingest.resumable.domain import (
 from services.ingest.schemas import FULL
 from shared.errors import InvalidRequest, SuiteError
 from shared.web.auth import CurrentActor
-from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.parameters import ID
 
-MOST = 2**53
-PATIENCE = 2.0
-"""Seconds for which a request waits for one before it, whose client is gone, to notice that."""
-MOST_WAITING = 4
+MAX_LENGTH = 2**53
+WAIT_SECONDS = 2.0
+"""Seconds that a request waits for an earlier one whose client may have disconnected."""
+MAX_WAITING = 4
 """Requests that may wait for the same upload."""
 Result = TypeVar("Result")
 CHECKSUM = r"^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$"
@@ -56,72 +55,72 @@ _VERSION: dict[str, Any] = {
             "name": "Tus-Resumable",
             "in": "header",
             "required": True,
-            "description": "the protocol's version",
+            "description": "version of the protocol",
             "schema": {"type": "string", "const": VERSION},
         }
     ]
 }
-"""In OpenAPI; without it the answer is 412, as tus has it, and not 422."""
+"""The header in OpenAPI. tus demands 412 without it, not 422."""
 _TUS = {"Tus-Resumable": VERSION}
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 _NUMBER: dict[str, Any] = {"schema": {"type": "integer", "minimum": 0}}
 _HEADERS: dict[str, Any] = {
     "Tus-Resumable": _TEXT,
-    "Upload-Offset": {"description": "bytes that have come", **_NUMBER},
-    "Upload-Expires": {"description": "until when it may rest", **_TEXT},
-    "Smallprint-Document": {"description": "id of the document that it became", **_TEXT},
+    "Upload-Offset": {"description": "bytes received", **_NUMBER},
+    "Upload-Expires": {"description": "when it expires without a further request", **_TEXT},
+    "Smallprint-Document": {"description": "id of its document", **_TEXT},
 }
 
 
-_LOOKED = problems(404, 409, 413, 415, 503)
-"""A look may finish an upload, and then say why it becomes no document."""
+_STATUS_PROBLEMS = problems(404, 409, 413, 415, 503)
+"""A status request may finish an upload and answer why it is refused."""
 
 
 class UploadStateView(BaseModel):
-    """An upload in several requests, and how far it is."""
+    """The state of a resumable upload."""
 
     id: str
-    length: int = Field(description="bytes that it is to have")
-    offset: int = Field(description="bytes that have come")
-    expires: str = Field(description="RFC 3339; until when it may rest, or is remembered")
-    document: str | None = Field(description="id of the document that it became; null until then")
+    length: int = Field(description="bytes announced")
+    offset: int = Field(description="bytes received")
+    expires: str = Field(description="RFC 3339; when it expires without a further request")
+    document: str | None = Field(description="id of its document; null until it is complete")
 
 
-def routes(resumables: Resumables, once: Once) -> APIRouter:
-    """What tus asks for, and the state as JSON for whoever has no client of it."""
+def routes(resumables: Resumables, idempotent: IdempotentRequests) -> APIRouter:
+    """Build the routes of tus, and of the state as JSON."""
     router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
-    free = Free()
+    waiter = UploadWaiter()
 
-    async def received(
+    async def receive_chunk(
         request: Request,
         actor: CurrentActor,
         upload_id: Id,
-        upload_offset: Annotated[int, Header(ge=0, le=MOST)],
+        upload_offset: Annotated[int, Header(ge=0, le=MAX_LENGTH)],
         upload_checksum: Annotated[
-            str | None, Header(pattern=CHECKSUM, description="algorithm, and digest in Base64")
+            str | None, Header(pattern=CHECKSUM, description="algorithm and digest in Base64")
         ] = None,
-    ) -> Standing:
+    ) -> UploadProgress:
         _require_version(request)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != OFFSET_STREAM:
-            raise WrongType(f"the bytes are sent as {OFFSET_STREAM}")
+            raise WrongType(f"Send the bytes as {OFFSET_STREAM}.")
         checksum = read_checksum(upload_checksum)
 
-        def hold() -> tuple[AbstractContextManager[Chunk], Chunk]:
-            holding = resumables.chunk(actor, upload_id, upload_offset, checksum)
-            return holding, holding.__enter__()
+        def open_chunk() -> tuple[AbstractContextManager[Chunk], Chunk]:
+            opened_chunk = resumables.chunk(actor, upload_id, upload_offset, checksum)
+            return opened_chunk, opened_chunk.__enter__()
 
-        holding, chunk = await free.when(upload_id, hold)
+        opened_chunk, chunk = await waiter.run(upload_id, open_chunk)
         try:
             await _receive(request, chunk)
-            return await run_in_threadpool(resumables.received, actor, chunk)
+            return await run_in_threadpool(resumables.finish_chunk, actor, chunk)
         finally:
-            await run_in_threadpool(holding.__exit__, None, None, None)
+            await run_in_threadpool(opened_chunk.__exit__, None, None, None)
 
     @router.options(
         "",
         status_code=204,
-        summary="What is understood, and how much is taken",
+        summary="Supported protocol and limits",
         responses=problems(),
         response_class=Response,
     )
@@ -131,7 +130,7 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
             {
                 "Tus-Version": VERSION,
                 "Tus-Extension": EXTENSIONS,
-                "Tus-Max-Size": str(resumables.intake.limits.max_bytes),
+                "Tus-Max-Size": str(resumables.commands.limits.max_bytes),
                 "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
             },
         )
@@ -139,7 +138,7 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
     @router.post(
         "",
         status_code=201,
-        summary="Begin an upload in several requests",
+        summary="Begin a resumable upload",
         response_class=Response,
         responses={
             201: {
@@ -155,7 +154,7 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
     def begin(
         request: Request,
         actor: CurrentActor,
-        upload_length: Annotated[int, Header(ge=1, le=MOST, description="bytes")],
+        upload_length: Annotated[int, Header(ge=1, le=MAX_LENGTH, description="bytes")],
         upload_metadata: Annotated[
             str | None,
             Header(
@@ -167,55 +166,57 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         key: IdempotencyKey = None,
     ) -> Response:
         _require_version(request)
-        wanted = read_metadata(upload_metadata)
+        metadata = read_metadata(upload_metadata)
 
-        def begun(upload: PartialUpload) -> Answer:
+        def created(upload: PartialUpload) -> Answer:
             location = {"Location": f"/v1/uploads/{upload.id}"}
-            headers = {**_TUS, **location, **_standing(Standing(upload, 0))}
+            headers = {**_TUS, **location, **_progress_headers(UploadProgress(upload, 0))}
             return Answer(201, headers=headers, about=frozenset({upload.id}))
 
         def work(claim: Claim) -> Answer:
             upload = resumables.begin(
                 actor,
                 upload_length,
-                wanted,
-                lambda session, made: claim.keep(session, begun(made)),
+                metadata,
+                lambda session, made: claim.store(session, created(made)),
             )
-            return begun(upload)
+            return created(upload)
 
-        said = [upload_length, wanted.name, wanted.kind, *wanted.adapters]
-        return answered(once.run(actor, key, "POST /v1/uploads", lambda _key: said, work))
+        identity = [upload_length, metadata.name, metadata.kind, *metadata.adapters]
+        return to_response(
+            idempotent.run(actor, key, "POST /v1/uploads", lambda _key: identity, work)
+        )
 
     @router.head(
         "/{id}",
-        summary="How far it is",
+        summary="Progress",
         response_class=Response,
-        responses={200: {"description": "how far", "headers": _HEADERS}, **_LOOKED},
+        responses={200: {"description": "how far", "headers": _HEADERS}, **_STATUS_PROBLEMS},
     )
-    async def look(actor: CurrentActor, upload_id: Id) -> Response:
-        standing = await free.when(upload_id, partial(resumables.look, actor, upload_id))
-        length = {"Upload-Length": str(standing.upload.length)}
-        return _answer(200, {**length, **_standing(standing)})
+    async def read_progress(actor: CurrentActor, upload_id: Id) -> Response:
+        progress = await waiter.run(upload_id, partial(resumables.status, actor, upload_id))
+        length = {"Upload-Length": str(progress.upload.length)}
+        return _answer(200, {**length, **_progress_headers(progress)})
 
-    @router.get("/{id}", summary="How far it is, as JSON", responses=_LOOKED)
+    @router.get("/{id}", summary="Progress as JSON", responses=_STATUS_PROBLEMS)
     async def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
-        standing = await free.when(upload_id, partial(resumables.look, actor, upload_id))
+        progress = await waiter.run(upload_id, partial(resumables.status, actor, upload_id))
         return UploadStateView(
             id=upload_id,
-            length=standing.upload.length,
-            offset=standing.offset,
-            expires=standing.upload.expires.isoformat(),
-            document=_document(standing),
+            length=progress.upload.length,
+            offset=progress.offset,
+            expires=progress.upload.expires.isoformat(),
+            document=_document(progress),
         )
 
     @router.patch(
         "/{id}",
         status_code=204,
-        summary="Send some more of its bytes",
+        summary="Send bytes",
         response_class=Response,
         responses={
-            204: {"description": "they are kept", "headers": _HEADERS},
-            460: {**problems(409)[409], "description": "The checksum is another"},
+            204: {"description": "the bytes are stored", "headers": _HEADERS},
+            460: {**problems(409)[409], "description": "The checksum does not match"},
             **problems(404, 409, 412, 413, 415, 503),
         },
         openapi_extra={
@@ -226,44 +227,49 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
             },
         },
     )
-    def receive(standing: Standing = Depends(received)) -> Response:
-        return _answer(204, _standing(standing))
+    def receive(progress: UploadProgress = Depends(receive_chunk)) -> Response:
+        return _answer(204, _progress_headers(progress))
 
-    @router.delete("/{id}", status_code=204, summary="Throw it away", responses=problems(404, 409))
+    @router.delete(
+        "/{id}", status_code=204, summary="Cancel an upload", responses=problems(404, 409)
+    )
     async def cancel(actor: CurrentActor, upload_id: Id) -> None:
-        await free.when(upload_id, partial(resumables.cancel, actor, upload_id))
+        await waiter.run(upload_id, partial(resumables.cancel, actor, upload_id))
 
     return router
 
 
-class Free:
-    """Uploads that another request has in hand: who comes meanwhile waits a little, without a
-    thread, for the one before may be of a client that is gone, and is about to notice that.
+class UploadWaiter:
+    """Lets requests wait for an upload that another request is writing to.
+
+    They wait briefly and without a thread: the earlier client may have disconnected, which the
+    server notices soon.
     """
 
     def __init__(self) -> None:
         self._waiting: Counter[str] = Counter()
 
-    async def when(self, upload_id: str, work: Callable[[], Result]) -> Result:
-        """What the work comes to, once nobody else has the upload. Raises UploadBusy after
-        `PATIENCE`, or at once where `MOST_WAITING` wait for the same one, and what the work raises.
+    async def run(self, upload_id: str, work: Callable[[], Result]) -> Result:
+        """Return the result of the work once the upload is free.
+
+        Raises UploadBusy after `WAIT_SECONDS`, or at once if `MAX_WAITING` requests wait for it.
         """
         try:
             return await run_in_threadpool(work)
         except UploadBusy:
-            if self._waiting[upload_id] >= MOST_WAITING:
+            if self._waiting[upload_id] >= MAX_WAITING:
                 raise
         self._waiting[upload_id] += 1
         try:
-            return await _again(work)
+            return await _retry(work)
         finally:
             self._waiting[upload_id] -= 1
             if not self._waiting[upload_id]:
                 del self._waiting[upload_id]
 
 
-async def _again(work: Callable[[], Result]) -> Result:
-    until, pause = time.monotonic() + PATIENCE, 0.05
+async def _retry(work: Callable[[], Result]) -> Result:
+    until, pause = time.monotonic() + WAIT_SECONDS, 0.05
     while True:
         await asyncio.sleep(pause)
         try:
@@ -275,23 +281,25 @@ async def _again(work: Callable[[], Result]) -> Result:
 
 
 class WrongType(InvalidRequest):
-    """The body is of another media type than this route takes."""
+    """The body has an unsupported media type."""
 
     code = "wrong_type"
     http_status = 415
 
 
 async def _receive(request: Request, chunk: Chunk) -> None:
-    """Write what comes. What came before a break stays, unless it can't be verified any more."""
+    """Write the body. Bytes before a break stay, unless they can't be verified."""
     try:
         async for data in request.stream():
             if data:
                 await run_in_threadpool(chunk.write, data)
         chunk.verify()
     except ClientDisconnect:
-        if chunk.checked:
+        if chunk.has_checksum:
             await run_in_threadpool(chunk.discard)
-        raise InvalidRequest("the request broke off before its end") from None
+        raise InvalidRequest(
+            "The request broke off. Ask for the offset and go on from there."
+        ) from None
     except SuiteError:
         await run_in_threadpool(chunk.discard)
         raise
@@ -299,21 +307,21 @@ async def _receive(request: Request, chunk: Chunk) -> None:
 
 def _require_version(request: Request) -> None:
     if request.headers.get("tus-resumable") != VERSION:
-        raise UnsupportedVersion(f"say the protocol's version: `Tus-Resumable: {VERSION}`")
+        raise UnsupportedVersion(f"Send the header `Tus-Resumable: {VERSION}`.")
 
 
-def _standing(standing: Standing) -> dict[str, str]:
+def _progress_headers(progress: UploadProgress) -> dict[str, str]:
     headers = {
-        "Upload-Offset": str(standing.offset),
-        "Upload-Expires": format_datetime(standing.upload.expires, usegmt=True),
+        "Upload-Offset": str(progress.offset),
+        "Upload-Expires": format_datetime(progress.upload.expires, usegmt=True),
     }
-    if document := _document(standing):
+    if document := _document(progress):
         headers["Smallprint-Document"] = document
     return headers
 
 
-def _document(standing: Standing) -> str | None:
-    return standing.document.id if standing.document else standing.upload.document
+def _document(progress: UploadProgress) -> str | None:
+    return progress.document.id if progress.document else progress.upload.document
 
 
 def _answer(status: int, headers: dict[str, str]) -> Response:

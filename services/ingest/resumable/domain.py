@@ -1,4 +1,4 @@
-"""What an upload in several requests is, and how the protocol's headers are read."""
+"""Resumable uploads and the header values of tus."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _LONGEST_NAME = 1000
 
 
 class WrongOffset(Conflict):
-    """The upload is at another byte than the one that this request begins with."""
+    """The request starts at another byte than the upload has reached."""
 
     code = "wrong_offset"
 
 
 class UploadBusy(Conflict):
-    """Another request is writing to this upload now."""
+    """Another request is writing to this upload."""
 
     code = "upload_busy"
 
 
 class ChecksumMismatch(InvalidRequest):
-    """The bytes that came are not the ones that were sent."""
+    """The received bytes differ from the sent ones."""
 
     code = "checksum_mismatch"
     http_status = 460
-    """As tus has it."""
+    """Defined by tus."""
 
 
 class UploadGone(NotFound):
-    """The upload is over: cancelled, refused at its end, or not finished in time."""
+    """The upload was cancelled, refused or has expired."""
 
     code = "upload_gone"
 
 
 class UnsupportedVersion(InvalidRequest):
-    """The request is by another version of the protocol."""
+    """The request uses another version of the protocol."""
 
     code = "unsupported_version"
     http_status = 412
@@ -60,7 +60,7 @@ class UnsupportedVersion(InvalidRequest):
 
 
 class ChunkTooLong(SuiteError):
-    """More bytes came than the upload is to have."""
+    """More bytes came than the upload announced."""
 
     code = "chunk_too_long"
     http_status = 413
@@ -68,7 +68,7 @@ class ChunkTooLong(SuiteError):
 
 @dataclass(frozen=True)
 class PartialUpload:
-    """An upload that is not finished, or was a while ago; then `document` is what it became."""
+    """A resumable upload; a finished one has its `document`."""
 
     id: str
     tenant: str
@@ -84,28 +84,27 @@ class PartialUpload:
 
 @dataclass(frozen=True)
 class Checksum:
-    """What the bytes of one request must hash to."""
+    """The checksum of one request's bytes."""
 
     algorithm: Literal["sha1", "sha256"]
     digest: bytes
 
     def check(self, data: hashlib._Hash) -> None:
-        """Raise ChecksumMismatch unless that is what came."""
         if data.digest() != self.digest:
             raise ChecksumMismatch(
-                f"the {self.algorithm} of this request's bytes is not the one in Upload-Checksum:"
-                " they are thrown away, send them again"
+                f"The {self.algorithm} of the received bytes differs from "
+                "Upload-Checksum. Send them again."
             )
 
 
 def new_upload_id() -> str:
-    """An id that nobody can guess."""
+    """Return a random id."""
     return f"up_{uuid.uuid4().hex}"
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is said of an upload at its beginning."""
+    """The metadata of an upload."""
 
     name: str = ""
     kind: Kind | None = None
@@ -113,9 +112,9 @@ class Metadata:
 
 
 def read_metadata(header: str | None) -> Metadata:
-    """`Upload-Metadata`: keys with values in Base64, comma-separated.
+    """Parse `Upload-Metadata`: comma-separated keys with Base64 values.
 
-    Raises InvalidRequest; keys that are not ours are passed over.
+    Unknown keys are ignored. Raises InvalidRequest.
     """
     values: dict[str, str] = {}
     for pair in (header or "").split(","):
@@ -123,28 +122,28 @@ def read_metadata(header: str | None) -> Metadata:
         if not key:
             continue
         if not _KEY.fullmatch(key) or key in values:
-            raise InvalidRequest("Upload-Metadata has a key that can't be read, or one twice")
+            raise InvalidRequest("Upload-Metadata has an invalid or repeated key.")
         values[key] = _text(key, value)
     name = values.get("filename", "")
     if len(name) > _LONGEST_NAME:
-        raise InvalidRequest(f"a file name has at most {_LONGEST_NAME} characters")
+        raise InvalidRequest(f"A file name has at most {_LONGEST_NAME} characters.")
     kind = values.get("kind") or None
     if kind is not None and kind not in get_args(Kind):
-        raise InvalidRequest(f"kind is one of {', '.join(get_args(Kind))}, not {kind!r}")
+        raise InvalidRequest(f"`kind` must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
     adapters = named_adapters(one.strip() for one in values.get("adapter", "").split(","))
     return Metadata(name, kind, adapters)  # type: ignore[arg-type]
 
 
 def read_checksum(header: str | None) -> Checksum | None:
-    """`Upload-Checksum`: an algorithm and the digest in Base64. Raises InvalidRequest."""
+    """Parse `Upload-Checksum`: an algorithm and a Base64 digest. Raises InvalidRequest."""
     if header is None:
         return None
     algorithm, _, text = header.partition(" ")
     if algorithm not in ALGORITHMS:
-        raise InvalidRequest(f"Upload-Checksum has one of {', '.join(ALGORITHMS)}")
+        raise InvalidRequest(f"Upload-Checksum must be one of {', '.join(ALGORITHMS)}.")
     digest = _decoded("Upload-Checksum", text)
     if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
-        raise InvalidRequest(f"Upload-Checksum is no {algorithm} in Base64")
+        raise InvalidRequest(f"Upload-Checksum is no {algorithm} digest in Base64.")
     return Checksum(algorithm, digest)  # type: ignore[arg-type]
 
 
@@ -152,9 +151,9 @@ def _text(key: str, value: str) -> str:
     try:
         text = _decoded("Upload-Metadata", value).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest(f"the value of {key} in Upload-Metadata is not UTF-8") from None
+        raise InvalidRequest(f"The value of {key} in Upload-Metadata is not UTF-8.") from None
     if "\0" in text:
-        raise InvalidRequest(f"the value of {key} in Upload-Metadata has a NUL in it")
+        raise InvalidRequest(f"The value of {key} in Upload-Metadata contains a NUL.")
     return text
 
 
@@ -162,4 +161,4 @@ def _decoded(header: str, value: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest(f"{header} has a value that is not Base64") from None
+        raise InvalidRequest(f"{header} has a value that is not Base64.") from None

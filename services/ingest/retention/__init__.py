@@ -1,1 +1,1 @@
-"""How long documents are kept, by tenant and kind, and what is known of those that are gone."""
+"""Retention rules by tenant and kind, and tombstones of deleted documents."""

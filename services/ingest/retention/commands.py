@@ -1,9 +1,11 @@
-"""The loops that delete what is kept for long enough, and what was never ended."""
+"""Jobs that delete expired documents and incomplete blobs."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from services.ingest.commands import delete
@@ -11,26 +13,26 @@ from services.ingest.domain import now_utc
 from services.ingest.retention.store import Retention, tenants
 from services.ingest.store import Documents
 from shared.errors import NotFound
-from shared.runtime.rounds import Rounds
-from shared.storage import BlobStore, Store
+from shared.runtime.rounds import PeriodicJob
+from shared.storage import Store
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)
 
 ACTOR = "retention"
-"""Who deleted it, in its tombstone; a key may have the same name, but no rule acts for a key."""
+"""The actor of automatic deletions; a key may have the same name."""
 DAY = 86_400.0
 STALE = timedelta(days=1)
-"""Age at which a half-written blob belongs to a process that is no more, where there are no locks
-to tell: a bucket has none, and a large document may be on its way to a slow one for hours.
+"""Age at which an incomplete blob counts as abandoned, if the store has no locks. A large document
+may take hours on its way to a slow bucket.
 """
 
 
-class Keeper(Rounds):
-    """Deletes documents whose time is over, by the rules of their tenants.
+class RetentionJob(PeriodicJob):
+    """Deletes expired documents by the rules of their tenants.
 
-    What lies in a mail or archive goes with it, so the mail stays until the time of all that would
-    go is over. A document that is still being worked on stays until it has ended.
+    Parts are deleted with their mail or archive, so it stays until all of them have expired.
+    Documents in work stay until they end.
     """
 
     name = "retention"
@@ -40,62 +42,61 @@ class Keeper(Rounds):
         self.store = store
 
     def work(self, stop: threading.Event) -> None:
-        """See Rounds."""
-        self.round(stop)
+        self.run_once(stop)
 
-    def round(self, stop: threading.Event | None = None) -> int:
-        """Once through all tenants. Returns how many were deleted, without their parts."""
+    def run_once(self, stop: threading.Event | None = None) -> int:
+        """Go through all tenants once. Returns the number of deleted documents, without parts."""
         with self.store.read() as session:
             every = tenants(session)
         return sum(self._of_tenant(tenant, stop or threading.Event()) for tenant in every)
 
     def _of_tenant(self, tenant: str, stop: threading.Event) -> int:
         actor = Actor(tenant, ACTOR, key_id="")
-        deleted, held = 0, set[str]()
+        deleted, skipped = 0, set[str]()
         while not stop.is_set():
             self.pulse.beat()
-            due = [one for one in self._due(tenant, len(held)) if one not in held]
+            due = [one for one in self._due(tenant, len(skipped)) if one not in skipped]
             if not due:
                 break
-            for one in due:
-                if not self._all_over(tenant, one):
-                    held.add(one)
+            for document_id in due:
+                if not self._all_expired(tenant, document_id):
+                    skipped.add(document_id)
                     continue
-                try:
-                    delete(self.store, actor, one)
+                with suppress(NotFound):  # already deleted
+                    delete(self.store, actor, document_id)
                     deleted += 1
-                except NotFound:
-                    continue  # somebody was quicker
         if deleted:
-            log.info("kept for long enough", extra={"tenant": tenant, "documents": deleted})
+            log.info(
+                "expired documents were deleted", extra={"tenant": tenant, "documents": deleted}
+            )
         return deleted
 
-    def _due(self, tenant: str, held: int) -> list[str]:
+    def _due(self, tenant: str, skipped: int) -> list[str]:
         with self.store.read() as session:
             rules = Retention(session, tenant)
-            return rules.due(rules.rules(), now_utc(), most=100 + held)
+            return rules.due(rules.rules(), now_utc(), limit=100 + skipped)
 
-    def _all_over(self, tenant: str, document_id: str) -> bool:
-        """Whether the time of a document is over, and of all that goes with it."""
+    def _all_expired(self, tenant: str, document_id: str) -> bool:
+        """Return whether a document has expired, and all that is deleted with it."""
         with self.store.read() as session:
             rules = Retention(session, tenant)
-            known, now = rules.rules(), now_utc()
-            ages = rules.ages(Documents(session, tenant).goes_with(document_id))
-        return all(known.over(kind, created, now) for kind, created in ages.values())
+            current, now = rules.rules(), now_utc()
+            ages = rules.ages(Documents(session, tenant).deleted_with(document_id))
+        return all(current.is_expired(kind, created, now) for kind, created in ages.values())
 
 
-class HalfBlobs(Rounds):
-    """Removes, every day, what killed processes left of blobs half written, and of backups: a
-    bucket takes money for it, and names it in no list of its blobs.
+class Cleanup(PeriodicJob):
+    """Calls `sweep` until it removes nothing more: expired rows, or incomplete blobs.
+
+    Each process may run one.
     """
 
-    name = "half-blobs"
-
-    def __init__(self, blobs: BlobStore, interval: float = DAY) -> None:
+    def __init__(self, name: str, sweep: Callable[[], int], interval: float = 60.0) -> None:
         super().__init__(interval)
-        self.blobs = blobs
+        self.name = name
+        self.sweep = sweep
 
-    def work(self, _stop: threading.Event) -> None:
-        """See Rounds."""
-        if removed := self.blobs.sweep(STALE):
-            log.info("blobs that were never ended are removed", extra={"blobs": removed})
+    def work(self, stop: threading.Event) -> None:
+        while (removed := self.sweep()) and not stop.is_set():
+            log.debug("%s: %d removed", self.name, removed)
+            self.pulse.beat()

@@ -1,29 +1,56 @@
-"""The rules, what they are about, and the tombstones. Every query names the tenant."""
+"""Retention rules and tombstones. Every query names the tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import get_args
 
-from sqlalchemy import Column, Integer, String, Table, and_, delete, insert, or_, select
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.ingest.retention.domain import Rules, Tombstone
-from services.ingest.store import decode_cursor, documents, encode_cursor, metadata
-from shared.storage.tenants import across_tenants
+from services.ingest.store import documents, metadata, newest
+from shared.events import Kind
+from shared.storage.tenant_isolation import across_tenants
 
 ANY = "any"
-"""In a row: the rule for every kind that has none of its own."""
+"""The rule for every kind without its own, in a row."""
 
-retention = Table(
+retention = sa.Table(
     "retention",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("days", Integer, nullable=False),
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("days", sa.Integer, nullable=False),
 )
 
 _alive = documents.c.deleted.is_(None)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Days after the upload by kind; None is every kind without its own rule."""
+
+    days: Mapping[str | None, int] = field(default_factory=dict)
+
+    def each_kind(self) -> dict[str, int]:
+        every = {kind: self.days.get(kind, self.days.get(None)) for kind in get_args(Kind)}
+        return {kind: days for kind, days in every.items() if days is not None}
+
+    def is_expired(self, kind: str, created: datetime, now: datetime) -> bool:
+        days = self.each_kind().get(kind)
+        return days is not None and created < now - timedelta(days=days)
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """Who deleted a document and when; `removed` is when its last blob was removed."""
+
+    id: str
+    deleted: datetime
+    deleted_by: str
+    removed: datetime | None
 
 
 class Retention:
@@ -35,78 +62,71 @@ class Retention:
         self._mine = retention.c.tenant == tenant
 
     def rules(self) -> Rules:
-        """Days by kind."""
-        rows = self.session.execute(select(retention.c.kind, retention.c.days).where(self._mine))
+        rows = self.session.execute(sa.select(retention.c.kind, retention.c.days).where(self._mine))
         return Rules({None if kind == ANY else kind: days for kind, days in rows})
 
     def replace(self, rules: Rules) -> None:
-        """Other rules instead of those that there were."""
-        self.session.execute(delete(retention).where(self._mine))
+        self.session.execute(sa.delete(retention).where(self._mine))
         rows = [
             {"tenant": self.tenant, "kind": kind or ANY, "days": days}
             for kind, days in rules.days.items()
         ]
         if rows:
-            self.session.execute(insert(retention), rows)
+            self.session.execute(sa.insert(retention), rows)
 
-    def due(self, rules: Rules, now: datetime, most: int = 100) -> list[str]:
-        """Ids of documents that were uploaded by themselves, have ended, and are too old."""
+    def due(self, rules: Rules, now: datetime, limit: int = 100) -> list[str]:
+        """Return ids of ended, separately uploaded documents that have expired."""
         old = [
-            and_(documents.c.kind == kind, documents.c.created < now - timedelta(days=days))
+            sa.and_(documents.c.kind == kind, documents.c.created < now - timedelta(days=days))
             for kind, days in rules.each_kind().items()
         ]
         if not old:
             return []
         query = (
-            select(documents.c.id)
+            sa.select(documents.c.id)
             .where(
                 documents.c.tenant == self.tenant,
                 _alive,
                 documents.c.state == "ended",
                 documents.c.uploaded,
-                or_(*old),
+                sa.or_(*old),
             )
             .order_by(documents.c.created, documents.c.id)
-            .limit(most)
+            .limit(limit)
         )
         return list(self.session.execute(query).scalars())
 
     def ages(self, ids: list[str]) -> Mapping[str, tuple[str, datetime]]:
-        """Kind and time of upload of some documents that live."""
-        query = select(documents.c.id, documents.c.kind, documents.c.created).where(
+        query = sa.select(documents.c.id, documents.c.kind, documents.c.created).where(
             documents.c.tenant == self.tenant, _alive, documents.c.id.in_(ids)
         )
-        return {one: (kind, created) for one, kind, created in self.session.execute(query)}
+        return {
+            document_id: (kind, created)
+            for document_id, kind, created in self.session.execute(query)
+        }
 
 
 def tenants(session: Session) -> list[str]:
-    """Those that have rules."""
-    query = across_tenants(select(retention.c.tenant).distinct(), "those that have rules")
+    """Return the tenants that have rules."""
+    query = across_tenants(sa.select(retention.c.tenant).distinct(), "tenants with rules")
     return list(session.execute(query).scalars())
 
 
 def tombstones(
     session: Session, tenant: str, *, limit: int, cursor: str | None
 ) -> tuple[list[Tombstone], str | None]:
-    """What was deleted, the latest first, and the cursor that the list goes on from."""
-    moment, one = documents.c.deleted, documents.c.id
-    query = select(one, moment, documents.c.deleted_by, documents.c.purged).where(
+    """Return deleted documents, newest deletion first, and the cursor of the next page."""
+    moment, document_id = documents.c.deleted, documents.c.id
+    query = sa.select(document_id, moment, documents.c.deleted_by, documents.c.purged).where(
         documents.c.tenant == tenant, ~_alive
     )
-    if cursor is not None:
-        then, last = decode_cursor(cursor)
-        query = query.where(or_(moment < then, and_(moment == then, one < last)))
-    rows = session.execute(query.order_by(moment.desc(), one.desc()).limit(limit + 1)).all()
-    found = [Tombstone(*row) for row in rows]
-    more = None
-    if len(found) > limit:
-        more = encode_cursor(found[limit - 1].deleted, found[limit - 1].id)
-    return found[:limit], more
+    rows, following = newest(session, query, moment, document_id, limit, cursor)
+    return [Tombstone(*row.values()) for row in rows], following
 
 
 def tombstone(session: Session, tenant: str, document_id: str) -> Tombstone | None:
-    """What is left of one deleted document."""
-    query = select(
+    """Return the tombstone of one document."""
+    query = sa.select(
         documents.c.id, documents.c.deleted, documents.c.deleted_by, documents.c.purged
     ).where(documents.c.tenant == tenant, documents.c.id == document_id, ~_alive)
     row = session.execute(query).one_or_none()

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.search.finding import Finder, Hit
 from services.ingest.search.query import read_query
-from services.ingest.search.store import Filters, Passages, read_cursor
+from services.ingest.search.results import Hit, SearchService
+from services.ingest.search.store import Filters, read_cursor
 from shared.events import Kind
 from shared.web.auth import CurrentActor
-from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.parameters import ID
 
 CATEGORY = r"^[^\x00-\x1f]*$"
 
@@ -24,14 +24,14 @@ class _Answer(BaseModel):
 
 
 class MarkView(BaseModel):
-    """Words that were looked for; offsets as in the hit."""
+    """A match; offsets as in the hit."""
 
     start: int
     end: int
 
 
 class HitClauseView(_Answer):
-    """The clause that a hit is in."""
+    """The clause of a hit."""
 
     id: str
     category: str
@@ -41,7 +41,7 @@ class HitClauseView(_Answer):
 
 
 class HitView(BaseModel):
-    """A place where all that was looked for stands together."""
+    """A passage that matches the query."""
 
     document_id: str
     document: str = Field(description="its name")
@@ -49,16 +49,15 @@ class HitView(BaseModel):
     page: int
     start: int = Field(description="offset of the excerpt in code points of the document's text")
     end: int = Field(description="offset in code points, exclusive")
-    text: str = Field(description="exactly the document's text from `start` to `end`")
-    highlights: list[MarkView] = Field(
-        description="what was looked for, within the excerpt, in order; at least one"
-    )
-    clause: HitClauseView | None = Field(description="null in the text; else the clause")
+    text: str = Field(description="the document's text from `start` to `end`")
+    highlights: list[MarkView] = Field(description="matches in the excerpt, in order; at least one")
+    clause: HitClauseView | None = Field(description="the clause; null for a hit in the text")
 
     @classmethod
     def of(cls, hit: Hit, scopes: Collection[str]) -> HitView:
-        """What a key with these scopes is shown of a hit: how sure the machine is of a clause tells
-        whether it was accepted, so it is a result.
+        """Build the view for a key with these scopes.
+
+        The confidence of a clause shows whether it was accepted, so it needs `results:read`.
         """
         excerpt, clause = hit.excerpt, None
         if hit.clause:
@@ -79,26 +78,20 @@ class HitView(BaseModel):
 
 
 class SearchPage(BaseModel):
-    """Hits: of the document that was read last first, in the order of its text."""
+    """Hits: newest document first, in the order of its text."""
 
     items: list[HitView]
-    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    next: str | None = Field(description="for `?cursor=`; null at the end")
     parts: list[str] = Field(
-        description="what was looked for, as it was understood: words side by side, with `*` where "
-        "the last may go on; empty if there was no word"
-    )
-    unindexed: int = Field(
-        ge=0,
-        description="documents that are not searched yet: read before there was an index, they are "
-        "indexed one after the other once the suite is upgraded",
+        description="the parsed query: words and phrases, `*` after prefixes; may be empty"
     )
 
 
-def routes(finder: Finder) -> APIRouter:
-    """`/v1/search`."""
+def routes(search_service: SearchService) -> APIRouter:
+    """Build the route `/v1/search`."""
     router = APIRouter(prefix="/v1/search", tags=["search"])
 
-    @router.get("", summary="Search texts, or clauses", responses=problems())
+    @router.get("", summary="Search texts or clauses", responses=problems())
     def search(
         actor: CurrentActor,
         q: Annotated[
@@ -106,14 +99,14 @@ def routes(finder: Finder) -> APIRouter:
             Query(
                 min_length=1,
                 max_length=400,
-                description="words, all of which have to stand on one page (of a long one: within "
-                'a thousand words) or in one clause; "words in quotes" stand side by side, `word*` '
-                "begins so. Case and accents don't count; any text is a query",
+                description="words that must all be on one page (of a long page: "
+                'within a thousand words) or in one clause; "phrases in '
+                "quotes\", and `prefix*`. Case and accents don't count",
             ),
         ],
         within: Annotated[
             Literal["text", "clauses"],
-            Query(alias="in", description="where; a `category` means clauses in any case"),
+            Query(alias="in", description="where; `category` implies clauses"),
         ] = "text",
         kind: Kind | None = None,
         category: Annotated[
@@ -121,7 +114,7 @@ def routes(finder: Finder) -> APIRouter:
             Query(max_length=64, pattern=CATEGORY, description="of clauses, verbatim"),
         ] = None,
         document: Annotated[
-            str | None, Query(pattern=ID, description="id of the only one to search in")
+            str | None, Query(pattern=ID, description="id of the only document to search")
         ] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
@@ -129,14 +122,11 @@ def routes(finder: Finder) -> APIRouter:
         query = read_query(q)
         filters = Filters(within == "clauses", category, kind, document)
         below = None if cursor is None else read_cursor(cursor)
-        hits, more = finder.page(actor.tenant, query, filters, limit=limit, below=below)
-        with finder.store.read() as session:
-            missing = Passages(session, actor.tenant).unindexed()
+        hits, more = search_service.page(actor.tenant, query, filters, limit=limit, below=below)
         return SearchPage(
             items=[HitView.of(hit, actor.scopes) for hit in hits],
             next=None if more is None else str(more),
             parts=[str(part) for part in query.parts],
-            unindexed=missing,
         )
 
     return router

@@ -1,4 +1,4 @@
-"""What people type into a search box, read so that any text is a query and none is a program."""
+"""Parses search queries: any text is a query, and none is an expression."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from services.ingest.search.words import forms
 
 SHORTEST_BEGINNING = 2
-"""Letters that a word has to begin with where its end is left open; fewer fit half the index."""
+"""Letters before a `*`; fewer match half the index."""
 
 _PIECE = re.compile(r'["“”„«»]([^"“”„«»]*)(?:["“”„«»](\*?)|$)|([^\s"“”„«»]+)')
 
 
 @dataclass(frozen=True)
 class Part:
-    """Words that stand side by side; `open_end` if the last of them may go on."""
+    """Neighbouring words; with `open_end` the last one is a prefix."""
 
     words: tuple[str, ...]
     open_end: bool = False
@@ -27,14 +27,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for: all of the parts, in whatever order. Without any, nothing is found."""
+    """All parts must match, in any order. Without parts nothing matches."""
 
     parts: tuple[Part, ...]
 
 
 def read_query(text: str) -> Query:
-    """Words have to be there, all of them; "words in quotes" side by side; a star at the end of a
-    word stands for any ending. What is no word (`AND`, `-` and brackets are none) has no meaning.
+    """Parse a query: words, "phrases in quotes", and `*` after a prefix.
+
+    All of them must match. `AND`, `-` and brackets have no meaning.
     """
     parts: dict[Part, None] = {}
     for quoted, star, plain in _PIECE.findall(text):
@@ -45,21 +46,23 @@ def read_query(text: str) -> Query:
 
 
 def _part(text: str, *, open_end: bool) -> Part | None:
-    """A word that holds more than one, as `non-compete` does, is a phrase."""
-    found = forms(text)
-    if not found:
+    """A word with several inside, such as `non-compete`, is a phrase."""
+    matches = forms(text)
+    if not matches:
         return None
-    return Part(found, open_end and len(found[-1]) >= SHORTEST_BEGINNING)
+    return Part(matches, open_end and len(matches[-1]) >= SHORTEST_BEGINNING)
 
 
-def places(part: Part, there: Sequence[str]) -> list[tuple[int, int]]:
-    """Where a part stands among words: the first and one after the last, in order."""
+def find_part(part: Part, word_forms: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where a part matches among words: first index, and one after the last."""
     *before, last = part.words
     size = len(part.words)
-    found = []
-    for at in range(len(there) - size + 1):
+    matches = []
+    for at in range(len(word_forms) - size + 1):
         end = at + size
-        fits = there[end - 1].startswith(last) if part.open_end else there[end - 1] == last
-        if fits and list(there[at : end - 1]) == before:
-            found.append((at, end))
-    return found
+        fits = (
+            word_forms[end - 1].startswith(last) if part.open_end else word_forms[end - 1] == last
+        )
+        if fits and list(word_forms[at : end - 1]) == before:
+            matches.append((at, end))
+    return matches

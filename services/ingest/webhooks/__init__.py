@@ -1,18 +1,16 @@
-"""Webhooks: tells a customer's own server what happens to documents, as Standard Webhooks has it.
+"""Webhooks by Standard Webhooks 1.0.0 (standardwebhooks.com).
 
-Threats, and what stands against them:
+Threats and defences:
 
-* **Somebody registers an address inside our network** (SSRF). `addresses.py` refuses what is not
-  public, on the very address that is connected to, so a name that resolves to another one later
-  gains nothing; `post.py` follows no redirect, reads no proxy from the environment, and keeps of an
-  answer no more than an excerpt. The server's own public address is public, and is not refused.
-* **Somebody else calls the receiver.** Every message is signed (`signatures.py`), with the time of
-  the attempt; TLS certificates are verified.
-* **The database is read.** Secrets have to be there in clear, for HMAC needs them. Whoever reads
-  ingest's database can sign what a receiver will believe: rotate the secrets then. They are shown
-  once, when made, and never again; no log line and no error has them.
-* **A stolen browser session** can read what is registered, and change nothing: a webhook would
-  outlive it.
-* **A receiver that is slow, endless or hostile** holds one thread for seconds, never longer, and no
-  other webhook up; one that keeps failing is left alone more and more, and is disabled after days.
+* **A private address as a receiver** (SSRF). `addresses.py` refuses addresses that are not public.
+It checks the address that is connected to, so DNS rebinding has no effect. `post.py` follows no
+redirects, reads no proxy from the environment, and stores only an excerpt of the response. The
+server's own public address is allowed.
+* **A forged message.** Every message is signed with its time (`signatures.py`), and TLS
+certificates are verified.
+* **A leaked database.** HMAC needs secrets in clear, so a reader of ingest's database can sign
+messages: rotate the secrets then. They are shown once, and are in no log line or error.
+* **A stolen browser session** can read webhooks, but not change them: a webhook would outlive it.
+* **A slow or hostile receiver** holds one thread for seconds and delays no other webhook. After
+failures it is called less often, and is disabled after days.
 """

@@ -1,8 +1,8 @@
-"""Which addresses a webhook may call: public ones, and those that the operator allows.
+"""Addresses that a webhook may call: public ones, and networks that the operator allows.
 
-The lists are those of the IANA special-purpose registries (RFC 6890 and its successors), written
-out because what Python's `ipaddress` calls private differs between its versions. Of IPv6 only
-global unicast is public, and what wraps an IPv4 address is judged by that.
+The lists follow the IANA special-purpose registries (RFC 6890 and successors). They are written out
+because `ipaddress.is_private` differs between Python versions. Of IPv6 only global unicast is
+public; an embedded IPv4 address decides.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class AddressNotAllowed(InvalidRequest):
 
 @dataclass(frozen=True)
 class Target:
-    """A URL, taken apart once: what is checked is what is called."""
+    """A parsed URL, so that the checked address is the called one."""
 
     scheme: str
     host: str
@@ -82,24 +82,22 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """Host, and the port where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The URL in its one form."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What the operator lets webhooks call.
+    """Addresses that the operator lets webhooks call.
 
     Args:
-        networks: that webhooks may lie in although they are not public.
-        plain_http: whether `http` is allowed beside `https`.
-        ports: first and last of each range of ports.
+        networks: allowed although they are not public.
+        plain_http: whether `http` is allowed.
+        ports: first and last of each range.
     """
 
     networks: tuple[Network, ...] = ()
@@ -107,55 +105,53 @@ class Policy:
     ports: tuple[tuple[int, int], ...] = ((443, 443),)
 
     def target(self, url: str) -> Target:
-        """A URL taken apart. Raises AddressNotAllowed with what is wrong with it.
+        """Parse and check a URL. Raises AddressNotAllowed.
 
-        Names are not resolved here: `check` judges the address that one resolves to, whenever it
-        is connected to.
+        Names are not resolved here: `check` runs on the resolved address at each connection.
         """
         target = _taken_apart(url)
         if target.scheme == "http" and not self.plain_http:
             raise AddressNotAllowed(
-                "a webhook's URL begins with https:// (http is allowed by the setting "
-                "SMALLPRINT_INGEST_WEBHOOK_HTTP)"
+                "The URL must begin with https://. The operator can allow http "
+                "(setting SMALLPRINT_INGEST_WEBHOOK_HTTP)."
             )
         if not any(first <= target.port <= last for first, last in self.ports):
             raise AddressNotAllowed(
-                f"port {target.port} is not allowed (setting SMALLPRINT_INGEST_WEBHOOK_PORTS)"
+                f"Port {target.port} is not allowed (setting SMALLPRINT_INGEST_WEBHOOK_PORTS)."
             )
         for address in _literal(target.host):
             self.check(address)
         return target
 
     def check(self, address: str) -> None:
-        """Raise AddressNotAllowed unless this IP address, as numbers, may be connected to."""
-        found = ipaddress.ip_address(address.partition("%")[0])
-        wrapped = _unwrapped(found)
-        if any(a in network for a in (found, wrapped) for network in self.networks):
+        """Raise AddressNotAllowed unless this IP address may be called."""
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        wrapped = _unwrapped(parsed)
+        if any(a in network for a in (parsed, wrapped) for network in self.networks):
             return
         if not _is_public(wrapped):
             raise AddressNotAllowed(
-                "the address of this host is not public (private, loopback, link-local or another "
-                "special one): the operator may allow its network by the setting "
-                "SMALLPRINT_INGEST_WEBHOOK_NETWORKS"
+                "The address of this host is not public. The operator can allow its "
+                "network (setting SMALLPRINT_INGEST_WEBHOOK_NETWORKS)."
             )
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
-    """Networks and single addresses, separated by commas. Raises ValueError for anything else."""
+    """Parse comma-separated networks and addresses. Raises ValueError."""
     return tuple(ipaddress.ip_network(part) for part in _parts(text))
 
 
 def read_ports(text: str) -> tuple[tuple[int, int], ...]:
-    """Ports and ranges (`1024-65535`), separated by commas. Raises ValueError for anything else."""
-    found = []
+    """Parse comma-separated ports and ranges (`1024-65535`). Raises ValueError."""
+    parsed = []
     for part in _parts(text):
         first, _, last = part.partition("-")
-        found.append((int(first), int(last or first)))
-        if not 1 <= found[-1][0] <= found[-1][1] <= 65535:
+        parsed.append((int(first), int(last or first)))
+        if not 1 <= parsed[-1][0] <= parsed[-1][1] <= 65535:
             raise ValueError(f"{part} is no range of ports")
-    if not found:
+    if not parsed:
         raise ValueError("name at least one port")
-    return tuple(found)
+    return tuple(parsed)
 
 
 def _parts(text: str) -> Iterable[str]:
@@ -164,29 +160,29 @@ def _parts(text: str) -> Iterable[str]:
 
 def _taken_apart(url: str) -> Target:
     if len(url) > LONGEST_URL:
-        raise AddressNotAllowed(f"the URL has more than {LONGEST_URL:,} characters")
+        raise AddressNotAllowed(f"The URL has more than {LONGEST_URL:,} characters.")
     if not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise AddressNotAllowed(
-            "the URL has characters that no URL has: percent-encode them, and write a host that is"
-            " not ASCII as xn--…"
+            "The URL has invalid characters. Percent-encode them, and write an "
+            "international host as xn--…."
         )
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise AddressNotAllowed("the URL can't be understood") from None
+        raise AddressNotAllowed("The URL is invalid.") from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise AddressNotAllowed("a webhook's URL begins with https://")
+        raise AddressNotAllowed("The URL must begin with https://.")
     if "@" in parts.netloc:
         raise AddressNotAllowed(
-            "the URL has a user name or password in it: messages are signed instead"
+            "The URL contains a user name or password. Messages are signed instead."
         )
     if "#" in url:
-        raise AddressNotAllowed("the URL has a fragment (#…), which no server would see")
-    found = _AUTHORITY.fullmatch(parts.netloc.lower())
-    if found is None:
-        raise AddressNotAllowed("the URL has no host, or one that can't be understood")
-    host = _host(found["v6"], found["name"])
-    port = int(found["port"] or DEFAULT_PORTS[parts.scheme])
+        raise AddressNotAllowed("The URL contains a fragment (#…), which no server receives.")
+    parsed = _AUTHORITY.fullmatch(parts.netloc.lower())
+    if parsed is None:
+        raise AddressNotAllowed("The URL has no valid host.")
+    host = _host(parsed["v6"], parsed["name"])
+    port = int(parsed["port"] or DEFAULT_PORTS[parts.scheme])
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port, path)
 
@@ -201,15 +197,14 @@ def _host(v6: str | None, name: str | None) -> str:
             return str(IPv4Address(name))
     except ValueError:
         raise AddressNotAllowed(
-            "the host is no address in its plain form: four decimal numbers, or IPv6 in brackets"
+            "The host is no valid address. Write four decimal numbers, or IPv6 in brackets."
         ) from None
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise AddressNotAllowed("the host is no name that can be resolved")
+        raise AddressNotAllowed("The host name is invalid.")
     return name
 
 
 def _literal(host: str) -> tuple[str, ...]:
-    """The addresses that a host stands for without being resolved."""
     if host == "localhost" or host.endswith(".localhost"):
         return ("127.0.0.1",)
     try:
@@ -219,7 +214,7 @@ def _literal(host: str) -> tuple[str, ...]:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
+    """Return the IPv4 address inside an IPv6 one, if there is one."""
     if isinstance(address, IPv6Address) and any(address in n for n in (_MAPPED, _NAT64)):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address

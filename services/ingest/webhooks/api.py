@@ -1,4 +1,4 @@
-"""Routes of webhooks, and the description of what is sent to them."""
+"""Routes of webhooks, and the description of their messages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Response
 from pydantic import BaseModel
 
-from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
-from services.ingest.idempotency.commands import Once
-from services.ingest.idempotency.domain import Answer
-from services.ingest.idempotency.store import Claim, Note
-from services.ingest.webhooks.commands import Changes, Desk, refuse_session
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, to_response
+from services.ingest.idempotency.commands import IdempotentRequests
+from services.ingest.idempotency.store import Answer, Claim, OnCreated
+from services.ingest.webhooks.commands import WebhookCommands, require_key
 from services.ingest.webhooks.domain import DeliveryState, EventType, Webhook
 from services.ingest.webhooks.messages import MESSAGES
 from services.ingest.webhooks.schemas import (
@@ -30,24 +29,24 @@ from services.ingest.webhooks.schemas import (
 )
 from services.ingest.webhooks.store import Deliveries, Webhooks
 from shared.web.auth import CurrentActor
-from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.parameters import ID
 
 Id = Annotated[str, Path(alias="id", pattern=ID)]
 DeliveryId = Annotated[str, Path(pattern=ID)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 
 _TAKEN: dict[int | str, dict[str, Any]] = {
-    204: {"description": "Taken (any 2xx). 410 disables the webhook, all else is tried again"}
+    204: {"description": "Accepted (any 2xx). 410 disables the webhook; anything else is retried"}
 }
 
 
-def routes(desk: Desk, once: Once) -> list[APIRouter]:
-    """All routes of webhooks."""
-    return [_webhooks(desk, once), _deliveries(desk)]
+def routes(commands: WebhookCommands, idempotent: IdempotentRequests) -> list[APIRouter]:
+    """Build all routes of webhooks."""
+    return [_webhooks(commands, idempotent), _deliveries(commands)]
 
 
-def _webhooks(desk: Desk, once: Once) -> APIRouter:
+def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIRouter:
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
     @router.get("", summary="Webhooks of the tenant, newest first", responses=problems())
@@ -56,7 +55,7 @@ def _webhooks(desk: Desk, once: Once) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Cursor = None,
     ) -> WebhookPage:
-        with desk.store.read() as session:
+        with commands.store.read() as session:
             items, more = Webhooks(session, actor.tenant).page(limit=limit, cursor=cursor)
         return WebhookPage(items=[WebhookView.of(item) for item in items], next=more)
 
@@ -75,32 +74,34 @@ def _webhooks(desk: Desk, once: Once) -> APIRouter:
             return _shown_once(
                 claim,
                 201,
-                lambda note: desk.register(actor, wanted.url, types, wanted.description, note),
+                lambda note: commands.register(actor, wanted.url, types, wanted.description, note),
             )
 
-        refuse_session(actor)
-        said = [actor.key_id, wanted.model_dump(mode="json")]
-        return answered(once.run(actor, key, "POST /v1/webhooks", lambda _key: said, work))
+        require_key(actor)
+        identity = [actor.key_id, wanted.model_dump(mode="json")]
+        return to_response(
+            idempotent.run(actor, key, "POST /v1/webhooks", lambda _key: identity, work)
+        )
 
     @router.get("/{id}", summary="One webhook", responses=problems(404))
     def webhook(actor: CurrentActor, webhook_id: Id) -> WebhookView:
-        return WebhookView.of(desk.webhook(actor, webhook_id))
+        return WebhookView.of(commands.webhook(actor, webhook_id))
 
-    @router.patch("/{id}", summary="Change, enable or disable it", responses=problems(400, 404))
+    @router.patch(
+        "/{id}", summary="Change, enable or disable a webhook", responses=problems(400, 404)
+    )
     def change(actor: CurrentActor, webhook_id: Id, wanted: WebhookChanges) -> WebhookView:
-        types = None if wanted.types is None else tuple(wanted.types)
-        changes = Changes(wanted.url, types, wanted.description, wanted.enabled)
-        return WebhookView.of(desk.change(actor, webhook_id, changes))
+        return WebhookView.of(commands.change(actor, webhook_id, wanted))
 
     @router.delete(
-        "/{id}", status_code=204, summary="Delete it with its log", responses=problems(404)
+        "/{id}", status_code=204, summary="Delete a webhook and its log", responses=problems(404)
     )
     def remove(actor: CurrentActor, webhook_id: Id) -> None:
-        desk.remove(actor, webhook_id)
+        commands.remove(actor, webhook_id)
 
     @router.post(
         "/{id}/rotate",
-        summary="Replace its secret",
+        summary="Replace the secret of a webhook",
         response_model=SecretWebhookView,
         responses={**problems(400, 404), **ONCE},
     )
@@ -114,37 +115,41 @@ def _webhooks(desk: Desk, once: Once) -> APIRouter:
 
         def work(claim: Claim) -> Answer:
             return _shown_once(
-                claim, 200, lambda note: desk.rotate(actor, webhook_id, overlap, note)
+                claim, 200, lambda note: commands.rotate(actor, webhook_id, overlap, note)
             )
 
-        refuse_session(actor)
+        require_key(actor)
         operation = f"POST /v1/webhooks/{webhook_id}/rotate"
-        return answered(once.run(actor, key, operation, lambda _key: [actor.key_id, overlap], work))
+        return to_response(
+            idempotent.run(actor, key, operation, lambda _key: [actor.key_id, overlap], work)
+        )
 
     @router.post(
-        "/{id}/test", status_code=202, summary="Send a test event", responses=problems(404, 409)
+        "/{id}/test", status_code=202, summary="Send a test message", responses=problems(404, 409)
     )
     def test(actor: CurrentActor, webhook_id: Id) -> DeliveryView:
-        return DeliveryView.of(desk.test(actor, webhook_id))
+        return DeliveryView.of(commands.test(actor, webhook_id))
 
     return router
 
 
-def _shown_once(claim: Claim, status: int, make: Callable[[Note[Webhook]], Webhook]) -> Answer:
-    """A webhook with its secret, kept with the webhook: no crash parts the one from the other."""
+def _shown_once(claim: Claim, status: int, make: Callable[[OnCreated[Webhook]], Webhook]) -> Answer:
+    """Answer with the new secret, stored together with the webhook."""
 
     def answer(made: Webhook) -> Answer:
         location = {"location": f"/v1/webhooks/{made.id}"} if status == 201 else {}
-        body = SecretWebhookView.made(made).model_dump(mode="json")
+        body = SecretWebhookView.of(made).model_dump(mode="json")
         return Answer(status, body, location, about=frozenset({made.id}))
 
-    return answer(make(lambda session, made: claim.keep(session, answer(made))))
+    return answer(make(lambda session, made: claim.store(session, answer(made))))
 
 
-def _deliveries(desk: Desk) -> APIRouter:
+def _deliveries(commands: WebhookCommands) -> APIRouter:
     router = APIRouter(prefix="/v1/webhooks/{id}", tags=["webhooks"])
 
-    @router.get("/deliveries", summary="Its log, newest first", responses=problems(404))
+    @router.get(
+        "/deliveries", summary="Deliveries of a webhook, newest first", responses=problems(404)
+    )
     def deliveries(
         actor: CurrentActor,
         webhook_id: Id,
@@ -156,8 +161,8 @@ def _deliveries(desk: Desk) -> APIRouter:
         ] = None,
         document: Annotated[str | None, Query(pattern=ID)] = None,
     ) -> DeliveryPage:
-        desk.webhook(actor, webhook_id)
-        with desk.store.read() as session:
+        commands.webhook(actor, webhook_id)
+        with commands.store.read() as session:
             items, more = Deliveries(session, actor.tenant, webhook_id).page(
                 limit=limit, cursor=cursor, state=state, kind=event_type, document_id=document
             )
@@ -169,33 +174,33 @@ def _deliveries(desk: Desk) -> APIRouter:
         responses=problems(404),
     )
     def delivery(actor: CurrentActor, webhook_id: Id, delivery_id: DeliveryId) -> DeliveryView:
-        return DeliveryView.of(desk.delivery(actor, webhook_id, delivery_id))
+        return DeliveryView.of(commands.delivery(actor, webhook_id, delivery_id))
 
     @router.post(
         "/deliveries/{delivery_id}/redeliver",
         status_code=202,
-        summary="Send one again, whatever became of it",
+        summary="Send a delivery again",
         responses=problems(404, 409),
     )
     def redeliver(actor: CurrentActor, webhook_id: Id, delivery_id: DeliveryId) -> DeliveryView:
-        return DeliveryView.of(desk.redeliver(actor, webhook_id, delivery_id))
+        return DeliveryView.of(commands.redeliver(actor, webhook_id, delivery_id))
 
     @router.post(
         "/redeliver",
         status_code=202,
-        summary="Send all again that failed since a moment",
+        summary="Send all failed deliveries since a time again",
         responses=problems(400, 404, 409),
     )
     def redeliver_failed(
         actor: CurrentActor, webhook_id: Id, wanted: RedeliverRequest
     ) -> RedeliveredView:
-        return RedeliveredView(count=desk.redeliver_failed(actor, webhook_id, wanted.since))
+        return RedeliveredView(count=commands.redeliver_failed(actor, webhook_id, wanted.since))
 
     return router
 
 
 WebhookId = Annotated[
-    str, Header(alias="webhook-id", description="the same at every try of one event")
+    str, Header(alias="webhook-id", description="the same at every try of a message")
 ]
 WebhookTimestamp = Annotated[
     int, Header(alias="webhook-timestamp", description="seconds since 1970, of this try")
@@ -204,14 +209,14 @@ WebhookSignature = Annotated[
     str,
     Header(
         alias="webhook-signature",
-        description="`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`; several, separated"
-        " by spaces, while a secret is replaced",
+        description="`v1,` and Base64 of HMAC-SHA256 over `id.timestamp.body`; "
+        "several, separated by spaces, while a secret is being replaced",
     ),
 ]
 
 
 def describe_messages(app: FastAPI) -> None:
-    """Put what is sent to webhooks into the OpenAPI document of an application."""
+    """Add the messages to the OpenAPI document of an application."""
     for model in MESSAGES:
         (kind,) = get_args(model.model_fields["type"].annotation)
         app.webhooks.add_api_route(
@@ -222,13 +227,13 @@ def describe_messages(app: FastAPI) -> None:
             name=kind,
             operation_id=kind,
             summary=inspect.cleandoc(model.__doc__ or kind),
-            description="At least once; what comes again has the same `webhook-id`.",
+            description="Sent at least once; a repetition has the same `webhook-id`.",
             responses=_TAKEN,
         )
 
 
 def _receiver(model: type[BaseModel]) -> Callable[..., None]:
-    """What a customer's server is like: its parameters are what it is sent."""
+    """Return an endpoint that describes a receiver; it is never called."""
 
     def receiver(
         body: BaseModel,

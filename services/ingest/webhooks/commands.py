@@ -1,14 +1,14 @@
-"""What people ask ingest to do with webhooks: register, change, try out, send again."""
+"""Commands on webhooks: register, change, test, redeliver."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.ingest.domain import now_utc
-from services.ingest.idempotency.store import Note, forget_answers, unnoted
+from services.ingest.idempotency.store import OnCreated, delete_answers, ignore_created
 from services.ingest.webhooks.addresses import Policy
 from services.ingest.webhooks.domain import (
     Delivery,
@@ -19,9 +19,10 @@ from services.ingest.webhooks.domain import (
     new_webhook_id,
 )
 from services.ingest.webhooks.messages import webhook_test
+from services.ingest.webhooks.schemas import WebhookChanges
 from services.ingest.webhooks.signatures import new_secret
 from services.ingest.webhooks.store import Deliveries, Webhooks, publish
-from shared.errors import Conflict, NotAllowed, NotFound
+from shared.errors import Conflict, NotAllowed
 from shared.storage import Store
 from shared.storage.locks import lock
 from shared.web.auth import Actor
@@ -29,28 +30,18 @@ from shared.web.auth import Actor
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What is to be another thing; None: as it is."""
-
-    url: str | None = None
-    types: tuple[EventType, ...] | None = None
-    description: str | None = None
-    enabled: bool | None = None
-
-
-class Desk:
-    """Takes requests about webhooks. Reading is for everybody of the tenant, changing for keys.
+class WebhookCommands:
+    """Commands on webhooks: every key may read, sessions may not change anything.
 
     Args:
         policy: which addresses may be called.
-        most: webhooks that one tenant may have.
+        limit: webhooks per tenant.
     """
 
-    def __init__(self, store: Store, policy: Policy, most: int) -> None:
+    def __init__(self, store: Store, policy: Policy, limit: int) -> None:
         self.store = store
         self.policy = policy
-        self.most = most
+        self.limit = limit
 
     def register(
         self,
@@ -58,12 +49,10 @@ class Desk:
         url: str,
         types: tuple[EventType, ...],
         description: str,
-        note: Note[Webhook] = unnoted,
+        note: OnCreated[Webhook] = ignore_created,
     ) -> Webhook:
-        """Make a webhook, with its secret. Raises AddressNotAllowed, or Conflict if there are too
-        many.
-        """
-        refuse_session(actor)
+        """Create a webhook with its secret. Raises AddressNotAllowed; Conflict above the limit."""
+        require_key(actor)
         now = now_utc()
         webhook = Webhook(
             id=new_webhook_id(),
@@ -78,29 +67,49 @@ class Desk:
         )
         with self.store.write() as session:
             lock(session, f"webhooks of {actor.tenant}")
-            known = Webhooks(session, actor.tenant)
-            if known.count() >= self.most:
+            existing = Webhooks(session, actor.tenant)
+            if existing.count() >= self.limit:
                 raise Conflict(
-                    f"there are {self.most} webhooks already, the most that a tenant may have "
-                    "(setting SMALLPRINT_INGEST_WEBHOOK_MOST): delete one first"
+                    f"This tenant already has {self.limit} webhooks (setting "
+                    "SMALLPRINT_INGEST_WEBHOOK_MOST). Delete one first."
                 )
-            known.add(webhook)
+            existing.add(webhook)
             note(session, webhook)
-        _say("registered", webhook, actor)
+        _log("registered", webhook, actor)
         return webhook
 
-    def change(self, actor: Actor, webhook_id: str, changes: Changes) -> Webhook:
-        """Change what is given. Enabling, or another URL, forgets how sending went before."""
-        if changes.url is not None:
-            changes = replace(changes, url=self.policy.target(changes.url).url)
-        return self._changed(
-            "changed", actor, webhook_id, lambda before, now: _apply(before, changes, actor, now)
-        )
+    def change(self, actor: Actor, webhook_id: str, changes: WebhookChanges) -> Webhook:
+        """Change a webhook. Enabling it or changing the URL resets its health."""
+        url = None if changes.url is None else self.policy.target(changes.url).url
+
+        def apply(before: Webhook, now: datetime) -> Webhook:
+            after = replace(
+                before,
+                url=url or before.url,
+                types=before.types if changes.types is None else tuple(changes.types),
+                description=before.description
+                if changes.description is None
+                else changes.description,
+                updated=now,
+            )
+            if after.url != before.url:
+                after = replace(after, health=Health())
+            if changes.enabled is True and not before.enabled:
+                after = replace(after, enabled=True, disabled_reason=None, health=Health())
+            if changes.enabled is False and before.enabled:
+                after = after.disabled(f"manual: disabled by {actor.name}", now)
+            return after
+
+        return self._changed("changed", actor, webhook_id, apply)
 
     def rotate(
-        self, actor: Actor, webhook_id: str, overlap: float, note: Note[Webhook] = unnoted
+        self,
+        actor: Actor,
+        webhook_id: str,
+        overlap: float,
+        note: OnCreated[Webhook] = ignore_created,
     ) -> Webhook:
-        """Give it a new secret; the one before it signs as well for `overlap` seconds."""
+        """Replace the secret; the old one also signs for `overlap` seconds."""
 
         def rotated(before: Webhook, now: datetime) -> Webhook:
             until = now + timedelta(seconds=overlap)
@@ -115,117 +124,83 @@ class Desk:
         return self._changed("got a new secret", actor, webhook_id, rotated, note)
 
     def remove(self, actor: Actor, webhook_id: str) -> None:
-        """Delete it with its log; what waits is not sent any more. Raises NotFound."""
-        refuse_session(actor)
+        """Delete a webhook with its log; waiting messages are not sent. Raises NotFound."""
+        require_key(actor)
         with self.store.write() as session:
-            known = Webhooks(session, actor.tenant)
-            webhook = _found(known.get(webhook_id, for_update=True), webhook_id)
-            known.remove(webhook_id, now_utc())
-            forget_answers(session, actor.tenant, webhook_id)
-        _say("deleted", webhook, actor)
+            existing = Webhooks(session, actor.tenant)
+            webhook = existing.require(webhook_id, for_update=True)
+            existing.remove(webhook_id, now_utc())
+            delete_answers(session, actor.tenant, webhook_id)
+        _log("deleted", webhook, actor)
 
     def test(self, actor: Actor, webhook_id: str) -> Delivery:
-        """Send it a message that means nothing; tried once. Raises Conflict if it is disabled."""
-        refuse_session(actor)
+        """Send a test message, without retries. Raises Conflict if it is disabled."""
+        require_key(actor)
         with self.store.write() as session:
             webhook = _enabled(Webhooks(session, actor.tenant), webhook_id)
             message = webhook_test(webhook, actor.name, now_utc())
             publish(session, [message], only=webhook)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
-            return _delivery(deliveries, delivery_id(webhook_id, message.id))
+            return deliveries.require(delivery_id(webhook_id, message.id))
 
     def redeliver(self, actor: Actor, webhook_id: str, delivery: str) -> Delivery:
-        """Send one delivery again, whatever became of it. Raises Conflict if it is disabled."""
-        refuse_session(actor)
+        """Send one delivery again. Raises Conflict if it is disabled."""
+        require_key(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
-            _delivery(deliveries, delivery)
-            deliveries.again(delivery, now_utc())
-            return _delivery(deliveries, delivery)
+            deliveries.require(delivery)
+            deliveries.redeliver(delivery, now_utc())
+            return deliveries.require(delivery)
 
     def redeliver_failed(self, actor: Actor, webhook_id: str, since: datetime) -> int:
-        """Send all again that failed since a moment. Returns how many that are."""
-        refuse_session(actor)
+        """Send all failed deliveries since this time again. Returns how many."""
+        require_key(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
-            return deliveries.all_failed_again(since, now_utc())
+            return deliveries.redeliver_failed(since, now_utc())
 
     def webhook(self, actor: Actor, webhook_id: str) -> Webhook:
-        """One webhook. Raises NotFound."""
         with self.store.read() as session:
-            return _found(Webhooks(session, actor.tenant).get(webhook_id), webhook_id)
+            return Webhooks(session, actor.tenant).require(webhook_id)
 
     def delivery(self, actor: Actor, webhook_id: str, delivery: str) -> Delivery:
-        """One delivery with its attempts. Raises NotFound."""
         with self.store.read() as session:
-            _found(Webhooks(session, actor.tenant).get(webhook_id), webhook_id)
-            return _delivery(Deliveries(session, actor.tenant, webhook_id), delivery)
+            Webhooks(session, actor.tenant).require(webhook_id)
+            return Deliveries(session, actor.tenant, webhook_id).require(delivery)
 
     def _changed(
         self,
-        what: str,
+        action: str,
         actor: Actor,
         webhook_id: str,
         change: Callable[[Webhook, datetime], Webhook],
-        note: Note[Webhook] = unnoted,
+        note: OnCreated[Webhook] = ignore_created,
     ) -> Webhook:
-        refuse_session(actor)
+        require_key(actor)
         with self.store.write() as session:
-            known = Webhooks(session, actor.tenant)
-            before = _found(known.get(webhook_id, for_update=True), webhook_id)
-            after = change(before, now_utc())
-            known.save(after)
+            existing = Webhooks(session, actor.tenant)
+            after = change(existing.require(webhook_id, for_update=True), now_utc())
+            existing.save(after)
             note(session, after)
-        _say(what, after, actor)
+        _log(action, after, actor)
         return after
 
 
-def _apply(before: Webhook, changes: Changes, actor: Actor, now: datetime) -> Webhook:
-    after = replace(
-        before,
-        url=before.url if changes.url is None else changes.url,
-        types=before.types if changes.types is None else changes.types,
-        description=before.description if changes.description is None else changes.description,
-        updated=now,
-    )
-    if after.url != before.url:
-        after = replace(after, health=Health())
-    if changes.enabled is True and not before.enabled:
-        after = replace(after, enabled=True, disabled_reason=None, health=Health())
-    if changes.enabled is False and before.enabled:
-        after = after.disabled(f"by_hand: disabled by {actor.name}", now)
-    return after
-
-
-def _enabled(known: Webhooks, webhook_id: str) -> Webhook:
-    webhook = _found(known.get(webhook_id, for_update=True), webhook_id)
+def _enabled(existing: Webhooks, webhook_id: str) -> Webhook:
+    webhook = existing.require(webhook_id, for_update=True)
     if not webhook.enabled:
-        raise Conflict(f"webhook {webhook_id} is disabled: enable it first")
+        raise Conflict(f"Webhook {webhook_id} is disabled. Enable it first.")
     return webhook
 
 
-def _found(webhook: Webhook | None, webhook_id: str) -> Webhook:
-    """The same answer for another tenant's as for none at all."""
-    if webhook is None:
-        raise NotFound(f"there is no webhook {webhook_id}")
-    return webhook
-
-
-def _delivery(deliveries: Deliveries, identifier: str) -> Delivery:
-    delivery = deliveries.get(identifier)
-    if delivery is None:
-        raise NotFound(f"webhook {deliveries.webhook_id} has no delivery {identifier}")
-    return delivery
-
-
-def refuse_session(actor: Actor) -> None:
-    """Raise NotAllowed for a session: what it made would outlive it."""
+def require_key(actor: Actor) -> None:
+    """Raise NotAllowed for a session: the webhook would outlive it."""
     if actor.session_id:
-        raise NotAllowed("a session can't make or change webhooks: use a key itself")
+        raise NotAllowed("A session can't create or change webhooks. Use a key.")
 
 
-def _say(what: str, webhook: Webhook, actor: Actor) -> None:
+def _log(action: str, webhook: Webhook, actor: Actor) -> None:
     extra = {"webhook": webhook.id, "tenant": webhook.tenant, "actor": actor.name}
-    log.info("webhook %s", what, extra=extra)
+    log.info("webhook %s", action, extra=extra)

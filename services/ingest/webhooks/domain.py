@@ -1,4 +1,4 @@
-"""Webhooks, their messages and deliveries as plain data, and the plan by which they are sent."""
+"""Webhooks, messages, deliveries, and the retry policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 EventType = Literal[
     "document.ended",
@@ -17,42 +17,41 @@ EventType = Literal[
     "findings.found",
     "review.decided",
 ]
-EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 TEST = "webhook.test"
-"""Type of the message that is sent on request, to see whether a receiver works."""
+"""Type of the test message."""
 
 DeliveryState = Literal["pending", "delivered", "failed"]
 
 LONGEST_WAIT = timedelta(days=1)
-"""For which a receiver may ask to be left alone."""
-LONGEST_REST = timedelta(minutes=5)
+"""Longest accepted `Retry-After`."""
+MAX_PAUSE = timedelta(minutes=5)
 GONE = 410
 _LONGEST_DELAY = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
 class Health:
-    """How sending to one webhook goes. All is forgotten when it is enabled or gets another URL."""
+    """How sending to a webhook goes; enabling it or changing its URL resets this."""
 
     failures: int = 0
     """In a row."""
     failing_since: datetime | None = None
-    """Beginning of the row; None after a success."""
+    """First failure in the row; None after a success."""
     last_failed: datetime | None = None
     last_delivered: datetime | None = None
-    rests_until: datetime | None = None
-    """Nothing is sent before."""
+    paused_until: datetime | None = None
+    """No message is sent before this time."""
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """One address of one tenant, and what is sent there."""
+    """A receiver of one tenant."""
 
     id: str
     tenant: str
     url: str
     types: tuple[str, ...]
-    """Of the events that are sent; none named: all."""
+    """Event types that are sent; empty: all."""
     created: datetime
     created_by: str
     updated: datetime
@@ -64,24 +63,18 @@ class Webhook:
     old_secret_until: datetime | None = None
     health: Health = Health()
 
-    def wants(self, kind: str) -> bool:
-        """Whether it is sent events of this type."""
-        return not self.types or kind in self.types
-
     def secrets(self, now: datetime) -> tuple[str, ...]:
-        """The secrets that messages are signed with now, the newest first."""
         if self.old_secret and self.old_secret_until and now < self.old_secret_until:
             return (self.secret, self.old_secret)
         return (self.secret,)
 
     def disabled(self, reason: str, now: datetime) -> Webhook:
-        """The same, to which nothing is sent any more."""
         return replace(self, enabled=False, disabled_reason=reason, updated=now)
 
 
 @dataclass(frozen=True)
 class Message:
-    """Something that happened, as customers are told of it; the same for all their webhooks."""
+    """An event as customers see it; the same for all their webhooks."""
 
     id: str
     tenant: str
@@ -91,7 +84,7 @@ class Message:
     data: dict[str, Any]
     document_id: str | None = None
     trace: str | None = None
-    """`traceparent` of what it tells of."""
+    """`traceparent` of the event."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +95,9 @@ class Attempt:
     seconds: float
     status: int | None
     error: str | None
-    """`code: sentence`; None if it was taken."""
+    """`code: sentence`; None after a success."""
     excerpt: str | None
-    """The beginning of the answer; None once the document that it may speak of is deleted."""
+    """Beginning of the response; None once the document is deleted."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ class Delivery:
     """One message to one webhook."""
 
     number: int
-    """Orders the deliveries of an installation."""
+    """Order of deliveries in a deployment."""
     id: str
     webhook_id: str
     message_id: str
@@ -120,13 +113,13 @@ class Delivery:
     document_id: str | None
     state: DeliveryState
     reason: str | None
-    """Why it has failed, or why the last try did."""
+    """Reason of the last failure."""
     tries: int
-    """Since it was made, or asked for again by hand."""
+    """Since it was created or requested again."""
     round: int
-    """How often it was asked for again."""
+    """How often it was requested again."""
     due: datetime | None
-    """When it is tried next; None if it is not."""
+    """Next try; None if there is none."""
     created: datetime
     delivered: datetime | None
     attempts: tuple[Attempt, ...] = ()
@@ -134,103 +127,102 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Answer:
-    """How one attempt ended: with a status, or with an error before there was one."""
+    """The result of one attempt: a status, or an error before it."""
 
     seconds: float
     status: int | None = None
     error: str | None = None
-    """`code: sentence`; None if the receiver took the message."""
+    """`code: sentence`; None after a success."""
     excerpt: str = ""
     retry_after: float | None = None
-    """Seconds for which the receiver asked to be left alone."""
+    """Seconds, from the receiver."""
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took the message: any status from 200 to 299."""
         return self.error is None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """When a message is tried again, how long a failing receiver is left alone, and when given up.
+    """When to retry a message, pause a webhook, and disable it.
 
     Args:
-        delays: seconds after the first, second, … failed try of a message.
-        rest: seconds for which a webhook rests after a failure of any message; doubles with each
-            further one in a row, up to five minutes.
-        disable_after: for so long nothing got through, and the webhook is disabled.
-        spread: by which share a delay is longer or shorter by chance, so that not all come at once.
+        delays: seconds after each failed try of a message.
+        pause: seconds for which a webhook pauses after a failure; doubled by each further one in
+            a row, up to five minutes.
+        disable_after: time without any success after which a webhook is disabled.
+        spread: share by which a delay varies, to spread the load.
         chance: a number between -1 and 1.
     """
 
     delays: tuple[float, ...]
-    rest: float = 1.0
+    pause: float = 1.0
     disable_after: timedelta = timedelta(days=5)
     spread: float = 0.1
     chance: Callable[[], float] = lambda: random.uniform(-1.0, 1.0)
 
     def next_try(self, kind: str, tries: int, answer: Answer, now: datetime) -> datetime | None:
-        """When a message that has failed so often is tried again; None if it is given up."""
         if kind == TEST or tries > len(self.delays) or answer.status == GONE:
             return None
         delay = self.delays[tries - 1] * (1 + self.spread * self.chance())
         return max(now + timedelta(seconds=delay), now + _wanted_pause(answer))
 
     def health_after(self, health: Health, answer: Answer, now: datetime) -> Health:
-        """How a webhook fares after one more attempt."""
         if answer.delivered:
             return Health(last_failed=health.last_failed, last_delivered=now)
         failures = health.failures + 1
-        rest = timedelta(seconds=self.rest * 2 ** min(failures - 1, 20))
+        pause = timedelta(seconds=self.pause * 2 ** min(failures - 1, 20))
         return Health(
             failures=failures,
             failing_since=health.failing_since if self._goes_on(health, now) else now,
             last_failed=now,
             last_delivered=health.last_delivered,
-            rests_until=now + max(min(rest, LONGEST_REST), _wanted_pause(answer)),
+            paused_until=now + max(min(pause, MAX_PAUSE), _wanted_pause(answer)),
         )
 
     def why_disabled(self, health: Health, answer: Answer, now: datetime) -> str | None:
-        """Why a webhook with this health is to be disabled after an attempt; None if it is not."""
+        """Return why to disable a webhook after an attempt; None to leave it enabled."""
         if answer.status == GONE:
-            return "gone: the receiver answered 410, it wants no more messages"
+            return "gone: the receiver answered 410"
         since = health.failing_since
         if answer.delivered or since is None or now - since < self.disable_after:
             return None
-        return f"failing: nothing was taken since {since:%Y-%m-%d %H:%M} UTC; last {answer.error}"
+        return (
+            f"failing: no message was accepted since {since:%Y-%m-%d %H:%M} UTC; "
+            f"last error: {answer.error}"
+        )
 
     def _goes_on(self, health: Health, now: datetime) -> bool:
-        """Whether a failure belongs to the row before it: long silence in between ends a row."""
+        """A long silence ends a row of failures."""
         longest = timedelta(seconds=2 * max(self.delays, default=0.0))
         last = health.last_failed
         return health.failing_since is not None and last is not None and now - last <= longest
 
 
 def read_delays(text: str) -> tuple[float, ...]:
-    """Seconds, separated by commas. Raises ValueError for anything else."""
+    """Parse comma-separated seconds. Raises ValueError."""
     delays = tuple(float(part) for part in text.split(",") if part.strip())
     if not all(0 < delay <= _LONGEST_DELAY for delay in delays):
-        raise ValueError("a delay is more than 0 seconds, and 30 days at the most")
+        raise ValueError("a delay must be above 0 seconds and at most 30 days")
     return delays
 
 
 def _wanted_pause(answer: Answer) -> timedelta:
-    """For how long the receiver asked to be left alone."""
     return min(timedelta(seconds=answer.retry_after or 0.0), LONGEST_WAIT)
 
 
 def new_webhook_id() -> str:
-    """An id that nobody can guess."""
+    """Return a random id."""
     return f"wh_{uuid.uuid4().hex}"
 
 
 def message_id(tenant: str, kind: str, *facts: object) -> str:
-    """The id of a message: the same for the same facts, however often they are heard."""
+    """Return the id of a message: the same for the same facts."""
     return f"msg_{_digest(tenant, kind, *facts)}"
 
 
 def delivery_id(webhook_id: str, message: str) -> str:
-    """The id of the one delivery of a message to a webhook."""
+    """Return the id of the one delivery of a message to a webhook."""
     return f"dl_{_digest(webhook_id, message)}"
 
 

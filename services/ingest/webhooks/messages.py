@@ -1,13 +1,15 @@
-"""What customers are told, and how it follows from the suite's own events.
+"""Webhook messages and how they follow from events.
 
-Messages are thin: ids, a result in a word or a number, and links to the whole, which needs a key.
-They hold no text of a document; reasons may quote it, and are taken out when it is deleted.
+Messages have ids, a short result, and links that need a key. They contain no text of a document;
+reasons may quote it and are removed when it is deleted.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -18,6 +20,7 @@ from shared.events import (
     AdapterVersion,
     ClausesExtracted,
     DocumentDeleted,
+    Event,
     FindingsFound,
     Kind,
     ReviewDecided,
@@ -37,25 +40,25 @@ class FailedPageData(BaseModel):
 
 
 class DocumentLinks(BaseModel):
-    """Where there is more: absolute if the operator has set a public address, else a path."""
+    """Links, absolute if the operator has set a public address."""
 
     document: str
 
 
 class ClausesLinks(DocumentLinks):
-    """Where there is more: absolute if the operator has set a public address, else a path."""
+    """Links, absolute if the operator has set a public address."""
 
     clauses: str
 
 
 class FindingsLinks(DocumentLinks):
-    """Where there is more: absolute if the operator has set a public address, else a path."""
+    """Links, absolute if the operator has set a public address."""
 
     findings: str
 
 
 class ItemLinks(DocumentLinks):
-    """Where there is more: absolute if the operator has set a public address, else a path."""
+    """Links, absolute if the operator has set a public address."""
 
     item: str
 
@@ -65,38 +68,38 @@ class DocumentEndedData(BaseModel):
 
     document_id: str
     kind: Kind
-    attempt: int = Field(ge=1, description="counts new attempts at the same document")
+    attempt: int = Field(ge=1, description="counts attempts at the same document")
     outcome: Outcome
-    reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
+    reasons: list[str] = Field(description="`code: sentence`, why it is not complete")
     pages: int | None = Field(description="pages in the document; null if it was not read")
     failed_pages: list[FailedPageData] = Field(
-        description=f"the first {FAILED_PAGES}; the document itself has them all"
+        description=f"the first {FAILED_PAGES}; the document has all"
     )
     failed_page_count: int = Field(ge=0)
     links: DocumentLinks
 
 
 class DocumentDeletedData(BaseModel):
-    """A document that is no more."""
+    """A deleted document."""
 
     document_id: str
     actor: str | None = Field(description="who deleted it")
 
 
 class ClausesExtractedData(BaseModel):
-    """How many clauses a contract has."""
+    """The number of clauses of a contract."""
 
     document_id: str
     attempt: int = Field(ge=1)
     count: int = Field(ge=0)
-    adapter: str = Field(description="the specialist that read it; of several the first")
+    adapter: str = Field(description="the first specialist that read it")
     adapter_version: str
     adapters: list[AdapterVersion] = Field(description="every specialist that read it")
     links: ClausesLinks
 
 
 class FindingsFoundData(BaseModel):
-    """What a report's findings amount to."""
+    """The summary of a report's findings."""
 
     document_id: str
     attempt: int = Field(ge=1)
@@ -105,14 +108,13 @@ class FindingsFoundData(BaseModel):
     risk: float = Field(ge=0, le=1)
     unreadable: int = Field(ge=0, description="filings of the report that could not be read")
     missing: str | None = Field(
-        description="why none of its figures could be checked, where nothing but its sentences "
-        "could be read: `flagged` and `risk` then say nothing"
+        description="why no figures could be checked; `flagged` and `risk` have no meaning then"
     )
     links: FindingsLinks
 
 
 class ReviewDecidedData(BaseModel):
-    """A decision about one result; an undone one has the verdict `undo`."""
+    """A decision about one result; the verdict `undo` withdraws one."""
 
     document_id: str
     item_id: str
@@ -125,7 +127,7 @@ class ReviewDecidedData(BaseModel):
 
 
 class WebhookTestData(BaseModel):
-    """Nothing but the webhook itself."""
+    """The webhook itself."""
 
     webhook_id: str
     actor: str = Field(description="who asked for the test")
@@ -140,7 +142,7 @@ class DocumentEndedMessage(BaseModel):
 
 
 class DocumentDeletedMessage(BaseModel):
-    """A document was deleted, and its bytes and text are removed."""
+    """A document was deleted with its bytes and text."""
 
     type: Literal["document.deleted"]
     timestamp: datetime
@@ -148,7 +150,7 @@ class DocumentDeletedMessage(BaseModel):
 
 
 class ClausesExtractedMessage(BaseModel):
-    """The clauses of a contract can be read."""
+    """The clauses of a contract are available."""
 
     type: Literal["clauses.extracted"]
     timestamp: datetime
@@ -156,7 +158,7 @@ class ClausesExtractedMessage(BaseModel):
 
 
 class FindingsFoundMessage(BaseModel):
-    """The findings of a report can be read; there may be none."""
+    """The findings of a report are available; there may be none."""
 
     type: Literal["findings.found"]
     timestamp: datetime
@@ -172,7 +174,7 @@ class ReviewDecidedMessage(BaseModel):
 
 
 class WebhookTestMessage(BaseModel):
-    """Somebody asked whether this webhook works."""
+    """A test, on request."""
 
     type: Literal["webhook.test"]
     timestamp: datetime
@@ -187,11 +189,10 @@ MESSAGES: tuple[type[BaseModel], ...] = (
     ReviewDecidedMessage,
     WebhookTestMessage,
 )
-"""Everything that is ever sent."""
 
 
 def document_ended(after: Document, before: Document | None = None) -> list[Message]:
-    """The message that a document has ended, if it has just done so."""
+    """Return the message that a document has just ended, if it has."""
     outcome = new_end(after, before)
     if outcome is None:
         return []
@@ -216,46 +217,40 @@ def document_ended(after: Document, before: Document | None = None) -> list[Mess
 
 
 def document_deleted(event: DocumentDeleted) -> Message:
-    """The message that a document is no more."""
-    data = DocumentDeletedData(document_id=event.document_id, actor=event.actor)
-    return _of_event("document.deleted", event, data)
+    """Return the message that a document was deleted."""
+    return _of_event("document.deleted", event, DocumentDeletedData)
 
 
 def result_found(event: object) -> list[Message]:
-    """The message that a specialist's results can be read, if the event says so."""
+    """Return the message that results are available, if the event says so."""
     if isinstance(event, ClausesExtracted):
-        return [_of_event("clauses.extracted", event, _clauses(event))]
+        links = {"clauses": f"{_document(event.document_id)}/clauses"}
+        adapters = event.read_by
+        return [
+            _of_event("clauses.extracted", event, ClausesExtractedData, links, adapters=adapters)
+        ]
     if isinstance(event, FindingsFound):
-        return [_of_event("findings.found", event, _findings(event))]
+        links = {"findings": f"{_document(event.document_id)}/findings"}
+        return [_of_event("findings.found", event, FindingsFoundData, links)]
     return []
 
 
 def review_decided(event: ReviewDecided) -> Message:
-    """The message that a person decided."""
-    links = ItemLinks(document=_document(event.document_id), item=f"/v1/items/{event.item_id}")
-    data = ReviewDecidedData(
-        document_id=event.document_id,
-        item_id=event.item_id,
-        decision_id=event.decision_id,
-        stage=event.stage,
-        result_id=event.result_id,
-        verdict=event.verdict,
-        actor=event.actor,
-        links=links,
-    )
-    return _of_event("review.decided", event, data)
+    """Return the message that a person decided."""
+    links = {"item": f"/v1/items/{event.item_id}"}
+    return _of_event("review.decided", event, ReviewDecidedData, links)
 
 
 def webhook_test(webhook: Webhook, actor: str, now: datetime) -> Message:
-    """The message that tries a webhook out; each is another one."""
+    """Return a test message with a new id."""
     data = WebhookTestData(webhook_id=webhook.id, actor=actor)
     return _message(TEST, webhook.tenant, None, now, data, webhook.id, now.isoformat())
 
 
 def body_of(message: Message, origin: str) -> bytes:
-    """The bytes that are signed and sent, the same at every try.
+    """Return the bytes to sign and send, the same at every try.
 
-    `origin` goes in front of links, such as `https://papers.example`; empty leaves them paths.
+    `origin` precedes links, such as `https://papers.example`; empty leaves paths.
     """
     data = dict(message.data)
     if "links" in data:
@@ -265,36 +260,9 @@ def body_of(message: Message, origin: str) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def without_words(data: dict[str, Any]) -> dict[str, Any]:
-    """The data of a message once its document is deleted: what could quote it is gone."""
+def without_reasons(data: dict[str, Any]) -> dict[str, Any]:
+    """Remove what could quote a deleted document from the data of a message."""
     return {**data, "reasons": []} if "reasons" in data else data
-
-
-def _clauses(event: ClausesExtracted) -> ClausesExtractedData:
-    document = _document(event.document_id)
-    return ClausesExtractedData(
-        document_id=event.document_id,
-        attempt=event.attempt,
-        count=event.count,
-        adapter=event.adapter,
-        adapter_version=event.adapter_version,
-        adapters=list(event.read_by),
-        links=ClausesLinks(document=document, clauses=f"{document}/clauses"),
-    )
-
-
-def _findings(event: FindingsFound) -> FindingsFoundData:
-    document = _document(event.document_id)
-    return FindingsFoundData(
-        document_id=event.document_id,
-        attempt=event.attempt,
-        count=event.count,
-        flagged=event.flagged,
-        risk=event.risk,
-        unreadable=event.unreadable,
-        missing=event.missing,
-        links=FindingsLinks(document=document, findings=f"{document}/findings"),
-    )
 
 
 def _document(document_id: str) -> str:
@@ -303,10 +271,14 @@ def _document(document_id: str) -> str:
 
 def _of_event(
     kind: str,
-    event: ClausesExtracted | FindingsFound | ReviewDecided | DocumentDeleted,
-    data: BaseModel,
+    event: Event,
+    model: type[BaseModel],
+    links: Mapping[str, str] = MappingProxyType({}),
+    **fields: object,
 ) -> Message:
-    """A message whose id follows from the event's: heard twice, it is the same message."""
+    """Derive the id of the message from the event, so that a repeated event adds none."""
+    all_links = {"document": _document(event.document_id), **links}
+    data = model.model_validate({**dict(event), **fields, "links": all_links})
     return _message(kind, event.tenant, event.document_id, event.time, data, event.id)
 
 

@@ -1,9 +1,9 @@
-"""Sends one message: an HTTP POST that can be made to do nothing else.
+"""Sends one message: an HTTP POST and nothing else.
 
-Over httpcore, which is what httpx stands on: it follows no redirects, reads no proxies from the
-environment and decompresses nothing. The address is resolved, judged and connected
-to in one step, so there is no moment at which a name could change its meaning; the name itself goes
-into `Host` and into the TLS handshake, whose certificate is verified against it.
+httpcore, the base of httpx, follows no redirects, reads no proxies from the environment and
+decompresses nothing. The address is resolved, checked and connected to in one step, so DNS can't
+change in between. The name goes into `Host` and the TLS handshake, which verifies the certificate
+against it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,12 +23,12 @@ import httpx
 from services.ingest.webhooks.addresses import AddressNotAllowed, Policy, Target
 from services.ingest.webhooks.domain import Answer
 from shared.errors import SettingsError
-from shared.http import Deadline, TimedNetwork, retry_after
+from shared.web.outbound import Deadline, TimedNetwork, retry_after
 
 EXCERPT = 1_000
-"""Bytes of an answer that are read and kept."""
+"""Bytes of a response that are read and stored."""
 BODY_SECONDS = 2.0
-"""Seconds for reading them, once the status is known."""
+"""Seconds for reading them, after the status."""
 ADDRESSES_TRIED = 4
 _REASON = 300
 
@@ -37,17 +37,17 @@ Resolve = Callable[..., Any]
 
 
 class Poster:
-    """Sends messages to whatever the policy allows. Threads may share one.
+    """Sends messages to allowed addresses; threads may share it.
 
     Args:
         policy: which addresses may be called.
-        seconds: that one attempt may take from its beginning to its status.
+        seconds: from the start of an attempt to its status.
         connect_seconds: of them until there is a connection.
-        tls: whose certificates are trusted.
-        proxy: `http://[user:password@]host:port` that all messages go through; it alone resolves
-            names then, and has to refuse what is not public. Empty: none, whatever the environment
-            says. Raises SettingsError if it is of another form.
-        resolve: what resolves names; the system by default.
+        tls: trusted certificates.
+        proxy: `http://[user:password@]host:port` for all messages. It resolves names, so it must
+            refuse addresses that are not public. Empty: none. Raises SettingsError for another
+            form.
+        resolve: replaces the system's resolver.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Poster:
         self._resolve = resolve or socket.getaddrinfo
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send once. Whatever goes wrong is in the answer."""
+        """Send once; errors are part of the result."""
         began = time.monotonic()
         try:
             status, answered, start = self._send(self.policy.target(url), headers, body)
         except _FAILURES as error:
-            return Answer(time.monotonic() - began, error=_what_failed(error))
+            return Answer(time.monotonic() - began, error=_describe_failure(error))
         return Answer(
             seconds=time.monotonic() - began,
             status=status,
@@ -110,7 +110,7 @@ class Poster:
             return response.status, answered, _beginning(response.iter_stream())
 
     def _pool(self, deadline: Deadline) -> httpcore.ConnectionPool:
-        """Connections for one attempt alone: each is resolved and judged anew."""
+        """Return connections for one attempt, so that each is resolved and checked again."""
         if self._proxy is None:
             guarded = _Guarded(deadline, self.policy, self._resolve)
             return httpcore.ConnectionPool(self._tls, network_backend=guarded)
@@ -121,7 +121,7 @@ class Poster:
 
 
 def trust(certificates: Path | None = None) -> ssl.SSLContext:
-    """Whose certificates are trusted: the usual authorities, and those in a PEM file.
+    """Return the trusted certificates: the usual authorities and those in a PEM file.
 
     Raises OSError if the file can't be used.
     """
@@ -132,7 +132,7 @@ def trust(certificates: Path | None = None) -> ssl.SSLContext:
 
 
 class _Guarded(TimedNetwork):
-    """The same, to addresses that the policy allows alone."""
+    """A network that connects only to addresses the policy allows."""
 
     def __init__(self, deadline: Deadline, policy: Policy, resolve: Resolve) -> None:
         super().__init__(deadline)
@@ -147,20 +147,20 @@ class _Guarded(TimedNetwork):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first allowed address of a host that answers."""
-        until = Deadline(self._deadline.left(timeout))
+        """Connect to the first allowed address that accepts."""
+        until = Deadline(self._deadline.remaining(timeout))
         failure: Exception | None = None
         for address in self._allowed(host, port):
             try:
                 return super().connect_tcp(
-                    address, port, until.left(timeout), local_address, socket_options
+                    address, port, until.remaining(timeout), local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or AddressNotAllowed("the host has no address")
 
     def _allowed(self, host: str, port: int) -> Iterator[str]:
-        """The addresses that may be connected to. Raises AddressNotAllowed if there is none."""
+        """Yield the allowed addresses. Raises AddressNotAllowed without any."""
         found = self._resolve(host, port, type=socket.SOCK_STREAM)
         tried, refusal = 0, None
         for address in dict.fromkeys(str(entry[4][0]) for entry in found):
@@ -179,7 +179,7 @@ class _Guarded(TimedNetwork):
 _FAILURES = (
     AddressNotAllowed,
     OSError,  # a name that does not resolve
-    UnicodeError,  # a name that can't be one
+    UnicodeError,  # an invalid name
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -188,7 +188,7 @@ _FAILURES = (
 
 
 def _read_proxy(proxy: str) -> tuple[str, tuple[str, str] | None] | None:
-    """Address and login of a proxy. Raises SettingsError, which does not show the password."""
+    """Parse address and login of a proxy. Raises SettingsError, without the password."""
     if not proxy:
         return None
     parts = urlsplit(proxy)
@@ -198,13 +198,13 @@ def _read_proxy(proxy: str) -> tuple[str, tuple[str, str] | None] | None:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", login if any(login) else None
 
 
-def _what_failed(error: Exception) -> str:
-    """`code: sentence`, without what our own network looks like."""
-    cause = error.__cause__ or error.__context__  # the pool takes the first away
+def _describe_failure(error: Exception) -> str:
+    """Return `code: sentence`, without details of our own network."""
+    cause = error.__cause__ or error.__context__  # the pool hides the first
     if isinstance(error, AddressNotAllowed):
         return f"{error.code}: {error.message}"
     if isinstance(error, OSError | UnicodeError):
-        return "name_not_found: the name of the host does not resolve to an address"
+        return "name_not_found: the host name does not resolve"
     if isinstance(error, httpcore.TimeoutException):
         return "timeout: the receiver did not answer in time"
     if isinstance(cause, ssl.SSLError):
@@ -216,25 +216,25 @@ def _what_failed(error: Exception) -> str:
     if isinstance(error, httpcore.ProxyError):
         return f"proxy_failed: {_plain(str(error))[:_REASON]}"
     if isinstance(error, httpcore.NetworkError):
-        return "connection_lost: the connection broke off before there was an answer"
-    return "not_http: the receiver did not answer as HTTP has it"
+        return "connection_lost: the connection closed before an answer"
+    return "not_http: the answer is not valid HTTP"
 
 
 def _refusal(status: int) -> str | None:
-    """What a status says against the message, or None if the receiver took it."""
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
         return (
-            f"redirect: the receiver answered {status}; redirects are not followed, change the URL"
+            f"redirect: the receiver answered {status}; redirects are not followed, so"
+            " change the URL"
         )
     return f"status: the receiver answered {status}"
 
 
 def _beginning(chunks: Iterable[bytes]) -> bytes:
-    """The first bytes of an answer; one that breaks off or dawdles ends where it is."""
+    """Return the first bytes of a response, even if it breaks off or is slow."""
     found = b""
-    with _forgiving():
+    with suppress(*_FAILURES):
         for chunk in chunks:
             found += chunk[: EXCERPT - len(found)]
             if len(found) >= EXCERPT:
@@ -242,14 +242,6 @@ def _beginning(chunks: Iterable[bytes]) -> bytes:
     return found
 
 
-@contextmanager
-def _forgiving() -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES:
-        return
-
-
 def _plain(text: str) -> str:
-    """Text that every database and terminal takes."""
+    """Remove characters that some databases and terminals refuse."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

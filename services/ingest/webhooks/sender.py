@@ -1,10 +1,9 @@
-"""The loop that sends what is due: several webhooks at once, each by one thread at a time.
+"""The loop that sends messages: several webhooks at once, each by one thread at a time.
 
-A turn serves one webhook: it is leased, a few of its messages are sent one after another, and each
-attempt is written down before the next begins. Whoever is killed in between leaves a lease that
-runs out, and a message that is sent once more under the same id. After its turn a webhook goes to
-the end of the queue, and after a failure it rests, so one that is slow or dead takes a small share
-of the threads and no other webhook's place.
+A turn leases one webhook, sends some messages in order, and records each attempt before the next.
+If a process is killed, its lease expires and the message is sent again under the same id. After its
+turn a webhook goes to the end of the queue, and after a failure it pauses, so a slow or dead
+receiver does not delay the others.
 """
 
 from __future__ import annotations
@@ -25,30 +24,30 @@ from services.ingest.webhooks.store import Queue, Turn
 from shared import metrics
 from shared.errors import Unavailable
 from shared.logs import log_context
-from shared.runtime.pulse import Pulse
+from shared.runtime.pulse import Heartbeat
 from shared.tracing import DOCUMENT, TENANT, Carried, Value, entered
 from shared.version import VERSION
 
 log = logging.getLogger(__name__)
 
 TURN = 10
-"""Messages that a webhook is sent in one turn."""
+"""Messages per turn."""
 TURN_SECONDS = 10.0
-"""After which a turn ends with the message in hand."""
+"""A turn ends with the message in progress after this time."""
 PRUNE_EVERY = 3600.0
 STOP_SECONDS = 5.0
-"""For which messages in hand are waited for at the end; later ones are sent again some day."""
+"""Time for messages in progress at shutdown; later ones are sent again."""
 
 
 class Sender:
-    """Sends messages until it is told to stop. Several processes may have one each.
+    """Sends messages until it is stopped. Each process may run one.
 
     Args:
         threads: webhooks served at the same time.
-        interval: seconds between two looks at what is due.
-        origin: in front of the links in messages; empty: links are paths.
-        kept: for how long the log is kept.
-        owner: of the leases; a fixed name where no other process can be at work.
+        interval: seconds between two queries.
+        origin: precedes the links in messages; empty: links are paths.
+        log_age: how long the log is stored.
+        owner: of the leases; fixed if no other process can be running.
     """
 
     def __init__(
@@ -60,17 +59,17 @@ class Sender:
         threads: int = 16,
         interval: float = 1.0,
         origin: str = "",
-        kept: timedelta = timedelta(days=30),
+        log_age: timedelta = timedelta(days=30),
         owner: str | None = None,
     ) -> None:
         self.name = "webhooks"
-        self.pulse = Pulse()
+        self.pulse = Heartbeat()
         self.queue = queue
         self.poster = poster
         self.plan = plan
         self.interval = interval
         self.origin = origin
-        self.kept = kept
+        self.log_age = log_age
         self.owner = owner or uuid.uuid4().hex
         self._threads = threads
         self._free = threading.BoundedSemaphore(threads)
@@ -78,29 +77,29 @@ class Sender:
         self._prune_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Serve what is due until `stop` is set; a database that is away is waited for."""
-        pause, begun = self.interval, False
+        """Send due messages until `stop` is set; wait while the database is down."""
+        pause, released = self.interval, False
         while not stop.is_set():
             self.pulse.beat()
             self._wake.clear()
             try:
-                if not begun:
+                if not released:
                     self.queue.release_all(self.owner)
-                    begun = True
+                    released = True
                 self._start_turns(stop)
                 self._prune()
                 pause = self.interval
             except Unavailable as error:
-                log.warning("webhooks wait", extra={"reason": error.message})
+                log.warning("the database is down; webhooks wait", extra={"reason": error.message})
                 pause = min(pause * 2, 10.0)
             except Exception:
-                log.exception("sending to webhooks failed; it goes on")
+                log.exception("sending to webhooks failed; it will be retried")
                 pause = min(pause * 2, 10.0)
             self._wake.wait(pause)
         self._finish()
 
-    def serve_one(self, stop: threading.Event | None = None) -> bool:
-        """Serve one webhook in this thread. Returns whether there was one with something due."""
+    def serve_next(self, stop: threading.Event | None = None) -> bool:
+        """Serve one webhook in this thread. Returns whether one had a due message."""
         turn = self.queue.claim(self.owner, now_utc(), TURN)
         if turn is None:
             return False
@@ -108,7 +107,7 @@ class Sender:
         return True
 
     def _start_turns(self, stop: threading.Event) -> None:
-        """Serve as many webhooks as there are threads for, each in one of its own."""
+        """Start a turn in a new thread for each free thread and due webhook."""
         while not stop.is_set() and self._free.acquire(blocking=False):
             turn = None
             try:
@@ -129,7 +128,7 @@ class Sender:
             self._serve(turn, stop)
         except Unavailable as error:
             extra = {"webhook": turn.webhook.id, "reason": error.message}
-            log.warning("an attempt could not be written down; it is made again", extra=extra)
+            log.warning("an attempt could not be recorded; it will be repeated", extra=extra)
         except Exception:
             log.exception("serving a webhook failed", extra={"webhook": turn.webhook.id})
         finally:
@@ -137,7 +136,7 @@ class Sender:
             self._wake.set()
 
     def _serve(self, turn: Turn, stop: threading.Event) -> None:
-        """Send what is due, as long as the receiver takes it and the turn lasts."""
+        """Send due messages while the receiver accepts them and the turn lasts."""
         until = time.monotonic() + TURN_SECONDS
         for delivery, message in turn.due:
             goes_on = self._send(turn, delivery, message)
@@ -146,7 +145,7 @@ class Sender:
         self.queue.release(turn)
 
     def _send(self, turn: Turn, delivery: Delivery, message: Message) -> bool:
-        """One attempt, and its entry in the log. Returns whether the next may follow."""
+        """Make one attempt and record it. Returns whether the next may follow."""
         webhook, began = turn.webhook, now_utc()
         body = body_of(message, self.origin)
         headers = {
@@ -169,7 +168,7 @@ class Sender:
             span.set({"http.response.status_code": answer.status})
             if answer.error:
                 span.fail(answer.error.partition(":")[0])
-            _say(webhook, delivery, answer)
+            _log(webhook, delivery, answer)
         metrics.stage_seconds.labels("ingest", self.name).observe(answer.seconds)
         now = now_utc()
         due = None
@@ -181,7 +180,7 @@ class Sender:
         )
 
     def _after(self, before: Webhook, answer: Answer, now: datetime) -> Webhook:
-        """The webhook after one more attempt, disabled if it is time."""
+        """Return the webhook after one more attempt, disabled if it failed too long."""
         after = replace(before, health=self.plan.health_after(before.health, answer, now))
         why = self.plan.why_disabled(after.health, answer, now)
         if why is None or not before.enabled:
@@ -190,22 +189,21 @@ class Sender:
         return after.disabled(why, now)
 
     def _prune(self) -> None:
-        """Now and then, remove a bit of what is old."""
         if time.monotonic() < self._prune_at:
             return
-        if not self.queue.prune(now_utc() - self.kept):
+        if not self.queue.prune(now_utc() - self.log_age):
             self._prune_at = time.monotonic() + PRUNE_EVERY
 
     def _finish(self) -> None:
-        """Wait a little for the messages in hand; their threads end with the process."""
+        """Wait briefly for messages in progress; their threads end with the process."""
         until = time.monotonic() + STOP_SECONDS
         for _ in range(self._threads):
             if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
-                log.info("messages in hand will be sent again")
+                log.info("unfinished messages will be sent again")
                 return
 
 
-def _say(webhook: Webhook, delivery: Delivery, answer: Answer) -> None:
+def _log(webhook: Webhook, delivery: Delivery, answer: Answer) -> None:
     extra = {
         "webhook": webhook.id,
         "tenant": webhook.tenant,
@@ -215,6 +213,6 @@ def _say(webhook: Webhook, delivery: Delivery, answer: Answer) -> None:
         "seconds": round(answer.seconds, 3),
     }
     if answer.error:
-        log.info("a webhook did not take a message", extra={**extra, "reason": answer.error})
+        log.info("a webhook refused a message", extra={**extra, "reason": answer.error})
     else:
-        log.info("a webhook took a message", extra=extra)
+        log.info("a webhook accepted a message", extra=extra)

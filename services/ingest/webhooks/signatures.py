@@ -1,7 +1,7 @@
-"""Signatures and secrets as Standard Webhooks 1.0.0 has them (standardwebhooks.com).
+"""Signatures and secrets by Standard Webhooks 1.0.0 (standardwebhooks.com).
 
-What is signed is `id.timestamp.body` with HMAC-SHA256; a secret is `whsec_` and base64 of 24 to 64
-random bytes. While a secret is being replaced, both sign, and a receiver accepts either.
+The signed content is `id.timestamp.body` with HMAC-SHA256; a secret is `whsec_` and Base64 of 24 to
+64 random bytes. While a secret is being replaced both sign, and a receiver accepts either.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _BYTES = 32
 
 
 def new_secret() -> str:
-    """A secret that nobody can guess."""
+    """Return a random secret."""
     return PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
 def signed_headers(
     message_id: str, time: datetime, body: bytes, keys: Sequence[str]
 ) -> dict[str, str]:
-    """The three headers of one attempt; `keys` are the secrets that hold now, the newest first."""
+    """Return the three headers of one attempt; `keys` are the valid secrets, newest first."""
     timestamp = str(int(time.timestamp()))
     content = f"{message_id}.{timestamp}.".encode() + body
     return {

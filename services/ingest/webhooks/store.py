@@ -1,6 +1,4 @@
-"""The tables and queries of webhooks. What people ask for names the tenant in every query; the
-queue, which sends for all tenants, goes by the webhook, and each row has the tenant of its own.
-"""
+"""Tables and queries of webhooks. Every query names the tenant, except those of the queue."""
 
 from __future__ import annotations
 
@@ -10,33 +8,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    ColumnElement,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    Text,
-    and_,
-    delete,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.ingest.domain import now_utc
-from services.ingest.store import decode_cursor, encode_cursor
+from services.ingest.store import newest
 from services.ingest.webhooks.domain import (
     TEST,
     Attempt,
@@ -47,92 +23,98 @@ from services.ingest.webhooks.domain import (
     Webhook,
     delivery_id,
 )
-from services.ingest.webhooks.messages import without_words
+from services.ingest.webhooks.messages import without_reasons
+from shared.errors import NotFound
+from shared.messaging.tables import Number, Time
 from shared.storage import Store
-from shared.storage.messages import Number, Time
-from shared.storage.tenants import across_tenants
+from shared.storage.tenant_isolation import across_tenants
 from shared.tracing import carried
 
-ATTEMPTS_KEPT = 20
+MAX_ATTEMPTS = 20
 """Of one delivery, the newest."""
 BATCH = 500
-"""Rows that are removed at once, so that nobody waits long for the database."""
-DISABLED = "webhook_disabled: the webhook is disabled; enable it, then ask for redelivery"
+"""Rows removed in one transaction, which keeps it short."""
+DISABLED = "webhook_disabled: the webhook was disabled; enable it, then redeliver"
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-webhooks = Table(
+webhooks = sa.Table(
     "webhooks",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("types", JSON, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("disabled_reason", Text),
-    Column("secret", Text, nullable=False),
-    Column("old_secret", Text),
-    Column("old_secret_until", Time),
-    Column("created", Time, nullable=False),
-    Column("created_by", String(100), nullable=False),
-    Column("updated", Time, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("failing_since", Time),
-    Column("last_failed", Time),
-    Column("last_delivered", Time),
-    Column("rests_until", Time),
-    Column("lease", String(100)),
-    Column("leased_until", Time),
-    Column("served", Time, nullable=False),
-    Column("deleted", Time),
-    Index("webhooks_of_tenant", "tenant", "created", "id"),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("types", sa.JSON, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("disabled_reason", sa.Text),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("old_secret", sa.Text),
+    sa.Column("old_secret_until", Time),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("created_by", sa.String(100), nullable=False),
+    sa.Column("updated", Time, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("failing_since", Time),
+    sa.Column("last_failed", Time),
+    sa.Column("last_delivered", Time),
+    sa.Column("paused_until", Time),
+    sa.Column("lease", sa.String(100)),
+    sa.Column("leased_until", Time),
+    sa.Column("served", Time, nullable=False),
+    sa.Column("deleted", Time),
+    sa.Index("webhooks_of_tenant", "tenant", "created", "id"),
 )
 
-messages = Table(
+messages = sa.Table(
     "webhook_messages",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("type", String(64), nullable=False),
-    Column("document_id", String(64)),
-    Column("time", Time, nullable=False),
-    Column("data", JSON, nullable=False),
-    Column("created", Time, nullable=False),
-    Column("trace", String(64)),
-    Index("webhook_messages_of_document", "tenant", "document_id"),
-    Index("webhook_messages_oldest", "created"),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("document_id", sa.String(64)),
+    sa.Column("time", Time, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("trace", sa.String(64)),
+    sa.Index("webhook_messages_of_document", "tenant", "document_id"),
+    sa.Index("webhook_messages_oldest", "created"),
 )
 
-deliveries = Table(
+deliveries = sa.Table(
     "webhook_deliveries",
     metadata,
-    Column("number", Number, primary_key=True, autoincrement=True),
-    Column("id", String(64), nullable=False, unique=True),
-    Column("tenant", String(64), nullable=False),
-    Column("webhook_id", String(64), ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
-    Column(
-        "message_id",
-        String(64),
-        ForeignKey("webhook_messages.id", ondelete="CASCADE"),
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column(
+        "webhook_id",
+        sa.String(64),
+        sa.ForeignKey("webhooks.id", ondelete="CASCADE"),
         nullable=False,
     ),
-    Column("type", String(64), nullable=False),
-    Column("document_id", String(64)),
-    Column("state", String(16), nullable=False),
-    Column("reason", Text),
-    Column("tries", Integer, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("due", Time),
-    Column("created", Time, nullable=False),
-    Column("delivered", Time),
-    Index("webhook_deliveries_of_webhook", "webhook_id", "number"),
-    Index("webhook_deliveries_of_message", "message_id"),
-    Index("webhook_deliveries_of_document", "tenant", "document_id"),
-    Index("webhook_deliveries_oldest", "created"),
+    sa.Column(
+        "message_id",
+        sa.String(64),
+        sa.ForeignKey("webhook_messages.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("document_id", sa.String(64)),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("due", Time),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("delivered", Time),
+    sa.Index("webhook_deliveries_of_webhook", "webhook_id", "number"),
+    sa.Index("webhook_deliveries_of_message", "message_id"),
+    sa.Index("webhook_deliveries_of_document", "tenant", "document_id"),
+    sa.Index("webhook_deliveries_oldest", "created"),
 )
 _waiting = deliveries.c.state == "pending"
-Index(
+sa.Index(
     "webhook_deliveries_due",
     deliveries.c.webhook_id,
     deliveries.c.due,
@@ -141,26 +123,26 @@ Index(
     postgresql_where=_waiting,
 )
 
-attempts = Table(
+attempts = sa.Table(
     "webhook_attempts",
     metadata,
-    Column("number", Number, primary_key=True, autoincrement=True),
-    Column(
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column(
         "delivery",
         Number,
-        ForeignKey("webhook_deliveries.number", ondelete="CASCADE"),
+        sa.ForeignKey("webhook_deliveries.number", ondelete="CASCADE"),
         nullable=False,
     ),
-    Column("time", Time, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("status", Integer),
-    Column("error", Text),
-    Column("excerpt", Text),
-    Index("webhook_attempts_of_delivery", "delivery", "number"),
+    sa.Column("time", Time, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("excerpt", sa.Text),
+    sa.Index("webhook_attempts_of_delivery", "delivery", "number"),
 )
 
-_QUEUE = "the queue serves the webhooks of all"
-_OLD = "what is older than the log is kept"
+_QUEUE = "the queue serves all tenants"
+_OLD = "expired rows of the log"
 _HEALTH = tuple(field.name for field in fields(Health))
 _WEBHOOK = tuple(field.name for field in fields(Webhook) if field.name not in ("types", "health"))
 
@@ -171,60 +153,49 @@ class Webhooks:
     def __init__(self, session: Session, tenant: str) -> None:
         self.session = session
         self.tenant = tenant
-        self._mine = and_(webhooks.c.tenant == tenant, webhooks.c.deleted.is_(None))
+        self._mine = sa.and_(webhooks.c.tenant == tenant, webhooks.c.deleted.is_(None))
 
-    def get(self, webhook_id: str, *, for_update: bool = False) -> Webhook | None:
-        """One webhook, or None if the tenant has none of that id."""
-        query = select(webhooks).where(self._mine, webhooks.c.id == webhook_id)
+    def require(self, webhook_id: str, *, for_update: bool = False) -> Webhook:
+        """Return a webhook. Raises NotFound, also for one of another tenant."""
+        query = sa.select(webhooks).where(self._mine, webhooks.c.id == webhook_id)
         if for_update:
             query = query.with_for_update(key_share=True)
         row = self.session.execute(query).mappings().one_or_none()
-        return None if row is None else _webhook(row)
+        if row is None:
+            raise NotFound(f"There is no webhook {webhook_id}.")
+        return _webhook(row)
 
     def add(self, webhook: Webhook) -> None:
-        """Keep a new one."""
         row = {**_webhook_row(webhook), "served": webhook.created}
-        self.session.execute(insert(webhooks).values(row))
+        self.session.execute(sa.insert(webhooks).values(row))
 
     def save(self, webhook: Webhook) -> None:
-        """Keep what has changed; what waits for a disabled one has failed."""
-        mine = (self._mine, webhooks.c.id == webhook.id)
-        self.session.execute(update(webhooks).where(*mine).values(_webhook_row(webhook)))
+        own = (self._mine, webhooks.c.id == webhook.id)
+        self.session.execute(sa.update(webhooks).where(*own).values(_webhook_row(webhook)))
         if not webhook.enabled:
             _give_up(self.session, self.tenant, webhook.id)
 
-    def remove(self, webhook_id: str, now: datetime) -> bool:
-        """Make one invisible and forget its secrets; the queue removes its log, bit by bit."""
+    def remove(self, webhook_id: str, now: datetime) -> None:
+        """Hide a webhook and delete its secrets; the queue removes its log later."""
         gone = {"deleted": now, "enabled": False, "secret": "", "old_secret": None, "url": ""}
-        found = self.session.execute(
-            update(webhooks).where(self._mine, webhooks.c.id == webhook_id).values(gone)
-        )
+        mine = sa.update(webhooks).where(self._mine, webhooks.c.id == webhook_id)
+        self.session.execute(mine.values(gone))
         _give_up(self.session, self.tenant, webhook_id)
-        return found.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
     def all(self) -> list[Webhook]:
-        """Every one, oldest first."""
-        query = select(webhooks).where(self._mine).order_by(webhooks.c.created, webhooks.c.id)
+        query = sa.select(webhooks).where(self._mine).order_by(webhooks.c.created, webhooks.c.id)
         return [_webhook(row) for row in self.session.execute(query).mappings()]
 
     def count(self) -> int:
-        """How many there are."""
-        query = select(func.count()).select_from(webhooks).where(self._mine)
+        query = sa.select(sa.func.count()).select_from(webhooks).where(self._mine)
         return int(self.session.execute(query).scalar_one())
 
     def page(self, *, limit: int, cursor: str | None) -> tuple[list[Webhook], str | None]:
-        """Webhooks, newest first, and the cursor that the list goes on from."""
-        query = select(webhooks).where(self._mine)
-        if cursor is not None:
-            created, last = decode_cursor(cursor)
-            same = and_(webhooks.c.created == created, webhooks.c.id < last)
-            query = query.where(or_(webhooks.c.created < created, same))
-        query = query.order_by(webhooks.c.created.desc(), webhooks.c.id.desc()).limit(limit + 1)
-        found = [_webhook(row) for row in self.session.execute(query).mappings()]
-        more = None
-        if len(found) > limit:
-            more = encode_cursor(found[limit - 1].created, found[limit - 1].id)
-        return found[:limit], more
+        query = sa.select(webhooks).where(self._mine)
+        rows, following = newest(
+            self.session, query, webhooks.c.created, webhooks.c.id, limit, cursor
+        )
+        return [_webhook(row) for row in rows], following
 
 
 class Deliveries:
@@ -233,12 +204,13 @@ class Deliveries:
     def __init__(self, session: Session, tenant: str, webhook_id: str) -> None:
         self.session = session
         self.webhook_id = webhook_id
-        self._mine = and_(deliveries.c.tenant == tenant, deliveries.c.webhook_id == webhook_id)
+        self._mine = sa.and_(deliveries.c.tenant == tenant, deliveries.c.webhook_id == webhook_id)
 
-    def get(self, identifier: str) -> Delivery | None:
-        """One delivery with its attempts, or None if the webhook has none of that id."""
-        found = self._found(select(deliveries).where(self._mine, deliveries.c.id == identifier))
-        return found[0] if found else None
+    def require(self, identifier: str) -> Delivery:
+        found = self._load(sa.select(deliveries).where(self._mine, deliveries.c.id == identifier))
+        if not found:
+            raise NotFound(f"Webhook {self.webhook_id} has no delivery {identifier}.")
+        return found[0]
 
     def page(
         self,
@@ -249,80 +221,80 @@ class Deliveries:
         kind: str | None = None,
         document_id: str | None = None,
     ) -> tuple[list[Delivery], str | None]:
-        """Deliveries with their attempts, newest first, and where the list goes on from.
-
-        `cursor` is the number of the last one that was shown, in digits.
-        """
-        query = select(deliveries).where(self._mine)
+        """Return deliveries with their attempts, newest first, and the cursor of the next page."""
+        query = sa.select(deliveries).where(self._mine)
         wanted = (("state", state), ("type", kind), ("document_id", document_id))
         for column, value in wanted:
             if value is not None:
                 query = query.where(deliveries.c[column] == value)
         if cursor is not None:
             query = query.where(deliveries.c.number < int(cursor))
-        found = self._found(query.order_by(deliveries.c.number.desc()).limit(limit + 1))
+        found = self._load(query.order_by(deliveries.c.number.desc()).limit(limit + 1))
         more = str(found[limit - 1].number) if len(found) > limit else None
         return found[:limit], more
 
-    def again(self, identifier: str, now: datetime) -> None:
-        """Send one once more, whatever became of it, with as many tries as a new one."""
+    def redeliver(self, identifier: str, now: datetime) -> None:
+        """Send a delivery again, with as many tries as a new one."""
         self.session.execute(
-            update(deliveries).where(self._mine, deliveries.c.id == identifier).values(_afresh(now))
+            sa.update(deliveries)
+            .where(self._mine, deliveries.c.id == identifier)
+            .values(_reset(now))
         )
 
-    def all_failed_again(self, since: datetime, now: datetime) -> int:
-        """Send all that failed since a moment once more, but for tests. Returns how many."""
+    def redeliver_failed(self, since: datetime, now: datetime) -> int:
+        """Send all failed deliveries since this time again, except tests. Returns how many."""
         failed = (deliveries.c.state == "failed", deliveries.c.type != TEST)
         done = self.session.execute(
-            update(deliveries)
+            sa.update(deliveries)
             .where(self._mine, *failed, deliveries.c.created >= since)
-            .values(_afresh(now))
+            .values(_reset(now))
         )
         return int(done.rowcount)  # type: ignore[attr-defined]
 
-    def _found(self, query: Any) -> list[Delivery]:
+    def _load(self, query: Any) -> list[Delivery]:
         rows = self.session.execute(query).mappings().all()
         made = _attempts(self.session, [row["number"] for row in rows])
         return [_delivery(row, made.get(row["number"], ())) for row in rows]
 
 
 def publish(session: Session, news: Sequence[Message], only: Webhook | None = None) -> None:
-    """Note messages for every webhook of their tenant that wants them, in this transaction.
+    """Queue messages for the webhooks of their tenant, in the caller's transaction.
 
-    A message of an id that is known is not noted again. A webhook that is disabled has it in its
-    log as failed, so that it can be redelivered. `only` sends it to this one, whatever it wants.
+    A known id is not queued again. A disabled webhook gets a failed delivery, which can be sent
+    again. `only` sends to this webhook, whatever its types.
     """
     for message in news:
-        takers = [only] if only else Webhooks(session, message.tenant).all()
-        takers = [webhook for webhook in takers if only or webhook.wants(message.type)]
+        every = Webhooks(session, message.tenant).all()
+        wanted = [one for one in every if not one.types or message.type in one.types]
+        receivers = [only] if only else wanted
         this = messages.c.tenant == message.tenant, messages.c.id == message.id
-        known = select(exists().where(*this))
-        if not takers or session.execute(known).scalar_one():
+        known = sa.select(sa.exists().where(*this))
+        if not receivers or session.execute(known).scalar_one():
             continue
         now = now_utc()
         row = {**asdict(message), "trace": message.trace or carried().parent}
-        session.execute(insert(messages).values(**row, created=now))
-        rows = [_new_delivery(webhook, message, now) for webhook in takers]
-        session.execute(insert(deliveries), rows)
+        session.execute(sa.insert(messages).values(**row, created=now))
+        rows = [_new_delivery(webhook, message, now) for webhook in receivers]
+        session.execute(sa.insert(deliveries), rows)
 
 
-def forget_words(session: Session, tenant: str, document_id: str) -> None:
-    """Take out of messages and answers what may quote a document that is deleted."""
-    mine = (messages.c.tenant == tenant, messages.c.document_id == document_id)
-    for row in session.execute(select(messages.c.id, messages.c.data).where(*mine)).all():
-        data = without_words(row.data)
-        session.execute(update(messages).where(*mine, messages.c.id == row.id).values(data=data))
-    of_document = select(deliveries.c.number).where(
+def remove_quotes(session: Session, tenant: str, document_id: str) -> None:
+    """Remove what may quote a deleted document from messages and responses."""
+    own = (messages.c.tenant == tenant, messages.c.document_id == document_id)
+    for row in session.execute(sa.select(messages.c.id, messages.c.data).where(*own)).all():
+        data = without_reasons(row.data)
+        session.execute(sa.update(messages).where(*own, messages.c.id == row.id).values(data=data))
+    of_document = sa.select(deliveries.c.number).where(
         deliveries.c.tenant == tenant, deliveries.c.document_id == document_id
     )
     session.execute(
-        update(attempts).where(attempts.c.delivery.in_(of_document)).values(excerpt=None)
+        sa.update(attempts).where(attempts.c.delivery.in_(of_document)).values(excerpt=None)
     )
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One webhook, held for a while, and what is due for it."""
+    """One leased webhook and its due messages."""
 
     lease: str
     webhook: Webhook
@@ -330,31 +302,31 @@ class Turn:
 
 
 class Queue:
-    """What is to be sent, for all tenants. Leases let one sender at a time serve a webhook.
+    """Due messages of all tenants. A lease lets one sender at a time serve a webhook.
 
     Args:
-        lease: for how long a webhook is held without a sign of life.
+        lease: duration without renewal.
     """
 
     def __init__(self, store: Store, lease: timedelta) -> None:
         self.store = store
         self.lease = lease
 
-    def claim(self, owner: str, now: datetime, most: int) -> Turn | None:
-        """Hold the webhook that was served longest ago and has something due, or None."""
+    def claim(self, owner: str, now: datetime, limit: int) -> Turn | None:
+        """Lease the webhook with due messages that was served longest ago."""
         with self.store.read() as session:
             if session.execute(across_tenants(self._next(now), _QUEUE)).first() is None:
-                return None  # most looks end here, without a writer's lock
+                return None  # most queries end here, without a write lock
         lease = f"{owner}/{secrets.token_hex(8)}"
         with self.store.write() as session:
             query = self._next(now).with_for_update(skip_locked=True, key_share=True)
             row = session.execute(across_tenants(query, _QUEUE)).mappings().first()
             if row is None:
                 return None
-            held = {"lease": lease, "leased_until": now + self.lease, "served": now}
+            leased = {"lease": lease, "leased_until": now + self.lease, "served": now}
             webhook = _webhook(row)
-            session.execute(update(webhooks).where(*_is(webhook)).values(held))
-            return Turn(lease, webhook, self._due(session, webhook, now, most))
+            session.execute(sa.update(webhooks).where(*_is(webhook)).values(leased))
+            return Turn(lease, webhook, self._due(session, webhook, now, limit))
 
     def note(
         self,
@@ -364,105 +336,104 @@ class Queue:
         due: datetime | None,
         change: Callable[[Webhook], Webhook],
     ) -> bool:
-        """Write down one attempt, and what it means for its webhook, in one transaction.
+        """Record one attempt and the webhook after it, in one transaction.
 
         Args:
-            due: when a failed one is tried again; None if it is given up.
-            change: makes the webhook after the attempt of the one before it, unless it has got
-                another URL meanwhile.
+            due: the next try of a failed message; None if there is none.
+            change: returns the webhook after the attempt; skipped if its URL has changed.
 
         Returns:
-            Whether the turn may go on: the webhook is still held, and still wants messages.
+            Whether the turn may go on: still leased, enabled and not paused.
         """
         with self.store.write() as session:
-            query = select(webhooks).where(*_is(turn.webhook))
+            query = sa.select(webhooks).where(*_is(turn.webhook))
             row = session.execute(query.with_for_update(key_share=True)).mappings().one_or_none()
             if row is None or row["deleted"] is not None:
                 return False
-            self._keep_attempt(session, turn.webhook.tenant, delivery, attempt, due)
+            self._store_attempt(session, turn.webhook.tenant, delivery, attempt, due)
             after = _webhook(row)
             if after.url == turn.webhook.url:
                 after = change(after)
-            held = row["lease"] == turn.lease
+            leased = row["lease"] == turn.lease
             until = attempt.time + timedelta(seconds=attempt.seconds) + self.lease
-            lease = {"leased_until": until} if held else {}
+            lease = {"leased_until": until} if leased else {}
             session.execute(
-                update(webhooks).where(*_is(after)).values(**_webhook_row(after), **lease)
+                sa.update(webhooks).where(*_is(after)).values(**_webhook_row(after), **lease)
             )
             if not after.enabled:
                 _give_up(session, after.tenant, after.id)
-            return held and after.enabled and after.health.rests_until is None
+            return leased and after.enabled and after.health.paused_until is None
 
     def release(self, turn: Turn) -> None:
-        """Let others serve the webhook."""
-        self._free(*_is(turn.webhook), webhooks.c.lease == turn.lease)
+        free = sa.update(webhooks).where(*_is(turn.webhook), webhooks.c.lease == turn.lease)
+        with self.store.write() as session:
+            session.execute(free.values(lease=None, leased_until=None))
 
     def release_all(self, owner: str) -> None:
-        """Let go of what a process of this name held when it died."""
-        held = webhooks.c.lease.startswith(f"{owner}/", autoescape=True)
-        free = update(webhooks).where(held).values(lease=None, leased_until=None)
+        """Release what a process of this name had leased when it died."""
+        leased = webhooks.c.lease.startswith(f"{owner}/", autoescape=True)
+        free = sa.update(webhooks).where(leased).values(lease=None, leased_until=None)
         with self.store.write() as session:
             session.execute(across_tenants(free, _QUEUE))
 
     def prune(self, before: datetime) -> int:
-        """Remove some of what is older than the log is kept, and of what deleted webhooks left.
+        """Remove some expired rows and rows of deleted webhooks, four batches at most.
 
-        What still waits to be sent stays. Returns how many rows went, at the most four batches; 0:
-        nothing is left to remove.
+        Waiting deliveries stay. Returns the number of rows; 0 at the end.
         """
-        waits = and_(
+        waits = sa.and_(
             deliveries.c.state == "pending",
-            exists().where(webhooks.c.id == deliveries.c.webhook_id, webhooks.c.enabled),
+            sa.exists().where(webhooks.c.id == deliveries.c.webhook_id, webhooks.c.enabled),
         )
-        deleted = select(webhooks.c.id).where(webhooks.c.deleted.is_not(None))
+        deleted = sa.select(webhooks.c.id).where(webhooks.c.deleted.is_not(None))
         gone = deliveries.c.webhook_id.in_(deleted)
-        told = exists().where(deliveries.c.message_id == messages.c.id)
-        left = exists().where(deliveries.c.webhook_id == webhooks.c.id)
+        delivered = sa.exists().where(deliveries.c.message_id == messages.c.id)
+        remaining = sa.exists().where(deliveries.c.webhook_id == webhooks.c.id)
         return sum(
             self._remove(table, column, condition)
             for table, column, condition in (
-                (deliveries, deliveries.c.number, and_(deliveries.c.created < before, ~waits)),
+                (deliveries, deliveries.c.number, sa.and_(deliveries.c.created < before, ~waits)),
                 (deliveries, deliveries.c.number, gone),
-                (messages, messages.c.id, and_(messages.c.created < before, ~told)),
-                (webhooks, webhooks.c.id, and_(webhooks.c.deleted.is_not(None), ~left)),
+                (messages, messages.c.id, sa.and_(messages.c.created < before, ~delivered)),
+                (webhooks, webhooks.c.id, sa.and_(webhooks.c.deleted.is_not(None), ~remaining)),
             )
         )
 
-    def _remove(self, table: Table, column: Any, condition: Any) -> int:
+    def _remove(self, table: sa.Table, column: Any, condition: Any) -> int:
         with self.store.read() as session:
-            query = across_tenants(select(column).where(condition).limit(BATCH), _OLD)
+            query = across_tenants(sa.select(column).where(condition).limit(BATCH), _OLD)
             found = session.execute(query).scalars().all()
         if found:
             with self.store.write() as session:
-                gone = delete(table).where(column.in_(found), condition)
+                gone = sa.delete(table).where(column.in_(found), condition)
                 session.execute(across_tenants(gone, _OLD))
         return len(found)
 
     def _next(self, now: datetime) -> Any:
-        # Further ahead than a lease can be, the clock was set back: it counts as run out.
-        free = or_(
+        # A lease further ahead than possible means that the clock was set back: it has expired.
+        free = sa.or_(
             webhooks.c.leased_until.is_(None),
             webhooks.c.leased_until <= now,
             webhooks.c.leased_until > now + 2 * self.lease,
         )
-        rested = or_(webhooks.c.rests_until.is_(None), webhooks.c.rests_until <= now)
-        due = exists().where(
+        rested = sa.or_(webhooks.c.paused_until.is_(None), webhooks.c.paused_until <= now)
+        due = sa.exists().where(
             deliveries.c.webhook_id == webhooks.c.id,
             deliveries.c.state == "pending",
             deliveries.c.due <= now,
         )
         return (
-            select(webhooks)
+            sa.select(webhooks)
             .where(webhooks.c.enabled, webhooks.c.deleted.is_(None), free, rested, due)
             .order_by(webhooks.c.served, webhooks.c.id)
             .limit(1)
         )
 
     def _due(
-        self, session: Session, webhook: Webhook, now: datetime, most: int
+        self, session: Session, webhook: Webhook, now: datetime, limit: int
     ) -> tuple[tuple[Delivery, Message], ...]:
         query = (
-            select(deliveries)
+            sa.select(deliveries)
             .where(
                 deliveries.c.tenant == webhook.tenant,
                 deliveries.c.webhook_id == webhook.id,
@@ -470,16 +441,16 @@ class Queue:
                 deliveries.c.due <= now,
             )
             .order_by(deliveries.c.due, deliveries.c.number)
-            .limit(most)
+            .limit(limit)
         )
         found = [_delivery(row, ()) for row in session.execute(query).mappings()]
         ids = {delivery.message_id for delivery in found}
         these = messages.c.tenant == webhook.tenant, messages.c.id.in_(ids)
-        rows = session.execute(select(messages).where(*these)).mappings()
+        rows = session.execute(sa.select(messages).where(*these)).mappings()
         known = {row["id"]: _message(row) for row in rows}
         return tuple((delivery, known[delivery.message_id]) for delivery in found)
 
-    def _keep_attempt(
+    def _store_attempt(
         self,
         session: Session,
         tenant: str,
@@ -487,45 +458,41 @@ class Queue:
         attempt: Attempt,
         due: datetime | None,
     ) -> None:
-        """A delivery that was asked for again meanwhile stays as it is: it is due already."""
-        session.execute(insert(attempts).values(delivery=delivery.number, **asdict(attempt)))
+        """A delivery that was requested again meanwhile stays as it is: it is due already."""
+        session.execute(sa.insert(attempts).values(delivery=delivery.number, **asdict(attempt)))
         _forget_old_attempts(session, delivery.number)
         state = "delivered" if attempt.error is None else "pending" if due else "failed"
-        kept: dict[str, Any] = {"state": state, "reason": attempt.error, "due": due}
+        values: dict[str, Any] = {"state": state, "reason": attempt.error, "due": due}
         if attempt.error is None:
-            kept["delivered"] = attempt.time
+            values["delivered"] = attempt.time
         session.execute(
-            update(deliveries)
+            sa.update(deliveries)
             .where(
                 deliveries.c.tenant == tenant,
                 deliveries.c.number == delivery.number,
                 deliveries.c.round == delivery.round,
                 deliveries.c.state != "delivered",
             )
-            .values(tries=deliveries.c.tries + 1, **kept)
+            .values(tries=deliveries.c.tries + 1, **values)
         )
 
-    def _free(self, *which: Any) -> None:
-        with self.store.write() as session:
-            session.execute(update(webhooks).where(*which).values(lease=None, leased_until=None))
 
-
-def _is(webhook: Webhook) -> tuple[ColumnElement[bool], ...]:
+def _is(webhook: Webhook) -> tuple[sa.ColumnElement[bool], ...]:
     return webhooks.c.tenant == webhook.tenant, webhooks.c.id == webhook.id
 
 
 def _give_up(session: Session, tenant: str, webhook_id: str) -> None:
-    mine = deliveries.c.tenant == tenant, deliveries.c.webhook_id == webhook_id
+    own = deliveries.c.tenant == tenant, deliveries.c.webhook_id == webhook_id
     session.execute(
-        update(deliveries)
-        .where(*mine, deliveries.c.state == "pending")
+        sa.update(deliveries)
+        .where(*own, deliveries.c.state == "pending")
         .values(state="failed", due=None, reason=DISABLED)
     )
 
 
-def _afresh(now: datetime) -> dict[str, Any]:
-    again = {"state": "pending", "reason": None, "tries": 0, "due": now}
-    return {**again, "round": deliveries.c.round + 1}
+def _reset(now: datetime) -> dict[str, Any]:
+    redeliver = {"state": "pending", "reason": None, "tries": 0, "due": now}
+    return {**redeliver, "round": deliveries.c.round + 1}
 
 
 def _new_delivery(webhook: Webhook, message: Message, now: datetime) -> dict[str, Any]:
@@ -546,15 +513,15 @@ def _new_delivery(webhook: Webhook, message: Message, now: datetime) -> dict[str
 
 
 def _forget_old_attempts(session: Session, delivery: int) -> None:
-    mine = attempts.c.delivery == delivery
-    kept = select(attempts.c.number).where(mine).order_by(attempts.c.number.desc())
+    own = attempts.c.delivery == delivery
+    values = sa.select(attempts.c.number).where(own).order_by(attempts.c.number.desc())
     session.execute(
-        delete(attempts).where(mine, attempts.c.number.not_in(kept.limit(ATTEMPTS_KEPT)))
+        sa.delete(attempts).where(own, attempts.c.number.not_in(values.limit(MAX_ATTEMPTS)))
     )
 
 
 def _attempts(session: Session, numbers: Sequence[int]) -> dict[int, tuple[Attempt, ...]]:
-    query = select(attempts).where(attempts.c.delivery.in_(numbers)).order_by(attempts.c.number)
+    query = sa.select(attempts).where(attempts.c.delivery.in_(numbers)).order_by(attempts.c.number)
     found: dict[int, tuple[Attempt, ...]] = {}
     names = [field.name for field in fields(Attempt)]
     for row in session.execute(query).mappings():
@@ -568,16 +535,16 @@ def _webhook_row(webhook: Webhook) -> dict[str, Any]:
     return {**row, "types": list(webhook.types), **asdict(webhook.health)}
 
 
-def _webhook(row: RowMapping) -> Webhook:
+def _webhook(row: sa.RowMapping) -> Webhook:
     values = {name: row[name] for name in _WEBHOOK}
     health = Health(**{name: row[name] for name in _HEALTH})
     return Webhook(**values, types=tuple(row["types"]), health=health)
 
 
-def _message(row: RowMapping) -> Message:
+def _message(row: sa.RowMapping) -> Message:
     return Message(**{field.name: row[field.name] for field in fields(Message)})
 
 
-def _delivery(row: RowMapping, made: tuple[Attempt, ...]) -> Delivery:
+def _delivery(row: sa.RowMapping, made: tuple[Attempt, ...]) -> Delivery:
     names = (field.name for field in fields(Delivery) if field.name != "attempts")
     return replace(Delivery(**{name: row[name] for name in names}), attempts=made)

@@ -1,24 +1,24 @@
-// Talks to the services on this origin. The session is a cookie that scripts can't read; what
-// changes something also sends the token that came with it.
+// Requests to the services. The session is a cookie that scripts can't read. Requests that change
+// data also send the CSRF token.
 
-import { belongsTo, forget } from "/pages/tab.js";
+import { belongsTo, forget } from "/pages/tab_storage.js";
 
 const state = { csrf: null, actor: null, whenSignedOut: null, waiting: null };
 
-/** An answer that says no: what happened, and what to do. */
+/** An error response. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail || `the server answers ${status}`);
+    super(body.detail || `The server answered ${status}.`);
     this.status = status;
     this.code = (body.type || "").split(":").pop();
     this.title = status >= 500 ? "Something went wrong on the server" : sentence(body.title);
   }
 }
 
-/** No answer at all. */
+/** No response. */
 export class Offline extends Error {
   constructor() {
-    super("The server can't be reached. Check the connection; this page goes on by itself once it is back.");
+    super("The server can't be reached. Check the connection. This page continues when it is back.");
     this.title = "No connection";
   }
 }
@@ -27,23 +27,23 @@ const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "That
 
 export const actor = () => state.actor;
 
-/** Whether the key that signed in has a scope. */
+/** Whether the key of the session has a scope. */
 export const may = (scope) => !state.actor?.scopes || state.actor.scopes.includes(scope);
 export const csrf = () => state.csrf;
 
-/** `handler` shows a sign-in and resolves once somebody is signed in again. */
+/** `handler` shows a sign-in and resolves after it. */
 export function onSignedOut(handler) {
   state.whenSignedOut = handler;
 }
 
-/** Wait for the one sign-in that all requests share. */
+/** Wait for the sign-in, which all requests share. */
 export async function signInAgain() {
   const before = state.actor;
   state.waiting ??= state.whenSignedOut().finally(() => { state.waiting = null; });
   await state.waiting;
   if (!before || samePerson(before, state.actor)) return;
-  setTimeout(() => location.assign("/")); // what is on the screen was begun by another person
-  throw new Problem(401, { title: "Another person has signed in", detail: `What ${before.name} was doing here was not sent.` });
+  setTimeout(() => location.assign("/")); // another person began the work on the screen
+  throw new Problem(401, { title: "Another person has signed in", detail: `Unsent work of ${before.name} was discarded.` });
 }
 
 const samePerson = (one, other) => one.tenant === other?.tenant && one.name === other?.name;
@@ -127,7 +127,7 @@ function keep(session) {
   return session.actor;
 }
 
-// Midnight where the analyst sits.
+// Midnight in the time zone of the reviewer.
 export function today() {
   const now = new Date();
   now.setHours(0, 0, 0, 0);

@@ -1,9 +1,9 @@
-// Begins: who is signed in, which view the address means, and what holds for all of them.
+// The entry point: session, routing and global keys.
 
 import { may, onSignedOut, signOut, whoAmI } from "/pages/api.js";
 import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
-import { left } from "/pages/stay.js";
+import { left } from "/pages/tab_session.js";
 
 const VIEWS = [
   [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
@@ -28,15 +28,15 @@ const LINKS = [ // address, name, and the scope that a key needs for it
   ["/watch", "Checks", "results:read"],
 ];
 
-const NOWHERE = [/^/, () => ({ show: nowhere })];
+const NOT_FOUND = [/^/, () => ({ show: notFound })];
 
-let shown = null; // the view on the screen
+let shown = null; // the current view
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
 
 async function show() {
   const mine = ++turn;
   const { pathname, search } = location;
-  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOWHERE;
+  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOT_FOUND;
   shown?.leave?.();
   shown = null;
   mark(pathname);
@@ -60,10 +60,10 @@ async function show() {
   }
 }
 
-/** An address that no view has: a way on, by the first link that the key opens. */
-function nowhere() {
+/** The view of an unknown address. */
+function notFound() {
   const [[href, text] = ["/", "Queue"]] = LINKS.filter(([, , scope]) => may(scope));
-  return { title: "There is no such page", element: empty("There is no such page", `Nothing is at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
+  return { title: "Page not found", element: empty("Page not found", `There is no page at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
 }
 
 function go(path) {
@@ -84,7 +84,7 @@ function mark(pathname) {
   byId("nav").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen
 }
 
-// Links within these pages change the view; everything else is the browser's.
+// Links within these pages change the view without a reload.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented) return;
@@ -97,7 +97,7 @@ document.addEventListener("click", (event) => {
 });
 window.addEventListener("popstate", show);
 
-// The slash searches from everywhere but a review, which nobody wants to leave by mistake.
+// The slash key opens the search, except during a review.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
   if (byId("nav").hidden || location.pathname === "/review" || document.querySelector("dialog[open]")) return;
@@ -106,18 +106,18 @@ document.addEventListener("keydown", (event) => {
   else go("/search");
 });
 
-// The banner: one place that says that the connection is gone, or back.
+// The banner shows a lost connection.
 let reachable = true;
 window.addEventListener("reached", ({ detail }) => {
   if (detail === reachable) return;
   reachable = detail;
   const banner = byId("banner");
   banner.hidden = detail;
-  banner.textContent = detail ? "" : "No connection to the server. What you decide is kept on this page and sent as soon as the connection is back.";
+  banner.textContent = detail ? "" : "No connection to the server. Your decisions are sent when it is back. Keep this page open.";
   if (detail) say("Connected again.");
 });
 
-// What nobody caught is still said, where one looks.
+// Show uncaught errors in the banner.
 window.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   if (event.reason?.name === "AbortError" || !reachable) return;

@@ -1,5 +1,4 @@
-// Draws charts as SVG in shares of their width, so that they fit any window; every chart has its
-// numbers beside it, and a table for whoever does not see it.
+// SVG charts that scale with the window. Each has a table with its numbers.
 
 import { byId, h } from "/pages/dom.js";
 
@@ -16,9 +15,9 @@ export function s(selector, props = {}, ...children) {
 const share = (part, whole) => (whole > 0 ? Math.min(100, (100 * part) / whole) : 0);
 const percent = (value) => `${value.toFixed(3)}%`;
 
-/** A figure with a heading, what it says in a sentence, a drawing, and its numbers as a table. */
-export function figure(title, said, drawing, heads, rows, whole = false) {
-  return h(whole ? "figure.chart.whole" : "figure.chart", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, said)), drawing, numbers(title, heads, rows));
+/** A figure with a heading, a caption, a drawing and a table of its numbers. */
+export function figure(title, caption, drawing, heads, rows, whole = false) {
+  return h(whole ? "figure.chart.whole" : "figure.chart", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, caption)), drawing, numbers(title, heads, rows));
 }
 
 function numbers(title, heads, rows) {
@@ -39,12 +38,12 @@ export function bars(rows) {
       at += width;
       return rect;
     });
-    if (at > 0) drawn.unshift(s(`rect.${parts.find(([, value]) => value > 0)[0]}`, { x: 0, y: 0, width: 2, height: "100%" })); // what is little is seen all the same
+    if (at > 0) drawn.unshift(s(`rect.${parts.find(([, value]) => value > 0)[0]}`, { x: 0, y: 0, width: 2, height: "100%" })); // keep small values visible
     return h("div.bar-row", {}, h("span.bar-label", {}, label), s("svg", { class: "bar-svg" }, ...drawn), h("span.figure", {}, words));
   }));
 }
 
-/** Columns side by side, the earliest at the left: [label, [[class, value], …], words]; the largest is named. */
+/** Columns, earliest first: [label, [[class, value], …], words]. The largest is labelled. */
 export function columns(rows) {
   const heights = rows.map(([, parts]) => parts.reduce((sum, [, value]) => sum + value, 0));
   const most = Math.max(...heights);
@@ -59,14 +58,14 @@ export function columns(rows) {
   });
   const largest = rows[heights.indexOf(most)];
   return h("div.columns", { "aria-hidden": "true" },
-    h("p.figure.small.muted", {}, `most: ${largest[2]}, ${largest[0]}`),
+    h("p.figure.small.muted", {}, `maximum: ${largest[2]}, ${largest[0]}`),
     s("svg", { class: "column-svg" }, ...drawn, s("line.axis", { x1: 0, x2: "100%", y1: "100%", y2: "100%" })),
     h("div.row.apart.small.muted", {}, h("span", {}, rows[0][0]), rows.length > 1 && h("span", {}, rows.at(-1)[0])));
 }
 
 const MOST_NAMED = 6;
 
-/** Points and ranges on a scale on which each step is ten times more: [label, class, low, high, words]. */
+/** Points and ranges on a logarithmic scale: [label, class, low, high, words]. */
 export function powers(rows) {
   const exponents = rows.flatMap(([, , low, high]) => [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]);
   const least = Math.min(...exponents);
@@ -79,14 +78,14 @@ export function powers(rows) {
       s(`line.range.${kind}`, { x1: place(low), x2: place(high), y1: "50%", y2: "50%" }),
       ...[low, high].map((value) => s(`circle.${kind}`, { cx: place(value), cy: "50%", r: 6 }))),
     h("span.figure", {}, words));
-  const named = steps.filter((_, at) => steps.length <= MOST_NAMED || (steps.length - 1 - at) % 2 === 0); // figures must not meet
+  const named = steps.filter((_, at) => steps.length <= MOST_NAMED || (steps.length - 1 - at) % 2 === 0); // labels must not overlap
   const axis = s("svg", { class: "power-axis" }, ...named.map((value) => s("text", { x: place(value), y: "70%", "text-anchor": "middle" }, plain(value))));
   return h("div.bars", { "aria-hidden": "true" }, rows.map(row), h("div.bar-row.axis-row", {}, h("span.bar-label"), axis, h("span.figure")));
 }
 
 const plain = (value) => (value >= 1 ? String(Math.round(value)) : value.toFixed(Math.round(-Math.log10(value))));
 
-/** How far something has come: a bar of its own. */
+/** A progress bar. */
 export function reached(kind, part, whole) {
   return s("svg", { class: "bar-svg reached", "aria-hidden": "true" }, s("rect.rest", { x: 0, y: 0, width: "100%", height: "100%" }), s(`rect.${kind}`, { x: 0, y: 0, width: percent(share(part, whole)), height: "100%" }));
 }

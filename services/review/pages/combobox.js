@@ -1,11 +1,11 @@
-// A list to search in: type, arrows, Enter. The pattern is WAI-ARIA's "combobox with listbox popup".
+// A searchable list. The pattern is WAI-ARIA's "combobox with listbox popup".
 
 import { fill, h } from "/pages/dom.js";
 
 let serial = 0;
 
 export class Combobox {
-  /** `options` are {name, asks}; `onpick(name)` is called with the one that was chosen. */
+  /** `options` are {name, asks}. Calls `onpick(name)` with the choice. */
   constructor(label, options, onpick) {
     this.options = options;
     this.onpick = onpick;
@@ -37,7 +37,7 @@ export class Combobox {
     const rows = this.found.map((option, index) => h("li", {
       role: "option", id: `${this.list.id}-${index}`, onpointerdown: (event) => { event.preventDefault(); this.#pick(option); },
     }, h("span.option-name", {}, option.name), h("span.muted", {}, option.asks)));
-    fill(this.list, rows.length ? rows : h("li.muted", {}, "No category has these words."));
+    fill(this.list, rows.length ? rows : h("li.muted", {}, "No category matches."));
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.#point();

@@ -1,4 +1,4 @@
-// What the work cost, what it would have cost otherwise, and when training is paid.
+// The page Costs: spending, a comparison with a frontier model, and the payback of training.
 
 import { get, query } from "/pages/api.js";
 import { bars, columns, figure, powers, reached } from "/pages/charts.js";
@@ -15,18 +15,18 @@ export async function show({ params, go }) {
     h("form", { onsubmit: (event) => event.preventDefault() }, select("Add up by", by, BY, (value) => go(query("/costs", { by: value })))));
   const { specialists: work, calls } = costs;
   if (!work.documents && !calls) {
-    const text = "Once contracts or reports are read, this page says what that took and cost, and what a frontier model would have cost for the same. Documents from before it was measured are not counted.";
-    return { title: "Costs", element: h("div.page", {}, head, empty("Nothing has cost anything yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
+    const text = "Upload contracts or reports. This page then shows their costs, and what a frontier model would cost for the same.";
+    return { title: "Costs", element: h("div.page", {}, head, empty("No costs yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
   const [names, failed] = await Promise.all([by === "document" ? namesOf(ranked(costs.groups, by)) : {}, failures()]);
-  return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), glance(costs), failed,
-    h("div.charts", {}, together(costs), million(costs), groups(costs, by, names), training(costs), budgets(costs)), basis(costs)) };
+  return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), overview(costs), failed,
+    h("div.charts", {}, comparison(costs), million(costs), groups(costs, by, names), training(costs), budgets(costs)), basis(costs)) };
 }
 
 const dollars = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const cents = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 
-/** Money that is read at a glance: cents where there are some, else two figures that say something. */
+/** A rounded amount: cents, or two significant digits below ten cents. */
 export const usd = (value) => `US$ ${value === 0 ? "0" : Math.abs(value) >= 0.095 ? dollars.format(value) : cents.format(value)}`;
 
 const spent = (one) => one.usd + one.machine_usd;
@@ -35,42 +35,42 @@ function stopped(costs) {
   return costs.stopped.map((one) => h("p.notice", { role: "alert" }, `${one.provider} is stopped: ${one.reason}`));
 }
 
-/** In words, how many documents failed, of which there may be no reading to count; nothing if none did. */
+/** How many documents failed; null if none did. */
 async function failures() {
   const { items, next } = await get(query("/v1/documents", { outcome: "failed", limit: 200 }));
   if (!items.length) return null;
-  return h("p.muted.small", {}, `${next ? "More than " : ""}${count(items.length, "document")} failed: what failed counts only if its text was read.`);
+  return h("p.muted.small", {}, `${next ? "More than " : ""}${count(items.length, "document")} failed. Failed documents count only if their text was read.`);
 }
 
-/** Three numbers that say it all. */
-function glance({ usd: paid, stand_in_usd: played, specialists: work, frontier, calls }) {
+/** The main figures. */
+function overview({ usd: paid, stand_in_usd: played, specialists: work, frontier, calls }) {
   const mine = paid + work.usd;
   const times = mine > 0 && frontier.usd > 0 ? frontier.usd / mine : null;
   const one = (big, text) => h("div.number", {}, h("span.big", {}, big), h("span.muted", {}, text));
   return h("div.numbers", {},
-    one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}${played > 0 ? `, ${stoodIn(played, paid)}` : ""}`),
-    one(usd(frontier.usd), `at least, had ${frontier.model} read everything`),
+    one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}${played > 0 ? `, ${standIn(played, paid)}` : ""}`),
+    one(usd(frontier.usd), `minimum if ${frontier.model} had read everything`),
     one(count(work.documents, "document"), `${number(work.tokens_read)} tokens in ${number(Math.round(work.seconds))} s`),
-    times !== null && one(factor(times), times >= 0.95 ? "as much at the frontier model" : "as much at the frontier model: it would be cheaper"));
+    times !== null && one(factor(times), times >= 0.95 ? "the cost at the frontier model" : "the cost at the frontier model, which would be cheaper"));
 }
 
-/** What a stand-in plays is marked wherever money is. */
-const stoodIn = (played, paid) => `${played < paid ? usd(played) : "all"} of it played by a stand-in for tests, which nobody was paid`;
+/** Marks amounts of a test stand-in. */
+const standIn = (played, paid) => `${played < paid ? usd(played) : "all"} of it simulated by a test stand-in`;
 
-/** How many times as much: whole from ten on, as a part of one where it is less than a half. */
+/** A ratio: whole from ten on, a fraction below one half. */
 function factor(times) {
   if (times < 0.5) return `1/${number(Math.round(1 / times))}`;
   return `${number(times < 9.95 ? Math.round(times * 10) / 10 : Math.round(times))} ×`;
 }
 
-function together({ usd: paid, stand_in_usd: played, specialists: work, frontier }) {
+function comparison({ usd: paid, stand_in_usd: played, specialists: work, frontier }) {
   const rows = [
     ["This machine", [["ours", work.usd]], usd(work.usd)],
     ["Paid to frontier models", [["paid", paid]], usd(paid)],
-    [`Had ${frontier.model} read everything`, [["theirs", frontier.read_usd], ["theirs-out", frontier.quoted_usd]], usd(frontier.usd)],
+    [`If ${frontier.model} had read everything`, [["theirs", frontier.read_usd], ["theirs-out", frontier.quoted_usd]], usd(frontier.usd)],
   ];
-  const said = `Of the last, ${usd(frontier.read_usd)} for ${number(work.tokens_read)} tokens in and ${usd(frontier.quoted_usd)} (lighter) for ${number(work.tokens_quoted)} out.${played > 0 ? ` Of what was paid, ${stoodIn(played, paid)}.` : ""}`;
-  return figure("What it cost, and would have cost", said, bars(rows), ["", "Tokens in", "Tokens out", "US$"], [
+  const caption = `Frontier model: ${usd(frontier.read_usd)} for ${number(work.tokens_read)} tokens in, ${usd(frontier.quoted_usd)} (lighter) for ${number(work.tokens_quoted)} out.${played > 0 ? ` Paid: ${standIn(played, paid)}.` : ""}`;
+  return figure("Actual and alternative costs", caption, bars(rows), ["", "Tokens in", "Tokens out", "US$"], [
     ["This machine", number(work.tokens_read), number(work.tokens_quoted), exact(work.usd)],
     ["Paid to frontier models", "", "", exact(paid)],
     [`${frontier.model}, tokens in`, number(work.tokens_read), "", exact(frontier.read_usd)],
@@ -80,7 +80,7 @@ function together({ usd: paid, stand_in_usd: played, specialists: work, frontier
 
 const exact = (value) => (value === null ? "–" : value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 6 }));
 
-/** The groups that are shown, in the order that they are shown: days as they came, else the dearest first. */
+/** The visible groups: days in order, otherwise the most expensive first. */
 function ranked(all, by) {
   if (by === "day") return all.slice(0, MOST.day).toReversed();
   return all.toSorted((one, other) => spent(other) - spent(one) || other.frontier_usd - one.frontier_usd).slice(0, MOST[by] ?? 20);
@@ -91,19 +91,19 @@ function groups({ groups: all, frontier }, by, names) {
   const what = BY.find(([key]) => key === by)[1].toLowerCase();
   const title = `By ${what}`;
   if (!shown.length) return h("figure.chart.whole", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, "No frontier model was asked.")));
-  const left = all.length - shown.length;
-  const said = `${left > 0 ? `${by === "day" ? "The last" : "The dearest"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}Each chart has a scale of its own.`;
+  const hidden = all.length - shown.length;
+  const caption = `${hidden > 0 ? `${by === "day" ? "The last" : "The most expensive"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}The charts have different scales.`;
   const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : by === "adapter" && !one.documents ? `${one.key} (provider)` : null) ?? one.key;
   const series = [
     ["Spent", (one) => [["ours", one.machine_usd], ["paid", one.usd]], spent],
-    [`Had ${frontier.model} read it`, (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
+    [`If ${frontier.model} had read it`, (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
   ];
   const draw = by === "day" ? columns : bars;
   const drawn = series.map(([text, parts, sum]) => h("div.half", {}, h("h3", {}, text),
     draw(shown.map((one) => [name(one), parts(one), usd(sum(one))]))));
-  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `Had ${frontier.model} read it, US$`];
+  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `If ${frontier.model} had read it, US$`];
   const cell = (one) => (by === "document" ? h("a.plain", { href: `/documents/${one.key}` }, name(one)) : name(one));
-  return figure(title, said, h("div.halves", {}, drawn), heads, (by === "day" ? shown.toReversed() : shown).map((one) => [cell(one), number(one.documents),
+  return figure(title, caption, h("div.halves", {}, drawn), heads, (by === "day" ? shown.toReversed() : shown).map((one) => [cell(one), number(one.documents),
     number(Math.round(one.seconds * 10) / 10), number(one.tokens_read), number(one.tokens_quoted), exact(one.machine_usd), number(one.calls), exact(one.usd), exact(one.frontier_usd)]), true);
 }
 
@@ -116,38 +116,38 @@ function training({ training: all }) {
   const rows = all.map((one) => {
     const name = [`${one.adapter} `, h("span.version", {}, one.version)];
     if (one.after_documents === null) {
-      const saves = one.saved_each_usd > 0 ? `; each document saves ${usd(one.saved_each_usd)}` : "";
-      const why = one.hours === null ? `the hours of its training were not kept${saves}` : "a frontier model for all would be cheaper than the machine and what was asked for these documents";
-      return h("div.paid-row", {}, h("span.bar-label", {}, name), h("span.muted", {}, `Not known when it is paid: ${why}.`));
+      const saves = one.saved_each_usd > 0 ? `. Each document saves ${usd(one.saved_each_usd)}` : "";
+      const why = one.hours === null ? `its training hours were not recorded${saves}` : "a frontier model alone would be cheaper for these documents";
+      return h("div.paid-row", {}, h("span.bar-label", {}, name), h("span.muted", {}, `Payback unknown: ${why}.`));
     }
     const left = one.after_documents - one.documents;
-    const words = left > 0 ? `${number(one.documents)} of ${number(one.after_documents)} documents` : `paid since document ${number(one.after_documents)}`;
+    const words = left > 0 ? `${number(one.documents)} of ${number(one.after_documents)} documents` : `paid back since document ${number(one.after_documents)}`;
     return h("div.paid-row", {}, h("span.bar-label", {}, name), reached("ours", one.documents, one.after_documents), h("span.figure", {}, words),
-      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours${one.machine ? ` on ${one.machine}` : ""} at ${usd(one.hour_usd)} an hour are ${usd(one.usd)}; each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} that went to frontier models` : ""}.`));
+      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours${one.machine ? ` on ${one.machine}` : ""} at ${usd(one.hour_usd)} an hour cost ${usd(one.usd)}. Each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} paid to frontier models` : ""}.`));
   });
-  const said = "The hours of a specialist's trainings, as they were measured, those of folds where their runs were kept (what else was learned for it is not counted), against what each document saves: the price of a frontier model, less the machine, less what frontier models were paid all the same.";
-  return figure("When training has paid for itself", said, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Paid with each US$", "Saved with each US$", "Paid after", "So far"],
+  const caption = "Measured training hours against the saving of each document. The saving is the price of a frontier model, less the machine and the calls that were paid.";
+  return figure("Payback of training", caption, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Paid each US$", "Saved each US$", "Paid back after", "So far"],
     all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_each_usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
 }
 
-/** What was read, by kind; an older service tells one sum. */
-const kindsOf = (work) => (work.kinds ?? [{ ...work, kind: "other" }]).filter((one) => one.usd_per_million > 0);
+/** The work by kind. */
+const kindsOf = (work) => work.kinds.filter((one) => one.usd_per_million > 0);
 
 function million({ specialists: work, frontier, quoted }) {
   const kinds = kindsOf(work);
   const [low, high] = quoted.small_million;
   const day = new Date(quoted.as_of).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
   const rows = [
-    ...kinds.map((one) => [`${KIND[one.kind] ?? one.kind} read on this machine, measured`, "ours", one.usd_per_million, one.usd_per_million, usd(one.usd_per_million)]),
+    ...kinds.map((one) => [`${KIND[one.kind] ?? one.kind} on this machine, measured`, "ours", one.usd_per_million, one.usd_per_million, usd(one.usd_per_million)]),
     [`${frontier.model} in, list of ${frontier.as_of}`, "theirs", frontier.input_usd, frontier.input_usd, usd(frontier.input_usd)],
     [`${frontier.model} out`, "theirs", frontier.output_usd, frontier.output_usd, usd(frontier.output_usd)],
     ["Small model out, quoted", "quoted", low, high, `US$ ${dollars.format(low)} to ${dollars.format(high)}`],
     ["Frontier model out, quoted", "quoted", quoted.frontier_million, quoted.frontier_million, usd(quoted.frontier_million)],
   ].filter((row) => row && row[2] > 0);
   const paces = kinds.map((one) => `${number(Math.round(one.tokens_per_second))} tokens a second of ${(KIND[one.kind] ?? one.kind).toLowerCase()}`);
-  const speed = paces.length ? `Read here: ${paces.join(", ")}. ` : "";
-  const said = `${speed}Each step is ten times more. “Quoted” are figures of an article as quoted on ${day}, which nobody here measured; by them ${number(quoted.tokens_a_day)} tokens a day cost ${usd(quoted.frontier_day)} against US$ ${quoted.small_day[0]} to ${quoted.small_day[1]}.`;
-  return figure("A million tokens", said, powers(rows), ["", "US$ for a million"], [
+  const speed = paces.length ? `This machine: ${paces.join(", ")}. ` : "";
+  const caption = `${speed}Logarithmic scale. “Quoted” figures are from an article of ${day} and were not measured here. By them ${number(quoted.tokens_a_day)} tokens a day cost ${usd(quoted.frontier_day)} at a frontier model and US$ ${quoted.small_day[0]} to ${quoted.small_day[1]} at a small one.`;
+  return figure("A million tokens", caption, powers(rows), ["", "US$ for a million"], [
     ...rows.map(([label, , from, to]) => [label, from === to ? exact(from) : `${exact(from)} to ${exact(to)}`]),
     [`${number(quoted.tokens_a_day)} tokens a day at a frontier model, quoted`, exact(quoted.frontier_day)],
     [`${number(quoted.tokens_a_day)} tokens a day at a small model, quoted`, `${exact(quoted.small_day[0])} to ${exact(quoted.small_day[1])}`],
@@ -157,11 +157,11 @@ function million({ specialists: work, frontier, quoted }) {
 function budgets({ budgets: all }) {
   if (!all.some((one) => one.most_usd > 0)) return null;
   const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.most_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.most_usd)}`),
-    one.usd > one.most_usd && h("span.small.changed", {}, `passed by ${usd(one.usd - one.most_usd)}: a bill was above what was set aside for it, or the budget was lowered since`)));
-  return figure("Budgets", "What counts as spent on frontier models, in UTC. No call is made whose worst case would pass them; a provider that bills more than that is stopped at the first such bill.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
+    one.usd > one.most_usd && h("span.small.changed", {}, `exceeded by ${usd(one.usd - one.most_usd)}: a bill was above its estimate, or the budget was lowered`)));
+  return figure("Budgets", "Spending on frontier models, in UTC. A call is refused if its worst case would exceed a budget. A provider that bills more than the worst case is stopped.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
     all.map((one) => [one.period, exact(one.usd), exact(one.most_usd)]));
 }
 
 function basis({ specialists: work, frontier }) {
-  return h("p.muted.small", {}, `The machine counts with ${usd(work.hour_usd)} an hour, which whoever runs it can state. Tokens are those of our own specialists. ${frontier.model} counts with its list price of ${frontier.as_of} (US$ ${number(frontier.input_usd)} in, ${number(frontier.output_usd)} out, a million): the text once, and once the words of what was found: clauses, and of a report its findings and the sentences about its filer. Its instructions, thoughts and the form of its answer would come on top.`);
+  return h("p.muted.small", {}, `The machine costs ${usd(work.hour_usd)} an hour (a setting). Tokens are those of the specialists. ${frontier.model} is counted at its list price of ${frontier.as_of} (US$ ${number(frontier.input_usd)} in and ${number(frontier.output_usd)} out for a million). That covers the text and the results, each counted once. Instructions and reasoning would cost extra.`);
 }

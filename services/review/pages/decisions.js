@@ -1,16 +1,16 @@
-// The audit: who decided what, and when. It only grows.
+// All decisions: who, what and when.
 
 import { actor, get, query } from "/pages/api.js";
-import { decide, history } from "/pages/deciding.js";
+import { decide, history } from "/pages/decide.js";
 import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
-import { enter, leave } from "/pages/stay.js";
+import { enter, leave } from "/pages/tab_session.js";
 import { changes, decidedCategory, VERDICTS } from "/pages/verdicts.js";
 
 export async function show({ params, go }) {
   const by = params.get("by") ?? "";
   const read = (cursor) => get(query("/v1/decisions", { by, limit: 100, cursor }));
   let page = await read(null);
-  const seen = new Set(); // items that have a newer row above: only the last decision can be undone
+  const seen = new Set(); // only the newest decision of an item can be undone
   const rows = h("tbody");
   const add = (items) => rows.append(...items.map((one) => {
     const stands = !seen.has(one.item_id);
@@ -25,20 +25,20 @@ export async function show({ params, go }) {
   } }, "Show more");
   const file = (format) => h("a.button", { href: `/v1/exports?format=${format}`, download: true }, format.toUpperCase());
   const head = h("div.row.apart.head", {}, h("h1", {}, "Decisions"),
-    h("div.row.tight", { role: "group", "aria-label": "Export all decided items" }, h("span.muted", {}, "Export what is decided"), file("jsonl"), file("csv"), file("xlsx")));
+    h("div.row.tight", { role: "group", "aria-label": "Export all decided items" }, h("span.muted", {}, "Export decided items"), file("jsonl"), file("csv"), file("xlsx")));
   const filters = h("form.filters", { onsubmit: (event) => event.preventDefault() },
-    select("Made by", by, [["", "Everybody"], [actor().name, "Me"]], (value) => go(query("/decisions", { by: value }))));
+    select("Made by", by, [["", "All reviewers"], [actor().name, "Me"]], (value) => go(query("/decisions", { by: value }))));
   const heads = ["When", "Who", "What", "Category", "Text", "Document", ""];
   const list = page.items.length
     ? [h("table.list.audit", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), rows), h("div.row.centre.below", {}, more)]
-    : empty("Nothing has been decided yet", "Every decision is listed here, with who made it and when; undoing one is listed too.", h("a.button.primary", { href: "/review" }, "Start reviewing"));
-  const hint = h("p.muted.small", {}, "In CSV and XLSX, a cell that a spreadsheet would run as a formula has an apostrophe in front; the column “defused” names such cells.");
+    : empty("No decisions yet", "Every decision is listed here with its reviewer and time. An undo is listed too.", h("a.button.primary", { href: "/review" }, "Start reviewing"));
+  const hint = h("p.muted.small", {}, "In CSV and XLSX, cells that look like formulas start with an apostrophe. The column “defused” lists them.");
   return { title: "Decisions", element: h("div.page", {}, head, filters, list, page.items.length > 0 && hint) };
 }
 
 const undoable = (one) => one.verdict !== "undo" && one.actor === actor().name && one.document_name;
 
-/** Takes a decision back: the item waits again, and the undoing is one more row. */
+/** Undo a decision: the item is open again, and the undo is a new row. */
 function undoButton(one, rows) {
   const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${VERDICTS[one.verdict]}, ${title(one.category)}`, onclick: undo }, "Undo");
   async function undo() {
@@ -51,7 +51,7 @@ function undoButton(one, rows) {
       button.replaceWith(again);
       again.focus();
       rows.prepend(row(decision));
-      say("Undone: it waits in the queue again.");
+      say("Undone. The item is open again.");
     } catch (error) {
       button.disabled = false;
       button.after(h("p.wrong", { role: "alert" }, error.message));

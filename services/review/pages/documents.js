@@ -1,13 +1,13 @@
-// Documents: bring them in, and see how each of them fares.
+// Documents: upload them and see their state.
 
 import { csrf, get, query, signInAgain } from "/pages/api.js";
 import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
-const PATIENCE = 3_600_000; // milliseconds for which a file waits for room
-export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Something else"]];
-const STATES = { received: "being read", read: "read", processing: "being worked on", ended: "ended" };
+const PATIENCE = 3_600_000; // milliseconds for which an upload is retried
+export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Other"]];
+const STATES = { received: "being read", read: "read", processing: "in progress", ended: "ended" };
 
 export async function show({ go }) {
   const view = new Documents(go);
@@ -38,9 +38,9 @@ class Documents {
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: contracts and reports as PDF, scan (PNG, JPEG, TIFF), Word (DOCX), ODT, RTF, HTML or text; reports also as XLSX, XLS, ODS, XBRL, JSON or CSV; mails and ZIP archives with them")),
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here. Contracts and reports: PDF, scan (PNG, JPEG, TIFF), DOCX, ODT, RTF, HTML or text. Reports also: XLSX, XLS, ODS, XBRL, JSON or CSV. Mails and ZIP archives are unpacked.")),
       h("div.drop-options", {},
-        select("Kind", "", [["", "By its text"], ...KINDS], (value) => { this.kind = value; }),
+        select("Kind", "", [["", "Detect"], ...KINDS], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
     const over = (event) => { event.preventDefault(); zone.classList.add("over"); };
     zone.addEventListener("dragover", over);
@@ -54,10 +54,10 @@ class Documents {
     for (const file of files) this.upload(file);
   }
 
-  /** One request a file, so that each has its own progress and its own error. */
+  /** One request a file: each has its own progress and error. */
   upload(file) {
     const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
-    const note = h("span.muted", {}, "waits");
+    const note = h("span.muted", {}, "waiting");
     const line = h("li", {}, h("span.upload-name", {}, file.name), bar, note);
     this.progress.prepend(line);
     const job = { file, bar, note, line, kind: this.kind, password: this.password.value };
@@ -81,14 +81,14 @@ class Documents {
     }
     job.began ??= Date.now();
     if (answer.status === 429 && answer.again && Date.now() - job.began < PATIENCE) {
-      job.note.textContent = answer.full ? "waits: as many documents are in work as may be" : "waits: this key has asked too often";
+      job.note.textContent = answer.full ? "waiting: too many documents are in progress" : "waiting: rate limit of this key";
       await new Promise((resolve) => setTimeout(resolve, 1000 * answer.again));
       return this.gone ? null : this.send(job);
     }
     const good = answer.status === 200 || answer.status === 202;
     job.bar.remove();
     job.line.classList.add(good ? "good" : "wrong");
-    const words = good ? (answer.status === 200 ? "known already: the same bytes were here before" : "uploaded") : answer.detail;
+    const words = good ? (answer.status === 200 ? "Already uploaded (identical file)" : "Uploaded") : answer.detail;
     job.note.textContent = words;
     say(`${job.file.name}: ${words}`);
     if (!good) {
@@ -111,7 +111,7 @@ class Documents {
     if (!this.gone) this.timer = setTimeout(() => this.load().catch(() => this.wait()), LATER);
   }
 
-  /** Rows are replaced one by one, so that nothing jumps while one reads. */
+  /** Replace changed rows only, so that the page does not jump. */
   show(items, first) {
     for (const item of items) {
       const fresh = row(item);
@@ -128,14 +128,14 @@ class Documents {
     }
     if (first) this.order(items.map((item) => this.rows.get(item.id)));
     if (!this.body.children.length) {
-      fill(this.list, empty("No documents yet", "Drop a contract above. It is read on this machine; nothing leaves it."));
+      fill(this.list, empty("No documents yet", "Drop a contract above. It is read on this machine."));
       return;
     }
     if (!this.body.isConnected) this.drawTable();
     this.next.hidden = this.more === null;
   }
 
-  /** The newest first; nothing is touched while the order holds. */
+  /** Newest first. Rows move only if the order changed. */
   order(rows) {
     if (rows.every((one, at) => this.body.children[at] === one)) return;
     const older = [...this.body.children].filter((one) => !rows.includes(one));
@@ -159,25 +159,25 @@ function row(item) {
   const near = family(item);
   return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${pagesOf(item)}/${near?.textContent}` },
     h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
-    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A person is asked what it is" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
     h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
 }
 
-/** How many pages it has; while it is read, how many of them are. */
+/** The number of pages; during reading, the pages done and the total. */
 const pagesOf = ({ pages, progress }) => (progress ? `${number(progress.pages_done)} of ${number(progress.pages)}` : pages ?? "–");
 
-/** What a document came in, and how much came in it; nothing for most. */
+/** The parents of a document and its number of parts; null for most. */
 function family({ parents = [], parts = [] }) {
   const around = parents.slice(0, 2).map((one, at) => [at ? ", " : "in ", h("a", { href: `/documents/${one.id}` }, one.name)]);
   if (parents.length > 2) around.push(` and ${count(parents.length - 2, "other")}`);
-  const within = parts.length > 0 && `${around.length ? " · " : ""}holds ${count(parts.length, "part")}`;
+  const within = parts.length > 0 && `${around.length ? " · " : ""}${count(parts.length, "part")}`;
   return around.length || within ? h("p.family", {}, around, within) : null;
 }
 
-/** `code: sentence` is for operators and people; people read the sentence. */
+/** A reason without its code. */
 export const sentence = (reason) => capital(String(reason).replace(/^((?:page \d+|part [^:]+): )?[a-z]+(_[a-z]+)*: /, "$1"));
 
-/** The same, one by one, of a reason that joins many, as that of a table with many unreadable lines does. */
+/** A reason that joins several, split into its parts. */
 export const linesOf = (reason) => sentence(reason).split(/; (?=\S)/).map(capital);
 
 const capital = (text) => (text[0] ? text[0].toUpperCase() + text.slice(1) : text);
@@ -187,7 +187,7 @@ export function pill(item) {
   return h("span.pill", { class: item.outcome ?? "busy-state" }, text);
 }
 
-/** XMLHttpRequest, for it alone tells how much of an upload has gone. */
+/** XMLHttpRequest, because fetch does not report upload progress. */
 function attempt({ file, bar, note, kind, password }) {
   return new Promise((resolve) => {
     const body = new FormData();
@@ -200,9 +200,9 @@ function attempt({ file, bar, note, kind, password }) {
     sending.upload.onprogress = (event) => {
       if (!event.lengthComputable) return;
       bar.value = event.loaded / event.total;
-      note.textContent = event.loaded < event.total ? `${Math.round((100 * event.loaded) / event.total)}%` : "being stored";
+      note.textContent = event.loaded < event.total ? `${Math.round((100 * event.loaded) / event.total)}%` : "storing";
     };
-    sending.onerror = () => resolve({ status: 0, detail: "the server can't be reached: check the connection and try again" });
+    sending.onerror = () => resolve({ status: 0, detail: "The server can't be reached. Check the connection and try again." });
     sending.onload = () => {
       const again = Number(sending.getResponseHeader("retry-after"));
       const full = sending.responseText.includes(":queue_full");
@@ -214,8 +214,8 @@ function attempt({ file, bar, note, kind, password }) {
 
 function detailOf(answered) {
   try {
-    return JSON.parse(answered.responseText).detail ?? `the server answers ${answered.status}`;
+    return JSON.parse(answered.responseText).detail ?? `The server answered ${answered.status}.`;
   } catch {
-    return `the server answers ${answered.status}`;
+    return `The server answered ${answered.status}.`;
   }
 }

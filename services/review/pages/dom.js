@@ -1,4 +1,4 @@
-// Builds elements. Text always becomes a text node, so nothing from a document is ever markup.
+// Builds elements. Text always becomes a text node, so text of documents is never markup.
 
 /** h("button.primary", {onclick}, "Accept", kbd) */
 export function h(selector, props = {}, ...children) {
@@ -25,12 +25,12 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Tell a screen reader, without moving anything. */
+/** Announce a text to screen readers. */
 export function say(text) {
   byId("say").textContent = text;
 }
 
-/** A share in whole percent; what is not certain is never shown as 0% or 100%. */
+/** A share in whole percent. Only 0 and 1 show as 0% and 100%. */
 export const percent = (share) => (share > 0 && share < 1 ? `${Math.min(99, Math.max(1, Math.round(share * 100)))}%` : `${Math.round(share * 100)}%`);
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 4 });
@@ -41,34 +41,34 @@ export const moment = (value) => (value ? dates.format(new Date(value)) : "–")
 
 export const count = (n, one, many = `${one}s`) => `${numbers.format(n)} ${n === 1 ? one : many}`;
 
-/** Words for what the machine calls balance_sheet or net_of_tax. */
+/** Words from an identifier such as balance_sheet. */
 export const words = (name) => (name ?? "").replaceAll("_", " ");
 
 export const title = (name) => words(name).replace(/^./, (letter) => letter.toUpperCase());
 
-/** Running text without the line ends of its page; paragraphs stay apart. */
+/** Text without line ends inside paragraphs. */
 export const flowing = (text) => text.replace(/[^\S\n]*\n[^\S\n]*(?!\s*\n)/g, (end, at, all) => (all[at - 1] === "\n" ? end : " "));
 
-/** One line of a text that may have many. */
+/** A text shortened to one line. */
 export function excerpt(text, length = 160) {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }
 
-/** How sure the machine is: a quiet bar and the number. */
+/** The confidence as a bar and a number. */
 export function certainty(confidence) {
   const bar = h("span.bar", { "aria-hidden": "true" }, h("span.bar-fill"));
   bar.firstChild.style.inlineSize = percent(confidence);
-  return h("span.certainty", { title: `The machine is ${percent(confidence)} sure` }, bar,
+  return h("span.certainty", { title: `Confidence: ${percent(confidence)}` }, bar,
     h("span.figure", {}, percent(confidence)));
 }
 
 export const kbd = (key) => h("kbd", { "aria-hidden": "true" }, key);
 
-/** A part that scrolls by itself: a key reaches it where it has more than it shows, and `first` is what it opens at. */
+/** Make an element scrollable, also by keyboard, and scroll to `first`. */
 export function scrolls(element, first = null) {
   const watch = new ResizeObserver(() => {
-    if (!element.clientHeight) return; // it is not on the page yet
+    if (!element.clientHeight) return; // not on the page yet
     watch.disconnect();
     if (element.scrollHeight > element.clientHeight) element.tabIndex = 0;
     if (first) element.scrollTop = first.offsetTop - element.clientHeight / 4;
@@ -78,7 +78,7 @@ export function scrolls(element, first = null) {
   return element;
 }
 
-/** What to see where there is nothing, and what to do about it. */
+/** The text and actions of an empty list. */
 export function empty(title, text, ...actions) {
   return h("section.empty", {}, h("h2", {}, title), h("p", {}, text), h("div.row.centre", {}, actions));
 }
@@ -98,7 +98,7 @@ export function select(label, value, options, onchange) {
   return h("label.field", {}, h("span", {}, label), box);
 }
 
-/** True while somebody types into something. */
+/** Whether a key event belongs to an input. */
 export function typing(event) {
   return event.target instanceof Element
     && event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;

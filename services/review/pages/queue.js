@@ -1,13 +1,13 @@
-// The queue: what waits, how unsure the machine is, and where to begin.
+// The queue of open items, most urgent first.
 
 import { actor, counts, get, may, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
-import { far, isFlag, isSignal } from "/pages/findings.js";
+import { distance, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
-import { trouble, watched } from "/pages/watch.js";
+import { monitors, problemOf } from "/pages/watch.js";
 
-const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
+const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted automatically"]];
 const REFRESH = 15_000;
 const CONFIDENCE = "confidence";
 
@@ -24,7 +24,7 @@ class Queue {
     this.only = kind;
     this.filters = { kind: kind ?? params.get("kind") ?? "", document: params.get("document") ?? "", category: params.get("category") ?? "", state: params.get("state") ?? "open" };
     this.element = h("div.page");
-    this.timer = setInterval(() => this.watch(), REFRESH);
+    this.timer = setInterval(() => this.refresh(), REFRESH);
     document.addEventListener("keydown", this.key);
   }
 
@@ -44,8 +44,8 @@ class Queue {
 
   async load() {
     const none = { items: [] };
-    const promises = may("results:read") ? watched().catch(() => none) : none; // the queue works without
-    [this.tally, this.page, this.watched] = await Promise.all([counts(this.only ?? ""), this.read(), promises]);
+    const guarantees = may("results:read") ? monitors().catch(() => none) : none; // optional here
+    [this.tally, this.page, this.guarantees] = await Promise.all([counts(this.only ?? ""), this.read(), guarantees]);
     this.items = this.page.items;
     this.draw();
   }
@@ -54,8 +54,8 @@ class Queue {
     return get(query("/v1/items", { ...this.filters, limit: 50, cursor }));
   }
 
-  /** Counts are told as they change; the list stays still until it is asked for. */
-  async watch() {
+  /** Update the counts. The list changes only on request. */
+  async refresh() {
     if (document.hidden) return;
     try {
       const fresh = await counts(this.only ?? "");
@@ -64,7 +64,7 @@ class Queue {
       fill(this.head, this.numbers());
       if (moved) this.changed.hidden = false;
     } catch {
-      // The banner says it; the next look comes soon.
+      // The banner shows it, and the next refresh comes soon.
     }
   }
 
@@ -76,12 +76,12 @@ class Queue {
 
   draw() {
     this.head = h("div.numbers", { "aria-live": "off" }, this.numbers());
-    this.changed = h("button.quiet.changed", { type: "button", hidden: true, onclick: () => this.load() }, "The queue has changed: show it");
+    this.changed = h("button.quiet.changed", { type: "button", hidden: true, onclick: () => this.load() }, "The queue has changed. Reload");
     const findings = this.only === "finding";
     fill(this.element,
       h("div.row.apart.head", {}, h("h1", {}, findings ? "Findings" : "Queue"), this.head,
         h("button.primary.large", { type: "button", onclick: () => this.start(), disabled: this.tally.waiting === 0 }, "Start reviewing", kbd("↵"))),
-      this.watched.items.map(trouble).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/watch" }, "Why"))),
+      this.guarantees.items.map(problemOf).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/watch" }, "Why"))),
       h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, this.selects(), this.changed),
       this.items.length ? [h("p.muted.small", {}, order(this.items)), this.table(findings)] : this.nothing(findings));
   }
@@ -123,26 +123,26 @@ class Queue {
   nothing(findings) {
     const filtered = this.filters.document || this.filters.category || this.filters.state !== "open" || (!this.only && this.filters.kind);
     if (filtered) {
-      return empty("Nothing fits these filters", "Something else may wait.", h("button", { type: "button", onclick: () => this.go(this.path) }, "Show all that is open"));
+      return empty("No items match these filters", "Other items may be open.", h("button", { type: "button", onclick: () => this.go(this.path) }, "Show all open items"));
     }
-    return empty(findings ? "No findings wait" : "Nothing waits", "Upload a contract or a report; what the machine finds in it waits here for a decision.",
-      h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See what was decided"));
+    return empty(findings ? "No open findings" : "No open items", "Upload a contract or a report. Its results wait here for your decision.",
+      h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See decisions"));
   }
 }
 
-/** By what the items come: confidence, or what was learned of reviewers' decisions. */
+/** How the items are sorted, in words. */
 function order(items) {
   const by = [...new Set(items.map((item) => item.ordered_by))];
   const learned = by.filter((name) => name !== CONFIDENCE);
-  if (!learned.length) return "Least certain first: what the machine is likeliest to have wrong.";
-  const rest = by.includes(CONFIDENCE) ? " What it does not know stands by how sure the machine is." : "";
-  return `First what a person is likeliest to change, as ${learned.join(" and ")} tells.${rest}`;
+  if (!learned.length) return "Sorted by confidence, lowest first.";
+  const others = by.includes(CONFIDENCE) ? " Other items are sorted by confidence, lowest first." : "";
+  return `Sorted by how likely reviewers are to change it (${learned.join(", ")}).${others}`;
 }
 
 function row(item) {
   const finding = item.kind === "finding";
   return h("tr", { "data-item": item.id },
-    h("td.sure", {}, isSignal(item) ? far(item) : certainty(item.confidence)),
+    h("td.sure", {}, isSignal(item) ? distance(item) : certainty(item.confidence)),
     h("td.what", {}, h("a.open", { href: `/review?item=${item.id}` }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
     h("td.words", {}, h("span.clip", {}, excerpt(item.text, 260))),
     documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
@@ -163,6 +163,6 @@ const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/docum
 
 function stateCell(item) {
   if (item.state === "decided") return h("td.state", {}, verdictPill(item));
-  if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "in your hands" : `with ${item.lease.holder}`));
+  if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "reviewed by you" : `reviewed by ${item.lease.holder}`));
   return h("td.state", {}, isAccepted(item) ? machinePill() : "");
 }

@@ -1,12 +1,12 @@
-// Reports by risk: where to look first.
+// Reports, sorted by risk.
 
 import { get, query } from "/pages/api.js";
 import { count, empty, h, moment, percent, select } from "/pages/dom.js";
 
 const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
 const ORDERS = [["-risk", "Riskiest first"], ["risk", "Least risky first"]];
-const LEAST = [["", "Any"], ["0.05", "5% and more"], ["0.2", "20% and more"], ["0.5", "50% and more"]];
-const HINT = "Risk is how likely the machine takes the likeliest error in a report to be one. It says where to look first, and is no verdict. What it is not sure enough of is no finding, so a report can have a risk and no findings.";
+const LEAST = [["", "Any"], ["0.05", "5% or more"], ["0.2", "20% or more"], ["0.5", "50% or more"]];
+const HINT = "Risk is the probability that the most suspicious place in a report is an error. Use it to decide where to look first. A report can have a risk without findings: then no suspicion was strong enough.";
 
 export async function show({ params, go }) {
   const chosen = { flagged: params.get("flagged") ?? "", least: params.get("least") ?? "", order: params.get("order") ?? "-risk" };
@@ -29,7 +29,7 @@ export async function show({ params, go }) {
 }
 
 function table(rows) {
-  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Sentences"], ["th.figure", "Filings"], ["th", "Judged"]];
+  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Sentences"], ["th.figure", "Filings"], ["th", "Checked"]];
   const open = (event) => {
     if (!event.target.closest("a")) event.target.closest("tr[data-item]")?.querySelector("a.open")?.click();
   };
@@ -42,18 +42,18 @@ function row(report) {
   return h("tr", { "data-item": report.document_id },
     h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
     h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
-      report.warnings > 0 && h("p.family", {}, `Not everything in it could be read (${count(report.warnings, "note")})`)),
-    h("td", {}, h("div.row.tight", {}, report.flagged && h("span.pill.failed", {}, "flagged"), became(report))),
-    h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} folded away`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
+      report.warnings > 0 && h("p.family", {}, `Partly unread (${count(report.warnings, "note")})`)),
+    h("td", {}, h("div.row.tight", {}, report.flagged && h("span.pill.failed", {}, "flagged"), progress(report))),
+    h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} dismissed before`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
 }
 
-// Of the findings that people are asked about, how many they decided.
-function became(report) {
+// How many findings are decided.
+function progress(report) {
   if (!report.decided) return null;
   return h("span.pill", {}, report.decided >= report.findings ? "decided" : `${report.decided} decided`);
 }
 
 function nothing(chosen, go) {
-  if (chosen.flagged || chosen.least) return empty("No report fits these filters", "Others may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
-  return empty("No reports yet", "Upload a financial report; once it is read and checked it stands here by its risk.", h("a.button.primary", { href: "/documents" }, "Upload documents"));
+  if (chosen.flagged || chosen.least) return empty("No reports match these filters", "Other reports may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
+  return empty("No reports yet", "Upload a financial report. It appears here after it is checked.", h("a.button.primary", { href: "/documents" }, "Upload documents"));
 }

@@ -1,12 +1,12 @@
-// The workspace: one item, its place in the document, and one key for each decision.
+// The workspace: one item, its position in the document, and one key for each decision.
 
 import { counts, get, Problem, query } from "/pages/api.js";
 import { Combobox } from "/pages/combobox.js";
-import { decide, history as done } from "/pages/deciding.js";
-import * as known from "/pages/documents-known.js";
+import { decide, history as done } from "/pages/decide.js";
+import * as known from "/pages/document_cache.js";
 import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, scrolls, title, typing } from "/pages/dom.js";
-import { far, findingBody, flagBody, isFlag, isSignal, signalBody } from "/pages/findings.js";
-import { boxesOf, Held } from "/pages/held.js";
+import { distance, findingBody, flagBody, isFlag, isSignal, signalBody } from "/pages/findings.js";
+import { boxesOf, Claims } from "/pages/claims.js";
 import { proposalOf } from "/pages/proposal.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
@@ -15,12 +15,12 @@ import { Viewer } from "/pages/viewer.js";
 const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
 const KEYS = [
-  ["A", "Accept: the clause is right, the report is wrong there, the signal needs looking into, the sentence says it"], ["R", "Reject: not this clause, a false alarm, a good reason"],
-  ["C", "Correct: another category, other words"],
-  ["C R O", "Where it asks what a document is: a contract, a report, or something else"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
-  ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
-  ["T", "Change between page, text and statement"], ["← →", "Page before, next page"],
-  ["+ − 0", "Larger, smaller, fit"], ["H", "Back to the highlight"], ["Esc", "Leave a correction or a note"],
+  ["A", "Accept: the clause is right, the finding is an error, the signal needs attention, the sentence says it"], ["R", "Reject: the clause is wrong, the finding is a false alarm, the signal has a good reason"],
+  ["C", "Correct the category or the words"],
+  ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"], ["S", "Skip this item for now"],
+  ["U", "Undo the last decision"], ["N", "Add a note to the decision"],
+  ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"],
+  ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"], ["Esc", "Close the correction or the note"],
   ["?", "These keys"],
 ];
 let categories = null;
@@ -38,7 +38,7 @@ class Workspace {
     this.replace = replace;
     this.filters = Object.fromEntries(["kind", "document", "category"].filter((n) => params.get(n)).map((n) => [n, params.get(n)]));
     this.wanted = params.get("item");
-    this.held = new Held(this.filters);
+    this.claims = new Claims(this.filters);
     this.viewer = new Viewer({ onselect: (span) => this.moveSpan(span) });
     this.busy = false;
     this.panel = h("section.panel", { "aria-label": "The item" });
@@ -51,7 +51,7 @@ class Workspace {
   leave() {
     document.removeEventListener("keydown", this.key);
     window.removeEventListener("pageshow", this.back);
-    this.held.close();
+    this.claims.close();
     this.viewer.close();
   }
 
@@ -63,7 +63,7 @@ class Workspace {
         await this.showDecided(wanted);
         return;
       }
-      if (wanted) await this.held.take(this.wanted);
+      if (wanted) await this.claims.take(this.wanted);
       await this.present();
       this.recount();
     } catch (error) {
@@ -74,11 +74,11 @@ class Workspace {
 
   refused(error) {
     fill(this.element, failure(error), h("div.row.centre.below", {},
-      h("button.primary", { type: "button", onclick: () => this.go("/review") }, "Take the next one"),
+      h("button.primary", { type: "button", onclick: () => this.go("/review") }, "Review the next item"),
       h("a.button", { href: "/" }, "Back to the queue")));
   }
 
-  /** What was decided about an item; whoever decided it can undo that here. */
+  /** A decided item. The reviewer who decided it can undo that here. */
   async showDecided(item) {
     this.decided = item;
     const finding = item.kind === "finding";
@@ -89,21 +89,21 @@ class Workspace {
         h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), verdictPill(item)),
         h("h1.category", {}, decidedCategory(item, nameOf(item))),
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
-      h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
-        h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
+      h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
+        h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${VERDICTS[item.verdict]} this on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
         h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
-        h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
+        h("button", { type: "button", onclick: () => this.go("/review") }, "Review the next item"), h("a.button", { href: "/" }, "Back to the queue"))));
     say(`${nameOf(item)}: ${VERDICTS[item.verdict]}.`);
     const right = item.correction ?? item;
     const span = right.start === null ? null : { start: right.start, end: right.end };
     await this.openDocument({ ...item, boxes: span && span.start !== item.start ? await boxesOf(item, span) : item.boxes, ...span, page: right.page ?? item.page });
   }
 
-  /** Show the item on the table, or that nothing waits. */
+  /** Show the current item, or that no item is open. */
   async present() {
-    const item = await this.held.next();
+    const item = await this.claims.next();
     this.correcting = null;
     this.decided = null;
     this.viewer.selecting = false;
@@ -120,7 +120,7 @@ class Workspace {
   async openDocument(item) {
     const span = item.start === null ? null : { start: item.start, end: item.end };
     const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
-    if ((this.decided ?? this.held.current)?.id !== item.id) return;
+    if ((this.decided ?? this.claims.current)?.id !== item.id) return;
     const boxes = item.finding ? boxesOfFinding(item.boxes, item.finding) : item.boxes;
     await this.viewer.open({ id: item.document_id, boxes, span, page: item.page, statement: statement && statementTable(statement, item.finding) });
     const column = statement?.columns?.[item.finding.column];
@@ -138,32 +138,32 @@ class Workspace {
 
   nothing() {
     this.replace(query("/review", this.filters));
-    const again = () => { this.held.forgetSkipped(); this.present(); };
-    const skipped = this.held.skipped.size > 0;
+    const again = () => { this.claims.forgetSkipped(); this.present(); };
+    const skipped = this.claims.skipped.size > 0;
     const filtered = Object.keys(this.filters).length > 0;
-    fill(this.element, empty("Nothing waits for you here",
-      `${skipped ? "What is left was skipped in this tab, or" : "What is left"} is being reviewed by colleagues or in another tab of yours${skipped ? "." : ", or everything is decided."}${this.tally.claimed ? ` ${this.tally.claimed} being reviewed.` : ""}`,
-      skipped && h("button.primary", { type: "button", onclick: again }, "Take up the skipped ones"),
-      filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Take from the whole queue"),
+    fill(this.element, empty("No items to review here",
+      [skipped ? "You skipped items in this tab." : "", this.tally.claimed ? `${count(this.tally.claimed, "item is", "items are")} being reviewed in other tabs or by colleagues.` : skipped ? "" : "Everything is decided."].join(" ").trim(),
+      skipped && h("button.primary", { type: "button", onclick: again }, "Review skipped items"),
+      filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Review the whole queue"),
       done.all().length > 0 && h("button", { type: "button", onclick: () => this.undo() }, "Undo the last decision", kbd("U")),
       h("a.button", { href: "/" }, "Back to the queue")));
-    say("Nothing waits.");
+    say("No items to review.");
   }
 
   draw(item) {
     const pressed = this.panel.contains(document.activeElement) ? document.activeElement.getAttribute("aria-keyshortcuts") : null;
     const finding = item.kind === "finding";
-    this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? It is kept with the decision." });
+    this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? The note is stored with the decision." });
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     this.form = h("div.correction", { hidden: true });
     const body = asksKind(item) ? kindBody(item) : asksPage(item) ? pageBody(item) : finding ? this.findingBody(item) : this.clauseBody(item);
-    this.body = h(finding ? "div.panel-body" : "div.panel-body.fitted", { tabindex: "0", "aria-label": "What was found", role: "region" }, this.form, body);
+    this.body = h(finding ? "div.panel-body" : "div.panel-body.fitted", { tabindex: "0", "aria-label": "Result", role: "region" }, this.form, body);
     fill(this.panel,
       h("div.panel-top", {},
         h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), this.progress()),
         h("h1.category", {}, nameOf(item)),
-        h("div.row.apart.place", {}, isSignal(item) ? far(item) : certainty(item.confidence),
+        h("div.row.apart.place", {}, isSignal(item) ? distance(item) : certainty(item.confidence),
           h("a.where", { href: `/documents/${item.document_id}`, title: item.document || item.document_id }, item.document || item.document_id))),
       this.body,
       h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(item)));
@@ -171,7 +171,7 @@ class Workspace {
     say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
   }
 
-  /** What is asked, what is proposed, and below it the words in their place: it scrolls by itself, and opens at them. */
+  /** The question, a proposal, and the clause in its context. */
   clauseBody(item) {
     const asks = categories.find((one) => one.name === item.category)?.asks;
     const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S{0,80}\s+/, "")}` : item.before;
@@ -179,7 +179,7 @@ class Workspace {
     const found = h("mark", {}, flowing(item.text));
     const passage = h("blockquote.quote", {}, h("span.context", {}, flowing(before)), found, h("span.context", {}, flowing(after)));
     return [asks && h("p.asks", {}, asks), proposalOf(item.proposal),
-      scrolls(h("div.passage", { role: "group", "aria-label": "The words in their place" }, passage), found)];
+      scrolls(h("div.passage", { role: "group", "aria-label": "The clause in its context" }, passage), found)];
   }
 
   findingBody(item) {
@@ -191,9 +191,9 @@ class Workspace {
     return body.parts;
   }
 
-  /** Say what the document is: as it was taken, or otherwise. */
-  sayKind(kind) {
-    return kind === this.held.current.finding.kind ? this.decide("accept") : this.decide("correct", { category: kind });
+  /** Set the kind of the document. */
+  setKind(kind) {
+    return kind === this.claims.current.finding.kind ? this.decide("accept") : this.decide("correct", { category: kind });
   }
 
   progress() {
@@ -201,7 +201,7 @@ class Workspace {
     const open = waiting + claimed;
     const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
     bar.firstChild.style.inlineSize = `${all + open ? (100 * all) / (all + open) : 0}%`;
-    this.tallyBox = h("span.tally", { title: `${count(all, "decision")} by everybody today, ${open} open` }, bar,
+    this.tallyBox = h("span.tally", { title: `${count(all, "decision")} by all reviewers today, ${open} open` }, bar,
       h("span.figure", {}, `${mine} today`), h("span.muted", {}, `${waiting} waiting`), h("span.muted", {}, `${claimed} being reviewed`));
     return this.tallyBox;
   }
@@ -209,11 +209,11 @@ class Workspace {
   buttons(item) {
     const finding = item.kind === "finding";
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
-    const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.sayKind(kind), `The document is ${kind === "other" ? "something else" : `a ${kind}`}`));
+    const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.setKind(kind), `The document is ${kind === "other" ? "neither" : `a ${kind}`}`));
     this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
-      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : isFlag(item) ? "The report says that of its filer" : asksPage(item) ? "The page was read badly" : finding ? "The report is wrong here" : "It is right as it stands"),
-      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : asksPage(item) ? "Its text is what stands there" : finding ? "A false alarm" : "It is not there, or not this"),
-      !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
+      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs attention" : isFlag(item) ? "The report says this about its company" : asksPage(item) ? "The page was read badly" : finding ? "The report is wrong here" : "The clause is right"),
+      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : asksPage(item) ? "The text matches the page" : finding ? "A false alarm" : "The clause is wrong"),
+      !finding && act("plain", "C", "Correct", () => this.correct(), "Change the category or the words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
       act("quiet", "?", "Keys", help))];
@@ -221,11 +221,11 @@ class Workspace {
 
   async decide(verdict, correction = null) {
     await this.#alone(async () => {
-      const item = this.held.current;
-      const wish = { item: item.id, verdict, note: this.note.value.trim() };
-      if (correction) wish.correction = correction;
-      await decide(wish);
-      this.held.drop(item.id);
+      const item = this.claims.current;
+      const request = { item: item.id, verdict, note: this.note.value.trim() };
+      if (correction) request.correction = correction;
+      await decide(request);
+      this.claims.drop(item.id);
       done.push({ item: item.id, verdict, category: nameOf(item) });
       this.tally.mine_since += 1;
       this.tally.decided_since += 1;
@@ -245,8 +245,8 @@ class Workspace {
 
   async skip() {
     await this.#alone(async () => {
-      const item = this.held.current;
-      await this.held.skip();
+      const item = this.claims.current;
+      await this.claims.skip();
       await this.present();
       this.tell(`Skipped: ${nameOf(item)}.`);
     });
@@ -254,18 +254,18 @@ class Workspace {
 
   async undo() {
     if (this.decided && !isMine(this.decided)) {
-      this.tell(`${this.decided.decided_by} decided this, so nobody else can undo it.`, true);
+      this.tell(`Only ${title(this.decided.decided_by)} can undo this decision.`, true);
       return;
     }
     const last = this.decided ? { item: this.decided.id, category: nameOf(this.decided) } : done.all().at(-1);
     if (!last) {
-      this.tell("There is nothing to undo in this tab. The page Decisions has all of yours, each with an Undo.");
+      this.tell("Nothing to undo in this tab. You can undo older decisions on the page Decisions.");
       return;
     }
     await this.#alone(async () => {
       try {
-        const answer = await decide({ item: last.item, verdict: "undo", tab: this.held.stay });
-        await this.held.putFirst(answer.item);
+        const answer = await decide({ item: last.item, verdict: "undo", tab: this.claims.stay });
+        await this.claims.putFirst(answer.item);
       } catch (error) {
         if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.drop(last.item);
         throw error;
@@ -274,11 +274,11 @@ class Workspace {
       this.tally.mine_since = Math.max(0, this.tally.mine_since - 1);
       this.tally.decided_since = Math.max(0, this.tally.decided_since - 1);
       await this.present();
-      this.tell(`Undone: ${last.category} is back.`);
+      this.tell(`Undone: ${last.category}.`);
     });
   }
 
-  /** One thing at a time; what goes wrong is said where one looks. */
+  /** Run one action at a time, and show its errors at the buttons. */
   async #alone(work) {
     if (this.busy) return;
     this.busy = true;
@@ -295,13 +295,13 @@ class Workspace {
 
   async #explain(error) {
     const gone = error instanceof Problem && ["item_taken", "already_decided", "not_found", "lease_lost"].includes(error.code);
-    if (!gone || !this.held.current) {
+    if (!gone || !this.claims.current) {
       this.tell(error.message, true);
       return;
     }
-    this.held.drop(this.held.current.id);
+    this.claims.drop(this.claims.current.id);
     await this.present();
-    this.tell(`${error.message}. Here is the next one.`, true);
+    this.tell(`${error.message.replace(/\.$/, "")}. This is the next item.`, true);
   }
 
   tell(text, wrong = false) {
@@ -318,7 +318,7 @@ class Workspace {
   // Correcting
 
   correct() {
-    const item = this.held.current;
+    const item = this.claims.current;
     if (!item || item.kind !== "clause" || this.correcting) return;
     const span = { start: item.start, end: item.end };
     this.correcting = { item, category: item.category, span, text: item.text };
@@ -327,7 +327,7 @@ class Workspace {
     this.preview = h("blockquote.quote.new");
     this.save = h("button.primary", { type: "button", onclick: () => this.saveCorrection(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
     const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.nudge(edge, step, event.detail > 0) }, sign);
-    fill(this.form, h("h2", {}, "What is right?"), combobox.element,
+    fill(this.form, h("h2", {}, "Correction"), combobox.element,
       h("div.row.apart", {}, h("span.label", {}, "Words"), h("span.muted", {}, "select them in the text")),
       this.preview,
       h("div.row.apart.nudges", {},
@@ -375,7 +375,7 @@ class Workspace {
   async saveCorrection() {
     const { item, category, span, text } = this.correcting;
     if (this.save.disabled) {
-      this.tell("Nothing is changed yet: choose another category, or select other words.", true);
+      this.tell("Nothing is changed yet. Choose another category or select other words.", true);
       return;
     }
     const right = { category };
@@ -383,13 +383,13 @@ class Workspace {
     await this.decide("correct", right);
   }
 
-  /** What does nothing while one corrects is disabled. */
+  /** Disable buttons that have no effect during a correction. */
   idle(yes) {
     for (const button of this.panel.querySelectorAll(".decide button, .minor [aria-keyshortcuts=S], .minor [aria-keyshortcuts=U]")) button.disabled = yes;
   }
 
   stopCorrecting() {
-    const item = this.held.current;
+    const item = this.claims.current;
     this.correcting = null;
     this.viewer.selecting = false;
     this.form.hidden = true;
@@ -411,7 +411,7 @@ class Workspace {
     else if (!event.ctrlKey && !event.metaKey && !event.altKey && !typing(event)) this.plainKey(event);
   };
 
-  /** Enter saves, except where it means something else: on a button, a link, or in a note. */
+  /** Enter saves, but not on a button or link or in a note. */
   saves(event) {
     if (event.ctrlKey || event.metaKey) return true;
     return !event.repeat && !event.altKey && !event.isComposing && !event.target.closest?.("button, a, textarea, select, input:not([role=combobox])");
@@ -425,7 +425,7 @@ class Workspace {
   }
 
   plainKey(event) {
-    const item = this.held.current;
+    const item = this.claims.current;
     const anywhere = { u: () => this.undo(), "?": help };
     const whileCorrecting = { n: () => this.writeNote(), "?": help };
     const viewing = {
@@ -436,7 +436,7 @@ class Workspace {
     const deciding = {
       a: () => this.decide("accept"), r: () => this.decide("reject"), c: () => this.correct(), s: () => this.skip(), n: () => this.writeNote(),
     };
-    if (item && asksKind(item)) for (const [key, kind] of Object.entries(KIND_KEYS)) deciding[key] = () => this.sayKind(kind);
+    if (item && asksKind(item)) for (const [key, kind] of Object.entries(KIND_KEYS)) deciding[key] = () => this.setKind(kind);
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = (this.correcting ? whileCorrecting[name] : anywhere[name] ?? (item && deciding[name])) ?? ((item ?? this.decided) && viewing[name]);
     if (!act || event.repeat && name in deciding) return;
@@ -445,19 +445,19 @@ class Workspace {
   }
 }
 
-/** Whether it asks what its document is. */
+/** Whether the item asks about the document, not about a result. */
 const isOfReading = (item) => item.stage === "ingest";
 const asksKind = (item) => isOfReading(item) && item.category === "document_kind";
 const asksPage = (item) => isOfReading(item) && !asksKind(item);
 
-/** What is asked where the machine does not know what a document is. */
+/** The question about the kind of a document. */
 const kindBody = (item) => [h("p.message", {}, item.text), proposalOf(item.proposal),
-  h("p.asks", {}, "Clauses are looked for in contracts, sums are checked in reports; anything else is kept, and not worked on.")];
+  h("p.asks", {}, "Contracts are searched for clauses. Reports are checked for errors. Other documents are only stored.")];
 
-/** What is asked about a page whose text seems to be none. */
+/** The question about a page whose text looks wrong. */
 const pageBody = (item) => [h("p.message", {}, item.text), proposalOf(item.proposal),
-  h("p.asks", {}, "Compare the page with what was read of it: search, clauses and sums know only that."),
-  h("p.muted.small", {}, "Accept it if the page was read badly; reject it if its text is what stands there.")];
+  h("p.asks", {}, "Compare the page with its text. Search and checks use only the text."),
+  h("p.muted.small", {}, "Accept if the text is wrong. Reject if the text matches the page.")];
 
 const kindOf = (item) => (isOfReading(item) ? "Question" : isSignal(item) ? "Signal" : isFlag(item) ? "Sentence" : title(item.kind));
 

@@ -1,12 +1,12 @@
-// Search: the places in all documents where some words stand, each with its page.
+// Full-text search in all documents.
 
 import { get, query } from "/pages/api.js";
 import { certainty, count, empty, fill, h, kbd, say, select } from "/pages/dom.js";
 import { Text } from "/pages/text.js";
 
 const FILTERS = ["in", "kind", "category"];
-const KINDS = [["", "All kinds"], ["contract", "Contracts"], ["report", "Reports"], ["other", "Others"]];
-const HOW = "All words have to stand on one page. “Words in quotes” stand side by side, and termin* finds every ending.";
+const KINDS = [["", "All kinds"], ["contract", "Contracts"], ["report", "Reports"], ["other", "Other"]];
+const HOW = "Finds pages with all words. Use “quotes” for phrases and termin* for word beginnings.";
 
 export async function show({ params, go }) {
   const view = new Search(params, go);
@@ -27,7 +27,7 @@ class Search {
     document.removeEventListener("keydown", this.key);
   }
 
-  /** The arrows go from the box through the hits, and back. */
+  /** The arrow keys move between the box and the hits. */
   key = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const places = [this.box, ...this.element.querySelectorAll("a.hit")];
@@ -49,7 +49,7 @@ class Search {
     const inClauses = this.filters.in === "clauses" || this.filters.category !== "";
     const [page, categories] = await Promise.all([this.words ? this.read() : null, inClauses ? get("/v1/items/categories") : []]);
     this.draw(page, inClauses, categories);
-    if (!page) setTimeout(() => this.box.focus()); // once it is on the screen
+    if (!page) setTimeout(() => this.box.focus()); // after the page is drawn
   }
 
   read(cursor = null) {
@@ -62,7 +62,7 @@ class Search {
     const where = (value) => this.ask({ in: value, category: "" });
     fill(this.element, h("h1", {}, "Search"),
       h("form.seek", { role: "search", onsubmit: ask },
-        h("label.field", {}, h("span", {}, "Words in all documents ", kbd("/")), this.box),
+        h("label.field", {}, h("span", {}, "Search all documents ", kbd("/")), this.box),
         h("button.primary", { type: "submit" }, "Search"),
         h("p.muted.small", { id: "how" }, HOW)),
       h("div.filters", { role: "group", "aria-label": "Filters" },
@@ -77,10 +77,9 @@ class Search {
   }
 
   found(page) {
-    const missing = page.unindexed > 0 && h("p.notice", { role: "status" }, `${count(page.unindexed, "document")} can't be found yet: the index is being made after an upgrade.`);
     if (!page.items.length) {
-      const asked = page.parts.length ? `Looked for ${page.parts.map((part) => `“${part}”`).join(" and ")}.` : "There is no word in it.";
-      return [missing, empty("Nothing was found", `${asked} Fewer words, or the beginning of one with a star (termin*), find more.`)];
+      const asked = page.parts.length ? `Searched for ${page.parts.map((part) => `“${part}”`).join(" and ")}.` : "The query has no word.";
+      return [empty("No results", `${asked} Try fewer words, or a word beginning with a star (termin*).`)];
     }
     const list = h("ol.hits", {}, page.items.map(hit));
     const more = h("button", { type: "button", hidden: page.next === null, onclick: async () => {
@@ -92,11 +91,11 @@ class Search {
       rows[0]?.firstChild.focus();
     } }, "Show more");
     say(`${count(page.items.length, "place")}${page.next === null ? "" : ", and more"}`);
-    return [missing, list, h("div.row.centre.below", {}, more)];
+    return [list, h("div.row.centre.below", {}, more)];
   }
 }
 
-/** A place: the whole card leads to it. */
+/** A hit. The whole card is a link. */
 function hit(found) {
   const { document_id: id, document: name, page, start, end, clause, kind } = found;
   const [first] = found.highlights;
@@ -106,7 +105,7 @@ function hit(found) {
     h("span.quote.hit-text", {}, marked(found))));
 }
 
-/** The words with what was looked for in <mark>; line ends of the page are only spaces here. */
+/** The text with the hits in <mark>, without line ends. */
 function marked({ text: string, start, end, highlights }) {
   const text = new Text(string);
   const piece = (from, to) => text.slice(from - start, to - start).replace(/\s+/g, " ");

@@ -1,4 +1,4 @@
-// Signing in with a key; as a page at first, as a dialog over the work when a session has ended.
+// Sign-in with a key: a page at first, a dialog when a session has ended.
 
 import { signIn } from "/pages/api.js";
 import { fill, h } from "/pages/dom.js";
@@ -16,23 +16,23 @@ function form(title, text, done) {
       key.value = "";
       done(actor);
     } catch (error) {
-      wrong.textContent = error.status === 401 ? "This key is unknown, expired or revoked. Copy it whole, or ask for a new one." : error.message;
+      wrong.textContent = error.status === 401 ? "This key is unknown, expired or revoked. Copy the complete key, or ask for a new one." : error.message;
       key.select();
     } finally {
       button.disabled = false;
     }
   };
   return h("form.card", { onsubmit: submit }, h("h1", {}, title), h("p.muted", {}, text), h("label.field", {}, h("span", {}, "Key"), key), wrong, button,
-    h("p.muted.small", {}, "The key was shown once when it was made (", h("code", {}, "smallprint keys new"), " makes another). Your browser keeps a session, not the key."));
+    h("p.muted.small", {}, "A key is shown only once. Create another with ", h("code", {}, "smallprint keys new"), ". Your browser stores a session, not the key."));
 }
 
-export const page = (done) => h("div.sign-in", {}, form("Sign in", "Use the key that you were given.", done));
+export const page = (done) => h("div.sign-in", {}, form("Sign in", "Use your API key.", done));
 
-/** Over whatever is being done; resolves once somebody is signed in. */
+/** A dialog over the current page. Resolves after the sign-in. */
 export function dialog() {
   return new Promise((resolve) => {
     const box = h("dialog.sign-in-again", { "aria-label": "Sign in again", oncancel: (event) => event.preventDefault() });
-    fill(box, form("Your session has ended", "Sign in again to go on where you were. Nothing is lost.", (actor) => {
+    fill(box, form("Your session has ended", "Sign in again to continue. Nothing is lost.", (actor) => {
       box.close();
       box.remove();
       resolve(actor);

@@ -1,11 +1,11 @@
-// A financial statement with the cell that a finding is about lit up.
+// A financial statement with the cell of a finding highlighted.
 
 import { get, query } from "/pages/api.js";
 import { h, number, words } from "/pages/dom.js";
 
-const MOST = 20; // pages of filings that are looked through
+const MOST = 20; // pages of filings that are searched
 
-/** The statement that a finding is about, from a report of one filing or many; null if it is gone. */
+/** The statement of a finding; null if it is gone. */
 export async function statementOf(document, finding) {
   let cursor = null;
   for (let page = 0; page < MOST; page += 1) {
@@ -18,7 +18,7 @@ export async function statementOf(document, finding) {
   return null;
 }
 
-/** Where a value stands, for a person who looks for it: `page 57`, `Income!B7`; empty if nowhere. */
+/** The position of a value in words: `page 57`, `Income!B7`; empty if unknown. */
 export function placeOf(place) {
   if (!place) return "";
   const paged = place.box || !place.cell;
@@ -26,13 +26,13 @@ export function placeOf(place) {
   return [cell, paged && `page ${place.page}`, place.element && `element ${place.element}`].filter(Boolean).join(", ");
 }
 
-/** The boxes of a finding's cells: the one that it is about, and those that take part. */
+/** The boxes of a finding's cells. `part` marks all but the main one. */
 export function boxesOfFinding(boxes, finding) {
   const box = finding.cells?.[0]?.place?.box;
   return (boxes ?? []).map((one) => ({ ...one, part: !(box && one.x0 === box[0] && one.y0 === box[1]) }));
 }
 
-/** The statement as a table; one whose columns are components has the period of each line beside it. */
+/** The statement as a table. With components as columns, each line shows its period. */
 export function statementTable(statement, finding = {}) {
   const columns = statement.columns ?? [];
   const byLine = columns.some((column) => column.component !== undefined);
@@ -54,7 +54,7 @@ export function statementTable(statement, finding = {}) {
     h("tbody", {}, statement.rows.map(line))));
 }
 
-/** The end of a column's period, 20241231, as a date; with its length where it has one. Of a line, a movement of unknown length says "to". */
+/** The period of a column or line: its end date (from 20241231), with its length if known. */
 export function period(column, line = false) {
   const end = String(column?.end ?? "");
   const date = /^\d{8}$/.test(end) ? `${end.slice(0, 4)}-${end.slice(4, 6)}-${end.slice(6)}` : end;
@@ -66,10 +66,10 @@ const FIRST = ["first", "second", "third", "fourth", "fifth", "sixth"];
 const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
 const ordinals = new Intl.PluralRules("en", { type: "ordinal" });
 
-/** In words, for a column or row that is counted from 0. */
+/** The ordinal of an index that counts from 0. */
 export const nth = (index) => FIRST[index] ?? `${index + 1}${ENDINGS[ordinals.select(index + 1)]}`;
 
-/** Reported beside expected, and what lies between. */
+/** Reported, expected and difference. */
 export function arithmetic(finding) {
   const { reported, expected } = finding;
   const known = typeof reported === "number" && typeof expected === "number";

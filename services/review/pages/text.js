@@ -1,13 +1,13 @@
-// Offsets count Unicode code points; JavaScript counts UTF-16 units. They part at the first emoji.
+// Offsets count Unicode code points. JavaScript counts UTF-16 units.
 
-const LONGEST = 80; // letters that a word is completed by
-const WORD = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u; // in a script without spaces nothing is a word
+const LONGEST = 80; // longest completion of a word
+const WORD = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u; // scripts without spaces have no words
 const JOINT = /^[-'’.,]/; // within a word or a number, as in non-renewal, party’s and 400,000
 
 export class Text {
   constructor(string) {
     this.string = string;
-    this.pairs = []; // unit offsets of the letters that take two units
+    this.pairs = []; // offsets of characters with two units
     for (const found of string.matchAll(/[\u{10000}-\u{10ffff}]/gu)) this.pairs.push(found.index);
   }
 
@@ -43,7 +43,7 @@ export class Text {
     return this.string.slice(this.units(start), this.units(end));
   }
 
-  /** The span without white space at its ends; null if nothing is left. */
+  /** The span without white space at its ends; null if it is empty. */
   trimmed(start, end) {
     const part = this.slice(start, end);
     const left = part.length - part.trimStart().length;
@@ -53,7 +53,7 @@ export class Text {
     return { start: from, end: from + [...core].length };
   }
 
-  /** The span with the words whole that it begins or ends within. */
+  /** The span extended to whole words. */
   whole(span) {
     let { start, end } = span;
     const from = Math.max(0, start - LONGEST);
@@ -68,7 +68,7 @@ export class Text {
     return { start, end };
   }
 
-  /** One word more or less at one end of a span. */
+  /** The span with one word more or less at one end. */
   moved(span, edge, step) {
     const at = this.units(span[edge]);
     const forward = step > 0;

@@ -1,4 +1,4 @@
-// One word for each verdict, wherever it is shown.
+// The words for verdicts.
 
 import { actor } from "/pages/api.js";
 import { excerpt, h, moment } from "/pages/dom.js";
@@ -10,13 +10,13 @@ export function verdictPill(item) {
   return h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${VERDICTS[item.verdict]} · ${item.decided_by}`);
 }
 
-/** Whether the machine accepted it, and nobody has looked at it since. */
+/** Whether it was accepted automatically. */
 export const isAccepted = (item) => item?.route === "accept" && item.state === "waiting";
 
-/** What no person was asked about. */
-export const machinePill = () => h("span.pill.machine", { title: "Sure enough for the risk that the policy states: no person was asked" }, "accepted by the machine");
+/** The pill of a result that was accepted automatically. */
+export const machinePill = () => h("span.pill.machine", { title: "Accepted within the risk that the policy states, without review" }, "accepted automatically");
 
-/** Whether whoever is signed in decided it, and so may undo that. */
+/** Whether the signed-in reviewer decided it, and so can undo it. */
 export const isMine = (item) => item.state === "decided" && item.decided_by === actor()?.name;
 
 /** What a correction changed in an item or a decision. */
@@ -25,14 +25,14 @@ export function changes(one) {
   return { category: right && right.category !== one.category ? right.category : null, text: right && right.text !== one.text ? right.text : null };
 }
 
-/** The text as it stands now: struck through where rejected, old and new where corrected. */
+/** The text after a decision: struck through if rejected, old and new if corrected. */
 export function decidedText(item, length) {
   const { text } = changes(item);
   if (item.verdict === "reject") return h("del", {}, excerpt(item.text, length));
   return text === null ? excerpt(item.text, length) : [h("del", {}, excerpt(item.text, length)), " ", h("ins", {}, excerpt(text, length))];
 }
 
-/** The category as it stands now. */
+/** The category after a decision. */
 export function decidedCategory(item, name) {
   const { category } = changes(item);
   return category === null ? name : [h("del", {}, name), " ", h("ins", {}, category)];

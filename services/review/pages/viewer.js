@@ -1,15 +1,15 @@
-// A document beside the work: its pages as pictures with highlights, or its text to select in.
+// Shows a document: page images with highlights, or text to select in.
 
 import { fill, h } from "/pages/dom.js";
-import * as known from "/pages/documents-known.js";
+import * as known from "/pages/document_cache.js";
 
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3];
-const AROUND = 3000; // characters shown on each side in a text without pages
+const AROUND = 3000; // characters on each side of the span in a text without pages
 const MORE = 8000;
 const LETTER = { width: 612, height: 792 };
 
 export class Viewer {
-  /** `onselect({start, end})` is called when words are selected in the text while `selecting`. */
+  /** Calls `onselect({start, end})` when words are selected while `selecting`. */
   constructor({ onselect } = {}) {
     this.onselect = onselect ?? (() => {});
     this.selecting = false;
@@ -17,13 +17,13 @@ export class Viewer {
     this.mode = "page";
     this.shown = null;
     this.turn = 0;
-    this.unseen = false; // drawn to be opened at its mark before it was on the page
+    this.unseen = false; // scroll to the mark as soon as the element has a size
     this.#build();
     this.resize = new ResizeObserver(() => {
       this.#fit();
       if (this.unseen) this.#toMark();
     });
-    this.resize.observe(this.desk);
+    this.resize.observe(this.pane);
     document.addEventListener("pointerup", this.#pointed);
     document.addEventListener("keyup", this.#pointed);
   }
@@ -42,7 +42,7 @@ export class Viewer {
     this.total = h("span.muted");
     this.scale = button("Fit the width", "100%", () => this.fit());
     this.scale.classList.add("scale");
-    this.paging = h("div.row.tight", {}, button("Page before (left arrow)", "‹", () => this.step(-1)), this.field, this.total,
+    this.paging = h("div.row.tight", {}, button("Previous page (left arrow)", "‹", () => this.step(-1)), this.field, this.total,
       button("Next page (right arrow)", "›", () => this.step(1)));
     this.zooming = h("div.row.tight", {}, button("Smaller (minus)", "−", () => this.stepZoom(-1)), this.scale,
       button("Larger (plus)", "+", () => this.stepZoom(1)));
@@ -50,15 +50,15 @@ export class Viewer {
     this.asStatement = h("button.segment", { type: "button", hidden: true, onclick: () => this.setMode("statement") }, "Statement");
     this.asText = h("button.segment", { type: "button", onclick: () => this.setMode("text"), title: "Text (T)" }, "Text");
     this.notice = h("p.notice", { hidden: true });
-    this.desk = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
+    this.pane = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
     this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
       h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
     this.element = h("section.viewer", { "aria-label": "Document" },
       this.tools,
-      this.notice, this.desk);
+      this.notice, this.pane);
   }
 
-  /** Show a document: `boxes` are highlighted on its pages, fainter those with `part`, `span` in its text. */
+  /** Show a document with `boxes` highlighted on its pages (fainter with `part`) and `span` in its text. */
   async open({ id, boxes = [], span = null, page = null, mode = null, statement = null }) {
     const turn = ++this.turn;
     const details = await known.info(id);
@@ -78,13 +78,13 @@ export class Viewer {
     await this.#draw({ scroll: true });
   }
 
-  /** Show a few words instead. */
+  /** Show an element instead of a document. */
   present(element) {
     this.turn++;
     this.id = null;
     this.sheet = null;
     this.tools.hidden = true;
-    fill(this.desk, element);
+    fill(this.pane, element);
   }
 
   async setMode(mode) {
@@ -98,7 +98,7 @@ export class Viewer {
     return this.setMode(this.modes[(this.modes.indexOf(this.mode) + 1) % this.modes.length]);
   }
 
-  /** Other boxes and another span, where the document is. */
+  /** Change the highlights without moving. */
   async mark({ boxes, span }) {
     if (boxes) this.boxes = boxes;
     if (span) this.span = span;
@@ -111,7 +111,7 @@ export class Viewer {
     this.page = Math.min(Math.max(1, Math.round(page) || 1), most);
     this.range = null;
     await this.#draw({ scroll: false });
-    this.desk.scrollTop = 0;
+    this.pane.scrollTop = 0;
   }
 
   step(by) {
@@ -128,16 +128,16 @@ export class Viewer {
   }
 
   #setZoom(zoom) {
-    const middle = (this.desk.scrollTop + this.desk.clientHeight / 2) / Math.max(1, this.desk.scrollHeight);
+    const middle = (this.pane.scrollTop + this.pane.clientHeight / 2) / Math.max(1, this.pane.scrollHeight);
     this.zoom = zoom;
     this.scale.textContent = `${Math.round(zoom * 100)}%`;
     this.#fit();
-    this.desk.scrollTop = middle * this.desk.scrollHeight - this.desk.clientHeight / 2;
+    this.pane.scrollTop = middle * this.pane.scrollHeight - this.pane.clientHeight / 2;
   }
 
   #fit() {
     if (!this.sheet) return;
-    const room = this.desk.clientWidth - 32;
+    const room = this.pane.clientWidth - 32;
     if (this.sheet.classList.contains("prose")) {
       this.sheet.style.fontSize = `${this.zoom}rem`;
       return;
@@ -161,9 +161,9 @@ export class Viewer {
     else await this.#drawText(scroll);
   }
 
-  /** Scroll to what is marked: now, or as soon as there is a desk to scroll. */
+  /** Scroll to the mark, now or as soon as the element has a size. */
   #toMark() {
-    this.unseen = !this.desk.clientHeight;
+    this.unseen = !this.pane.clientHeight;
     if (this.unseen) return;
     if (this.mode === "page") this.#scrollToBox();
     else if (this.mode === "text") this.#scrollToWords();
@@ -172,15 +172,15 @@ export class Viewer {
 
   #drawStatement() {
     this.sheet = null;
-    fill(this.desk, this.statement);
+    fill(this.pane, this.statement);
     this.#toMark();
   }
 
   #scrollToRow() {
-    this.desk.scrollTop = 0;
+    this.pane.scrollTop = 0;
     const lit = this.statement.querySelector(".lit-row")?.getBoundingClientRect();
-    const desk = this.desk.getBoundingClientRect();
-    if (lit) this.desk.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom) / 2;
+    const desk = this.pane.getBoundingClientRect();
+    if (lit) this.pane.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom) / 2;
   }
 
   #drawPage(scroll) {
@@ -193,12 +193,12 @@ export class Viewer {
     this.sheet.style.aspectRatio = `${shape.width} / ${shape.height}`;
     picture.onerror = () => {
       if (this.id !== id || this.page !== page || this.mode !== "page") return;
-      this.#tell(size ? "This page can't be drawn now; here is its text."
-        : "This page could not be read; the document's other pages could.");
-      if (size) this.setMode("text").then(() => this.#tell("This page can't be drawn now; here is its text."));
+      this.#tell(size ? "This page can't be drawn now. Its text is shown instead."
+        : "This page could not be read.");
+      if (size) this.setMode("text").then(() => this.#tell("This page can't be drawn now. Its text is shown instead."));
     };
-    if (!size && this.details.pages.length) this.#tell("No text was found on this page, so nothing can be highlighted on it.");
-    fill(this.desk, this.sheet);
+    if (!size && this.details.pages.length) this.#tell("This page has no text, so nothing can be highlighted.");
+    fill(this.pane, this.sheet);
     this.#fit();
     this.#overlay();
     if (scroll) this.#toMark();
@@ -221,13 +221,13 @@ export class Viewer {
     const size = this.details.pages.find((p) => p.number === this.page);
     const first = this.boxes.find((box) => box.page === this.page && !box.part) ?? this.boxes.find((box) => box.page === this.page);
     if (!size || !first) {
-      this.desk.scrollTop = 0;
+      this.pane.scrollTop = 0;
       return;
     }
     const y = (first.y0 / size.height) * this.sheet.offsetHeight;
-    this.desk.scrollTop = Math.max(0, y - this.desk.clientHeight / 3);
+    this.pane.scrollTop = Math.max(0, y - this.pane.clientHeight / 3);
     const x = (first.x0 / size.width) * this.sheet.offsetWidth;
-    this.desk.scrollLeft = Math.max(0, x - 80);
+    this.pane.scrollLeft = Math.max(0, x - 80);
   }
 
   async #drawText(scroll) {
@@ -237,18 +237,18 @@ export class Viewer {
       text = await known.text(this.id);
     } catch (error) {
       this.sheet = null;
-      fill(this.desk, h("p.empty", {}, error.message));
+      fill(this.pane, h("p.empty", {}, error.message));
       return;
     }
     if (turn !== this.turn || this.mode !== "text") return;
     this.text = text;
     if (!this.pictured && this.details.pages.length && !this.details.pages.some((p) => p.number === this.page)) {
-      this.#tell("This page could not be read; the document's other pages could.");
+      this.#tell("This page could not be read.");
     }
     this.range ??= this.#rangeAround(text);
     const { from, to } = this.range;
     const span = this.span && { start: Math.max(from, this.span.start), end: Math.min(to, this.span.end) };
-    const place = this.desk.scrollTop;
+    const place = this.pane.scrollTop;
     const parts = span && span.start < span.end
       ? [text.slice(from, span.start), h("mark", {}, text.slice(span.start, span.end)), text.slice(span.end, to)]
       : [text.slice(from, to)];
@@ -257,15 +257,15 @@ export class Viewer {
     this.sheet = h("div.sheet.prose", {},
       from > 0 && more("Earlier text", () => this.#widen(-MORE, 0)), this.prose,
       to < text.length && more("Later text", () => this.#widen(0, MORE)));
-    fill(this.desk, this.sheet);
+    fill(this.pane, this.sheet);
     this.#fit();
-    this.desk.scrollTop = place;
+    this.pane.scrollTop = place;
     if (scroll) this.#toMark();
   }
 
   #scrollToWords() {
     const mark = this.prose?.querySelector("mark");
-    if (mark) this.desk.scrollTop = mark.offsetTop - this.desk.clientHeight / 3;
+    if (mark) this.pane.scrollTop = mark.offsetTop - this.pane.clientHeight / 3;
   }
 
   #rangeAround(text) {
@@ -281,13 +281,13 @@ export class Viewer {
   }
 
   async #widen(before, after) {
-    const height = this.desk.scrollHeight - this.desk.scrollTop;
+    const height = this.pane.scrollHeight - this.pane.scrollTop;
     this.range = {
       from: Math.max(0, this.range.from + before),
       to: Math.min(this.text.length, this.range.to + after),
     };
     await this.#drawText(false);
-    if (before) this.desk.scrollTop = this.desk.scrollHeight - height;
+    if (before) this.pane.scrollTop = this.pane.scrollHeight - height;
   }
 
   #tell(text) {
@@ -295,7 +295,7 @@ export class Viewer {
     this.notice.hidden = !text;
   }
 
-  // The browser settles the selection just after the button is let go.
+  // The selection is final just after the mouse button is released.
   #pointed = () => {
     if (this.selecting) setTimeout(() => this.#selected(), 0);
   };

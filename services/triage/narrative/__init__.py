@@ -1,1 +1,1 @@
-"""What a report says of its filer in words: doubt, weakness, investigation, related parties."""
+"""Narrative flags: sentences about going concern, weaknesses, investigations, related parties."""

@@ -1,134 +1,131 @@
-"""From the text of a report to its narrative flags: the sentence, where it stands, how sure."""
+"""Find the narrative flags of a report: the sentence, its position and its confidence."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.triage.domain import box_json
-from services.triage.narrative.gate import BY_NAME, MOST_SENTENCES, Family, candidates, even
-from services.triage.narrative.language import is_english
-from services.triage.narrative.model import Narrative, Reads
-from services.triage.narrative.words import ENDED, SELF
-from shared.documents.delimited import CSV
-from shared.documents.reading import Box, Reading
-from shared.documents.xbrl import XBRL
+from services.triage.narrative.features import ENDED, SELF
+from services.triage.narrative.keywords import (
+    BY_NAME,
+    MOST_SENTENCES,
+    FlagFamily,
+    candidates,
+    single_spaced,
+)
+from services.triage.narrative.model import FamilyThresholds, FlagModel
+from shared.documents.model.parsed_document import Box, ParsedDocument
+from shared.documents.spreadsheets.delimited import CSV
+from shared.documents.xbrl.xbrl import XBRL
 
 Level = Literal["likely", "strong"]
 
-DATA = frozenset({XBRL, CSV})
-"""Types of data that are read as pages are; JSON never is."""
-MOST_FLAGS = 200
-"""Of one report: the surest; a report of a holding may name related parties on every page."""
-ABOUT = "narrative flags: "
-"""What a warning begins with that is about the sentences of a report."""
+DATA = frozenset({XBRL, CSV})  # types of data that are read like pages; JSON is not
+MOST_FLAGS = 200  # flags per report, the surest
+FEWEST_WORDS = 200  # words that a text needs to be judged
+LEAST_LITTLE = 0.02  # share of function words from which a text is English
+STRETCHES, STRETCH = 20, 5_000  # samples of a long text, and characters of each
+
+_LITTLE = frozenset(("the", "and", "of", "with", "by", "our", "are", "were", "from", "that",
+                     "which", "has", "this", "its", "been", "their"))  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]+")
+WARNING_PREFIX = "narrative flags: "  # the beginning of warnings about sentences
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One sentence that says a thing of the filer. It sets neither `flagged` nor `risk`."""
+    """One sentence with a statement about the company. It sets neither `flagged` nor `risk`."""
 
     family: str
     title: str
-    text: str
-    """As it reads, with single blanks; offsets are those of the page's own text."""
+    text: str  # the sentence with single spaces; offsets are into the page's text
     start: int
     end: int
     page: int
     boxes: tuple[Box, ...]
     confidence: float
     level: Level
-    filer: str | None
-    """The word by which the sentence names the filer; None where it doesn't."""
+    filer: str | None  # the word that names the company; None without one
 
     def to_json(self) -> dict[str, Any]:
-        """The flag as the command line, REST and events have it."""
-        return {
-            "family": self.family,
-            "title": self.title,
-            "text": self.text,
-            "start": self.start,
-            "end": self.end,
-            "page": self.page,
-            "boxes": [box_json(box) for box in self.boxes],
-            "confidence": self.confidence,
-            "level": self.level,
-            "filer": self.filer,
-        }
+        return {**vars(self), "boxes": [box_json(box) for box in self.boxes]}
 
 
 @dataclass(frozen=True)
-class Words:
-    """What the sentences of a report say of its filer, and what of them was not read."""
+class NarrativeResult:
+    """The flags of a report, and warnings about sentences that were not read."""
 
-    flags: tuple[Flag, ...] = ()
-    """The surest first."""
+    flags: tuple[Flag, ...] = ()  # the surest first
     warnings: tuple[str, ...] = ()
 
 
-def words_of(reading: Reading, narrative: Narrative) -> Words:
-    """Read the sentences of a report; the same sentence twice counts once.
+def read_narrative(reading: ParsedDocument, narrative: FlagModel) -> NarrativeResult:
+    """Read the sentences of a report; repeated sentences count once.
 
-    The same report always gives the same flags. Data has none: what is text in it are labels and
-    the values of tags, torn from where they stand.
+    The same report always gets the same flags. Data has none: its texts are labels and values of
+    tags.
     """
     if reading.media_type in DATA:
-        return Words()
-    cut: list[Family] = []
-    found: dict[tuple[str, str], Flag] = {}
-    for one in candidates(reading.text, reading.furniture, cut):
-        reads = narrative.families.get(one.family)
-        if reads is None or (one.family, one.text) in found:
+        return NarrativeResult()
+    cut: list[FlagFamily] = []
+    flags: dict[tuple[str, str], Flag] = {}
+    for candidate in candidates(reading.text, reading.furniture, cut):
+        thresholds = narrative.families.get(candidate.family)
+        if thresholds is None or (candidate.family, candidate.text) in flags:
             continue
-        chance = narrative.chance(one.text, one.family)
-        if chance < reads.shown:
+        probability = narrative.probability(candidate.text, candidate.family)
+        if probability < thresholds.shown:
             continue
-        named = SELF.search(one.text)
-        found[one.family, one.text] = Flag(
-            family=one.family,
-            title=BY_NAME[one.family].title,
-            text=one.text,
-            start=one.start,
-            end=one.end,
-            page=reading.page_at(one.start),
-            boxes=tuple(reading.boxes_of(one.start, one.end)) if reading.has_boxes else (),
-            confidence=chance,
-            level=_level(one.text, chance, reads),
-            filer=even(named.group()) if named else None,
+        named = SELF.search(candidate.text)
+        flags[candidate.family, candidate.text] = Flag(
+            family=candidate.family,
+            title=BY_NAME[candidate.family].title,
+            text=candidate.text,
+            start=candidate.start,
+            end=candidate.end,
+            page=reading.page_at(candidate.start),
+            boxes=tuple(reading.boxes_of(candidate.start, candidate.end))
+            if reading.has_boxes
+            else (),
+            confidence=probability,
+            level=_level(candidate.text, probability, thresholds),
+            filer=single_spaced(named.group()) if named else None,
         )
-    ordered = sorted(found.values(), key=lambda flag: (-flag.confidence, flag.start, flag.family))
-    return Words(tuple(ordered[:MOST_FLAGS]), tuple(_unread(reading.text, cut)))
+    ordered = sorted(flags.values(), key=lambda flag: (-flag.confidence, flag.start, flag.family))
+    return NarrativeResult(tuple(ordered[:MOST_FLAGS]), tuple(_unread(reading.text, cut)))
 
 
-def flags_of(reading: Reading, narrative: Narrative) -> tuple[Flag, ...]:
+def flags_of(reading: ParsedDocument, narrative: FlagModel) -> tuple[Flag, ...]:
     """The flags of a report, the surest first."""
-    return words_of(reading, narrative).flags
+    return read_narrative(reading, narrative).flags
 
 
-def _unread(text: str, cut: Sequence[Family]) -> Iterator[str]:
-    """What of the sentences was not read, and why."""
+def _unread(text: str, cut: Sequence[FlagFamily]) -> Iterator[str]:
+    """Warnings about sentences that were not read."""
     if not is_english(text):
         yield (
-            f"{ABOUT}the text seems to be in another language than English: what it says of the "
-            "filer in words is missed, so let a person read it"
+            f"{WARNING_PREFIX}the text does not seem to be English, so its sentences were not "
+            "understood. A person should read it"
         )
     for family in cut:
         yield (
-            f"{ABOUT}of the sentences that may be about {family.title!r} the first "
-            f"{MOST_SENTENCES:,} are read, and there are more"
+            f"{WARNING_PREFIX}only the first {MOST_SENTENCES:,} sentences that may be about "
+            f"{family.title!r} were read"
         )
 
 
-def _level(sentence: str, chance: float, reads: Reads) -> Level:
-    if reads.strong is None or chance < reads.strong or ENDED.search(sentence):
+def _level(sentence: str, probability: float, thresholds: FamilyThresholds) -> Level:
+    if thresholds.strong is None or probability < thresholds.strong or ENDED.search(sentence):
         return "likely"
     return "strong"
 
 
-def asked(flags: Sequence[Flag]) -> tuple[Flag, ...]:
-    """Those that a person is to look at: of each family the surest strong one."""
+def flags_for_review(flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """The flags for a person: the surest strong one of each family."""
     first: dict[str, Flag] = {}
     for flag in flags:
         if flag.level == "strong":
@@ -137,6 +134,23 @@ def asked(flags: Sequence[Flag]) -> tuple[Flag, ...]:
 
 
 def flag_id(tenant: str, document_id: str, flag: Flag) -> str:
-    """The same flag about the same document always has the same id."""
+    """A stable id: the same flag of the same document always has the same."""
     parts = (tenant, document_id, flag.family, str(flag.start), str(flag.end))
     return "nf_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def is_english(text: str) -> bool:
+    """Whether a text is English, by its function words (Ingle, 1976). Short texts count as English.
+
+    Function words that other languages share ("for", "in", "was") are not used.
+    """
+    words = [word.lower() for word in _WORD.findall(_some_of(text))]
+    little = sum(word in _LITTLE for word in words)
+    return len(words) < FEWEST_WORDS or little >= LEAST_LITTLE * len(words)
+
+
+def _some_of(text: str) -> str:
+    if len(text) <= STRETCHES * STRETCH:
+        return text
+    step = len(text) // STRETCHES
+    return "\n".join(text[at * step : at * step + STRETCH] for at in range(STRETCHES))

@@ -1,1 +1,1 @@
-"""Statements read from documents: tables of any format, and one reader from table to statement."""
+"""Read statements from documents: tables of any format, and one reader from table to statement."""

@@ -1,4 +1,4 @@
-"""Which of a table's rows are its head, which intervals its columns, and what their periods are."""
+"""Find the head and the columns of a table, and the period of each column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from types import MappingProxyType
 
-from services.triage.reading.figures import Figure, figure_of, mended
+from services.triage.reading.figures import Figure, join_cells, parse_figure
 from services.triage.reading.periods import (
     dates_in,
     ends_with_day,
@@ -21,40 +21,35 @@ from services.triage.reading.periods import (
 )
 from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table, TableCell
-from services.triage.statements import Column
+from services.triage.statements.model import Column
 
 _ASIDE = re.compile(
     r"change|%|percent|\bvariance|increase|\binc\.?\s*/\s*\(?dec|^\s*\(?notes?\)?\s*$", re.I
 )
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
-_WIDEST = 4
-"""Usual widths; what is wider bridges columns and says nothing of where they are."""
-_LONGEST_HEAD = 150
-"""Characters; more is a sentence, and its years are not those of the columns."""
-_BESIDE = 0.7
-"""Columns; words further from a column are those of something else."""
-_FEW = 1 / 6
-"""Of the figures of the column that has most; a column that has no more is none."""
-_TALLEST_HEAD = 12
-"""Rows; what is further down is no head of a table."""
+_WIDEST = 4  # multiples of the usual width; wider figures span columns and are ignored
+_LONGEST_HEAD = 150  # characters of a head; longer lines are sentences
+_BESIDE = 0.7  # columns; words further from a column do not belong to it
+_FEW = 1 / 6  # share of the figures of the fullest column that a column needs
+_MOST = 150  # columns of a table that are read
+_TALLEST_HEAD = 12  # rows that a head may have
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a table taken apart: its words from the left, then its figures."""
+    """A row of a table: its words from the left, then its figures."""
 
     words: tuple[TableCell, ...]
     figures: tuple[Figure, ...]
 
     @property
     def cells(self) -> tuple[TableCell, ...]:
-        """All of them."""
         return (*self.words, *(figure.cell for figure in self.figures))
 
 
 @dataclass
 class Band:
-    """A column of figures: the interval that they take, and the words above it."""
+    """A column of figures: its interval, and the words above it."""
 
     left: float
     right: float
@@ -67,30 +62,37 @@ class Band:
         return " ".join(self.head)
 
     def overlap(self, cell: TableCell) -> float:
-        """How much of it a cell takes."""
+        """How much of it a cell covers."""
         return cell.overlap(self.left, self.right)
+
+    def distance(self, cell: TableCell) -> float:
+        """The distance of its middle from that of a cell."""
+        return abs(self.left + self.right - cell.left - cell.right) / 2
+
+
+def column_of(cell: TableCell, bands: Sequence[Band]) -> int:
+    """The column that a cell covers most."""
+    return max(range(len(bands)), key=lambda index: bands[index].overlap(cell))
 
 
 @dataclass
 class Layout:
-    """A table with its head and columns told apart."""
+    """A table split into head, body and columns."""
 
     head: list[Line]
     body: list[Line]
     bands: list[Band]
-    stub: str = ""
-    """The words of the head above the labels."""
-    asides: list[Band] = field(default_factory=list)
-    """Columns of changes, percentages and notes, which are no periods."""
+    stub: str = ""  # the words of the head above the labels
+    asides: list[Band] = field(default_factory=list)  # without a period: changes, notes
 
 
-def layout(table: Table, *, sparse: bool = False) -> Layout | None:
-    """The columns of a table of figures; None for a table that is none.
+def find_layout(table: Table, *, sparse: bool = False) -> Layout | None:
+    """The columns of a table of figures; None if it has none.
 
-    With `sparse` also those that have few figures beside others, whatever their heads say: a
-    component of equity may change but once a year.
+    With `sparse` it also keeps columns with few figures, whatever their heads say: a component of
+    equity may change once a year.
     """
-    lines = [line_of(row) for row in table.rows]
+    lines = [split_row(row) for row in table.rows]
     first = _first_of_body(lines, broken=sparse)
     if first is None:
         return None
@@ -100,7 +102,7 @@ def layout(table: Table, *, sparse: bool = False) -> Layout | None:
     while first and _is_heading(lines[first - 1], bands):
         first -= 1
     head, body = lines[:first], lines[first:]
-    found = Layout(head, body, bands)
+    result = Layout(head, body, bands)
     edge = bands[0].left
     pitch = bands[1].left - edge if len(bands) > 1 else edge / 3
     stub: list[str] = []
@@ -112,26 +114,26 @@ def layout(table: Table, *, sparse: bool = False) -> Layout | None:
                 above.append(cell)
             else:
                 stub.append(cell.text)
-        _hang(sorted(above, key=lambda cell: cell.left), bands)
-    found.stub = "\n".join(stub)
+        _assign_heads(sorted(above, key=lambda cell: cell.left), bands)
+    result.stub = "\n".join(stub)
     dated = [b for b in bands if not _ASIDE.search(b.title)]
     if dated and not sparse:
-        found.bands, found.asides = dated, [b for b in bands if _ASIDE.search(b.title)]
-    return found
+        result.bands, result.asides = dated, [b for b in bands if _ASIDE.search(b.title)]
+    return result
 
 
-def line_of(row: Sequence[TableCell]) -> Line:
-    """A row taken apart; figures among the words of the label stay words."""
-    cells = mended(row)
-    figures = [figure_of(cell) for cell in cells]
+def split_row(row: Sequence[TableCell]) -> Line:
+    """Split a row into words and figures; figures inside the label stay words."""
+    cells = join_cells(row)
+    figures = [parse_figure(cell) for cell in cells]
     words = [cell for cell, figure in zip(cells, figures, strict=True) if figure is None]
     return Line(tuple(words), tuple(figure for figure in figures if figure is not None))
 
 
 def _first_of_body(lines: Sequence[Line], *, broken: bool) -> int | None:
-    """The first row with a label and an amount; years and days are no amounts in a head.
+    """The first row with a label and an amount. Years and days in a head are no amounts.
 
-    With `broken` also one whose label ends before the year of its day, which stands in the next.
+    With `broken` also a row whose label ends before the year of its day, in the next row.
     """
     dated = False
     for number, line in enumerate(lines):
@@ -152,20 +154,17 @@ def _first_of_body(lines: Sequence[Line], *, broken: bool) -> int | None:
 
 
 def _is_heading(line: Line, bands: Sequence[Band]) -> bool:
-    """Whether a row right above the first figures is a heading of lines, not one of columns."""
+    """Whether a row right above the first figures is a heading of lines, not of columns."""
     if line.figures or len(line.words) != 1 or line.words[0].right > bands[0].left:
         return False
-    said = mention(line.words[0].text)
-    return not (said.year or said.day or said.quarters or scale_in(line.words[0].text))
+    period = mention(line.words[0].text)
+    return not (period.year or period.day or period.quarters or scale_in(line.words[0].text))
 
 
 def _bands(body: Iterable[Line], few: float) -> list[Band]:
-    """Intervals of figures that overlap are one column; a column has more than one figure, and more
-    than a part of the most that one has.
-    """
-    spans = sorted(
-        (f.cell.left, f.cell.right) for line in body for f in line.figures if not f.percent
-    )
+    """Overlapping figures form a column; it needs two, and a share of those of the fullest."""
+    figures = (figure for line in body for figure in line.figures if not figure.percent)
+    spans = sorted((figure.cell.left, figure.cell.right) for figure in figures)
     if spans:
         usual = median(right - left for left, right in spans)
         spans = [span for span in spans if span[1] - span[0] <= _WIDEST * usual]
@@ -177,13 +176,13 @@ def _bands(body: Iterable[Line], few: float) -> list[Band]:
             bands.append(Band(left, right))
         bands[-1].figures += 1
     most = max((band.figures for band in bands), default=0)
-    bands = [band for band in bands if band.figures > max(1, most * few)]
+    bands = [band for band in bands if band.figures > max(1, most * few)][:_MOST]
     _widen(bands)
     return bands
 
 
 def _widen(bands: Sequence[Band]) -> None:
-    """Give each column the room on its left, where its currency and a part of its head stand."""
+    """Extend each column to its left, where its currency and part of its head are."""
     gaps = [second.left - first.right for first, second in pairwise(bands)]
     for band, gap in zip(bands[1:], gaps, strict=True):
         band.left -= gap / 2
@@ -196,107 +195,100 @@ def _over(cell: TableCell, bands: Sequence[Band]) -> bool:
     return any(band.overlap(cell) > 0 for band in bands)
 
 
-def _hang(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
-    """Give the words of one row of the head to the columns that they stand over."""
+def _assign_heads(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
+    """Assign the words of one row of the head to the columns below."""
     if not cells:
         return
     if len(bands) % len(cells) == 0:
         share = len(bands) // len(cells)
-        for place, cell in enumerate(cells):
-            _say(cell, bands[place * share : (place + 1) * share])
+        for index, cell in enumerate(cells):
+            _add_heads(cell, bands[index * share : (index + 1) * share])
         return
     for cell in cells:
-        _say(cell, [band for band in bands if band.overlap(cell) > 0])
+        _add_heads(cell, [band for band in bands if band.overlap(cell) > 0])
     pitch = bands[1].left - bands[0].left if len(bands) > 1 else float("inf")
     for cell in cells:
         if not _over(cell, bands):
-            near = min(bands, key=lambda band: _apart(band, cell))
-            if _apart(near, cell) < _BESIDE * pitch:
+            near = min(bands, key=lambda band: band.distance(cell))
+            if near.distance(cell) < _BESIDE * pitch:
                 near.head.append(cell.text)
 
 
-def _say(cell: TableCell, bands: Sequence[Band]) -> None:
-    """Words over several columns hold for each; of as many years each has its own."""
+def _add_heads(cell: TableCell, bands: Sequence[Band]) -> None:
+    """Words over several columns apply to each; of as many years, each column gets one."""
     row = years_in_a_row(cell.text, len(bands)) if len(bands) > 1 else None
-    for place, band in enumerate(bands):
+    for index, band in enumerate(bands):
         if row is None:
             band.head.append(cell.text)
         else:
-            band.head.append(f"{cell.text[: row.start]}{row.years[place]}{cell.text[row.end :]}")
+            band.head.append(f"{cell.text[: row.start]}{row.years[index]}{cell.text[row.end :]}")
 
 
-def _apart(band: Band, cell: TableCell) -> float:
-    """How far their middles are from one another."""
-    return abs(band.left + band.right - cell.left - cell.right) / 2
-
-
-def periods(
-    found: Layout, above: str, kind: str, ends: Mapping[str, str] = MappingProxyType({})
+def column_periods(
+    layout: Layout, above: str, kind: str, ends: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Column, ...]:
-    """The period of each column, from its own head, the head above the labels, the text above.
+    """The period of each column, from its head, the head above the labels and the text above.
 
-    `ends` has the day (MMDD) on which a year ends, by the document's other statements: some heads
-    say no more than the year.
+    `ends` has the day (MMDD) that ends each year in the document's other statements, for heads that
+    name only the year.
     """
-    around = f"{above}\n{found.stub}"
+    around = f"{above}\n{layout.stub}"
     listed = dates_in(around)
     years = list(dict.fromkeys(years_in(around)))
-    day = last_day_in(found.stub) or last_day_in(above)
-    said = quarters_in(found.stub) or quarters_in(above)
-    titled = _years_of_title(found, above)
+    day = last_day_in(layout.stub) or last_day_in(above)
+    quarters_around = quarters_in(layout.stub) or quarters_in(above)
+    titled = _years_of_title(layout, above)
     columns = []
-    for place, band in enumerate(found.bands):
+    for index, band in enumerate(layout.bands):
         own = mention(band.title)
         end = own.dates[-1] if own.dates else None
         if end is None and own.year and own.day is None:
-            end = _listed_for(own.year, listed, found.bands)
+            end = _listed_for(own.year, listed, layout.bands)
         if end is None and own.year:
             end = own.year + (own.day or day or ends.get(own.year) or ends.get("") or "1231")
-        if end is None and len(found.bands) == len(listed):
-            end = listed[place]
-        if end is None and own.day and len(years) == len(found.bands):
-            end = years[place] + own.day
+        if end is None and len(layout.bands) == len(listed):
+            end = listed[index]
+        if end is None and own.day and len(years) == len(layout.bands):
+            end = years[index] + own.day
         if end is None and titled:
-            year = titled[place]
+            year = titled[index]
             end = year + (own.day or day or ends.get(year) or ends.get("") or "1231")
-        if end is None and len(found.bands) == 1 and listed:
+        if end is None and len(layout.bands) == 1 and listed:
             end = listed[-1]
         if end is None and years:
-            end = _relative(band.title, years[0], day or ends.get("") or "1231", found.bands)
-        quarters = 0 if kind == "balance_sheet" else own.quarters or said
+            end = _relative(band.title, years[0], day or ends.get("") or "1231", layout.bands)
+        quarters = 0 if kind == "balance_sheet" else own.quarters or quarters_around
         columns.append(Column(end=end, quarters=quarters))
     if len(set(columns)) < len(columns):
         columns = [replace(column, quarters=None) for column in columns]
     return tuple(columns)
 
 
-def _years_of_title(found: Layout, above: str) -> tuple[str, ...]:
-    """The years of the columns from the title, where no head names any: the nearest line that has
-    as many in a row as there are columns, in the order of the columns.
-    """
-    if len(found.bands) < 2 or any(mention(band.title).year for band in found.bands):
+def _years_of_title(layout: Layout, above: str) -> tuple[str, ...]:
+    """The years of the columns from the nearest title line that lists as many in a row."""
+    if len(layout.bands) < 2 or any(mention(band.title).year for band in layout.bands):
         return ()
-    for line in reversed([*above.splitlines(), *found.stub.splitlines()]):
-        row = years_in_a_row(line, len(found.bands))
+    for line in reversed([*above.splitlines(), *layout.stub.splitlines()]):
+        row = years_in_a_row(line, len(layout.bands))
         if row and len(line.strip()) < _LONGEST_HEAD:
             return row.years
     return ()
 
 
 def _relative(title: str, year: str, day: str, bands: Sequence[Band]) -> str | None:
-    """The end of a column that is called current or prior, or that is the only one."""
+    """The end of a column called current or prior, or of the only one."""
     if re.search(r"\b(prior|previous)\b", title, re.I):
         return f"{int(year) - 1}{day}"
     return year + day if len(bands) == 1 or re.search(r"\bcurrent\b", title, re.I) else None
 
 
 def _listed_for(year: str, listed: Sequence[str], bands: Sequence[Band]) -> str | None:
-    """The day of that year, where a list above has just one day for the year of each column."""
+    """The day of that year, where a list above has exactly one day for each column's year."""
     years = {mention(band.title).year for band in bands}
     days = {each: {date for date in listed if date.startswith(each or "?")} for each in years}
-    return days[year].pop() if all(len(found) == 1 for found in days.values()) else None
+    return days[year].pop() if all(len(dates) == 1 for dates in days.values()) else None
 
 
-def restated(found: Layout) -> tuple[bool, ...]:
-    """Which columns say that they were restated."""
-    return tuple(bool(_RESTATED.search(band.title)) for band in found.bands)
+def restated_columns(layout: Layout) -> tuple[bool, ...]:
+    """Which columns are marked as restated."""
+    return tuple(bool(_RESTATED.search(band.title)) for band in layout.bands)

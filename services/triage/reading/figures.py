@@ -1,4 +1,4 @@
-"""Amounts in the cells of a row, put together where a format tears them apart."""
+"""Amounts in the cells of a row, joined where a format splits them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from services.triage.reading.table import TableCell
-from services.triage.statements import parse_date, parse_number
+from services.triage.statements.model import parse_date, parse_number
 
-_OPENS = re.compile(r"[$€£¥]?\s*\(?\s*[$€£¥]?|(US|C|A)\$|USD|EUR|GBP|Rs\.?", re.I)
-_CLOSES = re.compile(r"\)?\s*%?\s*\)?")
+_OPENS = re.compile(r"[$€£¥]?\s*+(?:\(\s*+)?[$€£¥]?|(US|C|A)\$|USD|EUR|GBP|Rs\.?", re.I)
+_CLOSES = re.compile(r"\)?\s*+(?:%\s*+)?\)?")
 _DASH = re.compile(r"[$€£¥]?\s*[-\u2010-\u2015\u2212]{1,3}\s*%?|[$€£¥]?\s*(nil|none)", re.I)
 _MARKS = re.compile(r"(?<=[\d)])\s*(\([a-z]{1,2}\)|\[\w{1,3}\]|[*†‡§])+$")
 _YEAR = re.compile(r"(19|20)\d\d")
@@ -20,10 +20,7 @@ _NUMBERISH = re.compile(r"[\d(]")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An amount in a table: the cell, its value as printed and its footnote marks.
-
-    A dash is zero; `percent` is a share, which is no amount of a statement.
-    """
+    """An amount with its footnote marks. A dash is zero; `percent` marks shares, no amounts."""
 
     cell: TableCell
     value: Decimal
@@ -32,13 +29,13 @@ class Figure:
 
     @property
     def like_a_date(self) -> bool:
-        """Whether it could be a year or a day as well: 2023, 20231231."""
+        """Whether it could be a year or a day: 2023, 20231231."""
         text = self.cell.text.strip()
         return bool(_YEAR.fullmatch(text)) or (text.isdigit() and parse_date(text) is not None)
 
 
-def mended(row: Iterable[TableCell]) -> list[TableCell]:
-    """The cells of a row, with `$`, `(` and `)` put to the figure they belong to."""
+def join_cells(row: Iterable[TableCell]) -> list[TableCell]:
+    """Join `$`, `(` and `)` with the figure they belong to."""
     cells: list[TableCell] = []
     opener: TableCell | None = None
     for cell in row:
@@ -66,20 +63,20 @@ def _figure_text(text: str) -> bool:
 
 
 def _both(first: TableCell, second: TableCell) -> TableCell:
-    """One cell of two, at the place of the one that has the digits."""
+    """Join two cells at the position of the one with digits."""
     main = second if any(c.isdigit() for c in second.text) else first
-    start, end = first.place.start, max(first.place.end, second.place.end)
+    start, end = first.position.start, max(first.position.end, second.position.end)
     return TableCell(
         row=first.row,
         left=main.left,
         right=second.right if main is first else main.right,
         text=f"{first.text.strip()}{second.text.strip()}",
-        place=replace(main.place, start=start, end=end),
+        position=replace(main.position, start=start, end=end),
     )
 
 
-def figure_of(cell: TableCell) -> Figure | None:
-    """The amount that a cell holds; None for words."""
+def parse_figure(cell: TableCell) -> Figure | None:
+    """The amount in a cell; None for words."""
     text = cell.text.strip()
     if _DASH.fullmatch(text):
         return Figure(cell, Decimal(0), percent=text.endswith("%"))

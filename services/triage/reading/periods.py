@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-from services.triage.statements import parse_date
+from services.triage.statements.model import parse_date
 
 QUARTER, LEEWAY = 365.25 / 4, 10.0
-"""Days of a quarter, and by how many a duration may differ: years of 52 or 53 weeks do."""
+"""Days of a quarter, and the tolerance for years of 52 or 53 weeks."""
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
 )  # fmt: skip
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
-_FULL = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})(?:st|nd|rd|th)?\s*,?\s*((?:19|20)\d\d)\b", re.I)
-_FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*,?\s*((?:19|20)\d\d)\b", re.I)
-_DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*,?\s*\d{{4}})", re.I)
-_DAY_AT_END = re.compile(rf"\b{_MONTH}\s*\d{{1,2}}\s*,?\s*$", re.I)
+_FULL = re.compile(
+    rf"\b{_MONTH}\s*(\d{{1,2}})(?:st|nd|rd|th)?\s*+(?:,\s*+)?((?:19|20)\d\d)\b", re.I
+)
+_FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*+(?:,\s*+)?((?:19|20)\d\d)\b", re.I)
+_DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*+(?:,\s*+)?\d{{4}})", re.I)
+_DAY_AT_END = re.compile(rf"\b{_MONTH}\s*\d{{1,2}}\s*+(?:,\s*+)?$", re.I)
 _NUMBERS = re.compile(r"\b(\d{4}-\d\d-\d\d|(?:19|20)\d{6}|\d{1,2}/\d{1,2}/\d{4})\b")
 _YEAR = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?![\d,])")
 _YEAR_OF_ROW = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?!\d|,\d)")
-_BETWEEN = re.compile(r"\s*[,;/&]?\s*(?:\band\b)?\s*", re.I)
+_BETWEEN = re.compile(r"\s*+(?:[,;/&]\s*+)?(?:\band\b\s*+)?", re.I)
 _COUNTS = {
     "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 13, "twenty-six": 26,
     "thirty-nine": 39, "fifty-two": 52, "fifty-three": 53, "twelve-": 12, "forty": 40,
@@ -39,7 +41,7 @@ _ANNUAL = re.compile(r"\b(?:fiscal\s+)?years?\b|\bannual\b", re.I)
 
 @dataclass(frozen=True, slots=True)
 class YearsInARow:
-    """Years with nothing between them but a comma or "and", and where in the text they stand."""
+    """Consecutive years with only commas or "and" between them, and their offsets."""
 
     years: tuple[str, ...]
     start: int
@@ -48,7 +50,7 @@ class YearsInARow:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What a text says of a period: the day as MMDD, the year, a whole date, the quarters."""
+    """A period in a text: the day as MMDD, the year, full dates, the number of quarters."""
 
     day: str | None = None
     year: str | None = None
@@ -57,7 +59,7 @@ class Mention:
 
 
 def mention(text: str) -> Mention:
-    """What a header says; of several years the first."""
+    """The period that a header names; of several years the first."""
     dates = dates_in(text)
     day = _DAY.search(text)
     year = _YEAR.search(text)
@@ -70,24 +72,24 @@ def mention(text: str) -> Mention:
 
 
 def dates_in(text: str) -> tuple[str, ...]:
-    """All whole dates in a text, as YYYYMMDD, in its order."""
+    """All full dates in a text, as YYYYMMDD, in order."""
     days = [
         *((m.start(), m[3], _month_day(m[1], m[2])) for m in _FULL.finditer(text)),
         *((m.start(), m[3], _month_day(m[2], m[1])) for m in _FULL_BEFORE.finditer(text)),
     ]
-    found = [(start, year + day) for start, year, day in days if day]
-    whole = ((m.start(), parse_date(m[0])) for m in _NUMBERS.finditer(text))
-    found += [(start, day) for start, day in whole if day]
-    return tuple(day for _, day in sorted(found))
+    dates = [(start, year + day) for start, year, day in days if day]
+    numeric = ((m.start(), parse_date(m[0])) for m in _NUMBERS.finditer(text))
+    dates += [(start, day) for start, day in numeric if day]
+    return tuple(day for _, day in sorted(dates))
 
 
 def years_in(text: str) -> tuple[str, ...]:
-    """All years in a text, in its order."""
+    """All years in a text, in order."""
     return tuple(_YEAR.findall(text))
 
 
 def years_in_a_row(text: str, count: int) -> YearsInARow | None:
-    """The last run of just so many different years, as titles have them: 2023, 2022 and 2021."""
+    """The last run of exactly `count` different years, as in "2023, 2022 and 2021"."""
     runs: list[list[re.Match[str]]] = []
     for year in _YEAR_OF_ROW.finditer(text):
         before = runs[-1][-1].end() if runs else None
@@ -103,31 +105,28 @@ def years_in_a_row(text: str, count: int) -> YearsInARow | None:
 
 
 def last_day_in(text: str) -> str | None:
-    """The last month and day that a text names, with or without a year, as MMDD."""
+    """The last month and day in a text, as MMDD."""
     matches = sorted((*_DAY.finditer(text), *_FULL.finditer(text)), key=lambda m: m.start())
     return _month_day(matches[-1][1], matches[-1][2]) if matches else None
 
 
 def ends_with_day(text: str) -> bool:
-    """Whether the last words are a month and a day: "Years ended December 31,"."""
+    """Whether a text ends with a month and a day: "Years ended December 31,"."""
     return bool(_DAY_AT_END.search(text))
 
 
 def quarters_in(text: str) -> int | None:
-    """The duration that a text names last, in quarters."""
-    found = [(m.start(), _quarters(m[1], m[2])) for m in _SPAN.finditer(text)]
-    if found:
-        return max(found)[1]
+    """The last duration in a text, in quarters."""
+    spans = [(m.start(), _quarters(m[1], m[2])) for m in _SPAN.finditer(text)]
+    if spans:
+        return max(spans)[1]
     if _QUARTER.search(text):
         return 1
     return 4 if _ANNUAL.search(text) else None
 
 
 def quarters_between(start: str | None, end: str) -> int | None:
-    """The duration from one day to another (YYYYMMDD) in quarters.
-
-    0 for a moment, which has no start; None where it is no whole number of quarters, or no dates.
-    """
+    """The quarters between two days (YYYYMMDD): 0 without a start, None if not whole."""
     if start is None:
         return 0
     try:
@@ -138,8 +137,16 @@ def quarters_between(start: str | None, end: str) -> int | None:
     return quarters if quarters and abs(days - quarters * QUARTER) <= LEEWAY else None
 
 
+def shift_day(day: str, days: int) -> str | None:
+    """The day (YYYYMMDD) so many days later; None if it is no date."""
+    try:
+        return f"{date.fromisoformat(day) + timedelta(days):%Y%m%d}"
+    except (ValueError, OverflowError):
+        return None
+
+
 def _quarters(count: str, unit: str) -> int:
-    number = _COUNTS.get(count.lower()) or int(count) if count.isdigit() else _COUNTS[count.lower()]
+    number = int(count) if count.isdigit() else _COUNTS[count.lower()]
     months = number if unit.lower() == "month" else number * 12 / 52
     return max(1, round(months / 3))
 

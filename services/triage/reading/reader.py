@@ -1,4 +1,4 @@
-"""From a document to its statements: its tables, those that are statements, what they say."""
+"""Find the statements among the tables of a document, and read them."""
 
 from __future__ import annotations
 
@@ -9,70 +9,63 @@ from decimal import Decimal
 from itertools import product, zip_longest
 from typing import Any
 
-from services.triage.reading.boxes import tables_of_pages
-from services.triage.reading.columns import Layout, layout, periods, restated
-from services.triage.reading.components import Component
+from services.triage.reading.columns import Layout, column_periods, find_layout, restated_columns
 from services.triage.reading.equity import (
     BALANCES,
     EquityRows,
-    apart,
     balances_in,
     find_parts,
     read_parts,
+    split_statements,
     titles_of,
 )
-from services.triage.reading.grids import tables_of_cells
-from services.triage.reading.kinds import (
-    is_short_balance_sheet,
-    labels_of,
-    lacks,
-    last_lines,
-    names,
-    score,
-)
-from services.triage.reading.lines import tables_of_lines
+from services.triage.reading.equity_columns import Component
+from services.triage.reading.page_tables import tables_of_pages
 from services.triage.reading.periods import mention, years_in
 from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import scale_in
-from services.triage.reading.table import Table
-from services.triage.statements import Column, Statement
-from shared.documents.reading import Reading
+from services.triage.reading.statement_kind import (
+    explain_missing,
+    is_short_balance_sheet,
+    is_title,
+    labels_of,
+    last_lines,
+    score,
+)
+from services.triage.reading.table import Table, tables_of_cells
+from services.triage.reading.text_tables import tables_of_lines
+from services.triage.statements.model import CHECKED, Column, Statement
+from shared.documents.model.parsed_document import ParsedDocument
 
-_LONGEST_TITLE = 150
-"""Characters; more is a sentence."""
-_HEAD = 500
-"""Characters at the beginning of a plain text that hold for all of its statements."""
-_TITLE_LINES = 4
-"""Lines right above a table, one of which has to be its title."""
-_FEWEST_ROWS = 4
-"""Rows; less is the end of another table."""
-_CANDIDATES = 8
-"""Tables of a kind that are weighed against one another."""
-_SEAM = 3.0
-"""Points that a statement of two tables costs."""
+_LONGEST_TITLE = 150  # characters of a title; longer lines are sentences
+_HEAD = 500  # characters at the beginning of a plain text that apply to all its statements
+_TITLE_LINES = 4  # lines above a table that may have its title
+_FEWEST_ROWS = 4  # rows that a table needs
+_CANDIDATES = 8  # tables per kind that are compared
+_SEAM = 3.0  # points that a statement of two tables costs
 _NEAR, _FAR, _FARTHEST = 6, 0.4, 15
-"""Tables in between that cost nothing, points that each of the others costs, most that count."""
-KINDS = ("balance_sheet", "income", "cash_flow")
+"""Tables in between that cost nothing, points for each further table, and the most that count."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A table with its columns; a statement is one, or several that go on with one another."""
+    """A table with its columns. A statement has one or several parts."""
 
     table: Table
     layout: Layout
 
     def goes_on_in(self, following: Part) -> bool:
-        """Whether the next table has the same columns: as many, under the same years."""
-        mine, others = self.layout.bands, following.layout.bands
-        return len(mine) == len(others) and all(
-            years_in(a.title) == years_in(b.title) for a, b in zip(mine, others, strict=True)
+        """Whether the next table has as many columns under the same years."""
+        mine, following_bands = self.layout.bands, following.layout.bands
+        return len(mine) == len(following_bands) and all(
+            years_in(a.title) == years_in(b.title)
+            for a, b in zip(mine, following_bands, strict=True)
         )
 
 
 @dataclass(frozen=True)
 class ReadStatement:
-    """A statement with what its page says of it."""
+    """A statement with the details of its page."""
 
     kind: str
     title: str
@@ -80,45 +73,41 @@ class ReadStatement:
     columns: tuple[Column, ...]
     rows: tuple[ReadRow, ...]
     restated: tuple[bool, ...] = ()
-    asides: tuple[str, ...] = ()
-    """Heads of the columns that are no periods, which are left out."""
-    broken_down: tuple[str, ...] = ()
-    """Lines of an instance that it splits by members, too: the parts are left out."""
-    components: tuple[Component, ...] = ()
-    """What the columns are in a statement of equity; empty where they are periods."""
+    asides: tuple[str, ...] = ()  # heads of columns without a period, which are left out
+    broken_down: tuple[str, ...] = ()  # lines of an instance whose breakdown by members is left out
+    components: tuple[Component, ...] = ()  # columns of a statement of equity
 
     @property
     def statement(self) -> Statement:
-        """The statement in the form that is checked."""
+        """The statement as it is checked."""
         return Statement(self.kind, self.columns, tuple(row.row for row in self.rows))
 
     def to_json(self) -> dict[str, Any]:
-        """The statement in structured form, with what its page says besides."""
-        whole = self.statement.to_json()
-        for column, again in zip(whole["columns"], self.restated, strict=False):
+        """The statement in structured form with the details of its page."""
+        form = self.statement.to_json()
+        for column, again in zip(form["columns"], self.restated, strict=False):
             if again:
                 column["restated"] = 1
-        for column, component in zip(whole["columns"], self.components, strict=False):
+        for column, component in zip(form["columns"], self.components, strict=False):
             column["component"] = component.name
             if component.shares:
                 column["unit"] = "shares"
-        for row, read in zip(whole["rows"], self.rows, strict=True):
-            if read.period:
-                row["period"] = read.period.to_json()
-            if read.path:
-                row["path"] = list(read.path)
-            if read.indent:
-                row["indent"] = read.indent
-            if read.marks:
-                row["notes"] = list(read.marks)
-        whole["title"] = self.title
-        whole["presented_in"] = int(self.scale)
-        return whole
+        for row, read in zip(form["rows"], self.rows, strict=True):
+            more = {
+                "period": read.period and read.period.to_json(),
+                "path": list(read.path),
+                "indent": read.indent,
+                "notes": list(read.marks),
+            }
+            row |= {name: value for name, value in more.items() if value}
+        form["title"] = self.title
+        form["presented_in"] = int(self.scale)
+        return form
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A table under the title of a statement that could not be read as one, and why."""
+    """A table under a statement's title that could not be read, and why."""
 
     kind: str
     page: int
@@ -127,10 +116,8 @@ class Unread:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in a document: statements that are checked, those of equity, which are only
-    shown, and the tables that could not be read as any.
-    """
+class DocumentStatements:
+    """The statements of a document: checked ones, equity, and tables that could not be read."""
 
     statements: tuple[ReadStatement, ...]
     unread: tuple[Unread, ...] = ()
@@ -138,8 +125,8 @@ class Found:
     unread_equity: tuple[Unread, ...] = ()
 
 
-def tables_of(reading: Reading) -> list[Table]:
-    """The tables of a document, by what its reading has."""
+def tables_of(reading: ParsedDocument) -> list[Table]:
+    """The tables of a document, from its cells, boxes or lines."""
     if len(reading.cells):
         return list(tables_of_cells(reading))
     if reading.has_boxes:
@@ -147,44 +134,39 @@ def tables_of(reading: Reading) -> list[Table]:
     return list(tables_of_lines(reading))
 
 
-def read_statements(reading: Reading) -> list[ReadStatement]:
-    """The statements of one document that are checked, at most one of a kind, in its order."""
-    return list(find_statements(reading).statements)
-
-
-def find_statements(reading: Reading) -> Found:
-    """The statements, and for each kind without one the tables that bear its title."""
-    tables = [part for table in tables_of(reading) for part in apart(table)]
-    layouts = [(table, layout(table)) for table in tables]
-    parts = [Part(table, found) for table, found in layouts if found]
+def find_statements(reading: ParsedDocument) -> DocumentStatements:
+    """The statements of a document, and unread tables for each kind without one."""
+    tables = [part for table in tables_of(reading) for part in split_statements(table)]
+    layouts = [(table, find_layout(table)) for table in tables]
+    parts = [Part(table, layout) for table, layout in layouts if layout]
     numbered = list(_candidates(parts))
     candidates = [candidate for _, candidate in numbered]
     chosen = choose(
-        {kind: [_score(kind, parts) for parts in candidates] for kind in KINDS},
+        {kind: [_score(kind, parts) for parts in candidates] for kind in CHECKED},
         [number for number, _ in numbered],
     )
     chosen = chosen or _short(candidates)
     read: dict[int, ReadStatement] = {}
     head = "" if len(reading.cells) or reading.has_boxes else reading.text[:_HEAD]
     ends: dict[str, str] = {}
-    for place, kind in sorted(chosen, key=lambda choice: KINDS.index(choice[1])):
-        read[place] = _read(candidates[place], kind, ends, head)
+    for index, kind in sorted(chosen, key=lambda choice: CHECKED.index(choice[1])):
+        read[index] = _read(candidates[index], kind, ends, head)
         if kind == "balance_sheet":
-            days = [column.end for column in read[place].columns if column.end]
+            days = [column.end for column in read[index].columns if column.end]
             ends = {day[:4]: day[4:] for day in reversed(days)}
             ends |= {"": days[0][4:]} if days else {}
     found_kinds = {kind for _, kind in chosen}
     unread = [
         missed
-        for kind in KINDS
+        for kind in CHECKED
         if kind not in found_kinds
-        for table, found in layouts
-        if (missed := _unread(kind, table, found))
+        for table, layout in layouts
+        if (missed := _unread(kind, table, layout))
     ]
-    taken = {id(part.table) for place, _ in chosen for part in candidates[place]}
+    taken = {id(part.table) for index, _ in chosen for part in candidates[index]}
     equity, unread_equity = _equity(layouts, taken, ends, head)
-    statements = tuple(read[place] for place in sorted(read))
-    return Found(statements, tuple(unread), tuple(equity), tuple(unread_equity))
+    statements = tuple(read[index] for index in sorted(read))
+    return DocumentStatements(statements, tuple(unread), tuple(equity), tuple(unread_equity))
 
 
 def _equity(
@@ -193,39 +175,42 @@ def _equity(
     ends: Mapping[str, str],
     head: str,
 ) -> tuple[list[ReadStatement], list[Unread]]:
-    """The statements of equity among the tables that are no other statement (`taken` has the
-    identities of those), and those under such a title that could not be read.
+    """The statements of equity among the other tables, and unread tables under such a title.
+
+    `taken` has the identities of the tables of other statements.
     """
     numbers = {number for number, (table, _) in enumerate(layouts) if id(table) in taken}
     titled = titles_of([table for table, _ in layouts], numbers)
     parts = find_parts([table for table, _ in layouts], numbers, titled)
-    read = [_with_components(one, titled) for one in read_parts(parts)]
+    read = [_with_components(rows, titled) for rows in read_parts(parts)]
     if not read:
         read = [
-            _read((Part(table, found),), "equity", ends, head)
-            for number, (table, found) in enumerate(layouts)
-            if number in titled and found and _under_periods(table, found)
+            _read((Part(table, layout),), "equity", ends, head)
+            for number, (table, layout) in enumerate(layouts)
+            if number in titled and layout and _under_periods(table, layout)
         ][:1]
     if read:
         return read, []
     return [], [
-        Unread("equity", table.page, title, "its columns were not told as components of equity")
+        Unread(
+            "equity", table.page, title, "its columns were not recognised as components of equity"
+        )
         for number, (table, _) in enumerate(layouts)
         if (title := titled.get(number)) and balances_in(table)
     ]
 
 
-def _under_periods(table: Table, found: Layout) -> bool:
+def _under_periods(table: Table, layout: Layout) -> bool:
     """Whether the components are lines under columns of periods."""
-    dated = all(mention(band.title).year for band in found.bands)
-    told_apart = len({band.title for band in found.bands}) == len(found.bands)
+    dated = all(mention(band.title).year for band in layout.bands)
+    told_apart = len({band.title for band in layout.bands}) == len(layout.bands)
     return dated and told_apart and balances_in(table) >= BALANCES
 
 
 def _with_components(rows: EquityRows, titled: Mapping[int, str]) -> ReadStatement:
     return ReadStatement(
         kind="equity",
-        title=next((titled[one.number] for one in rows.parts if one.number in titled), ""),
+        title=next((titled[part.number] for part in rows.parts if part.number in titled), ""),
         scale=rows.scale,
         columns=(Column(),) * len(rows.components),
         rows=rows.rows,
@@ -233,19 +218,19 @@ def _with_components(rows: EquityRows, titled: Mapping[int, str]) -> ReadStateme
     )
 
 
-def _unread(kind: str, table: Table, found: Layout | None) -> Unread | None:
-    """Why a table with the title of a statement is none that could be read."""
+def _unread(kind: str, table: Table, layout: Layout | None) -> Unread | None:
+    """Why a table with a statement's title could not be read."""
     first = [cell.text for cell in table.rows[0]] if table.rows else []
     lines = [*last_lines(_title(table), _TITLE_LINES).splitlines(), *first]
-    titles = [line for line in lines if len(line) < _LONGEST_TITLE and names(kind, line)]
+    titles = [line for line in lines if len(line) < _LONGEST_TITLE and is_title(kind, line)]
     if not titles or len(table.rows) < _FEWEST_ROWS:
         return None
-    reason = lacks(kind, found) if found else "its figures stand in no columns"
+    reason = explain_missing(kind, layout) if layout else "its figures are not in columns"
     return Unread(kind, table.page, " ".join(titles[-1].split()), reason)
 
 
 def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]:
-    """Each table, and each with the next where that goes on with the same columns."""
+    """Each table, and each with the next one if that continues its columns."""
     for number, (part, following) in enumerate(zip_longest(parts, parts[1:])):
         yield number, (part,)
         if following and part.goes_on_in(following):
@@ -253,11 +238,11 @@ def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]
 
 
 def _short(candidates: Sequence[tuple[Part, ...]]) -> list[tuple[int, str]]:
-    """Of a document without any statement, the first table that is a balance sheet of few lines."""
-    for place, parts in enumerate(candidates):
+    """In a document without statements: the first table that is a short balance sheet."""
+    for index, parts in enumerate(candidates):
         dated = all(mention(band.title).year for band in parts[0].layout.bands)
         if dated and is_short_balance_sheet(parts[0].layout, _title(parts[0].table)):
-            return [(place, "balance_sheet")]
+            return [(index, "balance_sheet")]
     return []
 
 
@@ -268,27 +253,27 @@ def _score(kind: str, parts: Sequence[Part]) -> float:
 
 
 def choose(points: Mapping[str, Sequence[float]], numbers: Sequence[int]) -> list[tuple[int, str]]:
-    """For each kind the table to read: those that look like it, and stand close together.
+    """Choose a table for each kind: those that fit best and stand close together.
 
-    A report shows a company's figures in many places; its statements follow one another. So the
-    set is taken that has most points, less what its distance costs.
+    Statements follow one another in a report. So the set with the most points, less the cost of
+    distance, is taken.
     """
     lists: list[list[tuple[int, str]]] = []
     for kind, scores in points.items():
-        best = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
-        places = [place for place in best[:_CANDIDATES] if scores[place] > 0]
-        lists.append([*((place, kind) for place in places), (-1, kind)])
+        best = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+        positions = [index for index in best[:_CANDIDATES] if scores[index] > 0]
+        lists.append([*((index, kind) for index in positions), (-1, kind)])
 
     def worth(chosen: Sequence[tuple[int, str]]) -> float:
-        real = [(place, kind) for place, kind in chosen if place >= 0]
-        tables = [numbers[place] for place, _ in real]
+        real = [(index, kind) for index, kind in chosen if index >= 0]
+        tables = [numbers[index] for index, _ in real]
         if not real or len(set(tables)) < len(tables):
             return 0.0
         span = min(max(0, max(tables) - min(tables) - _NEAR), _FARTHEST)
-        return sum(points[kind][place] for place, kind in real) - _FAR * span
+        return sum(points[kind][index] for index, kind in real) - _FAR * span
 
-    found = max(product(*lists), key=worth)
-    return [(place, kind) for place, kind in found if place >= 0]
+    best_set = max(product(*lists), key=worth)
+    return [(index, kind) for index, kind in best_set if index >= 0]
 
 
 def _title(table: Table) -> str:
@@ -297,34 +282,34 @@ def _title(table: Table) -> str:
 
 
 def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str) -> ReadStatement:
-    table, found = parts[0].table, parts[0].layout
+    table, layout = parts[0].table, parts[0].layout
     above = last_lines(table.before, 8)
-    if not years_in("\n".join([above, found.stub, *(band.title for band in found.bands)])):
+    if not years_in("\n".join([above, layout.stub, *(band.title for band in layout.bands)])):
         above = f"{head}\n{above}"
-    heads = "\n".join([found.stub, *(band.title for band in found.bands), above])
-    scale = scale_in(found.stub) or scale_in(heads) or _scale_below(found) or Decimal(1)
+    heads = "\n".join([layout.stub, *(band.title for band in layout.bands), above])
+    scale = scale_in(layout.stub) or scale_in(heads) or _scale_below(layout) or Decimal(1)
     return ReadStatement(
         kind=kind,
-        title=_name(kind, table, found),
+        title=_name(kind, table, layout),
         scale=scale,
-        columns=periods(found, above, kind, ends),
+        columns=column_periods(layout, above, kind, ends),
         rows=tuple(row for part in parts for row in rows_of(part.layout, scale, heads)),
-        restated=restated(found),
-        asides=tuple(band.title for band in found.asides),
+        restated=restated_columns(layout),
+        asides=tuple(band.title for band in layout.asides),
     )
 
 
-def _scale_below(found: Layout) -> Decimal | None:
-    """Some pages say it in the first lines, before any figure."""
-    for line in found.body[:2]:
+def _scale_below(layout: Layout) -> Decimal | None:
+    """The unit, where a page has it in the first lines without figures."""
+    for line in layout.body[:2]:
         if not line.figures and (scale := scale_in(" ".join(c.text for c in line.words))):
             return scale
     return None
 
 
-def _name(kind: str, table: Table, found: Layout) -> str:
+def _name(kind: str, table: Table, layout: Layout) -> str:
     """The line above that names the statement, or the name of its sheet."""
-    heads = [cell.text for line in found.head for cell in line.words]
-    lines = [*heads, *last_lines(table.before, 8).splitlines(), *found.stub.splitlines()]
-    titles = [" ".join(line.split()) for line in lines if names(kind, line)]
+    heads = [cell.text for line in layout.head for cell in line.words]
+    lines = [*heads, *last_lines(table.before, 8).splitlines(), *layout.stub.splitlines()]
+    titles = [" ".join(line.split()) for line in lines if is_title(kind, line)]
     return next((title for title in reversed(titles) if len(title) < _LONGEST_TITLE), table.name)

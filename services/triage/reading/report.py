@@ -1,4 +1,4 @@
-"""What was read of one report: its statements, who filed it, and what a person has to know."""
+"""Read one report: its statements, its filer, and warnings for the reader."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from services.triage.places import Place
-from services.triage.reading.concepts import read_alone
-from services.triage.reading.instances import read_instance, whole_facts
-from services.triage.reading.reader import KINDS, Found, ReadStatement, Unread, find_statements
-from services.triage.reading.tags import with_tags
-from services.triage.statements import Column, Filing, quoted, spelled_day
-from shared.documents.cells import cell_of
-from shared.documents.reading import Reading
+from services.triage.reading.concept_order import read_unordered
+from services.triage.reading.inline_xbrl import with_tags
+from services.triage.reading.reader import (
+    DocumentStatements,
+    ReadStatement,
+    Unread,
+    find_statements,
+)
+from services.triage.reading.xbrl_instance import read_instance, undivided_facts
+from services.triage.statements.model import CHECKED, Column, Filing, format_day, truncate
+from services.triage.statements.positions import Position
+from shared.documents.model.cells import cell_of
+from shared.documents.model.parsed_document import ParsedDocument
 from shared.documents.sniffing import HTML
-from shared.documents.xbrl import XBRL, Fact, Facts, facts_of, is_inline
+from shared.documents.xbrl.xbrl import XBRL, Fact, Facts, facts_of, is_inline
 from shared.errors import UnreadableDocument
 
 FactsReader = Callable[[bytes], Facts]
@@ -29,13 +34,10 @@ _ABOUT = {
     "DocumentType": "form",
     "DocumentPeriodEndDate": "period",
 }
-_COVER = 5_000
-"""Characters in which a filing says which form it is."""
-_OF_VALUES = 2
-"""The column of an instance's text that has the values."""
+_COVER = 5_000  # characters that may name the form
+_OF_VALUES = 2  # the column of values in the text of an instance
 _PICTURE = re.compile(rb"<img\b", re.IGNORECASE)
-_MOST_NAMED = 5
-"""Tables and pages that a warning names one by one."""
+_MOST_NAMED = 5  # tables and pages that a warning lists
 _NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_flow": "cash flow"}
 
 
@@ -43,123 +45,94 @@ _NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_
 class ReadReport:
     """One report as it was read."""
 
-    id: str
-    company: str | None
-    form: str | None
-    period: str | None
+    filing: Filing  # as it is checked, without equity
     statements: tuple[ReadStatement, ...]
-    warnings: tuple[str, ...]
-    whole: bool = True
-    """Not for an instance that comes alone: rare lines and a company's own are left out of it."""
-    equity: tuple[ReadStatement, ...] = ()
-    """Its statements of stockholders' equity, which are shown and not checked."""
-    notes: tuple[str, ...] = ()
-    """What a person has to know of those: no finding rests on it."""
-
-    @property
-    def filing(self) -> Filing:
-        """The report in the form that is checked, without its statements of equity."""
-        statements = tuple(read.statement for read in self.statements)
-        return Filing(
-            id=self.id,
-            company=self.company,
-            form=self.form,
-            period=self.period,
-            statements=statements,
-            warnings=self.warnings,
-            whole=self.whole,
-        )
+    equity: tuple[ReadStatement, ...] = ()  # shown and not checked
+    notes: tuple[str, ...] = ()  # warnings about equity, on which no finding depends
 
     def to_json(self) -> dict[str, Any]:
-        """The report in structured form, each row with its places; equity comes last."""
-        whole = self.filing.to_json()
+        """The report in structured form, with positions; equity comes last."""
+        form = self.filing.to_json()
         shown = (*self.statements, *self.equity)
-        whole["statements"] = [statement.to_json() for statement in shown]
-        whole["warnings"] += self.notes
-        return whole
+        form["statements"] = [statement.to_json() for statement in shown]
+        form["warnings"] += self.notes
+        return form
 
 
 class NoStatements(UnreadableDocument):
-    """A document that could be read has no statement that is checked."""
+    """A readable document without a statement."""
 
-    def __init__(self, message: str, reading: Reading) -> None:
+    def __init__(self, message: str, reading: ParsedDocument) -> None:
         super().__init__(message)
         self.reading = reading
-        """What it says in words can be read all the same."""
+        """Its sentences can still be read."""
 
 
 @dataclass(frozen=True)
 class Linkbases:
-    """The files that are filed beside an instance."""
+    """The linkbases that are filed with an instance."""
 
     presentation: bytes
     labels: bytes | None = None
 
 
 def read_report(
-    reading: Reading,
+    reading: ParsedDocument,
     data: bytes,
     name: str,
     *,
-    beside: Linkbases | None = None,
+    linkbases: Linkbases | None = None,
     facts: FactsReader = facts_of,
 ) -> ReadReport:
-    """The statements of one document that was read.
-
-    Args:
-        reading: of the document.
-        data: the document itself, for its tags if it has any.
-        name: the file's name, which is the report's id.
-        beside: of an XBRL instance.
-        facts: reads its tags.
+    """Read the statements of one parsed document; `data` is the document itself, for its tags.
 
     Raises:
-        NoStatements: there is no statement in it.
-        UnreadableDocument: its instance can't be laid out.
+        NoStatements: There is no statement in it.
+        UnreadableDocument: Its instance can't be laid out.
     """
     warnings = [*reading.warnings, *_failed(reading)]
-    found = Found(())
+    document = DocumentStatements(())
     tags = _tags(reading, data, warnings, facts)
     if reading.media_type == XBRL:
-        statements = [
-            _in_text(statement, reading) for statement in _of_instance(tags, beside, warnings)
-        ]
+        laid_out = _of_instance(tags, linkbases, warnings)
+        statements = [_in_text(statement, reading) for statement in laid_out]
     else:
-        found = find_statements(reading)
-        statements = list(found.statements)
+        document = find_statements(reading)
+        statements = list(document.statements)
         if tags:
             statements = [_with_tags(statement, tags, warnings) for statement in statements]
     if not statements:
-        raise NoStatements(_nothing(reading, found.unread, data), reading)
-    warnings += [*_missing(statements, found.unread), *_left_out(statements)]
+        raise NoStatements(_no_statements_message(reading, document.unread, data), reading)
+    warnings += [*_missing(statements, document.unread), *_left_out(statements)]
     about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])
     ends = [column.end for read in statements for column in read.columns if column.end]
-    return ReadReport(
+    filing = Filing(
         id=Path(name).stem or "report",
         company=about["company"] or None,
         form=about["form"] or (form[1].upper() if form else None),
         period=about["period"].replace("-", "") or max(ends, default=None),
-        statements=tuple(statements),
+        statements=tuple(read.statement for read in statements),
         warnings=tuple(dict.fromkeys(warnings)),
-        whole=reading.media_type != XBRL or beside is not None,
-        equity=found.equity,
-        notes=_notes(found),
+        complete=reading.media_type != XBRL or linkbases is not None,  # rare lines are left out
     )
+    return ReadReport(filing, tuple(statements), document.equity, _notes(document))
 
 
-def read_equity(reading: Reading) -> tuple[tuple[ReadStatement, ...], tuple[str, ...]]:
-    """The statements of equity alone, and what a person has to know of them."""
-    found = find_statements(reading)
-    return found.equity, _notes(found)
+def read_equity(reading: ParsedDocument) -> tuple[tuple[ReadStatement, ...], tuple[str, ...]]:
+    """The statements of equity alone, with warnings about them."""
+    document = find_statements(reading)
+    return document.equity, _notes(document)
 
 
-def _notes(found: Found) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*_tables(found.unread_equity), *_left_out(found.equity))))
+def _notes(document: DocumentStatements) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*_tables(document.unread_equity), *_left_out(document.equity))))
 
 
-def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader) -> Sequence[Fact]:
-    """The facts of an instance, or the tags of a page; a page with damaged tags is read without."""
+def _tags(
+    reading: ParsedDocument, data: bytes, warnings: list[str], facts: FactsReader
+) -> Sequence[Fact]:
+    """The facts of an instance, or the tags of a page. Damaged tags of a page are left out."""
     if reading.media_type == XBRL:
         return facts(data).facts
     if reading.media_type != HTML or not is_inline(data):
@@ -167,48 +140,53 @@ def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader
     try:
         return facts(data).facts
     except UnreadableDocument as error:
-        warnings.append(f"its tags (inline XBRL) are left out: {error.message}")
+        warnings.append(f"inline XBRL tags are ignored: {error.message}")
         return ()
 
 
 def _of_instance(
-    facts: Sequence[Fact], beside: Linkbases | None, warnings: list[str]
+    facts: Sequence[Fact], linkbases: Linkbases | None, warnings: list[str]
 ) -> list[ReadStatement]:
-    """The statements as the linkbases beside an instance lay them out, else as most filers do."""
-    if beside is not None:
-        return read_instance(facts, beside.presentation, beside.labels)
-    found = read_alone(facts)
-    if not found:
+    """The statements of an instance, laid out by its linkbases or in the usual order."""
+    if linkbases is not None:
+        return read_instance(facts, linkbases.presentation, linkbases.labels)
+    statements = read_unordered(facts)
+    if not statements:
         raise UnreadableDocument(
-            "an XBRL instance is a list of facts without order, and this one has too few of the "
-            "common us-gaap concepts to be laid out by them: put its presentation linkbase (the "
-            "file whose name ends in _pre.xml) beside it, or read the filing's HTML"
+            "This XBRL instance has too few common us-gaap concepts to be read on its own. Put its "
+            "presentation linkbase (a file ending in _pre.xml) beside it, or read the filing's HTML"
         )
-    shown = {place.cell for one in found for row in one.rows for place in row.places if place}
-    others = len(whole_facts(facts)) - len(shown)
+    shown = {
+        position.cell
+        for statement in statements
+        for row in statement.rows
+        for position in row.positions
+        if position
+    }
+    left_over = len(undivided_facts(facts)) - len(shown)
     warnings.append(
-        "an XBRL instance says neither the order nor the printed sign of its lines: they are laid "
-        f"out as most filers do; {others:,} of its numbers stand in none of them"
+        "an XBRL instance has no order and no printed signs: its lines are laid out as most filers "
+        f"do, and {left_over:,} numbers are left out"
     )
-    return found
+    return statements
 
 
-def _in_text(statement: ReadStatement, reading: Reading) -> ReadStatement:
-    """The statement with the offsets of its facts in the list that is an instance's text."""
+def _in_text(statement: ReadStatement, reading: ParsedDocument) -> ReadStatement:
+    """Add the offsets of the facts in the text of an instance."""
     spans = {
         cell.address: (cell.start, cell.end)
         for cell in map(cell_of, reading.cells)
         if cell.column == _OF_VALUES
     }
 
-    def found(place: Place | None) -> Place | None:
-        if place is None or place.cell not in spans:
-            return place
-        start, end = spans[place.cell]
-        return replace(place, start=start, end=end)
+    def with_offsets(position: Position | None) -> Position | None:
+        if position is None or position.cell not in spans:
+            return position
+        start, end = spans[position.cell]
+        return replace(position, start=start, end=end)
 
     rows = (
-        replace(row, row=replace(row.row, places=tuple(map(found, row.places))))
+        replace(row, row=replace(row.row, positions=tuple(map(with_offsets, row.positions))))
         for row in statement.rows
     )
     return replace(statement, rows=tuple(rows))
@@ -217,56 +195,53 @@ def _in_text(statement: ReadStatement, reading: Reading) -> ReadStatement:
 def _with_tags(
     statement: ReadStatement, facts: Sequence[Fact], warnings: list[str]
 ) -> ReadStatement:
-    found = with_tags(statement, facts)
-    for row, column in found.differing:
-        label = found.statement.rows[row].row.label
+    tagged = with_tags(statement, facts)
+    for row, column in tagged.differing:
+        label = tagged.statement.rows[row].row.label
         warnings.append(
-            f"{statement.kind} row {row + 1} column {column + 1}, {quoted(label, 60)!r}: "
-            "the page shows another amount than its tag has"
+            f"{statement.kind} row {row + 1} column {column + 1}, {truncate(label, 60)!r}: "
+            "page and tag have different amounts"
         )
-    return found.statement
+    return tagged.statement
 
 
-def _failed(reading: Reading) -> list[str]:
-    """Pages that could not be read: what stands on them is not checked."""
+def _failed(reading: ParsedDocument) -> list[str]:
+    """Pages that could not be read."""
     return [
-        f"page {page.number} could not be read, so what it states is missing here: {page.reason}"
+        f"page {page.number} could not be read and is missing here: {page.reason}"
         for page in reading.failed
     ]
 
 
-def _nothing(reading: Reading, unread: Sequence[Unread], data: bytes) -> str:
-    """Why there is no statement in a document, and what of it was not read."""
+def _no_statements_message(reading: ParsedDocument, unread: Sequence[Unread], data: bytes) -> str:
+    """Why a document has no statement, and what could not be read."""
     why = [
-        "no balance sheet, income statement or cash flow statement was found in it: "
-        "they are known by their English lines and titles",
         *map(_unread, unread[:_MOST_NAMED]),
         *_failed(reading)[:_MOST_NAMED],
         *reading.warnings[:_MOST_NAMED],
     ]
     if reading.media_type == HTML and _PICTURE.search(data):
-        why.append(
-            "a table that is a picture on a page of HTML is not read: send it as PDF or image"
-        )
-    return "; ".join(why)
+        why.append("pictures of an HTML page are not read: upload tables as PDF or image")
+    nothing = "No financial statements found. Only English statements are recognised."
+    return " ".join([nothing, "; ".join(why)]).strip()
 
 
 def _unread(table: Unread) -> str:
-    title = quoted(table.title, 60)
+    title = truncate(table.title, 60)
     return f"the table {title!r} on page {table.page} was not read: {table.reason}"
 
 
 def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> Iterator[str]:
-    """What was not found, tables that bear its title, and columns whose period nobody states."""
+    """Missing statements, tables with their titles, and columns without a period."""
     kinds = {statement.kind for statement in statements}
-    for kind in KINDS:
+    for kind in CHECKED:
         if kind not in kinds:
             yield f"no {_NAMES[kind]} was found"
             yield from _tables([table for table in unread if table.kind == kind])
     for statement in statements:
         for number, column in enumerate(statement.columns):
             if column.end is None:
-                yield f"{statement.kind} column {number + 1}: the page doesn't say for when it is"
+                yield f"{statement.kind} column {number + 1}: the page does not state its period"
         yield from _same_period(statement)
 
 
@@ -278,7 +253,7 @@ def _tables(unread: Sequence[Unread]) -> Iterator[str]:
 
 
 def _same_period(statement: ReadStatement) -> Iterator[str]:
-    """Columns that are told apart by nothing that was read: perhaps a head was misread."""
+    """Columns with the same period: a head may be misread."""
     again = [*statement.restated, *(False for _ in statement.columns)]
     seen: dict[tuple[Column, bool], int] = {}
     for number, column in enumerate(statement.columns):
@@ -286,51 +261,51 @@ def _same_period(statement: ReadStatement) -> Iterator[str]:
         if first != number and column.end:
             yield (
                 f"{statement.kind} columns {first + 1} and {number + 1} were read as the same "
-                f"period, {spelled_day(column.end)}: look at their heads"
+                f"period, {format_day(column.end)}: check their heads"
             )
 
 
 def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
-    """Figures and columns of a statement that have no place in it."""
+    """Figures and columns that are left out of a statement."""
     for statement in statements:
         lost = [(row.row.label, figure) for row in statement.rows for figure in row.left_out]
         if lost:
             label, figure = lost[0]
             more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
             yield (
-                f"{statement.kind}: {quoted(figure, 30)!r} in the line {quoted(label, 60)!r}{more} "
-                "stands in none of its columns and is left out"
+                f"{statement.kind}: {truncate(figure, 30)!r} in the line {truncate(label, 60)!r}"
+                f"{more} is in none of its columns and is left out"
             )
         yield from _foreign(statement)
         if statement.broken_down:
-            named = ", ".join(repr(quoted(one, 60)) for one in statement.broken_down[:_MOST_NAMED])
-            others = len(statement.broken_down) - _MOST_NAMED
-            yield (
-                f"{statement.kind}: what {named}{f' and {others} more' if others > 0 else ''} "
-                "consist of by dimension is left out: only their own amounts are read"
-            )
+            lines = statement.broken_down
+            named = ", ".join(repr(truncate(label, 60)) for label in lines[:_MOST_NAMED])
+            if len(lines) > _MOST_NAMED:
+                named += f" and {len(lines) - _MOST_NAMED} more"
+            yield f"{statement.kind}: the breakdown by dimension of {named} is left out"
         for head in statement.asides:
-            yield f"{statement.kind}: the column {quoted(head, 60)!r} is left out: it is no period"
+            name = truncate(head, 60)
+            yield f"{statement.kind}: the column {name!r} is left out: it has no period"
 
 
 def _foreign(statement: ReadStatement) -> Iterator[str]:
-    """Text in columns of a statement where amounts belong."""
-    found = [
+    """Text in cells where amounts belong."""
+    cells = [
         (number, row.row.label, column, text)
         for number, row in enumerate(statement.rows, 1)
         for column, text in row.foreign
     ]
-    for number, label, column, text in found[:_MOST_NAMED]:
+    for number, label, column, text in cells[:_MOST_NAMED]:
         yield (
-            f"{statement.kind} row {number} column {column + 1}, {quoted(label, 60)!r}: "
-            f"{quoted(text, 30)!r} is not an amount, left out"
+            f"{statement.kind} row {number} column {column + 1}, {truncate(label, 60)!r}: "
+            f"{truncate(text, 30)!r} is not an amount, left out"
         )
-    if len(found) > _MOST_NAMED:
-        yield f"{statement.kind}: {len(found) - _MOST_NAMED} more cells are not amounts, left out"
+    if len(cells) > _MOST_NAMED:
+        yield f"{statement.kind}: {len(cells) - _MOST_NAMED} more cells are not amounts, left out"
 
 
 def _first(facts: Sequence[Fact], name: str) -> str | None:
-    """What a filing says about itself."""
+    """The first value of a fact about the filing itself."""
     for fact in facts:
         if fact.name.rpartition(":")[2] == name and not fact.context.dimensions and fact.value:
             return fact.value

@@ -1,4 +1,4 @@
-"""In what unit a page is printed, and which of its lines are written out in full."""
+"""The unit of a page, and the lines that are printed in full."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from services.triage.statements.model import MOST_MONEY, MOST_SHARES
+
 _WORDS = {"thousand": Decimal(1000), "million": Decimal(10) ** 6, "billion": Decimal(10) ** 9}
 _SCALE = re.compile(
-    r"\b(?:in|of|stated\s+in|expressed\s+in|amounts?|dollars?|[A-Z]{3})?\s*[(\[]?\s*"
-    r"(?:US\s*|U\.S\.\s*)?[$€£¥]?\s*(?:dollars?\s+)?\b(thousand|million|billion)s\b",
+    r"\b(?:in|of|stated\s+in|expressed\s+in|amounts?|dollars?|[A-Z]{3})?\s*+(?:[(\[]\s*+)?"
+    r"(?:US\s*+|U\.S\.\s*+)?(?:[$€£¥]\s*+)?(?:dollars?\s+)?\b(thousand|million|billion)s\b",
     re.I,
 )
 _ZEROS = re.compile(r"[$€£]\s*(000)['\u2019]?s?\b|\b000['\u2019]?s\b|\(\s*000\s*\)", re.I)
@@ -21,11 +23,10 @@ _COUNTS_SHARES = re.compile(
     r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|average\b.*\bshares", re.I
 )
 _PAR = re.compile(
-    r"(par|stated)\s+value[^,;]*?per\s+share|\$?\s*\d*\.?\d+\s+(per\s+share|par(\s+value)?(\s+per\s+share)?)",
+    r"(par|stated)\s+value[^,;]*?per\s+share"
+    r"|(?:\$|(?<!\s))\s*+(?:\d*+\.)?\d++\s+(per\s+share|par(\s+value)?(\s+per\s+share)?)",
     re.I,
 )
-MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
-"""Whole units; what would be more was printed in full."""
 _BASIC = re.compile(r"\bbasic\b|\bdilut|assuming\s+dilution", re.I)
 _SHARES_APART = re.compile(
     r"except\s+(for\s+)?(number\s+of\s+)?(share\b|shares\b|per\s+share\s+(data\s+)?and\s+share)",
@@ -39,33 +40,33 @@ _SHARES_ALSO = re.compile(
 
 
 def scale_in(text: str) -> Decimal | None:
-    """The factor that a text names as that of all figures; the first of several."""
+    """The factor that a text names for all figures; of several the first."""
     text = _PROSE.sub(" ", text)
-    if found := _SCALE.search(text):
-        return _WORDS[found[1].lower()]
+    if match := _SCALE.search(text):
+        return _WORDS[match[1].lower()]
     return Decimal(1000) if _ZEROS.search(text) else None
 
 
 def scale_of_shares(text: str) -> tuple[Decimal | None, str]:
-    """The factor that a text names as that of shares, and the text without those words."""
-    found = _SHARES_ALSO.search(text)
-    if not found:
+    """The factor that a text names for shares, and the text without those words."""
+    match = _SHARES_ALSO.search(text)
+    if not match:
         return None, text
-    return _WORDS[(found[3] or found[4]).lower()], _SHARES_ALSO.sub(" ", text)
+    return _WORDS[(match[3] or match[4]).lower()], _SHARES_ALSO.sub(" ", text)
 
 
 def excepts_shares(text: str) -> bool:
-    """Whether a text excepts numbers of shares from its unit."""
+    """Whether a text excludes share counts from its unit."""
     return bool(_SHARES_APART.search(text))
 
 
 def factor(
     label: str, path: Sequence[str], values: Sequence[Decimal], scale: Decimal, notes: str
 ) -> Decimal:
-    """By what the figures of a line are multiplied.
+    """The factor for the figures of a line.
 
-    Amounts per share are written out; shares too where the page excepts them, or where they would
-    be more than any company has.
+    Amounts per share are printed in full. Shares are, too, where the page excludes them, or where
+    they would be more than any company has.
     """
     label, heading = _PAR.sub(" ", label), path[-1] if path else ""
     present = [abs(value) for value in values if value]
@@ -91,9 +92,8 @@ def factor(
 
 
 def _divided(values: Sequence[Decimal]) -> bool:
-    """Whether amounts per share were divided by the unit of the rest, as programs do when they
-    write a table: less than a cent, with more places than a page prints.
-    """
+    """Whether amounts per share were divided by the unit, as programs do: under a cent, with
+    many digits."""
     return min(values) < Decimal("0.01") and any(value != round(value, 3) for value in values)
 
 

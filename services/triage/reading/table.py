@@ -1,27 +1,32 @@
-"""The one table model that every format gives.
+"""The one table model of all formats, and the tables of documents with cells.
 
-A table is a drawing: each cell has its row and a horizontal interval, in units of its own. These
-are columns for sheets and HTML, characters for plain text and points for pages with boxes; all that
-the reader asks is what stands above what, and in which order. So a header that spans two columns
-and one that is centred over two columns of a page are the same thing.
+Each cell has a row and a horizontal interval: columns in sheets and HTML, characters in plain text,
+points on pages. So a head that spans two columns and one centred over two are the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from services.triage.places import Place
+from services.triage.statements.positions import Position
+from shared.documents.model.cells import cell_of
+from shared.documents.model.parsed_document import ParsedDocument
+
+LONGEST = 1_000  # characters of a line or cell that are read; some patterns take quadratic time
+_ABOVE = 1_500  # characters above a table that may name it
 
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """A piece of text in a row, from `left` up to `right` (half open), and its place."""
+    """Text in a row, from `left` to `right` (half open), and its position."""
 
     row: int
     left: float
     right: float
     text: str
-    place: Place
+    position: Position
 
     def overlap(self, left: float, right: float) -> float:
         """How much of an interval it shares."""
@@ -30,7 +35,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells in reading order, and the text that stands above them (at most a screenful)."""
+    """Cells in reading order, and the text above them."""
 
     cells: tuple[TableCell, ...]
     before: str = ""
@@ -44,3 +49,30 @@ class Table:
             rows.setdefault(cell.row, []).append(cell)
         ordered = (tuple(sorted(rows[key], key=lambda c: c.left)) for key in sorted(rows))
         object.__setattr__(self, "rows", tuple(ordered))
+
+
+def tables_of_cells(reading: ParsedDocument) -> Iterator[Table]:
+    """Every table in the order of the text, nested tables separately."""
+    names = {page.number: page.name for page in reading.pages}
+    end = 0
+    cells = (cell_of(record) for record in reading.cells)
+    for (page, _), group in groupby(cells, key=lambda cell: (cell.page, cell.table)):
+        table_cells = list(group)
+        before = reading.text[max(end, table_cells[0].start - _ABOVE) : table_cells[0].start]
+        end = table_cells[-1].end
+        where = reading.name_of(table_cells[0]).removesuffix(table_cells[0].address)
+        yield Table(
+            cells=tuple(
+                TableCell(
+                    row=cell.row,
+                    left=cell.column,
+                    right=cell.column + cell.columns,
+                    text=reading.text[cell.start : min(cell.end, cell.start + LONGEST)],
+                    position=Position(page, cell.start, cell.end, cell=where + cell.address),
+                )
+                for cell in table_cells
+            ),
+            before=before,
+            page=page,
+            name=names.get(page, ""),
+        )

@@ -1,1 +1,1 @@
-"""What is unusual in a report though it adds up: ratios against its own columns and its peers."""
+"""Signals: ratios that are unusual against earlier periods and other companies."""

@@ -1,4 +1,4 @@
-"""The ratios that are looked at: what each is made of, and where it comes from."""
+"""The ratios: their figures, formulas and sources."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from services.triage.signals.figures import Books, Figure, Period
+from services.triage.signals.figures import Figure, FilingFigures, Period
 
 Unit = Literal["share", "times", "days", "score"]
 TEXTBOOK = "CFA Institute, Financial Analysis Techniques"
 BENEISH = "Beneish (1999), The Detection of Earnings Manipulation, Financial Analysts Journal 55(5)"
 M_LIKELY = -1.78
-"""The M-score from which on a company is taken for a likely manipulator: Beneish, Lee and Nichols
-(2013), Earnings Manipulation and Expected Returns, Financial Analysts Journal 69(2)."""
+"""The M-score of a likely manipulator: Beneish, Lee and Nichols (2013), Earnings Manipulation
+and Expected Returns, Financial Analysts Journal 69(2)."""
 LEAST_DENOMINATOR = 1e-6
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a ratio is for one period, and the figures that it is made of."""
+class RatioValue:
+    """A ratio of one period, and the figures it uses."""
 
     value: float
     inputs: tuple[Figure, ...]
 
 
-class Absent(Exception):
+class MissingFigure(Exception):
     """A figure that a ratio needs is not in the filing."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The figures of one period, and those that were taken from it."""
+class PeriodFigures:
+    """The figures of one period; records those that were used."""
 
-    books: Books
+    books: FilingFigures
     period: Period
     taken: list[Figure]
 
     def __call__(self, name: str) -> float:
-        """A figure. Raises Absent."""
+        """A figure. Raises MissingFigure."""
         figure = self.books.figure(name, self.period)
         if figure is None:
-            raise Absent(name)
+            raise MissingFigure(name)
         self.taken.append(figure)
         return float(figure.value)
 
-    def before(self) -> Asked:
-        """The same a year earlier. Raises Absent."""
+    def before(self) -> PeriodFigures:
+        """The figures a year earlier. Raises MissingFigure."""
         period = self.books.year_before(self.period)
         if period is None:
-            raise Absent("the year before")
-        return Asked(self.books, period, self.taken)
+            raise MissingFigure("the year before")
+        return PeriodFigures(self.books, period, self.taken)
 
     @property
     def days(self) -> float:
@@ -58,125 +58,100 @@ class Asked:
         return 365 * self.period.quarters / 4
 
 
-Make = Callable[[Asked], float]
+Formula = Callable[[PeriodFigures], float]
 
 
-def _cost(of: Asked) -> float:
-    """Cost of sales, by gross profit where no line has it. Raises Absent."""
+def _cost(of: PeriodFigures) -> float:
+    """Cost of sales, by gross profit where no line has it. Raises MissingFigure."""
     try:
         return of("cost")
-    except Absent:
+    except MissingFigure:
         return of("revenue") - of("gross_profit")
 
 
-def _overheads(of: Asked) -> float:
-    """Selling, general and administrative expenses, in one line or two. Raises Absent."""
+def _overheads(of: PeriodFigures) -> float:
+    """Selling, general and administrative expenses, in one line or two. Raises MissingFigure."""
     try:
         return of("overheads")
-    except Absent:
+    except MissingFigure:
         return of("selling") + of("administration")
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One ratio: its name, its formula in words, its unit and its source."""
+    """One ratio: its name, formula in words, unit and source."""
 
     name: str
     title: str
     formula: str
     unit: Unit
     source: str
-    make: Make
-    yearly: bool = False
-    """Whether it means something for years alone."""
+    make: Formula
+    yearly: bool = False  # whether it applies to years only
 
-    def of(self, books: Books, period: Period) -> Measured | None:
-        """The ratio of one period; None where a figure is missing or it would divide by nothing."""
+    def of(self, books: FilingFigures, period: Period) -> RatioValue | None:
+        """The ratio of one period; None if a figure is missing or it would divide by zero."""
         if self.yearly and period.length != "year":
             return None
-        asked = Asked(books, period, [])
+        figures = PeriodFigures(books, period, [])
         try:
-            value = self.make(asked)
-        except (Absent, ZeroDivisionError):
+            value = self.make(figures)
+        except (MissingFigure, ZeroDivisionError):
             return None
-        return Measured(value, tuple(dict.fromkeys(asked.taken)))
+        return RatioValue(value, tuple(dict.fromkeys(figures.taken)))
 
 
-def _over(part: float, whole: float) -> float:
-    """A share of something that has to be there. Raises ZeroDivisionError."""
-    if whole <= LEAST_DENOMINATOR:
+def _over(part: float, total: float) -> float:
+    """A share of a positive amount. Raises ZeroDivisionError."""
+    if total <= LEAST_DENOMINATOR:
         raise ZeroDivisionError
-    return part / whole
+    return part / total
 
 
-def _accruals(of: Asked) -> float:
+def _share(part: str, total: str) -> Formula:
+    return lambda of: _over(of(part), of(total))
+
+
+def _growth(name: str) -> Formula:
+    return lambda of: _over(of(name), of.before()(name)) - 1
+
+
+def _accruals(of: PeriodFigures) -> float:
     return _over(of("net_income") - of("operating_cash"), of("assets"))
 
 
-def _growth(name: str) -> Make:
-    def growth(of: Asked) -> float:
-        return _over(of(name), of.before()(name)) - 1
-
-    return growth
-
-
-def _margin(name: str) -> Make:
-    def margin(of: Asked) -> float:
-        return _over(of(name), of("revenue"))
-
-    return margin
-
-
-def _cost_share(of: Asked) -> float:
+def _cost_share(of: PeriodFigures) -> float:
     return _over(_cost(of), of("revenue"))
 
 
-def _receivable_days(of: Asked) -> float:
-    return _over(of("receivables"), of("revenue")) * of.days
-
-
-def _inventory_days(of: Asked) -> float:
-    return _over(of("inventories"), _cost(of)) * of.days
-
-
-def _current_ratio(of: Asked) -> float:
-    return _over(of("current_assets"), of("current_liabilities"))
-
-
-def _debt_ratio(of: Asked) -> float:
-    return _over(of("liabilities"), of("assets"))
-
-
-def beneish(now: Asked) -> dict[str, float]:
-    """The eight variables of the M-score. Raises Absent, ZeroDivisionError."""
+def beneish(now: PeriodFigures) -> dict[str, float]:
+    """The eight variables of the M-score. Raises MissingFigure, ZeroDivisionError."""
     before = now.before()
+    receivables = _share("receivables", "revenue")
 
-    def owing(of: Asked) -> float:
-        return _over(of("receivables"), of("revenue"))
-
-    def margin(of: Asked) -> float:
+    def margin(of: PeriodFigures) -> float:
         return 1 - _cost_share(of)
 
-    def overheads(of: Asked) -> float:
+    def overheads(of: PeriodFigures) -> float:
         return _over(_overheads(of), of("revenue"))
 
-    def soft(of: Asked) -> float:
+    def intangibles(of: PeriodFigures) -> float:
         return 1 - _over(of("current_assets") + of("property"), of("assets"))
 
-    def wear(of: Asked) -> float:
+    def depreciation(of: PeriodFigures) -> float:
         return _over(of("depreciation"), of("depreciation") + of("property"))
 
-    def owed(of: Asked) -> float:
+    def debt(of: PeriodFigures) -> float:
         return _over(of("current_liabilities") + of("long_term_debt"), of("assets"))
 
     return {
-        "DSRI": _over(owing(now), owing(before)),
+        "DSRI": _over(receivables(now), receivables(before)),
         "GMI": _over(margin(before), margin(now)),
-        "AQI": _over(soft(now), soft(before)),
+        "AQI": _over(intangibles(now), intangibles(before)),
         "SGI": _over(now("revenue"), before("revenue")),
-        "DEPI": _over(wear(before), wear(now)),
+        "DEPI": _over(depreciation(before), depreciation(now)),
         "SGAI": _over(overheads(now), overheads(before)),
-        "LVGI": _over(owed(now), owed(before)),
+        "LVGI": _over(debt(now), debt(before)),
         "TATA": _accruals(now),
     }
 
@@ -194,8 +169,8 @@ WEIGHTS = {
 CONSTANT = -4.840
 
 
-def m_score(of: Asked) -> float:
-    """Beneish's M-score. Raises Absent, ZeroDivisionError."""
+def m_score(of: PeriodFigures) -> float:
+    """Beneish's M-score. Raises MissingFigure, ZeroDivisionError."""
     return CONSTANT + sum(WEIGHTS[name] * value for name, value in beneish(of).items())
 
 
@@ -240,10 +215,15 @@ RATIOS: tuple[Ratio, ...] = (
         "operating income / sales",
         "share",
         TEXTBOOK,
-        _margin("operating_income"),
+        _share("operating_income", "revenue"),
     ),
     Ratio(
-        "net_margin", "Net margin", "net income / sales", "share", TEXTBOOK, _margin("net_income")
+        "net_margin",
+        "Net margin",
+        "net income / sales",
+        "share",
+        TEXTBOOK,
+        _share("net_income", "revenue"),
     ),
     Ratio(
         "receivable_days",
@@ -251,7 +231,7 @@ RATIOS: tuple[Ratio, ...] = (
         "receivables / sales * days of the period",
         "days",
         TEXTBOOK,
-        _receivable_days,
+        lambda of: _over(of("receivables"), of("revenue")) * of.days,
     ),
     Ratio(
         "inventory_days",
@@ -259,7 +239,7 @@ RATIOS: tuple[Ratio, ...] = (
         "inventories / cost of sales * days of the period",
         "days",
         TEXTBOOK,
-        _inventory_days,
+        lambda of: _over(of("inventories"), _cost(of)) * of.days,
     ),
     Ratio(
         "current_ratio",
@@ -267,7 +247,7 @@ RATIOS: tuple[Ratio, ...] = (
         "current assets / current liabilities",
         "times",
         TEXTBOOK,
-        _current_ratio,
+        _share("current_assets", "current_liabilities"),
     ),
     Ratio(
         "debt_ratio",
@@ -275,7 +255,7 @@ RATIOS: tuple[Ratio, ...] = (
         "total liabilities / total assets",
         "share",
         TEXTBOOK,
-        _debt_ratio,
+        _share("liabilities", "assets"),
     ),
     Ratio(
         "beneish_m",

@@ -1,42 +1,41 @@
-"""From ratios to signals: how unusual each is, and how that is said."""
+"""From ratios to signals: how unusual each is, in numbers and words."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
-from services.triage.domain import NamedCell, box_json, number
-from services.triage.signals.figures import Books, Figure, Period
+from services.triage.domain import NamedCell, box_json
+from services.triage.signals.figures import YEAR, Figure, FilingFigures, Period
 from services.triage.signals.peers import Peers, Spread
-from services.triage.signals.ratios import M_LIKELY, RATIOS, Measured, Ratio, Unit
-from services.triage.statements import Filing
-from shared.documents.reading import Box
+from services.triage.signals.ratios import M_LIKELY, RATIOS, Ratio, RatioValue, Unit
+from services.triage.statements.model import Filing, number
+from shared.documents.model.parsed_document import Box
 
 Level = Literal["usual", "unusual", "strong"]
 UNUSUAL, LIKELY = 1.0, 1.01
-"""Distance from which on a signal is unusual: beyond 19 of 20 companies. An M-score that its
-authors take for likely is unusual too, and no more than that by itself."""
+"""Distance from which a signal is unusual: outside the usual range. An M-score of a likely
+manipulator is unusual too, but not strong."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """A figure of a ratio, with the cell that has it."""
+    """A figure of a ratio, with its cell."""
 
     figure: str
     value: int | float
     cell: NamedCell
 
     def to_json(self) -> dict[str, Any]:
-        """The input as the command line and REST have it."""
         return {"figure": self.figure, "value": self.value, **self.cell.to_json()}
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What a number is held against: companies whose filings were learned from."""
+class PeerRange:
+    """A number compared with its usual range among companies."""
 
     companies: int
     low: float
@@ -45,20 +44,9 @@ class Beside:
     distance: float
 
     @classmethod
-    def of(cls, spread: Spread, value: float) -> Beside:
-        """A number among its peers."""
+    def of(cls, spread: Spread, value: float) -> PeerRange:
         distance = round(spread.distance(value), 3)
         return cls(spread.companies, spread.low, spread.median, spread.high, distance)
-
-    def to_json(self) -> dict[str, Any]:
-        """As the command line and REST have it."""
-        return {
-            "companies": self.companies,
-            "low": self.low,
-            "median": self.median,
-            "high": self.high,
-            "distance": self.distance,
-        }
 
 
 @dataclass(frozen=True)
@@ -77,80 +65,63 @@ class Signal:
     source: str
     message: str
     inputs: tuple[Input, ...]
-    history: tuple[tuple[str, float], ...]
-    """Earlier periods of the same length that the filing shows, and the ratio in them."""
-    peers: Beside | None
-    """Its level among companies."""
-    change: Beside | None
-    """Its change within a year among companies."""
+    history: tuple[tuple[str, float], ...]  # earlier periods of the same length
+    peers: PeerRange | None  # its level among companies
+    change: PeerRange | None  # its yearly change among companies
 
     @property
     def page(self) -> int | None:
-        """Where the first of its inputs is shown."""
-        places = (one.cell.place for one in self.inputs)
-        return next((place.page for place in places if place), None)
+        """The page of its first input."""
+        positions = (item.cell.position for item in self.inputs)
+        return next((position.page for position in positions if position), None)
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Where its inputs stand on pages."""
-        places = (one.cell.place for one in self.inputs)
-        return tuple(dict.fromkeys(place.box for place in places if place and place.box))
+        """The positions of its inputs on pages."""
+        positions = (item.cell.position for item in self.inputs)
+        return tuple(dict.fromkeys(p.box for p in positions if p and p.box))
 
     def to_json(self) -> dict[str, Any]:
-        """The signal as the command line, REST and events have it."""
         return {
-            "signal": self.signal,
-            "title": self.title,
-            "level": self.level,
-            "distance": self.distance,
-            "value": self.value,
-            "unit": self.unit,
-            "end": self.end,
-            "quarters": self.quarters,
-            "message": self.message,
-            "formula": self.formula,
-            "source": self.source,
-            "inputs": [one.to_json() for one in self.inputs],
+            **vars(self),
+            "inputs": [item.to_json() for item in self.inputs],
             "history": [{"end": end, "value": value} for end, value in self.history],
-            "peers": self.peers and self.peers.to_json(),
-            "change": self.change and self.change.to_json(),
+            "peers": self.peers and asdict(self.peers),
+            "change": self.change and asdict(self.change),
             "page": self.page,
             "boxes": [box_json(box) for box in self.boxes],
         }
 
 
 def signals_of(filing: Filing, peers: Peers) -> tuple[Signal, ...]:
-    """Every ratio that the latest period of a filing gives, the most unusual first.
-
-    The same filing always gives the same signals.
-    """
-    books = Books.of(filing, peers.figure)
-    found = (_signal(ratio, books, peers) for ratio in RATIOS)
-    return tuple(sorted((one for one in found if one), key=lambda one: -one.distance))
+    """Every ratio of a filing's latest period, the most unusual first; always the same."""
+    books = FilingFigures.of(filing, peers.figure)
+    signals = (_signal(ratio, books, peers) for ratio in RATIOS)
+    return tuple(sorted(filter(None, signals), key=lambda signal: -signal.distance))
 
 
-def measured(ratio: Ratio, books: Books) -> Iterator[tuple[Period, Measured]]:
-    """A ratio in the latest period that gives it, and in those of the same length before."""
+def ratio_values(ratio: Ratio, books: FilingFigures) -> Iterator[tuple[Period, RatioValue]]:
+    """A ratio in the latest period that has it, and in earlier ones of the same length."""
     first: Period | None = None
     for period in books.periods:
         if first and period.quarters != first.quarters:
             continue
-        if found := ratio.of(books, period):
+        if value := ratio.of(books, period):
             first = first or period
-            yield period, found
+            yield period, value
 
 
-def _signal(ratio: Ratio, books: Books, peers: Peers) -> Signal | None:
-    every = list(measured(ratio, books))
+def _signal(ratio: Ratio, books: FilingFigures, peers: Peers) -> Signal | None:
+    every = list(ratio_values(ratio, books))
     if not every:
         return None
     (period, now), *earlier = every
     level = peers.spread(ratio.name, period.length, "level")
     before = _year_before(period, earlier)
     moved = peers.spread(ratio.name, period.length, "change") if before else None
-    among = Beside.of(level, now.value) if level else None
-    change = Beside.of(moved, now.value - before[1]) if moved and before else None
-    distance = max((one.distance for one in (among, change) if one), default=0.0)
+    among = PeerRange.of(level, now.value) if level else None
+    change = PeerRange.of(moved, now.value - before[1]) if moved and before else None
+    distance = max((spread.distance for spread in (among, change) if spread), default=0.0)
     likely = ratio.name == "beneish_m" and now.value > M_LIKELY
     return Signal(
         signal=ratio.name,
@@ -172,11 +143,9 @@ def _signal(ratio: Ratio, books: Books, peers: Peers) -> Signal | None:
 
 
 def _year_before(
-    period: Period, earlier: Sequence[tuple[Period, Measured]]
+    period: Period, earlier: Sequence[tuple[Period, RatioValue]]
 ) -> tuple[date, float] | None:
-    return next(
-        ((p.end, m.value) for p, m in earlier if 340 <= (period.end - p.end).days <= 390), None
-    )
+    return next(((p.end, m.value) for p, m in earlier if (period.end - p.end).days in YEAR), None)
 
 
 def _level(distance: float, strong: float) -> Level:
@@ -185,46 +154,41 @@ def _level(distance: float, strong: float) -> Level:
     return "unusual" if distance > UNUSUAL else "usual"
 
 
-def _input(books: Books, figure: Figure) -> Input:
-    page, cell = books.pages[figure.cell.statement], figure.cell
-    row = page.rows[cell.row]
-    named = NamedCell(
-        page.statement.statement, cell.row, cell.column, row.label, row.place(cell.column)
-    )
-    value = number(figure.value)
-    assert value is not None, "a figure has a value"
-    return Input(figure.name, value, named)
+def _input(books: FilingFigures, figure: Figure) -> Input:
+    view, cell = books.views[figure.cell.statement], figure.cell
+    named = NamedCell.at(view.statement, cell.row, cell.column)
+    return Input(figure.name, number(figure.value), named)
 
 
 def _message(
     ratio: Ratio,
     period: Period,
-    now: Measured,
+    now: RatioValue,
     before: tuple[date, float] | None,
-    level: Beside | None,
-    change: Beside | None,
+    level: PeerRange | None,
+    change: PeerRange | None,
 ) -> str:
-    """The ratio, what it was, and between what it lies in 19 of 20 companies."""
-    said = [f"{ratio.title} {_shown(now.value, ratio.unit)} ({_named(period)})."]
+    """The ratio, its value a year before, and its usual range."""
+    sentences = [f"{ratio.title} {_shown(now.value, ratio.unit)} ({_named(period)})."]
     if before:
-        said.append(f"A year before {_shown(before[1], ratio.unit)}.")
+        sentences.append(f"A year before {_shown(before[1], ratio.unit)}.")
     if level:
-        said.append(
-            f"19 in 20 of {level.companies} companies lie between "
+        sentences.append(
+            f"19 of 20 among {level.companies} companies are between "
             f"{_shown(level.low, ratio.unit)} and {_shown(level.high, ratio.unit)}."
         )
     if change and change.distance > UNUSUAL:
-        said.append(
-            f"Within a year it moves by {_shown(change.low, ratio.unit)} to "
-            f"{_shown(change.high, ratio.unit)} in 19 in 20 of {change.companies}."
+        sentences.append(
+            f"It changes by {_shown(change.low, ratio.unit)} to "
+            f"{_shown(change.high, ratio.unit)} a year in 19 of 20 among {change.companies}."
         )
     if ratio.name == "beneish_m":
         above = now.value > M_LIKELY
-        said.append(
-            f"{'Above' if above else 'Not above'} {M_LIKELY}, from which on its authors take a "
-            "company for a likely manipulator; many honest ones are above."
+        sentences.append(
+            f"{'Above' if above else 'Not above'} {M_LIKELY}, its authors' threshold for likely "
+            "manipulators. Many honest companies are above it."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _named(period: Period) -> str:
@@ -241,6 +205,6 @@ def _shown(value: float, unit: Unit) -> str:
 
 
 def signal_id(tenant: str, document_id: str, filing: str, signal: Signal) -> str:
-    """The same signal about the same document always has the same id."""
+    """A stable id: the same signal of the same document always has the same."""
     parts = (tenant, document_id, filing, signal.signal, signal.end, str(signal.quarters))
     return "sg_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

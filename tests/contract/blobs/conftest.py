@@ -1,4 +1,4 @@
-"""One empty place a test, in a folder and on a real server of S3, started once a run."""
+"""Fixtures: an empty blob store in a folder and on a real S3 server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.s3.server import Server, missing, running_server
-from shared.storage import BlobStore
-from tests.contract.blobs.places import Place
+from infra.servers.s3 import Server, missing, running_server
+from shared.blobs import BlobStore
+from tests.contract.blobs.stores import Place
 from tests.support import require
 
 NAMES = ("files", "s3")
@@ -20,7 +20,6 @@ NAMES = ("files", "s3")
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server."""
     require(find_spec("boto3"), "blobs in S3 need the package boto3")
     lacking = missing()
     require(lacking is None, lacking or "")
@@ -30,7 +29,6 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A new bucket, which the environment leads to."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     name = f"t{uuid.uuid4().hex[:12]}"
@@ -40,7 +38,6 @@ def bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture(params=NAMES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty place."""
     if request.param == "s3":
         found: Place = request.getfixturevalue("bucket")
         return found
@@ -49,12 +46,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 @pytest.fixture
 def blobs(place: Place) -> BlobStore:
-    """Ingest's blobs there."""
     return place.store()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests each kind of place has passed."""
     passed: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         if "contract/blobs/" in report.nodeid and report.when == "call":

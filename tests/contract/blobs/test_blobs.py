@@ -1,5 +1,4 @@
-"""Blobs, in a folder and in a bucket: whole or not at all, under the name of their hash, apart for
-each tenant."""
+"""The contract of blob stores, in a folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -14,25 +13,24 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from shared.events import BlobRef
-from shared.storage import BlobStore, FileBlobs, MissingBlob
-from shared.storage.blobs import CHUNK
-from shared.storage.deletion import (
+from shared.blobs import BlobStore, FileBlobs, MissingBlob
+from shared.blobs.files import CHUNK
+from shared.blobs.markers import (
     is_cancelled,
     is_deleted,
     mark_cancelled,
     mark_deleted,
     ref_of,
 )
-from tests.contract.blobs.places import Breaks, Place, bytes_of, once
+from shared.events import BlobRef
+from tests.contract.blobs.stores import Breaks, Place, bytes_of, once
 
 SIZES = {"empty": 0, "one": 1, "a chunk": CHUNK + 1, "parts": 19 * CHUNK + 7}
 """Bytes; the last is sent to S3 in three parts."""
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_what_is_put_comes_back(place: Place, blobs: BlobStore, size: int) -> None:
-    """By bytes and by streams, the same bytes are the same blob, kept once."""
+def test_put_and_get_return_the_same_bytes(place: Place, blobs: BlobStore, size: int) -> None:
     data = bytes_of(size)
     ref = blobs.put("default", data)
     assert ref == BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=size)
@@ -44,16 +42,14 @@ def test_what_is_put_comes_back(place: Place, blobs: BlobStore, size: int) -> No
     assert len(place.stored()) == 1
 
 
-def test_a_stream_is_kept_from_where_it_stands(blobs: BlobStore) -> None:
-    """What was read of it before is no part of the blob."""
+def test_put_stream_starts_at_the_current_position(blobs: BlobStore) -> None:
     stream = io.BytesIO(b"head" + bytes_of(9 * CHUNK))
     assert stream.read(4) == b"head"
     ref = blobs.put_stream("default", stream)
     assert blobs.get("default", ref) == bytes_of(9 * CHUNK)
 
 
-def test_a_blob_can_be_read_from_any_place(blobs: BlobStore) -> None:
-    """Forwards and backwards, by pieces and by lines, to the end and not beyond."""
+def test_a_blob_can_be_read_from_any_offset(blobs: BlobStore) -> None:
     data = bytes_of(6 * CHUNK)
     ref = blobs.put("default", data)
     with blobs.open("default", ref) as stream:
@@ -71,8 +67,7 @@ def test_a_blob_can_be_read_from_any_place(blobs: BlobStore) -> None:
         assert list(stream) == lines
 
 
-def test_tenants_do_not_see_each_other(blobs: BlobStore) -> None:
-    """The same bytes of another tenant are another blob."""
+def test_the_same_bytes_of_two_tenants_are_two_blobs(blobs: BlobStore) -> None:
     ref = blobs.put("one", b"secret")
     for touch in (blobs.get, blobs.open):
         with pytest.raises(MissingBlob, match=f"{ref.sha256} of tenant two is missing"):
@@ -83,8 +78,7 @@ def test_tenants_do_not_see_each_other(blobs: BlobStore) -> None:
 
 
 @pytest.mark.parametrize("tenant", ["", "..", ".hidden", "a/b", "a\\b", "x" * 65, "a\0b", "ü"])
-def test_a_tenant_can_not_leave_its_folder(place: Place, blobs: BlobStore, tenant: str) -> None:
-    """A name that is no plain name is refused before anything is touched."""
+def test_an_invalid_tenant_name_is_refused(place: Place, blobs: BlobStore, tenant: str) -> None:
     ref = BlobRef(sha256="0" * 64, size=1)
     for touch in (blobs.get, blobs.open, blobs.delete):
         with pytest.raises(ValueError, match="not a tenant"):
@@ -97,8 +91,7 @@ def test_a_tenant_can_not_leave_its_folder(place: Place, blobs: BlobStore, tenan
 
 
 @pytest.mark.parametrize("forged", [b"what was forged", b"what was", b"what was signed twice", b""])
-def test_a_damaged_blob_is_noticed(place: Place, blobs: BlobStore, forged: bytes) -> None:
-    """Bytes that are not what they were, fewer or more, are an error and never a result."""
+def test_a_damaged_blob_raises_missing_blob(place: Place, blobs: BlobStore, forged: bytes) -> None:
     ref = blobs.put("default", b"what was signed")
     (key,) = place.stored()
     place.forge(key, forged)
@@ -109,7 +102,6 @@ def test_a_damaged_blob_is_noticed(place: Place, blobs: BlobStore, forged: bytes
 
 
 def test_deleting_twice_is_harmless(place: Place, blobs: BlobStore) -> None:
-    """What is gone already stays gone, and can be put again."""
     ref = blobs.put("default", b"x")
     for _ in range(2):
         blobs.delete("default", ref)
@@ -122,8 +114,7 @@ def test_deleting_twice_is_harmless(place: Place, blobs: BlobStore) -> None:
 
 
 @pytest.mark.parametrize("by", ["bytes", "stream"])
-def test_what_is_put_again_is_young_again(place: Place, blobs: BlobStore, by: str) -> None:
-    """Who removes what is old leaves it to whoever has just put it, and names it in a row next."""
+def test_putting_a_blob_again_renews_its_age(place: Place, blobs: BlobStore, by: str) -> None:
     ref = blobs.put("default", b"some words")
     if not place.url:
         (path,) = place.stored().values()
@@ -132,7 +123,7 @@ def test_what_is_put_again_is_young_again(place: Place, blobs: BlobStore, by: st
     between = datetime.now(UTC) - timedelta(seconds=1)
     again = blobs.put if by == "bytes" else lambda *a: blobs.put_stream(a[0], io.BytesIO(a[1]))
     assert again("default", b"some words") == ref
-    assert [age < 1.5 for *_, age in blobs.aged()] == [True]
+    assert [age < 1.5 for *_, age in blobs.listed_with_age()] == [True]
     assert not blobs.delete_older("default", ref, between)
     assert blobs.get("default", ref) == b"some words"
     time.sleep(0.1)
@@ -143,10 +134,9 @@ def test_what_is_put_again_is_young_again(place: Place, blobs: BlobStore, by: st
         place.store("triage").delete_older("default", ref, datetime.now(UTC))
 
 
-def test_a_blob_of_another_user_is_written_anew(
+def test_a_blob_of_another_user_is_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who restored by hand owns it: its time can't be set, and it is young all the same."""
     blobs = FileBlobs(tmp_path)
     ref = blobs.put("default", b"some words")
     os.utime(blobs._path("default", ref), (time.time() - 7200,) * 2)
@@ -154,21 +144,19 @@ def test_a_blob_of_another_user_is_written_anew(
     def refused(path: Path) -> None:
         raise PermissionError(1, "Operation not permitted", path)
 
-    monkeypatch.setattr("shared.storage.blobs.os.utime", refused)
+    monkeypatch.setattr("shared.blobs.files.os.utime", refused)
     assert blobs.put("default", b"some words") == ref
-    assert [age < 60 for *_, age in blobs.aged()] == [True]
+    assert [age < 60 for *_, age in blobs.listed_with_age()] == [True]
 
 
 @pytest.mark.parametrize("good", [0, CHUNK, 3 * CHUNK, 17 * CHUNK])
-def test_a_stream_that_breaks_leaves_nothing(place: Place, blobs: BlobStore, good: int) -> None:
-    """Half an upload is no blob, and its bytes are taken away."""
+def test_a_broken_stream_leaves_no_bytes(place: Place, blobs: BlobStore, good: int) -> None:
     with pytest.raises(OSError, match="broke off"):
         blobs.put_stream("default", cast(BinaryIO, Breaks(good)))
     assert place.stored() == {}
 
 
-def test_a_service_deletes_its_own_bytes_alone(place: Place, blobs: BlobStore) -> None:
-    """The same bytes of two services are two blobs; each reads both, and removes its own."""
+def test_a_service_deletes_only_its_own_blobs(place: Place, blobs: BlobStore) -> None:
     extraction, triage = place.store("extraction"), place.store("triage")
     mine, theirs = extraction.put("default", b"[]"), triage.put_stream("default", io.BytesIO(b"[]"))
     assert (mine.owner, theirs.owner, mine.sha256) == ("extraction", "triage", theirs.sha256)
@@ -183,8 +171,7 @@ def test_a_service_deletes_its_own_bytes_alone(place: Place, blobs: BlobStore) -
         triage.get("default", mine)
 
 
-def test_all_blobs_are_listed_and_nothing_else(place: Place, blobs: BlobStore) -> None:
-    """Each with its tenant, its owner and its size; what is no blob is passed over."""
+def test_listed_yields_blobs_and_nothing_else(place: Place, blobs: BlobStore) -> None:
     refs = {("one", blobs.put("one", b"x" * n)) for n in range(3)}
     refs |= {("two", place.store("triage").put("two", b"x"))}
     gone = blobs.put("two", b"gone")
@@ -197,8 +184,7 @@ def test_all_blobs_are_listed_and_nothing_else(place: Place, blobs: BlobStore) -
     assert len(list(blobs.listed())) == len(refs)
 
 
-def test_more_than_a_page_of_a_list_is_listed(blobs: BlobStore) -> None:
-    """S3 lists a thousand objects at once; what is behind them is asked for."""
+def test_a_list_of_more_than_a_thousand_objects_is_complete(blobs: BlobStore) -> None:
     count = 1100
     threads = [
         threading.Thread(target=lambda n=n: [blobs.put("a", b"%d" % k) for k in range(n, count, 8)])
@@ -211,8 +197,9 @@ def test_more_than_a_page_of_a_list_is_listed(blobs: BlobStore) -> None:
     assert len(set(blobs.listed())) == count
 
 
-def test_marks_are_seen_by_every_service(place: Place, blobs: BlobStore) -> None:
-    """Deletions and cancellations are told by the blob store, wherever it is."""
+def test_deletion_and_cancellation_marks_are_visible_to_every_service(
+    place: Place, blobs: BlobStore
+) -> None:
     triage = place.store("triage")
     blobs.put("default", b"a document")  # so that a folder has been used
     assert not is_deleted(triage, "default", "d1")
@@ -223,13 +210,11 @@ def test_marks_are_seen_by_every_service(place: Place, blobs: BlobStore) -> None
     assert [is_cancelled(triage, "default", "d1", n) for n in (1, 2)] == [False, True]
 
 
-def test_where_a_blob_will_lie_is_known_before(blobs: BlobStore) -> None:
-    """So a crash between noting and putting leaves nothing that nobody knows of."""
+def test_ref_of_predicts_the_reference(blobs: BlobStore) -> None:
     assert blobs.put("default", b"later") == ref_of(b"later")
 
 
-def test_many_threads_put_and_get_at_once(place: Place, blobs: BlobStore) -> None:
-    """One store serves all threads of a process; the same blob may be put by several."""
+def test_threads_can_share_a_store(place: Place, blobs: BlobStore) -> None:
     failed: list[Exception] = []
 
     def work(number: int) -> None:
@@ -250,8 +235,7 @@ def test_many_threads_put_and_get_at_once(place: Place, blobs: BlobStore) -> Non
     assert len(place.stored()) == 4
 
 
-def test_a_sweep_takes_no_blob(place: Place, blobs: BlobStore) -> None:
-    """What is whole stays, however old it is."""
+def test_a_sweep_removes_no_complete_blob(place: Place, blobs: BlobStore) -> None:
     ref = blobs.put("default", bytes_of(19 * CHUNK))
     assert blobs.sweep(timedelta(0)) == 0
     assert blobs.get("default", ref) == bytes_of(19 * CHUNK)

@@ -1,4 +1,4 @@
-"""What is particular to blobs in a bucket, on a real server that speaks S3."""
+"""Blobs in a bucket, on a real S3 server."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from infra.bench.pages import pdf_of
-from infra.chaos.proxy import Proxy
-from infra.ports import free_port
-from infra.s3.server import Server
+from infra.servers.ports import free_port
+from infra.servers.s3 import Server
+from shared.blobs import FileBlobs, MissingBlob, open_blobs, s3
+from shared.blobs.files import CHUNK
+from shared.blobs.markers import ref_of
+from shared.blobs.s3 import PART, STEP, S3Blobs
 from shared.errors import SettingsError, Unavailable
-from shared.storage import FileBlobs, MissingBlob, open_blobs, s3
-from shared.storage.blobs import CHUNK
-from shared.storage.deletion import ref_of
-from shared.storage.s3 import PART, STEP, S3Blobs
-from tests.contract.blobs.places import Place, bytes_of
-from tests.embedded import Embedded
+from tests.bench.pages import pdf_of
+from tests.chaos.proxy import Proxy
+from tests.contract.blobs.stores import Place, bytes_of
 from tests.integration.test_road import Suite, _until
-from tests.samples import contract
 from tests.support import ROOT
+from tests.support.embedded import Embedded
+from tests.support.samples import contract
 
 TWO_PARTS = PART + CHUNK
 RIGHTS = {
@@ -50,14 +50,12 @@ RIGHTS = {
 
 @pytest.fixture
 def blobs(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> S3Blobs:
-    """Ingest's blobs, whose client soon gives up."""
     monkeypatch.setattr(s3, "TRIES", 2)
     return S3Blobs(bucket.url)
 
 
 @contextmanager
 def proxied(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S3Blobs, Proxy]]:
-    """The blobs through a network that fails when it is told to."""
     assert bucket.server is not None
     port = free_port()
     proxy = Proxy(port, bucket.server.port)
@@ -69,20 +67,17 @@ def proxied(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S3
 
 
 @pytest.mark.parametrize("size", [1000, TWO_PARTS], ids=["whole", "parts"])
-def test_what_is_damaged_on_its_way_is_refused_by_the_server(
+def test_the_server_refuses_bytes_damaged_in_transit(
     bucket: Place, blobs: S3Blobs, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """The hash goes with the bytes; where they differ, nothing is kept and it is tried again."""
     monkeypatch.setattr(s3, "_checksum", lambda _digest: "A" * 43 + "=")
-    with pytest.raises(Unavailable, match=r"\(BadDigest\).*it is tried again"):
+    with pytest.raises(Unavailable, match=r"\(BadDigest\)"):
         blobs.put_stream("default", io.BytesIO(bytes_of(size)))
     assert bucket.stored() == {}
     assert blobs.sweep(timedelta(0)) == 0, "the parts are given up at once"
 
 
-def test_a_stream_that_changes_meanwhile_is_no_blob(bucket: Place, blobs: S3Blobs) -> None:
-    """It is read twice, for its name and for its bytes; both must be the same."""
-
+def test_a_stream_that_changes_while_it_is_read_is_refused(bucket: Place, blobs: S3Blobs) -> None:
     class Changing(io.BytesIO):
         rewound = 0
 
@@ -97,11 +92,10 @@ def test_a_stream_that_changes_meanwhile_is_no_blob(bucket: Place, blobs: S3Blob
     assert bucket.stored() == {}
 
 
-def test_a_process_killed_in_the_middle_leaves_no_half_blob(bucket: Place, blobs: S3Blobs) -> None:
-    """Killed before the last part, there is no blob; what was sent is swept away once it is old."""
+def test_a_process_killed_during_an_upload_leaves_no_blob(bucket: Place, blobs: S3Blobs) -> None:
     program = (
         "import io, os, signal, sys\n"
-        "from shared.storage.s3 import PART, S3Blobs\n"
+        "from shared.blobs.s3 import PART, S3Blobs\n"
         "blobs = S3Blobs(sys.argv[1])\n"
         "blobs._client.meta.events.register(\n"
         "    'before-call.s3.CompleteMultipartUpload',\n"
@@ -120,8 +114,7 @@ def test_a_process_killed_in_the_middle_leaves_no_half_blob(bucket: Place, blobs
     assert blobs.get("default", blobs.put("default", data)) == data
 
 
-def test_a_sweep_leaves_what_others_send(bucket: Place, blobs: S3Blobs) -> None:
-    """A bucket may be shared: only what has the name of a blob is given up."""
+def test_a_sweep_ignores_other_uploads_in_the_bucket(bucket: Place, blobs: S3Blobs) -> None:
     theirs = {"Bucket": blobs.bucket, "Key": f"{blobs.prefix}backups/2026-01-31.tar"}
     ours = {"Bucket": blobs.bucket, "Key": blobs._key("default", ref_of(b"x"))}
     upload = blobs._client.create_multipart_upload(**theirs)["UploadId"]
@@ -131,16 +124,12 @@ def test_a_sweep_leaves_what_others_send(bucket: Place, blobs: S3Blobs) -> None:
     blobs._client.abort_multipart_upload(**theirs, UploadId=upload)
 
 
-def test_a_connection_that_breaks_off_loses_nothing(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither a part that is being sent nor a step that is being read: it is done again."""
+def test_a_broken_connection_is_retried(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytes_of(3 * PART)
     with proxied(bucket, monkeypatch) as (blobs, proxy):
 
         @contextmanager
         def failing() -> Iterator[None]:
-            """Connections break off twice, in the middle of what they carry."""
             proxy.delay = 0.004
             dropped: list[int] = []
 
@@ -162,17 +151,17 @@ def test_a_connection_that_breaks_off_loses_nothing(
     assert blobs.sweep(timedelta(0)) == 0
 
 
-def test_a_server_that_is_away_is_waited_for(
+@pytest.mark.needs("a bucket")
+def test_a_server_that_is_down_is_unavailable_until_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything is Unavailable until it is back; then what was kept is there."""
     monkeypatch.setattr(s3, "TRIES", 2)
     server = Server(tmp_path, free_port())
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     server.bucket("papers")
     blobs = S3Blobs("s3://papers")
-    with pytest.raises(Unavailable, match=r"s3://papers can't reach .* it is tried again"):
+    with pytest.raises(Unavailable, match=r"s3://papers can't reach "):
         blobs.put("default", b"x")
     server.start()
     try:
@@ -191,56 +180,49 @@ def test_a_server_that_is_away_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "reported"),
     [
-        ("AWS_SECRET_ACCESS_KEY", "wrong", "SignatureDoesNotMatch.*see to AWS_SECRET_ACCESS_KEY"),
-        ("AWS_ACCESS_KEY_ID", "nobody", "InvalidAccessKeyId.*see to AWS_ACCESS_KEY_ID"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "SignatureDoesNotMatch.*check AWS_SECRET_ACCESS_KEY"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "InvalidAccessKeyId.*check AWS_ACCESS_KEY_ID"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+def test_a_refusal_names_the_setting_without_its_value(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, name: str, value: str, reported: str
 ) -> None:
-    """The variable is named, never its value; no document is lost for it."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(Unavailable, match=told) as caught:
+    with pytest.raises(Unavailable, match=reported) as caught:
         S3Blobs(bucket.url).put("default", b"x")
     assert value not in caught.value.message.replace("s3://", "")
 
 
-def test_a_bucket_that_is_not_there_loses_no_blob(bucket: Place) -> None:
-    """Its blobs are not missing: somebody must make the bucket, or mend the setting."""
+def test_a_missing_bucket_is_unavailable(bucket: Place) -> None:
     blobs = S3Blobs("s3://no-such-bucket")
     for call in (
         lambda: blobs.put("default", b"x"),
         lambda: blobs.get("default", ref_of(b"x")),
         lambda: list(blobs.listed()),
     ):
-        with pytest.raises(Unavailable, match=r"s3://no-such-bucket .*make the bucket"):
+        with pytest.raises(Unavailable, match=r"s3://no-such-bucket .*create the bucket"):
             call()
 
 
 @pytest.mark.parametrize(
     "url", ["s3:", "s3://", "s3:///papers", "http://papers", "s3://me:secret@papers", "s3://a?b=c"]
 )
-def test_what_names_no_bucket_is_refused_at_the_start(url: str) -> None:
-    """The message names the setting and repeats nothing of it, which might hold a secret."""
-    with pytest.raises(SettingsError, match="SMALLPRINT_BLOBS_URL names no bucket") as caught:
+def test_an_invalid_bucket_url_is_refused_at_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="SMALLPRINT_BLOBS_URL must be s3://") as caught:
         open_blobs(url, Path("unused"))
     assert "secret" not in caught.value.message
 
 
 def test_without_the_client_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A laptop has no boto3, and a folder needs none."""
-    monkeypatch.setattr("shared.storage.blobs.find_spec", lambda _name: None)
-    with pytest.raises(SettingsError, match=r"install requirements/s3\.txt"):
+    monkeypatch.setattr("shared.blobs.files.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"Install requirements/s3\.txt"):
         open_blobs("s3://papers", Path("unused"))
     assert isinstance(open_blobs("", Path("unused"), "triage"), FileBlobs)
 
 
-def test_a_folder_that_is_copied_to_a_bucket_is_its_store(
-    bucket: Place, blobs: S3Blobs, tmp_path: Path
-) -> None:
-    """Both keep a blob under the same path, so a suite moves by copying."""
+def test_a_copied_folder_is_a_valid_bucket(bucket: Place, blobs: S3Blobs, tmp_path: Path) -> None:
     files = FileBlobs(tmp_path / "blobs")
     owned = FileBlobs(tmp_path / "blobs", "triage")
     refs = [files.put("default", bytes_of(1000)), owned.put("other", b"[]")]
@@ -254,13 +236,12 @@ def test_a_folder_that_is_copied_to_a_bucket_is_its_store(
 
 
 def test_memory_is_bounded_by_parts(bucket: Place, tmp_path: Path) -> None:
-    """A blob of ten parts is sent and read with less than three of them in memory."""
     with (tmp_path / "large").open("wb") as file:
         for _ in range(10):
             file.write(bytes_of(PART))
     program = (
         "import sys, tracemalloc\n"
-        "from shared.storage.s3 import S3Blobs\n"
+        "from shared.blobs.s3 import S3Blobs\n"
         "blobs = S3Blobs(sys.argv[1])\n"
         "blobs.put('default', b'x')\n"
         "tracemalloc.start()\n"
@@ -285,8 +266,7 @@ def test_memory_is_bounded_by_parts(bucket: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_suite_keeps_its_blobs_in_the_bucket(bucket: Place, tmp_path: Path) -> None:
-    """A contract goes the whole road: its bytes, text and results lie there, and go with it."""
+def test_the_suite_runs_with_blobs_in_a_bucket(bucket: Place, tmp_path: Path) -> None:
     process = Embedded(tmp_path, SMALLPRINT_BLOBS_URL=bucket.url)
     try:
         line = process.start()
@@ -299,9 +279,9 @@ def test_the_suite_keeps_its_blobs_in_the_bucket(bucket: Place, tmp_path: Path) 
             page = suite.get(f"/v1/documents/{document}/pages/1.png")
             assert page.content.startswith(b"\x89PNG"), page.text
             assert suite.items(document, 1)
-            kept = bucket.stored()
-            assert len(kept) >= 3
-            assert any("/extraction/" in key for key in kept)
+            stored = bucket.stored()
+            assert len(stored) >= 3
+            assert any("/extraction/" in key for key in stored)
             assert not list((process.data / "blobs").rglob("[0-9a-f]" * 64 + "*.txt"))
             suite.delete(f"/v1/documents/{document}")
             _until(
@@ -314,14 +294,11 @@ def test_the_suite_keeps_its_blobs_in_the_bucket(bucket: Place, tmp_path: Path) 
     assert not [ref for _, ref in FileBlobs(process.data / "blobs").listed()]
 
 
-def test_the_rights_that_are_asked_for_are_those_that_are_used() -> None:
-    """README and the error name what the requests need of a policy, and nothing more."""
-    source = (ROOT / "shared/storage/s3.py").read_text("utf-8")
+def test_the_documented_permissions_are_the_used_ones() -> None:
+    source = (ROOT / "shared/blobs/s3.py").read_text("utf-8")
     called = r"(?:_client\)?|_marker)\.([a-z]\w+)\("
     used = set(re.findall(called, source)) - {"get_paginator"}
     used |= set(re.findall(r'get_paginator\("(\w+)"\)', source))
     assert len(used) >= 8
     wanted = {RIGHTS[one] for one in used}
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert set(re.findall(r"`s3:(\w+)`", readme)) == wanted
     assert set(re.findall(r"\bs3:([A-Z]\w+)", source)) == wanted

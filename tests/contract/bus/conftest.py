@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.broker import Broker, missing, running_broker
+from infra.servers.kafka import Broker, missing, running_broker
 from shared.bus import Bus
 from tests.contract.bus.worlds import BUSES, World
 from tests.support import require
@@ -30,14 +30,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture(params=BUSES)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "memory":
-        world = World("memory", "memory:", lease=1.0)
+        world = World("memory", "memory:")
     elif request.param == "sqlite":
-        world = World("sqlite", f"sqlite:///{tmp_path}/bus.db", lease=1.0)
+        world = World("sqlite", f"sqlite:///{tmp_path}/bus.db")
     else:
         broker: Broker = request.getfixturevalue("broker")
         topic = f"t{uuid.uuid4().hex[:8]}"
         url = f"kafka://{broker.address}?topic={topic}&partitions=4&timeout=60"
-        world = World("kafka", url, lease=6.0)
+        world = World("kafka", url)
     yield world
     world.close()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+import time
 import uuid
+from contextlib import suppress
 
 import pytest
 from kafka.errors import (
@@ -15,10 +17,11 @@ from kafka.errors import (
     RequestTimedOutError,
 )
 
-from infra.kafka.broker import Broker, running_broker
+from infra.servers.kafka import Broker, running_broker
 from shared.bus import open_bus
 from shared.bus.kafka_logs import LOGGERS, hush
-from tests.contract.bus.worlds import eventually, message, receive, text
+from shared.errors import Unavailable
+from tests.contract.bus.worlds import message, read, texts
 
 pytestmark = pytest.mark.kafka
 
@@ -126,9 +129,8 @@ def test_a_normal_start_and_end_warn_of_nothing(
         address = f"kafka://{broker.address}?topic=t{uuid.uuid4().hex[:8]}&partitions=2&timeout=60"
         bus = open_bus(address, lease=6.0)
         bus.publish(message("a", number))
-        consumer = bus.consumer("g")
-        consumer.ack(receive(consumer))
-        assert bus.dead_letters() == []
+        read(bus.reader("g"), 1)
+        assert bus.lag({}) == 1
         bus.close()
     told = [one.getMessage() for one in _of_kafka(caplog)]
     assert [one for one in told if " ran for " not in one] == []  # of a machine that is busy
@@ -142,13 +144,14 @@ def test_a_broker_that_dies_is_told(
         bus = open_bus(f"kafka://{mine.address}?partitions=1&timeout=5", lease=6.0)
         try:
             bus.publish(message("a", 1))
-            consumer = bus.consumer("g")
-            assert text(receive(consumer)) == "1"
+            reader = bus.reader("g")
+            assert texts(reader, 1) == ["1"]
             caplog.clear()
             mine.kill()
-            eventually(
-                lambda: any("socket disconnected" in one.getMessage() for one in _of_kafka(caplog)),
-                "it is told that the broker is away",
-            )
+            end = time.monotonic() + 60
+            while not any("socket disconnected" in one.getMessage() for one in _of_kafka(caplog)):
+                assert time.monotonic() < end, "nothing is told of a broker that is away"
+                with suppress(Unavailable):
+                    reader.read(0.5)
         finally:
             bus.close()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.broker import Broker, missing
-from infra.ports import free_port
+from infra.servers.kafka import Broker, missing
+from infra.servers.ports import free_port
 from shared.bus import Bus, open_bus
 from shared.errors import SettingsError, Unavailable
 from tests.contract.bus.certificates import Authority
-from tests.contract.bus.worlds import eventually, message, receive, text, texts
+from tests.contract.bus.worlds import behind, message, read
 from tests.support import require
 
 pytestmark = pytest.mark.kafka
@@ -91,19 +91,13 @@ def bus_at(url: str) -> Iterator[Bus]:
 
 
 def goes_round(url: str) -> None:
-    """Publish, fail, give up, replay, acknowledge: every kind of client that a bus has."""
+    """Publish, read, commit, ask for the lag: every kind of client that a bus has."""
     with bus_at(url) as bus:
-        consumer = bus.consumer("g")
+        reader = bus.reader("g")
         bus.publish(message("a", 1), message("a", 2))
-        consumer.retry(receive(consumer), 0, "not yet")
-        again = receive(consumer)
-        assert (text(again), again.attempt) == ("1", 2)
-        consumer.dead(again, "given up")
-        (letter,) = bus.dead_letters("g")
-        assert texts(consumer, 1) == ["2"]
-        bus.replay(letter.id)
-        assert texts(consumer, 1) == ["1"]
-        eventually(lambda: bus.lag("g") == 0, "all is acknowledged")
+        records = read(reader, 2)
+        reader.commit(behind(records))
+        assert bus.lag(behind(records)) == 0
 
 
 def test_a_user_with_a_password_that_is_never_sent(secured: Secured) -> None:

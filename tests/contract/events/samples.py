@@ -1,4 +1,4 @@
-"""One event of every type, with fixed ids and times, for golden files and other tests."""
+"""One event of every type with fixed ids and times."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,16 +7,16 @@ from shared.events import (
     AdapterVersion,
     BlobRef,
     ClausesExtracted,
-    DocumentBegun,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
     DocumentRead,
-    DocumentRekinded,
+    DocumentReclassified,
     EscalationAnswered,
     EscalationRequested,
     Event,
     FindingsFound,
+    FirstPagesRead,
     FurtherQuestion,
     ReviewDecided,
 )
@@ -25,7 +25,6 @@ DOCUMENT = "doc_" + "7" * 32
 
 
 def blob(digit: str, size: int = 1000) -> BlobRef:
-    """A reference to a blob that nobody has stored."""
     return BlobRef(sha256=digit * 64, size=size)
 
 
@@ -66,7 +65,7 @@ SAMPLES: tuple[Event, ...] = (
         escalated=("doc_77777777777777777777777777777777",),
         adapters=("contract-clauses", "unfair-terms"),
     ),
-    DocumentRekinded(**_common(3), kind="report", previous="contract", attempt=2),
+    DocumentReclassified(**_common(3), kind="report", previous="contract", attempt=2),
     DocumentFailed(
         **_common(4),
         stage="extraction",
@@ -140,7 +139,7 @@ SAMPLES: tuple[Event, ...] = (
         note="It names who signs.",
         wrong=True,
     ),
-    DocumentBegun(
+    FirstPagesRead(
         **_common(11),
         kind="contract",
         text=blob("2"),

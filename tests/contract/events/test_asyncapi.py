@@ -1,4 +1,4 @@
-"""The AsyncAPI document says what is really sent."""
+"""The AsyncAPI document describes the real messages."""
 
 import ast
 import json
@@ -33,13 +33,11 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/components/messages/{name}/payload", **document()})
 
 
-def test_the_committed_document_is_fresh() -> None:
-    """A changed event needs `make schemas` in the same commit."""
+def test_the_committed_document_is_up_to_date() -> None:
     assert FILE.read_text("utf-8") == rendered(), "stale: run `make schemas`"
 
 
 def test_every_type_is_described() -> None:
-    """Each event has a message, a summary and somebody who sends it."""
     whole = document()
     assert whole["asyncapi"] == "3.0.0"
     assert set(whole["components"]["messages"]) == set(TYPES) == set(SENDERS)
@@ -47,8 +45,7 @@ def test_every_type_is_described() -> None:
     assert all(message["summary"] for message in whole["components"]["messages"].values())
 
 
-def test_every_reference_leads_somewhere() -> None:
-    """No part of the document points into the void."""
+def test_every_reference_resolves() -> None:
     whole = document()
     found = _references(whole)
     assert len(found) >= 30
@@ -57,8 +54,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.type)
-def test_real_messages_fit_their_schema(sample: Event) -> None:
-    """What is sent is valid by the document, and what is damaged is not."""
+def test_real_messages_match_their_schema(sample: Event) -> None:
     message = json.loads(sample.to_json("tests"))
     _validator(sample.type).validate(message)
     without_id = {key: value for key, value in message.items() if key != "id"}
@@ -66,8 +62,7 @@ def test_real_messages_fit_their_schema(sample: Event) -> None:
     assert not _validator(sample.type).is_valid(message | {"type": "something.else.v1"})
 
 
-def test_senders_are_those_that_build_the_event() -> None:
-    """A service that constructs an event is listed as its sender."""
+def test_every_service_that_builds_an_event_is_a_sender() -> None:
     names = {event.__name__: name for name, event in TYPES.items()}
     found = 0
     for path in sorted((ROOT / "services").glob("*/*.py")):

@@ -9,7 +9,7 @@ import pytest
 
 from services.escalation.store import MIGRATIONS
 from shared.storage import Store
-from tests.postgres import Servers
+from tests.support.postgres import Servers
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

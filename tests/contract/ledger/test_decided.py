@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from services.escalation.decided import GROUP, Decided, Hearing
+from services.escalation.decisions import KnownDecisions, forget_decisions, note_decision
 from shared.bus import open_bus
-from shared.events import DocumentDeleted, ReviewDecided
-from shared.storage import Relay, Store, UnitOfWork
+from shared.events import DocumentDeleted, Event, ReviewDecided
+from shared.messaging import Relay, UnitOfWork
+from shared.messaging.inbox import QUEUES
+from shared.runtime import Handler
+from shared.settings import CommonSettings
+from shared.storage import Store
 from tests.contract.ledger.calls import NOON
+from tests.support.queue import HandWorker
 
 
 def decision(result: str, **changed: Any) -> ReviewDecided:
@@ -30,13 +35,17 @@ def decision(result: str, **changed: Any) -> ReviewDecided:
 def known(database: Store, result: str, tenant: str = "default") -> bool:
     """Whether escalation knows of a decision since noon."""
     with database.read() as session:
-        return Decided(session, tenant).since("doc_1", "extraction", result, NOON)
+        return KnownDecisions(session, tenant).since("doc_1", "extraction", result, NOON)
 
 
 def test_the_latest_decision_counts_until_its_document_is_deleted(database: Store) -> None:
     """Over the bus, twice, undone, of an earlier time; one that no database takes holds up none."""
     bus = open_bus("memory:")
-    hearing = Hearing(database, bus)
+    handlers: dict[type[Event], Handler] = {
+        ReviewDecided: note_decision,
+        DocumentDeleted: forget_decisions,
+    }
+    worker = HandWorker("escalation", database, bus, {}, CommonSettings(), decisions=handlers)
     events = [
         decision("cl_1"),
         decision("cl_1", time=NOON + timedelta(hours=1), verdict="reject"),
@@ -52,15 +61,15 @@ def test_the_latest_decision_counts_until_its_document_is_deleted(database: Stor
     relay = Relay(database, bus)
     while relay.run_once():
         pass
-    assert hearing.run_until_idle() == len(events)
+    assert worker.run_until_idle() == len(events)
     assert [known(database, f"cl_{number}") for number in (1, 2, 3, 4)] == [True, *[False] * 3]
     assert known(database, "cl_4", "acme")
     with UnitOfWork(database) as uow:
         uow.publish(DocumentDeleted(document_id="doc_1"))
     while relay.run_once():
         pass
-    assert hearing.run_until_idle() == 1
+    assert worker.run_until_idle() == 1
     assert not known(database, "cl_1")
     assert known(database, "cl_4", "acme")
-    assert (bus.lag(GROUP), bus.dead_letters()) == (0, [])
+    assert worker.inbox.unfinished(QUEUES) == 0
     bus.close()

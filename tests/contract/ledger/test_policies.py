@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from services.escalation.rules import PolicyHistory, Version, note_policies, version_of
+from services.escalation.policy import PolicyHistory, Version, note_policies, version_of
 from shared.storage import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from services.escalation.audit import tenants
-from services.escalation.costs import Reading, Readings, Work
+from services.escalation.costs import Reading, Readings, Work, costs_of_tenants
 from shared.storage import Store
 
 
@@ -43,7 +42,7 @@ def test_readings_are_added_up_and_counted_once(database: Store) -> None:
             ("b", "1.0.0", 1),
         ]
         assert Readings(session, "nobody").all() == Work("", text=0.0)
-        assert [(one.tenant, one.work.documents) for one in tenants(session)] == [
+        assert [(one.tenant, one.work.documents) for one in costs_of_tenants(session)] == [
             ("default", 2),
             ("other", 1),
         ]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
+from shared.messaging.tables import Time
 from shared.storage import Store
-from shared.storage.messages import Time
-from tests.postgres import Servers
+from tests.support.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NAMES = ("sqlite", "postgresql")

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from shared.bus.memory import MemoryBus
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted
-from shared.storage import Relay, Store, UnitOfWork, engine, listening
-from shared.storage.listening import CHANNEL, Listening
-from tests.postgres import Servers
+from shared.messaging import Relay, UnitOfWork
+from shared.storage import Store, engine, notifications
+from shared.storage.notifications import CHANNEL, Notifications
+from tests.support.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LONG = 600.0
@@ -74,12 +75,12 @@ def eventually(true: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Listening]]:
+def at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Notifications]]:
     """A relay that would not look again for a long time; yields what it hears by."""
-    made: list[Listening] = []
+    made: list[Notifications] = []
     make = store.listening
 
-    def remembered() -> Listening:
+    def remembered() -> Notifications:
         made.append(make())
         return made[-1]
 
@@ -90,7 +91,7 @@ def at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[List
     )
     thread.start()
     try:
-        eventually(lambda: bool(made) and made[0].hears, "it listens")
+        eventually(lambda: bool(made) and made[0].is_listening, "it listens")
         yield made
     finally:
         stop.set()
@@ -112,7 +113,7 @@ def test_a_relay_hears_what_another_process_commits(
 def test_what_is_rolled_back_is_not_heard(here: Store, there: Store) -> None:
     """The word goes out with the commit alone, once for all events of it."""
     heard: list[float] = []
-    ears = Listening(here.engine, lambda: heard.append(time.monotonic()))
+    ears = Notifications(here.engine, lambda: heard.append(time.monotonic()))
     ears.start()
     try:
         eventually(lambda: len(heard) == 1, "hearing begins with a look")
@@ -140,7 +141,7 @@ def test_a_connection_that_is_lost_is_made_again(
     here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends it; what was committed meanwhile is sent once it listens anew."""
-    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(notifications, "AGAIN_SECONDS", 0.1)
     with at_work(here, monkeypatch) as (ears,):
         with there.write() as session:
             ended = session.execute(
@@ -151,7 +152,7 @@ def test_a_connection_that_is_lost_is_made_again(
                 {"said": f"LISTEN {CHANNEL}"},
             ).all()
         assert len(ended) == 1
-        eventually(lambda: ears.hears, "it listens again")
+        eventually(lambda: ears.is_listening, "it listens again")
         publish(there)
         eventually(lambda: Relay(there, MemoryBus()).waiting() == 0, "it is sent")
 
@@ -163,7 +164,7 @@ def test_on_sqlite_nobody_listens(tmp_path: Path) -> None:
         ears = store.listening()
         ears.start()
         assert threading.active_count() == before
-        assert not ears.hears
+        assert not ears.is_listening
         ears.stop()
 
 

@@ -12,21 +12,18 @@ from shared.bus import MAX_BYTES, Message
 from shared.bus.memory import MemoryBus
 from shared.errors import Unavailable
 from shared.events import ClausesExtracted, DocumentDeleted, decode
-from shared.metrics import exposition
-from shared.runtime import Worker
-from shared.settings import CommonSettings
-from shared.storage import (
+from shared.messaging import (
+    Inbox,
     Relay,
-    Store,
     UnitOfWork,
-    begin_try,
-    count_failure,
-    end_put_off,
-    note_passed_over,
     relay,
-    trail,
 )
-from shared.storage.messages import inbox, outbox, relay_lease
+from shared.messaging import outbox as trail
+from shared.messaging.tables import inbox, outbox, relay_lease
+from shared.metrics import exposition
+from shared.settings import CommonSettings
+from shared.storage import Store
+from tests.support.queue import HandWorker, begin
 
 DAY = timedelta(days=1)
 
@@ -65,15 +62,11 @@ def _publish(store: Store, *documents: str) -> list[str]:
     return [event.id for event in events]
 
 
-def _received(bus: MemoryBus, group: str = "checker") -> list[str]:
-    consumer, ids = bus.consumer(group), []
-    while delivery := consumer.receive(0):
-        event = decode(delivery.message.value)
-        assert event is not None
-        ids.append(event.id)
-        consumer.ack(delivery)
-    consumer.close()
-    return ids
+def _received(bus: MemoryBus) -> list[str]:
+    """The ids of all events on the bus."""
+    events = [decode(record.message.value) for record in bus.reader("checker").read(0)]
+    assert None not in events
+    return [event.id for event in events if event]
 
 
 def _run(work: Relay, stop: threading.Event) -> threading.Thread:
@@ -87,6 +80,10 @@ def _wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+COMMON = {"queue": "main", "tenant": "a", "key": "a/1", "type": "", "value": b""}
+"""What rows of the inbox have in common."""
 
 
 def test_events_are_sent_in_order_and_once(store: Store) -> None:
@@ -136,8 +133,8 @@ def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
         with uow:
             uow.session.execute(insert(note).values(text=event.document_id))
 
-    worker = Worker("extraction", store, bus, {DocumentDeleted: forget}, CommonSettings())
-    assert worker.run_until_idle() == 2
+    worker = HandWorker("extraction", store, bus, {DocumentDeleted: forget}, CommonSettings())
+    assert worker.run_until_idle() == 1
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(note)).scalar_one() == 1
 
@@ -219,7 +216,6 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
     """Lag of the bus, and the age of what is unsent, or begun and not ended."""
     bus = Bus()
     relay = Relay(store, bus)
-    bus.consumer("extraction").close()
     (first,) = _publish(store, "a")
     bus.before = _raise(Unavailable("away"))
     with pytest.raises(Unavailable):
@@ -232,46 +228,17 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
     assert (relay.run_once(), relay.run_once()) == (1, 0)
     assert _gauge("smallprint_queue_age_seconds") == 0
     begun = DocumentDeleted(id=first, document_id="a")
-    begin_try(store, begun)
+    lease = begin(store, begun)
+    assert lease is not None
     time.sleep(0.05)
     again = Relay(store, bus, owner=relay.owner)
     again.measure()
-    assert _gauge("smallprint_bus_lag") == 1
+    assert _gauge("smallprint_bus_lag") == 2  # on the bus and in the inbox
     assert _gauge("smallprint_queue_age_seconds") >= 0.05
-    note_passed_over(store, begun)
+    Inbox(store).finish(lease)
     after = Relay(store, bus, owner=relay.owner)
     after.measure()
     assert _gauge("smallprint_queue_age_seconds") == 0
-
-
-def test_what_was_put_off_is_no_old_event_before_its_time_is_over(store: Store) -> None:
-    """It waits because it is meant to, for a day maybe; what is tried again is not put off."""
-    bus = Bus()
-    bus.consumer("extraction").close()
-
-    def age() -> float:
-        Relay(store, bus, owner="a").measure()
-        return _gauge("smallprint_queue_age_seconds")
-
-    event = DocumentDeleted(document_id="a")
-    begin_try(store, event)
-    time.sleep(0.05)
-    count_failure(store, event.id, waits=1, error="away", next_try=datetime.now(UTC) + DAY)
-    assert age() >= 0.05, "it fails, and would have ended otherwise"
-    begin_try(store, event)
-    later = datetime.now(UTC) + DAY
-    with store.write() as session:
-        UnitOfWork(store, event).put_off(session, later, "it waits for its batch")
-    assert age() == 0
-    begin_try(store, event)
-    assert age() >= 0.05, "the bus delivered it again"
-    with store.write() as session:
-        UnitOfWork(store, event).put_off(session, datetime.now(UTC), "it waits for its batch")
-    assert age() >= 0.05, "it should have come to its end by now"
-    with store.write() as session:
-        end_put_off(session, [event.id])
-    assert age() == 0
-    assert begin_try(store, event) is None
 
 
 def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
@@ -279,11 +246,11 @@ def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
 ) -> None:
     """What is measured for people must not keep work from being done."""
     bus, stop = Bus(), threading.Event()
-    monkeypatch.setattr(bus, "lag", lambda _group: _raise(Unavailable("away"))())
+    monkeypatch.setattr(bus, "lag", lambda _positions: _raise(Unavailable("away"))())
     ids = _publish(store, "a")
     thread = _run(Relay(store, bus), stop)
     try:
-        _wait_until(lambda: _received(bus, "another") == ids)
+        _wait_until(lambda: _received(bus) == ids)
     finally:
         stop.set()
         store.outbox_filled.set()
@@ -299,9 +266,8 @@ def test_what_can_not_be_measured_is_told_no_more(
     database has is told while the bus is away; both are told again once they are back.
     """
     monkeypatch.setattr(relay, "MEASURE_EVERY", 0.05)
-    monkeypatch.setattr(relay, "HEARING_SECONDS", 0.05)
+    monkeypatch.setattr(relay, "NOTIFIED_SECONDS", 0.05)
     bus, stop = Bus(), threading.Event()
-    bus.consumer("extraction").close()
     work = Relay(store, bus, interval=0.02)
     thread = _run(work, stop)
     try:
@@ -309,7 +275,7 @@ def test_what_can_not_be_measured_is_told_no_more(
         with monkeypatch.context() as broken:
             if away == "bus":
                 bus.before = _raise(error)
-                broken.setattr(bus, "lag", lambda _group: _raise(error)())
+                broken.setattr(bus, "lag", lambda _positions: _raise(error)())
                 _publish(store, "a")
                 _wait_until(lambda: not _told(LAG) and sum(_told(AGE)) > 0.3)
             else:
@@ -329,9 +295,8 @@ def test_no_age_is_told_while_half_of_it_is_not_known(
 ) -> None:
     """Where what is begun can't be read, what is unsent alone would say that nothing is old."""
     bus = Bus()
-    bus.consumer("extraction").close()
     work = Relay(store, bus)
-    begin_try(store, DocumentDeleted(document_id="a"))
+    begin(store, DocumentDeleted(document_id="a"))
     monkeypatch.setattr(relay, "MEASURE_EVERY", 0.0)
     with monkeypatch.context() as broken:
         broken.setattr(store, "read", _raise(Unavailable("away")))
@@ -339,7 +304,7 @@ def test_no_age_is_told_while_half_of_it_is_not_known(
     work.run_once()
     assert (_told(LAG), _told(AGE)) == ([], [])
     work.measure()
-    assert _told(LAG) == [0]
+    assert _told(LAG) == [1]
     assert _told(AGE)
 
 
@@ -351,9 +316,7 @@ def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
         uow.publish(DocumentDeleted(document_id="a", trace=parent, trace_state="v=1"))
         uow.publish(DocumentDeleted(document_id="b"))
     Relay(store, bus).run_once()
-    consumer = bus.consumer("checker")
-    found = [consumer.receive(0), consumer.receive(0)]
-    headers = [dict(one.message.headers) for one in found if one]
+    headers = [dict(record.message.headers) for record in bus.reader("checker").read(0)]
     assert headers == [{"traceparent": parent, "tracestate": "v=1"}, {}]
 
 
@@ -424,17 +387,17 @@ def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
     now = datetime.now(UTC)
     old = now - timedelta(days=31)
     rows: list[dict[str, object]] = [
-        {"event_id": "old", "handled": old, "given_up": None},
-        {"event_id": "new", "handled": now, "given_up": None},
-        {"event_id": "begun", "handled": None, "given_up": None},
-        {"event_id": "given up", "handled": None, "given_up": old},
+        {"event_id": "old", "state": "done", "ended": old},
+        {"event_id": "new", "state": "done", "ended": now},
+        {"event_id": "begun", "state": "leased", "ended": None},
+        {"event_id": "given up", "state": "dead", "ended": old},
     ]
     with store.write() as session:
         for row in rows:
-            session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
+            session.execute(insert(inbox).values(**row, **COMMON, first_seen=old, ready_at=old))
     Relay(store, Bus(), inbox_days=30).run_once()
     with store.read() as session:
-        left = session.execute(select(inbox.c.event_id)).scalars()
+        left = session.execute(select(inbox.c.event_id).where(inbox.c.tenant == "a")).scalars()
         assert set(left) == {"new", "begun", "given up"}
 
 
@@ -443,25 +406,27 @@ def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
     forget what was handled, just before it comes again."""
     old = datetime.now(UTC) - timedelta(days=40)
     rows: list[dict[str, object]] = [
-        {"event_id": "handled", "handled": old, "given_up": None},
-        {"event_id": "begun", "handled": None, "given_up": None},
-        {"event_id": "given up", "handled": None, "given_up": old},
+        {"event_id": "handled", "state": "done", "ended": old},
+        {"event_id": "begun", "state": "leased", "ended": None},
+        {"event_id": "given up", "state": "dead", "ended": old},
     ]
     with store.write() as session:
         for row in rows:
-            session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
+            session.execute(insert(inbox).values(**row, **COMMON, first_seen=old, ready_at=old))
     bus, ids = Bus(), _publish(store, "a")
     assert Relay(store, bus, owner="a", inbox_days=50).run_once() == 1
-    trail.remember_anew(store)
-    assert trail.send_all_again(store) == 1
+    trail.extend_inbox_retention(store)
+    assert trail.resend_all(store) == 1
     assert Relay(store, bus, owner="a", inbox_days=30).run_once() == 1
     assert _received(bus) == ids * 2
     with store.read() as session:
-        left = session.execute(select(inbox.c.event_id, inbox.c.handled)).all()
-    handled = {row.event_id: row.handled for row in left}
+        left = session.execute(
+            select(inbox.c.event_id, inbox.c.ended).where(inbox.c.tenant == "a")
+        ).all()
+    handled = {row.event_id: row.ended for row in left}
     assert handled.keys() == {"handled", "begun", "given up"}
     assert handled["handled"] > datetime.now(UTC) - timedelta(minutes=1)
-    assert (handled["begun"], handled["given up"]) == (None, None)
+    assert (handled["begun"], handled["given up"]) == (None, old)
 
 
 def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:
@@ -501,12 +466,11 @@ def test_events_of_the_worker_follow_its_cause(store: Store, note: Table) -> Non
             uow.session.execute(insert(note).values(text=event.document_id))
             uow.publish(ClausesExtracted.model_validate(CLAUSES | {"document_id": "a"}))
 
-    Worker("extraction", store, bus, {DocumentDeleted: answer}, CommonSettings()).run_until_idle()
+    HandWorker(
+        "extraction", store, bus, {DocumentDeleted: answer}, CommonSettings()
+    ).run_until_idle()
     work.run_once()
-    consumer, found = bus.consumer("checker"), []
-    while delivery := consumer.receive(0):
-        found.append(decode(delivery.message.value))
-        consumer.ack(delivery)
+    found = [decode(record.message.value) for record in bus.reader("checker").read(0)]
     assert [event.type for event in found if event] == [DocumentDeleted.type, ClausesExtracted.type]
     assert found[1] is not None
     assert (found[1].cause, found[1].trace) == (read.id, read.trace)

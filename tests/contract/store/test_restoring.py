@@ -12,9 +12,9 @@ from sqlalchemy.engine import make_url
 
 from shared.errors import Conflict, SettingsError
 from shared.storage import Store
-from shared.storage.restoring import refuse_while_restored, restoring
+from shared.storage.restore_guard import refuse_while_restored, restoring
 from tests.contract.store.conftest import MIGRATIONS
-from tests.postgres import Servers
+from tests.support.postgres import Servers
 
 
 def test_nobody_else_restores_or_starts_meanwhile(servers: Servers) -> None:

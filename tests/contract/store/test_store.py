@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, insert, inspect, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage import Store
 from shared.storage.migrate import current
@@ -131,7 +131,7 @@ def test_a_value_that_can_not_be_kept_is_refused_for_good(store: Store, note: Ta
         return
     for value in ("a\0secret", "secret" * 40):
         with (
-            pytest.raises(InvalidRequest, match="can't be kept") as caught,
+            pytest.raises(InvalidRequest, match="can't be stored") as caught,
             store.write() as session,
         ):
             session.execute(insert(note).values(text=value))

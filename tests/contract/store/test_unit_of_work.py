@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from shared.events import (
@@ -16,23 +16,18 @@ from shared.events import (
     decode,
 )
 from shared.logs import log_context
-from shared.storage import (
+from shared.messaging import (
     AlreadyHandled,
     EventTooLarge,
-    GivenUp,
-    Store,
-    Tries,
+    Inbox,
     UnitOfWork,
-    begin_try,
-    count_failure,
-    forget_tries,
-    note_buried,
-    note_given_up,
 )
-from shared.storage.messages import inbox, outbox
-from shared.storage.unit_of_work import EVENT_BYTES
+from shared.messaging.tables import inbox, outbox
+from shared.messaging.unit_of_work import EVENT_BYTES
+from shared.storage import Store
+from shared.storage.tenant_isolation import across_tenants
 from tests.contract.events.samples import SAMPLES
-from tests.support import ROOT
+from tests.support.queue import begin
 
 CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
 RESULT = next(sample for sample in SAMPLES if isinstance(sample, ClausesExtracted)).model_copy(
@@ -53,14 +48,13 @@ def _events(store: Store) -> list[Event | None]:
 
 def _handled(store: Store) -> Any:
     with store.read() as session:
-        return session.execute(
-            select(inbox.c.handled).where(inbox.c.event_id == CAUSE.id)
-        ).scalar_one_or_none()
+        query = select(inbox.c.ended).where(inbox.c.event_id == CAUSE.id)
+        return session.execute(across_tenants(query, "a test")).scalar_one_or_none()
 
 
 def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) -> None:
     """After the block all three are there."""
-    begin_try(store, CAUSE)
+    begin(store, CAUSE)
     with UnitOfWork(store, CAUSE) as uow:
         uow.session.execute(insert(note).values(text="found"))
         uow.publish(RESULT)
@@ -80,7 +74,7 @@ def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: S
         uow.publish(other)
     deletion = DocumentDeleted(tenant=RESULT.tenant, document_id=RESULT.document_id)
     last = RESULT.model_copy(update={"id": "last"})
-    begin_try(store, deletion)
+    begin(store, deletion)
     with UnitOfWork(store, deletion) as uow:
         uow.publish(last)
     assert [event.id for event in _events(store) if event] == ["another", "last"]
@@ -88,7 +82,7 @@ def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: S
 
 def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
     """An error in the block takes back rows, events and the mark in the inbox."""
-    begin_try(store, CAUSE)
+    begin(store, CAUSE)
     with pytest.raises(ValueError, match="no"), UnitOfWork(store, CAUSE) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="lost"))
         uow.publish(RESULT)
@@ -110,7 +104,7 @@ def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> Non
 
 def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
     """The second unit of work for one event changes nothing and says so."""
-    begin_try(store, CAUSE)
+    begin(store, CAUSE)
     with UnitOfWork(store, CAUSE) as uow:
         uow.session.execute(insert(note).values(text="first"))
     with pytest.raises(AlreadyHandled), UnitOfWork(store, CAUSE) as uow:  # noqa: PT012
@@ -121,7 +115,7 @@ def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
 
 def test_of_two_at_once_one_takes_effect(store: Store, note: Table) -> None:
     """Two workers that hold the same event at the same moment do its work once."""
-    begin_try(store, CAUSE)
+    begin(store, CAUSE)
     together = threading.Barrier(2)
     outcomes: list[str] = []
 
@@ -144,94 +138,15 @@ def test_of_two_at_once_one_takes_effect(store: Store, note: Table) -> None:
     assert _count(store, note) == 1
 
 
-def test_starts_without_an_end_are_crashes(store: Store) -> None:
-    """Each try is counted before the work, so that one which ends in a crash counts too."""
-    seen = [begin_try(store, CAUSE) for _ in range(3)]
-    assert seen == [Tries(0, 0), Tries(0, 1), Tries(0, 2)]
-    with UnitOfWork(store, CAUSE):
-        pass
-    assert begin_try(store, CAUSE) is None
-
-
-def test_failures_and_crashes_are_counted_apart(store: Store) -> None:
-    """A try that ended in an error is no crash."""
-    begin_try(store, CAUSE)
-    count_failure(store, CAUSE.id)
-    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=0)
-    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=1)
-
-
-def test_forgotten_tries_are_counted_anew(store: Store) -> None:
-    """An event that is replayed has all its tries again; a handled one stays handled."""
-    begin_try(store, CAUSE)
-    begin_try(store, CAUSE)
-    forget_tries(store, CAUSE)
-    assert begin_try(store, CAUSE) == Tries(0, 0)
-    with UnitOfWork(store, CAUSE):
-        pass
-    forget_tries(store, CAUSE)
-    assert begin_try(store, CAUSE) is None
-
-
-def test_what_only_waited_was_never_tried(store: Store) -> None:
-    """A try that met something away is neither a failure nor a crash."""
-    begin_try(store, CAUSE)
-    begin_try(store, CAUSE)
-    count_failure(store, CAUSE.id, failures=1, waits=1)
-    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=0)
-
-
-def test_what_was_given_up_is_not_started_again(store: Store) -> None:
-    """Until it is forgotten, the inbox says that it was given up, why, and whether it is buried."""
-    begin_try(store, CAUSE)
+def test_a_cause_that_was_given_up_takes_no_effect(store: Store, note: Table) -> None:
+    """Its failure is announced already."""
+    lease = begin(store, CAUSE)
+    assert lease is not None
     with store.write() as session:
-        note_given_up(session, CAUSE, "damaged")
-    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="damaged")
-    note_buried(store, CAUSE)
-    assert begin_try(store, CAUSE) == GivenUp(buried=True, error="damaged")
-    forget_tries(store, CAUSE)
-    assert begin_try(store, CAUSE) == Tries(0, 0)
-
-
-def test_any_reason_that_was_announced_is_kept(store: Store) -> None:
-    """The inbox keeps the longest reason, on every database."""
-    begin_try(store, CAUSE)
-    with store.write() as session:
-        note_given_up(session, CAUSE, "ü" * REASON_CHARACTERS)
-    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="ü" * REASON_CHARACTERS)
-
-
-def test_what_was_handled_can_not_be_given_up(store: Store) -> None:
-    """An effect that is there is not taken back by who comes late."""
-    begin_try(store, CAUSE)
-    with UnitOfWork(store, CAUSE):
-        pass
-    with store.write() as session:
-        note_given_up(session, CAUSE, "late")
-    assert begin_try(store, CAUSE) is None
-
-
-@pytest.mark.parametrize("service", ["ingest", "extraction", "triage", "review", "escalation"])
-def test_an_older_inbox_is_brought_up_to_date(url: str, service: str) -> None:
-    """A database of the first revision keeps its rows and gets the new columns; and back."""
-    store = Store(url, service, ROOT / "services" / service / "migrations")
-    store.migrate("0001")
-    with store.engine.begin() as connection:
-        connection.execute(text("DROP INDEX inbox_handled"))
-        for column in ("given_up", "buried", "error"):
-            connection.execute(text(f"ALTER TABLE inbox DROP COLUMN {column}"))
-        columns = "event_id, starts, failures, first_seen"
-        row = f"'{CAUSE.id}', 2, 1, '2026-01-01 00:00:00'"
-        connection.execute(text(f"INSERT INTO inbox ({columns}) VALUES ({row})"))
-    store.migrate()
-    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=1)
-    with store.write() as session:
-        note_given_up(session, CAUSE, "damaged")
-    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="damaged")
-    store.migrate("0001")
-    store.migrate("base")
-    store.migrate()
-    store.close()
+        assert Inbox(store).give_up(session, lease, "ü" * REASON_CHARACTERS, failed=True)
+    with pytest.raises(AlreadyHandled), UnitOfWork(store, CAUSE) as uow:
+        uow.session.execute(insert(note).values(text="late"))
+    assert _count(store, note) == 0
 
 
 def test_an_event_that_is_too_large_is_refused(store: Store, note: Table) -> None:

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from infra.stand_in import Labels, StandIn
-from services.cli import cli
-from services.extraction import pipeline
-from services.extraction.pipeline import Clause
-from shared.cli.labelled import chosen, read_definitions, read_labelled
+from services.cli.documents.labelled import chosen_categories, read_definitions, read_labelled
+from services.extraction.pipeline import search
+from services.extraction.pipeline.search import ClauseSpan
 from shared.errors import InvalidRequest, SuiteError
+from tests.fakes.provider import Labels, StandIn
+from tests.unit.cli.builders import invoke
 
 LAW = "This Agreement is governed by the laws of Delaware."
 POLICY = """
@@ -34,7 +34,6 @@ leaves = ["contract"]
 
 
 def line(number: int, **more: Any) -> dict[str, Any]:
-    """A contract with one label."""
     text = f"{number}. {LAW} {number}. Other."
     start = text.index(LAW)
     note = {"category": "Governing Law", "start": start, "end": start + len(LAW)}
@@ -43,7 +42,6 @@ def line(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
-    """Four contracts, packed."""
     path = tmp_path / "four.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n".join(json.dumps(line(n)).encode() for n in range(4))))
     return path
@@ -53,17 +51,19 @@ def labelled(tmp_path: Path) -> Path:
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """A stand-in that the policy names, and a specialist that finds every second law."""
 
-    def find(text: str, *_: Any, **__: Any) -> list[Clause]:
+    def find(text: str, *_: Any, **__: Any) -> list[ClauseSpan]:
         start = text.index(LAW)
         sure = 0.9 if int(text[0]) % 2 else 0.2
-        return [Clause("Governing Law", LAW, start, start + len(LAW), sure)]
+        return [ClauseSpan("Governing Law", LAW, start, start + len(LAW), sure)]
 
     manifest = SimpleNamespace(
         name="contract-clauses", version="9.9.9", thresholds={"best_f1": 0.31}
     )
     specialist = SimpleNamespace(labels=("Governing Law", "Parties"), manifest=manifest)
-    monkeypatch.setattr("services.cli.compare.load_specialists", lambda _names: [specialist])
-    monkeypatch.setattr(pipeline, "find_clauses", find)
+    monkeypatch.setattr(
+        "services.cli.commands.compare.load_specialists", lambda _names: [specialist]
+    )
+    monkeypatch.setattr(search, "find_clauses", find)
     with StandIn(Labels([("Governing Law", LAW)])) as server:
         policy = tmp_path / "policy.toml"
         policy.write_text(POLICY.format(url=server.url))
@@ -72,21 +72,14 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
 
 
 def run(labelled: Path, *options: str, budget: str = "5") -> Result:
-    """The command."""
     command = ["compare", "--provider", "stand-in", "--budget", budget, str(labelled), *options]
-    return CliRunner().invoke(cli, command, standalone_mode=False)
+    return invoke(*command)
 
 
 def test_both_stand_beside_each_other(labelled: Path, stand_in: StandIn) -> None:
-    """Figures with intervals, seconds and cost of both, in one line of JSON; and again for free."""
     first = json.loads(run(labelled, "--json").stdout)
-    assert first["documents"] == {
-        "given": 4,
-        "read": 4,
-        "left": 0,
-        "refused": [],
-        "learned": 0,
-    }
+    counts = {"given": 4, "read": 4, "left": 0, "learned": 0}
+    assert first["documents"] == {**counts, "refused": []}
     ours, theirs = first["specialist"], first["frontier"]
     assert (ours["recall"]["value"], theirs["recall"]["value"]) == (0.5, 1.0)
     assert (ours["precision"]["value"], theirs["precision"]["value"]) == (1.0, 1.0)
@@ -102,16 +95,14 @@ def test_both_stand_beside_each_other(labelled: Path, stand_in: StandIn) -> None
 
 
 def test_the_table_says_what_it_is(labelled: Path) -> None:
-    """That no model answered, what was spent, and who is better, as far as that is known."""
     said = run(labelled).stdout
     assert "4 of 4 documents read, US$ 0." in said
     assert "a stand-in answered, no model" in said
     assert "recall" in said
-    assert "neither beats the other here" in said
+    assert "no significant difference on these documents" in said
 
 
 def test_a_spent_budget_is_said_with_what_was_read(labelled: Path) -> None:
-    """Nothing is asked that might pass it, and the exit code says that nothing came of it."""
     result = run(labelled, "--json", budget="0.0001")
     told = json.loads(result.stdout)
     assert told["documents"]["left"] == 4
@@ -123,10 +114,7 @@ def test_a_spent_budget_is_said_with_what_was_read(labelled: Path) -> None:
 def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
     labelled: Path, stand_in: StandIn
 ) -> None:
-    """With the least that would do, which the error names too: it does, and a cent less does not.
-
-    8,000 tokens of an answer at US$ 15 a million are 0.12 alone.
-    """
+    """8,000 tokens of an answer at US$ 15 a million cost 0.12."""
     told = json.loads(run(labelled, "--estimate", "--json", budget="0.10").stdout)["budget"]
     least = told["least_usd"]
     assert 0.12 < told["call_usd"] <= least < told["call_usd"] + 0.01
@@ -140,12 +128,11 @@ def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
     assert stand_in.said == []
     estimate = run(labelled, "--estimate", budget=f"{least:.2f}").stdout
     assert "no room" not in estimate
-    assert "are set aside for one call" in estimate
+    assert "are reserved for one call" in estimate
     assert "4 of 4 documents read" in run(labelled, budget=f"{least:.2f}").stdout
 
 
 def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled: Path) -> None:
-    """What was answered needs no room; what is left needs its worst case beside what is spent."""
     run(labelled, "--first", "2")
     known = json.loads(run(labelled, "--estimate", "--first", "2", "--json", budget="0.01").stdout)
     assert known["budget"]["missing"] is None
@@ -155,7 +142,6 @@ def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled
 
 
 def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
-    """It names calls, tokens and money."""
     told = json.loads(run(labelled, "--estimate", "--json").stdout)
     assert told["expected"]["calls"] == 4
     assert told["expected"]["usd"] > 0
@@ -163,56 +149,16 @@ def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
     assert stand_in.said == []
 
 
-@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
-def test_a_batch_costs_half(
-    labelled: Path,
-    stand_in: StandIn,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    protocol: str,
-) -> None:
-    """The same figures as one by one, at half the price; an estimate knows it."""
-    policy = tmp_path / "policy.toml"
-    text = POLICY.format(url=stand_in.url).replace('"own"', f'"{protocol}"\nkey_env = "BATCH_KEY"')
-    policy.write_text(text)
-    monkeypatch.setenv("BATCH_KEY", "k")
-    whole = json.loads(run(labelled, "--estimate", "--json").stdout)["expected"]["usd"]
-    half = json.loads(run(labelled, "--estimate", "--batch", "--json").stdout)["expected"]["usd"]
-    assert half == pytest.approx(whole / 2, abs=2e-6)
-    result = run(labelled, "--batch", "--every", "0.01", "--json")
-    told = json.loads(result.stdout)
-    assert "4 questions are handed in" in result.stderr
-    theirs, bills = told["frontier"], stand_in.billed()
-    assert (theirs["recall"]["value"], theirs["precision"]["value"]) == (1.0, 1.0)
-    assert theirs["price"] == {"input": 1.5, "output": 7.5, "as_of": "2026-01-31"}
-    assert theirs["seconds"] is None
-    exact = (3 * bills["input"] + 15 * bills["output"]) / 2e6
-    assert theirs["usd"] == pytest.approx(exact, abs=4e-6)  # each call is rounded up
-    assert "in batches" in run(labelled, "--batch").stdout
-    assert stand_in.billed() == bills
-    assert stand_in.batches.deleted
-
-
-def test_who_takes_no_batches_is_refused(labelled: Path, stand_in: StandIn) -> None:
-    """Before anything is asked."""
-    result = run(labelled, "--batch")
-    assert isinstance(result.exception, SuiteError)
-    assert "only the interfaces of anthropic and openai are spoken" in result.exception.message
-    assert stand_in.said == []
-
-
 def test_documents_to_learn_from_are_named(tmp_path: Path) -> None:
-    """Figures on what the specialist learned from would flatter it."""
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps(line(1, split="train")))
     assert "1 of them are marked as training documents" in run(path).stdout
 
 
 def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
-    """The message names what there is."""
     result = run(labelled, "--provider", "other")
     assert isinstance(result.exception, SuiteError)
-    assert "there is stand-in" in result.exception.message
+    assert "Allowed: stand-in" in result.exception.message
     result = run(labelled, "--category", "Weather")
     assert isinstance(result.exception, InvalidRequest)
     assert "Governing Law, Parties" in result.exception.message
@@ -235,7 +181,6 @@ def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
     ],
 )
 def test_what_is_no_label_is_named_by_its_line(tmp_path: Path, content: str, said: str) -> None:
-    """Nobody is asked about a file that is only half right."""
     path = tmp_path / "bad.jsonl"
     path.write_text(content)
     with pytest.raises(InvalidRequest, match=said):
@@ -243,7 +188,6 @@ def test_what_is_no_label_is_named_by_its_line(tmp_path: Path, content: str, sai
 
 
 def test_labels_are_read_by_offsets_or_words(tmp_path: Path) -> None:
-    """Families group; the same text counts once; definitions are one object of texts."""
     path = tmp_path / "good.jsonl"
     words = {"text": "a b", "annotations": [{"category": "C", "text": "b"}], "family": "f"}
     path.write_text("\n\n".join(map(json.dumps, [words, words, line(2)])))
@@ -251,7 +195,7 @@ def test_labels_are_read_by_offsets_or_words(tmp_path: Path) -> None:
     assert (first.id, first.group, first.answers) == ("1", "f", {"C": ["b"]})
     assert (second.id, second.group) == ("c2", "c2")
     assert second.answers == {"Governing Law": [LAW]}
-    assert chosen(["a", "b"], ["b"]) == ["b"]
+    assert chosen_categories(["a", "b"], ["b"]) == ["b"]
     path.write_text('{"C": "What is it?"}')
     assert read_definitions(str(path)) == {"C": "What is it?"}
     path.write_text('{"C": 1}')

@@ -11,16 +11,22 @@ from typing import Any
 
 import pytest
 
-from shared.cli.batch import Batch, CannotStart, Work
-from shared.cli.claims import Claims
-from shared.cli.files import Results, UnreadableFile, files_below, open_file, read_file, write_whole
-from shared.cli.lock import FolderInUse, FolderLock
+from services.cli.deployment.lock import FolderInUse, FolderLock
+from services.cli.documents.batch import Batch, CannotStart, FileReader
+from services.cli.documents.claims import Claims
+from services.cli.documents.files import (
+    Results,
+    UnreadableFile,
+    files_below,
+    open_file,
+    read_file,
+    write_whole,
+)
 from shared.errors import DocumentTooLarge, EmptyDocument, NotFound, SuiteError
 from tests.support import ROOT
 
 
 def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
-    """A file of just the limit is read; one byte more is too large, however long the rest."""
     path = tmp_path / "a.pdf"
     path.write_bytes(b"x" * 10)
     assert read_file(str(path), 10) == b"x" * 10
@@ -42,13 +48,11 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
 def test_what_is_no_file_is_said_to_be_none(
     tmp_path: Path, name: str, error: type[SuiteError]
 ) -> None:
-    """A missing file, a folder and an impossible name are each a clear error."""
     with pytest.raises(error):
         read_file(f"{tmp_path}/{name}", 10)
 
 
 def test_an_error_of_the_disk_while_reading_is_the_files(tmp_path: Path) -> None:
-    """What breaks in the block of an open file is an error of that file."""
     path = tmp_path / "a"
     path.touch()
     with pytest.raises(UnreadableFile, match="Input/output error"), open_file(str(path)):
@@ -56,7 +60,6 @@ def test_an_error_of_the_disk_while_reading_is_the_files(tmp_path: Path) -> None
 
 
 def test_files_below_a_folder_come_in_a_lasting_order(tmp_path: Path) -> None:
-    """Sorted, with subfolders, without what is hidden and without the results."""
     for name in ("b/2.pdf", "b/1.pdf", "a.pdf", ".git/x", ".hidden", "out/a.pdf.json"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -70,7 +73,6 @@ def test_files_below_a_folder_come_in_a_lasting_order(tmp_path: Path) -> None:
 def test_files_are_named_as_their_folder_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
-    """What the caller wrote stays, and the results are known by another name as well."""
     here = tmp_path / "here"
     for name in ("a.pdf", "b/1.pdf", "out/a.pdf.json"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,6 @@ def test_files_are_named_as_their_folder_was(
 
 
 def test_a_result_has_a_line_for_each_part(tmp_path: Path) -> None:
-    """A result is JSON in which every clause or filing stands on a line of its own."""
     results = Results(tmp_path / "out", tmp_path)
     result = {"source": "ä", "filings": [{"id": 1, "findings": []}, {"id": 2}], "none": []}
     results.keep(tmp_path / "f.jsonl", result, "0", "v1")
@@ -91,7 +92,6 @@ def test_a_result_has_a_line_for_each_part(tmp_path: Path) -> None:
 
 
 def test_results_are_tried_out_before_the_work(tmp_path: Path) -> None:
-    """A folder that can't be used is said so while there is nothing to lose."""
     (tmp_path / "file").touch()
     with pytest.raises(SuiteError, match="--out"):
         Results(tmp_path / "file", tmp_path).require_writable()
@@ -103,7 +103,6 @@ def test_results_are_tried_out_before_the_work(tmp_path: Path) -> None:
 def test_a_file_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the disk fails, what was there before is still there, and nothing else."""
     path = tmp_path / "deep" / "a.json"
     write_whole(path, b"old")
 
@@ -125,7 +124,6 @@ class Worker:
         self.worked: list[str] = []
 
     def result(self, path: str, data: bytes) -> Mapping[str, Any]:
-        """The content, unless it is bad."""
         self.worked.append(Path(path).name)
         if data == b"bad":
             raise EmptyDocument("nothing in it", document=path)
@@ -138,7 +136,7 @@ class Worker:
 
 def _run(folder: Path, worker: Worker, *, resume: bool = True) -> Batch:
     results = Results(folder / "out", folder)
-    work = Work(1000, lambda _path, _data: worker.maker, worker.result)
+    work = FileReader(1000, lambda _path, _data: worker.maker, worker.result)
     batch = Batch(work, results, resume)
     for path in files_below(str(folder), results.folder):
         for _line in batch.file(path):
@@ -155,7 +153,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_file_has_its_result_and_failures_are_set_aside(folder: Path) -> None:
-    """One receipt a file: its result, or the reason, which is in the summary as well."""
     batch = _run(folder, Worker())
     assert json.loads((folder / "out/a.txt.json").read_text())["text"] == "one"
     failed = json.loads((folder / "out/b.txt.json").read_text())
@@ -170,17 +167,15 @@ def test_each_file_has_its_result_and_failures_are_set_aside(folder: Path) -> No
 
 
 def test_a_second_run_does_only_what_is_left(folder: Path) -> None:
-    """Finished results stay; failures are tried again, and a mended file works."""
     _run(folder, Worker())
     (folder / "b.txt").write_bytes(b"mended")
     again = Worker()
     batch = _run(folder, again)
     assert again.worked == ["b.txt", "c.txt"]
-    assert (batch.done, batch.kept) == (2, 1)
+    assert (batch.done, batch.reused) == (2, 1)
 
 
 def test_a_changed_file_or_model_is_worked_on_again(folder: Path) -> None:
-    """A result counts only for the same bytes and the same maker; --anew repeats all."""
     _run(folder, Worker())
     (folder / "a.txt").write_bytes(b"other")
     changed = Worker()
@@ -195,7 +190,6 @@ def test_a_changed_file_or_model_is_worked_on_again(folder: Path) -> None:
 
 
 def test_a_file_that_turns_bad_loses_its_old_result(folder: Path) -> None:
-    """An old result of other bytes must not be taken for the new file's."""
     _run(folder, Worker())
     (folder / "a.txt").write_bytes(b"bad")
     _run(folder, Worker())
@@ -206,7 +200,6 @@ def test_a_file_that_turns_bad_loses_its_old_result(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"batch": {}}'])
 def test_a_damaged_result_is_made_again(folder: Path, damage: bytes) -> None:
-    """Half a result, from whatever, is no result."""
     _run(folder, Worker())
     (folder / "out/a.txt.json").write_bytes(damage)
     again = Worker()
@@ -215,30 +208,25 @@ def test_a_damaged_result_is_made_again(folder: Path, damage: bytes) -> None:
 
 
 def test_batches_on_one_folder_share_the_work(folder: Path) -> None:
-    """What another one has in hand is left for later, and whatever it made of it is taken over."""
     results = Results(folder / "out", folder)
     first, second = Worker(), Worker()
     ours, others = (
-        Batch(Work(1000, lambda _path, _data: "v1", worker.result), results)
+        Batch(FileReader(1000, lambda _path, _data: "v1", worker.result), results)
         for worker in (first, second)
     )
-    paths = list(files_below(str(folder), results.folder))
-    with Claims(results.folder).claim(results.name(Path(paths[0]))) as claimed:
+    path = str(folder / "a.txt")
+    with Claims(results.folder).claim("a.txt") as claimed:
         assert claimed
-        lines = [line for path in paths for line in ours.file(path)]
-    assert ours.elsewhere == paths[:1]
-    assert [line["source"] for line in lines] == paths[1:]
-    assert [line["source"] for path in paths for line in others.file(path)] == paths
-    assert second.worked == ["a.txt"]
-    assert [line["text"] for path in ours.elsewhere for line in ours.rest(path)] == ["one"]
-    assert first.worked == ["b.txt", "c.txt"]
-    for batch in (ours, others):
-        assert (batch.summary()["worked"], len(batch.failures)) == (1, 2)
+        assert list(ours.file(path)) == []
+    assert ours.elsewhere == [path]
+    for batch, go in ((others, others.file), (ours, ours.wait_for)):
+        assert [line["text"] for line in go(path)] == ["one"]
+        assert batch.summary()["worked"] == 1
+    assert (first.worked, second.worked) == ([], ["a.txt"])
     assert not (folder / "out" / ".claims").exists()
 
 
 def test_a_mail_that_is_opened_meanwhile_is_not_done_again(tmp_path: Path) -> None:
-    """Opening moves a mail from `new` to `cur` and gives it flags; its receipt stays its own."""
     for name in ("new", "cur", "tmp"):
         (tmp_path / name).mkdir()
     (tmp_path / "new" / "1.M2.host").write_bytes(b"mail")
@@ -246,15 +234,14 @@ def test_a_mail_that_is_opened_meanwhile_is_not_done_again(tmp_path: Path) -> No
     (tmp_path / "new" / "1.M2.host").rename(tmp_path / "cur" / "1.M2.host:2,RS")
     again = Worker()
     batch = _run(tmp_path, again)
-    assert (batch.kept, again.worked) == (1, [])
+    assert (batch.reused, again.worked) == (1, [])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.M2.host.json"]
 
 
 def test_a_claim_is_one_process_s_until_it_dies(tmp_path: Path) -> None:
-    """The system lets go of what a killed process had; whoever waits gets it then."""
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from shared.cli.claims import Claims\n"
+        "from services.cli.documents.claims import Claims\n"
         "with Claims(Path(sys.argv[1])).claim('a') as ours:\n"
         "    print(ours, flush=True); time.sleep(600)"
     )
@@ -272,8 +259,6 @@ def test_a_claim_is_one_process_s_until_it_dies(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_locks_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before any work, with what to choose instead."""
-
     def none(_handle: int, _operation: int) -> None:
         raise OSError(37, "No locks available")
 
@@ -283,14 +268,12 @@ def test_a_folder_without_locks_is_said_so(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_a_model_the_batch_ends_at_once(tmp_path: Path) -> None:
-    """What would fail for every file is said once, not once a file."""
     (tmp_path / "a.txt").write_bytes(b"no model")
     with pytest.raises(CannotStart, match="no model"):
         _run(tmp_path, Worker())
 
 
 def test_results_never_take_each_others_place(tmp_path: Path) -> None:
-    """Same names in other folders, other suffixes, and a file named like the summary."""
     results = Results(tmp_path / "out", tmp_path)
     names = ["a.pdf", "a.txt", "b/a.pdf", "summary", "summary.json"]
     places = {results.path(tmp_path / name) for name in names}
@@ -298,7 +281,6 @@ def test_results_never_take_each_others_place(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
-    """The second one is told who has it; after the first has ended it may."""
     with FolderLock(tmp_path), pytest.raises(FolderInUse, match=str(os.getpid())):
         FolderLock(tmp_path).__enter__()
     with FolderLock(tmp_path):
@@ -306,10 +288,9 @@ def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
-    """The system lets go of the lock of a process that was killed."""
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from shared.cli.lock import FolderLock\n"
+        "from services.cli.deployment.lock import FolderLock\n"
         "FolderLock(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT)
@@ -320,7 +301,6 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
-    """A data folder below a file is a clear error."""
     (tmp_path / "file").touch()
     with pytest.raises(SuiteError, match="can't be used"):
         FolderLock(tmp_path / "file" / "data").__enter__()

@@ -1,68 +1,56 @@
-"""What an operator reads where the disk is full or a file may not be written: one line."""
+"""A full disk or a forbidden file is one line on standard error."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from services import cli
-from shared.bus import Message, open_bus
-from shared.cli import letters
-from shared.cli.lines import of_machine
-from shared.errors import SuiteError
+from services.cli.deployment.stores import SERVICES
+from services.cli.operations import dead_letters
+from services.cli.output.lines import machine_error
+from shared.messaging import Inbox
+from shared.messaging.inbox import NewEntry
 from tests.support import require
+from tests.unit.cli import builders
+from tests.unit.cli.builders import opened
 
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command in this process. Returns its exit code and what it says to people."""
-
-    def go(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
-        code = cli.main()
-        return code, capsys.readouterr().err
-
-    return go
+def run(run: builders.Run) -> Run:
+    """Runs the command in this process. Returns its exit code and standard error."""
+    return lambda *arguments: run(*arguments)[::2]
 
 
 @pytest.fixture
 def given_up(tmp_path: Path) -> str:
     """The id of a dead letter in the data folder `tmp_path`."""
-    bus = open_bus(f"sqlite:///{tmp_path}/bus.db")
-    consumer = bus.consumer("extraction")
-    bus.publish(Message("default/doc_1", b"{}"))
-    delivery = consumer.receive(5)
-    assert delivery is not None
-    consumer.dead(delivery, "an error")
-    consumer.close()
-    [letter] = bus.dead_letters()
-    bus.close()
-    return letter.id
+    for name in SERVICES:
+        with opened(tmp_path, name) as store:
+            if name == "extraction":
+                entry = NewEntry("e1", "main", "default/doc_1", "t.v1", b"{}", error="an error")
+                Inbox(store).insert([entry])
+    (found,) = _listed(tmp_path)
+    return found
 
 
 def _listed(folder: Path) -> list[str]:
-    bus = open_bus(f"sqlite:///{folder}/bus.db")
-    try:
-        return [letter.id for letter in bus.dead_letters()]
-    finally:
-        bus.close()
+    with opened(folder, "extraction") as store:
+        return [letter.id for letter in Inbox(store).dead_letters()]
 
 
 def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
     given_up: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk takes the beginning of a line, and then nothing. The letter stays, the error is
-    one line, and the next note stands on a line of its own.
-    """
-    journal = tmp_path / letters.JOURNAL
+    """A full disk takes the beginning of a line, and then nothing."""
+    journal = tmp_path / dead_letters.LOG_FILE
     journal.write_text('{"done": "dropped"}\n')
     real = os.write
 
@@ -88,36 +76,25 @@ def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
 
 
 def test_a_journal_that_is_no_file_is_one_line_too(given_up: str, tmp_path: Path, run: Run) -> None:
-    """Whatever the system says, without a fault of ours on the screen."""
-    (tmp_path / letters.JOURNAL).mkdir()
+    (tmp_path / dead_letters.LOG_FILE).mkdir()
     code, said = run("dlq", "replay", given_up, "--data", tmp_path)
     assert (code, said.count("\n")) == (2, 1)
     assert "Is a directory" in said
-    assert "not replayed without a note" in said
+    assert "nothing is replayed without a log entry" in said
 
 
-def test_a_device_that_is_really_full(tmp_path: Path) -> None:
-    """The system's own full device refuses the line, and what it says is told."""
+def test_a_device_that_is_really_full(given_up: str, tmp_path: Path, run: Run) -> None:
     require(Path("/dev/full").exists(), "/dev/full")
-    (tmp_path / letters.JOURNAL).symlink_to("/dev/full")
-    bus = open_bus("memory:")
-    consumer = bus.consumer("extraction")
-    bus.publish(Message("default/doc_1", b"{}"))
-    delivery = consumer.receive(5)
-    assert delivery is not None
-    consumer.dead(delivery, "an error")
-    [letter] = bus.dead_letters()
-    with pytest.raises(SuiteError, match="No space left on device"):
-        letters.Desk(bus, tmp_path, "somebody").drop(letter, "x")
-    assert bus.dead_letters() == [letter]
+    (tmp_path / dead_letters.LOG_FILE).symlink_to("/dev/full")
+    code, said = run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)
+    assert (code, "No space left on device" in said) == (2, True)
+    assert _listed(tmp_path) == [given_up]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
 def test_what_the_machine_refuses_is_one_line_of_any_command(
     number: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the file, and the exit code of a command that did nothing."""
-
     def refused(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), "/data/ingest.db")
 
@@ -131,12 +108,10 @@ def test_what_the_machine_refuses_is_one_line_of_any_command(
 def test_any_other_error_of_the_system_may_be_a_bug(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It keeps its traceback."""
-
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     monkeypatch.setattr(cli.cli, "main", broken)
     with pytest.raises(OSError, match="Bad file descriptor"):
         run("status")
-    assert of_machine(OSError("no number")) is None
+    assert machine_error(OSError("no number")) is None

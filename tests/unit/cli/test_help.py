@@ -1,16 +1,21 @@
-"""What `--help` says of every command."""
+"""The `--help` of every command."""
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
+import pytest
 
 from services import cli
+from tests.support import ROOT
+from tests.unit.cli.builders import Run
 
 
 def _commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
-    """Every command with its whole name."""
     for name, command in group.commands.items():
         yield " ".join((*names, name)), command
         if isinstance(command, click.Group):
@@ -18,7 +23,6 @@ def _commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Comm
 
 
 def test_every_option_says_what_it_is_for() -> None:
-    """And only where many files are given, a line of JSON is one a file."""
     options = [
         (name, one)
         for name, command in _commands(cli.cli)
@@ -32,7 +36,6 @@ def test_every_option_says_what_it_is_for() -> None:
 
 
 def test_whoever_asks_a_suite_says_where_it_is_in_the_same_words() -> None:
-    """By its folder or its address, with a key, in every command that takes an address."""
     asking = {}
     for name, command in _commands(cli.cli):
         shown = {one.name: one.help for one in command.params if isinstance(one, click.Option)}
@@ -41,3 +44,25 @@ def test_whoever_asks_a_suite_says_where_it_is_in_the_same_words() -> None:
     assert asking.keys() == {"upload", "search", "reports", "costs", "status"}
     assert len(set(asking.values())) == 1
     assert None not in asking["upload"]
+
+
+@pytest.mark.parametrize("command", ["", *(name for name, _ in _commands(cli.cli))])
+def test_help_says_what_a_command_does(run: Run, command: str) -> None:
+    code, out, _ = run(*command.split(), "--help")
+    assert (code, "Usage: smallprint" in out) == (0, True)
+    assert len(out.splitlines()[2].strip()) > 20
+    if " " not in command:
+        assert f"smallprint {command}".strip() in out.split("Example")[1]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; import services.cli; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn') "
+        "or m.startswith('services.') "
+        "and not m.startswith('services.cli.') "
+        "and m not in ('services.cli', 'services.cli.commands.operations')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert ast.literal_eval(done.stdout) == [], done.stderr

@@ -1,4 +1,4 @@
-"""What commands print, and the exit code that follows."""
+"""Result lines and exit codes."""
 
 import io
 import json
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.cli.lines import Lines, OutputClosed, error_of, plain, to_json, write
-from shared.cli.progress import Progress
-from shared.cli.tables import clauses, findings
+from services.cli.output.lines import OutputClosed, OutputWriter, error_of, plain, to_json, write
+from services.cli.output.progress import Progress
+from services.cli.output.tables import clauses, findings
 from shared.errors import EmptyDocument
 
 GOOD: dict[str, Any] = {"source": "a.pdf"}
@@ -27,16 +27,14 @@ def _table(line: Mapping[str, Any]) -> Iterable[str]:
 def test_the_exit_code_says_how_many_worked(
     lines: list[dict[str, Any]], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """0 all, 1 some failed, 2 none worked."""
-    printed = Lines(as_json=True, table=_table)
+    printed = OutputWriter(as_json=True, table=_table)
     for line in lines:
         printed.result(line)
     assert printed.exit_code == code
 
 
 def test_json_lines_are_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    """Results and failures are one JSON line each, in the order in which they came."""
-    printed = Lines(as_json=True, table=_table)
+    printed = OutputWriter(as_json=True, table=_table)
     for line in (GOOD, BAD, GOOD):
         printed.result(line)
     out, err = capsys.readouterr()
@@ -45,28 +43,24 @@ def test_json_lines_are_alone_on_standard_output(capsys: pytest.CaptureFixture[s
 
 
 def test_a_person_sees_tables_and_failures_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --json a failure is a sentence on standard error."""
-    printed = Lines(as_json=False, table=_table)
+    printed = OutputWriter(as_json=False, table=_table)
     printed.result(GOOD)
     printed.result(BAD)
     assert capsys.readouterr() == ("table of a.pdf\n", "b.pdf: no bytes\n")
 
 
 def test_numbers_and_letters_pass_through_json() -> None:
-    """Confidence is not rounded, and text is UTF-8 as it was."""
     line = {"confidence": 0.1 + 0.2, "text": "§ 5 – “Term”"}
     assert json.loads(to_json(line)) == line
     assert "§ 5".encode() in to_json(line)
 
 
 def test_a_file_name_that_is_not_utf_8_does_not_break_the_line() -> None:
-    """Such a name comes back as Python knows it."""
     line = {"source": b"caf\xe9.pdf".decode("utf-8", "surrogateescape")}
     assert json.loads(to_json(line).decode("ascii")) == line
 
 
 def test_nan_is_no_json() -> None:
-    """A number that JSON does not have is a bug, and is not printed."""
     with pytest.raises(ValueError, match="JSON"):
         to_json({"confidence": float("nan")})
 
@@ -81,12 +75,10 @@ def test_nan_is_no_json() -> None:
     ],
 )
 def test_no_document_steers_the_terminal(text: str, shown: str) -> None:
-    """Control characters from outside are not shown as they are."""
     assert plain(text) == shown
 
 
 def test_errors_have_a_type_and_a_sentence() -> None:
-    """Known errors give their code; a bug says what it is."""
     assert error_of(EmptyDocument("no bytes")) == {"type": "empty_document", "detail": "no bytes"}
     assert error_of(KeyError("x")) == {"type": "internal", "detail": "KeyError: 'x'"}
 
@@ -95,16 +87,13 @@ class Gone(io.RawIOBase):
     """A pipe whose reader has left."""
 
     def writable(self) -> bool:
-        """It can be written to."""
         return True
 
     def write(self, data: Any) -> int:
-        """But nobody reads."""
         raise BrokenPipeError
 
 
 def test_a_reader_that_leaves_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`| head` ends the command, without a traceback."""
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Gone())))
     with pytest.raises(OutputClosed):
         write(b"x\n")
@@ -115,12 +104,10 @@ class Terminal(io.StringIO):
     """Standard error on a screen."""
 
     def isatty(self) -> bool:
-        """Somebody looks."""
         return True
 
 
 def test_progress_on_a_terminal_is_one_line() -> None:
-    """On a screen there is a line with the file in hand, taken away at the end."""
     stream = Terminal()
     with Progress(3, stream) as progress:
         progress.at("lease\x1b.pdf")
@@ -133,7 +120,6 @@ def test_progress_on_a_terminal_is_one_line() -> None:
     ("files", "seconds", "rows"), [(3, 1.0, 0), (25, 0.1, 2), (25, 6.0, 12), (4, 30.0, 3)]
 )
 def test_progress_in_a_log_is_a_line_now_and_then(files: int, seconds: float, rows: int) -> None:
-    """Elsewhere a new line comes each ten files or ten seconds, whichever is first."""
     stream, now = io.StringIO(), 0.0
     with Progress(files, stream, clock=lambda: now) as progress:
         for number in range(files):
@@ -146,7 +132,6 @@ def test_progress_in_a_log_is_a_line_now_and_then(files: int, seconds: float, ro
 
 
 def test_a_table_of_clauses_is_for_reading() -> None:
-    """One head, one row a clause with page and confidence, warnings, and who found them."""
     line = {
         "source": "lease.pdf",
         "document": {"pages": 12, "failed_pages": [{"page": 3}]},
@@ -168,7 +153,6 @@ def test_a_table_of_clauses_is_for_reading() -> None:
 
 
 def test_a_table_of_findings_is_for_reading() -> None:
-    """Whether it is flagged, and each finding with its whole sentence below, however long."""
     finding = {
         "check": "balance equation",
         "statement": "balance_sheet",

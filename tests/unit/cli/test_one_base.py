@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.cli import up
+from services.cli.commands import up
 from services.extraction import bootstrap as extraction
 from services.triage import bootstrap as triage
 
@@ -15,7 +15,6 @@ from services.triage import bootstrap as triage
 def test_extraction_and_triage_are_given_the_same_base(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What loads it is one and the same, and nothing is loaded before it is needed."""
     given: list[Any] = []
 
     def listening(build: Any) -> Any:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services import cli
-from services.cli import finder
-from shared.cli.files import files_below
-from shared.documents import Part
+from services.cli.documents import contracts
+from services.cli.documents.files import files_below
+from shared.documents import Attachment
 from shared.documents.sandbox import Reader
-from tests.samples import filing
+from tests.support.samples import filing
 from tests.unit.documents.archives import archive, layers, sharing
 from tests.unit.documents.mails import attached, deep, mail, nested, text, whole
-from tests.unit.ingest.house import SENTENCE, pdf
+from tests.unit.ingest.builders import SENTENCE, pdf
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 LEASE = pdf(SENTENCE)
@@ -27,18 +25,18 @@ IMAGE = attached(b"GIF89a\r\n", "scan.gif", "image/gif")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, run: Callable[..., tuple[int, str, str]]) -> Run:
     """Runs the command in this process, with a specialist that finds nothing."""
-    monkeypatch.setattr(finder.Finder, "_models", lambda _self: [MODEL])
-    monkeypatch.setattr(finder.Finder, "_clauses", lambda _self, _reading: finder.Answer())
+    monkeypatch.setattr(contracts.ContractReader, "_models", lambda _self: [MODEL])
+    monkeypatch.setattr(
+        contracts.ContractReader, "_clauses", lambda _self, _reading: contracts.Answer()
+    )
 
     def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
-        code = cli.main()
-        out, err = capsysbinary.readouterr()
+        code, out, err = run(*arguments)
         if "--json" not in arguments:
-            return code, [{"out": out.decode()}], err.decode()
-        return code, [json.loads(line) for line in out.decode().splitlines()], err.decode()
+            return code, [{"out": out}], err
+        return code, [json.loads(line) for line in out.splitlines()], err
 
     return go
 
@@ -47,14 +45,12 @@ MODEL = {"adapter": "contract-clauses", "version": "1", "base": "0" * 64}
 
 
 def kept(tmp_path: Path, data: bytes, name: str = "m.eml") -> Path:
-    """A file with these bytes."""
     path = tmp_path / name
     path.write_bytes(data)
     return path
 
 
 def test_extract_prints_one_line_a_mail_with_its_parts(run: Run, tmp_path: Path) -> None:
-    """Each part is like a file's line; what is refused, or another command's, says so in place."""
     inner = whole([text(), attached(LEASE)], boundary="inner")
     data = whole([text(), attached(LEASE), IMAGE, attached(REPORT, "r.json"), nested(inner)])
     path = kept(tmp_path, data)
@@ -74,7 +70,6 @@ def test_extract_prints_one_line_a_mail_with_its_parts(run: Run, tmp_path: Path)
 
 
 def test_text_prints_what_a_mail_says_and_names_its_parts(run: Run, tmp_path: Path) -> None:
-    """Standard output has the mail's own text alone; with --json there are all texts."""
     path = kept(tmp_path, whole([text(), attached(LEASE), IMAGE]))
     code, [shown], err = run("text", path)
     out = shown["out"]
@@ -91,7 +86,6 @@ def test_text_prints_what_a_mail_says_and_names_its_parts(run: Run, tmp_path: Pa
 
 
 def test_text_as_json_is_for_every_file(run: Run, tmp_path: Path) -> None:
-    """A file without parts has none, and one that fails is an error line with exit code 2."""
     code, [line], _ = run("text", kept(tmp_path, b"Plain.\r\n", "a.txt"), "--json")
     assert (code, line["text"], "parts" in line) == (0, "Plain.\r\n", False)
     code, [line], _ = run("text", kept(tmp_path, b"", "e.txt"), "--json")
@@ -99,7 +93,6 @@ def test_text_as_json_is_for_every_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_triage_judges_what_is_attached(run: Run, tmp_path: Path) -> None:
-    """A mail of filings is one line with a part each; one without any has not worked."""
     lines = b"".join(json.dumps(filing(name)).encode() + b"\n" for name in "bc")
     data = whole([text(), attached(REPORT, "a.json"), attached(lines, "b.jsonl")])
     path = kept(tmp_path, data)
@@ -115,7 +108,6 @@ def test_triage_judges_what_is_attached(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_person_sees_a_table_for_each_part(run: Run, tmp_path: Path) -> None:
-    """The mail first, then what is attached, with what was refused in its place."""
     path = kept(tmp_path, whole([text(), IMAGE, attached(LEASE)]))
     code, [shown], _ = run("extract", path)
     assert code == 0
@@ -124,7 +116,6 @@ def test_a_person_sees_a_table_for_each_part(run: Run, tmp_path: Path) -> None:
 
 
 def test_mails_a_hundred_deep_are_one_refused_part(run: Run, tmp_path: Path) -> None:
-    """The mail's own text is printed, and the line about the rest names the setting."""
     code, [line], _ = run("extract", kept(tmp_path, deep(100)), "--json")
     assert code == 0
     [part] = line["parts"]
@@ -135,7 +126,6 @@ def test_mails_a_hundred_deep_are_one_refused_part(run: Run, tmp_path: Path) -> 
 def test_a_file_brings_so_much_and_no_more(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted over all depths together."""
     monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "3")
     inner = whole([attached(b"%d\n" % n, f"{n}.txt") for n in range(3)], boundary="inner")
     path = kept(tmp_path, whole([text(), nested(inner), attached(LEASE)]))
@@ -146,7 +136,6 @@ def test_a_file_brings_so_much_and_no_more(
 
 
 def test_an_archive_is_one_line_with_its_files(run: Run, tmp_path: Path) -> None:
-    """It has no page and no clause of its own; what is in it is like a file's line."""
     path = kept(tmp_path, archive({"x/a.pdf": LEASE, "m.eml": mail("Hello.\n")}), "a.zip")
     code, [line], _ = run("extract", path, "--json")
     assert code == 0
@@ -157,13 +146,12 @@ def test_an_archive_is_one_line_with_its_files(run: Run, tmp_path: Path) -> None
     assert f"{path}  (2 parts)" in shown["out"]
     code, _, err = run("text", path)
     assert code == 2
-    assert "--json prints what it holds: x/a.pdf, m.eml" in err
+    assert "--json prints its parts: x/a.pdf, m.eml" in err
     code, [line], _ = run("text", path, "--json")
     assert (code, line["text"], line["parts"][0]["text"].strip()) == (0, "", SENTENCE)
 
 
 def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) -> None:
-    """It is an error line all the same with its parts; what is damaged has none."""
     code, [line], _ = run("extract", kept(tmp_path, archive({"e": b""}), "e.zip"), "--json")
     assert (code, line["error"]["type"]) == (2, "no_part_worked")
     assert line["parts"][0]["error"]["type"] == "empty_document"
@@ -175,7 +163,6 @@ def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) 
 def test_archives_in_archives_come_to_an_end(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As 42.zip is made: so many are unpacked, the others say why not."""
     monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "40")
     _, [line], _ = run("text", kept(tmp_path, layers(3, 16, b"text "), "42.zip"), "--json")
 
@@ -192,9 +179,8 @@ def test_archives_in_archives_come_to_an_end(
 def test_an_archive_that_holds_itself_is_refused_inside(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The circle is named at its first turn."""
     data = archive({"a.txt": b"x"})
-    itself = Part("itself.zip", "application/zip", data)
+    itself = Attachment("itself.zip", "application/zip", data)
     monkeypatch.setattr(Reader, "unpack", lambda *_arguments, **_options: iter([itself]))
     code, [line], _ = run("text", kept(tmp_path, data, "q.zip"), "--json")
     assert code == 2
@@ -202,7 +188,6 @@ def test_an_archive_that_holds_itself_is_refused_inside(
 
 
 def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:
-    """Contracts and reports of one mail each go their way, in one result; a second run has it."""
     folder = tmp_path / "in"
     folder.mkdir()
     kept(folder, whole([text(), attached(LEASE), attached(REPORT, "r.json")]), "m.eml")
@@ -218,7 +203,6 @@ def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_maildir_is_a_folder_of_mails(run: Run, tmp_path: Path) -> None:
-    """`cur` and `new`, also of the folders in it; not `tmp`, nor what a server keeps there."""
     box = tmp_path / "box"
     folders = ("cur", "new", "tmp", ".Sent/cur", ".Sent/new", ".Sent/tmp", ".hidden", "other")
     for number, folder in enumerate(folders):

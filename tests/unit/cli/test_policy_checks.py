@@ -1,82 +1,66 @@
-"""What `smallprint policy try` says of expected errors where people have decided something here."""
+"""Expected errors in `smallprint policy try` after decisions."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from services.extraction.domain import Extraction, Pass, Searched
-from services.extraction.store import MIGRATIONS as OF_EXTRACTION
+from services.extraction.domain import Extraction, Pass, SearchRecord
+from services.extraction.monitoring.store import MonitoringStore
 from services.extraction.store import Extractions
-from services.extraction.watch.store import Watches
-from services.review.domain import Document
-from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import save_document
-from shared.storage import FileBlobs, Store
-from shared.storage.watches import Drawn
+from shared.monitoring.store import AuditSample
 from tests.unit.cli import test_policy_try
-from tests.unit.cli.test_policy_try import ADAPTER, CAREFUL, LAW, TEXT, found, installed, rows_of
-from tests.unit.review.house import reading_of
+from tests.unit.cli.builders import opened, words
+from tests.unit.cli.test_policy_try import (
+    ADAPTER,
+    CAREFUL,
+    LAW,
+    TEXT,
+    Tried,
+    contract,
+    found,
+    installed,
+    rows_of,
+)
 
 data, run = test_policy_try.data, test_policy_try.run
 """A data folder in which two contracts of the tenant were read, and the command on it."""
 
 
 def check(data: Path, documents: int, wrong: int, step: int = 0) -> None:
-    """Read further contracts, one law each, and have all of them checked, a quarter being drawn;
-    what is accepted was tightened so far.
+    """Read more contracts with one clause each, and check all; a quarter are samples, and the limit
+    was tightened.
     """
-    extraction = Store(f"sqlite:///{data / 'extraction.db'}", "extraction", OF_EXTRACTION)
-    review = Store(f"sqlite:///{data / 'review.db'}", "review", OF_REVIEW)
-    blobs = FileBlobs(data / "blobs", "ingest")
-    text = blobs.put("default", TEXT.encode())
-    layout = blobs.put("default", reading_of(TEXT).to_bytes())
-    passes = (Pass(ADAPTER, installed(), Searched(len(TEXT), 1, (), ())),)
-    with extraction.write() as session, review.write() as other:
-        rows, watches = Extractions(session, "default"), Watches(session, "default")
+    passes = (Pass(ADAPTER, installed(), SearchRecord(len(TEXT), 1, (), ())),)
+    with (
+        opened(data, "extraction") as extraction,
+        opened(data, "review") as review,
+        extraction.write() as session,
+        review.write() as other,
+    ):
+        rows, monitoring = Extractions(session, "default"), MonitoringStore(session, "default")
         for number in range(documents):
             name = f"checked_{number}"
-            save_document(
-                other,
-                Document("default", name, f"{name}.txt", "contract", text=text, layout=layout),
-            )
-            rows.save(Extraction("default", name, "contract", 1, state="extracted", passes=passes))
+            save_document(other, contract(data, "default", name))
+            rows.save(Extraction("default", name, "contract", 1, state="done", passes=passes))
             law = found(name, "Governing Law", LAW, 0.98)
             rows.replace_clauses(name, [law])
-            watches.put(
-                Drawn(
-                    law.id,
-                    name,
-                    ADAPTER,
-                    installed(),
-                    law.category,
-                    law.confidence,
-                    0.98,
-                    "",
-                    0.25,
-                    True,
-                    number < wrong,
-                )
-            )
-        kept = watches.kept(ADAPTER, lock=True)
-        watches.save(replace(kept, step=step))
-    for store in (extraction, review):
-        store.close()
+            about = (law.id, name, ADAPTER, installed(), law.category, law.confidence)
+            monitoring.save_sample(AuditSample(*about, 0.98, "", 0.25, True, number < wrong))
+        monitoring.save(replace(monitoring.state(ADAPTER, lock=True), step=step))
 
 
+@pytest.mark.slow
 def test_what_checks_have_shown_is_said_before_what_the_calibration_set_says(
-    data: Path, run: Any
+    data: Path, run: Tried
 ) -> None:
-    """Of forty checks ten were wrong, so that it was tightened: 25% of what is accepted, and not
-    1.4%, with an interval; that is more than the policy allows.
-    """
+    """Ten of forty checks were wrong: 25%, not the 1.4% of the calibration."""
     check(data, 40, wrong=10, step=1)
     for text in (CAREFUL, CAREFUL.replace("sample_share = 0.0", "sample_share = 0.5")):
-        line = json.loads(run(text, "--json").stdout)
+        line = run.line(text)
         new = line["tried"]
         assert new["accepted"] + new["sampled"] == 42
         seen = new["by_decisions"]
@@ -94,42 +78,40 @@ def test_what_checks_have_shown_is_said_before_what_the_calibration_set_says(
     assert rows["with 95% between"] == ["-", "5", "and", "18"]
     assert rows["by what people decided here"] == ["-", "25.0%,", "of", "40"]
     assert rows["by the calibration set"][1:] == ["0.6", "(1.4%)"]
-    said = " ".join(shown.split())
+    said = words(shown)
     assert (
-        "! tried, contracts: nobody would look at 42 of 44 clauses. 10.5 of these are expected to "
+        "! tried, contracts: no review of 42 of 44 clauses. 10.5 of these are expected to "
         "be wrong, 25.0% (with 95% between 5 and 18), where the policy allows 20%: people have "
         "decided here about 40 such clauses, 10 wrong. By the calibration set it would be 0.6 "
         "(1.4%)"
     ) in said
     assert (
-        f"! tried, contracts: {ADAPTER}: too many checks were wrong: accepted is what is " in said
+        f"! tried, contracts: {ADAPTER}: too many checks were wrong: the required belief " in said
     )
-    assert "nobody has decided anything here" not in said
-    assert "the worse of both comes first" in said
+    assert "There are no decisions here" not in said
+    assert "The worse of both comes first" in said
 
 
-def test_checks_that_were_right_stand_behind_the_calibration_set(data: Path, run: Any) -> None:
-    """The worse of both comes first, and the other is told beside it, with how few they are."""
+def test_checks_that_were_right_stand_behind_the_calibration_set(data: Path, run: Tried) -> None:
     check(data, 10, wrong=0)
-    line = json.loads(run(CAREFUL, "--json").stdout)["tried"]
+    line = run.line(CAREFUL)["tried"]
     assert (line["expected_errors_by"], line["by_decisions"]["expected_errors"]) == (
         "calibration",
         0.0,
     )
     assert line["expected_errors"] == line["by_calibration"]["expected_errors"] > 0
     assert line["tightened"] == []
-    said = " ".join(run(CAREFUL).stdout.split())
+    said = run.said(CAREFUL)
     assert (
-        "By what was seen here it would be 0.0 (0.0%), with 95% between 0 and 4: people have "
-        "decided here about 10 such clauses, 0 wrong; so few may be chance."
+        "By decisions made here it would be 0.0 (0.0%), with 95% between 0 and 4: people have "
+        "decided here about 10 such clauses, 0 wrong; with so few this may be chance."
     ) in said
 
 
 def test_it_says_where_nothing_stands_for_what_is_accepted_after_a_tightening(
-    data: Path, run: Any
+    data: Path, run: Tried
 ) -> None:
-    """What was checked is not accepted any more."""
     check(data, 0, 0, step=1)
-    said = " ".join(run(CAREFUL).stdout.split())
-    assert "Of what is still accepted nobody has decided anything here" in said
-    assert "the worse of both comes first" not in said
+    said = run.said(CAREFUL)
+    assert "There are no decisions here about results that are still accepted" in said
+    assert "The worse of both comes first" not in said

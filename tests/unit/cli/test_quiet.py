@@ -1,4 +1,4 @@
-"""Nothing that we load reports to anybody: no thread of its own, no file in the home folder."""
+"""No library reports to anybody: no threads, no files in the home folder."""
 
 import os
 import subprocess
@@ -17,7 +17,6 @@ print(len(os.listdir("/proc/self/task")))
 
 
 def test_loading_everything_starts_no_reporter(tmp_path: Path) -> None:
-    """The inference library's telemetry, on by default in official builds, never begins."""
     require(Path("/proc/self/task").is_dir(), "a system that lists a process's threads in /proc")
     kept = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     alone = {"HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -6,28 +6,26 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from services.cli import cli
-from shared.cli import tables
+from services.cli.output import tables
+from tests.unit.cli.builders import invoke, lines
 from tests.unit.triage.reading import equity_samples, samples
 from tests.unit.triage.reading.test_instances import LABELS, PRESENTATION
 
 
 def run(*arguments: object) -> tuple[int, str]:
     """The exit code and standard output of the command."""
-    result = CliRunner().invoke(cli, ["statements", *map(str, arguments)], standalone_mode=False)
+    result = invoke("statements", *arguments)
     return int(result.return_value or 0), result.stdout
 
 
 def test_a_page_is_printed_in_the_form_that_triage_takes(tmp_path: Path) -> None:
-    """One line, with the place of every value."""
     page = tmp_path / "acme.html"
     page.write_bytes(samples.html())
 
     code, out = run(page, "--json")
 
-    (line,) = (json.loads(each) for each in out.splitlines())
+    (line,) = lines(out)
     (statement,) = line["statements"]
     total = next(row for row in statement["rows"] if row["label"] == "Total revenue")
     assert code == 0
@@ -42,7 +40,6 @@ def test_a_page_is_printed_in_the_form_that_triage_takes(tmp_path: Path) -> None
 
 
 def test_a_person_sees_a_table(tmp_path: Path) -> None:
-    """Periods above, values with their thousands apart."""
     page = tmp_path / "acme.txt"
     page.write_bytes(samples.plain())
 
@@ -54,7 +51,6 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
 
 
 def test_a_statement_of_equity_is_shown_by_component(tmp_path: Path) -> None:
-    """Names of components in lines of their own above, periods beside the labels."""
     page = tmp_path / "acme.pdf"
     page.write_bytes(equity_samples.pdf())
 
@@ -78,17 +74,13 @@ def test_a_statement_of_equity_is_shown_by_component(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_be_read_is_a_warning_of_both_commands(tmp_path: Path) -> None:
-    """Of `statements`, and of `triage`, whose findings it changes in nothing."""
     page, without = tmp_path / "acme.html", tmp_path / "less" / "acme.html"
     without.parent.mkdir()
     page.write_bytes(equity_samples.html(heads=False))
     without.write_bytes(equity_samples.html(()))
 
     _, shown = run(page, "--json")
-    judged, other = (
-        json.loads(CliRunner().invoke(cli, ["triage", str(one), "--json"]).stdout)
-        for one in (page, without)
-    )
+    judged, other = (json.loads(invoke("triage", one, "--json").stdout) for one in (page, without))
 
     (warning,) = [one for one in json.loads(shown)["warnings"] if equity_samples.TITLE in one]
     assert warning in judged["warnings"]
@@ -98,7 +90,6 @@ def test_one_that_cannot_be_read_is_a_warning_of_both_commands(tmp_path: Path) -
 
 
 def test_no_label_is_cut_where_no_terminal_reads(tmp_path: Path) -> None:
-    """However wide the columns beside it are."""
     label = "Income before income taxes and equity in net earnings of affiliated companies"
     rows = [
         (label if line.startswith("Income before") else line, *r) for line, *r in samples.INCOME
@@ -114,7 +105,6 @@ def test_no_label_is_cut_where_no_terminal_reads(tmp_path: Path) -> None:
 
 
 def test_each_line_has_the_concept_that_it_is_taken_for(tmp_path: Path) -> None:
-    """In JSON always, in the table for those who ask."""
     page = tmp_path / "acme.txt"
     page.write_bytes(samples.plain())
 
@@ -132,22 +122,20 @@ def test_each_line_has_the_concept_that_it_is_taken_for(tmp_path: Path) -> None:
 
 
 def test_a_letter_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
-    """The other file is printed all the same."""
     letter, page = tmp_path / "letter.txt", tmp_path / "acme.pdf"
     letter.write_text("Dear holder,\n\nwe have moved.\n")
     page.write_bytes(samples.pdf())
 
     code, out = run(letter, page, "--json")
 
-    first, second = (json.loads(each) for each in out.splitlines())
+    first, second = lines(out)
     assert code == 1
     assert first["source"] == str(letter)
-    assert "no balance sheet, income statement or cash flow" in first["error"]["detail"]
+    assert "No financial statements found." in first["error"]["detail"]
     assert second["statements"]
 
 
 def test_an_instance_asks_for_its_presentation(tmp_path: Path) -> None:
-    """With the linkbases beside it, it is laid out by them."""
     instance = tmp_path / "acme-2023.xml"
     instance.write_text(
         '<xbrl xmlns="http://www.xbrl.org/2003/instance" xmlns:us-gaap="http://us-gaap/2022">'
@@ -175,7 +163,6 @@ def test_an_instance_asks_for_its_presentation(tmp_path: Path) -> None:
 
 
 def test_a_long_label_is_cut_at_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that figures stand near their labels, however wide the window is."""
     label = "a" * 90
     row = {"label": label, "values": [7]}
     statement = {"statement": "income", "columns": [{"end": "20231231"}], "rows": [row]}

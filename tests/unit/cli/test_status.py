@@ -1,4 +1,4 @@
-"""What services say of a document, and of themselves, put together for people."""
+"""The output of `smallprint status`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.cli.standing import (
+from services.cli.output.document_status import (
     BEGINS,
     COUNTED_EVERY,
     Pace,
-    Silence,
+    SilentProcesses,
     document_line,
     document_table,
     overview_line,
@@ -22,12 +22,12 @@ from shared.cli.standing import (
     quantile,
     queues,
     read_metrics,
-    silence,
+    silent_processes,
     stages,
 )
 from shared.client import Document, Journal
 from shared.events import DocumentIngested
-from shared.storage.relay import MEASURE_EVERY
+from shared.messaging.relay import MEASURE_EVERY
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -36,17 +36,19 @@ def _ago(seconds: float) -> str:
     return (NOW - timedelta(seconds=seconds)).isoformat()
 
 
-def _work(service: str, hears: list[str], said: list[Any], heard: list[Any]) -> Journal:
-    return Journal.of({"service": service, "hears": hears, "said": said, "heard": heard})
+def _work(service: str, handles: list[str], announced: list[Any], received: list[Any]) -> Journal:
+    return Journal.of(
+        {"service": service, "handles": handles, "announced": announced, "received": received}
+    )
 
 
-def _said(event: str, kind: str, created: float, sent: float | None) -> dict[str, Any]:
+def _announced(event: str, kind: str, created: float, sent: float | None) -> dict[str, Any]:
     told = _ago(sent) if sent is not None else None
     return {"event": event, "type": kind, "created": _ago(created), "sent": told}
 
 
-def _heard(event: str, kind: str, standing: str, since: float, **more: Any) -> dict[str, Any]:
-    first = {"event": event, "type": kind, "standing": standing, "worker": "host/7"}
+def _received(event: str, kind: str, state: str, since: float, **more: Any) -> dict[str, Any]:
+    first = {"event": event, "type": kind, "state": state, "worker": "host/7"}
     times = {"first_seen": _ago(since), "since": _ago(since), "attempts": 1, "failures": 0}
     return {**first, **times, "error": None, "next_try": None, **more}
 
@@ -56,15 +58,15 @@ WORKS = [
     _work(
         "ingest",
         [INGESTED, FOUND],
-        [_said("e1", INGESTED, 300, 299), _said("e2", READ, 200, 199)],
-        [_heard("e1", INGESTED, "done", 200)],
+        [_announced("e1", INGESTED, 300, 299), _announced("e2", READ, 200, 199)],
+        [_received("e1", INGESTED, "done", 200)],
     ),
     _work(
         "extraction",
         [READ],
-        [_said("e3", FOUND, 50, None)],
+        [_announced("e3", FOUND, 50, None)],
         [
-            _heard(
+            _received(
                 "e2",
                 READ,
                 "retrying",
@@ -97,8 +99,7 @@ DOCUMENT = Document(
 
 
 def test_each_event_stands_somewhere_with_each_service_that_works_on_it() -> None:
-    """What was said and not heard waits on the bus, what is not sent in the outbox."""
-    found = [(one.service, one.type, one.standing) for one in stages(WORKS)]
+    found = [(one.service, one.type, one.state) for one in stages(WORKS)]
     assert found == [
         ("ingest", INGESTED, "done"),
         ("extraction", READ, "retrying"),
@@ -109,46 +110,43 @@ def test_each_event_stands_somewhere_with_each_service_that_works_on_it() -> Non
 
 
 def test_a_person_reads_who_has_it_and_what_went_wrong() -> None:
-    """Tries, the last error, the next try, who is silent; and no control characters."""
     shown = list(document_table(DOCUMENT, stages(WORKS), 2, ["review"], NOW))
     text = "\n".join(shown)
     assert shown[0].startswith("lease\N{REPLACEMENT CHARACTER}[31m.pdf  (doc_1)  contract")
     assert "3 tries, next try in 40 s" in text
     assert "    the model is away" in shown
     assert re.search(r"on the bus +for 3 min", text)
-    assert "2 items wait for people" in text
+    assert "2 items wait for review" in text
     assert "review does not answer" in text
     line = document_line(DOCUMENT, stages(WORKS), 2, ["review"])
-    assert [one["standing"] for one in line["stages"]][1:3] == ["retrying", "on_the_bus"]
+    assert [one["state"] for one in line["stages"]][1:3] == ["retrying", "on_the_bus"]
     assert line["stages"][1]["next_try"] == (NOW + timedelta(seconds=40)).isoformat()
 
 
 def test_a_document_that_was_begun_anew_is_read_by_its_heads() -> None:
-    """Columns have heads, and what came of it each time is told apart."""
     events = [("e1", INGESTED, 300), ("e2", READ, 290), ("e8", INGESTED, 90), ("e9", READ, 80)]
-    said = [_said(event, kind, ago, ago) for event, kind, ago in events]
-    heard = [_heard(event, kind, "done", ago) for event, kind, ago in events]
+    said = [_announced(event, kind, ago, ago) for event, kind, ago in events]
+    heard = [_received(event, kind, "done", ago) for event, kind, ago in events]
     works = [
         _work("ingest", [INGESTED], said, heard[::2]),
         _work("triage", [INGESTED, READ], [], heard),
     ]
     _, *rows = document_table(DOCUMENT, stages(works), 0, [], NOW)
-    assert rows[0].split() == ["service", "event", "stands", "how", "long"]
+    assert rows[0].split() == ["service", "event", "state", "how", "long"]
     assert [row.split()[0] for row in rows[1:]] == [
         *("ingest", "triage", "triage"),
-        *("begun", "ingest", "triage", "triage"),
+        *("new", "ingest", "triage", "triage"),
     ]
-    assert rows[4] == "  begun anew"
-    assert rows[0].index("stands") == rows[1].index("done")
+    assert rows[4] == "  new attempt"
+    assert rows[0].index("state") == rows[1].index("done")
     assert rows[0].index("how long") == rows[1].index("for 5 min")
     assert DocumentIngested.type == BEGINS
     assert len(list(document_table(DOCUMENT, [], 0, [], NOW))) == 1
 
 
 def test_a_person_reads_when_who_has_it_was_last_seen() -> None:
-    """By that a dead worker is told from long work; an older suite does not say it."""
-    has = _heard("e1", INGESTED, "working", 90, seen=_ago(6))
-    older = _heard("e2", READ, "working", 90)
+    has = _received("e1", INGESTED, "working", 90, seen=_ago(6))
+    older = _received("e2", READ, "working", 90)
     works = [_work("ingest", [INGESTED], [], [has]), _work("triage", [READ], [], [older])]
     shown = list(document_table(DOCUMENT, stages(works), 0, [], NOW))
     assert [row.split("  ")[-1] for row in shown[2:]] == ["host/7, last seen 6 s ago", "host/7"]
@@ -173,7 +171,6 @@ python_info{version="3"} 1.0
 
 
 def test_what_is_slow_is_read_from_metrics() -> None:
-    """The longest queue first, an unknown one not as 0; quantiles as Prometheus has them."""
     samples = read_metrics(METRICS)
     assert [(one.service, one.lag) for one in queues(samples)] == [
         ("review", 3),
@@ -182,28 +179,26 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     ]
     (pace,) = paces(samples)
     assert (pace.stage, pace.count, pace.p50, pace.p95) == ("a", 10, 1.0, 1.9)
-    silent = silence(samples)
+    silent = silent_processes(samples)
     shown = "\n".join(overview_table(queues(samples), [pace], [DOCUMENT], NOW, silent))
     assert "12 s" in shown
     assert re.search(r"ingest +0 +1 +12 s +0", shown)
     assert re.search(r"review +3 +\? +\? +0", shown)
     assert re.search(r"triage +\? +0 +\? +2", shown)
-    assert "waiting and oldest are counted every 15 s, what is in work among them" in shown
+    assert "waiting and oldest include work and are counted every 15 s" in shown
     assert "doc_1  processing  for 5 min" in shown
-    assert "no document is at work" in "\n".join(overview_table([], [], [], NOW, silent))
+    assert "no documents in work" in "\n".join(overview_table([], [], [], NOW, silent))
 
 
 def test_it_is_said_of_whom_a_relay_answers_and_can_not_tell_what_waits() -> None:
-    """A question mark alone leaves open whom to look at; one that is silent is named as such."""
     waiting = queues(read_metrics(METRICS))
-    text = "! what waits for triage is not known: its relay can't ask its database or the broker"
-    assert text in "\n".join(overview_table(waiting, [], [], NOW, Silence()))
-    silent = Silence(relays=("triage",))
-    assert "can't ask" not in "\n".join(overview_table(waiting, [], [], NOW, silent))
+    text = "! the queue of triage is unknown: its relay can't reach its database or the broker"
+    assert text in "\n".join(overview_table(waiting, [], [], NOW, SilentProcesses()))
+    silent = SilentProcesses(relays=("triage",))
+    assert "can't reach" not in "\n".join(overview_table(waiting, [], [], NOW, silent))
 
 
 def test_it_is_said_how_old_the_counts_of_what_waits_may_be() -> None:
-    """As old as relays let them be; one that was taken since is in work and not counted yet."""
     assert COUNTED_EVERY == MEASURE_EVERY
     told = [(one.lag, one.in_work) for one in queues(read_metrics(METRICS))]
     assert told == [(3, None), (0, 1), (None, 0)]
@@ -219,15 +214,12 @@ smallprint_silent_processes{address="http://triage-relay:8090"} 1
 
 
 def test_whoever_does_not_answer_is_named_and_no_table_looks_as_if_nothing_waited() -> None:
-    """By what they do, and by the addresses that were asked in vain."""
-    silent = silence(read_metrics(PROCESSES))
+    silent = silent_processes(read_metrics(PROCESSES))
     assert silent.relays == ("triage", "review", "escalation")
     assert silent.workers == ("extraction", "triage", "review", "escalation")
     shown = list(overview_table([], [], [], NOW, silent))
-    assert "  ! no relay answered of triage, review, escalation: what waits there is not known" in (
-        shown
-    )
-    assert any(row.startswith("  ! no worker answered of extraction, triage") for row in shown)
+    assert "  ! no relay answers of triage, review, escalation: their queues are unknown" in (shown)
+    assert any(row.startswith("  ! no worker answers of extraction, triage") for row in shown)
     assert "  ! http://triage-worker:8090 does not answer (2 processes)" in shown
     assert "  ! http://triage-relay:8090 does not answer" in shown
     line = overview_line([], [], [], NOW, silent)
@@ -241,12 +233,12 @@ def test_whoever_does_not_answer_is_named_and_no_table_looks_as_if_nothing_waite
         for role in ("relay", "worker")
         for service in services
     )
-    whole = list(overview_table([], [], [], NOW, silence(read_metrics(every))))
+    whole = list(overview_table([], [], [], NOW, silent_processes(read_metrics(every))))
     assert not [row for row in whole if "!" in row]
 
 
 def _timed(counts: dict[str, int], total: float) -> list[Pace]:
-    """What is read where a stage took so many times, up to each bound, and so long together."""
+    """The pace of a stage with these cumulative counts by bound, and this total time."""
     rows = [
         f'smallprint_stage_seconds_bucket{{le="{bound}",service="ingest",stage="a"}} {count}.0\n'
         for bound, count in counts.items()
@@ -268,8 +260,7 @@ def _timed(counts: dict[str, int], total: float) -> list[Pace]:
     ],
 )
 def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said: str) -> None:
-    """One time is said as it is, of few between what all of them lie."""
-    shown = overview_table([], _timed(counts, total), [], NOW, Silence())
+    shown = overview_table([], _timed(counts, total), [], NOW, SilentProcesses())
     (row,) = (row for row in shown if " a " in row)
     assert re.fullmatch(rf" +ingest +a +{said}", row)
 
@@ -285,5 +276,4 @@ def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said
 def test_quantiles_are_linear_within_a_bucket_and_end_at_the_last_bound(
     bounds: dict[float, float], share: float, expected: float
 ) -> None:
-    """What is above the last bound is said to be that bound."""
     assert quantile(bounds, share) == pytest.approx(expected)

@@ -13,15 +13,21 @@ from typing import Any
 import pytest
 from watchdog.events import FileClosedEvent, FileMovedEvent
 
-from shared.cli.batch import CannotStart, Work
-from shared.cli.claims import Claims
-from shared.cli.files import Results
-from shared.cli.notices import Notices
-from shared.cli.watching import EMPTY_SECONDS, REST_SECONDS, UNFINISHED, Leases, Watcher
+from services.cli.documents.batch import CannotStart, FileReader
+from services.cli.documents.claims import Claims
+from services.cli.documents.file_events import Notices
+from services.cli.documents.files import Results
+from services.cli.documents.folder_watch import (
+    EMPTY_SECONDS,
+    REST_SECONDS,
+    UNFINISHED,
+    FolderWatcher,
+    Leases,
+)
 from shared.errors import EmptyDocument
-from tests.killed import Killed
-from tests.samples import report
 from tests.support import ROOT, require
+from tests.support.killed import Killed
+from tests.support.samples import report
 
 
 class Clock:
@@ -34,7 +40,7 @@ class Clock:
 
 
 class House:
-    """A watched folder, and whoever watches it."""
+    """A watched folder with its watcher."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,11 +49,10 @@ class House:
         self.worked: list[str] = []
         self.meanwhile: Callable[[], object] = int
 
-    def watcher(self) -> Watcher:
-        """A process that begins to watch."""
+    def watcher(self) -> FolderWatcher:
         results = Results(self.folder / "results", self.folder)
-        work = Work(20, lambda _path, _data: "v1", self._result)
-        return Watcher(self.folder, work, results, tell=self.told.append, clock=self.clock)
+        work = FileReader(20, lambda _path, _data: "v1", self._result)
+        return FolderWatcher(self.folder, work, results, tell=self.told.append, clock=self.clock)
 
     def _result(self, path: str, data: bytes) -> Mapping[str, Any]:
         self.worked.append(Path(path).name)
@@ -59,36 +64,32 @@ class House:
         return {"source": path, "text": data.decode()}
 
     def put(self, name: str, data: bytes) -> Path:
-        """A file comes in."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
 
-    def round(self, watcher: Watcher) -> list[Mapping[str, Any]]:
+    def round(self, watcher: FolderWatcher) -> list[Mapping[str, Any]]:
         """Look twice with the time of settling between, and work on what is whole."""
-        watcher.whole()
+        watcher.complete_files()
         self.clock.now += watcher.settle
-        return [line for path in watcher.whole() for line in watcher.file(path)]
+        return [line for path in watcher.complete_files() for line in watcher.file(path)]
 
     def receipt(self, name: str) -> Any:
-        """The receipt of that name."""
         return json.loads((self.folder / "results" / f"{name}.json").read_text("utf-8"))
 
     def files(self) -> set[str]:
-        """All files by their place, but for the receipts."""
+        """All files by path, without receipts."""
         paths = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         return {str(path) for path in paths if path.parts[0] != "results"}
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    """An empty folder."""
     return House(tmp_path)
 
 
 def test_what_worked_and_what_did_not_are_moved_apart(house: House) -> None:
-    """Each with a receipt: the result, or why there is none, and where the file lies now."""
     house.put("lease.pdf", b"one")
     house.put("acme/b.txt", b"bad")
     house.put("acme/large.txt", b"x" * 21)
@@ -104,27 +105,25 @@ def test_what_worked_and_what_did_not_are_moved_apart(house: House) -> None:
 
 
 def test_a_file_is_taken_once_it_no_longer_changes(house: House) -> None:
-    """Each change begins the wait anew; an empty file may be one that is yet to be written."""
     watcher = house.watcher()
     path = house.put("a.txt", b"o")
     empty = house.put("empty.txt", b"")
-    assert watcher.whole() == []
+    assert watcher.complete_files() == []
     assert watcher.next_look(60) == watcher.settle
     house.clock.now += watcher.settle - 0.1
     with path.open("ab") as file:
         file.write(b"ne")
-    assert watcher.whole() == []
+    assert watcher.complete_files() == []
     house.clock.now += watcher.settle - 0.1
-    assert watcher.whole() == []
+    assert watcher.complete_files() == []
     house.clock.now += 0.2
-    assert watcher.whole() == [str(path)]
+    assert watcher.complete_files() == [str(path)]
     house.clock.now += EMPTY_SECONDS
-    assert watcher.whole() == [str(path), str(empty)]
+    assert watcher.complete_files() == [str(path), str(empty)]
     assert watcher.next_look(60) == 60
 
 
 def test_a_file_that_somebody_writes_is_not_whole(house: House) -> None:
-    """However long the writer pauses, the kernel knows that it is there."""
     house.put("probe", b"x")
     leases = Leases(house.folder)
     with (house.folder / "probe").open("ab"):
@@ -136,14 +135,13 @@ def test_a_file_that_somebody_writes_is_not_whole(house: House) -> None:
         file.flush()
         assert house.round(watcher) == []
         house.clock.now += 3600
-        assert watcher.whole() == []
-    assert watcher.whole() == [str(house.folder / "a.txt")]
+        assert watcher.complete_files() == []
+    assert watcher.complete_files() == [str(house.folder / "a.txt")]
     assert {path.name for path in house.folder.iterdir()} == {"a.txt", "results"}
 
 
 @pytest.mark.parametrize("name", [f"lease.pdf{end}" for end in UNFINISHED] + ["~$lease.docx"])
 def test_what_is_yet_to_get_its_name_is_left_alone(house: House, name: str) -> None:
-    """Downloads and editors give a file its name when it is whole."""
     house.put(name, b"one")
     watcher = house.watcher()
     assert house.round(watcher) == []
@@ -152,7 +150,6 @@ def test_what_is_yet_to_get_its_name_is_left_alone(house: House, name: str) -> N
 
 
 def test_what_changes_while_it_is_worked_on_is_done_anew(house: House) -> None:
-    """Nothing is said of half a file, and it stays where it is."""
     watcher = house.watcher()
     house.put("a.txt", b"hal")
     house.meanwhile = lambda: house.put("a.txt", b"half")
@@ -167,7 +164,6 @@ def test_what_changes_while_it_is_worked_on_is_done_anew(house: House) -> None:
 def test_killed_between_receipt_and_move_it_is_moved_and_not_done_again(
     house: House, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    """The next one finds the receipt; a failure is tried again, and has one receipt still."""
     house.put("a.txt", data)
 
     def killed(_from: Path, _to: Path) -> None:
@@ -188,7 +184,6 @@ def test_killed_between_receipt_and_move_it_is_moved_and_not_done_again(
 
 
 def test_nothing_is_written_over(house: House) -> None:
-    """A second file of that name gets a number, with a receipt of its own; known bytes, no work."""
     watcher = house.watcher()
     for data in (b"one", b"two", b"one", b"bad"):
         house.put("a.txt", data)
@@ -207,7 +202,6 @@ def test_nothing_is_written_over(house: House) -> None:
 
 
 def test_a_number_is_not_taken_from_a_file_that_waits(house: House) -> None:
-    """A file that is really called so, or that somebody else works on, keeps its name."""
     watcher = house.watcher()
     house.put("a.txt", b"one")
     house.round(watcher)
@@ -221,7 +215,6 @@ def test_a_number_is_not_taken_from_a_file_that_waits(house: House) -> None:
 
 
 def test_a_failed_file_that_is_moved_back_is_tried_again(house: House) -> None:
-    """Its receipt becomes that of the new try."""
     watcher = house.watcher()
     house.put("a.txt", b"bad")
     house.round(watcher)
@@ -232,7 +225,6 @@ def test_a_failed_file_that_is_moved_back_is_tried_again(house: House) -> None:
 
 
 def test_what_another_watcher_has_in_hand_is_left_to_it(house: House) -> None:
-    """Neither done nor moved; after the other one's end it is there, or it is gone."""
     watcher = house.watcher()
     path = house.put("a.txt", b"one")
     with Claims(house.folder / "results").claim("a.txt"):
@@ -246,7 +238,6 @@ def test_what_another_watcher_has_in_hand_is_left_to_it(house: House) -> None:
 
 
 def test_without_a_model_everything_stays_where_it_is(house: House) -> None:
-    """What would fail for every file ends the watcher, and no file is called failed for it."""
     house.put("a.txt", b"no model")
     with pytest.raises(CannotStart):
         house.round(house.watcher())
@@ -256,7 +247,6 @@ def test_without_a_model_everything_stays_where_it_is(house: House) -> None:
 def test_a_fault_of_the_file_system_is_not_the_documents(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said once, the file rests for a while, and is then done without working again."""
     house.put("a.txt", b"one")
     watcher = house.watcher()
 
@@ -276,14 +266,13 @@ def test_a_fault_of_the_file_system_is_not_the_documents(
 
 
 def test_mails_of_a_maildir_go_to_folders_of_it(house: House) -> None:
-    """They are whole as they come, keep their flags, and a mail program shows where they went."""
     for name in ("new", "cur", "tmp"):
         (house.folder / "box" / name).mkdir(parents=True)
     house.put("box/new/1.M1.host", b"one")
     house.put("box/cur/2.M2.host:2,RS", b"bad")
     house.put("box/tmp/3.M3.host", b"half")
     watcher = house.watcher()
-    lines = [line for path in watcher.whole() for line in watcher.file(path)]
+    lines = [line for path in watcher.complete_files() for line in watcher.file(path)]
     assert len(lines) == 2
     assert house.files() == {
         "box/tmp/3.M3.host",
@@ -294,11 +283,10 @@ def test_mails_of_a_maildir_go_to_folders_of_it(house: House) -> None:
     }
     assert (house.folder / "box/.done/new").is_dir()
     assert house.receipt("box/1.M1.host")["text"] == "one"
-    assert watcher.whole() == []
+    assert watcher.complete_files() == []
 
 
 def test_others_who_may_enter_the_folder_find_what_they_sent(house: House) -> None:
-    """Files keep their mode, and the folders they go to are as open as the one they came into."""
     house.folder.chmod(0o755)
     house.put("a.txt", b"one").chmod(0o644)
     before = os.umask(0o077)
@@ -312,7 +300,6 @@ def test_others_who_may_enter_the_folder_find_what_they_sent(house: House) -> No
 
 
 def test_a_change_ends_the_wait(tmp_path: Path) -> None:
-    """A file that is written below the folder is noticed; receipts and moves of ours are not."""
     told: list[str] = []
     own = tmp_path / "done"
     with Notices(tmp_path, own, tell=told.append) as notices:
@@ -330,16 +317,14 @@ def test_a_change_ends_the_wait(tmp_path: Path) -> None:
 def test_where_nothing_can_be_noticed_time_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason is said, and the wait lasts its time."""
-
     def none(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr("shared.cli.notices.Observer.schedule", none)
+    monkeypatch.setattr("services.cli.documents.file_events.Observer.schedule", none)
     told: list[str] = []
     with Notices(tmp_path, tell=told.append) as notices:
         notices.wait(0.01, lambda: False)
-    assert told == [f"{tmp_path} is only looked at now and then: inotify watch limit reached"]
+    assert told == [f"{tmp_path} is only checked from time to time: inotify watch limit reached"]
 
 
 # The command
@@ -354,7 +339,6 @@ class Watching:
         self.lines: list[dict[str, Any]] = []
 
     def start(self, *options: str) -> subprocess.Popen[str]:
-        """One more process."""
         command = [sys.executable, "-m", "services.cli", "watch", str(self.folder), "--json"]
         process = subprocess.Popen(
             [*command, "--settle", "0", *options],
@@ -367,7 +351,6 @@ class Watching:
         return process
 
     def put(self, name: str, data: bytes) -> None:
-        """A file comes in, whole at once."""
         part = self.folder / f".{name}"
         part.write_bytes(data)
         part.rename(self.folder / name)
@@ -381,7 +364,6 @@ class Watching:
             self.lines.append(json.loads(line))
 
     def receipts(self) -> list[dict[str, Any]]:
-        """All receipts."""
         paths = (self.folder / "results").glob("*.json")
         return [json.loads(path.read_text()) for path in paths]
 
@@ -397,7 +379,6 @@ def watching(tmp_path: Path) -> Iterator[Watching]:
 
 
 def test_the_command_waits_for_documents_until_it_is_stopped(watching: Watching) -> None:
-    """What lies there, and what comes later without a look in between; then a calm end."""
     watching.put("a.json", report("a"))
     process = watching.start("--poll", "86400")
     watching.read(process, 1)
@@ -410,7 +391,7 @@ def test_the_command_waits_for_documents_until_it_is_stopped(watching: Watching)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "finishing the document in hand" in err
+    assert "finishing the current document" in err
     assert "worked, 1 failed" in err
     assert [line["moved_to"] for line in watching.lines] == [
         str(watching.folder / place) for place in ("done/a.json", "done/b.json", "failed/c.json")
@@ -419,7 +400,6 @@ def test_the_command_waits_for_documents_until_it_is_stopped(watching: Watching)
 
 
 def test_two_watchers_share_a_folder_and_one_is_killed(watching: Watching) -> None:
-    """Each document has one receipt and is worked on by one of them; the survivor does the rest."""
     first, second = watching.start("--poll", "0.1"), watching.start("--poll", "0.1")
     for n in range(60):
         watching.put(f"{n:02d}.json", b"{}" if n % 20 == 7 else report(f"f{n}"))
@@ -437,7 +417,7 @@ def test_two_watchers_share_a_folder_and_one_is_killed(watching: Watching) -> No
     watching.lines += [json.loads(line) for line in rest.splitlines()]
     said = Counter(line["source"] for line in watching.lines)
     assert set(said.values()) == {1}
-    assert len(said) >= 69  # one that was killed may have moved a file, and not said so
+    assert len(said) >= 69  # a killed one may have moved a file without a line
     receipts = watching.receipts()
     assert len({receipt["source"] for receipt in receipts}) == len(receipts) == 70
     assert len(list((watching.folder / "done").iterdir())) == 67

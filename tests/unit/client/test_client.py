@@ -6,14 +6,16 @@ import base64
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
 import smallprint
+from smallprint import results
 
 from services.extraction.api import (
     ClauseOut,
@@ -27,7 +29,7 @@ from services.ingest.schemas import DocumentView, KeyView, ProgressView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
-from services.triage.api import (
+from services.triage.api.findings import (
     BoxOut,
     CellOut,
     ColumnOut,
@@ -36,17 +38,15 @@ from services.triage.api import (
     FilingOut,
     FindingOut,
     ModelOut,
-    PlaceOut,
+    PositionOut,
     RowOut,
     StatementOut,
 )
-from services.triage.comparing import ComparedOut, DifferenceOut, HistoryOut
-from services.triage.narrative.rest import FlagOut
-from services.triage.reports import ReportOut
-from services.triage.signals.rest import BesideOut, EarlierOut, InputOut, SignalOut
-from shared.client import results
+from services.triage.api.history import ComparedOut, DifferenceOut, HistoryOut
+from services.triage.api.reports import ReportOut
+from services.triage.api.signals import FlagOut, InputOut, PeerRangeOut, PriorRatioOut, SignalOut
+from shared.monitoring.api import MonitorOut, MonitorsOut, NoticeOut
 from shared.web.app import problem
-from shared.web.watches import NoticeOut, WatchesOut, WatchOut
 
 DOCUMENT: dict[str, Any] = {
     "id": "doc_1",
@@ -82,7 +82,7 @@ Answer = httpx.Response | Exception
 
 
 class Network:
-    """Answers what it is told to, in order, and remembers the requests and pauses."""
+    """Gives the chosen answers in order, and records requests and pauses."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -91,7 +91,6 @@ class Network:
         self.pauses: list[float] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """One request."""
         self.requests.append(request)
         self.bodies.append(request.read())
         answer = self.answers.pop(0)
@@ -113,7 +112,6 @@ class Network:
 
 
 def ok(body: Any, status: int = 200) -> httpx.Response:
-    """A good answer."""
     return httpx.Response(status, json=body)
 
 
@@ -124,7 +122,6 @@ def bad(status: int, code: str = "trouble", **headers: str) -> httpx.Response:
 
 
 def test_a_document_is_typed() -> None:
-    """Times are aware, lists are tuples, fields of a newer service are passed over."""
     network = Network(ok(DOCUMENT))
     document = network.client().document("doc_1")
     assert document.created.isoformat() == "2026-01-02T03:04:05+00:00"
@@ -153,7 +150,7 @@ def test_a_document_is_typed() -> None:
         (results.Presence, PresenceOut),
         (results.Finding, FindingOut),
         (results.FoundCell, CellOut),
-        (results.Place, PlaceOut),
+        (results.Position, PositionOut),
         (results.Filing, FilingOut),
         (results.Statement, StatementOut),
         (results.StatementColumn, ColumnOut),
@@ -164,8 +161,8 @@ def test_a_document_is_typed() -> None:
         (results.TriageModel, ModelOut),
         (results.Signal, SignalOut),
         (results.SignalInput, InputOut),
-        (results.Earlier, EarlierOut),
-        (results.Beside, BesideOut),
+        (results.PriorAmount, PriorRatioOut),
+        (results.PeerRange, PeerRangeOut),
         (results.NarrativeFlag, FlagOut),
         (results.Report, ReportOut),
         (results.History, HistoryOut),
@@ -175,13 +172,12 @@ def test_a_document_is_typed() -> None:
         (results.Hit, HitView),
         (results.HitClause, HitClauseView),
         (results.Mark, MarkView),
-        (results.Watch, WatchOut),
+        (results.Monitor, MonitorOut),
         (results.Notice, NoticeOut),
-        (results.Watched, WatchesOut),
+        (results.Monitors, MonitorsOut),
     ],
 )
 def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:
-    """What the client reads is what the services write, by name."""
     names = {field.name for field in dataclasses.fields(ours)} - {"secret"}
     assert names
     assert names <= set(theirs.model_fields)
@@ -195,7 +191,7 @@ def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None
         (403, smallprint.NotAllowed),
         (404, smallprint.NotFound),
         (409, smallprint.Conflict),
-        (412, smallprint.Stale),
+        (412, smallprint.PreconditionFailed),
         (413, smallprint.Refused),
         (415, smallprint.Refused),
         (422, smallprint.Refused),
@@ -204,7 +200,6 @@ def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None
     ],
 )
 def test_a_problem_is_an_exception_of_its_own(status: int, kind: type[Exception]) -> None:
-    """The exception says what happened, to what, and what to search for; nothing is repeated."""
     network = Network(bad(status, "some_code"))
     with pytest.raises(kind, match=r"what happened \(some_code") as caught:
         network.client().document("doc_1")
@@ -215,7 +210,6 @@ def test_a_problem_is_an_exception_of_its_own(status: int, kind: type[Exception]
 
 
 def test_an_answer_that_is_no_problem_json_is_still_an_error() -> None:
-    """A proxy in between may answer with HTML, or with nothing."""
     for answer in (
         httpx.Response(404, html="<h1>Not here</h1>"),
         httpx.Response(404, content=b"{", headers={"content-type": "application/json"}),
@@ -239,7 +233,6 @@ def test_an_answer_that_is_no_problem_json_is_still_an_error() -> None:
     ],
 )
 def test_what_may_pass_is_tried_again(trouble: Callable[[], Answer]) -> None:
-    """A safe request is repeated with growing pauses until it succeeds."""
     network = Network(trouble(), trouble(), trouble(), ok(DOCUMENT))
     assert network.client().document("doc_1").id == "doc_1"
     assert len(network.pauses) == 3
@@ -248,7 +241,6 @@ def test_what_may_pass_is_tried_again(trouble: Callable[[], Answer]) -> None:
 
 
 def test_the_service_says_how_long_to_wait() -> None:
-    """Retry-After is kept to, within reason."""
     headers = {"retry-after": "7"}
     network = Network(bad(429, **headers), bad(503, **{"retry-after": "9999"}), ok(DOCUMENT))
     network.client().document("doc_1")
@@ -256,7 +248,6 @@ def test_the_service_says_how_long_to_wait() -> None:
 
 
 def test_an_upload_waits_while_the_queue_is_full(caplog: pytest.LogCaptureFixture) -> None:
-    """Longer than it would try otherwise, as the service says, and it says so once."""
     full = [bad(429, "queue_full", **{"retry-after": "10"}) for _ in range(9)]
     network = Network(*full, ok(DOCUMENT))
     assert network.client(retries=2).upload(b"words", name="a.txt").id == "doc_1"
@@ -274,7 +265,6 @@ def test_an_upload_waits_while_the_queue_is_full(caplog: pytest.LogCaptureFixtur
 
 
 def test_after_all_tries_it_is_unavailable() -> None:
-    """The last error is told, as one of ours."""
     network = Network(*[httpx.ConnectError("refused")] * 3)
     with pytest.raises(smallprint.Unavailable, match="refused"):
         network.client(retries=2).document("doc_1")
@@ -284,7 +274,6 @@ def test_after_all_tries_it_is_unavailable() -> None:
 
 
 def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
-    """After a broken connection the file is sent again from its beginning."""
     path = tmp_path / "Vertrag.pdf"
     path.write_bytes(b"%PDF-1.7 and so on")
     network = Network(httpx.WriteError("broken"), bad(503), ok(DOCUMENT, 202))
@@ -301,9 +290,6 @@ def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
 
 
 def test_adapters_are_named_at_the_upload_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One field each, in the metadata of a large one, and in the wish for a new attempt; results
-    are asked for by one of them.
-    """
     network = Network(
         ok({**DOCUMENT, "adapters": ["a", "b"]}, 202),
         ok(DOCUMENT, 202),
@@ -328,7 +314,6 @@ def test_adapters_are_named_at_the_upload_and_later(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_upload_has_a_key_of_its_own() -> None:
-    """Two calls are two requests, but for whoever says that they are one."""
     network = Network(*(ok(DOCUMENT, 202) for _ in range(4)))
     client = network.client()
     client.upload(b"data")
@@ -341,7 +326,6 @@ def test_every_upload_has_a_key_of_its_own() -> None:
 
 
 def test_while_the_first_try_is_at_work_the_next_one_waits() -> None:
-    """409 with Retry-After is asked again; without it, it is a conflict."""
     busy = bad(409, "idempotency_in_flight", **{"retry-after": "1"})
     network = Network(httpx.ReadTimeout("slow"), busy, ok(DOCUMENT, 202))
     assert network.client().upload(b"data").id == "doc_1"
@@ -351,7 +335,6 @@ def test_while_the_first_try_is_at_work_the_next_one_waits() -> None:
 
 
 def test_a_first_try_that_was_cut_off_is_waited_for() -> None:
-    """Its key is let go of only after some seconds, which is more than the tries after failures."""
     busy = bad(409, "idempotency_in_flight", **{"retry-after": "1"})
     network = Network(httpx.ReadError("lost"), *[busy] * 16, ok(DOCUMENT, 202))
     assert network.client(retries=1).upload(b"data").id == "doc_1"
@@ -368,7 +351,6 @@ def test_a_first_try_that_was_cut_off_is_waited_for() -> None:
     ],
 )
 def test_what_makes_something_is_repeated_under_one_key(make: Callable[[Any], Any]) -> None:
-    """An answer that was lost is asked for again, and nothing is made twice."""
     webhook: dict[str, Any] = {
         "id": "wh_1",
         "url": "https://example.com/",
@@ -384,7 +366,6 @@ def test_what_makes_something_is_repeated_under_one_key(make: Callable[[Any], An
 
 
 def test_bytes_are_uploaded_under_a_name() -> None:
-    """Bytes have no name of their own, so one is given or made up; what is unsaid is not sent."""
     network = Network(ok(DOCUMENT, 202), ok(DOCUMENT, 200))
     client = network.client()
     client.upload(b"data", name="x.txt")
@@ -395,7 +376,6 @@ def test_bytes_are_uploaded_under_a_name() -> None:
 
 
 def test_waiting_asks_until_the_end() -> None:
-    """Long polls follow each other until the document has ended."""
     going = {**DOCUMENT, "state": "processing", "outcome": None}
     network = Network(ok(going), httpx.ReadTimeout("slow"), ok(going), ok(DOCUMENT))
     assert network.client().wait("doc_1").outcome == "partial"
@@ -403,14 +383,12 @@ def test_waiting_asks_until_the_end() -> None:
 
 
 def test_waiting_ends_in_time() -> None:
-    """Who waits too long is told the state, and the document goes on."""
     network = Network(ok({**DOCUMENT, "state": "read", "outcome": None}))
     with pytest.raises(smallprint.WaitedTooLong, match="doc_1 is still read"):
         network.client().wait("doc_1", timeout=0)
 
 
 def test_waiting_pauses_no_longer_than_is_left() -> None:
-    """A pause of a tenth of a second is no reason to wait for more than was asked for."""
     network = Network(*[ok({**DOCUMENT, "state": "read", "outcome": None})] * 5)
     client, pauses = network.client(), list[float]()
 
@@ -425,7 +403,6 @@ def test_waiting_pauses_no_longer_than_is_left() -> None:
 
 
 def test_lists_are_fetched_as_they_are_asked_for() -> None:
-    """A list goes on from its cursor with the same filters, and no sooner than needed."""
     first = ok({"items": [DOCUMENT, DOCUMENT], "next": "abc"})
     network = Network(first, ok({"items": [DOCUMENT], "next": None}))
     documents: Iterator[smallprint.Document] = network.client().documents(state="ended")
@@ -436,7 +413,6 @@ def test_lists_are_fetched_as_they_are_asked_for() -> None:
 
 
 def test_hits_are_fetched_as_they_are_asked_for() -> None:
-    """The query and its filters go along to every page; a hit shows what was looked for."""
     hit = {
         "document_id": "doc_1",
         "document": "a.pdf",
@@ -450,8 +426,8 @@ def test_hits_are_fetched_as_they_are_asked_for() -> None:
     }
     clause = {"id": "cl_1", "category": "Governing Law", "start": 9, "end": 30, "confidence": 0.5}
     network = Network(
-        ok({"items": [hit], "next": "7", "parts": ["law"], "unindexed": 0}),
-        ok({"items": [{**hit, "clause": clause}], "next": None, "parts": ["law"], "unindexed": 0}),
+        ok({"items": [hit], "next": "7", "parts": ["law"]}),
+        ok({"items": [{**hit, "clause": clause}], "next": None, "parts": ["law"]}),
     )
     found = network.client().search('"😀 law"', kind="contract", category="Governing Law")
     first = next(found)
@@ -467,7 +443,6 @@ def test_hits_are_fetched_as_they_are_asked_for() -> None:
 
 
 def test_a_list_is_asked_for_by_what_is_known() -> None:
-    """Moments go with their zone; what is not asked for is not sent."""
     network = Network(ok({"items": [], "next": None}))
     moment = datetime(2026, 1, 2, tzinfo=UTC)
     assert list(network.client().documents(sha256="0" * 64, actor="ann", since=moment)) == []
@@ -478,67 +453,105 @@ def test_a_list_is_asked_for_by_what_is_known() -> None:
     }
 
 
-def test_values_of_clauses_and_contracts() -> None:
-    """A clause has its value with the others it states; a contract a line for each."""
-    words = {"kind": "jurisdiction", "status": "stated", "text": "Utah", "start": 3, "end": 7}
-    value = {**words, "value": "Utah", "currency": None, "role": None, "repeats": None}
-    clause = {
-        "id": "cl_1",
-        "category": "Governing Law",
-        "text": "of Utah",
-        "start": 0,
-        "end": 7,
-        "page": 1,
-        "confidence": 0.9,
-        "boxes": [],
-        "value": {**value, "others": [value]},
-    }
-    line = {**value, "category": "Governing Law", "clause_id": "cl_1", "computed": None}
+def sample(hint: Any) -> Any:
+    """The JSON of a value of a type, with something in every field."""
+    arguments = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) is tuple:
+        return [sample(one) for one in arguments if one is not ...]
+    if get_origin(hint) is Literal:
+        return arguments[0]
+    if get_origin(hint) is dict:
+        return {"a": 1}
+    if arguments:
+        return sample(arguments[0])
+    if dataclasses.is_dataclass(hint):
+        return {name: sample(one) for name, one in get_type_hints(hint).items()}
+    plain = {str: "a", int: 1, float: 0.5, bool: True, datetime: "2026-01-02T03:04:05Z"}
+    return plain[hint]
+
+
+def assert_typed(value: Any, hint: Any) -> None:
+    arguments = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) is tuple:
+        assert isinstance(value, tuple)
+        for one in value:
+            assert_typed(one, arguments[0])
+    elif get_origin(hint) is UnionType:
+        assert_typed(value, arguments[0])
+    elif dataclasses.is_dataclass(hint):
+        assert type(value) is hint
+        for name, one in get_type_hints(hint).items():
+            assert_typed(getattr(value, name), one)
+    elif not arguments:
+        assert type(value) is hint
+
+
+DOC = "/v1/documents/doc_1"
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "kind"),
+    [
+        (lambda c: c.documents(), "/v1/documents", results.Document),
+        (lambda c: c.deletions(), "/v1/deletions", results.Tombstone),
+        (lambda c: c.pages("doc_1"), f"{DOC}/pages", results.Page),
+        (lambda c: c.clauses("doc_1"), f"{DOC}/clauses", results.Clause),
+        (lambda c: c.presence("doc_1"), f"{DOC}/presence", results.Presence),
+        (lambda c: c.values("doc_1"), f"{DOC}/values", results.DocumentValue),
+        (lambda c: c.findings("doc_1").items, f"{DOC}/findings", results.Finding),
+        (lambda c: c.signals("doc_1"), f"{DOC}/signals", results.Signal),
+        (lambda c: c.narrative_flags("doc_1"), f"{DOC}/narrative-flags", results.NarrativeFlag),
+        (lambda c: c.history("doc_1"), f"{DOC}/history", results.History),
+        (lambda c: c.statements("doc_1"), f"{DOC}/statements", results.Filing),
+        (lambda c: c.reports(), "/v1/reports", results.Report),
+        (lambda c: c.items(), "/v1/items", results.Item),
+        (lambda c: c.decisions(), "/v1/decisions", results.Decision),
+        (lambda c: c.keys(), "/v1/keys", results.Key),
+        (lambda c: c.escalations(), "/v1/escalations", results.Escalation),
+        (lambda c: c.proposals(), "/v1/escalations/proposals", results.Proposal),
+        (lambda c: c.webhooks(), "/v1/webhooks", results.Webhook),
+        (lambda c: c.deliveries("wh_1"), "/v1/webhooks/wh_1/deliveries", results.Delivery),
+    ],
+)
+def test_every_list_is_typed_and_read_to_its_end(
+    call: Callable[[Any], Iterable[Any]], path: str, kind: Any
+) -> None:
+    body = sample(kind)
+    head = {"flagged": True, "risk": 0.5}
     network = Network(
-        httpx.Response(200, json={"items": [clause, {**clause, "value": None}], "next": None}),
-        httpx.Response(200, json={"items": [line], "next": None}),
+        ok({"items": [body], "next": "1", **head}), ok({"items": [body], "next": None, **head})
     )
-    client = network.client()
-    first, second = client.clauses("doc_1")
-    assert first.value is not None
-    assert (first.value.value, first.value.others[0].text) == ("Utah", "Utah")
-    assert second.value is None
-    (law,) = client.values("doc_1")
-    assert (law.category, law.value, law.clause_id) == ("Governing Law", "Utah", "cl_1")
-    assert network.requests[-1].url.path == "/v1/documents/doc_1/values"
+    found = list(call(network.client()))
+    assert len(found) == 2
+    for one in found:
+        assert_typed(one, kind)
+    assert {request.url.path for request in network.requests} == {path}
+    assert network.requests[1].url.params["cursor"] == "1"
 
 
-def test_clauses_and_findings() -> None:
-    """Results are whole lists, whatever the service's page size."""
-    clause = {"id": "cl_1", "category": "Parties", "text": "x", "start": 1, "end": 2, "page": 1}
-    clause |= {"confidence": 0.5, "boxes": [{"page": 1, "x0": 1, "y0": 2, "x1": 3, "y1": 4}]}
-    network = Network(ok({"items": [clause], "next": "1"}), ok({"items": [clause], "next": None}))
-    found = network.client().clauses("doc_1")
-    assert [c.category for c in found] == ["Parties"] * 2
-    assert found[0].boxes == (smallprint.Box(1, 1, 2, 3, 4),)
-    finding = {"id": "fd_1", "check": "sum", "severity": "high", "confidence": 1.0}
-    finding |= {"statement": "income", "message": "1 + 1 = 3", "row": 2}
-    place = {"page": 3, "start": 7, "end": 9, "box": [1.0, 2.0, 3.0, 4.0]}
-    cell = {"statement": "income", "row": 2, "column": 0, "label": "Sum", "place": place}
-    finding |= {"cells": [cell, {**cell, "place": None}], "page": 3}
+def test_what_is_null_or_missing_is_none_or_empty() -> None:
+    row = {"label": "Cash", "values": [1, None], "places": [{"page": 1, "cell": "B7"}, None]}
+    found = results.StatementRow.of({**row, "notes": None})
+    assert found.values == (1, None)
+    assert found.places == (smallprint.Position(1, cell="B7"), None)
+    assert (found.notes, found.period) == ((), None)
+
+
+def test_findings_have_a_verdict_and_reports_are_filtered() -> None:
     head = {"flagged": True, "risk": 0.9, "filings": 1, "warnings": ["page 4 is missing"]}
     head |= {"model": {"name": "triage-breaks", "version": "1.0.0"}}
-    network = Network(
-        ok({"items": [finding], "next": "1", **head}), ok({"items": [finding], "next": None})
-    )
-    findings = network.client().findings("doc_1")
-    assert (findings.flagged, findings.risk, len(findings.items)) == (True, 0.9, 2)
-    assert findings.items[0].row == 2
+    network = Network(ok({"items": [], "next": None, **head}), ok({"items": [], "next": None}))
+    client = network.client()
+    findings = client.findings("doc_1")
+    assert (findings.flagged, findings.risk, findings.filings) == (True, 0.9, 1)
     assert findings.warnings == ("page 4 is missing",)
     assert findings.model == smallprint.TriageModel("triage-breaks", "1.0.0")
-    assert findings.items[0].cells[0].place == smallprint.Place(3, 7, 9, box=(1.0, 2.0, 3.0, 4.0))
-    assert findings.items[0].cells[1].place is None
+    assert list(client.reports(flagged=True, least=0.5)) == []
+    sent = dict(network.requests[1].url.params)
+    assert sent == {"flagged": "true", "least": "0.5", "order": "-risk"}
 
 
 def test_clauses_of_first_pages_say_so() -> None:
-    """With how many pages they are of, also where there are none; final ones and those of an older
-    service are not provisional.
-    """
     clause = {"id": "cl_1", "category": "Parties", "text": "x", "start": 1, "end": 2, "page": 1}
     clause |= {"confidence": 0.5, "boxes": []}
     head = {"provisional": True, "pages": 20}
@@ -550,109 +563,18 @@ def test_clauses_of_first_pages_say_so() -> None:
         ok({"items": [clause], "next": None}),
     )
     client = network.client()
-    early = client.clauses("doc_1", early=True)
+    early = client.clauses("doc_1", provisional=True)
     assert (early.provisional, early.pages, len(early)) == (True, 20, 2)
     for request in network.requests:
-        assert request.url.params["early"] == "true"
-    nothing = client.clauses("doc_1", early=True)
+        assert request.url.params["provisional"] == "true"
+    nothing = client.clauses("doc_1", provisional=True)
     assert (nothing.provisional, nothing.pages, nothing) == (True, 20, [])
     for _ in ("final", "older"):
-        found = client.clauses("doc_1", early=True)
+        found = client.clauses("doc_1", provisional=True)
         assert (found.provisional, found.pages, len(found)) == (False, None, 1)
 
 
-def test_signals_and_reports_are_typed() -> None:
-    """Page by page, with cells, peers and times."""
-    place = {"page": 3, "box": [1.0, 2.0, 3.0, 4.0]}
-    cell = {"statement": "income", "row": 2, "column": 0, "label": "Sales", "place": place}
-    beside = {"companies": 300, "low": -0.4, "median": 0.0, "high": 0.5, "distance": 9.5}
-    signal = {
-        "id": "sg_1",
-        "signal": "sales_growth",
-        "title": "Growth of sales",
-        "level": "strong",
-        "distance": 9.5,
-        "value": 12.5,
-        "unit": "share",
-        "end": "20231231",
-        "quarters": 4,
-        "message": "m",
-        "formula": "f",
-        "source": "s",
-        "peers": beside,
-        "change": None,
-        "inputs": [{"figure": "revenue", "value": 27, **cell}],
-        "history": [{"end": "20221231", "value": 0.1}],
-    }
-    network = Network(ok({"items": [signal], "next": "0"}), ok({"items": [signal], "next": None}))
-    first, _ = network.client().signals("doc_1")
-    assert first.inputs[0].place == smallprint.Place(3, box=(1.0, 2.0, 3.0, 4.0))
-    assert (first.inputs[0].figure, first.history[0].value) == ("revenue", 0.1)
-    assert (first.peers, first.change) == (smallprint.Beside(300, -0.4, 0.0, 0.5, 9.5), None)
-
-    report = {
-        "document_id": "doc_1",
-        "name": "a.pdf",
-        "risk": 0.9,
-        "flagged": True,
-        "filings": 1,
-        "findings": 2,
-        "warnings": 0,
-        "updated": "2026-03-01T12:00:00Z",
-        "model": {"name": "triage-breaks", "version": "1.0.0"},
-    }
-    network = Network(ok({"items": [report], "next": None}))
-    (one,) = network.client().reports(flagged=True, least=0.5)
-    assert one.updated.year == 2026
-    assert one.model == smallprint.TriageModel("triage-breaks", "1.0.0")
-    sent = dict(network.requests[0].url.params)
-    assert sent == {"flagged": "true", "least": "0.5", "order": "-risk"}
-
-
-def test_statements_are_typed() -> None:
-    """Filings page by page, each value with its place or None."""
-    row = {"label": "Cash", "values": [1, None], "places": [{"page": 1, "cell": "B7"}, None]}
-    statement = {"statement": "balance_sheet", "columns": [{"end": "20231231"}, {}], "rows": [row]}
-    filing: dict[str, Any] = {
-        "id": "a",
-        "company": None,
-        "form": "10-K",
-        "period": None,
-        "warnings": [],
-    }
-    filing |= {"statements": [statement]}
-    network = Network(ok({"items": [filing], "next": "0"}), ok({"items": [filing], "next": None}))
-
-    filings = network.client().statements("doc_1")
-
-    assert [one.form for one in filings] == ["10-K"] * 2
-    (read,) = filings[0].statements
-    assert read.columns[0].end == "20231231"
-    assert read.rows[0].values == (1, None)
-    assert read.rows[0].places == (smallprint.Place(1, cell="B7"), None)
-
-
-def test_a_statement_of_equity_has_components_and_the_periods_of_its_lines() -> None:
-    """Both are typed as well."""
-    columns = [{"component": "Common stock Shares", "unit": "shares"}, {"component": "Total"}]
-    row = {"label": "Net income", "values": [0, 5], "period": {"end": "20231231", "quarters": 4}}
-    statement = {"statement": "equity", "columns": columns, "rows": [row]}
-    filing = {"id": "a", "company": None, "form": None, "period": None, "statements": [statement]}
-    network = Network(ok({"items": [{**filing, "warnings": []}], "next": None}))
-
-    (one,) = network.client().statements("doc_1")
-
-    (read,) = one.statements
-    assert [(c.component, c.unit) for c in read.columns] == [
-        ("Common stock Shares", "shares"),
-        ("Total", None),
-    ]
-    assert read.rows[0].period is not None
-    assert (read.rows[0].period.end, read.rows[0].period.quarters) == ("20231231", 4)
-
-
 def test_a_decision_is_tried_again_under_the_same_id() -> None:
-    """A lost answer does not make two decisions: the id that the client chose stays."""
     network = Network(httpx.ReadError("lost"), ok({"decision": DECISION, "item": {}}))
     decision = network.client().decide("it_1", "correct", correction={"category": "Parties"})
     assert decision.id == "de_1"
@@ -663,7 +585,6 @@ def test_a_decision_is_tried_again_under_the_same_id() -> None:
 
 
 def test_a_claim_is_not_repeated_blindly() -> None:
-    """A claim whose answer was lost may have taken effect, so the caller decides."""
     network = Network(httpx.ReadError("lost"), httpx.Response(204))
     client = network.client()
     with pytest.raises(smallprint.Unavailable):
@@ -674,7 +595,6 @@ def test_a_claim_is_not_repeated_blindly() -> None:
 
 
 def test_a_deletion_whose_answer_was_lost_has_happened() -> None:
-    """Not found at a second try means that the first one did it; at the first, an error."""
     network = Network(httpx.ReadError("lost"), bad(404))
     network.client().delete("doc_1")
     with pytest.raises(smallprint.NotFound):
@@ -682,7 +602,6 @@ def test_a_deletion_whose_answer_was_lost_has_happened() -> None:
 
 
 def test_a_change_can_be_of_what_is_known_alone() -> None:
-    """`if_match` goes along as the header has it; without it there is no condition."""
     known = {**DOCUMENT, "etag": '"abc"'}
     network = Network(ok(known), ok(known, 202), httpx.Response(204), httpx.Response(204))
     client = network.client()
@@ -695,7 +614,6 @@ def test_a_change_can_be_of_what_is_known_alone() -> None:
 
 
 def test_a_kind_is_said_and_tried_again() -> None:
-    """Saying it twice is saying it once, so that a lost answer is no harm."""
     network = Network(bad(503), ok({**DOCUMENT, "kind": "report", "kind_source": "uploader"}))
     document = network.client().say_kind("doc_1", "report", if_match='"abc"')
     assert (document.kind, document.kind_unsure, document.kind_confidence) == (
@@ -710,7 +628,6 @@ def test_a_kind_is_said_and_tried_again() -> None:
 
 
 def test_a_new_key_is_shown_but_not_printed() -> None:
-    """The secret is there for the caller, and not in a log by accident."""
     body: dict[str, Any] = {"id": "1", "name": "Ann", "tenant": "default", "kind": "key"}
     body |= {"secret": "sp_1_x"}
     body |= {"created": "2026-01-02T03:04:05Z", "expires": None, "revoked": None}
@@ -720,14 +637,12 @@ def test_a_new_key_is_shown_but_not_printed() -> None:
 
 
 def stream(*blocks: str) -> httpx.Response:
-    """Server-sent events, as the service writes them."""
     return httpx.Response(
         200, content="".join(blocks).encode(), headers={"content-type": "text/event-stream"}
     )
 
 
 def test_changes_go_on_where_the_connection_ended() -> None:
-    """Each connection asks for what came after the last one; a broken one is made again."""
     state = f"event: state\nid: 8\ndata: {json.dumps(DOCUMENT)}\n\n"
     deleted = 'event: deleted\nid: 9\ndata: {"id": "doc_2"}\n\n'
     network = Network(
@@ -751,7 +666,6 @@ def test_changes_go_on_where_the_connection_ended() -> None:
 
 
 def test_changes_end_where_nobody_answers_or_the_key_is_bad() -> None:
-    """After all tries an error says so; a refusal is not tried again."""
     network = Network(*[httpx.ConnectError("no")] * 3)
     with pytest.raises(smallprint.Unavailable):
         next(network.client(retries=2).changes(0))
@@ -760,7 +674,6 @@ def test_changes_end_where_nobody_answers_or_the_key_is_bad() -> None:
 
 
 def tus(status: int, offset: int, **headers: str) -> httpx.Response:
-    """An answer of an upload in pieces."""
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, headers={"upload-offset": str(offset), **more})
 
@@ -769,7 +682,6 @@ def tus(status: int, offset: int, **headers: str) -> httpx.Response:
 def test_a_large_upload_goes_on_where_it_broke_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_path: bool
 ) -> None:
-    """In pieces with checksums; after a break from the byte that the service names, not anew."""
     monkeypatch.setattr("smallprint.client.PIECE", 4)
     data = b"0123456789"
     path = tmp_path / "large é.pdf"
@@ -799,7 +711,6 @@ def test_a_large_upload_goes_on_where_it_broke_off(
 def test_a_large_upload_that_is_refused_or_never_gets_on_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A refusal is not tried again; tries that bring no byte further are counted."""
     monkeypatch.setattr("smallprint.client.PIECE", 4)
     start = httpx.Response(201, headers={"location": "/v1/uploads/up_1"})
     with pytest.raises(smallprint.Refused):
@@ -810,7 +721,6 @@ def test_a_large_upload_that_is_refused_or_never_gets_on_ends(
 
 
 def test_a_large_upload_with_a_password_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password would have to be kept until the last piece came."""
     monkeypatch.setattr("smallprint.client.PIECE", 4)
     network = Network(ok(DOCUMENT, 202))
     network.client().upload(b"0123456789", name="a.pdf", password="secret")
@@ -818,7 +728,6 @@ def test_a_large_upload_with_a_password_is_one_request(monkeypatch: pytest.Monke
 
 
 def test_rules_and_tombstones() -> None:
-    """Days by kind go there and back; a tombstone has aware times."""
     stone: dict[str, Any] = {"id": "doc_1", "deleted_by": "ann", "removed": None}
     stone |= {"deleted": "2026-01-02T03:04:05Z"}
     rules = [{"kind": None, "days": 7}, {"kind": "report", "days": 90}]

@@ -10,20 +10,18 @@ import pytest
 import smallprint
 from starlette.testclient import TestClient
 
-from infra.stand_in import Labels, StandIn
-from tests.unit.escalation.test_door import FOUND
-from tests.unit.escalation.test_service import House
+from tests.fakes.provider import Labels, StandIn
+from tests.unit.escalation.builders import FOUND, EscalationService
 
 
 def test_escalations_proposals_and_costs_are_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each field of REST is there, times are aware, lists are tuples."""
     monkeypatch.setenv("TEST_FRONTIER_KEY", "k")
     with StandIn(Labels([("Governing Law", FOUND)])) as stand_in:
-        house = House(tmp_path, stand_in)
-        house.say(house.request(1), house.request(2, kind="report"))
-        web = TestClient(house.service.app)
+        escalation = EscalationService(tmp_path, stand_in)
+        escalation.say(escalation.request(1), escalation.request(2, kind="report"))
+        web = TestClient(escalation.service.app)
 
         def answer(request: httpx.Request) -> httpx.Response:
             found = web.get(str(request.url), headers=dict(request.headers))
@@ -38,11 +36,11 @@ def test_escalations_proposals_and_costs_are_typed(
         )
         assert proposal.stand_in
         (open_one,) = client.escalations()
-        assert "may not leave the house" in open_one.reason
+        assert "may not go to external providers" in open_one.reason
         assert open_one.requested <= datetime.now(UTC)
         costs = client.costs(by="kind")
         assert [group.key for group in costs.groups] == ["contract"]
         assert costs.usd == proposal.usd > 0
         assert [budget.most_usd for budget in costs.budgets] == [1, 100]
         assert costs.stopped == ()
-        house.service.close()
+        escalation.service.close()

@@ -12,7 +12,7 @@ Members = Iterable[tuple[str | zipfile.ZipInfo, bytes]]
 
 
 def archive(members: Members | Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """An archive of these files; the same name may come twice."""
+    """Return an archive of these files; names may repeat."""
     out = io.BytesIO()
     listed = members.items() if isinstance(members, Mapping) else members
     with zipfile.ZipFile(out, "w", method) as file, warnings.catch_warnings():
@@ -25,7 +25,7 @@ def archive(members: Members | Mapping[str, bytes], method: int = zipfile.ZIP_DE
 
 
 def special(name: str, mode: int) -> zipfile.ZipInfo:
-    """An entry that is no ordinary file: a link, a device."""
+    """Return an entry that is a link or a device."""
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16
@@ -33,7 +33,7 @@ def special(name: str, mode: int) -> zipfile.ZipInfo:
 
 
 def patched(data: bytes, offset_local: int, offset_central: int, value: int) -> bytes:
-    """The same with two bytes changed in the first entry, in both of its headers."""
+    """Change two bytes in both headers of the first entry."""
     changed = bytearray(data)
     central = data.index(b"PK\x01\x02")
     struct.pack_into("<H", changed, data.index(b"PK\x03\x04") + offset_local, value)
@@ -42,17 +42,15 @@ def patched(data: bytes, offset_local: int, offset_central: int, value: int) -> 
 
 
 def encrypted(data: bytes) -> bytes:
-    """The first entry says that it is encrypted."""
     return patched(data, 6, 8, 1)
 
 
 def with_method(data: bytes, method: int) -> bytes:
-    """The first entry says that it is packed in this way."""
     return patched(data, 8, 10, method)
 
 
 def named(raw: bytes, data: bytes = b"text\n", flags: int = 0, extra: bytes = b"") -> bytes:
-    """An archive of one stored file whose name is these very bytes."""
+    """Return an archive of one stored file with these bytes as its name."""
     import zlib
 
     crc, size = zlib.crc32(data), len(data)
@@ -65,7 +63,7 @@ def named(raw: bytes, data: bytes = b"text\n", flags: int = 0, extra: bytes = b"
 
 
 def sharing(copies: int = 250) -> bytes:
-    """Many entries for the bytes of one: D. Fifield's bomb in its simplest form."""
+    """Return many entries that share the bytes of one: D. Fifield's bomb in its simplest form."""
     data = archive({"a.txt": b"0" * 1_000_000})
     start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
     entry = data[start:end]
@@ -75,7 +73,7 @@ def sharing(copies: int = 250) -> bytes:
 
 
 def quoting() -> bytes:
-    """A stored member whose bytes are the whole of the next one: an overlap of the second kind."""
+    """Return a stored member that contains the next member: an overlap of the second kind."""
     inner = archive({"b.txt": b"hello\n"}, zipfile.ZIP_STORED)
     second = inner[: inner.index(b"PK\x01\x02")]
     outer = archive({"a.bin": second}, zipfile.ZIP_STORED)
@@ -89,7 +87,7 @@ def quoting() -> bytes:
 
 
 def layers(depth: int, wide: int, innermost: bytes) -> bytes:
-    """Archives of archives, as 42.zip is made; every one of them other bytes."""
+    """Return nested archives like 42.zip, all with different bytes."""
 
     def layer(left: int, path: str) -> bytes:
         if not left:

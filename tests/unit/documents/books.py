@@ -1,4 +1,4 @@
-"""Workbooks written part by part, so that a test can lie in any of them."""
+"""Build workbooks part by part, so that a test can damage any part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
 def book(*sheets: str, others: Mapping[str, Part] | None = None, ns: str = MAIN) -> bytes:
-    """A workbook whose sheets (`S1`, `S2` …) have this XML; `others` replace or add parts."""
+    """Return a workbook with this XML of its sheets (`S1`, `S2` …); `others` replace or add
+    parts.
+    """
     numbers = range(1, len(sheets) + 1)
     listed = "".join(f'<sheet name="S{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
     related = "".join(relation(f"r{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in numbers)
@@ -34,7 +36,7 @@ def book(*sheets: str, others: Mapping[str, Part] | None = None, ns: str = MAIN)
 
 
 def zipped(parts: Mapping[str, Part]) -> bytes:
-    """An archive of these parts; one that comes in pieces is written piece by piece."""
+    """Return an archive of these parts; parts given in pieces are written piece by piece."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in parts.items():
@@ -45,37 +47,30 @@ def zipped(parts: Mapping[str, Part]) -> bytes:
 
 
 def relations(inner: str) -> str:
-    """A part that lists relations."""
     return f'<Relationships xmlns="{_RELATIONS}">{inner}</Relationships>'
 
 
 def relation(key: str, kind: str, target: str, mode: str = "Internal") -> str:
-    """One relation."""
     return (
         f'<Relationship Id="{key}" Type="{_OFFICE}/{kind}" Target="{target}" TargetMode="{mode}"/>'
     )
 
 
 def sheet(rows: str, after: str = "", before: str = "", ns: str = MAIN) -> str:
-    """The XML of a sheet with these rows."""
     return f'<worksheet xmlns="{ns}">{before}<sheetData>{rows}</sheetData>{after}</worksheet>'
 
 
 def row(number: int, *cells: str, attributes: str = "") -> str:
-    """One row of cells."""
     return f'<row r="{number}" {attributes}>{"".join(cells)}</row>'
 
 
 def text(address: str, words: str) -> str:
-    """A cell with a text of its own."""
     return f'<c r="{address}" t="inlineStr"><is><t>{words}</t></is></c>'
 
 
 def number(address: str, value: float | str, style: int | str = 0) -> str:
-    """A cell with a number."""
     return f'<c r="{address}" s="{style}"><v>{value}</v></c>'
 
 
 def shared(address: str, index: int | str) -> str:
-    """A cell whose text is in the list that all sheets share."""
     return f'<c r="{address}" t="s"><v>{index}</v></c>'

@@ -1,27 +1,32 @@
-"""How reading a document ends, for tests of hostile and damaged ones."""
+"""How reading a document ends, and what was read: its cells and pages."""
 
 from __future__ import annotations
 
-from shared.documents import Limits, read
+from shared.documents import Cell, Limits, ParsedDocument, read
 from shared.documents.sandbox import Reader
 from shared.documents.sniffing import HTML
 from shared.errors import UnreadableDocument
 
 
 def outcome(
-    data: bytes, name: str, limits: Limits | None = None, reader: Reader | None = None
+    data: bytes,
+    name: str,
+    limits: Limits | None = None,
+    reader: Reader | None = None,
+    password: str | None = None,
 ) -> str:
-    """How it ends: "read", "partial" or "refused"; anything else says what is wrong with it.
+    """Return "read", "partial" or "refused"; any other word describes a defect.
 
-    It is read in this process, or in the child of a reader, which has limits of its own.
+    The document is read in this process, or in the child of a given reader with its own limits.
     """
     try:
-        reading = reader.read(data, name=name) if reader else read(data, name=name, limits=limits)
+        if reader:
+            reading = reader.read(data, name=name)
+        else:
+            reading = read(data, name=name, limits=limits, password=password)
     except UnreadableDocument as error:
         said = error.message and error.document == name
         return "refused" if said else f"an error that does not say enough: {error!r}"
-    if reading.page_count != len(reading.pages) + len(reading.failed):
-        return "a ledger that does not add up"
     place = 0
     for page in reading.pages:
         if not place <= page.start <= page.end or reading.text[place : page.start].strip("\n"):
@@ -37,3 +42,17 @@ def outcome(
     if any(mark in reading.text for mark in ("\0" if as_it_is else "\0\f\v")):
         return "a text with marks that belong to nobody"
     return "partial" if reading.failed else "read"
+
+
+def all_cells(reading: ParsedDocument) -> list[Cell]:
+    return reading.cells_of(0, len(reading.text))
+
+
+def named(reading: ParsedDocument) -> dict[str, str]:
+    """Return the texts of all cells by their names."""
+    return {reading.name_of(c): reading.text[c.start : c.end] for c in all_cells(reading)}
+
+
+def shown(reading: ParsedDocument) -> list[str]:
+    """Return the text of each page."""
+    return [reading.text[page.start : page.end] for page in reading.pages]

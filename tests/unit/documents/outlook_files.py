@@ -72,7 +72,6 @@ class Outlook:
         return tree
 
     def file(self) -> bytes:
-        """The file."""
         return compound(self.tree())
 
 
@@ -83,7 +82,7 @@ def _properties(
     moments: Mapping[int, datetime] | None = None,
     codepage: int = 0,
 ) -> dict[str, bytes | Tree]:
-    """The table of a storage, and a stream for each string that is not empty."""
+    """Return the table of a storage, and a stream for each non-empty string."""
     kind, encoding = (0x001E, f"cp{codepage}") if codepage else (0x001F, "utf-16-le")
     kept = {prop: text.encode(encoding) for prop, text in texts.items() if text}
     rows = [struct.pack("<HHLLL", kind, prop, 6, len(data), 0) for prop, data in kept.items()]
@@ -98,7 +97,7 @@ def _properties(
 
 
 def compound(tree: Tree) -> bytes:
-    """A compound file of version 3: sectors of 512 bytes, short streams in one of their own."""
+    """Return a compound file of version 3: 512-byte sectors, with a separate mini stream."""
     entries: list[list[object]] = []
     contents: list[bytes] = []
     _list(tree, "Root Entry", 5, entries, contents)
@@ -135,7 +134,7 @@ def compound(tree: Tree) -> bytes:
 def _list(
     tree: bytes | Tree, name: str, kind: int, entries: list[list[object]], contents: list[bytes]
 ) -> int:
-    """Add an entry and those below it, which are a balanced tree; returns its number."""
+    """Add an entry and its children as a balanced tree; return its number."""
     number = len(entries)
     entries.append([name, kind, _FREE, _FREE, _FREE, _END, 0])
     contents.append(tree if isinstance(tree, bytes) else b"")
@@ -150,7 +149,7 @@ def _list(
 
 
 def _balance(numbers: Sequence[int], entries: list[list[object]]) -> int:
-    """Make a tree of siblings; returns its root."""
+    """Build a tree of siblings; return its root."""
     if not numbers:
         return _FREE
     middle = len(numbers) // 2

@@ -15,17 +15,14 @@ GOLDEN = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 
 
 def sample(name: str) -> bytes:
-    """The bytes of one sample PDF."""
     return (FOLDER / f"{name}.pdf").read_bytes()
 
 
 def path_of(name: str) -> Path:
-    """Where the sample's PDF lies."""
     return FOLDER / f"{name}.pdf"
 
 
 def plain(pages: int = 1, *, text: str = "The parties agree on page") -> bytes:
-    """A sound PDF with one line on each page."""
     pdf = Pdf()
     for number in range(1, pages + 1):
         pdf.page(show(f"{text} {number}.", 72, 700))
@@ -33,7 +30,7 @@ def plain(pages: int = 1, *, text: str = "The parties agree on page") -> bytes:
 
 
 def bomb() -> bytes:
-    """A few kilobytes whose second page unpacks to three gigabytes; the others are sound."""
+    """Return a few kilobytes whose second page unpacks to three gigabytes."""
     chunk = zlib.compressobj(9, wbits=-15)
     block_of_spaces = chunk.compress(b" " * (1 << 24)) + chunk.flush(zlib.Z_FULL_FLUSH)
     inner = b"\x78\xda" + block_of_spaces * 190 + b"\x03\x00" + b"\0\0\0\0"
@@ -59,7 +56,7 @@ def deeply_nested() -> bytes:
 
 
 def recursive_tree() -> bytes:
-    """A page tree that has itself as its kid."""
+    """Return a page tree that is its own child."""
     pdf = Pdf()
     pdf.page(show("A line.", 72, 700))
     whole = pdf.build()
@@ -67,19 +64,17 @@ def recursive_tree() -> bytes:
 
 
 def no_pages() -> bytes:
-    """A sound PDF without a page."""
     return Pdf().build()
 
 
 def broken_xref() -> bytes:
-    """A document whose cross-reference table points to the wrong places."""
     whole = plain(3)
     start = whole.index(b"xref\n0")
     return whole[:start] + re.sub(rb"\d{10} 00000 n", b"0000000007 00000 n", whole[start:])
 
 
 def odd_characters() -> bytes:
-    """A to-Unicode table that maps glyphs to NUL and to half of a surrogate pair."""
+    """Return a to-Unicode table that maps glyphs to NUL and to half of a surrogate pair."""
     pdf = Pdf()
     pdf.page(show("A\x03\x04B", 72, 700))
     table = pdf.stream(
@@ -96,7 +91,7 @@ def odd_characters() -> bytes:
 
 
 def scrambled(*lines: str) -> bytes:
-    """A page whose font says of every letter that it is another one: `7KLV` for This."""
+    """Return a page whose font maps every letter to another one: `7KLV` for This."""
     pdf = Pdf()
     pdf.page("".join(show(line, 72, 700 - 24 * n) for n, line in enumerate(lines)))
     table = pdf.stream(
@@ -113,7 +108,7 @@ def scrambled(*lines: str) -> bytes:
 
 
 def drawn_in_a_form() -> bytes:
-    """Two lines far off the page, brought onto it by the matrix of the form that holds them."""
+    """Return two lines off the page that a form's matrix moves onto it."""
     pdf = Pdf()
     lines = show("The first line of the form", 72, 7000) + show("and its second.", 72, 6980)
     form = pdf.stream(

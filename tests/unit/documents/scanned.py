@@ -9,8 +9,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.documents import Limits
-from shared.documents.ocr import engine
-from tests.support import require
 
 WORDS = (
     "This lease is made between the parties",
@@ -21,11 +19,6 @@ WORDS = (
 )
 PATIENT = Limits(seconds=600, page_seconds=600)
 """For machines that are busy with other things."""
-
-
-def need_engine() -> None:
-    """Go on only where text can be recognised."""
-    require(engine(), "text recognition: install tesseract-ocr")
 
 
 def picture(*lines: str, dpi: int = 150) -> Image.Image:
@@ -39,19 +32,17 @@ def picture(*lines: str, dpi: int = 150) -> Image.Image:
 
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:
-    """The bytes of a file."""
     out = io.BytesIO()
     image.save(out, form, **options)
     return out.getvalue()
 
 
 def pdf_of(*images: Image.Image, dpi: int = 150) -> bytes:
-    """A PDF of these pictures alone, as scanners write it."""
     return saved(images[0], "PDF", save_all=True, append_images=images[1:], resolution=dpi)
 
 
 def spoiled(image: Image.Image) -> Image.Image:
-    """Turned a little, gray, unevenly lit and noisy."""
+    """Return a slightly turned, gray, unevenly lit and noisy copy."""
     turned = np.asarray(image.rotate(1.5, Image.Resampling.BICUBIC, fillcolor=255), np.float32)
     light = np.linspace(150, 230, turned.shape[1])
     noise = np.random.default_rng(3).normal(0, 12, turned.shape)

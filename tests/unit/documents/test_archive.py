@@ -1,4 +1,4 @@
-"""ZIP archives: the files in them, and everything that archives do to harm a reader."""
+"""Archives: their files, harmful ones, and names in old encodings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import zipfile
 import zlib
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.documents import Limits, Part, RefusedPart, read, sniff, unpack
+from shared.documents import Attachment, Limits, RefusedPart, read, sniff, unpack
 from shared.documents.sandbox import Reader
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
-    SuiteError,
     UnreadableDocument,
     UnsupportedType,
 )
@@ -28,39 +25,34 @@ from tests.unit.documents.mails import attached, text, whole
 PDF = samples.plain()
 
 
-def parts(data: bytes, depth: int = 0, **limits: int) -> list[Part | RefusedPart]:
-    """Everything that lies in an archive."""
+def parts(data: bytes, depth: int = 0, **limits: int) -> list[Attachment | RefusedPart]:
     return list(unpack(data, name="a.zip", limits=Limits(**limits), depth=depth).parts())
 
 
 def codes(data: bytes, **limits: int) -> dict[str, str]:
-    """Why each part is refused, by its name; nothing for one that is not."""
-    return {one.name: getattr(one, "code", "") for one in parts(data, **limits)}
+    return {part.name: getattr(part, "code", "") for part in parts(data, **limits)}
 
 
 def only(data: bytes, **limits: int) -> RefusedPart:
-    """The one part, which is refused."""
-    [one] = parts(data, **limits)
-    assert isinstance(one, RefusedPart), one
-    return one
+    [part] = parts(data, **limits)
+    assert isinstance(part, RefusedPart), part
+    return part
 
 
 def test_an_archive_is_its_files() -> None:
-    """Folders are the way to them, bytes are exact, types are those of the content."""
     mail = whole([text(), attached(PDF)])
     data = archive(
         {"2024/leases/a.pdf": PDF, "2024/": b"", "b.csv": b"a,b,c\n1,2,3\n4,5,6\n", "m": mail}
     )
     assert sniff(data, "a.pdf") == "application/zip"
     assert parts(data) == [
-        Part("2024/leases/a.pdf", "application/pdf", PDF),
-        Part("b.csv", "text/csv", b"a,b,c\n1,2,3\n4,5,6\n"),
-        Part("m", "message/rfc822", mail),
+        Attachment("2024/leases/a.pdf", "application/pdf", PDF),
+        Attachment("b.csv", "text/csv", b"a,b,c\n1,2,3\n4,5,6\n"),
+        Attachment("m", "message/rfc822", mail),
     ]
 
 
 def test_an_archive_has_no_text_of_its_own() -> None:
-    """No page, no character; what is in it is in its parts."""
     reading = read(archive({"a.txt": b"text"}), name="a.zip")
     assert (reading.text, reading.page_count, reading.media_type) == ("", 0, "application/zip")
 
@@ -69,31 +61,31 @@ def test_an_archive_has_no_text_of_its_own() -> None:
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
 def test_every_way_of_packing_that_the_library_has(method: int) -> None:
-    """Stored, deflate, bzip2 and LZMA; also where a stored PDF stands right at the beginning."""
     data = archive({"a.pdf": PDF, "b.txt": b"text\n" * 1000}, method)
-    assert [one.data for one in parts(data) if isinstance(one, Part)] == [PDF, b"text\n" * 1000]
+    assert [part.data for part in parts(data) if isinstance(part, Attachment)] == [
+        PDF,
+        b"text\n" * 1000,
+    ]
 
 
 def test_a_way_of_packing_that_is_not_read_is_named() -> None:
     """Deflate64, as Windows packs what is large, and others."""
     data = archive([("a.txt", b"text\n"), ("b.txt", b"text\n")])
-    one, two = parts(archives.with_method(data, 9))
-    assert isinstance(one, RefusedPart)
-    assert (one.code, isinstance(two, Part)) == ("unsupported_type", True)
-    assert "method 9" in one.reason
+    part, two = parts(archives.with_method(data, 9))
+    assert isinstance(part, RefusedPart)
+    assert (part.code, isinstance(two, Attachment)) == ("unsupported_type", True)
+    assert "method 9" in part.reason
 
 
 def test_an_encrypted_member_fails_alone_and_says_what_to_do() -> None:
-    """The archive's other files are taken."""
     data = archive([("secret.txt", b"text\n"), ("open.txt", b"text\n")])
-    one, two = parts(archives.encrypted(data))
-    assert isinstance(one, RefusedPart)
-    assert (one.code, isinstance(two, Part)) == ("encrypted_document", True)
-    assert "unpack the archive with its password" in one.reason
+    part, two = parts(archives.encrypted(data))
+    assert isinstance(part, RefusedPart)
+    assert (part.code, isinstance(two, Attachment)) == ("encrypted_document", True)
+    assert "unpack the archive with its password" in part.reason
 
 
 def test_other_documents_that_are_archives_are_none() -> None:
-    """Office documents, e-books and programs are not taken apart."""
     for names, says in (
         (["[Content_Types].xml", "ppt/presentation.xml"], "Office"),
         (["mimetype", "META-INF/container.xml"], "e-book"),
@@ -125,16 +117,14 @@ def test_other_documents_that_are_archives_are_none() -> None:
     ],
 )
 def test_names_are_labels(name: str, label: str) -> None:
-    """No root, no drive, no step upwards, no direction, no end: and the file is taken."""
-    [one] = parts(named(name.encode(), flags=0x800))
-    assert (one.name, getattr(one, "data", b"")) == (label, b"text\n")
+    [part] = parts(named(name.encode(), flags=0x800))
+    assert (part.name, getattr(part, "data", b"")) == (label, b"text\n")
 
 
 def test_a_way_of_long_names_stays_short() -> None:
-    """A thousand characters at the most, the last ones."""
-    [one] = parts(named("/".join(["f" * 190] * 40 + ["x.txt"]).encode(), flags=0x800))
-    assert len(one.name) <= 1_000
-    assert one.name.endswith("/x.txt")
+    [part] = parts(named("/".join(["f" * 190] * 40 + ["x.txt"]).encode(), flags=0x800))
+    assert len(part.name) <= 1_000
+    assert part.name.endswith("/x.txt")
 
 
 @pytest.mark.parametrize(
@@ -142,37 +132,28 @@ def test_a_way_of_long_names_stays_short() -> None:
     [
         ("Übergabe.txt", "cp437"),
         ("Verträge/Größe.txt", "cp850"),
-        ("Verträge/Größe.txt", "cp1252"),
         ("Verträge/Größe.txt", "utf-8"),
-        ("Договор поставки.txt", "cp866"),
-        ("Договор поставки.txt", "cp1251"),
-        ("ライセンス契約.txt", "cp932"),
-        ("采购合同2024.txt", "gb18030"),
     ],
 )
 def test_names_of_old_programs_are_readable(name: str, encoding: str) -> None:
-    """Where nothing says what the bytes of a name mean, the likeliest is taken."""
-    [one] = parts(named(name.encode(encoding)))
-    assert one.name == name
+    [part] = parts(named(name.encode(encoding)))
+    assert part.name == name
 
 
 def test_a_name_that_is_said_twice_is_taken_in_unicode() -> None:
-    """Info-ZIP's extra field, if it belongs to this name."""
     raw, real = b"Vertr_ge.txt", "Verträge.txt"
     for crc, label in ((zlib.crc32(raw), real), (1, "Vertr_ge.txt")):
         content = b"\1" + struct.pack("<L", crc) + real.encode()
         extra = struct.pack("<HH", 0x7075, len(content)) + content
-        assert [one.name for one in parts(named(raw, extra=extra))] == [label]
+        assert [part.name for part in parts(named(raw, extra=extra))] == [label]
 
 
 def test_the_same_name_twice_is_two_files() -> None:
-    """Nothing takes the place of anything, whatever the case."""
     data = archive([("a.txt", b"one\n"), ("a.txt", b"two\n"), ("A.TXT", b"three\n")])
-    assert [getattr(one, "data", b"") for one in parts(data)] == [b"one\n", b"two\n", b"three\n"]
+    assert [getattr(part, "data", b"") for part in parts(data)] == [b"one\n", b"two\n", b"three\n"]
 
 
 def test_links_and_devices_are_no_files() -> None:
-    """A symbolic link is refused by name, and what it points to is never looked at."""
     link = special("link.txt", stat.S_IFLNK | 0o777)
     device = special("dev.txt", stat.S_IFCHR | 0o666)
     file = special("a.txt", stat.S_IFREG | 0o644)
@@ -186,16 +167,14 @@ def test_links_and_devices_are_no_files() -> None:
 
 
 def test_files_of_a_system_are_left_out_and_counted() -> None:
-    """What Macs and Windows add is no document, and no reason to fail."""
     names = ["__MACOSX/._a.txt", ".DS_Store", "x/.DS_Store", "x/Thumbs.db", "desktop.ini", "a.txt"]
     data = archive(dict.fromkeys(names, b"text\n"))
     assert codes(data) == {"a.txt": ""}
-    assert read(data).warnings == ("5 files that only a system has for itself are left out",)
+    assert read(data).warnings == ("5 system files are left out",)
 
 
 @pytest.mark.parametrize("data", [archive({}), archive({"x/": b""}), archive({".DS_Store": b"x"})])
 def test_an_archive_without_a_file_is_empty(data: bytes) -> None:
-    """Folders alone are nothing."""
     with pytest.raises(EmptyDocument, match="no file in the archive"):
         read(data, name="a.zip")
 
@@ -205,21 +184,18 @@ def test_an_archive_without_a_file_is_empty(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [archives.sharing(), archives.quoting()])
 def test_members_that_share_their_bytes_are_refused(data: bytes) -> None:
-    """Whole or quoted: a few kilobytes must not become gigabytes."""
     with pytest.raises(UnreadableDocument, match="share their bytes"):
         unpack(data, name="a.zip")
 
 
 def test_a_member_that_grows_without_measure_is_refused() -> None:
-    """By what its entry says, before a byte is unpacked; small ones may, as tables of zeros do."""
-    one = only(archive({"bomb.txt": b"0" * 20_000_000}))
-    assert one.code == "document_too_large"
-    assert "grows from" in one.reason
+    part = only(archive({"bomb.txt": b"0" * 20_000_000}))
+    assert part.code == "document_too_large"
+    assert "grows from" in part.reason
     assert codes(archive({"zeros.txt": b"0" * 5_000_000})) == {"zeros.txt": ""}
 
 
 def test_sizes_are_bounded_by_one_and_by_all() -> None:
-    """One file, and what all of them come to."""
     data = archive({f"{n}.txt": b"%d" % n * 1000 for n in range(1, 5)})
     assert set(codes(data, max_bytes=999).values()) == {"document_too_large"}
     assert list(codes(data, max_unpacked=3_500).values()) == ["", "", "", "document_too_large"]
@@ -229,34 +205,30 @@ def test_sizes_are_bounded_by_one_and_by_all() -> None:
 
 @pytest.mark.parametrize("claimed", [10, 4_000_000_000])
 def test_a_size_that_is_a_lie_is_found_out(claimed: int) -> None:
-    """A member of another length than it says is damaged, and costs no more than it says."""
     data = bytearray(archive([("a.txt", b"text\n" * 1000), ("b.txt", b"text\n")]))
     struct.pack_into("<L", data, bytes(data).index(b"PK\x01\x02") + 24, claimed)
-    one, two = parts(bytes(data), max_bytes=5_000_000_000)
-    assert isinstance(one, RefusedPart)
-    assert one.code in ("unreadable_document", "document_too_large")
-    assert isinstance(two, Part)
+    part, two = parts(bytes(data), max_bytes=5_000_000_000)
+    assert isinstance(part, RefusedPart)
+    assert part.code in ("unreadable_document", "document_too_large")
+    assert isinstance(two, Attachment)
 
 
 def test_a_damaged_member_fails_alone() -> None:
-    """Its checksum tells."""
     data = bytearray(archive([("a.txt", b"some text\n"), ("b.txt", b"text\n")], zipfile.ZIP_STORED))
     data[bytes(data).index(b"some text")] ^= 0xFF
     assert codes(bytes(data)) == {"a.txt": "unreadable_document", "b.txt": ""}
 
 
 def test_layers_end_at_the_depth() -> None:
-    """An archive in the last place that may be opened is refused there by name."""
     data = archives.layers(2, 2, b"text\n")
     assert codes(data) == {"0.zip": "", "1.zip": ""}
-    for one in parts(data, depth=9):
-        assert isinstance(one, RefusedPart)
-        assert one.code == "nested_too_deep"
-        assert "SMALLPRINT_INGEST_MAX_DEPTH" in one.reason
+    for part in parts(data, depth=9):
+        assert isinstance(part, RefusedPart)
+        assert part.code == "nested_too_deep"
+        assert "SMALLPRINT_INGEST_MAX_DEPTH" in part.reason
 
 
 def test_seventy_thousand_entries_are_counted_not_unpacked() -> None:
-    """It takes seconds at the most, and the number is said."""
     data = archive((f"{n}.txt", b"x") for n in range(70_000))
     began = time.monotonic()
     with pytest.raises(DocumentTooLarge, match="70,000 files"):
@@ -265,39 +237,16 @@ def test_seventy_thousand_entries_are_counted_not_unpacked() -> None:
 
 
 def test_an_archive_cut_off_anywhere_is_refused() -> None:
-    """Its directory is at its end: without it nobody knows what is in it."""
     data = archive({"a.txt": b"text\n" * 10, "b.txt": b"more\n" * 10}, zipfile.ZIP_STORED)
     for length in range(4, len(data), 3):
         with pytest.raises(UnreadableDocument):
             unpack(data[:length], name="cut.zip")
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=8))
-def test_a_damaged_archive_is_read_or_refused(changes: list[tuple[int, int]]) -> None:
-    """Bytes changed anywhere never lead to another error than ours, nor to an endless unpacking."""
-    members = {"a/ü.txt": b"text\n" * 20, "b.pdf": PDF, "c.txt": b"x\n"}
-    data = bytearray(
-        archive(members) if changes[0][1] % 2 else archive(members, zipfile.ZIP_STORED)
-    )
-    for place, value in changes:
-        data[place % len(data)] = value
-    try:
-        found = parts(bytes(data))
-    except SuiteError:
-        return  # refused with a reason
-    assert len(found) <= 1_000
-    assert sum(len(one.data) for one in found if isinstance(one, Part)) <= 100_000
-
-
-def test_the_child_unpacks_as_this_process_does() -> None:
-    """The same parts, and the same refusals, through the wall."""
-    data = archive(
-        [("a.txt", b"text\n"), ("b.pdf", PDF), ("c", b""), ("d.zip", archive({"x": PDF}))]
-    )
-    with Reader() as reader:
-        assert list(reader.unpack(data, name="a.zip")) == parts(data)
-        assert reader.read(data).page_count == 0
-        with pytest.raises(UnreadableDocument, match="share their bytes") as caught:
-            list(reader.unpack(archives.sharing(), name="bomb.zip"))
-        assert caught.value.document == "bomb.zip"
+def test_an_archive_refused_in_the_child_is_named() -> None:
+    with (
+        Reader() as reader,
+        pytest.raises(UnreadableDocument, match="share their bytes") as caught,
+    ):
+        list(reader.unpack(archives.sharing(), name="bomb.zip"))
+    assert caught.value.document == "bomb.zip"

@@ -7,17 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.documents import Cell, Page, Reading, read
-from shared.documents.cells import CELL, Cells, letters, no_cells
-from shared.documents.reading import no_boxes
+from shared.documents import Cell, Page, ParsedDocument, read
+from shared.documents.model.cells import CELL, Cells, letters, no_cells
 from shared.errors import UnreadableDocument
-from tests.unit.documents.samples import path_of, sample
 
 TEXT = "Total\t12\n\nProfit & Loss\t(3)"
 
 
 def cells_at(*spans: tuple[int, int, int, int, int, float]) -> Cells:
-    """Cells of page, row, column, start, end, value."""
     cells = no_cells(len(spans))
     for record, span in zip(cells, spans, strict=True):
         for name, value in zip(
@@ -27,17 +24,11 @@ def cells_at(*spans: tuple[int, int, int, int, int, float]) -> Cells:
     return cells
 
 
-def a_workbook() -> Reading:
-    """Two sheets of one row each."""
+def a_workbook() -> ParsedDocument:
     nan = float("nan")
-    return Reading(
+    return ParsedDocument(
         text=TEXT,
-        pages=(
-            Page(1, 0, 8, 0, 0, name="Sheet1"),
-            Page(2, 10, 27, 0, 0, name="Bob's costs"),
-        ),
-        boxes=no_boxes(len(TEXT)),
-        page_count=2,
+        pages=(Page(1, 0, 8, 0, 0, name="Sheet1"), Page(2, 10, 27, 0, 0, name="Bob's costs")),
         cells=cells_at(
             (1, 7, 1, 0, 5, nan),
             (1, 7, 2, 6, 8, 12.25),
@@ -47,20 +38,7 @@ def a_workbook() -> Reading:
     )
 
 
-def test_an_offset_leads_to_its_cell() -> None:
-    """Each character of a cell knows it, with the number behind the text; tabs belong to none."""
-    reading = a_workbook()
-    found = reading.cell_at(7)
-    assert found == Cell(1, 1, 7, 2, 1, 1, 6, 8, 12.25)
-    assert reading.text[found.start : found.end] == "12"
-    assert reading.cell_at(0) == reading.cell_at(4)
-    assert [reading.cell_at(offset) for offset in (5, 8, 9, len(TEXT))] == [None] * 4
-    with pytest.raises(IndexError):
-        reading.cell_at(len(TEXT) + 1)
-
-
 def test_a_span_leads_to_its_cells() -> None:
-    """All cells that have some of the span, in the order of the text, over sheets too."""
     reading = a_workbook()
     spans = {
         (0, 5): "A7",
@@ -76,7 +54,6 @@ def test_a_span_leads_to_its_cells() -> None:
 
 
 def test_a_cell_has_the_name_that_a_spreadsheet_gives_it() -> None:
-    """Sheet names are quoted where a formula would have to quote them."""
     reading = a_workbook()
     names = [reading.name_of(cell) for cell in reading.cells_of(0, len(TEXT))]
     assert names == ["Sheet1!A7", "Sheet1!B7", "'Bob''s costs'!A1", "'Bob''s costs'!C1"]
@@ -88,9 +65,8 @@ def test_a_cell_has_the_name_that_a_spreadsheet_gives_it() -> None:
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_cells_come_back_from_the_layout_blob(compress: bool) -> None:
-    """Text and blob give the same cells and names of pages again, to the last bit."""
     reading = a_workbook()
-    again = Reading.from_bytes(reading.to_bytes(compress=compress), reading.text)
+    again = ParsedDocument.from_bytes(reading.to_bytes(compress=compress), reading.text)
     assert again.cells.tobytes() == reading.cells.tobytes()
     assert again.pages == reading.pages
     assert np.isnan(again.boxes).all()
@@ -107,7 +83,6 @@ def test_cells_come_back_from_the_layout_blob(compress: bool) -> None:
     )
 )
 def test_any_cells_come_back(records: list[tuple[float, ...]]) -> None:
-    """Whatever a cell's numbers are, they survive the blob."""
     cells = no_cells(len(records))
     for index, (cell, record) in enumerate(zip(cells, records, strict=True)):
         for name, value in zip(
@@ -116,48 +91,33 @@ def test_any_cells_come_back(records: list[tuple[float, ...]]) -> None:
             cell[name] = value
         cell["start"], cell["end"] = 2 * index, 2 * index + 1
     text = "a\t" * len(records)
-    page = Page(1, 0, len(text), 0, 0)
-    reading = Reading(text, (page,), no_boxes(len(text)), 1, cells=cells)
-    assert Reading.from_bytes(reading.to_bytes(), text).cells.tobytes() == cells.tobytes()
-
-
-def test_a_layout_of_the_first_form_is_still_read() -> None:
-    """A blob that was kept before there were cells gives the reading it was made from."""
-    reading = read(sample("hyphens"))
-    older = path_of("hyphens").with_suffix(".layout-1").read_bytes()
-    again = Reading.from_bytes(older, reading.text)
-    assert np.array_equal(again.boxes, reading.boxes, equal_nan=True)
-    assert (again.pages, len(again.cells)) == (reading.pages, 0)
+    reading = ParsedDocument(text, (Page(1, 0, len(text)),), cells=cells)
+    assert ParsedDocument.from_bytes(reading.to_bytes(), text).cells.tobytes() == cells.tobytes()
 
 
 def test_a_million_cells_take_little() -> None:
-    """A sheet of a million numbered cells is kept in less than three bytes a cell."""
     count = 1_000_000
     cells = no_cells(count)
     cells["row"], cells["column"] = np.arange(count) // 8 + 1, np.arange(count) % 8 + 1
     cells["start"] = np.arange(count) * 9
     cells["end"] = cells["start"] + 5 + cells["column"] % 4
     text = "x" * (9 * count)
-    reading = Reading(text, (Page(1, 0, len(text), 0, 0),), no_boxes(len(text)), 1, cells=cells)
+    reading = ParsedDocument(text, (Page(1, 0, len(text)),), cells=cells)
     blob = reading.to_bytes()
     assert len(blob) < 3 * count
-    assert Reading.from_bytes(blob, text).cells.tobytes() == cells.tobytes()
+    assert ParsedDocument.from_bytes(blob, text).cells.tobytes() == cells.tobytes()
 
 
 @pytest.mark.parametrize(
-    "spans",
-    [[(1, 1, 1, 0, 99, 1)], [(1, 1, 1, 3, 2, 1)], [(1, 1, 1, 0, 3, 1), (1, 1, 2, 2, 4, 1)]],
+    "spans", [[(1, 1, 1, 0, 99, 1)], [(1, 1, 1, 3, 2, 1)], [(1, 1, 1, 0, 3, 1), (1, 1, 2, 2, 4, 1)]]
 )
 def test_cells_that_lie_are_refused(spans: list[tuple[int, int, int, int, int, float]]) -> None:
-    """Outside of the text, ending before they start, or over one another."""
-    page = Page(1, 0, len(TEXT), 0, 0)
     with pytest.raises(ValueError, match="cells"):
-        Reading(TEXT, (page,), no_boxes(len(TEXT)), 1, cells=cells_at(*spans))
+        ParsedDocument(TEXT, cells=cells_at(*spans))
 
 
 def test_a_damaged_blob_of_cells_is_refused() -> None:
-    """Bytes that are missing are an error of the suite, not of numpy."""
     blob = a_workbook().to_bytes(compress=False)
     with pytest.raises(UnreadableDocument, match="cells"):
-        Reading.from_bytes(blob[:-5], TEXT)
+        ParsedDocument.from_bytes(blob[:-5], TEXT)
     assert CELL.itemsize == 32

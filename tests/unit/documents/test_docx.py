@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from shared.documents import Cell, Limits, Reading, read, sniff
+from shared.documents import Limits, read, sniff
 from shared.errors import DocumentTooLarge, EmptyDocument, NoTextLayer
+from tests.unit.documents.ends import all_cells, named, shown
 from tests.unit.documents.word import (
     FOLDER,
     cell,
@@ -33,25 +34,22 @@ LEGAL = lists(
 
 
 def text_of(body: str, **parts: str) -> str:
-    """The text of a DOCX with this body."""
     return read(docx(body, parts)).text
 
 
-def shown(reading: Reading) -> list[str]:
-    """The text of each page."""
-    return [reading.text[page.start : page.end] for page in reading.pages]
-
-
-def all_cells(reading: Reading) -> list[Cell]:
-    """Every cell of a reading."""
-    return reading.cells_of(0, len(reading.text))
-
-
-def test_an_agreement_of_another_program_reads_as_expected() -> None:
-    """What LibreOffice wrote: numbers, notes, table, frame, headers, changes, pages, cells."""
-    reading = read((FOLDER / "agreement.docx").read_bytes(), name="agreement.docx")
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("docx", DOCX),
+        ("odt", "application/vnd.oasis.opendocument.text"),
+        ("rtf", "application/rtf"),
+    ],
+)
+def test_an_agreement_of_another_program_reads_as_expected(kind: str, media_type: str) -> None:
+    data = (FOLDER / f"agreement.{kind}").read_bytes()
+    reading = read(data, name=f"agreement.{kind}")
     assert reading.text == (FOLDER / "agreement.docx.txt").read_bytes().decode()
-    assert reading.media_type == DOCX
+    assert reading.media_type == sniff(data, "a.zip") == media_type
     assert [page.start for page in reading.pages] == [0, reading.text.index("The following")]
     assert [reading.text[a:b] for a, b in reading.furniture] == [
         "Execution Copy – Supply Agreement\n\n",
@@ -63,15 +61,13 @@ def test_an_agreement_of_another_program_reads_as_expected() -> None:
         "hidden text in it (14 characters): left out",
     )
     assert reading.metadata["title"] == "Supply Agreement"
-    assert reading.metadata["author"] == "A. Author"
-    named = {reading.name_of(c): reading.text[c.start : c.end] for c in all_cells(reading)}
-    assert named["B2"] == "100 pieces"
-    assert named["A3:B3"] == "Freight, each order"
+    cells = named(reading)
+    assert cells["B2"] == "100 pieces"
+    assert cells["A3:B3"] == "Freight, each order"
     assert not reading.has_boxes
 
 
 def test_list_numbers_are_those_that_another_program_counts() -> None:
-    """Sixty paragraphs of four instances of two lists, restarts and jumped levels among them."""
     ours = read((FOLDER / "lists.docx").read_bytes()).text.split("\n\n")
     theirs = (FOLDER / "lists.txt").read_text("utf-8-sig").splitlines()
     assert len(theirs) == 60
@@ -79,7 +75,6 @@ def test_list_numbers_are_those_that_another_program_counts() -> None:
 
 
 def test_numbers_of_several_levels() -> None:
-    """1. / 1.1 / (a) / (i), begun anew below each new number above."""
     body = "".join(
         numbered(text, at)
         for text, at in [
@@ -112,14 +107,12 @@ def test_numbers_of_several_levels() -> None:
     ],
 )
 def test_number_formats(number_format: str, expected: str) -> None:
-    """Numbers look as their format says; Word counts AA, BB where a sheet counts AA, AB."""
     one = lists(level(0, "%1.", number_format, start=27))
-    found = text_of(numbered("") + numbered(""), numbering=one)
-    assert found.split() == expected.replace("AB", "BB").split()
+    result = text_of(numbered("") + numbered(""), numbering=one)
+    assert result.split() == expected.replace("AB", "BB").split()
 
 
 def test_legal_numbering_has_figures_only() -> None:
-    """Article IV, and below it 4.1: the level says that all its numbers are decimal."""
     parts = lists(
         level(0, "Article %1", "upperRoman", start=4), level(1, "%1.%2", more="<w:isLgl/>")
     )
@@ -129,14 +122,12 @@ def test_legal_numbering_has_figures_only() -> None:
 
 
 def test_a_level_that_goes_on_counting() -> None:
-    """Sections numbered through the whole document restart with no article."""
     parts = lists(level(0, "Article %1"), level(1, "Section %2", more='<w:lvlRestart w:val="0"/>'))
     body = numbered("A") + numbered("B", 1) + numbered("C") + numbered("D", 1)
     assert text_of(body, numbering=parts).split("\n\n")[3] == "Section 2 D"
 
 
 def test_a_restarted_list_begins_once() -> None:
-    """The start of an instance holds for its first paragraph, then it counts on."""
     more = (
         '<w:num w:numId="2"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0">'
         '<w:startOverride w:val="1"/></w:lvlOverride></w:num>'
@@ -147,7 +138,6 @@ def test_a_restarted_list_begins_once() -> None:
 
 
 def test_numbers_come_from_styles() -> None:
-    """A heading has its number from its style, at the level linked to it; zero takes it away."""
     styles = (
         '<w:style w:type="paragraph" w:styleId="H1"><w:pPr><w:numPr><w:numId w:val="1"/></w:numPr>'
         "</w:pPr></w:style>"
@@ -163,12 +153,11 @@ def test_numbers_come_from_styles() -> None:
         + p("Note", '<w:pStyle w:val="H1"/><w:numPr><w:numId w:val="0"/></w:numPr>')
         + p("End", '<w:pStyle w:val="H2"/>')
     )
-    found = read(docx(body, {"numbering": parts, "styles": styles})).text
-    assert found == "1. Term\n\n1.1 Start\n\nNote\n\n1.2 End"
+    result = read(docx(body, {"numbering": parts, "styles": styles})).text
+    assert result == "1. Term\n\n1.1 Start\n\nNote\n\n1.2 End"
 
 
 def test_bullets_and_gaps() -> None:
-    """A bullet of a symbol font is what it looks like; a level may have no gap behind it."""
     parts = lists(
         level(0, "\uf0b7", "bullet"), level(1, "(%2)", "lowerLetter", '<w:suff w:val="nothing"/>')
     )
@@ -176,7 +165,6 @@ def test_bullets_and_gaps() -> None:
 
 
 def test_fields_of_numbers() -> None:
-    """LISTNUM counts within a sentence, in a list of its own or below the paragraph's."""
     body = p(
         r("either ")
         + field("LISTNUM LegalDefault \\l 1")
@@ -187,7 +175,6 @@ def test_fields_of_numbers() -> None:
 
 
 def test_changes_are_read_as_accepted() -> None:
-    """Inserted text stays, deleted text goes, moved text stands where it was moved to."""
     author = 'w:id="1" w:author="R"'
     from_here = f"<w:rPr><w:moveFrom {author}/></w:rPr>"
     body = (
@@ -206,7 +193,6 @@ def test_changes_are_read_as_accepted() -> None:
 
 
 def test_a_deleted_paragraph_mark_joins_two_paragraphs() -> None:
-    """What is left is one paragraph, with the number of the second and none for the first."""
     deleted = '<w:rPr><w:del w:id="1" w:author="R"/></w:rPr>'
     first = p("The Buyer ", f'<w:numPr><w:numId w:val="1"/></w:numPr>{deleted}')
     body = first + numbered("shall pay.") + numbered("Next.")
@@ -216,21 +202,18 @@ def test_a_deleted_paragraph_mark_joins_two_paragraphs() -> None:
 
 
 def test_one_change_in_several_runs_is_one() -> None:
-    """Word splits what somebody typed into many runs: they count as one insertion."""
     change = "".join(f'<w:ins w:author="R">{r(word)}</w:ins>' for word in ("a ", "b ", "c"))
     other = f'<w:ins w:author="S">{r(" d")}</w:ins>'
     assert "(2 insertions)" in read(docx(p(change + other))).warnings[0]
 
 
 def test_a_hidden_paragraph_mark_runs_on() -> None:
-    """A style separator: heading and text of a clause stand in one line, with one number."""
     separator = '<w:numPr><w:numId w:val="1"/></w:numPr><w:rPr><w:vanish/><w:specVanish/></w:rPr>'
     body = p("Term.", separator) + p(" This lasts.") + numbered("Next")
     assert text_of(body, numbering=LEGAL) == "1. Term. This lasts.\n\n2. Next"
 
 
 def test_hidden_text_is_left_out() -> None:
-    """By the run, by its style, or by its paragraph's; and shown where a run says so."""
     styles = (
         '<w:style w:type="character" w:styleId="Out"><w:rPr><w:vanish/></w:rPr></w:style>'
         '<w:style w:type="paragraph" w:styleId="Remark"><w:rPr><w:vanish/></w:rPr></w:style>'
@@ -244,7 +227,6 @@ def test_hidden_text_is_left_out() -> None:
 
 
 def test_notes_stand_near_their_reference() -> None:
-    """Footnotes after the block that refers to them, endnotes at the end, numbered as they come."""
     notes = '<w:footnote w:type="separator" w:id="0"><w:p/></w:footnote>' + "".join(
         f'<w:footnote w:id="{n}">{p("<w:r><w:footnoteRef/></w:r>" + r(f" note {n}"))}</w:footnote>'
         for n in (1, 2, 3)
@@ -267,7 +249,6 @@ def test_notes_stand_near_their_reference() -> None:
 
 
 def test_headers_and_footers_are_furniture() -> None:
-    """Once for their section, at its beginning and its end; without them the text reads on."""
     section = (
         '<w:sectPr><w:headerReference w:type="default" r:id="header"/>'
         '<w:headerReference w:type="first" r:id="footnotes"/>'
@@ -283,7 +264,6 @@ def test_headers_and_footers_are_furniture() -> None:
 
 
 def test_text_boxes_follow_their_paragraph_once() -> None:
-    """Word writes a box twice, for itself and for older programs: it is read once."""
     box = (
         '<w:r><mc:AlternateContent><mc:Choice Requires="wps"><w:drawing><wp:inline><wps:txbx>'
         f"<w:txbxContent>{p('Boxed')}{p('text')}</w:txbxContent></wps:txbx></wp:inline></w:drawing>"
@@ -298,7 +278,6 @@ def test_text_boxes_follow_their_paragraph_once() -> None:
 
 
 def test_pages_are_those_of_the_last_layout() -> None:
-    """A mark of the layout begins a page, also within a sentence; after a break it is the same."""
     soft, hard = "<w:lastRenderedPageBreak/>", '<w:br w:type="page"/>'
     body = (
         p(f"<w:r><w:t>One</w:t></w:r><w:r>{hard}</w:r>")
@@ -326,13 +305,11 @@ def test_pages_are_those_of_the_last_layout() -> None:
 
 
 def test_a_document_without_marks_is_one_page() -> None:
-    """Nothing says where a page ends: there is one, however long the text is."""
     reading = read(docx(p("word " * 1000) * 20))
     assert reading.page_count == 1
 
 
 def test_tables_are_read_row_by_row() -> None:
-    """Cells by a tab, one of several lines by a line break, merged ones once; cells are named."""
     down = '<w:vMerge w:val="restart"/>'
     body = table(
         row(cell("Part", properties='<w:gridSpan w:val="2"/>'), "Price"),
@@ -342,21 +319,18 @@ def test_tables_are_read_row_by_row() -> None:
     )
     reading = read(docx(p("Before") + body + p("After")))
     assert reading.text == "Before\n\nPart\tPrice\nboth\tbolt\t$\n\nnut\nand washer\n2\n\nAfter"
-    names = [reading.name_of(c) for c in all_cells(reading)]
-    assert names == ["A1:B1", "C1", "A2:A3", "B2", "C2", "B3", "C3"]
+    assert list(named(reading)) == ["A1:B1", "C1", "A2:A3", "B2", "C2", "B3", "C3"]
 
 
 def test_a_table_within_a_table() -> None:
-    """Its rows stand where the cell does, and its cells are those that are named."""
     inner = table(row("x", "y"), row("z", "w"))
     reading = read(docx(table(row("left", cell(p("top"), inner, p("bottom"))))))
     assert reading.text == "left\ttop\nx\ty\nz\tw\nbottom"
-    found = [(c.table, c.address) for c in all_cells(reading)]
-    assert found == [(1, "A1"), (2, "A1"), (2, "B1"), (2, "A2"), (2, "B2")]
+    result = [(c.table, c.address) for c in all_cells(reading)]
+    assert result == [(1, "A1"), (2, "A1"), (2, "B1"), (2, "A2"), (2, "B2")]
 
 
 def test_fields_show_their_result() -> None:
-    """Not their instruction; a field within an instruction vanishes with it."""
     nested = (
         '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>IF </w:instrText></w:r>'
         + field("DOCPROPERTY x", "hidden result")
@@ -373,7 +347,6 @@ def test_fields_show_their_result() -> None:
 
 
 def test_a_field_that_is_never_closed_costs_no_text() -> None:
-    """Of a broken field only the instruction is lost."""
     begin = '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>REF</w:instrText></w:r>'
     end = '<w:r><w:fldChar w:fldCharType="end"/></w:r>'
     assert text_of(p(r("one ") + begin + r("two")) + p(r("three") + end) + p("four")) == (
@@ -382,7 +355,6 @@ def test_a_field_that_is_never_closed_costs_no_text() -> None:
 
 
 def test_boxes_to_tick_and_choices() -> None:
-    """Form fields have no text of their own, but a reader sees what they say."""
     body = (
         form("FORMCHECKBOX", '<w:checkBox><w:default w:val="0"/><w:checked/></w:checkBox>')
         + form("FORMCHECKBOX", '<w:checkBox><w:default w:val="0"/></w:checkBox>')
@@ -398,7 +370,6 @@ def test_boxes_to_tick_and_choices() -> None:
 
 
 def form(code: str, data: str) -> str:
-    """A form field, whose value is not among its runs."""
     return (
         f'<w:r><w:fldChar w:fldCharType="begin"><w:ffData>{data}</w:ffData></w:fldChar></w:r>'
         f"<w:r><w:instrText> {code} </w:instrText></w:r>"
@@ -407,7 +378,6 @@ def form(code: str, data: str) -> str:
 
 
 def test_odd_characters_are_plain() -> None:
-    """Spaces of every kind are spaces, unseen characters are gone, hyphens are hyphens."""
     run = (
         "<w:r><w:t>a\u00a0b\u2003c</w:t><w:noBreakHyphen/><w:t>d\u00ade\u200b</w:t><w:softHyphen/>"
         '<w:t xml:space="preserve"> f\n g </w:t><w:tab/><w:t> h </w:t><w:br/><w:t>i</w:t><w:cr/>'
@@ -418,7 +388,6 @@ def test_odd_characters_are_plain() -> None:
 
 
 def test_content_controls_and_wrappers_are_transparent() -> None:
-    """What is wrapped for other programs is read, the wrapper's own properties are not."""
     control = (
         '<w:sdt><w:sdtPr><w:alias w:val="no"/><w:placeholder/></w:sdtPr><w:sdtContent>'
         "{}</w:sdtContent></w:sdt>"
@@ -435,13 +404,11 @@ def test_content_controls_and_wrappers_are_transparent() -> None:
 
 
 def test_the_strict_form_is_the_same() -> None:
-    """Word's "Strict Open XML Document" has other names for everything."""
     reading = read(docx(numbered("Term"), {"numbering": LEGAL}, strict=True))
     assert reading.text == "1. Term"
 
 
 def test_what_is_not_read_is_named() -> None:
-    """Charts, objects and embedded documents stand in the warnings."""
     body = (
         p(r("text") + "<w:r><w:drawing><c:chart/></w:drawing></w:r>")
         + p(r("more") + "<w:r><w:object><o:OLEObject/></w:object></w:r>")
@@ -455,13 +422,11 @@ def test_what_is_not_read_is_named() -> None:
 
 
 def test_macros_are_named() -> None:
-    """They are never run, and whoever gets the document should know."""
     data = changed(docx(p("text")), "word/vbaProject.bin", b"anything")
     assert read(data).warnings == ("macros in it: not run",)
 
 
 def test_a_document_without_text() -> None:
-    """Empty is empty; one of pictures alone says that they are not read."""
     with pytest.raises(EmptyDocument, match="no text"):
         read(docx(p()))
     with pytest.raises(NoTextLayer, match="pictures"):
@@ -469,7 +434,6 @@ def test_a_document_without_text() -> None:
 
 
 def test_limits_hold_for_pages_and_characters() -> None:
-    """Both are counted while the document is read."""
     pages = docx(p('<w:r><w:br w:type="page"/><w:t>x</w:t></w:r>') * 9)
     with pytest.raises(DocumentTooLarge, match="10 pages: at most 5"):
         read(pages, limits=Limits(max_pages=5))
@@ -478,6 +442,5 @@ def test_limits_hold_for_pages_and_characters() -> None:
 
 
 def test_the_type_is_known_by_its_parts() -> None:
-    """Not by the suffix, and not by the order of the archive."""
     assert sniff(docx(p("x")), "contract.zip") == DOCX
     assert sniff((FOLDER / "agreement.docx").read_bytes()) == DOCX

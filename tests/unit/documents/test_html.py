@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from shared.documents import Cell, Reading, read, sniff
+from shared.documents import read, sniff
 from shared.errors import EmptyDocument, NoTextLayer
+from tests.unit.documents.ends import all_cells, named
 
 
 def html(body: str, head: str = "") -> bytes:
-    """A whole document."""
     return f"<!DOCTYPE html><html><head>{head}</head><body>{body}</body></html>".encode()
 
 
 def text_of(body: str, head: str = "") -> str:
-    """The text of a document with this body."""
     return read(html(body, head)).text
 
 
-def cells_of(reading: Reading) -> dict[str, str]:
-    """The cells by their names."""
-    cells: list[Cell] = reading.cells_of(0, len(reading.text))
-    return {reading.name_of(cell): reading.text[cell.start : cell.end] for cell in cells}
-
-
 def test_blocks_are_paragraphs_and_white_space_is_single() -> None:
-    """However the source is indented; inline elements cut no word."""
     body = """
       <h1>SUPPLY   AGREEMENT</h1>
       <p>This <b>Agree</b><i>ment</i> is
@@ -38,14 +30,13 @@ def test_blocks_are_paragraphs_and_white_space_is_single() -> None:
 
 
 def test_entities_are_characters() -> None:
-    """By name, by number, without their semicolon, and from the time of Windows 1252."""
+    """By name, by number, without semicolon, and as Windows-1252 codes."""
     assert text_of("&sect;&#167;&#xA7; &copy; &AMP &lt;b&gt; &#146;&#150; &eacute;&unknown;") == (
         "§§§ © & <b> ’– é&unknown;"
     )
 
 
 def test_nothing_that_is_not_shown_is_read() -> None:
-    """Scripts, styles, comments, templates, hidden elements and what is in them."""
     body = (
         "seen<script>alert('no')</script><style>p{}</style><!-- no --><noscript>no</noscript>"
         '<p style="display:none">no<b>no</b></p><span hidden>no</span><template>no</template>'
@@ -58,7 +49,6 @@ def test_nothing_that_is_not_shown_is_read() -> None:
 
 
 def test_a_plain_rule_of_the_style_sheet_hides() -> None:
-    """By class, id or element; not what is for a printer, and not what is shown again."""
     sheet = (
         "<style>/* .a{} */ @import 'x'; .gone, #out{display:none} u{visibility:hidden}"
         "@media print{.a{display:none}} .b .c{display:none} .back{display:none}"
@@ -73,7 +63,6 @@ def test_a_plain_rule_of_the_style_sheet_hides() -> None:
 
 
 def test_inline_xbrl_is_transparent() -> None:
-    """What is tagged is text, the header with its hidden facts is not."""
     body = (
         '<div style="display:none"><ix:header><ix:hidden><ix:nonNumeric>no</ix:nonNumeric>'
         "</ix:hidden></ix:header></div><ix:header>no</ix:header>"
@@ -85,7 +74,6 @@ def test_inline_xbrl_is_transparent() -> None:
 
 
 def test_tables_are_read_row_by_row() -> None:
-    """Empty cells are dropped, a currency sign or a closing bracket stays with its figure."""
     body = """<table><caption>In millions</caption>
       <tr><th rowspan=2>Item<th colspan=4>Year</tr><tr><td>2023<td>&nbsp;<td>2022<td></td></tr>
       <tr><td>Sales<td>$<td>1,234<td>&nbsp;<td>(56<td>)</tr>
@@ -94,31 +82,28 @@ def test_tables_are_read_row_by_row() -> None:
     assert reading.text == (
         "In millions\n\nItem\tYear\n2023\t2022\nSales\t$1,234\t(56)\nRate\t5%\t$\t%"
     )
-    found = cells_of(reading)
+    found = named(reading)
     assert found["A1:A2"] == "Item"
     assert found["B1:E1"] == "Year"
     assert (found["B2"], found["D2"], found["C3"]) == ("2023", "2022", "1,234")
 
 
 def test_a_table_that_is_a_frame_is_paragraphs() -> None:
-    """A page laid out by a table reads like one without; a number beside its text is a row."""
     body = """<table><tr><td><p>One</p><p>Two</p>
       <table><tr><td>(a)</td><td><p>first</p><p>more of it</p></td></tr>
       <tr><td>(b)</td><td>second</td></tr></table></td></tr></table>"""
     reading = read(html(body))
     assert reading.text == "One\n\nTwo\n\n(a)\tfirst\nmore of it\n\n(b)\tsecond"
-    assert [(c.table, c.address) for c in reading.cells_of(0, len(reading.text))] == [
-        *((1, "A1"), (1, "B1"), (1, "A2"), (1, "B2")),
+    assert [(c.table, c.address) for c in all_cells(reading)] == [
+        *((1, "A1"), (1, "B1"), (1, "A2"), (1, "B2"))
     ]
 
 
 def test_text_between_rows_stands_before_its_table() -> None:
-    """Where browsers put it."""
     assert text_of("<table>stray<tr><td>cell</td></tr></table>after") == "stray\n\ncell\n\nafter"
 
 
 def test_lists_have_their_numbers() -> None:
-    """By type, start and value, backwards, nested, and none where the style says so."""
     body = """<ol start=3><li>three<li value=7>seven<li>eight<ul><li>dot<li>dot</ul></ol>
       <ol type=a><li>a</ol><ol reversed start=2><li>2<li>1</ol>
       <ol style="list-style-type:upper-roman"><li>I<li><p>para</p><p>more</p></ol>
@@ -130,7 +115,6 @@ def test_lists_have_their_numbers() -> None:
 
 
 def test_preformatted_text_stays() -> None:
-    """Its spaces and lines are the author's."""
     assert text_of("<p>a</p><pre>Item    Price\nBolt     1.20\n\n\n\nEnd</pre>") == (
         "a\n\nItem    Price\nBolt     1.20\n\nEnd"
     )
@@ -138,19 +122,16 @@ def test_preformatted_text_stays() -> None:
 
 
 def test_several_breaks_are_a_paragraph() -> None:
-    """As pages from before style sheets write them."""
     assert text_of("One<br><br>Two<BR>\n<br>\n<br>Three") == "One\n\nTwo\n\nThree"
 
 
 def test_a_raised_figure_is_told_from_the_one_before_it() -> None:
-    """A note behind a figure must not become part of it; elsewhere it stays as it is."""
     assert text_of("1,234<sup>1</sup> and 1<sup>st</sup>, price<sup>(2)</sup>") == (
         "1,234[1] and 1st, price(2)"
     )
 
 
 def test_letters_of_a_symbol_font_are_its_glyphs() -> None:
-    """Filings tick their boxes with letters that look like boxes in Wingdings."""
     body = (
         '<font face="Wingdings">o</font> no <FONT FACE=Wingdings>&#254;</FONT> yes'
         "<span style=\"font-family:'Wingdings 2';color:red\">R</span>"
@@ -169,25 +150,21 @@ def test_letters_of_a_symbol_font_are_its_glyphs() -> None:
     ],
 )
 def test_letters_of_other_fonts_stay(style: str) -> None:
-    """What a browser falls back to counts for nothing, and not all that has such a name."""
     assert text_of(f"<font {style}>to b</font>") == "to b"
 
 
 def test_boxes_and_fields_are_shown() -> None:
-    """Ticks as ticks, and what stands in a field."""
     body = "<input type=checkbox checked> yes <input type=checkbox> no <input value='Acme Ltd.'>"
     assert text_of(body) == "☒ yes ☐ no Acme Ltd."
 
 
 def test_struck_text_is_text_with_a_warning() -> None:
-    """A comparison is shown with both versions, so both are read, and that is said."""
     reading = read(html("within <del>thirty</del> <ins>forty</ins> <s>working</s> days"))
     assert reading.text == "within thirty forty working days"
-    assert reading.warnings == ("2 passages in it are struck through: they are in the text",)
+    assert reading.warnings == ("2 passages in it are struck through: they are part of the text",)
 
 
 def test_pages_are_those_of_a_printer() -> None:
-    """Where the style asks for a new page; page numbers and running titles are furniture."""
     page = "<p>Acme, Inc.</p><p>{0} begins here.</p><p>And {1} ends.</p><p>{2}</p>"
     turn = '<hr style="page-break-after:always">'
     words = [
@@ -212,7 +189,6 @@ def test_pages_are_those_of_a_printer() -> None:
 
 
 def test_a_sentence_that_goes_on_over_a_page_reads_on() -> None:
-    """Of what stands between its halves a single line break is left."""
     page = "<p>{}</p><p>{}</p>"
     turn = '<p style="page-break-before:always">'
     parts = ["The Buyer shall pay", "the price within", "thirty days. New", "and last."]
@@ -238,21 +214,19 @@ def test_a_sentence_that_goes_on_over_a_page_reads_on() -> None:
     ],
 )  # fmt: skip
 def test_the_encoding_is_found(data: bytes, expected: str) -> None:
-    """By its mark, by what the document says, else UTF-8, and Windows 1252 for what is none."""
+    """By byte order mark, by declaration, else UTF-8, and Windows-1252 for invalid UTF-8."""
     reading = read(data)
     assert reading.text == expected
     assert reading.warnings == ()
 
 
 def test_a_wrong_encoding_is_said() -> None:
-    """Bytes that the named encoding does not have are taken as most programs meant them."""
     reading = read("<html><meta charset=utf-8><body>é ".encode() + b"\x93q\x94")
     assert reading.text == "é “q”"
-    assert reading.warnings == ("some of its characters are not in the encoding that it names",)
+    assert reading.warnings == ("some of its characters are not in the declared encoding",)
 
 
 def test_a_filing_of_the_commission_is_read_without_its_header() -> None:
-    """The lines before the document proper are about it, not in it."""
     data = (
         b"<DOCUMENT>\n<TYPE>EX-10.1\n<SEQUENCE>2\n<FILENAME>x.htm\n<TEXT>\n<HTML><BODY>Lease</BODY>"
     )
@@ -273,12 +247,10 @@ def test_a_filing_of_the_commission_is_read_without_its_header() -> None:
     ],
 )
 def test_html_is_known_by_its_first_element(data: bytes, name: str, expected: str) -> None:
-    """Comments and declarations may come first; a part of a page needs its name."""
     assert sniff(data, name) == expected
 
 
 def test_a_document_without_text() -> None:
-    """Empty is empty; one of pictures alone says that they are not read."""
     for data in (b"<html>", b"<html><head><title>x</title></head><body> &nbsp; </body></html>"):
         with pytest.raises(EmptyDocument):
             read(data)

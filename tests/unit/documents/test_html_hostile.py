@@ -1,4 +1,4 @@
-"""Hostile HTML: read within bounds of memory and time, or refused; nothing is run or loaded."""
+"""Hostile HTML is read within limits of memory and time, or refused; nothing is run or loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from shared.documents import Limits, read
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge
-from tests.unit.documents.ends import outcome
 
 DEEP = 100_000
 
@@ -24,7 +23,6 @@ DEEP = 100_000
     ],
 )
 def test_nesting_a_hundred_thousand_deep_is_read(open_tag: str, more: str) -> None:
-    """The parser builds no tree, so depth costs nothing."""
     depth = DEEP // open_tag.count("<")
     data = f"<html><body>before {open_tag * depth}deep{more * depth} after".encode()
     reading = read(data)
@@ -51,7 +49,6 @@ def test_nesting_a_hundred_thousand_deep_is_read(open_tag: str, more: str) -> No
     ],
 )
 def test_odd_documents_are_read_in_little_time(body: str, expected: str | None) -> None:
-    """Huge attributes, comments that never end, numbers beyond sense: none takes long."""
     began = time.process_time()
     text = read(f"<html>{body}".encode()).text
     assert time.process_time() - began < 20
@@ -60,7 +57,6 @@ def test_odd_documents_are_read_in_little_time(body: str, expected: str | None) 
 
 
 def test_a_million_cells_of_a_table_take_bounded_memory() -> None:
-    """Spans that claim a million columns, row after row: read in a child that may take little."""
     body = b"<html><table>" + b"<tr><td rowspan=1000 colspan=1000>x<td>y" * 3_000
     with Reader(Limits(memory_bytes=700_000_000, seconds=200)) as reader:
         reading = reader.read(body, name="table.html")
@@ -68,7 +64,6 @@ def test_a_million_cells_of_a_table_take_bounded_memory() -> None:
 
 
 def test_limits_hold_while_it_is_read() -> None:
-    """Characters and pages are counted, and too many of them end the reading."""
     with pytest.raises(DocumentTooLarge, match="more than 1,000 characters"):
         read(b"<html>" + b"<p>words" * 10_000, limits=Limits(max_plain_text=1_000))
     pages = b"<html>" + b"<p style='page-break-before:always'>x" * 20
@@ -77,7 +72,6 @@ def test_limits_hold_while_it_is_read() -> None:
 
 
 def test_nothing_is_loaded(tmp_path: object) -> None:
-    """Neither documents nor entities from elsewhere: the tests refuse every connection."""
     data = (
         b'<!DOCTYPE html SYSTEM "http://127.0.0.1:9/x.dtd" [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         b'<html><link rel=stylesheet href="http://127.0.0.1:9/s.css"><base href="http://127.0.0.1:9/">'
@@ -87,14 +81,3 @@ def test_nothing_is_loaded(tmp_path: object) -> None:
     )
     assert "root:" not in read(data).text
     assert read(data).text.endswith("text")
-
-
-def test_a_document_cut_off_anywhere_is_read_or_refused() -> None:
-    """HTML has no end that could be missing: what is there is read."""
-    whole = (
-        "<!DOCTYPE html><html><head><title>t</title><style>.x{display:none}</style></head><body>"
-        "<p class=x>no</p><table><tr><td>a</td><td>b &amp; c</td></tr></table>"
-        "<p style='page-break-before:always'>two</p><ol><li>é “q”</li></ol>"
-    ).encode()
-    for length in range(len(whole)):
-        assert outcome(whole[:length], "cut.html") in ("read", "refused")

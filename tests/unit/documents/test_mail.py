@@ -1,17 +1,15 @@
-"""Mails: their text, what lies in them, and the many ways in which mails are wrong."""
+"""Mails: text, attachments, and the many kinds of broken mails."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.documents import Limits, Part, RefusedPart, read, sniff, unpack
-from shared.documents.mail import unflowed
+from shared.documents import Attachment, Limits, RefusedPart, read, sniff, unpack
+from shared.documents.mail.eml import unflowed
 from shared.documents.sandbox import Reader
-from shared.errors import DocumentTooLarge, NestedTooDeep, SuiteError, UnsupportedType
+from shared.errors import DocumentTooLarge, NestedTooDeep, UnsupportedType
 from tests.unit.documents import samples
 from tests.unit.documents.mails import (
     HEAD,
@@ -32,16 +30,14 @@ SHOWN = (
 )
 
 
-def parts(data: bytes, **limits: int) -> list[Part | RefusedPart]:
-    """Everything that lies in a mail."""
+def parts(data: bytes, **limits: int) -> list[Attachment | RefusedPart]:
     return list(unpack(data, name="a.eml", limits=Limits(**limits)).parts())
 
 
-def accepted(data: bytes) -> list[Part]:
-    """The parts of a mail, none of which is refused."""
-    found = parts(data)
-    assert all(isinstance(one, Part) for one in found), found
-    return [one for one in found if isinstance(one, Part)]
+def accepted(data: bytes) -> list[Attachment]:
+    results = parts(data)
+    assert all(isinstance(item, Attachment) for item in results), results
+    return [item for item in results if isinstance(item, Attachment)]
 
 
 def body(data: bytes) -> str:
@@ -52,33 +48,36 @@ def body(data: bytes) -> str:
     return reading.text.removeprefix(SHOWN).removeprefix("\n")
 
 
-def test_a_mail_is_known_by_its_headers() -> None:
-    """It needs a header that letters don't have; or the suffix, if it was saved with few."""
-    assert sniff(mail("x")) == "message/rfc822"
-    assert sniff(mail("x").replace(b"\n", b"\r\n"), "a.txt") == "message/rfc822"
-    assert sniff(b"From ann Mon Mar  3 10:00:00 2025\n" + mail("x")) == "message/rfc822"
-    letter = b"From: Ann\nTo: Bob\nDate: today\nSubject: the lease\n\nThis Agreement\n"
-    assert sniff(letter, "memo.txt") == "text/plain"
-    assert sniff(letter, "memo.EML") == "message/rfc822"
-    assert sniff(b"Received: the goods\n\nThis Agreement\n") == "text/plain"
-    assert sniff(b"From: Ann\nThis Agreement\nMessage-ID: x\n\n") == "text/plain"
-    assert sniff(b"From: Ann\nnot a header\n", "a.eml") == "text/plain"
-    assert sniff(mail(PDF)) == "message/rfc822"
-    assert sniff(b"Content-Type: application/pdf\nMIME-Version: 1.0\n\n" + PDF) == (
-        "application/pdf"
-    )
+LETTER = b"From: Ann\nTo: Bob\nDate: today\nSubject: the lease\n\nThis Agreement\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind"),
+    [
+        (mail("x"), "", "message/rfc822"),
+        (mail("x").replace(b"\n", b"\r\n"), "a.txt", "message/rfc822"),
+        (b"From ann Mon Mar  3 10:00:00 2025\n" + mail("x"), "", "message/rfc822"),
+        (LETTER, "memo.txt", "text/plain"),
+        (LETTER, "memo.EML", "message/rfc822"),
+        (b"Received: the goods\n\nThis Agreement\n", "", "text/plain"),
+        (b"From: Ann\nThis Agreement\nMessage-ID: x\n\n", "", "text/plain"),
+        (b"From: Ann\nnot a header\n", "a.eml", "text/plain"),
+        (mail(PDF), "", "message/rfc822"),
+        (b"Content-Type: x\nMIME-Version: 1.0\n\n" + PDF, "", "application/pdf"),
+    ],
+)
+def test_a_mail_is_known_by_its_headers(data: bytes, name: str, kind: str) -> None:
+    assert sniff(data, name) == kind
 
 
 def test_a_mailbox_is_not_one_mail() -> None:
-    """Several mails in one file are refused with what to do."""
-    one = b"From ann@example.com Mon Mar  3 10:00:00 2025\n" + mail("x\n") + b"\n"
-    with pytest.raises(UnsupportedType, match="one by one"):
-        sniff(one + one)
-    assert sniff(one) == "message/rfc822"
+    item = b"From ann@example.com Mon Mar  3 10:00:00 2025\n" + mail("x\n") + b"\n"
+    with pytest.raises(UnsupportedType, match="save each mail"):
+        sniff(item + item)
+    assert sniff(item) == "message/rfc822"
 
 
 def test_the_text_of_a_mail_are_its_headers_and_its_words() -> None:
-    """Who, to whom, when, about what, a blank line, and the text; no other header."""
     data = mail("Dear Bob,\r\n\r\nsee below.\r\n\r\n", "X-Spam: no", "Cc: Cy\n <cy@example.com>")
     reading = read(data, name="a.eml")
     assert reading.text == SHOWN.replace("Date", "Cc: Cy <cy@example.com>\nDate") + (
@@ -103,7 +102,6 @@ def test_the_text_of_a_mail_are_its_headers_and_its_words() -> None:
     ],
 )
 def test_headers_are_words_again(value: str, shown: str) -> None:
-    """Encoded words, bare bytes of any kind, and what is wrong with them."""
     data = mail("x", head=HEAD.replace("The lease", value))
     assert f"Subject: {shown}\n" in read(data).text
 
@@ -121,7 +119,6 @@ def test_headers_are_words_again(value: str, shown: str) -> None:
     ],
 )
 def test_a_text_in_any_character_set(charset: str, data: bytes, shown: str) -> None:
-    """As it says, in the larger sets that mail programs really use."""
     data = mail(data, f"Content-Type: text/plain; charset={charset}")
     assert body(data) == f"{shown}\n"
     assert read(data).warnings == ()
@@ -129,7 +126,6 @@ def test_a_text_in_any_character_set(charset: str, data: bytes, shown: str) -> N
 
 @pytest.mark.parametrize("charset", ["utf-8", "nonsense", "us-ascii", "a\0b"])
 def test_a_wrong_character_set_is_said(charset: str) -> None:
-    """What does not fit is read as Windows' Latin, and a warning says so."""
     data = mail("Größe".encode("latin-1"), f'Content-Type: text/plain; charset="{charset}"')
     assert body(data) == "Größe\n"
     [warning] = read(data).warnings
@@ -138,7 +134,6 @@ def test_a_wrong_character_set_is_said(charset: str) -> None:
 
 
 def test_what_a_printer_took_for_a_line_end_is_one() -> None:
-    """Form feeds and vertical tabs are no marks of pages, for a mail has one (fuzzing found it)."""
     assert body(mail("One.\fTwo.\vThree.\r\nFour.\0")) == "One.\nTwo.\nThree.\nFour.\n"
 
 
@@ -152,9 +147,7 @@ def test_transfer_encodings_are_undone() -> None:
         ("x-uuencode", "begin 644 x\n'1W+#ML.?90``\n`\nend\n"),
     ):
         data = mail(
-            coded,
-            "Content-Type: text/plain; charset=utf-8",
-            f"Content-Transfer-Encoding: {coding}",
+            coded, "Content-Type: text/plain; charset=utf-8", f"Content-Transfer-Encoding: {coding}"
         )
         assert body(data).startswith("Größe"), coding
 
@@ -172,7 +165,6 @@ def test_flowed_text_has_its_paragraphs_again() -> None:
 
 
 def test_of_several_forms_the_plain_one_is_read() -> None:
-    """Plain text before HTML, wherever it stands; a calendar is no document of its own."""
     html = part("<p>Rich</p>", "Content-Type: text/html")
     calendar = part("BEGIN:VCALENDAR", "Content-Type: text/calendar")
     for forms in ([text("Plain.\n"), html, calendar], [html, text("Plain.\n")]):
@@ -181,7 +173,6 @@ def test_of_several_forms_the_plain_one_is_read() -> None:
 
 
 def test_html_is_read_where_there_is_nothing_else() -> None:
-    """As text, in its character set; pictures alone are nothing, and nothing is run or fetched."""
     html = "<p>Größe</p><script>run()</script><p>See <b>below</b>.<img src='http://x/y.png'></p>"
     latin = html.encode("latin-1")
     for data in (
@@ -195,34 +186,30 @@ def test_html_is_read_where_there_is_nothing_else() -> None:
 
 
 def test_texts_that_follow_each_other_are_one() -> None:
-    """A list's footer below the text belongs to it."""
     assert body(whole([text("Hello.\n"), text("-- \nthe list\n")])) == "Hello.\n\n-- \nthe list\n"
 
 
 def test_attachments_are_documents_by_content() -> None:
-    """Name, exact bytes, and the type that the bytes have, whatever the mail says of them."""
     data = whole([text(), attached(PDF), attached(b"a,b,c\n1,2,3\n4,5,6\n", "t.bin", "x/y")])
     assert accepted(data) == [
-        Part("lease.pdf", "application/pdf", PDF),
-        Part("t.bin", "text/csv", b"a,b,c\n1,2,3\n4,5,6\n"),
+        Attachment("lease.pdf", "application/pdf", PDF),
+        Attachment("t.bin", "text/csv", b"a,b,c\n1,2,3\n4,5,6\n"),
     ]
     assert body(data) == "See what is attached.\n"
 
 
 def test_a_mail_that_is_nothing_but_an_attachment() -> None:
-    """What a scanner sends: headers and a file."""
     data = HEAD.encode() + attached(PDF)
-    assert (body(data), [one.name for one in accepted(data)]) == ("", ["lease.pdf"])
+    assert (body(data), [item.name for item in accepted(data)]) == ("", ["lease.pdf"])
 
 
 def test_what_is_refused_has_a_reason() -> None:
-    """Empty, of a type that is not read, sealed, too large: each by itself."""
     sealed = part("AAAA", "Content-Type: application/pkcs7-mime; name=smime.p7m")
     image = attached(b"GIF89a\r\n", "p.gif", "image/gif")
-    found = parts(
+    results = parts(
         whole([attached(b"", "e.pdf"), image, sealed, attached(PDF), text()]), max_bytes=len(PDF)
     )
-    assert [(one.name, getattr(one, "code", "")) for one in found] == [
+    assert [(item.name, getattr(item, "code", "")) for item in results] == [
         ("e.pdf", "empty_document"),
         ("p.gif", "unsupported_type"),
         ("smime.p7m", "encrypted_document"),
@@ -234,13 +221,12 @@ def test_what_is_refused_has_a_reason() -> None:
 
 
 def test_an_encrypted_mail_is_one_refused_part() -> None:
-    """PGP: the version and the sealed block are one thing, and what to do is said."""
     sealed = [part("Version: 1", "Content-Type: application/pgp-encrypted"), text("-----BEGIN")]
     data = whole(sealed, "encrypted")
-    [one] = parts(data)
-    assert isinstance(one, RefusedPart)
-    assert one.code == "encrypted_document"
-    assert "upload" in one.reason
+    [item] = parts(data)
+    assert isinstance(item, RefusedPart)
+    assert item.code == "encrypted_document"
+    assert "upload" in item.reason
     assert body(data) == ""
 
 
@@ -279,17 +265,15 @@ def test_an_encrypted_mail_is_one_refused_part() -> None:
     ],
 )
 def test_names_are_labels(headers: Sequence[str], name: str) -> None:
-    """However a name is written, it comes out readable, short, and leads nowhere."""
     lines = "\n".join(headers).encode("utf-8", "surrogateescape")
     kind = b"" if b"Content-Type" in lines else b"\nContent-Type: application/octet-stream"
-    [one] = accepted(whole([lines + kind + b"\n\n" + PDF]))
-    assert one.name == name
+    [item] = accepted(whole([lines + kind + b"\n\n" + PDF]))
+    assert item.name == name
 
 
 def test_the_same_name_twice_is_two_parts() -> None:
-    """Names are labels alone: nothing takes the place of anything."""
     data = whole([attached(b"one\n", "a.txt"), attached(b"two\n", "a.txt")])
-    assert [(one.name, one.data) for one in accepted(data)] == [
+    assert [(item.name, item.data) for item in accepted(data)] == [
         ("a.txt", b"one\n"),
         ("a.txt", b"two\n"),
     ]
@@ -297,35 +281,30 @@ def test_the_same_name_twice_is_two_parts() -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_a_mail_in_a_mail_comes_out_as_it_was_sent(end: bytes) -> None:
-    """Byte for byte, so that it is the same document as the mail itself; named by its subject."""
     inner = whole([text("Größe \nFrom me\n"), attached(PDF)], boundary="in").replace(b"\n", end)
     outer = whole([text(), nested(b"")]).replace(b"\n", end)
     outer = outer.replace(b"message/rfc822" + end + end, b"message/rfc822" + end + end + inner)
-    assert accepted(outer) == [Part("The lease.eml", "message/rfc822", inner)]
+    assert accepted(outer) == [Attachment("The lease.eml", "message/rfc822", inner)]
 
 
 def test_a_mail_in_base64_is_read_all_the_same() -> None:
-    """It may not be, but some programs do."""
     inner = mail("Deep.\n", "Content-Type: text/plain")
     data = attached(inner, "fw.eml", "message/rfc822")
-    assert accepted(whole([text(), data])) == [Part("fw.eml", "message/rfc822", inner)]
+    assert accepted(whole([text(), data])) == [Attachment("fw.eml", "message/rfc822", inner)]
 
 
 def test_a_digest_is_its_mails() -> None:
-    """Parts of a digest are mails without saying so."""
     digest = multipart([b"\n" + mail("One.\n"), b"\n" + mail("Two.\n")], "digest")
-    assert [one.media_type for one in accepted(HEAD.encode() + digest)] == ["message/rfc822"] * 2
+    assert [item.media_type for item in accepted(HEAD.encode() + digest)] == ["message/rfc822"] * 2
 
 
 def test_attachments_within_other_forms_are_not_lost() -> None:
-    """Apple's mail hides them beside the HTML that is not read."""
     rich = multipart([part("<p>x", "Content-Type: text/html"), attached(PDF)], boundary="inner")
     data = whole([text("Plain.\n"), rich], "alternative")
-    assert ([one.name for one in accepted(data)], body(data)) == (["lease.pdf"], "Plain.\n")
+    assert ([item.name for item in accepted(data)], body(data)) == (["lease.pdf"], "Plain.\n")
 
 
 def test_small_pictures_of_the_text_are_no_documents() -> None:
-    """A logo is left out and named; a large picture, as of a scanned page, is not."""
     html = part('<img src="cid:l"><img src="cid:s">', "Content-Type: text/html")
     head = ["Content-Type: image/png", "Content-Disposition: inline; filename={}.png"]
     logo = part(b"\x89PNG", *[h.format("logo") for h in head], "Content-ID: <l>")
@@ -333,44 +312,40 @@ def test_small_pictures_of_the_text_are_no_documents() -> None:
     rich = multipart([html, logo, scan], "related", "inner")
     for first in (rich, multipart([text(), rich], "alternative", "forms")):
         data = whole([first, attached(PDF)])
-        assert [one.name for one in parts(data)] == ["scan.png", "lease.pdf"]
+        assert [item.name for item in parts(data)] == ["scan.png", "lease.pdf"]
         assert any("logo.png" in warning for warning in read(data).warnings)
 
 
 def test_signatures_are_no_documents() -> None:
-    """A signed mail is its text."""
     signature = part("AAAA", "Content-Type: application/pkcs7-signature; name=smime.p7s")
     data = whole([text("Signed.\n"), signature], "signed")
     assert (body(data), parts(data)) == ("Signed.\n", [])
 
 
 def test_a_report_of_delivery_is_text() -> None:
-    """What a server says of a mail that did not arrive is read; the mail is a part."""
     status = part(
         "Reporting-MTA: dns; x\n\nAction: failed\n", "Content-Type: message/delivery-status"
     )
     data = whole([text("It failed.\n"), status, nested(mail("Lost.\n"))], "report")
     assert "Action: failed" in body(data)
-    assert [one.media_type for one in accepted(data)] == ["message/rfc822"]
+    assert [item.media_type for item in accepted(data)] == ["message/rfc822"]
 
 
 def test_mails_a_hundred_deep_are_refused_in_a_line() -> None:
-    """At the top, where a person looks, and with the setting; less deep is opened."""
-    [one] = parts(deep(100))
-    assert isinstance(one, RefusedPart)
-    assert one.code == "nested_too_deep"
-    assert "100 deep" in one.reason
-    assert "SMALLPRINT_INGEST_MAX_DEPTH" in one.reason
-    [one] = parts(deep(9))
-    assert isinstance(one, Part)
-    assert one.data == deep(8)
-    [one] = unpack(deep(1), depth=9).parts()
-    assert isinstance(one, RefusedPart)
+    [item] = parts(deep(100))
+    assert isinstance(item, RefusedPart)
+    assert item.code == "nested_too_deep"
+    assert "100 deep" in item.reason
+    assert "SMALLPRINT_INGEST_MAX_DEPTH" in item.reason
+    [item] = parts(deep(9))
+    assert isinstance(item, Attachment)
+    assert item.data == deep(8)
+    [item] = unpack(deep(1), depth=9).parts()
+    assert isinstance(item, RefusedPart)
 
 
 @pytest.mark.parametrize("data", [deep(5_000), b""])
 def test_mails_without_end_are_refused(data: bytes) -> None:
-    """Thousands in one another, or parts in parts, end neither the process nor its patience."""
     if not data:
         data = HEAD.encode()
         for number in range(3_000):
@@ -380,11 +355,10 @@ def test_mails_without_end_are_refused(data: bytes) -> None:
 
 
 def test_parts_are_counted_and_weighed() -> None:
-    """More parts than the limit refuse the mail; bytes beyond the sum refuse what is beyond."""
     data = whole([attached(b"x" * 100, f"{n}.txt") for n in range(5)])
     with pytest.raises(DocumentTooLarge, match="5 attachments: at most 4"):
         parts(data, max_parts=4)
-    codes = [getattr(one, "code", "") for one in parts(data, max_unpacked=350)]
+    codes = [getattr(item, "code", "") for item in parts(data, max_unpacked=350)]
     assert codes == ["", "", "", "document_too_large", "document_too_large"]
 
 
@@ -398,21 +372,10 @@ def test_parts_are_counted_and_weighed() -> None:
     ],
 )
 def test_a_broken_mail_keeps_its_words(data: bytes) -> None:
-    """Whatever is wrong with its structure, its text is read."""
     assert body(data).rstrip().endswith(("boundary.", "begun.", "ended."))
 
 
-def test_a_mail_cut_off_anywhere_is_read() -> None:
-    """Wherever a download broke off, the rest is a mail or a text, and its parts have names."""
-    data = whole([text(), attached(PDF), nested(whole([text(), attached(PDF)], boundary="in"))])
-    for length in range(len(HEAD), len(data), 37):
-        reading = read(data[:length], name="cut.eml")
-        assert len(reading.boxes) == len(reading.text)
-        assert all(one.name for one in parts(data[:length]))
-
-
 def test_a_mail_that_breaks_off_says_so() -> None:
-    """Its last attachment is cut, or gone, and nothing in what is left would tell."""
     inner = whole([text(), attached(PDF)], boundary="in")
     data = whole([text(), attached(PDF), nested(inner), attached(PDF, "last.pdf")])
     assert read(data).warnings == ()
@@ -422,37 +385,10 @@ def test_a_mail_that_breaks_off_says_so() -> None:
         data.rindex(b"--=_b--"),
     ):
         (warning,) = read(data[:at]).warnings
-        assert "breaks off" in warning
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=12)), min_size=1, max_size=12))
-def test_a_damaged_mail_is_read_or_refused(changes: list[tuple[int, bytes]]) -> None:
-    """Bytes overwritten anywhere never lead to another error than ours, nor to unstorable text."""
-    data = bytearray(
-        whole(
-            [
-                text(),
-                attached(b"a text", "ü.txt"),
-                nested(whole([text(), attached(PDF)], boundary="in")),
-            ]
-        )
-    )
-    for place, new in changes:
-        at = place % len(data)
-        data[at : at + len(new)] = new
-    try:
-        reading = read(bytes(data), name="a.eml")
-        if reading.media_type == "message/rfc822":
-            reading.text.encode()
-            for one in parts(bytes(data)):
-                one.name.encode()
-    except SuiteError:
-        return  # refused with a reason
+        assert "truncated" in warning
 
 
 def test_the_child_unpacks_as_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same parts come through the wall, in several replies where they are many."""
     monkeypatch.setattr("shared.documents.sandbox._UNPACKED_AT_ONCE", 1)
     data = whole(
         [text(), attached(PDF), attached(b"", "e"), attached(b"x\n", "x.txt"), nested(PDF)]
@@ -481,12 +417,11 @@ serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 
 
 def test_a_part_that_ends_the_child_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A crash over one part refuses it by name, and the others come out."""
     monkeypatch.setattr("shared.documents.sandbox._START", _CRASHING)
     names = ["a.txt", "crash.txt", "b.txt"]
     with Reader() as reader:
-        found = list(reader.unpack(whole([attached(b"x\n", name) for name in names])))
-    assert [(one.name, getattr(one, "code", "")) for one in found] == [
+        results = list(reader.unpack(whole([attached(b"x\n", name) for name in names])))
+    assert [(item.name, getattr(item, "code", "")) for item in results] == [
         ("a.txt", ""),
         ("crash.txt", "crashed"),
         ("b.txt", ""),

@@ -1,4 +1,4 @@
-"""What a reading is: text, boxes and ledger, and the blob it is kept as."""
+"""The result of reading: text, boxes and ledger, and its stored form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from shared.documents import Reading, read, render
+from shared.documents import ParsedDocument, read, render
 from shared.errors import NotFound, UnreadableDocument
 from tests.unit.documents import samples
 from tests.unit.documents.samples import GOLDEN, path_of, plain, sample
@@ -21,7 +21,6 @@ SCALE = 2.0
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_sample_reads_as_expected(name: str) -> None:
-    """Text, ledger and furniture of each sample are what lies beside it."""
     reading = read(sample(name), name=name)
 
     expected = json.loads(path_of(name).with_suffix(".json").read_text("utf-8"))
@@ -36,13 +35,11 @@ def test_a_sample_reads_as_expected(name: str) -> None:
 
 
 def test_there_are_samples() -> None:
-    """The expected readings have been found: a search that finds nothing proves nothing."""
     assert len(GOLDEN) >= 8
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_ink_of_a_page_lies_in_the_boxes(name: str) -> None:
-    """Boxes fit the picture of the page, turned and cropped pages too."""
     data = sample(name)
     reading = read(data)
     for page in reading.pages:
@@ -61,7 +58,6 @@ def test_the_ink_of_a_page_lies_in_the_boxes(name: str) -> None:
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_every_character_of_the_page_has_a_box(name: str) -> None:
-    """Only white space may be without a box, and every box lies on its page."""
     reading = read(sample(name))
     missing = np.flatnonzero(np.isnan(reading.boxes).any(axis=1))
     assert not "".join(reading.text[index] for index in missing).strip()
@@ -78,7 +74,6 @@ def _known(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def test_a_ligature_shares_its_box() -> None:
-    """The f and the i of one glyph stand side by side, in halves of its box."""
     reading = read(sample("ligatures"))
     start = reading.text.index("first")
     f, i = reading.boxes[start], reading.boxes[start + 1]
@@ -87,7 +82,6 @@ def test_a_ligature_shares_its_box() -> None:
 
 
 def test_a_word_cut_at_a_line_end_keeps_both_places() -> None:
-    """A joined word has one box on each of its two lines."""
     reading = read(sample("hyphens"))
     start = reading.text.index("agreement\n")
     first, second = reading.boxes_of(start, start + len("agreement"))
@@ -96,7 +90,6 @@ def test_a_word_cut_at_a_line_end_keeps_both_places() -> None:
 
 
 def test_boxes_are_given_for_each_piece_of_a_line() -> None:
-    """A span over three lines has three boxes, one under the other, on the right page."""
     reading = read(sample("headers_and_footers"))
     start = reading.text.index("month without")
     one = reading.boxes_of(start, start + 20)
@@ -113,14 +106,12 @@ def test_boxes_are_given_for_each_piece_of_a_line() -> None:
 
 
 def test_boxes_span_pages() -> None:
-    """A sentence that goes over the page has boxes on both."""
     reading = read(plain(3))
     pages = {box.page for box in reading.boxes_of(0, len(reading.text))}
     assert pages == {1, 2, 3}
 
 
 def test_the_page_of_an_offset_is_known() -> None:
-    """Each offset belongs to one page, the line breaks between two to the one before."""
     reading = read(plain(3))
     for page in reading.pages:
         assert reading.page_at(page.start) == page.number
@@ -134,21 +125,19 @@ def test_the_page_of_an_offset_is_known() -> None:
 @pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("name", [*GOLDEN, None])
 def test_the_layout_blob_is_exact(name: str | None, compress: bool) -> None:
-    """Text and layout blob give the same reading again, to the last bit."""
     reading = read(sample(name)) if name else read("plain\r\ntext \U0001f600".encode())
-    again = Reading.from_bytes(reading.to_bytes(compress=compress), reading.text)
+    again = ParsedDocument.from_bytes(reading.to_bytes(compress=compress), reading.text)
     assert np.array_equal(again.boxes, reading.boxes, equal_nan=True)
     for field in ("text", "pages", "failed", "page_count", "furniture", "warnings", "media_type"):
         assert getattr(again, field) == getattr(reading, field)
 
 
 def test_a_layout_is_read_without_places() -> None:
-    """The ledger needs none of the bytes that boxes and cells are made of."""
     for reading in (read(sample("rotated")), read(plain())):
         layout = reading.to_bytes()
-        quick = Reading.from_bytes(layout[:-9], reading.text, places=False)
+        quick = ParsedDocument.from_bytes(layout[:-9], reading.text, positions=False)
         with pytest.raises(UnreadableDocument):
-            Reading.from_bytes(layout[:-9], reading.text)
+            ParsedDocument.from_bytes(layout[:-9], reading.text)
         assert (quick.pages, quick.failed, quick.text) == (
             reading.pages,
             reading.failed,
@@ -157,37 +146,28 @@ def test_a_layout_is_read_without_places() -> None:
         assert reading.has_boxes
         assert not quick.has_boxes
         with pytest.raises(UnreadableDocument, match="another text"):
-            Reading.from_bytes(layout, reading.text + ".", places=False)
+            ParsedDocument.from_bytes(layout, reading.text + ".", positions=False)
 
 
 def test_a_layout_is_refused_for_another_text() -> None:
-    """Offsets into a text other than the one that was read would be silently wrong."""
     reading = read(plain())
     layout = reading.to_bytes()
     with pytest.raises(UnreadableDocument, match="another text"):
-        Reading.from_bytes(layout, reading.text.replace("parties", "Parties"))
+        ParsedDocument.from_bytes(layout, reading.text.replace("parties", "Parties"))
     for damaged in (b"", b"SPLB", layout[: len(layout) // 2], b"x" + layout):
         with pytest.raises(UnreadableDocument):
-            Reading.from_bytes(damaged, reading.text)
+            ParsedDocument.from_bytes(damaged, reading.text)
 
 
 def test_a_page_is_rendered() -> None:
-    """A page comes as PNG of its size times the scale; a page that isn't there is NotFound."""
     image = Image.open(io.BytesIO(render(sample("rotated"), 1, scale=1.5)))
     assert image.size == (1188, 918)
     with pytest.raises(NotFound, match="no page 4"):
         render(sample("rotated"), 4)
 
 
-def test_the_ledger_must_add_up() -> None:
-    """A reading that lost a page can't be made."""
-    with pytest.raises(ValueError, match="ledger"):
-        Reading(text="", pages=(), boxes=np.zeros((0, 4), np.float32), page_count=1)
-
-
 @pytest.mark.parametrize("name", ["hyphens", "headers_and_footers", "two_columns", "table"])
 def test_the_other_engine_reads_the_same(name: str) -> None:
-    """Where PDFium fails pypdf reads the page, with estimated boxes in the same layout."""
     reading = read(sample(name), engines=("pypdf",))
     assert {page.method for page in reading.pages} == {"pypdf"}
     assert reading.text.split() == read(sample(name)).text.split()
@@ -201,7 +181,6 @@ def test_the_other_engine_reads_the_same(name: str) -> None:
 
 
 def test_text_whose_place_is_lost_has_no_boxes() -> None:
-    """pypdf can't place what a form draws: its text is kept in order, without false boxes."""
     data = samples.drawn_in_a_form()
     reading = read(data, engines=("pypdf",))
     assert reading.text == "The first line of the form\nand its second."

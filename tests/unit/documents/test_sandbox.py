@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.documents import EarlyPage, Limits, read, sandbox
+from shared.documents import Limits, PageRead, read, sandbox
 from shared.documents.sandbox import Reader
 from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
 from tests.support import ROOT
@@ -32,20 +32,18 @@ MEMORY = 1_000_000_000
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
-    """One reader for all tests of this file: a child that died must not matter to the next."""
+    """One reader for all tests here: a dead child must not affect the next test."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
         yield reader
 
 
 def _child_of(reader: Reader) -> int:
-    """The process id of the reader's child, which is started if need be."""
     reader.read(b"A text.")
     assert reader.child_id is not None
     return reader.child_id
 
 
 def _send(process: int, number: signal.Signals) -> None:
-    """A signal to a process that may be gone already."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, number)
 
@@ -60,7 +58,6 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def test_it_reads_as_in_this_process(reader: Reader) -> None:
-    """Text, boxes, ledger and errors are the same on both sides of the wall."""
     here, there = read(sample("some_images")), reader.read(sample("some_images"))
     assert there.text == here.text
     assert there.pages == here.pages
@@ -72,14 +69,12 @@ def test_it_reads_as_in_this_process(reader: Reader) -> None:
 
 
 def test_the_child_has_few_files_and_no_network(reader: Reader) -> None:
-    """As the kernel says of the very process that reads."""
     process = Path("/proc", str(_child_of(reader)))
     assert re.search(r"^Max open files +64 +64 ", (process / "limits").read_text(), re.MULTILINE)
     assert re.search(r"^Seccomp:\s+2$", (process / "status").read_text(), re.MULTILINE)
 
 
 def test_no_socket_is_opened_by_it_nor_by_what_it_starts() -> None:
-    """Neither to a network nor to this machine; what is open works on, and so do pipes."""
     script = """
         import socket, subprocess, sys
         from shared.documents.confinement import confine
@@ -103,7 +98,6 @@ def test_no_socket_is_opened_by_it_nor_by_what_it_starts() -> None:
 
 
 def test_threads_that_were_there_before_open_no_socket_either() -> None:
-    """The filter is set for all threads at once, whenever they began."""
     script = """
         import socket, threading
         from shared.documents.confinement import confine
@@ -131,59 +125,43 @@ def test_threads_that_were_there_before_open_no_socket_either() -> None:
 def test_a_system_without_filters_is_named_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Documents are read all the same, and the log says what does not hold."""
     start = sandbox._START.replace(
         "from shared.documents.sandbox",
         "import platform\nplatform.machine = lambda: 'other'\nfrom shared.documents.sandbox",
     )
     monkeypatch.setattr(sandbox, "_START", start)
-    sandbox._warn_of_the_network.cache_clear()
+    sandbox._warn_about_network.cache_clear()
     for _ in range(2):
         with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
             assert reader.read(b"A text.").text == "A text."
-    said = [record.message for record in caplog.records if "network" in record.message]
-    assert len(said) == 1
-    assert "seccomp" in said[0]
+    messages = [record.message for record in caplog.records if "network" in record.message]
+    assert len(messages) == 1
+    assert "seccomp" in messages[0]
 
 
 def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
-    """With its own text; whoever hears of it may take longer than reading takes."""
-    heard: list[EarlyPage] = []
-    reading = reader.read(samples.plain(3), early=heard.append)
-    assert [(page.number, page.pages) for page in heard] == [(1, 3), (2, 3), (3, 3)]
+    pages: list[PageRead] = []
+    reading = reader.read(samples.plain(3), on_page=pages.append)
+    assert [(page.number, page.pages) for page in pages] == [(1, 3), (2, 3), (3, 3)]
     texts = [reading.text[page.start : page.end].strip() for page in reading.pages]
-    assert [page.text for page in heard] == texts
-    assert [(page.width, page.height) for page in heard] == [
+    assert [page.text for page in pages] == texts
+    assert [(page.width, page.height) for page in pages] == [
         (page.width, page.height) for page in reading.pages
     ]
     with Reader(Limits(memory_bytes=MEMORY, seconds=2.0)) as hasty:
         hasty.read(b"A text.")
-        slow = hasty.read(samples.plain(3), early=lambda _page: time.sleep(1.0))
+        slow = hasty.read(samples.plain(3), on_page=lambda _page: time.sleep(1.0))
         assert not slow.failed
 
 
-def test_a_child_newer_than_its_parent_reads(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where the package is replaced under a running service: that asks for no early pages."""
-    sent = sandbox._send
-
-    def of_before(channel: Any, head: dict[str, Any], *more: Any) -> None:
-        sent(channel, {name: value for name, value in head.items() if name != "early"}, *more)
-
-    monkeypatch.setattr(sandbox, "_send", of_before)
-    assert reader.read(samples.plain(2)).page_count == 2
-
-
 def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> None:
-    """The next document is read by another one."""
     child = _child_of(reader)
 
-    def fails(page: EarlyPage) -> None:
+    def fails(page: PageRead) -> None:
         raise ZeroDivisionError(page.number)
 
     with pytest.raises(ZeroDivisionError):
-        reader.read(samples.plain(3), early=fails)
+        reader.read(samples.plain(3), on_page=fails)
     assert reader.read(samples.plain(1)).page_count == 1
     assert reader.child_id != child
 
@@ -191,19 +169,17 @@ def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> No
 def test_a_page_is_not_late_because_those_before_were_told_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As to a database that is stuck: a page that waits for that is read all the same."""
     now = [0.0]
     monkeypatch.setattr("shared.documents.reader.time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    def hears(_page: EarlyPage | int) -> None:
+    def hears(_page: PageRead | int) -> None:
         now[0] += 1_000.0
 
-    reading = read(samples.plain(3), progress=hears, early=hears)
+    reading = read(samples.plain(3), progress=hears, on_page=hears)
     assert ([page.number for page in reading.pages], reading.failed) == ([1, 2, 3], ())
 
 
 def test_it_draws_and_decrypts(reader: Reader) -> None:
-    """Pages are drawn and documents decrypted in the child too, with the same errors."""
     plain = reader.decrypt(sample("encrypted_rc4_128"), password=PASSWORD)
     assert reader.render(plain, 1, scale=0.5).startswith(b"\x89PNG")
     with pytest.raises(NotFound):
@@ -223,29 +199,24 @@ print(json.dumps({"failed": failed, "text": reading.text, "most": most}))
 
 
 def test_a_bomb_costs_one_page_and_bounded_memory() -> None:
-    """Three gigabytes from a few kilobytes: that page fails, the others are read.
-
-    In a process of its own, which has no other children, dead or alive, than the reader's.
-    """
     data = samples.bomb()
     assert len(data) < 20_000
     command = [sys.executable, "-c", READ_AND_TELL, str(MEMORY)]
-    told = json.loads(subprocess.run(command, input=data, capture_output=True, check=True).stdout)
-    assert told["failed"] == [2]
-    assert "Before the bomb." in told["text"]
-    assert "After the bomb." in told["text"]
-    assert 0 < told["most"] <= MEMORY
+    answer = json.loads(subprocess.run(command, input=data, capture_output=True, check=True).stdout)
+    assert answer["failed"] == [2]
+    assert "Before the bomb." in answer["text"]
+    assert "After the bomb." in answer["text"]
+    assert 0 < answer["most"] <= MEMORY
 
 
 def test_a_killed_child_costs_only_its_document(reader: Reader) -> None:
-    """A child that dies while idle is replaced without a word."""
     os.kill(_child_of(reader), signal.SIGKILL)
     assert reader.read(samples.plain()).page_count == 1
 
 
 @pytest.fixture
 def die_at_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signals], None]:
-    """Have a child end by a signal once it was asked to read, and before it can answer."""
+    """Make a child end by a signal after a request, before its answer."""
 
     def arrange(child: int, number: signal.Signals) -> None:
         os.kill(child, signal.SIGSTOP)
@@ -264,7 +235,6 @@ def die_at_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signal
 def test_death_at_work_names_the_document(
     die_at_work: Callable[[int, signal.Signals], None],
 ) -> None:
-    """A child that crashes over a document is UnreadableDocument, and the next one goes on."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
         die_at_work(_child_of(reader), signal.SIGSEGV)
         with pytest.raises(UnreadableDocument, match="signal 11") as caught:
@@ -276,7 +246,6 @@ def test_death_at_work_names_the_document(
 def test_a_child_killed_at_work_is_not_the_documents_fault(
     die_at_work: Callable[[int, signal.Signals], None],
 ) -> None:
-    """A child that somebody kills is replaced once, and the document is read after all."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
         child = _child_of(reader)
         die_at_work(child, signal.SIGKILL)
@@ -285,7 +254,6 @@ def test_a_child_killed_at_work_is_not_the_documents_fault(
 
 
 def test_a_hanging_child_is_ended() -> None:
-    """Past its time the child is killed, and the document says so."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=2)) as reader:
         child = _child_of(reader)
         os.kill(child, signal.SIGSTOP)
@@ -295,7 +263,6 @@ def test_a_hanging_child_is_ended() -> None:
 
 
 def test_too_little_memory_is_a_clear_error() -> None:
-    """A child that can't even start under its limit is an error, not a hang."""
     with (
         Reader(Limits(memory_bytes=50_000_000, seconds=60)) as reader,
         pytest.raises(UnreadableDocument, match="50 MB"),
@@ -304,7 +271,6 @@ def test_too_little_memory_is_a_clear_error() -> None:
 
 
 def test_threads_take_turns(reader: Reader) -> None:
-    """Several threads share one reader, and outlive the one that started the child."""
     starter = threading.Thread(target=reader.read, args=(samples.plain(),))
     starter.start()
     starter.join()
@@ -323,7 +289,6 @@ def test_threads_take_turns(reader: Reader) -> None:
 
 
 def test_closing_ends_the_child() -> None:
-    """After `close()` there is no child, and reading is refused."""
     reader = Reader()
     child = _child_of(reader)
     reader.close()
@@ -334,7 +299,6 @@ def test_closing_ends_the_child() -> None:
 
 
 def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
-    """A parent that is killed leaves no child behind, even one that was started by a thread."""
     program = textwrap.dedent(
         """
         import os, threading, time
@@ -359,7 +323,6 @@ def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
 
 
 def _alive(process: int) -> bool:
-    """Whether it runs: one that nobody has waited for is dead too."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

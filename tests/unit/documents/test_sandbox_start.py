@@ -1,9 +1,10 @@
-"""A child that does not start says nothing about the document."""
+"""A child that does not start is not the document's fault."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -23,8 +24,6 @@ def _asks(reader: Reader) -> list[Any]:
 
 @pytest.mark.parametrize("where", ["process", "socket"])
 def test_a_system_without_room_is_unavailable(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Short of memory or files, the document waits instead of being called unreadable."""
-
     def fail(*_args: object, **_options: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
@@ -39,7 +38,6 @@ def test_a_system_without_room_is_unavailable(monkeypatch: pytest.MonkeyPatch, w
 
 
 def test_a_child_that_ends_at_its_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever ends it before it is ready, the next document gets a new one."""
     with Reader() as reader:
         with monkeypatch.context() as patch:
             patch.setattr(sandbox, "_START", "raise SystemExit(7)")
@@ -50,7 +48,6 @@ def test_a_child_that_ends_at_its_start_is_unavailable(monkeypatch: pytest.Monke
 
 
 def test_a_child_that_is_slow_to_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is too busy is no fault of the document, and the child is not left behind."""
     with Reader(Limits()) as reader:
         with monkeypatch.context() as patch:
             patch.setattr(sandbox, "_START", "import time; time.sleep(60)")
@@ -61,3 +58,9 @@ def test_a_child_that_is_slow_to_start_is_unavailable(monkeypatch: pytest.Monkey
             assert child is not None
             assert child._process.returncode == -9
         assert reader.read(b"text", name="a.txt").text.strip() == "text"
+
+
+def test_the_engines_are_imported_before_the_memory_is_limited() -> None:
+    script = "import sys; from shared.documents.reader import load_engines; load_engines()\n"
+    script += "assert {'pypdf', 'pypdfium2', 'PIL', 'olefile'} <= set(sys.modules), sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)

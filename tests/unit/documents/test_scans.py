@@ -15,20 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from shared.documents import Limits, Reading, read, render
-from shared.documents.ocr import Level, level, skew_of
+from shared.documents import Limits, ParsedDocument, read, render
+from shared.documents.pages.ocr import Level, level, skew_of
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge, NoTextLayer, NotFound, SuiteError, UnreadableDocument
 from tests.unit.documents.samples import plain, sample
-from tests.unit.documents.scanned import (
-    PATIENT,
-    WORDS,
-    need_engine,
-    pdf_of,
-    picture,
-    saved,
-    spoiled,
-)
+from tests.unit.documents.scanned import PATIENT, WORDS, pdf_of, picture, saved, spoiled
 
 TEXT = "\n".join(WORDS)
 ROTATED = 6
@@ -38,18 +30,16 @@ WORD = "5\\t1\\t1\\t1\\t1\\t1\\t60\\t60\\t90\\t20\\t93\\tLease"
 
 
 def words_of(text: str) -> list[str]:
-    """The words alone."""
     return text.split()
 
 
 def right_words(text: str) -> float:
-    """The share of the page's words that stand in the text."""
     wanted = words_of(TEXT)
     return sum(word in words_of(text) for word in wanted) / len(wanted)
 
 
-def ink_in_boxes(reading: Reading, displayed: Image.Image, dpi: int) -> float:
-    """The share of a picture's ink that lies in the boxes of the text."""
+def ink_in_boxes(reading: ParsedDocument, displayed: Image.Image, dpi: int) -> float:
+    """Return the share of a picture's ink within the boxes of the text."""
     ink = np.asarray(displayed.convert("L")) < 128
     boxed = np.zeros_like(ink)
     for x0, y0, x1, y1 in reading.boxes[~np.isnan(reading.boxes[:, 0])] * dpi / 72:
@@ -60,8 +50,6 @@ def ink_in_boxes(reading: Reading, displayed: Image.Image, dpi: int) -> float:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Puts a shell script in the place of the program."""
-
     def put(script: str) -> None:
         program = tmp_path / "bin" / "tesseract"
         program.parent.mkdir(exist_ok=True)
@@ -72,12 +60,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
     return put
 
 
+@pytest.mark.needs("Tesseract")
 @pytest.mark.parametrize(
     ("form", "media_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("TIFF", "image/tiff")]
 )
 def test_a_picture_of_a_page_is_read(form: str, media_type: str) -> None:
-    """Its words, line by line, with boxes on the ink; the ledger says how and how surely."""
-    need_engine()
     image = picture()
     reading = read(saved(image, form, dpi=(150, 150)), name="lies.pdf", limits=PATIENT)
     assert reading.text == TEXT
@@ -89,13 +76,12 @@ def test_a_picture_of_a_page_is_read(form: str, media_type: str) -> None:
     assert 0.8 < page.confidence <= 1
     assert not reading.warnings
     assert ink_in_boxes(reading, image, 150) > 0.95
-    again = Reading.from_bytes(reading.to_bytes(), reading.text)
+    again = ParsedDocument.from_bytes(reading.to_bytes(), reading.text)
     assert again.pages == reading.pages
 
 
+@pytest.mark.needs("Tesseract")
 def test_every_page_of_a_tiff_is_read() -> None:
-    """Each with its own place in the text."""
-    need_engine()
     first, second = picture("The first page of two"), picture("The second page of two")
     data = saved(first, "TIFF", save_all=True, append_images=[second], dpi=(150, 150))
     reading = read(data, limits=PATIENT)
@@ -107,9 +93,8 @@ def test_every_page_of_a_tiff_is_read() -> None:
         render(data, 3)
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_scanned_pdf_is_read() -> None:
-    """A page without a text layer is drawn and recognised, at its own size."""
-    need_engine()
     reading = read(pdf_of(picture(), picture("Signed by both parties")), limits=PATIENT)
     assert reading.text == f"{TEXT}\n\nSigned by both parties"
     assert [page.method for page in reading.pages] == ["tesseract", "tesseract"]
@@ -117,9 +102,8 @@ def test_a_scanned_pdf_is_read() -> None:
     assert not reading.failed
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_scan_with_a_stamp_in_the_text_layer_is_read_whole() -> None:
-    """A line that some program put over a scanned page is not its text."""
-    need_engine()
     from pypdf import PdfReader, PdfWriter  # to put one page on another
 
     writer = PdfWriter(clone_from=BytesIO(pdf_of(picture())))
@@ -131,14 +115,13 @@ def test_a_scan_with_a_stamp_in_the_text_layer_is_read_whole() -> None:
     assert right_words(reading.text) > 0.9
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_telephone_photo_is_seen_upright() -> None:
-    """The camera notes how it was held: text, size, boxes and picture are those of the eye."""
-    need_engine()
     image = picture()
-    held = image.transpose(Image.Transpose.ROTATE_90)
+    rotated = image.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[ORIENTATION] = ROTATED
-    data = saved(held, "JPEG", exif=exif, quality=90, dpi=(150, 150))
+    data = saved(rotated, "JPEG", exif=exif, quality=90, dpi=(150, 150))
     reading = read(data, limits=PATIENT)
     assert reading.text == TEXT
     assert (reading.pages[0].width, reading.pages[0].height) == (432, 288)
@@ -147,10 +130,9 @@ def test_a_telephone_photo_is_seen_upright() -> None:
     assert shown.width > shown.height
 
 
+@pytest.mark.needs("Tesseract")
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_page_on_its_side_is_read(quarters: int) -> None:
-    """Nobody noted how it lies: its letters tell; boxes stay on the page as it is displayed."""
-    need_engine()
     image = picture(*WORDS, *WORDS[:2])
     lying = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(image), quarters)))
     reading = read(saved(lying, "PNG", dpi=(150, 150)), limits=PATIENT)
@@ -159,16 +141,14 @@ def test_a_page_on_its_side_is_read(quarters: int) -> None:
     assert ink_in_boxes(reading, lying, 150) > 0.9
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_poor_scan_is_read() -> None:
-    """Turned, uneven, gray and noisy: almost all words are there."""
-    need_engine()
     reading = read(saved(spoiled(picture()), "PNG", dpi=(150, 150)), limits=PATIENT)
     assert right_words(reading.text) >= 0.9
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_telefax_is_read() -> None:
-    """Its dots are twice as high as wide, in black and white."""
-    need_engine()
     image = picture(dpi=204)
     faxed = image.resize((image.width, image.height * 98 // 204)).convert("1")
     data = saved(faxed, "TIFF", dpi=(204, 98), compression="group4")
@@ -177,9 +157,8 @@ def test_a_telefax_is_read() -> None:
     assert (reading.pages[0].width, reading.pages[0].height) == pytest.approx((432, 288), abs=1)
 
 
+@pytest.mark.needs("Tesseract")
 def test_an_empty_side_of_a_sheet_is_no_failure() -> None:
-    """It is read, and said to be empty; a document of nothing else has no text."""
-    need_engine()
     white = Image.new("L", (900, 600), 255)
     reading = read(pdf_of(picture(), white), limits=PATIENT)
     assert not reading.failed
@@ -189,9 +168,8 @@ def test_an_empty_side_of_a_sheet_is_no_failure() -> None:
         read(saved(white, "PNG"), limits=PATIENT)
 
 
+@pytest.mark.needs("Tesseract")
 def test_it_is_read_in_the_child_as_here() -> None:
-    """Within its limits: no file is written, and memory is bounded."""
-    need_engine()
     data = pdf_of(picture())
     with Reader(PATIENT) as reader:
         there = reader.read(data)
@@ -202,13 +180,12 @@ def test_it_is_read_in_the_child_as_here() -> None:
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("data", [saved(picture(), "PNG"), pdf_of(picture())], ids=["PNG", "PDF"])
 def test_without_the_program_it_is_said_what_to_install(data: bytes) -> None:
-    """The document fails with the line that mends it."""
     with pytest.raises(NoTextLayer, match="apt-get install tesseract-ocr"):
         read(data, name="scan")
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says to be so large."""
+    """Return a PNG that claims this size."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         check = zlib.crc32(kind + body)
@@ -221,16 +198,13 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (12_001, 10_000)])
 def test_a_bomb_is_refused_before_it_is_unpacked(width: int, height: int) -> None:
-    """By what it says of itself, with the bound in the message."""
     for work in (read, lambda data: render(data, 1)):
         with pytest.raises(DocumentTooLarge, match="120 million"):
             work(png_header(width, height))
 
 
 def test_the_largest_picture_is_drawn_with_little_more_than_itself() -> None:
-    """Four bytes a pixel are 480 MB; with every copy beside them the process that asks would need
-    that again.
-    """
+    """Four bytes a pixel are 480 MB, and every copy would need as much again."""
     data = saved(Image.new("RGB", (10_950, 10_950), "white"), "PNG")
     assert len(data) < 1_000_000
     with Reader() as reader:
@@ -242,17 +216,15 @@ def test_the_largest_picture_is_drawn_with_little_more_than_itself() -> None:
 
 
 def test_what_is_transparent_in_a_picture_is_white() -> None:
-    """As whoever made it saw it on paper; half of it, half."""
-    held = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
-    held.paste((0, 0, 0, 255), (0, 0, 50, 100))
-    held.paste((0, 0, 0, 128), (50, 0, 100, 100))
-    shown = Image.open(BytesIO(render(saved(held, "PNG", dpi=(72, 72)), 1, scale=2)))
+    rotated = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
+    rotated.paste((0, 0, 0, 255), (0, 0, 50, 100))
+    rotated.paste((0, 0, 0, 128), (50, 0, 100, 100))
+    shown = Image.open(BytesIO(render(saved(rotated, "PNG", dpi=(72, 72)), 1, scale=2)))
     row = [shown.getpixel((x * shown.width // 200, shown.height // 2)) for x in (20, 75, 150)]
     assert row == [(0, 0, 0), (127, 127, 127), (255, 255, 255)]
 
 
 def test_a_bomb_behind_a_page_costs_only_itself(stand_in: Callable[[str], None]) -> None:
-    """A TIFF says the size of each page apart."""
     stand_in(f"printf '{HEAD}\\n{WORD}\\n'")
     info = TiffImagePlugin.ImageFileDirectory_v2()
     data = saved(picture(), "TIFF", save_all=True, append_images=[picture("Two")], tiffinfo=info)
@@ -273,7 +245,6 @@ def test_a_bomb_behind_a_page_costs_only_itself(stand_in: Callable[[str], None])
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
 def test_damage_is_said(form: str, stand_in: Callable[[str], None]) -> None:
-    """A picture that is cut off is unreadable, wherever the cut is."""
     stand_in(f"printf '{HEAD}\\n{WORD}\\n'")
     data = saved(picture(), form)
     for length in (9, 30, len(data) // 2):
@@ -299,7 +270,6 @@ HEAD = (
 def test_a_program_that_fails_costs_its_page(
     script: str, says: str, stand_in: Callable[[str], None]
 ) -> None:
-    """Its last words are the reason; what has text is read all the same."""
     stand_in(script)
     limits = Limits(page_seconds=1)
     with pytest.raises(UnreadableDocument, match=says):
@@ -307,16 +277,15 @@ def test_a_program_that_fails_costs_its_page(
 
 
 def test_what_is_unsure_is_said(stand_in: Callable[[str], None]) -> None:
-    """The page is read, with its number and confidence among the warnings."""
     stand_in(f"printf '{HEAD}\\n{WORD.replace('93', '41')}\\n'")
     reading = read(saved(picture(), "PNG"))
     assert reading.text == "Lease"
     assert reading.pages[0].confidence == 0.41
-    assert reading.warnings == ("recognised with little confidence, to be checked: page 1 (41%)",)
+    assert reading.warnings == ("recognised with low confidence, please check: page 1 (41%)",)
 
 
+@pytest.mark.slow
 def test_recognising_has_time_of_its_own(stand_in: Callable[[str], None]) -> None:
-    """A scan of many pages takes longer than a document may otherwise."""
     stand_in(f"/bin/sleep 8; printf '{HEAD}\\n{WORD}\\n'")
     data = saved(picture(), "TIFF", save_all=True, append_images=[picture()])
     with Reader(Limits(seconds=12)) as reader:
@@ -324,7 +293,6 @@ def test_recognising_has_time_of_its_own(stand_in: Callable[[str], None]) -> Non
 
 
 def test_the_time_for_all_pages_together_is_bounded(stand_in: Callable[[str], None]) -> None:
-    """What is left then is in the ledger, and can be tried again."""
     stand_in(f"printf '{HEAD}\\n{WORD}\\n'")
     reading = read(sample("some_images"), limits=Limits(scan_seconds=0))
     assert [(page.number, page.code) for page in reading.failed] == [(2, "timeout")]
@@ -344,7 +312,6 @@ def _in_session(session: int, name: str) -> bool:
 
 
 def test_the_program_ends_with_its_reader(stand_in: Callable[[str], None]) -> None:
-    """A reader that is closed leaves nothing at work behind."""
     stand_in("exec /bin/sleep 500")
     reader = Reader()
     ended: list[SuiteError] = []
@@ -372,14 +339,12 @@ def test_the_program_ends_with_its_reader(stand_in: Callable[[str], None]) -> No
 
 @pytest.mark.parametrize("degrees", [-3.0, -0.7, 0.0, 1.5, 4.0])
 def test_the_skew_of_lines_is_found(degrees: float) -> None:
-    """To a tenth of a degree; it is what turns the picture back."""
     turned = picture(dpi=200).rotate(degrees, Image.Resampling.BICUBIC, fillcolor=255)
     assert skew_of(np.asarray(turned)) == pytest.approx(-degrees, abs=0.11)
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_boxes_go_back_to_the_page_as_displayed(turns: int) -> None:
-    """A black spot is where its box in the level picture says."""
     page = np.full((400, 600), 255, np.uint8)
     page[100:110, 450:480] = 0
     found: Level = level(page, turns)
@@ -389,7 +354,6 @@ def test_boxes_go_back_to_the_page_as_displayed(turns: int) -> None:
 
 
 def test_boxes_of_a_skewed_page_go_back() -> None:
-    """The middle of a spot is found again to half a dot."""
     page = np.full((600, 600), 255, np.uint8)
     page[100:110, 450:460] = 0
     turned = np.asarray(Image.fromarray(page).rotate(3, Image.Resampling.BICUBIC, fillcolor=255))

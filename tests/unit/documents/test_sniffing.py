@@ -1,4 +1,4 @@
-"""What a document is, by content; and names that are only labels."""
+"""Types are detected from content, and names become safe labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ from tests.unit.documents.samples import plain
     ],
 )
 def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> None:
-    """The suffix does not count, but where content can't tell text from CSV."""
     assert sniff(data, name) == expected
 
 
@@ -54,7 +53,6 @@ def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> 
     ],
 )
 def test_other_types_are_named(data: bytes, says: str) -> None:
-    """What isn't read is refused by name, whatever its suffix."""
     with pytest.raises(UnsupportedType, match=says) as caught:
         read(data, name="contract.pdf")
     assert caught.value.document == "contract.pdf"
@@ -71,7 +69,6 @@ def test_other_types_are_named(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b" \r\n\t\n"])
 def test_an_empty_document_is_refused(data: bytes) -> None:
-    """Nothing, or nothing but white space, is no document."""
     with pytest.raises(EmptyDocument):
         read(data, name="empty.txt")
 
@@ -86,7 +83,6 @@ def test_an_empty_document_is_refused(data: bytes) -> None:
     ],
 )
 def test_a_text_that_is_not_utf_8_is_refused(data: bytes, says: str) -> None:
-    """The error names the place and says what to do."""
     with pytest.raises(UnreadableDocument, match=says):
         read(data, name="contract.txt")
 
@@ -96,7 +92,6 @@ def test_a_text_that_is_not_utf_8_is_refused(data: bytes, says: str) -> None:
     ["plain", "a\r\nb\rc\n", "\ufeffwith mark", "tab\tform\f feed  \n\n\n", "\U0001f600 é e\u0301"],
 )
 def test_a_text_stays_as_it_is(text: str) -> None:
-    """Nothing is added, translated or taken away; it is one page without boxes."""
     reading = read(text.encode())
     assert reading.text == text
     assert [(p.number, p.start, p.end) for p in reading.pages] == [(1, 0, len(text))]
@@ -123,10 +118,8 @@ def test_a_text_stays_as_it_is(text: str) -> None:
     ],
 )
 def test_a_name_is_only_a_label(name: str, expected: str) -> None:
-    """No folder, no control or direction character, nothing a file system refuses."""
     assert safe_name(name) == expected
 
 
 def test_a_long_name_keeps_its_suffix() -> None:
-    """At most two hundred characters, the suffix among them."""
     assert safe_name("x" * 1000 + ".pdf") == "x" * 196 + ".pdf"

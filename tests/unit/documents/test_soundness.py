@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from shared.documents import read
-from shared.documents.soundness import UNSOUND, soundness
-from tests.samples import CONTRACT
+from shared.documents.pages.text_quality import UNSOUND, soundness
+from tests.support.samples import CONTRACT
 from tests.unit.documents.samples import scrambled
-from tests.unit.documents.scanned import PATIENT, need_engine
+from tests.unit.documents.scanned import PATIENT
 
 GERMAN = "Das Übereinkommen über die Lieferung „gilt“ – für alle Bücher, Öle und Häute. "
 POLISH = "Wszystkie spory wynikające z niniejszej umowy rozstrzyga sąd właściwy dla krzywd. "
@@ -25,18 +25,15 @@ LINES = (
 
 
 def of(text: str) -> float:
-    """The soundness of a text."""
     return soundness(np.array([ord(c) for c in text], np.uint32))
 
 
 def shifted(text: str, by: int) -> str:
-    """Every letter as another one."""
     return "".join(chr(ord(c) + by) if c.isascii() and c.isalpha() else c for c in text)
 
 
 @pytest.mark.parametrize("text", [CONTRACT, GERMAN, POLISH, GREEK, TABLE, "7KLV LV VKRUW"])
 def test_languages_tables_and_short_texts_are_sound(text: str) -> None:
-    """Another language is no damage, and of few letters nothing can be said."""
     assert of(text * (6 if len(text) > 20 else 1)) == 1.0
 
 
@@ -51,25 +48,21 @@ def test_languages_tables_and_short_texts_are_sound(text: str) -> None:
     ids=["glyphs from the space", "other letters", "encoding", "no meaning"],
 )
 def test_what_fonts_and_encodings_spoil_is_unsound(text: str) -> None:
-    """Whatever the page looks like, its text says nothing."""
     assert of(text) < 1 - UNSOUND
 
 
 def test_a_mute_word_is_a_whole_one() -> None:
-    """Consonants in a row inside a word with vowels are no word without any."""
     assert of("aebcdfgea " * 60) == 1.0
     assert of("bcdfg aeae aeeaaeia " * 30) == 1.0, "a third, no more"
     assert of("bcdfg aeaeaea bcdfg " * 30) == 0.5
 
 
 def test_without_characters_there_is_nothing_to_believe() -> None:
-    """An empty page has no sound text."""
     assert of("") == 0.0
 
 
+@pytest.mark.needs("Tesseract")
 def test_a_page_whose_font_names_other_letters_is_read_from_its_picture() -> None:
-    """The page shows the right letters, so it is recognised as a scan is."""
-    need_engine()
     reading = read(scrambled(*LINES), limits=PATIENT)
     assert [page.method for page in reading.pages] == ["tesseract"]
     assert "governed by the law of the State of Delaware" in " ".join(reading.text.split())
@@ -77,7 +70,6 @@ def test_a_page_whose_font_names_other_letters_is_read_from_its_picture() -> Non
 
 @pytest.mark.usefixtures("no_engine")
 def test_without_recognition_the_page_is_kept_with_a_warning() -> None:
-    """What is there is better than nothing, where a person is told."""
     reading = read(scrambled(*LINES), limits=PATIENT)
     assert reading.pages[0].method in ("pypdfium2", "pypdf")
     assert "scrambled" in reading.warnings[0]

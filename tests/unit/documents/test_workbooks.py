@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import math
@@ -14,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
-from shared.documents import Limits, Reading, read, sniff
-from shared.documents.number_formats import number_format
-from shared.documents.package import ODS, XLS, XLSX, Package
+from shared.documents import Limits, read, sniff
+from shared.documents.containers.zip_package import ODS, XLS, XLSX, Package
 from shared.documents.sandbox import Reader
+from shared.documents.spreadsheets.number_formats import number_format
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
@@ -37,6 +36,7 @@ from tests.unit.documents.books import (
     text,
     zipped,
 )
+from tests.unit.documents.ends import all_cells, named, shown
 from tests.unit.documents.samples import FOLDER
 
 SHEETS = FOLDER / "sheets"
@@ -51,29 +51,15 @@ Total\t1,900\t1,710
 Change\t11.1%
 Balanced\tTRUE
 Broken\t#DIV/0!"""
-BOMB = """<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
-<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;">]>"""
-OUTSIDE = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
 
 
 def sample(name: str) -> bytes:
-    """One of the workbooks that LibreOffice or openpyxl wrote."""
     return (SHEETS / name).read_bytes()
 
 
-def named(reading: Reading) -> dict[str, str]:
-    """The text of each cell by its name."""
-    cells = reading.cells_of(0, len(reading.text))
-    return {reading.name_of(cell): reading.text[cell.start : cell.end] for cell in cells}
-
-
-# ---------------------------------------------------------------- what people have
-
-
 def test_a_workbook_of_libreoffice_reads_as_it_is_shown() -> None:
-    """Rows are lines, cells stand between tabs, numbers as their formats show them."""
     reading = read(sample("balance.xlsx"), name="balance.xlsx")
-    sheets = [reading.text[page.start : page.end] for page in reading.pages]
+    sheets = shown(reading)
     assert [page.name for page in reading.pages] == ["Balance", "Bob's notes", "Workings", "Empty"]
     assert sheets[0] == BALANCE
     assert sheets[1].splitlines()[2] == "2024-02-29 13:30:00\t09:05:07\t30:15:00\t'quoted\t0012"
@@ -83,11 +69,9 @@ def test_a_workbook_of_libreoffice_reads_as_it_is_shown() -> None:
 
 
 def test_a_cell_is_found_by_its_name_with_the_number_behind_it() -> None:
-    """What is shown is rounded and in parentheses; the cell still knows the exact number."""
     reading = read(sample("balance.xlsx"))
     start = reading.text.index("(101)")
-    found = reading.cell_at(start)
-    assert found is not None
+    [found] = reading.cells_of(start, start + 1)
     assert (reading.name_of(found), found.value) == ("Balance!B5", -100.75)
     names = named(reading)
     assert names["Balance!A1:C1"].startswith("Acme Corp.")
@@ -97,7 +81,6 @@ def test_a_cell_is_found_by_its_name_with_the_number_behind_it() -> None:
 
 
 def test_what_is_hidden_is_read_and_said() -> None:
-    """Hidden sheets, rows and columns are evidence too, and a person should know of them."""
     warnings = read(sample("balance.xlsx")).warnings
     assert warnings == (
         "Balance: 1 hidden row read as well",
@@ -107,7 +90,6 @@ def test_what_is_hidden_is_read_and_said() -> None:
 
 
 def test_formulas_that_were_never_calculated_are_said() -> None:
-    """As openpyxl writes them: no value is made up, and the warning says where and what to do."""
     reading = read(sample("uncalculated.xlsx"))
     assert "Balance!B7" not in named(reading)
     assert any(
@@ -117,7 +99,6 @@ def test_formulas_that_were_never_calculated_are_said() -> None:
 
 
 def test_numbers_are_shown_as_libreoffice_shows_them() -> None:
-    """Thirty formats times fifteen numbers; where nothing at all would show, the number does."""
     compared = 0
     with (SHEETS / "formats.csv").open(newline="", encoding="utf-8") as file:
         for raw, shown, code in csv.reader(file):
@@ -149,47 +130,43 @@ def test_numbers_are_shown_as_libreoffice_shows_them() -> None:
     ],
 )
 def test_dates_and_odd_formats(value: float, code: str, shown: str) -> None:
-    """Dates are ISO whatever their format; a format that is not understood leaves the number."""
+    """Dates are ISO in any format; unsupported formats give the plain number."""
     assert number_format(code).show(value) == shown
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.floats(), st.text(alphabet='0#?,.%E+-@"\\_*[]<>=;()$ymdhs/ ', max_size=30))
 def test_any_format_shows_any_number(value: float, code: str) -> None:
-    """No format is refused, and none hides a number."""
     assert number_format(code).show(value)
 
 
 def test_dates_count_from_1904_where_the_workbook_says_so() -> None:
-    """Old workbooks from Macintoshes are four years and a day apart from the others."""
     styles = '<styleSheet><cellXfs><xf numFmtId="14"/></cellXfs></styleSheet>'
-    whole = book(sheet(row(1, number("A1", 43_464))), others={"xl/styles.xml": styles})
-    assert read(whole).text == "2018-12-30"
-    parts = {n: zipfile.ZipFile(io.BytesIO(whole)).read(n) for n in ("xl/workbook.xml",)}
+    workbook = book(sheet(row(1, number("A1", 43_464))), others={"xl/styles.xml": styles})
+    assert read(workbook).text == "2018-12-30"
+    parts = {n: zipfile.ZipFile(io.BytesIO(workbook)).read(n) for n in ("xl/workbook.xml",)}
     old = parts["xl/workbook.xml"].replace(b"<sheets>", b'<workbookPr date1904="1"/><sheets>')
-    whole = book(
+    workbook = book(
         sheet(row(1, number("A1", 43_464))),
         others={"xl/styles.xml": styles, "xl/workbook.xml": old},
     )
-    assert read(whole).text == "2022-12-31"
+    assert read(workbook).text == "2022-12-31"
 
 
 def test_text_in_runs_is_whole_and_without_its_pronunciation() -> None:
-    """Rich text is one text; Japanese reading aids are left out; escaped characters come back."""
     strings = (
         "<sst><si><r><t>Total </t></r><r><t>assets</t></r></si>"
         "<si><t>東京</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh></si>"
         "<si><t>a_x000D__x0041_</t></si></sst>"
     )
-    whole = book(
+    workbook = book(
         sheet(row(1, shared("A1", 0), shared("B1", 1), shared("C1", 2))),
         others={"xl/sharedStrings.xml": strings},
     )
-    assert read(whole).text == "Total assets\t東京\ta A"
+    assert read(workbook).text == "Total assets\t東京\ta A"
 
 
 def test_cells_without_addresses_follow_one_another() -> None:
-    """Some programs leave the addresses out; others write rows as 7.0; both mean what they say."""
     rows = "<row><c><v>1</v></c><c><v>2</v></c></row>"
     rows += '<row r="4.0"><c r="B4"><v>3</v></c><c><v>4</v></c></row>'
     assert named(read(book(sheet(rows)))) == {
@@ -201,13 +178,11 @@ def test_cells_without_addresses_follow_one_another() -> None:
 
 
 def test_the_strict_form_of_the_standard_is_read() -> None:
-    """Other namespaces, the same elements."""
-    whole = book(sheet(row(1, text("A1", "strict")), ns=STRICT), ns=STRICT)
-    assert read(whole).text == "strict"
+    workbook = book(sheet(row(1, text("A1", "strict")), ns=STRICT), ns=STRICT)
+    assert read(workbook).text == "strict"
 
 
 def test_gaps_are_kept_short() -> None:
-    """Empty cells are tabs and empty rows one line, but a cell far away costs nothing."""
     rows = row(1, text("A1", "a"), text("D1", "b")) + row(9, text("XFD9", "c"))
     reading = read(book(sheet(rows + row(1_048_576, text("A1048576", "d")))))
     assert reading.text == "a\t\t\tb\n\n\tc\n\nd"
@@ -233,7 +208,6 @@ def test_gaps_are_kept_short() -> None:
     )
 )
 def test_every_value_that_openpyxl_writes_is_read(rows: list[list[Any]]) -> None:
-    """Values come back at their addresses, numbers exactly; as openpyxl itself reads them."""
     written = Workbook()
     sheet = written.active
     assert sheet is not None
@@ -254,7 +228,7 @@ def test_every_value_that_openpyxl_writes_is_read(rows: list[list[Any]]) -> None
             read(out.getvalue())
         return
     reading = read(out.getvalue())
-    cells = {cell.address: cell for cell in reading.cells_of(0, len(reading.text))}
+    cells = {cell.address: cell for cell in all_cells(reading)}
     assert set(cells) == set(expected)
     for address, cell in cells.items():
         value, shown = expected[address], reading.text[cell.start : cell.end]
@@ -269,7 +243,6 @@ def test_every_value_that_openpyxl_writes_is_read(rows: list[list[Any]]) -> None
 
 @pytest.mark.parametrize(("name", "media_type"), [("balance.xls", XLS), ("balance.ods", ODS)])
 def test_other_workbooks_are_read_by_their_values(name: str, media_type: str) -> None:
-    """The same cells at the same places as in XLSX; what their format can't tell is a warning."""
     reading, newer = read(sample(name), name="any.txt"), read(sample("balance.xlsx"))
     assert reading.media_type == media_type
     assert [page.name for page in reading.pages] == [page.name for page in newer.pages]
@@ -292,43 +265,27 @@ def test_other_workbooks_are_read_by_their_values(name: str, media_type: str) ->
 
 
 @pytest.mark.parametrize("name", ["balance.xls", "balance.ods"])
-def test_other_workbooks_cut_off_or_damaged_are_read_or_refused(name: str) -> None:
-    """Wherever they break off and whatever byte is wrong: a reading or a clear error."""
-    whole = sample(name)
-    pieces = [whole[:length] for length in range(600, len(whole), 512)]
-    pieces += [
-        whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
-        for place in range(512, len(whole), 97)
-    ]
-    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:  # calamine may abort
-        for piece in pieces:
-            with contextlib.suppress(UnreadableDocument):
-                found = reader.read(piece, name=name)
-                assert found.page_count == len(found.pages) + len(found.failed)
+def test_limits_of_other_workbooks(name: str) -> None:
+    workbook = sample(name)
     with pytest.raises(DocumentTooLarge, match="4 sheets: at most 3"):
-        read(whole, limits=Limits(max_pages=3))
+        read(workbook, limits=Limits(max_pages=3))
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
-        read(whole, limits=Limits(max_plain_text=50))
+        read(workbook, limits=Limits(max_plain_text=50))
 
 
 def test_a_binary_workbook_says_what_to_do() -> None:
-    """XLSB is named, not taken for some archive."""
-    whole = zipped({"[Content_Types].xml": "<Types/>", "xl/workbook.bin": b"\x83\x01\x00"})
+    workbook = zipped({"[Content_Types].xml": "<Types/>", "xl/workbook.bin": b"\x83\x01\x00"})
     with pytest.raises(UnsupportedType, match=r"XLSB.*save it as XLSX"):
-        read(whole, name="a.xlsx")
-
-
-# ---------------------------------------------------------------- what goes wrong
+        read(workbook, name="a.xlsx")
 
 
 def test_a_damaged_sheet_fails_alone() -> None:
-    """The other sheets are read, and the ledger says which one was not, and why."""
-    whole = book(
+    workbook = book(
         sheet(row(1, text("A1", "good"))),
         "<worksheet><sheetData><row>",
         sheet(row(1, text("B1", "too"))),
     )
-    reading = read(whole)
+    reading = read(workbook)
     assert reading.text == "good\n\n\ttoo"
     assert [(f.number, f.code) for f in reading.failed] == [(2, "unreadable_sheet")]
     assert "the sheet S2: its XML is damaged or cut off" in reading.failed[0].reason
@@ -336,40 +293,25 @@ def test_a_damaged_sheet_fails_alone() -> None:
 
 
 def test_a_sheet_that_ended_the_reader_is_left_out() -> None:
-    """Read again without it, the ledger names it."""
-    whole = book(sheet(row(1, text("A1", "one"))), sheet(row(1, text("A1", "two"))))
-    reading = read(whole, skip=[1])
+    workbook = book(sheet(row(1, text("A1", "one"))), sheet(row(1, text("A1", "two"))))
+    reading = read(workbook, skip=[1])
     assert reading.text == "two"
     assert [(f.number, f.code) for f in reading.failed] == [(1, "crashed")]
 
 
 @pytest.mark.parametrize("name", ["balance.xlsx", "uncalculated.xlsx"])
 def test_a_workbook_cut_off_anywhere_is_refused(name: str) -> None:
-    """Its directory is at its end: without that there is a clear error, never a crash."""
-    whole = sample(name)
-    for length in range(40, len(whole), 64):
+    workbook = sample(name)
+    for length in range(40, len(workbook), 64):
         with pytest.raises(UnreadableDocument) as caught:
-            read(whole[:length], name="cut.xlsx")
+            read(workbook[:length], name="cut.xlsx")
         assert caught.value.document == "cut.xlsx"
         assert not isinstance(caught.value, UnsupportedType)
     with pytest.raises(UnreadableDocument, match="cut off"):
-        read(whole[: len(whole) // 2])
-
-
-@pytest.mark.parametrize("declaration", [BOMB, OUTSIDE])
-@pytest.mark.parametrize(
-    "part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/sharedStrings.xml"]
-)
-def test_entities_are_refused(declaration: str, part: str) -> None:
-    """Neither a billion laughs nor a file of this machine: what declares entities is refused."""
-    body = f"{declaration}<worksheet>{row(1, text('A1', '&d;&e;'))}</worksheet>"
-    whole = book(sheet(row(1, shared("A1", 0))), others={part: body})
-    with pytest.raises(UnreadableDocument, match="declares a document type or entities"):
-        read(whole)
+        read(workbook[: len(workbook) // 2])
 
 
 def test_lies_about_styles_and_strings_cost_no_sheet() -> None:
-    """Indices out of range, styles that are no XML: the rest is read, and it is said."""
     rows = row(
         1,
         shared("A1", 7),
@@ -378,17 +320,16 @@ def test_lies_about_styles_and_strings_cost_no_sheet() -> None:
         number("D1", 5, 99),
         number("E1", 6, "x"),
     )
-    whole = book(
+    workbook = book(
         sheet(rows), others={"xl/styles.xml": "<styleSheet", "xl/sharedStrings.xml": "<sst/>"}
     )
-    reading = read(whole)
+    reading = read(workbook)
     assert reading.text == "\t\t\t5\t6"
     assert reading.warnings[0].startswith("numbers are shown without their formats")
     assert reading.warnings[1] == "S1: 3 cells whose text is missing in the workbook"
 
 
 def test_a_sheet_that_claims_to_be_huge_is_as_large_as_it_is() -> None:
-    """What a sheet says about its size is not believed; cells beyond the standard are left out."""
     rows = row(1, text("A1", "small"), text("XFE1", "out")) + row(
         9_999_999, text("A9999999", "out")
     )
@@ -397,15 +338,14 @@ def test_a_sheet_that_claims_to_be_huge_is_as_large_as_it_is() -> None:
     reading = read(book(sheet(rows, before=claim, after=merged)))
     assert reading.text == "small"
     assert list(named(reading)) == ["'S1'!A1:XFD1048576"]
-    assert "S1: 2 cells outside of what a sheet can hold" in reading.warnings
+    assert "S1: 2 cells outside the size of a sheet" in reading.warnings
 
 
 def test_what_lies_elsewhere_is_not_fetched() -> None:
-    """A sheet or a link in another file stays what it is; macros are not run; both are said."""
     target = relations(relation("r1", "worksheet", "http://127.0.0.1:9/sheet.xml", "External"))
-    whole = book(sheet(""), others={"xl/_rels/workbook.xml.rels": target})
+    workbook = book(sheet(""), others={"xl/_rels/workbook.xml.rels": target})
     with pytest.raises(UnreadableDocument, match="in another file, which is not opened"):
-        read(whole)
+        read(workbook)
     others = {"xl/externalLinks/externalLink1.xml": "<externalLink/>", "xl/vbaProject.bin": "x"}
     warnings = read(book(sheet(row(1, number("A1", 1))), others=others)).warnings
     assert "links to other files: they are not followed" in warnings[0]
@@ -413,7 +353,6 @@ def test_what_lies_elsewhere_is_not_fetched() -> None:
 
 
 def test_a_formula_is_only_its_stored_text() -> None:
-    """What would start a program in a spreadsheet is a text here, and nothing else."""
     cell = "<c r=\"A1\" t=\"str\"><f>cmd|' /C calc'!A0</f><v>=cmd|' /C calc'!A0</v></c>"
     assert read(book(sheet(row(1, cell)))).text == "=cmd|' /C calc'!A0"
 
@@ -429,19 +368,16 @@ def test_a_formula_is_only_its_stored_text() -> None:
     ],
 )
 def test_a_workbook_without_its_parts_is_refused(others: dict[str, str], says: str) -> None:
-    """The error says which part, or what is wrong with it."""
     with pytest.raises(UnreadableDocument, match=says):
         read(book(sheet(row(1, text("A1", "x"))), others=others))
 
 
 def test_nothing_in_it_is_an_empty_document() -> None:
-    """Sheets without a value are no document to work on."""
     with pytest.raises(EmptyDocument, match="no cell with a value"):
         read(book(sheet(""), sheet(row(3))))
 
 
 def test_limits_are_kept() -> None:
-    """Sheets, characters and time are bounded, with both numbers in the error."""
     many = book(*[sheet(row(1, text("A1", "x")))] * 3)
     with pytest.raises(DocumentTooLarge, match="3 sheets: at most 2"):
         read(many, limits=Limits(max_pages=2))
@@ -453,17 +389,15 @@ def test_limits_are_kept() -> None:
 
 
 def test_rows_without_end_cost_their_sheet_alone() -> None:
-    """A million empty rows in a few kilobytes stop when the time is up; the next sheet is read."""
     endless = sheet("<row/>" * 1_000_000)
-    whole = book(endless, sheet(row(1, text("A1", "read"))))
-    assert len(whole) < 20_000
-    reading = read(whole, limits=Limits(seconds=0.5))
+    workbook = book(endless, sheet(row(1, text("A1", "read"))))
+    assert len(workbook) < 20_000
+    reading = read(workbook, limits=Limits(seconds=0.5))
     assert reading.text == "read"
     assert [(f.number, f.code) for f in reading.failed] == [(1, "timeout")]
 
 
 def test_a_package_unpacks_to_so_much_and_no_more() -> None:
-    """A few kilobytes that unpack to many megabytes are stopped on the way."""
     package = Package(book("<x>" + " " * 5_000_000 + "</x>"), most=1_000_000)
     with pytest.raises(DocumentTooLarge, match="unpacks to more than 1,000,000 bytes"):
         package.read("xl/worksheets/sheet1.xml")
@@ -471,80 +405,31 @@ def test_a_package_unpacks_to_so_much_and_no_more() -> None:
 
 @pytest.mark.slow
 def test_a_bomb_takes_bounded_memory() -> None:
-    """One cell of 600 MB, from half a megabyte, costs its document, and the reader goes on."""
+    """One cell of 600 MB, from half a megabyte, costs only its document."""
     start, end = sheet(row(1, text("A1", "?"))).split("?")
     spaces = (b" " * 1_000_000 for _ in range(600))
-    whole = book("", others={"xl/worksheets/sheet1.xml": (start.encode(), *spaces, end.encode())})
+    workbook = book(
+        "", others={"xl/worksheets/sheet1.xml": (start.encode(), *spaces, end.encode())}
+    )
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
         with pytest.raises(UnreadableDocument):
-            reader.read(whole, name="bomb.xlsx")
+            reader.read(workbook, name="bomb.xlsx")
         assert reader.read(book(sheet(row(1, text("A1", "after"))))).text == "after"
 
 
 def test_an_encrypted_part_is_named_as_such() -> None:
-    """A package with a password is not damaged: its owner can save it without one."""
-    whole = bytearray(book(sheet(row(1, text("A1", "x")))))
-    start = whole.index(b"PK\1\2")
-    while (start := whole.find(b"PK\1\2", start)) >= 0:
-        whole[start + 8] |= 1
+    workbook = bytearray(book(sheet(row(1, text("A1", "x")))))
+    start = workbook.index(b"PK\1\2")
+    while (start := workbook.find(b"PK\1\2", start)) >= 0:
+        workbook[start + 8] |= 1
         start += 4
     with pytest.raises(EncryptedDocument, match="password"):
-        read(bytes(whole))
+        read(bytes(workbook))
 
 
 def test_another_archive_is_no_workbook() -> None:
-    """A ZIP of workbooks has their names inside of its parts only, not in its directory."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("inner.xlsx", sample("balance.xlsx"))
     assert sniff(out.getvalue(), "outer.xlsx") == "application/zip"
     assert sniff(sample("balance.xlsx"), "any.txt") == XLSX
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_damage_anywhere_is_read_or_refused(data: st.DataObject) -> None:
-    """Bytes of a part changed or lost: a reading whose ledger adds up, or a clear error."""
-    parts = {name: Package(sample("balance.xlsx")).read(name) for name in PARTS}
-    name = data.draw(st.sampled_from(PARTS))
-    body = bytearray(parts[name])
-    for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.integers(0, len(body)))
-        stop = data.draw(st.integers(start, min(len(body), start + 40)))
-        body[start:stop] = data.draw(st.sampled_from(SPLINTERS) | st.binary(max_size=6))
-    parts[name] = bytes(body)
-    try:
-        reading = read(zipped(parts), name="bad.xlsx")
-    except UnreadableDocument:
-        return
-    assert reading.page_count == len(reading.pages) + len(reading.failed)
-    assert Reading.from_bytes(reading.to_bytes(), reading.text).pages == reading.pages
-
-
-PARTS = tuple(Package(sample("balance.xlsx")).names())
-SPLINTERS = [
-    *(
-        b"",
-        b'"',
-        b"<",
-        b">",
-        b"&#0;",
-        b"&#xD800;",
-        b"-1",
-        b"1e999",
-        b"NaN",
-        b"99999999999999999999",
-    ),
-    *(
-        b"<c/>",
-        b"<row>",
-        b"</row>",
-        b"<v>",
-        b"</v>",
-        b' r="ZZZZ1"',
-        b' t="s"',
-        b' t="e"',
-        b"_x0000_",
-    ),
-    *(b' s="-5"', b'formatCode="[h]0;;;@"', b"\0", b"\xff", b"../../../", b"_xD800_", b"/"),
-]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.documents import Limits, Reading, read, sniff
+from shared.documents import Limits, ParsedDocument, read, sniff
 from shared.documents.sandbox import Reader
-from shared.documents.transformations import UnknownForm, number_of, text_of
-from shared.documents.xbrl import XBRL, Context, Fact, facts_of, printed
+from shared.documents.xbrl.transformations import UnknownForm, number_of, text_of
+from shared.documents.xbrl.xbrl import XBRL, Context, Fact, facts_of, printed
 from shared.errors import DocumentTooLarge, EmptyDocument, UnreadableDocument, UnsupportedType
 
 CONTEXTS = """
@@ -37,12 +35,10 @@ SPACES = (
 
 
 def instance(facts: str) -> bytes:
-    """An instance with these facts."""
     return f"<?xml version='1.0'?>\n<xbrli:xbrl {SPACES}>{CONTEXTS}{facts}</xbrli:xbrl>".encode()
 
 
 def inline(body: str) -> bytes:
-    """A page of inline XBRL with this body."""
     return (
         f'<?xml version="1.0"?><!-- made by hand --><html xmlns="http://www.w3.org/1999/xhtml" '
         f'xmlns:ix="http://www.xbrl.org/2013/inlineXBRL" {SPACES}><body><div style="display:none">'
@@ -52,9 +48,9 @@ def inline(body: str) -> bytes:
 
 def fact(body: str) -> Fact:
     """The only fact of an inline page."""
-    found = facts_of(inline(body))
-    assert not found.warnings
-    (one,) = found.facts
+    result = facts_of(inline(body))
+    assert not result.warnings
+    (one,) = result.facts
     return one
 
 
@@ -68,7 +64,6 @@ INSTANCE = instance(
 
 
 def test_an_instance_is_a_table_of_its_facts() -> None:
-    """A line a fact in the order of the document, with a cell for each thing that is known."""
     reading = read(INSTANCE, name="filing.xml")
     assert reading.text.split("\n") == [
         "Label\tValue\tUnit\tPeriod\tDimensions\tDecimals\tName\tId",
@@ -79,15 +74,14 @@ def test_an_instance_is_a_table_of_its_facts() -> None:
         "Debt\t\tUSD\t2023-01-01/2023-12-31\t\t\ta:Debt",
     ]
     assert (reading.media_type, reading.pages[0].method) == (XBRL, "xbrl")
-    found = reading.cell_at(reading.text.index("(1,234"))
-    assert found is not None
-    assert (found.address, found.value) == ("B2", -1_234_000.0)
-    again = Reading.from_bytes(reading.to_bytes(), reading.text)
+    start = reading.text.index("(1,234")
+    [result] = reading.cells_of(start, start + 1)
+    assert (result.address, result.value) == ("B2", -1_234_000.0)
+    again = ParsedDocument.from_bytes(reading.to_bytes(), reading.text)
     assert again.cells.tobytes() == reading.cells.tobytes()
 
 
 def test_a_fact_knows_for_whom_for_when_and_split_by_what() -> None:
-    """Midnight ends the day before; members of both kinds are there; a label is words."""
     first, second, _, nil = facts_of(INSTANCE).facts
     assert first.context == Context(
         "42", None, "2023-12-31", (("a:LoanAxis", "7"), ("a:ProductAxis", "a:PhonesMember"))
@@ -108,7 +102,6 @@ def test_a_fact_knows_for_whom_for_when_and_split_by_what() -> None:
         ('format="ixt:zerodash" scale="6"', "-", "0"),
         ('format="ixt-sec:numwordsen"', "One hundred and twenty-five thousand", "125000"),
         ('format="ixt-sec:numwordsen"', "no", "0"),
-        ('format="ixt:numunitdecimal"', "5 dollars 25 cents", "5.25"),
         ('scale="-2"', "12.5", "0.125"),
         ("", " 0.10 ", "0.1"),
         ('xsi:nil="true"', "", None),
@@ -118,12 +111,11 @@ def test_a_fact_knows_for_whom_for_when_and_split_by_what() -> None:
 def test_a_number_on_the_page_is_the_number_that_is_meant(
     tag: str, shown: str, value: str | None
 ) -> None:
-    """Form, power of ten and sign are applied exactly."""
     head = f'<ix:nonFraction name="a:X" contextRef="y" unitRef="usd" id="n" {tag}>'
-    found = fact(f"{head}{shown}</ix:nonFraction>")
-    assert found.value == value
-    assert found.number == (None if value is None else Decimal(value))
-    assert (found.element, found.shown) == ("n", " ".join(shown.split()))
+    result = fact(f"{head}{shown}</ix:nonFraction>")
+    assert result.value == value
+    assert result.number == (None if value is None else Decimal(value))
+    assert (result.element, result.shown) == ("n", " ".join(shown.split()))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +140,7 @@ def test_a_number_on_the_page_is_the_number_that_is_meant(
 def test_a_text_on_the_page_is_the_value_that_is_meant(
     form: str | None, shown: str, value: str
 ) -> None:
-    """Dates are ISO as far as they go, boxes are true or false, other texts stay."""
+    """Dates are ISO as far as they go, boxes are true or false, other texts are unchanged."""
     assert text_of(form, shown) == value
 
 
@@ -161,29 +153,26 @@ def test_a_text_on_the_page_is_the_value_that_is_meant(
         ("ixt:of-the-future", "5"),
         ("ixt-sec:numwordsen", "several"),
         ("ixt-sec:numwordsen", "one " * 99),
-        ("ixt:numunitdecimal", "dollars"),
+        ("ixt:numunitdecimal", "5 dollars 25 cents"),
     ],
 )
 def test_a_number_that_is_not_what_its_form_says_is_said(form: str | None, shown: str) -> None:
-    """Nothing is guessed: the fact has no value, and the warning quotes what stands there."""
     with pytest.raises(UnknownForm):
         number_of(form, shown)
     tag = f'format="{form}"' if form else ""
     body = f'<ix:nonFraction name="a:X" contextRef="y" unitRef="usd" {tag}>{shown}</ix:nonFraction>'
-    found = facts_of(inline(body))
-    assert found.facts[0].number is None
-    assert found.warnings[0].startswith("a:X: ")
+    result = facts_of(inline(body))
+    assert result.facts[0].number is None
+    assert result.warnings[0].startswith("a:X: ")
 
 
 @pytest.mark.parametrize("text", ["Smarch 5, 2024", "February 30, 2024", "", "5"])
 def test_a_date_that_is_none_is_said(text: str) -> None:
-    """A day that no calendar has is no value."""
     with pytest.raises(UnknownForm):
         text_of("ixt:date-monthname-day-year-en", text)
 
 
 def test_facts_within_and_across_elements_are_whole() -> None:
-    """Continuations are joined, blocks are apart, what is excluded is left out, and circles end."""
     body = (
         '<ix:nonNumeric name="a:Note" contextRef="y" id="n1" continuedAt="c1"><p>Debt of $'
         '<ix:nonFraction name="a:Debt" contextRef="y" unitRef="usd" format="ixt:num-dot-decimal">'
@@ -197,20 +186,18 @@ def test_facts_within_and_across_elements_are_whole() -> None:
 
 
 def test_what_is_missing_is_said() -> None:
-    """A context that is not there, a unit that is not there, a fraction, a scale that is none."""
     body = (
         '<ix:nonFraction name="a:X" contextRef="gone" unitRef="gone">5</ix:nonFraction>'
         '<ix:fraction name="a:F" contextRef="y" unitRef="usd"/>'
         '<ix:nonFraction name="a:S" contextRef="y" unitRef="usd" scale="999">5</ix:nonFraction>'
     )
-    found = facts_of(inline(body))
-    assert [f.value for f in found.facts] == ["5", None, None]
-    assert found.facts[0].unit == "gone"
-    assert [w.partition(":")[2].split(":")[0] for w in found.warnings] == ["X", "F", "S"]
+    result = facts_of(inline(body))
+    assert [f.value for f in result.facts] == ["5", None, None]
+    assert result.facts[0].unit == "gone"
+    assert [w.partition(":")[2].split(":")[0] for w in result.warnings] == ["X", "F", "S"]
 
 
 def test_warnings_are_as_many_as_one_can_read() -> None:
-    """A filing full of odd facts does not become a list of sentences without end."""
     many = '<a:N contextRef="y" unitRef="usd">odd</a:N>' * 100
     warnings = facts_of(instance(many)).warnings
     assert len(warnings) == 21
@@ -218,7 +205,6 @@ def test_warnings_are_as_many_as_one_can_read() -> None:
 
 
 def test_the_type_is_known_by_the_first_element() -> None:
-    """Whatever it is named and whatever comment comes first; parts of a taxonomy are refused."""
     assert sniff(INSTANCE, "filing.txt") == XBRL
     spaces = {
         "linkbase": 'xmlns:x="http://www.xbrl.org/2003/linkbase"',
@@ -233,7 +219,6 @@ def test_the_type_is_known_by_the_first_element() -> None:
 
 
 def test_facts_are_listed_in_the_child_process_too() -> None:
-    """The same facts on both sides of the wall, and the same errors."""
     page = inline('<ix:nonFraction name="a:X" contextRef="m" unitRef="usd">0.50</ix:nonFraction>')
     with Reader(Limits(seconds=300)) as reader:
         for data in (INSTANCE, page):
@@ -244,67 +229,18 @@ def test_facts_are_listed_in_the_child_process_too() -> None:
 
 
 def test_an_instance_without_facts_is_empty() -> None:
-    """Contexts alone report nothing."""
     with pytest.raises(EmptyDocument, match="no fact"):
         read(instance(""))
 
 
-@pytest.mark.parametrize(
-    "declaration",
-    [
-        '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>',
-        '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">',
-        '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>',
-    ],
-)
-def test_entities_are_refused(declaration: str) -> None:
-    """Nothing is expanded, opened or called."""
-    data = INSTANCE.replace(b"<xbrli:xbrl", declaration.encode() + b"<xbrli:xbrl", 1)
-    with pytest.raises(UnreadableDocument, match="declares a document type or entities"):
-        read(data, name="bomb.xml")
-
-
 def test_an_instance_cut_off_anywhere_is_refused() -> None:
-    """XML that breaks off is no instance."""
     for length in range(500, len(INSTANCE) - 1, 37):
         with pytest.raises(UnreadableDocument):
             read(INSTANCE[:length], name="cut.xml")
 
 
 def test_limits_are_kept() -> None:
-    """Characters are bounded, and so is how deep elements lie in one another."""
     with pytest.raises(DocumentTooLarge, match="more than 100 characters"):
         read(INSTANCE, limits=Limits(max_plain_text=100))
     with pytest.raises(UnreadableDocument, match="levels deep"):
         read(instance("<a:x>" * 500 + "</a:x>" * 500))
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.data())
-def test_damage_anywhere_is_read_or_refused(data: st.DataObject) -> None:
-    """Bytes changed or lost: facts with whatever they then say, or a clear error."""
-    page = inline(
-        '<p>On <ix:nonNumeric name="a:D" contextRef="y" format="ixt:date-day-month-year">1.2.2024'
-        '</ix:nonNumeric> we had <ix:nonFraction name="a:X" contextRef="m" unitRef="eps" scale="6" '
-        'decimals="-5" sign="-" format="ixt:num-dot-decimal">1,234.5</ix:nonFraction></p>'
-    )
-    body = bytearray(data.draw(st.sampled_from([INSTANCE, page])))
-    for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.integers(0, len(body)))
-        stop = data.draw(st.integers(start, min(len(body), start + 30)))
-        body[start:stop] = data.draw(st.sampled_from(SPLINTERS) | st.binary(max_size=6))
-    try:
-        for found in facts_of(bytes(body)).facts:
-            assert printed(found) is not None
-            assert found.label is not None
-        if sniff(bytes(body)) == XBRL:
-            read(bytes(body))
-    except UnreadableDocument:
-        pass
-
-
-SPLINTERS = [
-    *(b"", b'"', b"<", b">", b"&#0;", b"1e999", b"NaN", b"INF", b"-", b"9" * 400, b"\xff", b"\0"),
-    *(b'scale="99"', b'scale="-99"', b'sign="-"', b'format="ixt:numcommadecimal"', b"<a:x/>"),
-    *(b'xsi:nil="true"', b' contextRef="m"', b"0000-00-00T00:00:00", b"0001-01-01T00:00:00"),
-]

@@ -30,24 +30,20 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
 def p(text: str = "", properties: str = "") -> str:
-    """A paragraph: `text` is plain, or runs if it begins with a tag."""
     runs = text if text.startswith("<") or not text else r(text)
     return f"<w:p>{f'<w:pPr>{properties}</w:pPr>' if properties else ''}{runs}</w:p>"
 
 
 def r(text: str, properties: str = "") -> str:
-    """A run of plain text."""
     head = f"<w:rPr>{properties}</w:rPr>" if properties else ""
     return f'<w:r>{head}<w:t xml:space="preserve">{text}</w:t></w:r>'
 
 
 def numbered(text: str, level: int = 0, name: int = 1) -> str:
-    """A paragraph of the list `name`."""
     return p(text, f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{name}"/></w:numPr>')
 
 
 def level(index: int, text: str, shown: str = "decimal", more: str = "", start: int = 1) -> str:
-    """One level of a list; `more` are elements such as `<w:isLgl/>`."""
     return (
         f'<w:lvl w:ilvl="{index}"><w:start w:val="{start}"/><w:numFmt w:val="{shown}"/>{more}'
         f'<w:lvlText w:val="{text}"/></w:lvl>'
@@ -55,7 +51,6 @@ def level(index: int, text: str, shown: str = "decimal", more: str = "", start: 
 
 
 def lists(*levels: str, more: str = "") -> str:
-    """A part numbering.xml with one list, 1; `more` are further instances."""
     return (
         f'<w:abstractNum w:abstractNumId="0">{"".join(levels)}</w:abstractNum>'
         f'<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>{more}'
@@ -63,24 +58,20 @@ def lists(*levels: str, more: str = "") -> str:
 
 
 def cell(*paragraphs: str, properties: str = "") -> str:
-    """A cell of plain texts or paragraphs."""
     inner = "".join(text if text.startswith("<w:") else p(text) for text in paragraphs)
     return f"<w:tc><w:tcPr>{properties}</w:tcPr>{inner}</w:tc>"
 
 
 def row(*cells: str, properties: str = "") -> str:
-    """A row of plain texts or cells."""
     inner = "".join(text if text.startswith("<w:tc>") else cell(text) for text in cells)
     return f"<w:tr>{f'<w:trPr>{properties}</w:trPr>' if properties else ''}{inner}</w:tr>"
 
 
 def table(*rows: str) -> str:
-    """A table."""
     return f"<w:tbl><w:tblPr/><w:tblGrid/>{''.join(rows)}</w:tbl>"
 
 
 def field(code: str, shown: str | None = None) -> str:
-    """A complex field, with its stored result or without one."""
     result = "" if shown is None else f'<w:r><w:fldChar w:fldCharType="separate"/></w:r>{r(shown)}'
     return (
         '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'
@@ -115,7 +106,6 @@ def _relationships(inner: str) -> str:
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP archive of these files, in their order."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as written:
         for name, data in files.items():
@@ -125,7 +115,6 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def changed(data: bytes, name: str, part: bytes | None) -> bytes:
-    """The archive with one part replaced, added, or (None) left out."""
     with zipfile.ZipFile(io.BytesIO(data)) as given:
         files = {found: given.read(found) for found in given.namelist()}
     if part is None:

@@ -1,4 +1,4 @@
-"""What the work cost: measured by those who read, priced by the hour, beside the price list."""
+"""Costs of specialists, and of frontier models beside them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
+from models.files import folder_of
 from services.escalation.bootstrap import build
-from services.escalation.costs import QUOTED, Rates, Work, payback
+from services.escalation.costs import Rates, Work, payback
+from services.escalation.costs.api import QUOTED
 from services.escalation.ledger import Caps, Ledger
-from services.escalation.policy import TenantPolicy
+from services.escalation.policy.policy import TenantPolicy
 from services.escalation.providers import Provider, Usage
 from services.escalation.settings import Settings
-from shared.artefacts import Training, newest, training_of
-from shared.events import AdapterVersion, BlobRef, ClausesExtracted, Event, FindingsFound
-from shared.prices import Price
-from shared.runtime import Service, Worker
+from shared.artefacts.loader import Training, newest, training_of
+from shared.events import AdapterVersion, BlobRef, ClausesExtracted, FindingsFound
+from shared.policy.prices import Price
 from shared.settings import load
-from shared.storage import Relay, UnitOfWork
 from tests.contract.ledger.calls import call
 from tests.support import ROOT
-from tests.unit.escalation.test_escalation import AnyKey
+from tests.support.builders import AnyKey, RunningService
 
 CLAUSES = BlobRef(sha256="0" * 64, size=2)
 RATES = Rates(Decimal("0.36"), Decimal(3), "m", Price(Decimal(5), Decimal(25), "2026-01-31"))
 
 
+def an_hour(_adapter: str, _version: str) -> Training:
+    return Training(3600.0, "")
+
+
 def extracted(number: int, tenant: str = "default", **changed: Any) -> ClausesExtracted:
-    """A contract that two specialists have read."""
     values: dict[str, Any] = {
         "tenant": tenant,
         "document_id": f"doc_{number}",
@@ -55,8 +57,7 @@ def extracted(number: int, tenant: str = "default", **changed: Any) -> ClausesEx
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """Escalation with its door shut, beside one specialist whose training is known."""
+def service(tmp_path: Path) -> Iterator[RunningService]:
     folder = tmp_path / "artefacts" / "contract-clauses" / "1.0.0"
     folder.mkdir(parents=True)
     trainings = [{"fold": "none", "seconds": 3600}, {"fold": "0", "seconds": 7200}]
@@ -70,20 +71,16 @@ def service(tmp_path: Path) -> Iterator[Service]:
         escalation_machine_hour=Decimal("0.36"),
         escalation_training_hour=Decimal(3),
     )
-    service = build(settings, keys=AnyKey())
-    service.store.migrate()
+    service = RunningService(build(settings, keys=AnyKey()))
     yield service
     service.close()
 
 
-def told(service: Service, tenant: str = "default", **query: str) -> Any:
-    """What `/v1/costs` answers."""
-    client = TestClient(service.app, headers={"authorization": f"Bearer {tenant}"})
-    return client.get("/v1/costs", params=query)
+def told(service: RunningService, tenant: str = "default", **query: str) -> Any:
+    return service.client_of(tenant).get("/v1/costs", params=query)
 
 
 def found(number: int, tenant: str = "default", **changed: Any) -> FindingsFound:
-    """A report that was checked."""
     took = AdapterVersion(
         name="triage-breaks", version="1.2.0", seconds=0.5, tokens=80_000, quoted=200
     )
@@ -103,19 +100,7 @@ def found(number: int, tenant: str = "default", **changed: Any) -> FindingsFound
     return FindingsFound(**values)
 
 
-def hear(service: Service, *events: Event) -> None:
-    """Events on the bus, handled until nothing waits."""
-    with UnitOfWork(service.store) as uow:
-        for event in events:
-            uow.publish(event)
-    parts = (service.store, service.bus)
-    worker, relay = Worker("escalation", *parts, service.handlers, service.settings), Relay(*parts)
-    while relay.run_once() + worker.run_until_idle():
-        pass
-
-
-def test_before_anything_is_read_nothing_is_claimed(service: Service) -> None:
-    """No figure is made up: there is no speed and no price for a million tokens yet."""
+def test_without_readings_there_are_no_figures(service: RunningService) -> None:
     body = told(service).json()
     assert body["specialists"]["tokens_per_second"] is None
     assert body["specialists"]["usd_per_million"] is None
@@ -123,12 +108,9 @@ def test_before_anything_is_read_nothing_is_claimed(service: Service) -> None:
     assert body["quoted"]["frontier_million"] == QUOTED.frontier_million
 
 
-def test_what_was_read_is_measured_and_priced(service: Service) -> None:
-    """Seconds at the price of an hour, tokens at the price of the reference, each by itself, the
-    text once for both specialists; the same news twice counts once, and other tenants see nothing
-    of it.
-    """
-    hear(service, extracted(1), extracted(2), extracted(1), extracted(3, "other"))
+def test_readings_are_measured_and_priced(service: RunningService) -> None:
+    unmeasured = extracted(4, adapters=(AdapterVersion(name="mine", version="1.0.0"),))
+    service.handle(extracted(1), extracted(2), extracted(1), extracted(3, "other"), unmeasured)
     body = told(service).json()
     work = body["specialists"]
     assert (work["documents"], work["seconds"], work["tokens_read"]) == (2, 24.0, 200_000)
@@ -155,18 +137,14 @@ def test_what_was_read_is_measured_and_priced(service: Service) -> None:
         ("model", []),
     ],
 )
-def test_work_is_added_up_by_what_it_has(service: Service, by: str, keys: list[str]) -> None:
-    """No specialist has a provider."""
-    hear(service, extracted(1), extracted(2))
+def test_work_is_grouped_by_its_keys(service: RunningService, by: str, keys: list[str]) -> None:
+    service.handle(extracted(1), extracted(2))
     assert [group["key"] for group in told(service, by=by).json()["groups"]] == keys
 
 
-def test_reports_are_in_the_books_beside_contracts(service: Service) -> None:
-    """By kind, adapter, document and day; twice the same news is once, and what comes again because
-    a dismissal was taken back, or from before it was measured, says nothing.
-    """
+def test_reports_are_grouped_beside_contracts(service: RunningService) -> None:
     again = found(2, adapters=())
-    hear(service, extracted(1), found(1), found(2), found(1), again, found(3, adapters=()))
+    service.handle(extracted(1), found(1), found(2), found(1), again, found(3, adapters=()))
     body = told(service, by="kind").json()
     contract, report = body["groups"]
     assert (contract["key"], report["key"]) == ("contract", "report")
@@ -182,9 +160,8 @@ def test_reports_are_in_the_books_beside_contracts(service: Service) -> None:
     assert told(service, by="day").json()["groups"][0]["documents"] == 3
 
 
-def test_each_kind_is_read_at_a_pace_of_its_own(service: Service) -> None:
-    """A million tokens of contracts cost many times those of reports; one sum would say neither."""
-    hear(service, extracted(1), found(1))
+def test_each_kind_has_its_own_speed_and_price(service: RunningService) -> None:
+    service.handle(extracted(1), found(1))
     work = told(service).json()["specialists"]
     assert (work["documents"], work["tokens_read"], work["seconds"]) == (2, 180_000, 12.5)
     contract, report = work["kinds"]
@@ -196,9 +173,8 @@ def test_each_kind_is_read_at_a_pace_of_its_own(service: Service) -> None:
     assert work["usd"] == pytest.approx(contract["usd"] + report["usd"])
 
 
-def test_the_training_of_what_judges_reports_is_paid_or_not_known(service: Service) -> None:
-    """Its hours were not kept; what each report saves is known all the same."""
-    hear(service, found(1))
+def test_an_unknown_training_time_has_no_payback(service: RunningService) -> None:
+    service.handle(found(1))
     (line,) = told(service).json()["training"]
     assert (line["adapter"], line["hours"], line["after_documents"]) == (
         "triage-breaks",
@@ -208,9 +184,8 @@ def test_the_training_of_what_judges_reports_is_paid_or_not_known(service: Servi
     assert line["saved_each_usd"] == pytest.approx(0.08 * 5 + 0.0002 * 25 - 0.5 * 0.36 / 3600)
 
 
-def test_another_model_has_its_own_price(service: Service) -> None:
-    """One that is not known is refused, with what there is."""
-    hear(service, extracted(1))
+def test_another_model_has_its_own_price(service: RunningService) -> None:
+    service.handle(extracted(1))
     cheap = told(service, model="gemini-2.5-flash-lite").json()["frontier"]
     assert cheap["usd"] == pytest.approx(0.05 * 0.10 + 0.004 * 0.40)
     refused = told(service, model="nobody-1")
@@ -218,11 +193,8 @@ def test_another_model_has_its_own_price(service: Service) -> None:
     assert "claude-opus-5" in refused.json()["detail"]
 
 
-def test_training_is_paid_after_so_many_documents(service: Service) -> None:
-    """Its measured hours at their price, against what each document saves; of what somebody taught
-    no hours are known.
-    """
-    hear(service, extracted(1), extracted(2))
+def test_training_is_paid_back_after_a_number_of_documents(service: RunningService) -> None:
+    service.handle(extracted(1), extracted(2))
     first, second = told(service).json()["training"]
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
     assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
@@ -234,20 +206,16 @@ def test_training_is_paid_after_so_many_documents(service: Service) -> None:
 
 
 def pay(
-    service: Service, number: int, micro_usd: int, tenant: str = "default", **more: Any
+    service: RunningService, number: int, micro_usd: int, tenant: str = "default", **more: Any
 ) -> None:
-    """A call about a document that counts with so much."""
-    book = Ledger(service.store)
+    book = Ledger(service.service.store)
     one = call(number, micro_usd, tenant=tenant, document_id=f"doc_{number}", **more)
     book.reserve(one, Caps(10**9, 10**9))
     book.settle(one.id, Usage(4_000, 200), micro_usd, {})
 
 
-def test_what_was_paid_to_frontier_models_is_not_saved(service: Service) -> None:
-    """Two specialists read both documents, so each has half of it; what other tenants paid, and
-    what went to documents that nobody read here, saves nothing and costs nothing.
-    """
-    hear(service, extracted(1), extracted(2), extracted(3, "other"))
+def test_payments_to_frontier_models_reduce_the_saving(service: RunningService) -> None:
+    service.handle(extracted(1), extracted(2), extracted(3, "other"))
     pay(service, 1, 60_000)
     pay(service, 2, 20_000)
     pay(service, 3, 500_000, "other")
@@ -259,26 +227,23 @@ def test_what_was_paid_to_frontier_models_is_not_saved(service: Service) -> None
     assert first["after_documents"] == -(-9.0 // saved) == 45
 
 
-def test_what_a_stand_in_plays_is_told_apart(service: Service) -> None:
-    """It counts against budgets as any bill does, but nobody was paid it."""
+def test_costs_of_stand_ins_are_listed_apart(service: RunningService) -> None:
     pay(service, 1, 60_000)
     assert told(service).json()["stand_in_usd"] == 0
     pay(service, 2, 20_000, provider="stand-in-2")
     assert (told(service).json()["usd"], told(service).json()["stand_in_usd"]) == (0.08, 0.02)
 
 
-def test_two_attempts_at_a_document_do_not_pay_twice(service: Service) -> None:
-    """A document is read again; what was asked about it stays one sum."""
-    hear(service, extracted(1), extracted(1, attempt=2))
+def test_two_attempts_share_the_payments_of_a_document(service: RunningService) -> None:
+    service.handle(extracted(1), extracted(1, attempt=2))
     pay(service, 1, 60_000)
     for one in told(service).json()["training"]:
         assert one["paid_each_usd"] == pytest.approx(0.03)
 
 
-def test_a_document_that_is_read_anew_is_read_by_a_frontier_model_once(service: Service) -> None:
-    """Its text counts as it was read last, for each specialist; the machine's seconds all count."""
+def test_a_repeated_reading_counts_its_text_once(service: RunningService) -> None:
     anew = *(found(1, attempt=n) for n in (2, 3)), extracted(1, attempt=2)
-    hear(service, found(1), extracted(1), *anew, found(1, "other"), extracted(1, "other"))
+    service.handle(found(1), extracted(1), *anew, found(1, "other"), extracted(1, "other"))
     again = told(service, by="document").json()
     once = told(service, "other", by="document").json()
     for before, after in zip(once["groups"], again["groups"], strict=True):
@@ -289,33 +254,22 @@ def test_a_document_that_is_read_anew_is_read_by_a_frontier_model_once(service: 
     assert again["specialists"]["seconds"] == 12.5 + 2 * 0.5 + 12.0
 
 
-def test_asking_that_costs_more_than_it_saves_is_never_paid() -> None:
-    """Of US$ 0.0050 that a document would have cost, 0.0051 were paid all the same."""
-    work = Work("mine", documents=1, tokens=1_000)
-    key = ("mine", "1.0.0")
-    (line,) = payback([(*key, work)], {key: 1.0}, RATES, {key: Decimal("0.0051")})
-    assert line.saved_each == pytest.approx(-0.0001)
-    assert line.after is None
+@pytest.mark.parametrize(
+    ("work", "paid", "saved"),
+    [
+        (Work("a", documents=1, tokens=1_000), Decimal("0.0051"), -0.0001),  # of US$ 0.0050
+        (Work("a", documents=1, seconds=36_000.0, tokens=10), Decimal(0), -3.59995),
+    ],
+)
+def test_training_that_saves_nothing_is_never_paid_back(
+    work: Work, paid: Decimal, saved: float
+) -> None:
+    (line,) = payback([("a", "1.0.0", work)], an_hour, RATES, {("a", "1.0.0"): paid})
+    assert line.saved_each_usd == pytest.approx(saved)
+    assert line.after_documents is None
 
 
-def test_training_that_saves_nothing_is_never_paid() -> None:
-    """Where the machine costs more than the frontier model, no number of documents pays for it."""
-    slow = Work("slow", documents=1, seconds=36_000.0, tokens=10)
-    (line,) = payback([("slow", "1.0.0", slow)], {("slow", "1.0.0"): 1.0}, RATES, {})
-    assert line.saved_each < 0
-    assert line.after is None
-
-
-def test_news_from_before_it_was_measured_counts_nothing(service: Service) -> None:
-    """An older event names who read, and not how long."""
-    hear(service, extracted(1, adapters=(AdapterVersion(name="mine", version="1.0.0"),)))
-    assert told(service).json()["specialists"]["documents"] == 0
-
-
-def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
-    """A stand-in is none, unless it is named; else the reference; the price that the policy states
-    goes first.
-    """
+def test_the_first_real_model_of_a_tenant_is_the_default() -> None:
     assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), None).model == "claude-opus-5"
     assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), "gpt-4.1").price.output == 8
     names = {"stand-in-1": "stand-in", "claude": "claude-haiku-4-5", "acme": "acme-1"}
@@ -329,8 +283,7 @@ def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
     assert Rates.of(Decimal(1), Decimal(1), alone, "stand-in").model == "stand-in"
 
 
-def test_a_stand_in_named_like_a_model_leaves_that_its_price() -> None:
-    """What reading would have cost is never zero for a server that answers for nothing."""
+def test_a_stand_in_does_not_change_the_price_of_a_model() -> None:
     free = Price(Decimal(0), Decimal(0), "2026-01-31")
     acting = Provider("stand-in", "own", "claude-opus-5", "http://a", free, key=str)
     rates = Rates.of(Decimal(1), Decimal(1), TenantPolicy((acting,)), None)
@@ -339,9 +292,8 @@ def test_a_stand_in_named_like_a_model_leaves_that_its_price() -> None:
 
 
 @pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
-def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
-    """The file beside the artefact has the seconds of the runs that the repository keeps."""
-    source = ROOT / "models" / name
+def test_shipped_training_times_match_the_runs(name: str) -> None:
+    source = folder_of(name)
     runs = [source / "training.json", *source.glob("runs/fold*/run.json")]
     seconds = sum(json.loads(run.read_text("utf-8"))["seconds"] for run in runs)
     folder = newest(ROOT / "models/artefacts", name, "manifest.json")
@@ -353,25 +305,23 @@ def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
     assert "processor core" in found.machine
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"trainings": [{}]}'])
-def test_hours_that_can_not_be_read_are_not_known(tmp_path: Path, content: str) -> None:
-    """A release without the file says nothing about the price of its training."""
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        *(("", None), ("[]", None), ("{}", None), ('{"trainings": [{}]}', None), (None, None)),
+        ('{"trainings": [{"fold": "none", "seconds": 7}]}', Training(7.0, "")),
+    ],
+)
+def test_unreadable_training_times_are_unknown(
+    tmp_path: Path, content: str | None, found: Training | None
+) -> None:
     folder = tmp_path / "a" / "1.0.0"
     folder.mkdir(parents=True)
-    (folder / "training.json").write_text(content)
-    assert training_of(tmp_path, "a", "1.0.0") is None
-    assert training_of(tmp_path, "b", "1.0.0") is None
+    if content is not None:
+        (folder / "training.json").write_text(content)
+    assert training_of(tmp_path, "a", "1.0.0") == found
 
 
-def test_a_machine_that_was_not_kept_is_not_made_up(tmp_path: Path) -> None:
-    """Of a release before it was."""
-    folder = tmp_path / "a" / "1.0.0"
-    folder.mkdir(parents=True)
-    (folder / "training.json").write_text('{"trainings": [{"fold": "none", "seconds": 7}]}')
-    assert training_of(tmp_path, "a", "1.0.0") == Training(7.0, "")
-
-
-def test_what_ships_is_paid_at_the_price_of_what_it_was_trained_on() -> None:
-    """Processor cores both: an hour of training costs by default what an hour of reading does."""
+def test_training_and_reading_hours_cost_the_same_by_default() -> None:
     settings = load(Settings)
     assert settings.escalation_training_hour == settings.escalation_machine_hour

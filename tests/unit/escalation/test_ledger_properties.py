@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, the sums are the ledger's, and the caps hold."""
+"""Caps hold, and sums agree with the ledger, in any order of events."""
 
 from __future__ import annotations
 
@@ -45,13 +45,11 @@ class Money(RuleBasedStateMachine):
         self.excess: dict[str, int] = {}
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
         self.database.close()
         self.folder.cleanup()
 
     @rule(number=numbers, worst=st.integers(0, 150), tenant=st.sampled_from(["a", "b"]))
     def reserve(self, number: int, worst: int, tenant: str) -> None:
-        """Set something aside, if it may be."""
         one = call(number, worst, self.clock, tenant=tenant, provider=f"p{number % 2}")
         before = states(self.database)
         try:
@@ -64,14 +62,12 @@ class Money(RuleBasedStateMachine):
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), share=st.floats(0, 1))
     def settle(self, data: st.DataObject, share: float) -> None:
-        """A bill comes, in time, late or twice."""
         one = data.draw(st.sampled_from(self.calls))
         self.book.settle(one.id, Usage(1, 1), int(one.worst * share), {})
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), more=st.integers(1, 400))
     def overbill(self, data: st.DataObject, more: int) -> None:
-        """A bill comes that is larger than it can be."""
         one = data.draw(st.sampled_from(self.calls))
         was = states(self.database)[one.id][0]
         self.book.settle(one.id, Usage(1, 1), one.worst + more, {})
@@ -82,23 +78,19 @@ class Money(RuleBasedStateMachine):
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), billed=st.booleans())
     def fail(self, data: st.DataObject, billed: bool) -> None:
-        """A call brings nothing."""
         one = data.draw(st.sampled_from(self.calls))
         (self.book.assume if billed else self.book.release)(one.id)
 
     @rule(provider=st.sampled_from(["p0", "p1"]))
     def resume(self, provider: str) -> None:
-        """Somebody has looked at the provider's bill."""
         self.book.resume(provider)
 
     @rule(seconds=st.sampled_from([10, 100, 50_000]))
     def time_passes(self, seconds: int) -> None:
-        """Processes die meanwhile."""
         self.clock.now += timedelta(seconds=seconds)
 
     @rule()
     def recover(self) -> None:
-        """No reservation outlives its time."""
         self.book.recover()
         with self.database.read() as session:
             rows = session.execute(ledger.select().where(ledger.c.state == "reserved")).all()
@@ -106,7 +98,6 @@ class Money(RuleBasedStateMachine):
 
     @invariant()
     def caps_hold(self) -> None:
-        """But for what was billed beyond what was reserved."""
         found = states(self.database)  # the sums agree with the ledger
         by_period: dict[tuple[str, str], int] = {}
         for one in self.calls:

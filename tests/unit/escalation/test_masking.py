@@ -1,4 +1,4 @@
-"""What is hidden does not leave, and comes back at its own place."""
+"""Masking, and the way back to the original text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.escalation.masking import mask
-from services.escalation.party_names import known_names
-from services.escalation.policy import Hidden
-from services.escalation.quotes import Passage
+from services.escalation.masking.masking import mask
+from services.escalation.masking.party_names import known_names
+from services.escalation.policy.policy import Hidden
+from services.escalation.prompts.quote_check import Passage
 
 TEXT = """THIS AGREEMENT is made between Acme Rockets, Inc. (the "Acme") and WILE E COYOTE LLC
 ("Licensee"). Licensee shall pay Acme US$ 1,250,000.00 and five hundred thousand dollars, or 3.5
@@ -23,8 +23,7 @@ Title: President, Zebra Holdings"""
 ALL: frozenset[Hidden] = frozenset({"parties", "persons", "amounts"})
 
 
-def test_names_and_sums_are_hidden() -> None:
-    """Companies with their short names, persons, sums; the same name is the same placeholder."""
+def test_names_persons_and_sums_are_masked() -> None:
     masked = mask(TEXT, ALL, ["Zebra Holdings"])
     for gone in ("Acme", "ACME", "COYOTE", "1,250,000", "hundred thousand", "3.5", "Paul", "Dyke,",
                  "paul.dyke", "Jane", "Zebra"):  # fmt: skip
@@ -58,8 +57,7 @@ AMOUNTS: frozenset[Hidden] = frozenset({"amounts"})
         "1/2 cent", "$1.2 trillion", "$5 - 10 million", "$500\u2013600", "5,000 - 6,000 USD"
     ],
 )  # fmt: skip
-def test_sums_are_hidden_whole_and_come_back(words: str) -> None:
-    """In the forms that contracts have, whosever currency it is; nothing of the sum is left."""
+def test_sums_are_masked_whole_and_restored(words: str) -> None:
     text = f"Licensee pays {words} to Acme, and {words}."
     masked = mask(text, AMOUNTS)
     assert masked.text == "Licensee pays [AMOUNT-1] to Acme, and [AMOUNT-1]."
@@ -83,10 +81,7 @@ def test_sums_are_hidden_whole_and_come_back(words: str) -> None:
         ("$5\u201310%", "[AMOUNT-1]\u201310%"),
     ],
 )
-def test_a_dash_or_a_code_between_two_numbers_leaves_no_sum_and_takes_no_term(
-    text: str, left: str
-) -> None:
-    """The code belongs to the number behind it; terms and percentages are none of the sum."""
+def test_dashes_and_codes_separate_sums_from_terms(text: str, left: str) -> None:
     assert mask(text, AMOUNTS).text == left
 
 
@@ -98,8 +93,7 @@ def test_a_dash_or_a_code_between_two_numbers_leaves_no_sum_and_takes_no_term(
         "fees in dollars", "the year 2006$ [***]"
     ],
 )  # fmt: skip
-def test_numbers_that_are_no_money_stay(words: str) -> None:
-    """The model has to know when, and which clause."""
+def test_other_numbers_stay(words: str) -> None:
     assert mask(words, AMOUNTS).text == words
 
 
@@ -112,8 +106,6 @@ def test_numbers_that_are_no_money_stay(words: str) -> None:
     ],
 )  # fmt: skip
 def test_a_long_text_takes_no_longer_by_the_character(unit: str) -> None:
-    """Whatever it repeats: ten times as much takes about ten times as long, not a hundred."""
-
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))
         began = time.process_time()
@@ -140,8 +132,7 @@ PARTIES: frozenset[Hidden] = frozenset({"parties"})
     ["Freight2Go", "Ultragenol", "ULTRAGENOL's", "LKML", "Granite", "Zorbing", "Velociraptor",
      "Jaguarundi", "Jaguarundi Freight"],
 )  # fmt: skip
-def test_a_window_hides_what_the_document_calls_its_parties(name: str) -> None:
-    """Short names, and words of names, where the window does not say whose they are."""
+def test_names_from_the_document_are_masked_in_a_window(name: str) -> None:
     window = f"Then {name} pays, www.ultragenol.example has it."
     masked = mask(window, PARTIES, known_names(DOCUMENT))
     assert re.fullmatch(
@@ -157,27 +148,23 @@ def test_a_window_hides_what_the_document_calls_its_parties(name: str) -> None:
      "Nevada", "a Corporation"],
 )  # fmt: skip
 def test_roles_and_ordinary_words_stay(words: str) -> None:
-    """So does what the document has in small letters, unless a party is called so."""
     assert mask(f"Of {words}.", PARTIES, known_names(DOCUMENT)).text == f"Of {words}."
 
 
-def test_a_role_that_is_given_as_a_name_stays() -> None:
-    """The model has to know who does what."""
+def test_a_role_given_as_a_name_stays() -> None:
     known = known_names("Then the Company pays.", ["the Company", "Licensee", "Acme"])
     assert mask("The Company and Acme", PARTIES, known).text == "The Company and [PARTY-1]"
 
 
 @pytest.mark.parametrize("kind", sorted(ALL))
-def test_only_what_is_asked_for_is_hidden(kind: str) -> None:
-    """Each kind by itself; none leaves the text as it is."""
+def test_only_the_requested_kinds_are_masked(kind: str) -> None:
     text = mask(TEXT, frozenset({kind})).text  # type: ignore[arg-type]
     shown = {"parties": "COYOTE", "persons": "Jane", "amounts": "1,250,000"}
     assert {name for name, words in shown.items() if words not in text} == {kind}
     assert mask(TEXT, frozenset()).text == TEXT
 
 
-def test_a_quote_of_the_masked_text_has_its_place_in_the_original() -> None:
-    """Whole placeholders, and parts of what stands between them."""
+def test_quotes_map_back_to_the_original() -> None:
     masked = mask(TEXT, ALL)
     (span,) = Passage(masked.text).find("shall pay [PARTY-2] [AMOUNT-1] and")
     start, end = masked.source(*span)
@@ -189,48 +176,24 @@ def test_a_quote_of_the_masked_text_has_its_place_in_the_original() -> None:
     assert Passage(masked.text).find("[PARTY-9]") == []
 
 
-def test_a_placeholder_that_the_text_has_itself_is_not_used() -> None:
-    """Nothing in the document is taken for something hidden."""
+def test_placeholders_of_the_text_are_not_reused() -> None:
     masked = mask("[AMOUNT-1] is due, and $5 more.", ALL)
     assert masked.text == "[AMOUNT-1] is due, and [AMOUNTX-1] more."
     assert masked.unmasked("[AMOUNT-1] and [AMOUNTX-1]") == "[AMOUNT-1] and $5"
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                "Acme Inc.",
-                "$5",
-                "pays",
-                "to",
-                "Mr. Bean",
-                "EUR 7 million",
-                "the",
-                "Zed",
-                "Zett",
-                "ACME",
-                "\n",
-                ", ",
-            ]
-        ),
-        max_size=30,
-    ),
-    st.data(),
-)
+PARTS = ("Acme Inc.", "$5", "pays", "to", "Mr. Bean", "EUR 7 million", "the", "Zed", "Zett", "ACME",
+         "\n", ", ")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=30), st.data())
 @settings(max_examples=60, deadline=None)
-def test_there_and_back_is_the_same_place(parts: list[str], data: st.DataObject) -> None:
-    """Pieces cover both texts without gap; a span of the masked text comes back to itself, unless
-    it cuts a placeholder.
-    """
+def test_masked_spans_map_there_and_back(parts: list[str], data: st.DataObject) -> None:
     text = " ".join(parts)
     masked = mask(text, ALL, known_names(f'{text} Zed Ltd ("Zett")', ["Zed"]))
     assert "".join(text[slice(*piece.source)] for piece in masked.pieces) == text
     assert sum(piece.length for piece in masked.pieces) == len(masked.text)
-    assert "Acme" not in masked.text
-    assert "$5" not in masked.text
-    assert "Zed" not in masked.text
-    assert "Zett" not in masked.text
+    assert not [words for words in ("Acme", "$5", "Zed", "Zett") if words in masked.text]
     if masked.text:
         start = data.draw(st.integers(0, len(masked.text) - 1))
         end = data.draw(st.integers(start + 1, len(masked.text)))

@@ -1,4 +1,4 @@
-"""The policy's file: what it does not allow is not done, and a mistake in it stops the start."""
+"""The policy file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from services.escalation.bootstrap import build
-from services.escalation.policy import CLOSED, EVERY_ANSWER, Policies, read_policies
+from services.escalation.policy.policy import CLOSED, EVERY_ANSWER, Policies, read_policies
 from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
 from services.escalation.settings import Settings
 from shared.errors import SettingsError
-from shared.prices import known_prices
+from shared.policy.prices import known_prices
 from shared.settings import load
-from tests.support import ROOT
 
 KEY = "sk-3c1f0a77-never-to-be-seen"
 WHOLE = """
@@ -50,12 +49,10 @@ HOUSE += "[tenants.default]\n"
 
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key of the provider is there."""
     monkeypatch.setenv("TEST_FRONTIER_KEY", KEY)
 
 
 def read(folder: Path, text: str) -> Policies:
-    """The policies of a text."""
     path = folder / "policy.toml"
     path.write_text(text)
     policies = read_policies(path)
@@ -63,17 +60,15 @@ def read(folder: Path, text: str) -> Policies:
     return policies
 
 
-def test_without_a_file_nothing_leaves() -> None:
-    """The door is closed."""
+def test_without_a_file_nothing_is_sent() -> None:
     policy = read_policies(None).of("default")
     assert policy == CLOSED
     assert policy.may_see("contract") == []
-    assert policy.summary.startswith("Nothing leaves the house")
+    assert policy.summary.startswith("No text is sent out.")
 
 
 @pytest.mark.usefixtures("key")
-def test_a_tenant_says_who_may_see_what(tmp_path: Path) -> None:
-    """Kinds that may not leave are seen by what is inside alone; an unnamed tenant asks nobody."""
+def test_rules_of_tenants_decide_who_may_see_a_kind(tmp_path: Path) -> None:
     policies = read(tmp_path, WHOLE)
     policy = policies.of("default")
     assert [p.name for p in policy.may_see("contract")] == ["claude", "house"]
@@ -82,27 +77,27 @@ def test_a_tenant_says_who_may_see_what(tmp_path: Path) -> None:
     assert policies.of("rivals").may_see("contract") == []
     assert (policy.day_micro_usd, policy.month_micro_usd) == (500_000, 12_000_000)
     assert policies.of("careful").day_micro_usd == 0
-    assert "claude, house; for at most US$ 0.50 a day and 12.00 a month" in policy.summary
-    assert policies.of("careful").summary.startswith("Nothing leaves the house. Asked")
+    assert (
+        "Providers in order: claude, house. Budget: US$ 0.50 a day and 12.00 a month"
+        in policy.summary
+    )
+    assert policies.of("careful").summary.startswith("No text is sent out. Providers")
     assert policy.summary.endswith(f" a month. {EVERY_ANSWER}")
 
 
 @pytest.mark.usefixtures("key")
-def test_the_summary_says_what_needs_no_person(tmp_path: Path) -> None:
-    """Only where trust is measured and a risk is stated; then nobody is told that people look at
-    all.
-    """
+def test_the_summary_names_measured_trust(tmp_path: Path) -> None:
     measured = WHOLE.replace("day_usd", 'trust = "measured"\nday_usd')
     assert read(tmp_path, measured).of("default").summary.endswith(EVERY_ANSWER)
     stated = measured.replace("day_usd", "max_wrong = 0.07\nlevel = 0.9\nday_usd")
     told = read(tmp_path, stated).of("default").summary
     assert EVERY_ANSWER not in told
-    assert "with 90% confidence, that at most 7% of clauses among it are wrong." in told
-    assert "looks at every other answer" in told
-    assert told.endswith("and at 5% of the rest as a check.")
+    assert "with 90% confidence that at most 7% of the clauses are wrong." in told
+    assert "review all other answers" in told
+    assert told.endswith("and a sample of 5%.")
     findings = "\n[tenants.default.findings]\nmax_wrong = 0.2\nbroken = 0.5\n"
     both = read(tmp_path, f"{stated}{findings}").of("default").summary
-    assert "at most 7% of clauses and 20% of findings among it" in both
+    assert "at most 7% of the clauses and 20% of the findings" in both
     untrusted = stated.replace('trust = "measured"', 'trust = "person"')
     assert read(tmp_path, untrusted).of("default").summary.endswith(EVERY_ANSWER)
 
@@ -113,27 +108,39 @@ def test_the_summary_says_what_needs_no_person(tmp_path: Path) -> None:
     [
         ("claude-sonnet-4-6", "claude-unheard-of", "the price of claude-unheard-of"),
         ('price = { input = "0", output = "0", as_of = 2026-01-31 }', "", "the price of qwen"),
-        ("inside = true", "", "url is http"),
-        ("models.internal:8000", "me:secret@models.internal", "url has a user"),
-        ("models.internal:8000", "", "url is not of the form"),
+        ("inside = true", "", "url must be https"),
+        ("models.internal:8000", "me:secret@models.internal", "url must not have a user"),
+        ("models.internal:8000", "", "url must have the form"),
         ('url = "http://models.internal:8000"', "", "url is missing"),
-        ('key_env = "TEST_FRONTIER_KEY"', "", "needs a key"),
+        ('key_env = "TEST_FRONTIER_KEY"', "", "a key is missing"),
         ("TEST_FRONTIER_KEY", "TEST_NO_SUCH_KEY", "the variable TEST_NO_SUCH_KEY is empty"),
         ('key_env = "TEST_FRONTIER_KEY"', 'key_file = "/no/such"', "No such file"),
-        ('["claude", "house"]', '["claude", "house", "other"]', "other, which the file does not"),
+        (
+            '["claude", "house"]',
+            '["claude", "house", "other"]',
+            "other, which is not under providers",
+        ),
         ('leaves = ["contract"]', 'leaves = ["contracts"]', "tenants.default.leaves.0"),
         (
             'leaves = ["contract"]',
             'leaf = ["contract"]',
-            "tenants.default.leaf: there is no such key: did you mean leaves?",
+            "tenants.default.leaf: unknown key: did you mean leaves?",
+        ),
+        (
+            'leaves = ["contract"]',
+            'batch = "backlog"',
+            "policy.toml: tenants.default.batch: unknown key: use one of",
         ),
         ('day_usd = "0.5"', 'day_usd = "-1"', "tenants.default.day_usd"),
-        ('protocol = "anthropic"', 'protocol = "anthropic"\ninside = true', "inside the house"),
+        (
+            'protocol = "anthropic"',
+            'protocol = "anthropic"\ninside = true',
+            "inside needs protocol",
+        ),
         ("[tenants.default]", "[tenants.default", "can't be read"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
-    """A mistake stops the start with its place, and shows no value that may be a secret."""
+def test_a_mistake_is_named_without_secrets(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in WHOLE
     with pytest.raises(SettingsError) as error:
         read(tmp_path, WHOLE.replace(old, new))
@@ -143,7 +150,6 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -
 
 
 def test_a_key_is_read_from_its_file_at_each_call(tmp_path: Path) -> None:
-    """A changed key counts at once; one with a line break in it is none."""
     secret = tmp_path / "secret"
     secret.write_text(f"{KEY}\n")
     text = WHOLE.replace('key_env = "TEST_FRONTIER_KEY"', f'key_file = "{secret}"')
@@ -152,12 +158,11 @@ def test_a_key_is_read_from_its_file_at_each_call(tmp_path: Path) -> None:
     secret.write_text("another")
     assert claude.key() == "another"
     secret.write_text("two\nlines")
-    with pytest.raises(SettingsError, match="characters that no key has"):
+    with pytest.raises(SettingsError, match="unexpected characters"):
         read(tmp_path, text)
 
 
 def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes that answer and relay start without; one with workers names what is missing."""
     path = tmp_path / "policy.toml"
     path.write_text(WHOLE)
     service = build(load(Settings, data=tmp_path, bus_url="memory:", policy=path))
@@ -169,24 +174,19 @@ def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.Monkey
     service.close()
 
 
-def test_an_empty_setting_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file for containers sets it that names none."""
+def test_an_empty_setting_means_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALLPRINT_POLICY", "")
     assert load(Settings).policy_file is None
 
 
-def test_the_former_name_of_the_setting_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the new one is not set; set, it goes first."""
+def test_the_older_setting_is_read_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(tmp_path / "old.toml"))
     assert load(Settings).policy_file == tmp_path / "old.toml"
     monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "new.toml"))
     assert load(Settings).policy_file == tmp_path / "new.toml"
 
 
-def test_known_prices_are_dated_and_of_protocols_that_are_spoken() -> None:
-    """Each has a day, and output never costs less than input."""
+def test_known_prices_are_dated_and_of_known_protocols() -> None:
     prices = known_prices()
     assert set(prices) <= set(DIALECTS)
     found = [price for models in prices.values() for price in models.values()]
@@ -198,26 +198,13 @@ def test_known_prices_are_dated_and_of_protocols_that_are_spoken() -> None:
 
 @pytest.mark.usefixtures("key")
 def test_a_known_price_is_not_assumed_at_another_address(tmp_path: Path) -> None:
-    """Whoever resells a model has prices of his own."""
     line = 'model = "claude-sonnet-4-6"'
     with pytest.raises(SettingsError, match="the price of claude-sonnet-4-6 at claude"):
         read(tmp_path, WHOLE.replace(line, f'{line}\nurl = "https://reseller.example"'))
 
 
-def test_the_file_that_the_readme_shows_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever copies it has an open door."""
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    text = (ROOT / "README.md").read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
-    policy = read(tmp_path, text).of("default")
-    assert [p.name for p in policy.may_see("contract")] == ["claude"]
-    assert (policy.day_micro_usd, len(policy.mask)) == (5_000_000, 3)
-
-
 @pytest.mark.usefixtures("key")
-def test_the_version_is_that_of_the_rules_and_not_of_the_file(tmp_path: Path) -> None:
-    """Comments, order, other tenants and where keys lie make no other; a rule or a label does."""
+def test_the_version_depends_on_rules_alone(tmp_path: Path) -> None:
     plain = HOUSE + 'providers = ["house"]\nday_usd = "5"\nmask = ["parties", "amounts"]\n'
     first = read(tmp_path, plain).version("default")
     assert re.fullmatch("[0-9a-f]{12}", first.digest)
@@ -240,10 +227,7 @@ def test_the_version_is_that_of_the_rules_and_not_of_the_file(tmp_path: Path) ->
     assert (named.digest, named.label) == (first.digest, "spring 2")
 
 
-def test_a_tenant_without_an_entry_has_the_version_of_what_holds_by_default(
-    tmp_path: Path,
-) -> None:
-    """The same without a file, and as an empty entry."""
+def test_an_unlisted_tenant_has_the_default_version(tmp_path: Path) -> None:
     closed = Policies().version("default")
     file = read(tmp_path, "[tenants.acme]\n")
     assert file.version("default") == file.version("acme") == closed
@@ -252,7 +236,6 @@ def test_a_tenant_without_an_entry_has_the_version_of_what_holds_by_default(
 
 @pytest.mark.parametrize("label", ['""', "3", '"a\\nb"', f'"{"v" * 65}"'])
 def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
-    """Anything else is refused at the start."""
     with pytest.raises(SettingsError, match="version: "):
         read(tmp_path, f"version = {label}\n")
 
@@ -268,13 +251,13 @@ def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
             'price = { input = "1", ouput = "1", output = "1", as_of = 2026-01-31 }',
             "providers.a.price.ouput: .*mean output[?]",
         ),
-        ("[tenants.a.findings]\nxyzzy = 1", "findings.xyzzy: .* key: max_wrong, broken$"),
+        (
+            "[tenants.a.findings]\nxyzzy = 1",
+            "findings.xyzzy: unknown key: use one of max_wrong, broken$",
+        ),
     ],
 )
-def test_of_a_key_that_means_nothing_the_nearest_is_named(
-    tmp_path: Path, text: str, told: str
-) -> None:
-    """At whatever depth; where none is like it, all that there are."""
+def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=told):

@@ -1,4 +1,4 @@
-"""Each protocol is spoken as its documentation has it; failures say whether they may cost money."""
+"""Protocols of providers, and which failures may be billed."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from typing import Any
 
 import pytest
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
 from services.escalation.providers import (
+    InvalidResponse,
     Lost,
     NotReached,
-    NotThere,
-    Overloaded,
     Prompt,
     Provider,
     ProviderError,
     Refused,
     TooBusy,
-    Unusable,
     Usage,
 )
-from services.escalation.providers.breaker import Breaker
-from services.escalation.providers.post import LARGEST, Post
+from services.escalation.providers.circuit_breaker import Breaker
 from services.escalation.providers.provider import (
     DIALECTS,
     STAND_IN_HEADER,
     NobodyAnswers,
     in_order,
 )
+from services.escalation.providers.transport import LARGEST, Post
 from shared.errors import SuiteError
-from shared.prices import Price
-from tests.receiver import Receiver, Reply
+from shared.policy.prices import Price
+from tests.support.receiver import Receiver, Reply
 from tests.unit.escalation.shapes import ANSWERS, CUT, DECLINED
 
 KEY = "sk-3c1f0a77-never-to-be-seen"
@@ -58,26 +56,22 @@ PROTOCOLS = sorted(DIALECTS)
 
 @pytest.fixture
 def server() -> Iterator[Receiver]:
-    """A provider's server."""
     with Receiver() as receiver:
         yield receiver
 
 
 def provider(origin: str, protocol: Any = "openai", **options: Any) -> Provider:
-    """A provider at an address."""
     options = {"name": "acme", "model": "m-1", "seconds": 5.0, "post": POST, **options}
     return Provider(protocol=protocol, origin=origin, price=PRICE, key=lambda: KEY, **options)
 
 
 def answering(answer: object, status: int = 200, **headers: str) -> Any:
-    """What a server does that always says this."""
     data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     return lambda _request: Reply(status, headers, data)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_reply_is_read_with_its_tokens(server: Receiver, protocol: str) -> None:
-    """The text without thoughts; tokens of caches and thoughts count, as they are priced."""
     server.answer = answering(ANSWERS[protocol])
     reply = provider(server.url(""), protocol).ask(PROMPT)
     # Anthropic: 90, 60 written at 1.25, and 40 read at a tenth.
@@ -87,8 +81,7 @@ def test_a_reply_is_read_with_its_tokens(server: Receiver, protocol: str) -> Non
     assert reply.model == ANSWERS[protocol].get("model", "gemini-2.5-flash")
 
 
-def test_what_many_questions_share_is_marked_for_the_cache(server: Receiver) -> None:
-    """Where the protocol has a mark; the words stay the same, and what is reserved covers it."""
+def test_the_shared_beginning_is_marked_for_the_cache(server: Receiver) -> None:
     server.answer = answering(ANSWERS["anthropic"])
     one = provider(server.url(""), "anthropic")
     shared = replace(PROMPT, shared=3)
@@ -104,11 +97,10 @@ def test_what_many_questions_share_is_marked_for_the_cache(server: Receiver) -> 
     assert one.worst_case(shared).input > 1.25 * one.worst_case(PROMPT).input
 
 
-def test_requests_are_of_each_protocol(server: Receiver) -> None:
-    """Address, key, roles, limit and schema stand where the documentation has them."""
+def test_requests_follow_each_protocol(server: Receiver) -> None:
     server.answer = answering({})
     for protocol in PROTOCOLS:
-        with pytest.raises(Unusable):
+        with pytest.raises(InvalidResponse):
             provider(server.url(""), protocol, most=300).ask(PROMPT)
     sent = dict(zip(PROTOCOLS, server.requests, strict=True))
     bodies = {name: json.loads(request.body) for name, request in sent.items()}
@@ -140,8 +132,7 @@ def test_requests_are_of_each_protocol(server: Receiver) -> None:
     }
 
 
-def test_a_server_of_one_s_own_may_know_no_schemas_and_need_no_key(server: Receiver) -> None:
-    """What it would refuse is left out."""
+def test_an_own_server_may_lack_schemas_and_keys(server: Receiver) -> None:
     server.answer = answering(ANSWERS["own"])
     for structured in ("json", "none"):
         own = provider(server.url(""), "own", structured=structured)
@@ -152,8 +143,7 @@ def test_a_server_of_one_s_own_may_know_no_schemas_and_need_no_key(server: Recei
     assert DIALECTS["own"].headers("") == {}
 
 
-def test_a_reply_has_only_what_can_be_kept(server: Receiver) -> None:
-    """Half characters and NULs become marks, instead of errors in whoever stores or hashes them."""
+def test_unstorable_characters_are_replaced(server: Receiver) -> None:
     message = {"content": 'a\ud800b\0c"\U0001f600'}
     server.answer = answering({"choices": [{"message": message}], "usage": None})
     assert provider(server.url("")).ask(PROMPT).text == 'a?b\ufffdc"\U0001f600'
@@ -170,10 +160,9 @@ def test_a_reply_has_only_what_can_be_kept(server: Receiver) -> None:
         ("gemini", "usageMetadata", "candidatesTokenCount"),
     ],
 )
-def test_half_a_bill_is_none(
+def test_an_incomplete_bill_is_unknown(
     server: Receiver, protocol: str, part: str, name: str, untold: str
 ) -> None:
-    """A count that nobody says is not nothing: the call counts with its worst case."""
     answer = deepcopy(ANSWERS[protocol])
     if untold == "null":
         answer[part][name] = None
@@ -184,8 +173,7 @@ def test_half_a_bill_is_none(
     assert (reply.text, reply.usage) == ('{"found": true}', None)
 
 
-def test_what_is_nothing_may_be_left_out_of_a_bill(server: Receiver) -> None:
-    """Of caches and thoughts, and of the answer where the prompt was blocked."""
+def test_optional_counts_may_be_missing(server: Receiver) -> None:
     anthropic, gemini = deepcopy(ANSWERS["anthropic"]), deepcopy(ANSWERS["gemini"])
     anthropic["usage"] = {"input_tokens": 9, "output_tokens": 1}
     gemini["usageMetadata"] = {"promptTokenCount": 9, "candidatesTokenCount": 1}
@@ -197,8 +185,7 @@ def test_what_is_nothing_may_be_left_out_of_a_bill(server: Receiver) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_model_that_declines_or_is_cut_off_is_told_apart(server: Receiver, protocol: str) -> None:
-    """Neither is an answer, and each is told from the other."""
+def test_declined_and_cut_answers_differ(server: Receiver, protocol: str) -> None:
     asked = provider(server.url(""), protocol)
     server.answer = answering(DECLINED[protocol])
     declined = asked.ask(PROMPT)
@@ -221,12 +208,9 @@ def test_a_model_that_declines_or_is_cut_off_is_told_apart(server: Receiver, pro
         *(b"", b"{", b"[" * 200_000, b"\xff\xfe"),
     ],
 )
-def test_what_is_not_of_the_protocol_may_have_cost_money(
-    server: Receiver, protocol: str, answer: object
-) -> None:
-    """No answer makes another error than ours."""
+def test_an_invalid_response_may_be_billed(server: Receiver, protocol: str, answer: object) -> None:
     server.answer = answering(answer)
-    with pytest.raises(Unusable) as error:
+    with pytest.raises(InvalidResponse) as error:
         provider(server.url(""), protocol).ask(PROMPT)
     assert error.value.may_be_billed
 
@@ -234,15 +218,14 @@ def test_what_is_not_of_the_protocol_may_have_cost_money(
 @pytest.mark.parametrize(
     ("status", "kind", "billed"),
     [
-        *((429, TooBusy, False), (503, Overloaded, False), (529, Overloaded, False)),
-        *((400, Refused, False), (401, Refused, False), (404, NotThere, False)),
+        *((429, TooBusy, False), (503, TooBusy, False), (529, TooBusy, False)),
+        *((400, Refused, False), (401, Refused, False), (404, Refused, False)),
         *((302, Refused, False), (500, Lost, True), (502, Lost, True), (504, Lost, True)),
     ],
 )
 def test_a_status_says_whether_it_may_be_billed(
     server: Receiver, status: int, kind: type[ProviderError], billed: bool
 ) -> None:
-    """What is refused costs nothing; what failed at work may."""
     headers: dict[str, str] = {"retry-after": "7", "location": "https://elsewhere.example"}
     server.answer = answering({"error": {"message": f"{KEY} is wrong"}}, status, **headers)
     with pytest.raises(ProviderError) as error:
@@ -255,8 +238,7 @@ def test_a_status_says_whether_it_may_be_billed(
         assert error.value.wait == 7
 
 
-def test_nobody_there_costs_nothing() -> None:
-    """Before there is a connection nothing is sent."""
+def test_an_unreachable_provider_is_not_billed() -> None:
     with pytest.raises(NotReached) as error:
         provider(f"http://127.0.0.1:{free_port()}").ask(PROMPT)
     assert not error.value.may_be_billed
@@ -276,8 +258,7 @@ def _served(talk: Any) -> tuple[str, threading.Thread]:
     return f"http://127.0.0.1:{listener.getsockname()[1]}", thread
 
 
-def test_a_connection_that_breaks_off_may_have_cost_money() -> None:
-    """The request was there; whether it was worked on nobody knows."""
+def test_a_lost_connection_may_be_billed() -> None:
     origin, thread = _served(lambda connection: connection.close())
     with pytest.raises(Lost) as error:
         provider(origin).ask(PROMPT)
@@ -285,8 +266,7 @@ def test_a_connection_that_breaks_off_may_have_cost_money() -> None:
     assert error.value.may_be_billed
 
 
-def test_a_server_that_dawdles_is_left_after_its_time() -> None:
-    """A byte now and then does not make the time longer."""
+def test_a_slow_server_times_out_in_total() -> None:
     gone = threading.Event()
 
     def dawdle(connection: socket.socket) -> None:
@@ -306,23 +286,20 @@ def test_a_server_that_dawdles_is_left_after_its_time() -> None:
     thread.join()
 
 
-def test_an_answer_without_end_is_not_read(server: Receiver) -> None:
-    """Memory is bounded."""
+def test_an_endless_response_is_rejected(server: Receiver) -> None:
     server.answer = answering(b" " * (LARGEST + 10))
-    with pytest.raises(Unusable, match="more than"):
+    with pytest.raises(InvalidResponse, match="more than"):
         provider(server.url("")).ask(PROMPT)
 
 
 def test_a_stand_in_answers_only_under_its_name(server: Receiver) -> None:
-    """Nobody takes it for a provider by mistake."""
     server.answer = answering(ANSWERS["openai"], 200, **MARKED)
     with pytest.raises(Refused, match="stand-in"):
         provider(server.url("")).ask(PROMPT)
     assert provider(server.url(""), name="stand-in-1").ask(PROMPT).text
 
 
-def test_the_worst_case_is_above_any_count_of_tokens(server: Receiver) -> None:
-    """In every alphabet a token has at least one byte, and answers end at their limit."""
+def test_the_worst_case_is_an_upper_bound(server: Receiver) -> None:
     long = Prompt("s", ("契約の解除 " * 50,), SCHEMA)
     asked = provider(server.url(""), most=123)
     usage = asked.worst_case(long)
@@ -332,8 +309,7 @@ def test_the_worst_case_is_above_any_count_of_tokens(server: Receiver) -> None:
     assert Price(Decimal("0.15"), Decimal("0.6"), "").of(Usage(1, 1)) == 1  # rounded up
 
 
-def test_a_breaker_rests_longer_each_time_and_forgets_at_a_success() -> None:
-    """Rests double up to the longest; a rest that was asked for counts at once."""
+def test_rests_double_and_end_with_a_success() -> None:
     now = [0.0]
     breaker = Breaker(failures=2, rest=10, most=25, clock=lambda: now[0])
     breaker.failed()
@@ -354,8 +330,7 @@ def test_a_breaker_rests_longer_each_time_and_forgets_at_a_success() -> None:
     assert breaker.wait() == 25
 
 
-def test_an_answer_does_not_cut_short_the_rest_that_another_call_was_told() -> None:
-    """Whoever says when to come again is left alone until then."""
+def test_a_success_does_not_shorten_a_requested_rest() -> None:
     now = [0.0]
     breaker = Breaker(failures=2, rest=10, clock=lambda: now[0])
     breaker.failed(wait=60)
@@ -367,10 +342,7 @@ def test_an_answer_does_not_cut_short_the_rest_that_another_call_was_told() -> N
     assert breaker.wait() == 0  # the count began anew
 
 
-def test_the_first_that_answers_is_taken_and_one_that_rests_is_passed_over(
-    server: Receiver,
-) -> None:
-    """The order is kept; failures make a provider rest, and all reasons are told."""
+def test_providers_are_asked_in_order_without_resting_ones(server: Receiver) -> None:
     away = provider(f"http://127.0.0.1:{free_port()}", name="away", breaker=Breaker(failures=2))
     good = provider(server.url(""), name="good")
     server.answer = answering(ANSWERS["openai"])
@@ -392,7 +364,6 @@ def test_the_first_that_answers_is_taken_and_one_that_rests_is_passed_over(
 
 
 def test_a_key_is_in_no_representation(server: Receiver) -> None:
-    """Whoever logs a provider or its errors shows no key."""
     one = provider(server.url(""))
     assert KEY not in repr(one)
     server.answer = answering({}, 401)

@@ -1,17 +1,16 @@
-"""Which stretches are proposed as clauses."""
+"""Proposed candidates."""
 
 import numpy as np
 
-from services.extraction.candidates import Candidates, Source, propose
-from services.extraction.decoding import sentences, token_cuts
-from services.extraction.patterns import Kind
+from services.extraction.pipeline.candidates import Candidates, Source, propose
+from services.extraction.pipeline.decoding import sentences, token_cuts
+from services.extraction.pipeline.patterns import Kind
 
 TEXT = "One two three. Four five six. Seven eight nine. Ten eleven twelve."
 NAMES = 'This is made by Acme Corp. (the "Buyer") and others.'
 
 
 def tokens(text: str) -> np.ndarray:
-    """Return offsets of words and stops, as a tokeniser would."""
     spans, start = [], 0
     for word in text.split(" "):
         body = word.rstrip(".")
@@ -25,13 +24,11 @@ def tokens(text: str) -> np.ndarray:
 def proposed(
     text: str, probabilities: np.ndarray, entities: dict[int, tuple[Kind, ...]]
 ) -> Candidates:
-    """Propose candidates of a text whose tokens have these probabilities [T, labels]."""
     offsets = tokens(text)
     return propose(text, offsets, probabilities, token_cuts(sentences(text), offsets), entities)
 
 
 def texts(text: str, found: Candidates, label: int) -> set[str]:
-    """Return the proposed stretches of one label."""
     offsets = tokens(text)
     return {
         text[offsets[a, 0] : offsets[b - 1, 1]]
@@ -41,7 +38,6 @@ def texts(text: str, found: Candidates, label: int) -> set[str]:
 
 
 def column(text: str, likely: dict[int, float], labels: int = 1) -> np.ndarray:
-    """Return probabilities that are 0.001 but at these tokens of the last label."""
     values = np.full((len(tokens(text)), labels), 0.001, np.float32)
     for token, value in likely.items():
         values[token, -1] = value
@@ -49,7 +45,6 @@ def column(text: str, likely: dict[int, float], labels: int = 1) -> np.ndarray:
 
 
 def test_runs_of_possible_sentences_are_proposed_in_every_length() -> None:
-    """Two neighbouring sentences are proposed alone and together; an unlikely third is not."""
     found = proposed(TEXT, column(TEXT, dict.fromkeys(range(4, 12), 0.6)), {})
     assert {"Four five six.", "Seven eight nine.", "Four five six. Seven eight nine."} <= texts(
         TEXT, found, 0
@@ -58,13 +53,11 @@ def test_runs_of_possible_sentences_are_proposed_in_every_length() -> None:
 
 
 def test_unlikely_ends_are_also_cut_off() -> None:
-    """The likely part of a sentence is proposed beside the whole."""
     found = proposed(TEXT, column(TEXT, {5: 0.9, 6: 0.9}), {})
     assert {"Four five six.", "five six"} <= texts(TEXT, found, 0)
 
 
 def test_each_stretch_is_proposed_once_and_knows_all_its_sources() -> None:
-    """What several ways propose is one candidate."""
     found = proposed(TEXT, column(TEXT, dict.fromkeys(range(4, 8), 0.6)), {})
     keys = list(zip(found.label, found.first, found.end, strict=True))
     assert len(keys) == len(set(keys)) == len(found)
@@ -75,7 +68,6 @@ def test_each_stretch_is_proposed_once_and_knows_all_its_sources() -> None:
 
 
 def test_a_name_is_proposed_whole_where_one_token_is_likely() -> None:
-    """A pattern says where a name ends; the specialist only where it is."""
     found = proposed(NAMES, column(NAMES, {4: 0.5}), {0: (Kind.COMPANY, Kind.QUOTED)})
     assert "Acme Corp." in texts(NAMES, found, 0)
     assert "Buyer" not in texts(NAMES, found, 0), "no token of it is possible"
@@ -83,14 +75,12 @@ def test_a_name_is_proposed_whole_where_one_token_is_likely() -> None:
     assert not sentences_only.sources[:, len(Source) :].any()
 
 
-def test_a_label_that_is_nowhere_likely_has_no_candidates() -> None:
-    """Most labels are absent from most contracts."""
+def test_an_unlikely_label_has_no_candidates() -> None:
     found = proposed(TEXT, column(TEXT, {5: 0.9}, labels=2), {})
     assert set(found.label.tolist()) == {1}
 
 
 def test_an_unlikely_contract_has_no_candidates() -> None:
-    """All arrays are there, and empty."""
     found = proposed(TEXT, column(TEXT, {}), {0: (Kind.COMPANY,)})
     assert len(found) == 0
     assert found.sources.shape == (0, len(Source) + len(Kind))

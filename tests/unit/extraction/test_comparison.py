@@ -1,10 +1,10 @@
-"""Two readers beside each other: counts by the legal metric, and intervals that mean something."""
+"""Comparison of two readers: counts by the legal metric, and intervals."""
 
 from __future__ import annotations
 
-from services.extraction.comparison import Labelled, compare, score
-from services.extraction.definitions import definitions_of, known_definitions
-from services.extraction.domain import CATEGORIES
+from services.extraction.categories import definitions_of, known_definitions
+from services.extraction.evaluation.comparison import LabelledDocuments, compare, score
+from services.review.categories import CATEGORIES
 
 NAMES = ["Governing Law", "Parties"]
 LAW = "the laws of Delaware govern"
@@ -12,8 +12,7 @@ ANSWERS = [{"Governing Law": [LAW], "Parties": ["Acme Inc."]}, {"Governing Law":
 
 
 def test_counts_are_those_of_the_metric() -> None:
-    """A quote with half of the words is found, another is a false alarm, silence is a miss."""
-    labelled = Labelled(NAMES, ANSWERS, ["a", "b", "c"])
+    labelled = LabelledDocuments(NAMES, ANSWERS, ["a", "b", "c"])
     found = [
         {"Governing Law": [("the laws of Delaware govern it", 1.0)]},
         {"Governing Law": [("something else altogether", 1.0)]},
@@ -34,12 +33,11 @@ def test_counts_are_those_of_the_metric() -> None:
 
 
 def test_intervals_hold_the_value_and_are_by_group() -> None:
-    """One group alone can't differ from itself; many documents make a narrower interval."""
 
     def spread(documents: int, groups: int) -> float:
         answers = [{"Governing Law": [LAW]} for _ in range(documents)]
         read = [{"Governing Law": [(LAW if i % 3 else "no", 1.0)]} for i in range(documents)]
-        labelled = Labelled(NAMES, answers, [str(i % groups) for i in range(documents)])
+        labelled = LabelledDocuments(NAMES, answers, [str(i % groups) for i in range(documents)])
         ours = score(labelled, read)
         one = compare(labelled, ours, ours, read)["ours"]["recall"]
         assert one["low"] <= one["value"] <= one["high"]
@@ -50,19 +48,17 @@ def test_intervals_hold_the_value_and_are_by_group() -> None:
 
 
 def test_the_same_reader_differs_by_nothing() -> None:
-    """Both are judged on the same draws, so that chance does not come between them."""
-    labelled = Labelled(NAMES, ANSWERS, ["a", "b", "c"])
+    labelled = LabelledDocuments(NAMES, ANSWERS, ["a", "b", "c"])
     one = score(labelled, [{"Governing Law": [(LAW, 1.0)]}, {}, {"Parties": [("Nobody", 1.0)]}])
     difference = compare(labelled, one, one, [{}, {}, {}])["difference"]
     assert all(value == 0 for figure in difference.values() for value in figure.values())
 
 
 def test_the_precision_at_their_recall_is_read_off_the_whole_curve() -> None:
-    """What the first lists with less confidence counts there, and 0 says that it never gets there.
-
-    With two of two found by the others, ours has to go down to 0.2, where one of three is wrong.
-    """
-    labelled = Labelled(NAMES, [{"Governing Law": [LAW]}, {"Governing Law": [LAW]}], ["a", "b"])
+    """The other reader finds two of two; ours does at 0.2, with one of three wrong."""
+    labelled = LabelledDocuments(
+        NAMES, [{"Governing Law": [LAW]}, {"Governing Law": [LAW]}], ["a", "b"]
+    )
     every = [
         {"Governing Law": [(LAW, 0.9)], "Parties": [("Nobody", 0.5)]},
         {"Governing Law": [(LAW, 0.2)]},
@@ -74,7 +70,6 @@ def test_the_precision_at_their_recall_is_read_off_the_whole_curve() -> None:
 
 
 def test_every_category_has_a_definition() -> None:
-    """The 41 and what a model asks besides; a given one goes first, a taught one has its name."""
     assert set(CATEGORIES) <= set(known_definitions())
     assert all(len(text) > 10 for text in known_definitions().values())
     asked = definitions_of(["Parties", "Insurance", "data-retention"], {"Parties": "Who?"})

@@ -8,19 +8,17 @@ import re
 import numpy as np
 import pytest
 
-from services.extraction.decoding import Decoding, decode, sentences
+from services.extraction.pipeline.decoding import Decoding, decode, sentences
 from shared.inference import TokenScores
 
 LABELS = ["Parties", "Insurance"]
 
 
 def cut(text: str, skip: tuple[tuple[int, int], ...] = ()) -> list[str]:
-    """Return the sentences of a text."""
     return [text[start:end] for start, end in sentences(text, skip)]
 
 
 def scored(text: str, label: int, **probability: float) -> TokenScores:
-    """Give each word of a text as a token; the named words get a probability, all others 0.01."""
     words = list(re.finditer(r"\w+|[^\w\s]", text))
     values = np.full((len(words), len(LABELS)), 0.01, np.float32)
     for i, word in enumerate(words):
@@ -29,7 +27,6 @@ def scored(text: str, label: int, **probability: float) -> TokenScores:
 
 
 def proposed(text: str, scores: TokenScores, label: int, **settings: float) -> dict[str, float]:
-    """Decode, and return the texts proposed for one label with their scores."""
     chosen = Decoding.of({"floor": 0.02, "loser": 0.0} | settings)
     found = decode(text, scores, LABELS, chosen)
     return {text[c.start : c.end]: c.score for c in found if c.label == label}
@@ -52,12 +49,10 @@ def proposed(text: str, scores: TokenScores, label: int, **settings: float) -> d
     ],
 )
 def test_sentences_end_where_a_reader_would_end_them(text: str, expected: list[str]) -> None:
-    """Stops, blank lines and list markers end a sentence; abbreviations and numbers don't."""
     assert cut(text) == expected
 
 
 def test_a_running_header_does_not_end_a_sentence() -> None:
-    """A page break in the middle of a sentence is read over."""
     text = "The seller shall\n\nPage 3. of 9\n\ninsure the goods. End."
     start = text.index("Page")
     assert cut(text)[:2] == ["The seller shall", "Page 3."]
@@ -66,7 +61,6 @@ def test_a_running_header_does_not_end_a_sentence() -> None:
 
 @pytest.mark.parametrize("skip", [((0, 3),), ((2, 5), (4, 9)), ((8, 8),), ((3, 12), (12, 20))])
 def test_skipping_moves_no_offset(skip: tuple[tuple[int, int], ...]) -> None:
-    """Whatever is skipped, sentences are stretches of the same text, in order, without overlap."""
     text = "a b.  c d\n\ne f. g h"
     spans = sentences(text, skip)
     assert all(0 <= start < end <= len(text) for start, end in spans)
@@ -75,7 +69,6 @@ def test_skipping_moves_no_offset(skip: tuple[tuple[int, int], ...]) -> None:
 
 
 def test_a_clause_is_its_sentence() -> None:
-    """One likely sentence is proposed whole, with the mean of its tokens as score."""
     text = "Nothing here. Seller keeps insurance. Nothing there."
     scores = scored(text, 1, Seller=0.6, keeps=0.9, insurance=0.9)
     found = proposed(text, scores, 1)
@@ -84,15 +77,13 @@ def test_a_clause_is_its_sentence() -> None:
 
 
 def test_neighbours_join_when_both_are_sure() -> None:
-    """A sentence at 0.8 of the best joins, one far below stays apart."""
     text = "aa aa. bb bb. cc cc."
     scores = scored(text, 1, aa=0.9, bb=0.8, cc=0.3)
     assert list(proposed(text, scores, 1)) == ["aa aa. bb bb", "cc cc"]
     assert list(proposed(text, scores, 1, merge=0.95)) == ["aa aa", "bb bb", "cc cc"]
 
 
-def test_what_joined_is_kept_alone_at_a_fraction() -> None:
-    """The parts of a joined clause are proposed as well, each at the losers' share."""
+def test_joined_parts_are_kept_alone_at_a_fraction() -> None:
     text = "aa aa. bb bb."
     scores = scored(text, 1, aa=0.9, bb=0.8)
     found = proposed(text, scores, 1, loser=0.2)
@@ -102,7 +93,6 @@ def test_what_joined_is_kept_alone_at_a_fraction() -> None:
 
 
 def test_an_entity_is_a_run_of_tokens() -> None:
-    """A name is cut out of its sentence, and two names in one sentence are two."""
     text = "Made by Acme Corp and Bolt Ltd today."
     scores = scored(text, 0, Acme=0.9, Corp=0.8, Bolt=0.7, Ltd=0.6)
     found = proposed(text, scores, 0)
@@ -111,7 +101,6 @@ def test_an_entity_is_a_run_of_tokens() -> None:
 
 
 def test_a_run_is_cut_at_a_share_of_its_best() -> None:
-    """The weak tail of a run goes."""
     text = "Acme Corp thing"
     scores = scored(text, 0, Acme=0.9, Corp=0.8, thing=0.2)
     assert list(proposed(text, scores, 0)) == ["Acme Corp"]
@@ -119,15 +108,13 @@ def test_a_run_is_cut_at_a_share_of_its_best() -> None:
 
 
 def test_nothing_likely_is_nothing_proposed() -> None:
-    """Below the floor there are no candidates, and without tokens none either."""
     text = "aa bb. cc dd."
     assert decode(text, scored(text, 1), LABELS, Decoding.of({"floor": 0.05})) == []
     empty = TokenScores(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.float32))
     assert decode("", empty, LABELS, Decoding()) == []
 
 
-def test_scores_are_inside_zero_and_one_and_places_ordered() -> None:
-    """On random scores every candidate is a stretch of the text with a score in (0, 1)."""
+def test_scores_are_probabilities_and_spans_are_ordered() -> None:
     draw = np.random.default_rng(1)
     text = " ".join(draw.choice(["aa", "bb.", "cc;", "dd\n\n"], size=400))
     words = list(re.finditer(r"\S+", text))

@@ -1,20 +1,13 @@
-"""What the ranking is told about candidates, on cases worked out by hand."""
+"""Features of candidates, on cases calculated by hand."""
 
 import re
 
 import numpy as np
 import pytest
 
-from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.features import (
-    DECODED,
-    GROUPS,
-    MARKS,
-    WORDS,
-    Decoded,
-    Passage,
-    describe,
-)
+from services.extraction.pipeline.candidates import SOURCES, Candidates
+from services.extraction.pipeline.decoding import Candidate
+from services.extraction.pipeline.features import DECODED, GROUPS, MARKS, WORDS, Passage, describe
 
 TEXT = "Aa 22 cc. Dd ee ff."
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8], [8, 9], [10, 12], [13, 15], [16, 18], [18, 19]])
@@ -25,7 +18,6 @@ P[:, 1] = [0.0, 0.0, 0.2, 0.0, 0.9, 0.9, 0.9, 0.9]
 
 
 def candidates(*spans: tuple[int, int, int]) -> Candidates:
-    """Return candidates of these labels, first and end tokens."""
     label, first, end = np.array(spans).T
     return Candidates(
         label,
@@ -39,7 +31,6 @@ def candidates(*spans: tuple[int, int, int]) -> Candidates:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, np.ndarray]:
-    """Describe tokens 1 and 2 for label 0, the second sentence for 1, all for 0."""
     columns, rows = describe(
         Passage(TEXT, OFFSETS, P, CUTS), candidates((0, 1, 3), (1, 4, 8), (0, 0, 8))
     )
@@ -93,12 +84,10 @@ def table() -> dict[str, np.ndarray]:
     ],
 )
 def test_a_column(table: dict[str, np.ndarray], name: str, expected: list[float]) -> None:
-    """Each number is what its name says."""
     assert table[name] == pytest.approx(expected, abs=1e-6)
 
 
-def test_edges_are_told_where_the_specialist_knows_them() -> None:
-    """How likely a passage opens and closes at the ends of a stretch, near them, and inside."""
+def test_edges_are_features_where_the_specialist_has_them() -> None:
     openings, closings = np.zeros_like(P), np.zeros_like(P)
     openings[:, 0] = [0.1, 0.2, 0.0, 0.0, 0.4, 0.0, 0.0, 0.0]
     closings[:, 0] = [0.0, 0.0, 0.5, 0.1, 0.0, 0.0, 0.0, 0.3]
@@ -114,9 +103,8 @@ def test_edges_are_told_where_the_specialist_knows_them() -> None:
     assert table["closing_inside"] == pytest.approx([0.5, 0.9])
 
 
-def test_what_plain_decoding_says_is_told() -> None:
-    """The stretch itself, one that shares half of it, one that it hardly touches, and none."""
-    said = [Decoded(0, 3, 8, 0.6), Decoded(0, 10, 19, 0.2), Decoded(1, 0, 2, 0.9)]
+def test_plain_decoding_is_a_feature() -> None:
+    said = [Candidate(0, 3, 8, 0.6), Candidate(0, 10, 19, 0.2), Candidate(1, 0, 2, 0.9)]
     passage = Passage(TEXT, OFFSETS, P, CUTS, decoded=said)
     found = candidates((0, 1, 3), (0, 1, 4), (0, 0, 8), (1, 4, 8))
     columns, rows = describe(passage, found)
@@ -129,14 +117,13 @@ def test_what_plain_decoding_says_is_told() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_plain_decoding_says_of_many_is_what_it_says_of_each(seed: int) -> None:
-    """All stretches of all labels at once, beside each looked at by itself."""
+def test_plain_decoding_of_many_equals_that_of_each(seed: int) -> None:
     draw = np.random.default_rng(seed)
     said = []
     for _ in range(int(draw.integers(0, 12))):
         start, label = int(draw.integers(0, 17)), int(draw.integers(0, 2))
         end = int(draw.integers(start + 1, 20))
-        said.append(Decoded(label, start, end, float(draw.choice([0.1, 0.2, 0.7]))))
+        said.append(Candidate(label, start, end, float(draw.choice([0.1, 0.2, 0.7]))))
     spans = [(c, a, b) for c in range(2) for a in range(8) for b in range(a + 1, 9)]
     columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS, decoded=said), candidates(*spans))
     table = dict(zip(columns, rows.T, strict=True))
@@ -163,7 +150,6 @@ def test_what_plain_decoding_says_of_many_is_what_it_says_of_each(seed: int) -> 
 
 
 def test_words_are_counted_token_by_token() -> None:
-    """In any case, whole tokens alone, with the marks beside them; a line break lies between."""
     text = "Buyer SHALL\npay $5,\n\nif not"
     offsets = np.array([(m.start(), m.end()) for m in re.finditer(r"\w+|[^\w\s]", text)])
     sums = Passage(text, offsets, np.zeros((len(offsets), 1), np.float32), np.array([0])).words
@@ -180,13 +166,11 @@ def test_words_are_counted_token_by_token() -> None:
 
 
 def test_no_two_groups_give_one_name(table: dict[str, np.ndarray]) -> None:
-    """A name that is given twice would silently lose a column."""
     passage, found = Passage(TEXT, OFFSETS, P, CUTS), candidates((0, 1, 3))
     assert 1 + sum(len(group(passage, found)) for group in GROUPS) == len(table)
 
 
 def test_a_contract_without_candidates_has_the_same_columns(table: dict[str, np.ndarray]) -> None:
-    """The names don't depend on what was found."""
     none = candidates((0, 1, 3))
     none = Candidates(*(getattr(none, name)[:0] for name in none.__dataclass_fields__))
     columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS), none)

@@ -1,12 +1,11 @@
-"""Where names, dates and titles may begin and end."""
+"""Patterns of names, dates and titles."""
 
 import pytest
 
-from services.extraction.patterns import Kind, patterns
+from services.extraction.pipeline.patterns import Kind, patterns
 
 
 def found(kind: Kind, text: str) -> list[str]:
-    """Return the stretches of one kind."""
     return [text[start:end] for seen, start, end in patterns(text) if seen == kind]
 
 
@@ -25,23 +24,19 @@ def found(kind: Kind, text: str) -> list[str]:
     ],
 )
 def test_a_date_is_found_whole(date: str) -> None:
-    """A date is proposed with its day, month and year, also where a part is left open."""
     assert date in found(Kind.DATE, f"This Agreement is made as of {date} by and between them.")
 
 
 @pytest.mark.parametrize("name", ["Acme Holdings, Inc.", "BANK OF AMERICA, N.A. TRUST", "Foo GmbH"])
 def test_a_company_is_found_with_its_legal_form(name: str) -> None:
-    """A company's name ends with its legal form."""
     assert name in found(Kind.COMPANY, f"by and between {name} and the others")
 
 
 def test_a_defined_term_is_found_with_and_without_quotes() -> None:
-    """Annotators took either."""
     assert found(Kind.QUOTED, 'Acme (the "Supplier")') == ["Supplier", '"Supplier"']
 
 
 def test_a_title_may_take_two_lines() -> None:
-    """Lines are proposed alone and with the line before."""
     text = "EXCLUSIVE\n\n  DISTRIBUTION AGREEMENT  \nbetween"
     assert found(Kind.LINE, text)[:3] == [
         "EXCLUSIVE",
@@ -50,8 +45,19 @@ def test_a_title_may_take_two_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize("piece", ["A ", "A", "_", "1", '"', "(", "Inc ", "A\n", "of "])
+@pytest.mark.parametrize("text", ['( "   " )', '"\n \n\n"', '"\t"'])
+def test_blank_quotes_hold_their_last_space(text: str) -> None:
+    assert found(Kind.QUOTED, f'{text} and "Supplier"')[0].isspace()
+    assert found(Kind.QUOTED, f'{text} and "Supplier"')[-2:] == ["Supplier", '"Supplier"']
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("A ", "A", "_", "1", '"', "(", "Inc ", "A\n", "of "),
+        *("1.", "A-", "A'", "1/", "A, ", "$1,", "(1)", '"A" '),
+    ],
+)
 def test_no_text_makes_a_pattern_hang(piece: str) -> None:
-    """What repeats itself for long is read through once, not over and over."""
     text = piece * (200_000 // len(piece))
     assert sum(1 for _ in patterns(text)) <= 2 * len(text)

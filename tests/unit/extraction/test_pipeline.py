@@ -1,4 +1,4 @@
-"""Text in, clauses out, with the shipped specialist."""
+"""The pipeline with the shipped specialist."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from typing import cast
 import numpy as np
 import pytest
 
-from services.cli.doctor import check_adapter
-from services.extraction.decoding import Candidate
-from services.extraction.pipeline import (
-    Clause,
+from services.cli.doctor_checks import check_adapter
+from services.extraction.pipeline.decoding import Candidate
+from services.extraction.pipeline.reranking import (
+    WORDS_FILE,
+    WordModel,
+    read_word_model,
+    write_word_model,
+)
+from services.extraction.pipeline.search import (
+    ClauseSpan,
     calibrated,
     clauses_of,
     find_clauses,
@@ -21,7 +27,6 @@ from services.extraction.pipeline import (
     search,
     search_scores,
 )
-from services.extraction.wording import WORDS_FILE, Wording, read_wording, write_wording
 from shared.inference import AdapterError, Specialist, Specialists, session, specialists
 from tests import support
 
@@ -40,33 +45,28 @@ other party.
 
 @pytest.fixture(scope="module")
 def specialist() -> Specialist:
-    """The shipped specialist."""
     folder = support.artefacts()
     support.require(any(folder.glob("contract-clauses/*/manifest.json")), f"no adapter in {folder}")
     return Specialists(folder, threads=2).get("contract-clauses")
 
 
 @pytest.fixture(scope="module")
-def clauses(specialist: Specialist) -> list[Clause]:
-    """Its clauses in a short agreement of our own."""
+def clauses(specialist: Specialist) -> list[ClauseSpan]:
     return find_clauses(TEXT, specialist)
 
 
-def test_plain_clauses_are_found(clauses: list[Clause]) -> None:
-    """Law and assignment are found in the sentences that state them."""
+def test_plain_clauses_are_found(clauses: list[ClauseSpan]) -> None:
     found = {clause.category: clause.text for clause in clauses}
     assert "New York" in found["Governing Law"]
     assert "may assign" in found["Anti-Assignment"]
 
 
-def test_a_clause_is_the_documents_own_text(clauses: list[Clause]) -> None:
-    """Text equals the slice at its offsets, and clauses follow the document."""
+def test_a_clause_is_the_documents_own_text(clauses: list[ClauseSpan]) -> None:
     assert all(clause.text == TEXT[clause.start : clause.end] for clause in clauses)
     assert [clause.start for clause in clauses] == sorted(clause.start for clause in clauses)
 
 
 def test_every_label_is_answered_with_its_nearest_passage(specialist: Specialist) -> None:
-    """What is there is likely; what is not is unlikely, with the passage that comes nearest."""
     lines = {line.category: line for line in search(TEXT, specialist).presence}
     assert tuple(lines) == specialist.labels
     law, insurance = lines["Governing Law"], lines["Insurance"]
@@ -77,14 +77,12 @@ def test_every_label_is_answered_with_its_nearest_passage(specialist: Specialist
 
 
 def test_an_empty_text_has_nothing(specialist: Specialist) -> None:
-    """No tokens, no clauses, and every label is absent."""
     nothing = search("", specialist)
     assert nothing.clauses == []
     assert {line.probability for line in nothing.presence} == {0.0}
 
 
-def test_what_was_read_is_counted(specialist: Specialist) -> None:
-    """Every token of the text, and those of the clauses by themselves."""
+def test_tokens_and_quoted_tokens_are_counted(specialist: Specialist) -> None:
     found = search(TEXT, specialist)
     offsets = specialist.token_probabilities(TEXT).offsets.tolist()
     assert found.tokens == len(offsets) > 0
@@ -96,16 +94,14 @@ def test_what_was_read_is_counted(specialist: Specialist) -> None:
 
 
 def test_all_candidates_hold_the_default_ones(
-    specialist: Specialist, clauses: list[Clause]
+    specialist: Specialist, clauses: list[ClauseSpan]
 ) -> None:
-    """Asked for everything, the same clauses come with weaker ones, all above 0.001."""
     everything = find_clauses(TEXT, specialist, all_candidates=True)
     assert set(clauses) < set(everything)
     assert all(0.001 < clause.confidence < 1 for clause in everything)
 
 
 def test_a_page_break_does_not_break_a_clause(specialist: Specialist) -> None:
-    """With a header in the middle of a sentence, marked as furniture, the clause spans it."""
     header = "\n\nPage 7\n\n"
     cut = TEXT.index("of the State of New York")
     text = TEXT[:cut] + header + TEXT[cut:]
@@ -118,12 +114,10 @@ def test_a_page_break_does_not_break_a_clause(specialist: Specialist) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n", "x"])
 def test_hardly_any_text_has_no_clauses(specialist: Specialist, text: str) -> None:
-    """Nothing is found where nothing is."""
     assert find_clauses(text, specialist) == []
 
 
 def test_calibration_interpolates_between_its_knots() -> None:
-    """Halfway between two knots, halfway between their confidences; never quite 0 or 1."""
     calibration = {"scores": [0.2, 0.6], "confidences": [0.1, 0.5]}
     assert calibrated(0.4, calibration) == pytest.approx(0.3)
     assert calibrated(0.3, {}) == pytest.approx(0.3)
@@ -131,7 +125,6 @@ def test_calibration_interpolates_between_its_knots() -> None:
 
 
 def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
-    """The shipped calibration rises strictly, so no two scores swap or tie."""
     values = [
         calibrated(s, specialist.manifest.calibration) for s in np.linspace(0.001, 0.999, 999)
     ]
@@ -139,7 +132,6 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
 
 
 def test_a_ranking_without_words_is_refused(specialist: Specialist) -> None:
-    """That of an older release is not told what this one tells: it names itself and what to do."""
     scores = specialist.token_probabilities(TEXT)
     older = copy(specialist)
     older.files = {}
@@ -160,10 +152,7 @@ def test_a_ranking_without_words_is_refused(specialist: Specialist) -> None:
 def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
     specialist: Specialist, lacks: str, said: str
 ) -> None:
-    """`smallprint doctor` says so, and whatever loads specialists to read with; what needs no
-    ranking is fit without.
-    """
-    weights = read_wording(specialist.files[WORDS_FILE]).weights
+    weights = read_word_model(specialist.files[WORDS_FILE]).weights
     other = copy(specialist)
     if lacks == "a forest":
         other.forests = {key: one for key, one in specialist.forests.items() if key != "list"}
@@ -171,7 +160,7 @@ def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
         other.files = {}
     else:
         cut = weights[:-1] if lacks == "a label" else weights[:, :-1]
-        other.files = {WORDS_FILE: write_wording(Wording(cut))}
+        other.files = {WORDS_FILE: write_word_model(WordModel(cut))}
     installed = cast("Specialists", SimpleNamespace(get=lambda _name: other))
     for refused in (
         lambda: require_ranking(other),
@@ -184,21 +173,19 @@ def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
     require_ranking(other)
 
 
-def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:
-    """A recipe has hardly any kind of clause that contracts have; of no text nothing is said."""
+def test_a_text_that_is_no_contract_gives_a_warning(specialist: Specialist) -> None:
     recipe = (
         "Whisk the eggs with sugar until pale, fold in the flour and bake for half an hour. " * 20
     )
     (warning,) = search(recipe, specialist).warnings
-    assert "it may be no contract" in warning
+    assert "does not look like a contract" in warning
     assert search("", specialist).warnings == ()
 
 
 @pytest.mark.parametrize(
     ("start", "words"), [(3, "We pay."), (4, "We pay."), (5, "We pay."), (6, "e pay.")]
 )
-def test_a_clause_does_not_begin_with_the_stop_before_it(start: int, words: str) -> None:
-    """Full stop and space go; a candidate of nothing else stays as it is."""
+def test_a_clause_does_not_begin_with_the_full_stop_before_it(start: int, words: str) -> None:
     text = "Yes. We pay."
     candidates = [Candidate(0, start, len(text), 0.5), Candidate(0, 3, 5, 0.5)]
     found, blank = clauses_of(text, candidates, ["Pay"], {})
@@ -210,7 +197,6 @@ def test_a_clause_does_not_begin_with_the_stop_before_it(start: int, words: str)
 def test_no_clause_moves_with_threads_or_batch(
     specialist: Specialist, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """Passage, confidence and presence are the same to the last bit, rows of forests in parts."""
     text = "\n\n".join(f"{n}. {TEXT}" for n in range(12))
     expected = search(text, specialist, all_candidates=True)
     monkeypatch.setattr(specialists, "BATCH", threads)

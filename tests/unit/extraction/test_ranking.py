@@ -1,51 +1,51 @@
-"""Who wins among overlapping candidates, and what winners and losers are worth."""
+"""Competition of overlapping candidates, and the scores of winners and losers."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.ranking import (
-    FAR,
-    LEAST,
+from services.extraction.pipeline import ranking
+from services.extraction.pipeline.candidates import SOURCES, Candidates
+from services.extraction.pipeline.ranking import (
+    MIN_SCORE,
+    NO_WINNER_DISTANCE,
     PLACE_COLUMNS,
     RIVAL_COLUMNS,
     Ranking,
-    Seen,
-    contest,
-    elsewhere,
-    of_new,
-    repeated,
+    RankingFeatures,
+    chance_of_new,
+    compete,
+    duplicates,
+    repeated_passages,
 )
 
 LETTERS = 2  # of a token and the space after it
 TEXT = "abcdefghijklmnopqrstuvwxyzabcdef".replace("", " ").strip() + " "
 
 
-def candidates(*spans: tuple[int, int, int], text: str = TEXT) -> Seen:
-    """Return candidates of these labels, first and end tokens; each token is a letter."""
+def candidates(*spans: tuple[int, int, int], text: str = TEXT) -> RankingFeatures:
     label, first, end = np.array(spans).T
     zero = np.zeros(len(spans), np.int64)
     found = Candidates(label, first, end, zero, zero, np.zeros((len(spans), SOURCES), bool))
     places = np.column_stack([first * LETTERS, end * LETTERS - 1])
-    return Seen(text, found, places, ("column",), np.zeros((len(spans), 1), np.float32), 32)
+    return RankingFeatures(
+        text, found, places, ("column",), np.zeros((len(spans), 1), np.float32), 32
+    )
 
 
 SEEN = candidates((0, 0, 10), (0, 5, 15), (0, 20, 30), (0, 8, 22), (1, 0, 10), (0, 12, 14))
-SCORES = np.array([0.9, 0.5, 0.8, 0.4, 0.3, LEAST], np.float32)
+SCORES = np.array([0.9, 0.5, 0.8, 0.4, 0.3, MIN_SCORE], np.float32)
 
 
 def test_the_best_win_and_what_overlaps_them_loses() -> None:
-    """A label's winners never overlap; other labels don't matter, nor do hopeless candidates."""
-    result = contest(SEEN, SCORES)
+    result = compete(SEEN, SCORES)
     assert result.winners.tolist() == [0, 2, 4]
     assert result.losers.tolist() == [1, 3]
 
 
-def test_a_loser_is_described_by_those_who_beat_it() -> None:
-    """The numbers of the forest of losers, worked out by hand."""
-    rows = contest(SEEN, SCORES).rivals
+def test_a_loser_is_described_by_its_winners() -> None:
+    rows = compete(SEEN, SCORES).rivals
     one, two = (dict(zip(RIVAL_COLUMNS, row, strict=True)) for row in rows)
     assert one == pytest.approx(
         {
@@ -68,8 +68,7 @@ def test_a_loser_is_described_by_those_who_beat_it() -> None:
 
 
 def test_a_winner_is_described_by_better_ones() -> None:
-    """The numbers of the forest of winners, worked out by hand: letters u to z and a to d."""
-    rows = contest(SEEN, SCORES).places
+    rows = compete(SEEN, SCORES).places
     first, second, other = (dict(zip(PLACE_COLUMNS, row, strict=True)) for row in rows)
     assert first["winners_before"] == other["winners_before"] == 0
     assert first["score_before"] == first["share_of_best_score"] == 1
@@ -91,15 +90,22 @@ def test_a_winner_is_described_by_better_ones() -> None:
     )
 
 
+def test_words_are_compared_with_those_of_the_best_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.linspace(0.9, 0.4, 6, dtype=np.float32)
+    seen = candidates(*((0, at, at + 1) for at in range(6)), text="a b a c b c ")
+    like = PLACE_COLUMNS.index("likeness")
+    assert compete(seen, scores).places[:, like].tolist() == [0, 0, 1, 0, 1, 1]
+    monkeypatch.setattr(ranking, "MAX_COMPARED", 2)
+    assert compete(seen, scores).places[:, like].tolist() == [0, 0, 1, 0, 1, 0]
+
+
 def test_equal_scores_are_decided_by_place() -> None:
-    """The result doesn't depend on the order in which equal scores are sorted."""
     twins = candidates((0, 3, 9), (0, 0, 5))
-    result = contest(twins, np.array([0.5, 0.5], np.float32))
+    result = compete(twins, np.array([0.5, 0.5], np.float32))
     assert (result.winners.tolist(), result.losers.tolist()) == ([1], [0])
 
 
-def test_a_score_is_the_chance_to_be_right_and_new() -> None:
-    """What is right but known counts neither for nor against a winner; a loser is asked alone."""
+def test_a_score_is_the_probability_to_be_right_and_new() -> None:
     asked = []
 
     def of_winners(rows: np.ndarray) -> np.ndarray:
@@ -115,14 +121,12 @@ def test_a_score_is_the_chance_to_be_right_and_new() -> None:
     assert asked == [(3, 1 + len(PLACE_COLUMNS)), (2, 1 + len(RIVAL_COLUMNS))]
 
 
-def test_what_is_surely_right_is_judged_by_whether_it_is_new() -> None:
-    """Chances of one and of nothing divide by nothing."""
+def test_a_surely_right_candidate_is_scored_by_novelty() -> None:
     right, new = np.array([1, 1, 0], np.float32), np.array([0.3, 0, 0.5], np.float32)
-    assert of_new(right, new) == pytest.approx([1, 0, 0])
+    assert chance_of_new(right, new) == pytest.approx([1, 0, 0])
 
 
 def test_without_losers_their_forest_is_not_asked() -> None:
-    """An empty question would be an error in some runtimes."""
 
     def nobody(_: np.ndarray) -> np.ndarray:
         pytest.fail("asked about nobody")
@@ -136,23 +140,21 @@ def test_without_losers_their_forest_is_not_asked() -> None:
 
 
 def test_the_same_words_are_listed_once_for_each_label() -> None:
-    """The surest keeps its score; case, spaces and stops make no other words; labels do."""
     text = "a B c d e A b\nf g ."
     spans = ((0, 0, 2), (0, 5, 7), (0, 2, 4), (1, 0, 2), (0, 7, 9), (0, 7, 10))
     seen = candidates(*spans, text=text)
     scores = np.array([0.4, 0.6, 0.4, 0.3, 0.2, 0.2], np.float32)
-    assert repeated(seen, scores).tolist() == [0, 5]
-    assert repeated(seen, np.zeros(6, np.float32)).tolist() == []
+    assert duplicates(seen, scores).tolist() == [0, 5]
+    assert duplicates(seen, np.zeros(6, np.float32)).tolist() == []
 
 
 def test_a_passage_is_listed_in_every_place_where_it_stands() -> None:
-    """Word for word the same is as sure; names are listed once, other words are another passage."""
     text = "a b c d a b c e a b C f"
     spans = [(label, first, first + 3) for label in (0, 1) for first in (0, 4, 8)]
     seen = candidates(*spans, (0, 1, 2), text=text)
     scores = np.array([0.4, 0, 0, 0.4, 0, 0, 0], np.float32)
-    assert elsewhere(seen, scores, {1}) == {1: pytest.approx(0.4)}
-    assert elsewhere(seen, scores * 0, set()) == {}
+    assert repeated_passages(seen, scores, {1}) == {1: pytest.approx(0.4)}
+    assert repeated_passages(seen, scores * 0, set()) == {}
 
 
 @given(
@@ -161,21 +163,20 @@ def test_a_passage_is_listed_in_every_place_where_it_stands() -> None:
         unique_by=lambda one: one[2],
     )
 )
-def test_who_overlaps_whom_is_found_wherever_they_stand(
-    drawn: list[tuple[int, int, int]],
-) -> None:
-    """Winners, rivals and distances are those that a look at every pair gives."""
+def test_overlaps_are_found_in_any_order(drawn: list[tuple[int, int, int]]) -> None:
     spans = [(first, first + length) for first, length, _ in drawn] or [(0, 1)]
     seen = candidates(*((0, *span) for span in spans), text=TEXT * 4)
     scores = np.array([score / 1000 for _, _, score in drawn] or [1], np.float32)
-    result = contest(seen, scores)
+    result = compete(seen, scores)
     place = {name: i for i, name in enumerate(PLACE_COLUMNS)}
     winners: list[int] = []
     for winner, row in zip(result.winners.tolist(), result.places, strict=True):
         first, end = spans[winner]
         gaps = [max(spans[i][0] - end, first - spans[i][1]) for i in winners]
         assert all(gap >= 0 for gap in gaps)
-        assert row[place["distance"]] == pytest.approx(np.log1p(min(gaps, default=FAR)))
+        assert row[place["distance"]] == pytest.approx(
+            np.log1p(min(gaps, default=NO_WINNER_DISTANCE))
+        )
         winners.append(winner)
     for loser, row in zip(result.losers.tolist(), result.rivals, strict=True):
         first, end = spans[loser]

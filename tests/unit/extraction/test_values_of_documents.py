@@ -1,17 +1,16 @@
-"""From the clauses of a contract to its values: one line each, and what follows from two."""
+"""Values of whole contracts, and computed dates."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.extraction.values import CATEGORIES, DocumentValue, Located, document_values
+from services.extraction.values import CATEGORIES, ClauseContext, DocumentValue, document_values
 
 
 def contract(*clauses: tuple[str, str]) -> dict[str, list[DocumentValue]]:
-    """The values of clauses that follow one another."""
     located, at = [], 0
     for number, (category, text) in enumerate(clauses):
-        located.append(Located(f"cl_{number}", category, 0.9, at, text))
+        located.append(ClauseContext(f"cl_{number}", category, 0.9, at, text))
         at += len(text) + 2
     lines: dict[str, list[DocumentValue]] = {category: [] for category in CATEGORIES}
     for line in document_values(located):
@@ -20,7 +19,6 @@ def contract(*clauses: tuple[str, str]) -> dict[str, list[DocumentValue]]:
 
 
 def test_every_category_has_a_line() -> None:
-    """Without clauses nothing is stated, and each says so."""
     lines = contract()
     assert all(len(own) == 1 for own in lines.values())
     assert {own[0].value.status for own in lines.values()} == {"not_stated"}
@@ -28,7 +26,6 @@ def test_every_category_has_a_line() -> None:
 
 
 def test_the_end_of_a_term_is_computed_and_says_from_what() -> None:
-    """The duration stays what is stated; the date is named as computed."""
     lines = contract(
         ("Effective Date", "effective as of February 29, 2012"),
         ("Expiration Date", "for an initial term of one (1) year from the Effective Date"),
@@ -39,7 +36,6 @@ def test_the_end_of_a_term_is_computed_and_says_from_what() -> None:
 
 
 def test_an_effective_date_may_refer_to_the_agreement_date() -> None:
-    """It is not stated there, but follows, and a term is counted from it."""
     lines = contract(
         ("Agreement Date", "May 1, 2010"),
         ("Effective Date", "effective as of the date first above written"),
@@ -55,7 +51,6 @@ def test_an_effective_date_may_refer_to_the_agreement_date() -> None:
 
 
 def test_a_term_from_an_event_has_no_computed_end() -> None:
-    """What is counted from a launch whose day nobody knows stays a duration."""
     lines = contract(
         ("Effective Date", "May 1, 2010"),
         ("Expiration Date", "for two (2) years from the Launch Date"),
@@ -64,8 +59,7 @@ def test_a_term_from_an_event_has_no_computed_end() -> None:
     assert (end.value.value, end.computed) == ("P2Y", None)
 
 
-def test_what_is_stated_goes_before_what_is_redacted() -> None:
-    """One stated value answers the question, wherever it stands."""
+def test_stated_values_come_before_redacted_ones() -> None:
     lines = contract(("Agreement Date", "[***]"), ("Agreement Date", "May 1, 2010"))
     first = lines["Agreement Date"][0]
     assert (first.value.value, first.clause_id) == ("2010-05-01", "cl_1")
@@ -73,7 +67,6 @@ def test_what_is_stated_goes_before_what_is_redacted() -> None:
 
 
 def test_the_same_value_twice_is_one_line() -> None:
-    """Repeating a law does not make it two."""
     lines = contract(
         ("Governing Law", "the laws of Utah"), ("Governing Law", "the laws of the State of UTAH")
     )
@@ -81,7 +74,6 @@ def test_the_same_value_twice_is_one_line() -> None:
 
 
 def test_names_and_terms_of_different_clauses_are_paired() -> None:
-    """Acme is the Seller, Bolt Ltd. goes by Bolt, and a second mention adds nobody."""
     lines = contract(
         ("Parties", "ACME, INC."),
         ("Parties", "Seller"),
@@ -104,9 +96,8 @@ def test_names_and_terms_of_different_clauses_are_paired() -> None:
     ],
 )
 def test_a_part_of_a_name_is_no_other_party(text: str, name: str, part: str) -> None:
-    """It is what the longer one goes by; so is its last word where that follows."""
     marked = [
-        Located(f"cl_{i}", "Parties", 0.9, text.rindex(words), words)
+        ClauseContext(f"cl_{i}", "Parties", 0.9, text.rindex(words), words)
         for i, words in enumerate((name, part))
     ]
     lines = [line for line in document_values(marked) if line.category == "Parties"]
@@ -114,6 +105,10 @@ def test_a_part_of_a_name_is_no_other_party(text: str, name: str, part: str) -> 
 
 
 def test_a_term_without_a_name_stands_for_itself() -> None:
-    """A contract form has a Franchisee before it has a name."""
     (party,) = contract(("Parties", "Franchisee"))["Parties"]
     assert (party.value.value, party.value.role) == (None, "Franchisee")
+
+
+def test_the_first_names_are_paired() -> None:
+    lines = contract(*(("Parties", f"Company{number}, Inc.") for number in range(400)))
+    assert [line.clause_id for line in lines["Parties"]] == [f"cl_{n}" for n in range(300)]

@@ -18,7 +18,6 @@ NAME = "contract-clauses"
 
 @pytest.fixture(scope="session")
 def artefacts() -> Path:
-    """The folder of base and adapters."""
     folder = support.artefacts()
     support.require(any(folder.glob(f"{NAME}/*/manifest.json")), f"no adapter {NAME} in {folder}")
     return folder
@@ -26,7 +25,6 @@ def artefacts() -> Path:
 
 @pytest.fixture(scope="session")
 def specialists(artefacts: Path) -> Specialists:
-    """All specialists, on two threads."""
     return Specialists(artefacts, threads=2)
 
 
@@ -41,8 +39,6 @@ def copied(artefacts: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rewrite(copied: Path) -> Callable[..., None]:
-    """Change fields of the copied manifest."""
-
     def change(**fields: Any) -> None:
         path = copied / "manifest.json"
         values = json.loads(path.read_text(encoding="utf-8"))

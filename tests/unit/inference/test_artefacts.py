@@ -1,4 +1,4 @@
-"""What is installed is found by its folders."""
+"""Installed artefacts are found by their folders."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.artefacts import NoModel, newest, sha256
+from shared.artefacts.loader import NoModel, newest, sha256
 
 
 def test_the_newest_version_is_found(tmp_path: Path) -> None:
-    """By its numbers; what is no version or has another manifest is passed over."""
     for version in ("1.9.0", "1.10.0", "draft", "2.0"):
         (tmp_path / "fruit" / version).mkdir(parents=True)
         (tmp_path / "fruit" / version / "a.json").touch()

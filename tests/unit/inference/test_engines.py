@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.artefacts import sha256
+from shared.artefacts.loader import sha256
 from shared.inference import AdapterError, BaseError, Specialists, session, specialists
 from shared.inference.adapters import load_adapter
 from shared.inference.engines import Int8
@@ -26,17 +26,16 @@ TEXT = (
 
 
 def probabilities(artefacts: Path, **chosen: object) -> np.ndarray:
-    """What the specialist says of every token of the text."""
     specialist = Specialists(artefacts, **({"arithmetic": "int8"} | chosen)).get(NAME)  # type: ignore[arg-type]
     return specialist.token_probabilities(TEXT).probabilities
 
 
 def another(copied: Path, name: str) -> None:
-    """Put a second adapter beside the copied one: the same, but its head sees labels reversed."""
+    """Add a second adapter: the same, but with its labels reversed."""
     folder = Path(shutil.copytree(copied, copied.parents[1] / name / copied.name))
     values = json.loads((folder / "manifest.json").read_text("utf-8"))
     base = next(copied.parents[1].glob("base-*"))
-    _, adapter = load_adapter(copied, values["base_sha256"], Int8(base, threads=1).doors)
+    _, adapter = load_adapter(copied, values["base_sha256"], Int8(base, threads=1).adapter_inputs)
     parameters = {name: value.copy() for name, value in adapter.parameters().items()}
     for part in ("head.weight", "head.bias"):
         views = np.split(parameters[part], len(values["views"]), axis=-1)
@@ -47,7 +46,6 @@ def another(copied: Path, name: str) -> None:
 
 
 def test_int8_says_what_int4_says(artefacts: Path) -> None:
-    """The two arithmetics differ by little where something is found, and hardly elsewhere."""
     int8 = probabilities(artefacts, arithmetic="int8")
     int4 = probabilities(artefacts, arithmetic="int4")
     difference = np.abs(int8 - int4)
@@ -63,14 +61,12 @@ def test_int8_says_what_int4_says(artefacts: Path) -> None:
 def test_no_bit_moves_with_threads_or_batch(
     artefacts: Path, monkeypatch: pytest.MonkeyPatch, threads: int, batch: int
 ) -> None:
-    """Every window is quantised by itself, so its neighbours in a batch can't change it."""
     expected = probabilities(artefacts, threads=1)
     monkeypatch.setattr(specialists, "BATCH", batch)
     assert np.array_equal(probabilities(artefacts, threads=threads), expected)
 
 
 def test_two_adapters_have_weights_of_their_own(copied: Path) -> None:
-    """An adapter that is loaded after another one leaves the first as it was."""
     another(copied, "reversed")
     both = Specialists(copied.parents[1], threads=2, arithmetic="int8")
     first = both.get(NAME)
@@ -81,14 +77,12 @@ def test_two_adapters_have_weights_of_their_own(copied: Path) -> None:
 
 
 def base_copy(artefacts: Path, folder: Path) -> Path:
-    """A base that a test may spoil, with the adapter beside it."""
     base = next(artefacts.glob("base-*"))
     shutil.copytree(artefacts / NAME, folder / NAME)
     return Path(shutil.copytree(base, folder / base.name))
 
 
 def test_a_damaged_int8_graph_is_refused(artefacts: Path, tmp_path: Path) -> None:
-    """One byte more in the graph, and the base is not loaded."""
     with (base_copy(artefacts, tmp_path) / "int8.onnx").open("ab") as graph:
         graph.write(b"\0")
     with pytest.raises(BaseError, match=r"int8\.onnx is missing or damaged"):
@@ -96,21 +90,18 @@ def test_a_damaged_int8_graph_is_refused(artefacts: Path, tmp_path: Path) -> Non
 
 
 def test_without_the_int8_graph_int4_still_works(artefacts: Path, tmp_path: Path) -> None:
-    """A base from before there was INT8 says what to do, and can be served in INT4."""
     (base_copy(artefacts, tmp_path) / "int8.onnx").unlink()
-    with pytest.raises(BaseError, match=r"models\.base --int8 .*SMALLPRINT_ARITHMETIC"):
+    with pytest.raises(BaseError, match=r"models\.base\.build --int8 .*SMALLPRINT_ARITHMETIC"):
         Specialists(tmp_path, arithmetic="int8")
     Specialists(tmp_path, arithmetic="int4").get(NAME)
 
 
 def test_both_arithmetics_leave_the_same_open(artefacts: Path) -> None:
-    """The inputs that an adapter fills are read from the file as onnxruntime reads them."""
     int8, int4 = (Specialists(artefacts, arithmetic=a) for a in ("int8", "int4"))
-    assert dict(int8.base.engine.doors) == dict(int4.base.engine.doors)
+    assert dict(int8.base.engine.adapter_inputs) == dict(int4.base.engine.adapter_inputs)
 
 
 def test_a_foreign_adapter_is_refused_in_int8(copied: Path) -> None:
-    """Names and shapes are compared before any weight is touched."""
     path = copied / "manifest.json"
     values = json.loads(path.read_text("utf-8"))
     values["parameters"]["layers.0.inner.A"] = [1, 1]
@@ -120,7 +111,6 @@ def test_a_foreign_adapter_is_refused_in_int8(copied: Path) -> None:
 
 
 def test_half_a_file_is_no_base(artefacts: Path, tmp_path: Path) -> None:
-    """A graph cut short is refused by the reader of weights itself."""
     data = next(artefacts.glob("base-*/base.onnx")).read_bytes()
     for name, content in (("cut", data[: len(data) // 2]), ("noise", b"\x07" * 99)):
         (tmp_path / name).write_bytes(content)
@@ -129,12 +119,10 @@ def test_half_a_file_is_no_base(artefacts: Path, tmp_path: Path) -> None:
 
 
 def test_nibbles_come_apart_in_order() -> None:
-    """The low half of a byte is the first code."""
     assert unpacked(np.array([[0x21, 0x43]], np.uint8)).tolist() == [[1, 2, 3, 4]]
 
 
 def test_narrowed_weights_lose_half_a_step_at_most() -> None:
-    """Each row uses the whole range of codes; a row of zeros stays zero."""
     matrix = np.random.default_rng(0).normal(0, 1, (32, 64)).astype(np.float32)
     matrix[3] = 0
     codes, scales = narrowed(matrix)
@@ -146,7 +134,6 @@ def test_narrowed_weights_lose_half_a_step_at_most() -> None:
 
 
 def test_an_adapter_is_added_before_quantising(artefacts: Path) -> None:
-    """The INT8 weights restore W + (A B) transposed to half a step, query, key and value apart."""
     stored = read_weights(next(artefacts.glob("base-*/base.onnx")))
     draw = np.random.default_rng(1)
     a = draw.normal(0, 0.1, (384, 4)).astype(np.float32)

@@ -21,7 +21,6 @@ TEXT = (
 
 
 def test_every_token_has_a_place_and_a_probability(specialists: Specialists) -> None:
-    """Offsets point into the text, and probabilities are inside (0, 1) for every label."""
     specialist = specialists.get(NAME)
     scores = specialist.token_probabilities(TEXT)
     pieces = [TEXT[start:end].lower() for start, end in scores.offsets]
@@ -31,7 +30,6 @@ def test_every_token_has_a_place_and_a_probability(specialists: Specialists) -> 
 
 
 def test_the_governing_law_is_where_it_is_written(specialists: Specialists) -> None:
-    """The shipped specialist is surer of Governing Law in its sentence than before it."""
     specialist = specialists.get(NAME)
     scores = specialist.token_probabilities(TEXT)
     law = scores.probabilities[:, specialist.labels.index("Governing Law")]
@@ -41,13 +39,11 @@ def test_the_governing_law_is_where_it_is_written(specialists: Specialists) -> N
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "word"])
 def test_tiny_texts_are_no_special_case(specialists: Specialists, text: str) -> None:
-    """An empty text has no tokens, one word has its own."""
     scores = specialists.get(NAME).token_probabilities(text)
     assert len(scores.offsets) == len(scores.probabilities) == len(text.split())
 
 
 def test_skipped_spans_leave_no_tokens(specialists: Specialists) -> None:
-    """With furniture in the middle, the rest is read as if it had never been there."""
     specialist = specialists.get(NAME)
     header = "Page 3 of 9"
     cut = TEXT.index("shall be")
@@ -59,18 +55,16 @@ def test_skipped_spans_leave_no_tokens(specialists: Specialists) -> None:
 
 
 def test_progress_counts_the_windows(specialists: Specialists) -> None:
-    """The call-back hears of every batch, and ends at all windows."""
-    heard: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     specialists.get(NAME).token_probabilities(
-        TEXT * 60, progress=lambda done, total: heard.append((done, total))
+        TEXT * 60, progress=lambda done, total: progress.append((done, total))
     )
-    assert len(heard) > 1
-    assert heard[-1][0] == heard[-1][1]
-    assert heard == sorted(heard)
+    assert len(progress) > 1
+    assert progress[-1][0] == progress[-1][1]
+    assert progress == sorted(progress)
 
 
 def test_hidden_states_are_there_when_asked_for(specialists: Specialists) -> None:
-    """They have one row a token; without asking there are none."""
     specialist = specialists.get(NAME)
     asked = specialist.token_probabilities(TEXT, with_hidden=True)
     assert asked.hidden is not None
@@ -79,7 +73,6 @@ def test_hidden_states_are_there_when_asked_for(specialists: Specialists) -> Non
 
 
 def test_threads_share_one_specialist(specialists: Specialists) -> None:
-    """Eight threads at once get what one alone gets."""
     specialist = specialists.get(NAME)
     texts = [TEXT[i * 5 :] for i in range(8)]
     alone = [specialist.token_probabilities(text).probabilities for text in texts]
@@ -90,7 +83,6 @@ def test_threads_share_one_specialist(specialists: Specialists) -> None:
 
 
 def test_a_new_version_is_served_without_restart(copied: Path) -> None:
-    """A version that appears beside the old one is what the next call gets."""
     specialists = Specialists(copied.parents[1], threads=1)
     before = specialists.get(NAME)
     assert specialists.get(NAME) is before
@@ -105,7 +97,6 @@ def test_a_new_version_is_served_without_restart(copied: Path) -> None:
 
 
 def test_reload_verifies_again(specialists: Specialists) -> None:
-    """After `reload` the specialist is another object with the same answers."""
     before = specialists.get(NAME)
     specialists.reload()
     after = specialists.get(NAME)
@@ -115,7 +106,6 @@ def test_reload_verifies_again(specialists: Specialists) -> None:
 
 
 def test_a_damaged_base_is_refused(copied: Path, artefacts: Path) -> None:
-    """One byte more in the graph, and the base is not loaded."""
     folder = next(artefacts.glob("base-*"))
     damaged = copied.parents[1] / "damaged" / folder.name
     damaged.parent.mkdir(exist_ok=True)
@@ -127,7 +117,6 @@ def test_a_damaged_base_is_refused(copied: Path, artefacts: Path) -> None:
 
 
 def test_a_damaged_tokeniser_is_refused(copied: Path, artefacts: Path) -> None:
-    """Other word pieces would give other tokens, so the base is not loaded with them."""
     folder = next(artefacts.glob("base-*"))
     damaged = copied.parents[1] / "damaged" / folder.name
     damaged.parent.mkdir(exist_ok=True)
@@ -139,7 +128,6 @@ def test_a_damaged_tokeniser_is_refused(copied: Path, artefacts: Path) -> None:
 
 
 def test_typographic_quotes_are_read_as_plain_ones(specialists: Specialists) -> None:
-    """A PDF's quotes and hyphens give the same tokens, places and scores as plain ones."""
     plain = "The \"Supplier's\" rights - and Buyer's - are governed by the laws of Utah."
     curly = "The \u201cSupplier\u2019s\u201d rights \u2013 and Buyer\u2019s \u2013"
     curly += " are governed by the laws of Utah."
@@ -150,14 +138,12 @@ def test_typographic_quotes_are_read_as_plain_ones(specialists: Specialists) -> 
 
 
 def test_no_base_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    """The message names the folder and the setting."""
     with pytest.raises(BaseError, match="SMALLPRINT_ARTEFACTS") as error:
         Specialists(tmp_path)
     assert str(tmp_path) in error.value.message
 
 
 def test_two_bases_are_one_too_many(artefacts: Path, tmp_path: Path) -> None:
-    """With two bases in the folder nothing is guessed."""
     folder = next(artefacts.glob("base-*")).resolve()
     (tmp_path / folder.name).symlink_to(folder)
     (tmp_path / "base-000000000000").symlink_to(folder)

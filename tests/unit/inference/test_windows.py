@@ -10,7 +10,6 @@ from shared.inference.windows import WindowAverage, triangle, window_starts
 
 @pytest.mark.parametrize("tokens", [0, 1, 253, 254, 255, 446, 447, 1000, 12_345])
 def test_windows_cover_every_token_with_one_length(tokens: int) -> None:
-    """No token is left out, and only a stream shorter than a window has a short window."""
     starts = window_starts(tokens, 254, 192)
     seen = {t for start in starts for t in range(start, min(start + 254, tokens))}
     assert seen == set(range(tokens))
@@ -19,17 +18,15 @@ def test_windows_cover_every_token_with_one_length(tokens: int) -> None:
 
 
 def test_the_last_window_is_moved_back() -> None:
-    """500 tokens: windows at 0 and 192, and the last ends with the stream."""
+    """500 tokens: windows at 0 and 192, and the last one ends with the stream."""
     assert window_starts(500, 254, 192) == [0, 192, 246]
 
 
 def test_the_middle_of_a_window_weighs_most() -> None:
-    """The weights rise to the middle, fall again, and are never zero."""
     assert triangle(5).tolist() == [1, 2, 3, 2, 1]
 
 
 def test_overlapping_windows_are_averaged_by_weight() -> None:
-    """Token 2 is at the edge of both windows, so it is the plain mean of them."""
     average = WindowAverage(tokens=5, labels=1)
     average.add(0, np.zeros((3, 1), np.float32))
     average.add(2, np.ones((3, 1), np.float32))

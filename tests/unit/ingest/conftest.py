@@ -1,28 +1,50 @@
-"""A whole ingest service with a reader of its own in this process, on SQLite and PostgreSQL."""
+"""Fixtures: ingest on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.postgres import Servers
-from tests.unit.ingest.house import House
+from services.ingest.domain import DocumentReader
+from tests.support.postgres import Servers
+from tests.unit.ingest.builders import IngestService, NewIngest
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """Ingest on SQLite."""
-    house = House(tmp_path)
-    yield house
-    house.close()
+def settings() -> dict[str, Any]:
+    """Settings of every ingest of a test."""
+    return {}
+
+
+@pytest.fixture
+def new_ingest(tmp_path: Path, settings: dict[str, Any]) -> Iterator[NewIngest]:
+    with ExitStack() as stack:
+
+        def make(reader: DocumentReader | None = None, **more: Any) -> IngestService:
+            ingest = IngestService(tmp_path, reader, **{**settings, **more})
+            stack.callback(ingest.close)
+            return ingest
+
+        yield make
+
+
+@pytest.fixture
+def ingest(new_ingest: NewIngest) -> IngestService:
+    return new_ingest()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_house(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[House]:
-    """Ingest on SQLite, and the same test again on PostgreSQL."""
-    url = servers.database() if request.param == "postgresql" else ""
-    house = House(tmp_path, ingest_database_url=url)
-    yield house
-    house.close()
+def database_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return ""
+    servers: Servers = request.getfixturevalue("servers")
+    return servers.database()
+
+
+@pytest.fixture
+def any_ingest(new_ingest: NewIngest, database_url: str) -> IngestService:
+    return new_ingest(ingest_database_url=database_url)

@@ -1,31 +1,28 @@
-"""From events to state: reading, projection, deletion, and what comes late, twice or between."""
+"""Handlers: reading, projection, deletion, and late or repeated events."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from services.ingest.commands import delete, reprocess
 from services.ingest.handlers import note_progress, read_document
-from services.ingest.store import Documents
 from shared import metrics
+from shared.blobs.markers import is_deleted
 from shared.bus import Message
-from shared.documents import Early, Limits, Reading
+from shared.documents import Limits, ParsedDocument
 from shared.errors import UnreadableDocument
 from shared.events import DocumentFailed, DocumentIngested, DocumentRead
-from shared.storage import UnitOfWork
-from shared.storage.deletion import is_deleted
-from tests.killed import Killed, KilledAfterPut
-from tests.unit.ingest.house import (
+from shared.messaging import Inbox, UnitOfWork
+from tests.support.killed import Killed, KilledAfterPut
+from tests.support.queue import dead_letters
+from tests.unit.ingest.builders import (
     SENTENCE,
-    House,
+    IngestService,
     InProcessReader,
+    NewIngest,
     actor,
-    extracted,
-    found,
-    gave_up,
+    clauses_extracted,
+    document_failed,
     pdf,
 )
 
@@ -33,414 +30,284 @@ LIMITS = Limits()
 TEXT = "Das Übereinkommen gilt für 1 € …\r\nSecond line\n".encode()
 
 
-class Between(InProcessReader):
-    """A reader during whose work something else happens, once."""
-
-    def __init__(self) -> None:
-        self.happens: Callable[[], object] | None = None
-
-    def read(
-        self,
-        data: bytes,
-        *,
-        name: str = "",
-        password: str | None = None,
-        early: Early | None = None,
-    ) -> Reading:
-        """See DocumentReader."""
-        reading = super().read(data, name=name, password=password, early=early)
-        happens, self.happens = self.happens, None
-        if happens:
-            happens()
-        return reading
-
-
 def ended(outcome: str, kind: str) -> float:
-    """How often documents have ended so."""
     return float(metrics.documents_total.labels(outcome, kind)._value.get())
 
 
-def test_the_whole_road_of_a_contract(any_house: House) -> None:
-    """Received, read, processing and complete, with the text stored exactly."""
+def test_a_contract_goes_from_received_to_complete(any_ingest: IngestService) -> None:
     before = ended("complete", "contract")
-    document = any_house.accepted(pdf(SENTENCE, "Second page."))
-    any_house.relay.run_once()
-    any_house.worker.run_until_idle()
-    assert any_house.state(document)["state"] == "read"
-    any_house.work()
-    state = any_house.state(document)
+    document = any_ingest.upload_new(pdf(SENTENCE, "Second page."))
+    any_ingest.relay.run_once()
+    any_ingest.worker.run_until_idle()
+    assert any_ingest.state(document)["state"] == "read"
+    any_ingest.run()
+    state = any_ingest.state(document)
     assert (state["state"], state["pages"], state["failed_pages"]) == ("processing", 2, [])
-    any_house.say(extracted(document))
-    state = any_house.state(document)
+    any_ingest.publish(clauses_extracted(document))
+    state = any_ingest.state(document)
     assert (state["state"], state["outcome"], state["reasons"]) == ("ended", "complete", [])
     assert state["ended"]
     assert ended("complete", "contract") == before + 1
 
 
-def test_what_is_announced_is_what_is_stored(any_house: House) -> None:
-    """The event names the text and its layout, and they belong together."""
-    document = any_house.accepted(TEXT, "a.txt")
-    any_house.work()
-    [event] = any_house.said(DocumentRead)
-    assert isinstance(event, DocumentRead)
-    blobs = any_house.service.blobs
+def test_the_announced_blobs_are_the_stored_ones(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(TEXT, "a.txt")
+    any_ingest.run()
+    [event] = any_ingest.published(DocumentRead)
+    blobs = any_ingest.service.blobs
     text = blobs.get("default", event.text)
     assert text == TEXT
-    reading = Reading.from_bytes(blobs.get("default", event.layout), text.decode())
+    reading = ParsedDocument.from_bytes(blobs.get("default", event.layout), text.decode())
     assert (reading.page_count, event.pages, event.failed_pages) == (1, 1, ())
     assert (event.name, event.kind, event.document_id) == ("a.txt", "contract", document)
-    assert any_house.client.get(f"/v1/documents/{document}/text").content == TEXT
-
-
-def test_a_report_waits_for_triage(house: House) -> None:
-    """What extraction says about a report is not its end."""
-    document = house.accepted(b'{"id": "1", "statements": []}', "a.json")
-    house.work()
-    house.say(extracted(document))
-    assert house.state(document)["state"] == "processing"
-    house.say(found(document))
-    assert house.state(document)["outcome"] == "complete"
+    assert any_ingest.client.get(f"/v1/documents/{document}/text").content == TEXT
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_failed_pages_are_in_the_ledger(any_house: House) -> None:
-    """Pages in are pages read and pages failed with a reason; the document ends as partial."""
-    document = any_house.accepted(pdf(SENTENCE, "", SENTENCE))
-    any_house.work()
-    any_house.say(extracted(document))
-    state = any_house.state(document)
+def test_failed_pages_are_listed_with_reasons(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(pdf(SENTENCE, "", SENTENCE))
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document))
+    state = any_ingest.state(document)
     assert (state["outcome"], state["pages"]) == ("partial", 3)
     [page] = state["failed_pages"]
     assert (page["page"], page["code"]) == (2, "no_text_layer")
     assert state["reasons"] == [f"page 2: no_text_layer: {page['reason']}"]
-    [event] = any_house.said(DocumentRead)
-    assert isinstance(event, DocumentRead)
+    [event] = any_ingest.published(DocumentRead)
     assert event.failed_pages == (2,)
 
 
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("data", [pdf(""), b"%PDF-1.7\nnothing of the kind", pdf()[:300]])
-def test_what_can_not_be_read_fails_with_a_reason(any_house: House, data: bytes) -> None:
-    """An unreadable document is an expected end that everybody hears, not a dead letter."""
+def test_an_unreadable_document_fails_with_a_reason(any_ingest: IngestService, data: bytes) -> None:
     before = ended("failed", "contract")
-    document = any_house.accepted(data)
-    any_house.work()
-    state = any_house.state(document)
+    document = any_ingest.upload_new(data)
+    any_ingest.run()
+    state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     code, _, sentence = state["reasons"][0].partition(": ")
     assert code in ("no_text_layer", "unreadable_document", "empty_document")
     assert len(sentence) > 10
-    [event] = any_house.said(DocumentFailed)
-    assert isinstance(event, DocumentFailed)
+    [event] = any_ingest.published(DocumentFailed)
     assert (event.stage, event.code, event.document_id) == ("ingest", code, document)
-    assert any_house.service.bus.dead_letters() == []
+    assert dead_letters(any_ingest.service) == []
     assert ended("failed", "contract") == before + 1
-    answer = any_house.client.get(f"/v1/documents/{document}/text")
+    answer = any_ingest.client.get(f"/v1/documents/{document}/text")
     assert answer.status_code == 409
     assert code in answer.json()["detail"]
 
 
-def test_an_event_that_comes_twice_is_handled_once(house: House) -> None:
-    """The same message again on the bus changes nothing and says nothing."""
-    document = house.accepted(pdf())
-    [ingested] = house.said(DocumentIngested)
-    house.work()
-    done = extracted(document)
-    house.say(done)
-    state = house.state(document)
-    count = len(house.said(DocumentRead))
+def test_a_repeated_event_is_handled_once(ingest: IngestService) -> None:
+    document = ingest.upload_new(pdf())
+    [ingested] = ingest.published(DocumentIngested)
+    ingest.run()
+    done = clauses_extracted(document)
+    ingest.publish(done)
+    state = ingest.state(document)
+    count = len(ingest.published(DocumentRead))
     assert count == 1
     for event in (ingested, done):
-        house.service.bus.publish(Message(key=event.key, value=event.to_json("ingest")))
-    house.work()
-    assert house.state(document) == state
-    assert house.said(DocumentRead) == []
+        ingest.service.bus.publish(Message(key=event.key, value=event.to_json("ingest")))
+    ingest.run()
+    assert ingest.state(document) == state
+    assert ingest.published(DocumentRead) == []
 
 
-def test_news_of_an_old_attempt_changes_nothing(any_house: House) -> None:
-    """After reprocessing only the new attempt counts."""
-    document = any_house.accepted(pdf())
-    any_house.work()
-    any_house.say(extracted(document))
-    answer = any_house.client.post(f"/v1/documents/{document}/reprocess")
+def test_events_of_an_old_attempt_are_ignored(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(pdf())
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document))
+    answer = any_ingest.client.post(f"/v1/documents/{document}/reprocess")
     assert answer.status_code == 202
     assert (answer.json()["state"], answer.json()["attempt"]) == ("received", 2)
-    any_house.say(gave_up(document, attempt=1), extracted(document, attempt=1))
-    state = any_house.state(document)
+    any_ingest.publish(document_failed(document, attempt=1), clauses_extracted(document, attempt=1))
+    state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("processing", None)
-    any_house.say(extracted(document, attempt=2))
-    assert any_house.state(document)["outcome"] == "complete"
+    any_ingest.publish(clauses_extracted(document, attempt=2))
+    assert any_ingest.state(document)["outcome"] == "complete"
 
 
-def test_a_late_success_supersedes_a_failure(any_house: House) -> None:
-    """A replayed dead letter makes the document complete after all."""
-    document = any_house.accepted(pdf())
-    any_house.work()
-    any_house.say(gave_up(document, code="out_of_memory"))
-    failed = any_house.state(document)
-    assert (failed["outcome"], failed["reasons"]) == ("failed", ["out_of_memory: it broke"])
-    any_house.say(extracted(document))
-    state = any_house.state(document)
-    assert (state["outcome"], state["reasons"]) == ("complete", [])
-    any_house.say(gave_up(document))
-    now = any_house.state(document)
-    assert now == {**state, "updated": now["updated"], "etag": now["etag"]}
-
-
-def test_reprocessing_waits_for_the_end(house: House) -> None:
-    """A document in work or rejected can't be begun anew, and the answer says why."""
-    document = house.accepted(pdf())
-    assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 409
-    poem = house.accepted(TEXT, "poem.txt", kind="other")
-    answer = house.client.post(f"/v1/documents/{poem}/reprocess")
+def test_reprocessing_waits_for_the_end(ingest: IngestService) -> None:
+    document = ingest.upload_new(pdf())
+    assert ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 409
+    poem = ingest.upload_new(TEXT, "poem.txt", kind="other")
+    answer = ingest.client.post(f"/v1/documents/{poem}/reprocess")
     assert answer.status_code == 409
     assert "kind" in answer.json()["detail"]
 
 
-def test_a_reader_that_breaks_is_tried_again(tmp_path: Path) -> None:
-    """A defect ends, after some tries, as a failure and a dead letter; the replay succeeds."""
+def test_a_defect_of_the_reader_is_retried_then_a_dead_letter(new_ingest: NewIngest) -> None:
+    def broken(data: bytes) -> bytes:
+        raise ZeroDivisionError("a defect of ours")
 
-    class Broken(InProcessReader):
-        broken = True
-
-        def read(
-            self,
-            data: bytes,
-            *,
-            name: str = "",
-            password: str | None = None,
-            early: Early | None = None,
-        ) -> Reading:
-            if self.broken:
-                raise ZeroDivisionError("a defect of ours")
-            return super().read(data, name=name, password=password, early=early)
-
-    reader = Broken()
-    house = House(tmp_path, reader, attempts=2, retry_delay=0.01)
-    document = house.accepted(pdf())
+    reader = InProcessReader()
+    works, reader.before = reader.before, broken
+    ingest = new_ingest(reader, attempts=2, retry_delay=0.01)
+    document = ingest.upload_new(pdf())
     for _ in range(50):
-        house.work()
-        if house.state(document)["state"] == "ended":
+        ingest.run()
+        if ingest.state(document)["state"] == "ended":
             break
-        house.worker.run_once(0.05)
-    state = house.state(document)
+        ingest.worker.run_once(0.05)
+    state = ingest.state(document)
     assert state["outcome"] == "failed"
     assert "internal error in ingest" in state["reasons"][0]
     assert "ZeroDivisionError" not in str(state)
-    [letter] = house.service.bus.dead_letters("ingest")
-    reader.broken = False
-    house.service.bus.replay(letter.id)
-    house.work()
-    assert house.state(document)["pages"] == 1
-    house.say(extracted(document))
-    assert house.state(document)["outcome"] == "complete"
-    house.close()
+    [letter] = dead_letters(ingest.service)
+    reader.before = works
+    Inbox(ingest.service.store).replay(letter)
+    ingest.run()
+    assert ingest.state(document)["pages"] == 1
+    ingest.publish(clauses_extracted(document))
+    assert ingest.state(document)["outcome"] == "complete"
 
 
-def test_a_deletion_removes_everything_but_the_tombstone(any_house: House) -> None:
-    """Bytes, text, layout, page images and name are gone; the id stays, with who and when."""
-    document = any_house.accepted(pdf(), "Very Private.pdf")
-    any_house.work()
-    assert any_house.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
-    assert len(any_house.blobs()) == 4
-    assert any_house.client.delete(f"/v1/documents/{document}").status_code == 204
+def test_a_deletion_removes_everything_but_the_tombstone(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(pdf(), "Very Private.pdf")
+    any_ingest.run()
+    assert any_ingest.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
+    assert len(any_ingest.blob_names()) == 4
+    assert any_ingest.client.delete(f"/v1/documents/{document}").status_code == 204
     for path in ("", "/text", "/original", "/pages/1.png"):
-        assert any_house.client.get(f"/v1/documents/{document}{path}").status_code == 404
-    assert any_house.client.delete(f"/v1/documents/{document}").status_code == 404
-    assert any_house.client.get("/v1/documents").json()["items"] == []
-    any_house.work()
-    assert any_house.blobs() == set()
-    any_house.say(extracted(document), gave_up(document))
-    assert any_house.client.get(f"/v1/documents/{document}").status_code == 404
-    again = any_house.upload(pdf())
+        assert any_ingest.client.get(f"/v1/documents/{document}{path}").status_code == 404
+    assert any_ingest.client.delete(f"/v1/documents/{document}").status_code == 404
+    assert any_ingest.client.get("/v1/documents").json()["items"] == []
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
+    any_ingest.publish(clauses_extracted(document), document_failed(document))
+    assert any_ingest.client.get(f"/v1/documents/{document}").status_code == 404
+    again = any_ingest.upload(pdf())
     assert again.status_code == 202
     assert again.json()["id"] != document
 
 
-def test_a_blob_that_another_document_uses_stays(any_house: House) -> None:
-    """Two documents of the same text share it; deleting one leaves the other whole."""
+def test_a_shared_blob_stays_after_one_deletion(any_ingest: IngestService) -> None:
     one, two = pdf(), pdf() + b"\n% the same text in other bytes\n"
-    first, second = any_house.accepted(one), any_house.accepted(two)
-    any_house.work()
-    assert len(any_house.blobs()) == 4  # two originals, one text, one layout
-    any_house.client.delete(f"/v1/documents/{first}")
-    any_house.work()
-    assert len(any_house.blobs()) == 3
-    assert any_house.client.get(f"/v1/documents/{second}/text").text.strip() == SENTENCE
-    any_house.client.delete(f"/v1/documents/{second}")
-    any_house.work()
-    assert any_house.blobs() == set()
+    first, second = any_ingest.upload_new(one), any_ingest.upload_new(two)
+    any_ingest.run()
+    assert len(any_ingest.blob_names()) == 4  # two originals, one text, one layout
+    any_ingest.client.delete(f"/v1/documents/{first}")
+    any_ingest.run()
+    assert len(any_ingest.blob_names()) == 3
+    assert any_ingest.client.get(f"/v1/documents/{second}/text").text.strip() == SENTENCE
+    any_ingest.client.delete(f"/v1/documents/{second}")
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
 
 
-def test_the_blobs_of_another_tenant_stay(any_house: House) -> None:
-    """The same bytes of another tenant are its own."""
-    acme = any_house.client_of("acme")
-    mine = any_house.accepted(pdf())
-    theirs = any_house.upload(pdf(), client=acme).json()["id"]
-    any_house.work()
-    any_house.client.delete(f"/v1/documents/{mine}")
-    any_house.work()
-    assert any_house.blobs() == set()
+def test_the_blobs_of_another_tenant_stay(any_ingest: IngestService) -> None:
+    acme = any_ingest.client_for("acme")
+    mine = any_ingest.upload_new(pdf())
+    theirs = any_ingest.upload(pdf(), client=acme).json()["id"]
+    any_ingest.run()
+    any_ingest.client.delete(f"/v1/documents/{mine}")
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
     assert acme.get(f"/v1/documents/{theirs}/text").text.strip() == SENTENCE
 
 
-def test_a_document_deleted_while_it_is_read_leaves_nothing(tmp_path: Path) -> None:
-    """The text that was just made of it goes as well, and nobody is told to work on it."""
-    reader = Between()
-    house = House(tmp_path, reader)
-    document = house.accepted(pdf())
-    reader.happens = lambda: delete(house.service.store, actor(), document)
-    house.work()
-    assert house.blobs() == set()
-    assert house.said(DocumentRead) == []
-    house.close()
+def test_a_document_deleted_while_it_is_read_leaves_nothing(new_ingest: NewIngest) -> None:
+    reader = InProcessReader()
+    ingest = new_ingest(reader)
+    document = ingest.upload_new(pdf())
+    reader.after = lambda: delete(ingest.service.store, actor(), document)
+    ingest.run()
+    assert ingest.blob_names() == set()
+    assert ingest.published(DocumentRead) == []
 
 
-def test_a_document_begun_anew_while_it_is_read_is_read_anew(tmp_path: Path) -> None:
-    """What the old attempt read does not count; the new attempt ends properly."""
-    reader = Between()
-    house = House(tmp_path, reader)
-    document = house.accepted(pdf())
+def test_a_document_reprocessed_while_read_is_read_again(new_ingest: NewIngest) -> None:
+    reader = InProcessReader()
+    ingest = new_ingest(reader)
+    document = ingest.upload_new(pdf())
 
     def fail_and_begin_again() -> None:
-        note_progress(gave_up(document, "ingest"), UnitOfWork(house.service.store))
-        reprocess(house.service.app.state.resumables.intake, actor(), document)
+        note_progress(document_failed(document, "ingest"), UnitOfWork(ingest.service.store))
+        reprocess(ingest.service.app.state.resumables.commands, actor(), document)
 
-    reader.happens = fail_and_begin_again
-    house.work()
-    state = house.state(document)
+    reader.after = fail_and_begin_again
+    ingest.run()
+    state = ingest.state(document)
     assert (state["attempt"], state["state"], state["pages"]) == (2, "processing", 1)
-    [event] = house.said(DocumentRead)
-    assert isinstance(event, DocumentRead)
+    [event] = ingest.published(DocumentRead)
     assert event.attempt == 2
-    house.close()
 
 
-def test_a_new_text_replaces_the_old_one(tmp_path: Path) -> None:
-    """When a better reader finds another text, the old one does not stay behind."""
+def test_a_new_text_replaces_the_old_text(new_ingest: NewIngest) -> None:
+    def fail(data: bytes) -> bytes:
+        raise UnreadableDocument("not any more")
 
-    class Better(InProcessReader):
-        extra = ""
-
-        def read(
-            self,
-            data: bytes,
-            *,
-            name: str = "",
-            password: str | None = None,
-            early: Early | None = None,
-        ) -> Reading:
-            if self.extra == "fail":
-                raise UnreadableDocument("not any more")
-            return super().read(
-                data + self.extra.encode(), name=name, password=password, early=early
-            )
-
-    reader = Better()
-    house = House(tmp_path, reader)
-    document = house.accepted(b"one", "a.txt")
-    house.work()
-    house.say(extracted(document))
-    assert len(house.blobs()) == 2  # the text of a text file is its very bytes
-    reader.extra = " and two"
-    house.client.post(f"/v1/documents/{document}/reprocess")
-    house.work()
-    assert house.client.get(f"/v1/documents/{document}/text").text == "one and two"
-    assert len(house.blobs()) == 3
-    house.say(extracted(document, attempt=2))
-    reader.extra = "fail"
-    house.client.post(f"/v1/documents/{document}/reprocess")
-    house.work()
-    assert house.state(document)["reasons"] == ["unreadable_document: not any more"]
-    assert len(house.blobs()) == 1
-    house.close()
+    reader = InProcessReader()
+    ingest = new_ingest(reader)
+    document = ingest.upload_new(b"one", "a.txt")
+    ingest.run()
+    ingest.publish(clauses_extracted(document))
+    assert len(ingest.blob_names()) == 2  # the text of a text file is its very bytes
+    reader.before = lambda data: data + b" and two"
+    ingest.client.post(f"/v1/documents/{document}/reprocess")
+    ingest.run()
+    assert ingest.client.get(f"/v1/documents/{document}/text").text == "one and two"
+    assert len(ingest.blob_names()) == 3
+    ingest.publish(clauses_extracted(document, attempt=2))
+    reader.before = fail
+    ingest.client.post(f"/v1/documents/{document}/reprocess")
+    ingest.run()
+    assert ingest.state(document)["reasons"] == ["unreadable_document: not any more"]
+    assert len(ingest.blob_names()) == 1
 
 
-def test_events_about_unknown_documents_are_passed_over(house: House) -> None:
-    """What is said about a document that was never here, or of another tenant, changes nothing."""
-    mine = house.accepted(pdf())
-    house.work()
-    house.say(extracted("doc_unknown"), extracted(mine, tenant="acme"))
-    assert house.state(mine)["state"] == "processing"
-    assert house.service.bus.dead_letters() == []
+def test_events_of_unknown_documents_are_ignored(ingest: IngestService) -> None:
+    mine = ingest.upload_new(pdf())
+    ingest.run()
+    ingest.publish(clauses_extracted("doc_unknown"), clauses_extracted(mine, tenant="acme"))
+    assert ingest.state(mine)["state"] == "processing"
+    assert dead_letters(ingest.service) == []
 
 
-def test_a_rejected_document_is_not_read(house: House) -> None:
-    """An event that was sent before the word `other` does not make anybody read it."""
-    document = house.accepted(TEXT, "poem.txt", kind="other")
-    [event] = house.said(DocumentIngested)
-    assert isinstance(event, DocumentIngested)
-    read_document(event, UnitOfWork(house.service.store), house.service.blobs, Refusing(), LIMITS)
-    assert house.state(document)["pages"] is None
+def test_a_rejected_document_is_not_read(ingest: IngestService) -> None:
+    document = ingest.upload_new(TEXT, "poem.txt", kind="other")
+    [event] = ingest.published(DocumentIngested)
+    reader = InProcessReader()
+    reader.after = lambda: pytest.fail("it was read")
+    read_document(event, UnitOfWork(ingest.service.store), ingest.service.blobs, reader, LIMITS)
+    assert ingest.state(document)["pages"] is None
 
 
-class Refusing(InProcessReader):
-    """A reader that must not be asked."""
-
-    def read(
-        self,
-        data: bytes,
-        *,
-        name: str = "",
-        password: str | None = None,
-        early: Early | None = None,
-    ) -> Reading:
-        """See DocumentReader."""
-        raise AssertionError("nobody should read this")
-
-
-def test_a_reader_that_was_killed_leaves_nothing_behind_a_deletion(any_house: House) -> None:
-    """Text and layout that were written, but never announced, go with the document."""
-    document = any_house.accepted(pdf())
-    [event] = any_house.said(DocumentIngested)
-    assert isinstance(event, DocumentIngested)
-    store, blobs = any_house.service.store, any_house.service.blobs
+def test_blobs_of_a_killed_reader_are_deleted_with_the_document(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(pdf())
+    [event] = any_ingest.published(DocumentIngested)
+    store, blobs = any_ingest.service.store, any_ingest.service.blobs
     with pytest.raises(Killed):
         read_document(event, KilledAfterPut(store, event), blobs, InProcessReader(), LIMITS)
-    assert len(any_house.blobs()) == 3
-    any_house.client.delete(f"/v1/documents/{document}")
-    any_house.work()
-    assert any_house.blobs() == set()
+    assert len(any_ingest.blob_names()) == 3
+    any_ingest.client.delete(f"/v1/documents/{document}")
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
 
 
-def test_a_text_that_is_noted_but_not_written_is_not_read_yet(house: House) -> None:
-    """Between the note and the bytes the answer is that of a document that waits."""
-    document = house.accepted(pdf())
-    [event] = house.said(DocumentIngested)
-    assert isinstance(event, DocumentIngested)
+def test_a_noted_but_unwritten_text_is_not_read_yet(ingest: IngestService) -> None:
+    document = ingest.upload_new(pdf())
+    [event] = ingest.published(DocumentIngested)
     with pytest.raises(Killed):
         read_document(
             event,
-            KilledAfterPut(house.service.store, event),
-            house.service.blobs,
+            KilledAfterPut(ingest.service.store, event),
+            ingest.service.blobs,
             InProcessReader(),
             LIMITS,
         )
-    with house.service.store.read() as session:
-        kept = Documents(session, "default").get(document)
-    assert kept is not None
-    assert kept.text is not None
-    house.service.blobs.delete("default", kept.text)
-    answer = house.client.get(f"/v1/documents/{document}/text")
+    stored = ingest.stored(document)
+    assert stored.text is not None
+    ingest.service.blobs.delete("default", stored.text)
+    answer = ingest.client.get(f"/v1/documents/{document}/text")
     assert answer.status_code == 409
     assert "not read yet" in answer.json()["detail"]
 
 
-def test_other_services_can_see_that_a_document_is_deleted(house: House) -> None:
-    """Before its blobs go, a mark is left where those who still work on it look."""
-    document = house.accepted(pdf())
-    house.work()
-    assert not is_deleted(house.service.blobs, "default", document)
-    house.client.delete(f"/v1/documents/{document}")
-    house.work()
-    assert is_deleted(house.service.blobs, "default", document)
-
-
-def test_a_report_with_unreadable_filings_ends_partial(any_house: House) -> None:
-    """What triage could not read is kept as the document's reason."""
-    document = any_house.accepted(b'{"id": 1}\ntorn\n', "f.jsonl")
-    any_house.work()
-    any_house.say(found(document, unreadable=1))
-    state = any_house.state(document)
-    assert (state["kind"], state["outcome"]) == ("report", "partial")
-    assert state["reasons"][0].startswith("unreadable_filings: 1 filing of the report")
+def test_a_deletion_leaves_a_mark_for_other_services(ingest: IngestService) -> None:
+    document = ingest.upload_new(pdf())
+    ingest.run()
+    assert not is_deleted(ingest.service.blobs, "default", document)
+    ingest.client.delete(f"/v1/documents/{document}")
+    ingest.run()
+    assert is_deleted(ingest.service.blobs, "default", document)

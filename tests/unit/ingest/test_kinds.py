@@ -1,36 +1,40 @@
-"""What a document is: by its text, by somebody's word, and by another word later."""
+"""Kinds of documents: predicted, given, and corrected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from services.ingest.judging import Judge
-from shared import linear
+from services.ingest.classifier import DocumentClassifier
+from shared.blobs.markers import is_cancelled
 from shared.errors import UnreadableDocument
 from shared.events import (
     DocumentIngested,
     DocumentRead,
-    DocumentRekinded,
-    Event,
+    DocumentReclassified,
     ReviewDecided,
 )
-from shared.storage.deletion import is_cancelled
+from shared.features import linear
 from tests.unit.documents.archives import archive
-from tests.unit.ingest.house import House, InProcessReader, away_once, extracted, found, gave_up
+from tests.unit.ingest.builders import (
+    IngestService,
+    InProcessReader,
+    NewIngest,
+    clauses_extracted,
+    document_failed,
+    fail_first_mark,
+    findings_found,
+)
 
 KINDS = ("contract", "report", "other")
 PROSE = b"The parties to this agreement agree that nothing in it is to be taken at its word. " * 4
 SURE = {"contract": 0.9, "report": 0.9, "other": 0.95, "words": 40, "known": 0.75, "telling": 0.02}
-Made = Callable[..., House]
 
 
 def model(folder: Path, chances: tuple[float, float, float], *, met: bool = True) -> Path:
-    """Artefacts with a specialist that says the same of every text; it met all words, or none."""
     manifest = {
         "name": "document-kind",
         "version": "1.0.0",
@@ -48,28 +52,20 @@ def model(folder: Path, chances: tuple[float, float, float], *, met: bool = True
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Made]:
-    """Makes a house whose specialist says the same of every text."""
-    houses: list[House] = []
-
-    def made(*chances: float, met: bool = True) -> House:
+def make(tmp_path: Path, new_ingest: NewIngest) -> NewIngest:
+    def made(*chances: float, met: bool = True) -> IngestService:
         artefacts = model(tmp_path / "artefacts", chances, met=met)  # type: ignore[arg-type]
-        houses.append(House(tmp_path / "data", artefacts=artefacts))
-        return houses[-1]
+        return new_ingest(artefacts=artefacts)
 
-    yield made
-    for house in houses:
-        house.close()
+    return made
 
 
-def say(house: House, document: str, kind: str, **headers: str) -> Any:
-    """Somebody says of what kind a document is."""
+def set_kind(ingest: IngestService, document: str, kind: str, **headers: str) -> Any:
     path = f"/v1/documents/{document}/kind"
-    return house.client.put(path, json={"kind": kind}, headers=headers)
+    return ingest.client.put(path, json={"kind": kind}, headers=headers)
 
 
 def answered(document: str, verdict: str, category: str | None = None) -> ReviewDecided:
-    """A person's answer to the question of what a document is."""
     return ReviewDecided(
         document_id=document,
         item_id="it_1",
@@ -82,257 +78,239 @@ def answered(document: str, verdict: str, category: str | None = None) -> Review
 
 
 def unreadable(*_args: Any, **_named: Any) -> Any:
-    """A reader to whom every document is damaged."""
     raise UnreadableDocument("it broke")
 
 
-def heard(house: House, kind: type[Event]) -> Any:
-    """Every event of a type that was said so far."""
-    return house.said(kind)
-
-
-def test_another_kind_is_another_attempt_at_what_was_read(any_house: House) -> None:
-    """The old result is void and can't come back; nothing is read, or worked on, twice."""
-    document = any_house.accepted(PROSE, "a.txt", kind="contract")
-    any_house.work()
-    any_house.say(extracted(document, warnings=("not English",)))
-    assert any_house.state(document)["outcome"] == "complete"
-    answer = say(any_house, document, "report")
+def test_another_kind_starts_a_new_attempt_from_the_stored_text(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(PROSE, "a.txt", kind="contract")
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document, warnings=("not English",)))
+    assert any_ingest.state(document)["outcome"] == "complete"
+    answer = set_kind(any_ingest, document, "report")
     assert answer.status_code == 200
     assert answer.json()["attempt"] == 2
-    any_house.work()
-    any_house.say(extracted(document))
-    state = any_house.state(document)
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document))
+    state = any_ingest.state(document)
     assert (state["kind"], state["kind_source"], state["state"]) == (
         "report",
         "uploader",
         "processing",
     )
     assert (state["pages"], state["warnings"]) == (1, [])
-    assert say(any_house, document, "report").json()["attempt"] == 2
-    any_house.say(found(document, attempt=2))
-    assert any_house.state(document)["outcome"] == "complete"
-    (said,) = heard(any_house, DocumentRekinded)
-    assert (said.kind, said.previous, said.attempt) == ("report", "contract", 2)
-    first, second = heard(any_house, DocumentRead)
+    assert set_kind(any_ingest, document, "report").json()["attempt"] == 2
+    any_ingest.publish(findings_found(document, attempt=2))
+    assert any_ingest.state(document)["outcome"] == "complete"
+    (published,) = any_ingest.published(DocumentReclassified)
+    assert (published.kind, published.previous, published.attempt) == ("report", "contract", 2)
+    first, second = any_ingest.published(DocumentRead)
     assert (first.kind, second.kind, second.attempt) == ("contract", "report", 2)
     assert (first.text, first.layout) == (second.text, second.layout)
-    assert len(heard(any_house, DocumentIngested)) == 1
+    assert len(any_ingest.published(DocumentIngested)) == 1
 
 
-@pytest.mark.parametrize("how", ["said", "uploaded", "answered"])
-def test_what_waits_under_the_old_kind_is_void_at_once(make: Made, how: str) -> None:
-    """Whoever has a long queue before it knows it without having heard of it: no question about a
-    report goes out as one about a contract. The mark goes with the document.
-    """
-    house = make(0.5, 0.1, 0.4)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    blobs = house.service.blobs
-    assert not is_cancelled(blobs, "default", document, 1)
-    if how == "said":
-        say(house, document, "report")
+def reclassify(ingest: IngestService, document: str, how: str) -> None:
+    if how == "set":
+        assert set_kind(ingest, document, "report").status_code == 200
     elif how == "uploaded":
-        house.upload(PROSE, "a.txt", kind="report")
+        assert ingest.upload(PROSE, "a.txt", kind="report").status_code == 202
+    elif how == "answered":
+        ingest.publish(answered(document, "correct", "report"))
     else:
-        house.say(answered(document, "correct", "report"))
-    assert house.state(document)["attempt"] == 2
+        ingest.upload_new(archive({"a.txt": PROSE}), "a.zip", kind="report")
+
+
+@pytest.mark.parametrize("how", ["set", "uploaded", "answered"])
+def test_waiting_work_under_the_old_kind_is_void_at_once(make: NewIngest, how: str) -> None:
+    ingest = make(0.5, 0.1, 0.4)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    blobs = ingest.service.blobs
+    assert not is_cancelled(blobs, "default", document, 1)
+    reclassify(ingest, document, how)
+    assert ingest.state(document)["attempt"] == 2
     assert is_cancelled(blobs, "default", document, 1)
     assert not is_cancelled(blobs, "default", document, 2)
-    house.client.delete(f"/v1/documents/{document}")
-    house.work()
+    ingest.client.delete(f"/v1/documents/{document}")
+    ingest.run()
     assert not is_cancelled(blobs, "default", document, 1)
 
 
-@pytest.mark.parametrize("how", ["said", "uploaded", "in an archive", "answered"])
-def test_it_is_void_also_where_the_blob_store_was_away(
-    make: Made, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize("how", ["set", "uploaded", "in an archive", "answered"])
+def test_a_void_attempt_is_marked_later_if_the_blob_store_was_down(
+    make: NewIngest, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """What is committed counts, and is answered so; its mark follows by the event of it."""
-    house = make(0.5, 0.1, 0.4)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    refused = away_once(house, monkeypatch)
-    if how == "said":
-        assert say(house, document, "report").status_code == 200
-    elif how == "uploaded":
-        assert house.upload(PROSE, "a.txt", kind="report").status_code == 202
-    elif how == "answered":
-        house.say(answered(document, "correct", "report"))
-    else:
-        house.accepted(archive({"a.txt": PROSE}), "a.zip", kind="report")
-    house.work()
+    ingest = make(0.5, 0.1, 0.4)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    refused = fail_first_mark(ingest, monkeypatch)
+    reclassify(ingest, document, how)
+    ingest.run()
     assert len(refused) == 1
-    assert house.state(document)["attempt"] == 2
-    marked = [is_cancelled(house.service.blobs, "default", document, n) for n in (1, 2)]
+    assert ingest.state(document)["attempt"] == 2
+    marked = [is_cancelled(ingest.service.blobs, "default", document, n) for n in (1, 2)]
     assert marked == [True, False]
 
 
-def test_a_mark_is_made_of_no_document_that_is_deleted(house: House) -> None:
-    """The event of another kind comes twice, the second time after everything is removed."""
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    say(house, document, "report")
-    house.client.delete(f"/v1/documents/{document}")
-    house.work()
-    late = DocumentRekinded(document_id=document, kind="report", previous="contract", attempt=2)
-    house.say(late)
-    assert house.blobs() == set()
+def test_a_deleted_document_is_not_marked(ingest: IngestService) -> None:
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    set_kind(ingest, document, "report")
+    ingest.client.delete(f"/v1/documents/{document}")
+    ingest.run()
+    late = DocumentReclassified(document_id=document, kind="report", previous="contract", attempt=2)
+    ingest.publish(late)
+    assert ingest.blob_names() == set()
 
 
-def test_the_same_kind_said_again_voids_nothing(house: House) -> None:
-    """What is in hand goes on."""
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    assert say(house, document, "contract").json()["attempt"] == 1
-    house.work()
-    assert len(heard(house, DocumentRekinded)) == 1
-    assert not is_cancelled(house.service.blobs, "default", document, 1)
+def test_setting_the_same_kind_starts_no_attempt(ingest: IngestService) -> None:
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    assert set_kind(ingest, document, "contract").json()["attempt"] == 1
+    ingest.run()
+    assert len(ingest.published(DocumentReclassified)) == 1
+    assert not is_cancelled(ingest.service.blobs, "default", document, 1)
 
 
-def test_what_was_never_read_is_read_under_its_new_kind(house: House) -> None:
-    """What was sent as none of ours was not opened."""
-    document = house.accepted(PROSE, "a.txt", kind="other")
-    house.work()
-    assert house.state(document)["outcome"] == "rejected"
-    assert say(house, document, "contract").json()["state"] == "received"
-    house.work()
-    (read,) = heard(house, DocumentRead)
+def test_a_document_rejected_unread_is_read_under_its_new_kind(ingest: IngestService) -> None:
+    document = ingest.upload_new(PROSE, "a.txt", kind="other")
+    ingest.run()
+    assert ingest.state(document)["outcome"] == "rejected"
+    assert set_kind(ingest, document, "contract").json()["state"] == "received"
+    ingest.run()
+    (read,) = ingest.published(DocumentRead)
     assert (read.kind, read.attempt) == ("contract", 2)
 
 
-def test_a_document_that_is_none_of_ours_is_rejected_and_can_come_back(house: House) -> None:
-    """Rejected at once when somebody says so, and worked on when somebody says otherwise."""
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    assert say(house, document, "other").json()["outcome"] == "rejected"
-    assert house.client.get(f"/v1/documents/{document}/text").content == PROSE
-    assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 409
-    house.work()
-    assert say(house, document, "contract").json()["state"] == "read"
-    house.work()
-    house.say(extracted(document, attempt=3))
-    assert house.state(document)["outcome"] == "complete"
+def test_a_rejected_document_can_get_another_kind(ingest: IngestService) -> None:
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    assert set_kind(ingest, document, "other").json()["outcome"] == "rejected"
+    assert ingest.client.get(f"/v1/documents/{document}/text").content == PROSE
+    assert ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 409
+    ingest.run()
+    assert set_kind(ingest, document, "contract").json()["state"] == "read"
+    ingest.run()
+    ingest.publish(clauses_extracted(document, attempt=3))
+    assert ingest.state(document)["outcome"] == "complete"
 
 
-def test_a_kind_can_not_be_said_of_everything(house: House) -> None:
-    """Of nothing that is there, of an archive, of what has changed, or as what there is not."""
-    assert say(house, "doc_0", "report").status_code == 404
-    whole = house.accepted(archive({"a.txt": PROSE}), "a.zip")
-    house.work()
-    assert say(house, whole, "contract").status_code == 409
-    document = house.accepted(PROSE + b".", "b.txt")
+def test_setting_a_kind_is_refused(ingest: IngestService) -> None:
+    assert set_kind(ingest, "doc_0", "report").status_code == 404
+    whole = ingest.upload_new(archive({"a.txt": PROSE}), "a.zip")
+    ingest.run()
+    assert set_kind(ingest, whole, "contract").status_code == 409
+    document = ingest.upload_new(PROSE + b".", "b.txt")
     assert (
-        house.client_of("acme")
+        ingest.client_for("acme")
         .put(f"/v1/documents/{document}/kind", json={"kind": "report"})
         .status_code
         == 404
     )
-    assert say(house, document, "report", **{"if-match": '"old"'}).status_code == 412
-    assert say(house, document, "poem").status_code == 422
-    assert house.state(document)["attempt"] == 1
+    assert set_kind(ingest, document, "report", **{"if-match": '"old"'}).status_code == 412
+    assert set_kind(ingest, document, "poem").status_code == 422
+    assert ingest.state(document)["attempt"] == 1
 
 
-def test_an_uploaders_word_about_a_known_document_counts(house: House) -> None:
-    """Nobody had said what it is; once somebody has, another upload does not change that."""
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    again = house.upload(PROSE, "a.txt", kind="contract")
+def test_an_upload_sets_the_kind_once(ingest: IngestService) -> None:
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    again = ingest.upload(PROSE, "a.txt", kind="contract")
     assert (again.status_code, again.json()["attempt"]) == (200, 1)
     assert again.json()["kind_source"] == "uploader"
-    assert house.upload(PROSE, "a.txt", kind="report").json()["kind"] == "contract"
-    other = house.accepted(PROSE + b".", "b.txt")
-    house.work()
-    told = house.upload(PROSE + b".", "b.txt", kind="report")
-    assert (told.status_code, told.json()["attempt"], told.json()["kind"]) == (202, 2, "report")
-    assert told.json()["id"] == other
+    assert ingest.upload(PROSE, "a.txt", kind="report").json()["kind"] == "contract"
+    other = ingest.upload_new(PROSE + b".", "b.txt")
+    ingest.run()
+    reported = ingest.upload(PROSE + b".", "b.txt", kind="report")
+    assert (reported.status_code, reported.json()["attempt"], reported.json()["kind"]) == (
+        202,
+        2,
+        "report",
+    )
+    assert reported.json()["id"] == other
     assert document != other
 
 
-def test_a_sure_kind_is_taken(make: Made) -> None:
-    """A text that is a report's goes to triage, as what its type would not say."""
-    house = make(0.02, 0.95, 0.03)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    (read,) = heard(house, DocumentRead)
+def test_a_sure_prediction_decides_the_kind(make: NewIngest) -> None:
+    ingest = make(0.02, 0.95, 0.03)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    (read,) = ingest.published(DocumentRead)
     assert (read.kind, read.kind_unsure) == ("report", False)
     assert read.kind_confidence == pytest.approx(0.95)
-    state = house.state(document)
+    state = ingest.state(document)
     assert (state["kind"], state["kind_source"], state["kind_unsure"]) == ("report", "type", False)
     assert state["kind_confidence"] == pytest.approx(0.95)
 
 
-def test_what_is_surely_none_of_ours_is_not_worked_on(make: Made) -> None:
-    """It is kept and can be looked at, and it says how to have it worked on."""
-    house = make(0.01, 0.01, 0.98)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    state = house.state(document)
+def test_a_sure_other_is_rejected(make: NewIngest) -> None:
+    ingest = make(0.01, 0.01, 0.98)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    state = ingest.state(document)
     assert (state["kind"], state["outcome"]) == ("other", "rejected")
-    assert "say its kind" in state["reasons"][0]
-    assert house.client.get(f"/v1/documents/{document}/text").content == PROSE
+    assert "correct the kind" in state["reasons"][0]
+    assert ingest.client.get(f"/v1/documents/{document}/text").content == PROSE
 
 
 @pytest.mark.parametrize(
     ("chances", "met"),
     [((0.5, 0.1, 0.4), True), ((0.3, 0.1, 0.6), True), ((0.05, 0.9, 0.05), False)],
 )
-def test_an_unsure_kind_is_asked_for_and_worked_on_meanwhile(
-    make: Made, chances: tuple[float, ...], met: bool
+def test_an_unsure_document_is_processed_as_the_likelier_kind(
+    make: NewIngest, chances: tuple[float, ...], met: bool
 ) -> None:
-    """As the likelier of what we work on; of words that it never met it believes the type."""
-    house = make(*chances, met=met)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    (read,) = heard(house, DocumentRead)
+    ingest = make(*chances, met=met)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    (read,) = ingest.published(DocumentRead)
     assert (read.kind, read.kind_unsure) == ("contract", True)
-    assert house.state(document)["kind_unsure"]
+    assert ingest.state(document)["kind_unsure"]
 
 
-def test_what_has_words_of_a_contract_is_not_put_aside_unasked(make: Made) -> None:
-    """It seems to be neither, and might be a sort of contract that nobody has seen."""
-    house = make(0.01, 0.01, 0.98)
-    document = house.accepted(PROSE.replace(b"nothing", b"the landlord"), "a.txt")
-    house.work()
-    state = house.state(document)
+def test_a_likely_other_with_typical_words_is_unsure(make: NewIngest) -> None:
+    ingest = make(0.01, 0.01, 0.98)
+    document = ingest.upload_new(PROSE.replace(b"nothing", b"the landlord"), "a.txt")
+    ingest.run()
+    state = ingest.state(document)
     assert (state["kind"], state["kind_unsure"], state["outcome"]) == ("contract", True, None)
 
 
-def test_a_persons_answer_settles_the_kind_until_it_is_taken_back(make: Made) -> None:
-    """It is worked on anew then, also as the same: what is accepted hangs on whether it is sure. An
-    undo brings the question back.
-    """
-    house = make(0.5, 0.1, 0.4)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    house.say(answered(document, "correct", "report"))
-    state = house.state(document)
+def test_an_answer_settles_the_kind_until_it_is_withdrawn(make: NewIngest) -> None:
+    ingest = make(0.5, 0.1, 0.4)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    ingest.publish(answered(document, "correct", "report"))
+    state = ingest.state(document)
     assert (state["kind"], state["kind_source"], state["attempt"]) == ("report", "uploader", 2)
     assert not state["kind_unsure"]
-    house.say(answered(document, "undo"))
-    state = house.state(document)
+    ingest.publish(answered(document, "undo"))
+    state = ingest.state(document)
     assert (state["kind"], state["kind_unsure"], state["attempt"]) == ("contract", True, 3)
-    assert heard(house, DocumentRead)[-1].kind_unsure
-    house.say(answered(document, "accept"))
-    state = house.state(document)
+    assert ingest.published(DocumentRead)[-1].kind_unsure
+    ingest.publish(answered(document, "accept"))
+    state = ingest.state(document)
     assert (state["kind"], state["kind_source"], state["attempt"]) == ("contract", "uploader", 4)
-    rekinded, read = heard(house, DocumentRekinded)[-1], heard(house, DocumentRead)[-1]
+    rekinded, read = ingest.published(DocumentReclassified)[-1], ingest.published(DocumentRead)[-1]
     assert (rekinded.previous, rekinded.attempt) == ("contract", 4)
     assert (read.kind, read.kind_unsure, read.attempt) == ("contract", False, 4)
-    house.say(answered(document, "undo"))
-    read = heard(house, DocumentRead)[-1]
-    assert (house.state(document)["kind_unsure"], read.kind_unsure, read.attempt) == (True, True, 5)
+    ingest.publish(answered(document, "undo"))
+    read = ingest.published(DocumentRead)[-1]
+    assert (ingest.state(document)["kind_unsure"], read.kind_unsure, read.attempt) == (
+        True,
+        True,
+        5,
+    )
 
 
-def test_an_answer_that_comes_after_another_word_changes_nothing(make: Made) -> None:
-    """The newest word counts: neither an older answer nor its undo outweighs it."""
-    house = make(0.5, 0.1, 0.4)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    assert say(house, document, "other").status_code == 200
-    house.say(answered(document, "accept"), answered(document, "undo"))
-    assert house.state(document)["kind"] == "other"
-    assert len(heard(house, DocumentRekinded)) == 1
+def test_an_answer_after_a_newer_kind_is_ignored(make: NewIngest) -> None:
+    ingest = make(0.5, 0.1, 0.4)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    assert set_kind(ingest, document, "other").status_code == 200
+    ingest.publish(answered(document, "accept"), answered(document, "undo"))
+    assert ingest.state(document)["kind"] == "other"
+    assert len(ingest.published(DocumentReclassified)) == 1
 
 
 @pytest.mark.parametrize(
@@ -344,48 +322,48 @@ def test_an_answer_that_comes_after_another_word_changes_nothing(make: Made) -> 
         ("mail.eml", b"From: a@b.example\r\nSubject: x\r\n\r\n" + PROSE, {}),
     ],
 )
-def test_what_is_not_judged(make: Made, name: str, data: bytes, fields: dict[str, str]) -> None:
-    """What somebody said, a text too short to tell, and types that are of a kind themselves."""
-    house = make(0.01, 0.01, 0.98)
-    document = house.accepted(data, name, **fields)
-    house.work()
-    state = house.state(document)
+def test_given_kinds_short_texts_and_fixed_types_are_not_predicted(
+    make: NewIngest, name: str, data: bytes, fields: dict[str, str]
+) -> None:
+    ingest = make(0.01, 0.01, 0.98)
+    document = ingest.upload_new(data, name, **fields)
+    ingest.run()
+    state = ingest.state(document)
     assert state["kind"] == ("report" if name == "data.json" else "contract")
     assert (state["kind_confidence"], state["kind_unsure"]) == (None, False)
 
 
 def test_without_a_specialist_the_type_decides(tmp_path: Path) -> None:
-    """Artefacts of an older release have none."""
-    assert Judge.load(tmp_path)(PROSE.decode(), "text/plain") is None
+    assert DocumentClassifier.load(tmp_path)(PROSE.decode(), "text/plain") is None
 
 
 def test_a_damaged_specialist_is_refused(tmp_path: Path) -> None:
-    """Nobody is judged by half a model."""
     folder = model(tmp_path, (0.5, 0.1, 0.4)) / "document-kind/1.0.0"
     with (folder / linear.DATA_FILE).open("ab") as file:
         file.write(b"x")
     with pytest.raises(linear.LinearError, match="damaged"):
-        Judge.load(tmp_path)
+        DocumentClassifier.load(tmp_path)
 
 
-@pytest.mark.parametrize("then", ["cancelled", "read anew", "failed anew"])
-def test_what_is_void_stays_so(make: Made, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
-    """Whatever becomes of the next attempts: what waits to be asked may wait for a day."""
-    house = make(0.5, 0.1, 0.4)
-    document = house.accepted(PROSE, "a.txt")
-    house.work()
-    say(house, document, "report")
-    house.work()
+@pytest.mark.parametrize("then", ["cancelled", "read again", "failed again"])
+def test_marks_of_void_attempts_stay(
+    make: NewIngest, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    ingest = make(0.5, 0.1, 0.4)
+    document = ingest.upload_new(PROSE, "a.txt")
+    ingest.run()
+    set_kind(ingest, document, "report")
+    ingest.run()
     if then == "cancelled":
-        assert house.client.post(f"/v1/documents/{document}/cancel").status_code == 200
+        assert ingest.client.post(f"/v1/documents/{document}/cancel").status_code == 200
     else:
-        house.say(gave_up(document, "triage", attempt=2))
-        if then == "failed anew":
+        ingest.publish(document_failed(document, "triage", attempt=2))
+        if then == "failed again":
             monkeypatch.setattr(InProcessReader, "read", unreadable)
-        assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
-    house.work()
-    assert house.state(document)["attempt"] == (2 if then == "cancelled" else 3)
-    assert is_cancelled(house.service.blobs, "default", document, 1)
-    house.client.delete(f"/v1/documents/{document}")
-    house.work()
-    assert house.blobs() == set()
+        assert ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
+    ingest.run()
+    assert ingest.state(document)["attempt"] == (2 if then == "cancelled" else 3)
+    assert is_cancelled(ingest.service.blobs, "default", document, 1)
+    ingest.client.delete(f"/v1/documents/{document}")
+    ingest.run()
+    assert ingest.blob_names() == set()

@@ -1,4 +1,4 @@
-"""A commit that is lost: the row from before stands, and so do the bytes that it names."""
+"""After a lost commit the old row and its bytes stay valid."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from services.ingest.commands import Intake
-from services.ingest.store import Documents
+from services.ingest.commands import DocumentCommands
 from shared.events import DocumentIngested
-from shared.storage import UnitOfWork
-from tests.unit.ingest.house import House, encrypted, extracted, pdf
+from shared.messaging import UnitOfWork
+from tests.unit.ingest.builders import IngestService, clauses_extracted, encrypted, pdf
 
 LEASE = b"This lease is governed by the law of Ohio.\n"
 WORD = "open"
@@ -19,101 +18,93 @@ WORD = "open"
 
 @pytest.fixture(autouse=True)
 def _anyones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever specialist is asked for is installed."""
-    monkeypatch.setattr(Intake, "require", lambda _self, _adapters: None)
+    monkeypatch.setattr(DocumentCommands, "require", lambda _self, _adapters: None)
 
 
 def lost(_self: UnitOfWork) -> None:
-    """What a database does that goes away at the very end."""
     raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
 
-def complete(house: House, data: bytes, name: str, **fields: Any) -> str:
-    """A document that has ended well."""
-    document = house.accepted(data, name, **fields)
-    house.work()
-    house.say(extracted(document))
-    assert house.state(document)["outcome"] == "complete"
+def complete(ingest: IngestService, data: bytes, name: str, **fields: Any) -> str:
+    document = ingest.upload_new(data, name, **fields)
+    ingest.run()
+    ingest.publish(clauses_extracted(document))
+    assert ingest.state(document)["outcome"] == "complete"
     return document
 
 
-def there(house: House, document_id: str) -> None:
-    """All the bytes are there that its row names."""
-    with house.service.store.read() as session:
-        document = Documents(session, "default").get(document_id)
-    assert document is not None
+def there(ingest: IngestService, document_id: str) -> None:
+    document = ingest.stored(document_id)
     for ref in document.blobs:
-        assert len(house.service.blobs.get("default", ref)) == ref.size
+        assert len(ingest.service.blobs.get("default", ref)) == ref.size
 
 
-def test_the_same_bytes_for_another_specialist(
-    any_house: House, monkeypatch: pytest.MonkeyPatch
+def test_a_lost_commit_of_an_upload_for_other_adapters(
+    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The upload is refused, and the complete document has its text; the next try takes effect, and
-    leaves nothing of the attempt before it.
-    """
-    document = complete(any_house, LEASE, "lease.txt", adapter="cuad")
-    before = any_house.blobs()
+    document = complete(any_ingest, LEASE, "lease.txt", adapter="cuad")
+    before = any_ingest.blob_names()
     with monkeypatch.context() as patch:
         patch.setattr(UnitOfWork, "_seal", lost)
-        assert any_house.upload(LEASE, "lease.txt", adapter="other").status_code == 503
-    state = any_house.state(document)
+        assert any_ingest.upload(LEASE, "lease.txt", adapter="other").status_code == 503
+    state = any_ingest.state(document)
     assert (state["outcome"], state["attempt"]) == ("complete", 1)
-    assert any_house.client.get(f"/v1/documents/{document}/text").text == LEASE.decode()
-    there(any_house, document)
-    again = any_house.upload(LEASE, "lease.txt", adapter="other")
+    assert any_ingest.client.get(f"/v1/documents/{document}/text").text == LEASE.decode()
+    there(any_ingest, document)
+    again = any_ingest.upload(LEASE, "lease.txt", adapter="other")
     assert (again.status_code, again.json()["attempt"]) == (202, 2)
-    assert any_house.blobs() == before
-    any_house.work()
-    any_house.say(extracted(document, attempt=2))
-    assert any_house.blobs() == before, "the same text and layout, and nothing beside"
-    any_house.client.delete(f"/v1/documents/{document}")
-    any_house.work()
-    assert any_house.blobs() == set()
+    assert any_ingest.blob_names() == before
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document, attempt=2))
+    assert any_ingest.blob_names() == before, "the same text and layout, and nothing beside"
+    any_ingest.client.delete(f"/v1/documents/{document}")
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
 
 
-def test_a_document_that_is_deleted_before_it_is_read_anew(any_house: House) -> None:
-    """What the attempt before left goes with it."""
-    document = complete(any_house, LEASE, "lease.txt", adapter="cuad")
-    assert any_house.upload(LEASE, "lease.txt", adapter="other").status_code == 202
-    any_house.client.delete(f"/v1/documents/{document}")
-    any_house.work()
-    assert any_house.blobs() == set()
-    assert len(any_house.said(DocumentIngested)) == 2
+def test_a_deletion_removes_blobs_of_the_previous_attempt(any_ingest: IngestService) -> None:
+    document = complete(any_ingest, LEASE, "lease.txt", adapter="cuad")
+    assert any_ingest.upload(LEASE, "lease.txt", adapter="other").status_code == 202
+    any_ingest.client.delete(f"/v1/documents/{document}")
+    any_ingest.run()
+    assert any_ingest.blob_names() == set()
+    assert len(any_ingest.published(DocumentIngested)) == 2
 
 
-def test_a_password_that_comes_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was opened before is there as long as the attempt with it is the last."""
-    document = complete(house, encrypted(pdf(), WORD), "a.pdf", password=WORD)
-    real = Intake.opened
+def test_a_lost_commit_of_a_later_password(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = complete(ingest, encrypted(pdf(), WORD), "a.pdf", password=WORD)
+    real = DocumentCommands.decrypt
 
-    def anew(self: Intake, *arguments: Any) -> bytes | None:
-        return (real(self, *arguments) or b"") + b"\n% made anew"
+    def again(self: DocumentCommands, *arguments: Any) -> bytes | None:
+        return (real(self, *arguments) or b"") + b"\n% decrypted again"
 
-    monkeypatch.setattr(Intake, "opened", anew)
+    monkeypatch.setattr(DocumentCommands, "decrypt", again)
     path = f"/v1/documents/{document}/reprocess"
     with monkeypatch.context() as patch:
         patch.setattr(UnitOfWork, "_seal", lost)
-        assert house.client.post(path, json={"password": WORD}).status_code == 503
-    assert house.state(document)["outcome"] == "complete"
-    assert house.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
-    assert house.client.post(path, json={"password": WORD}).json()["attempt"] == 2
-    house.work()
-    house.say(extracted(document, attempt=2))
-    there(house, document)
-    assert len(house.blobs()) == 5, "the original, what was opened last, text, layout, a page"
+        assert ingest.client.post(path, json={"password": WORD}).status_code == 503
+    assert ingest.state(document)["outcome"] == "complete"
+    assert ingest.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
+    assert ingest.client.post(path, json={"password": WORD}).json()["attempt"] == 2
+    ingest.run()
+    ingest.publish(clauses_extracted(document, attempt=2))
+    there(ingest, document)
+    assert len(ingest.blob_names()) == 5, "the original, what was opened last, text, layout, a page"
 
 
-def test_a_cancellation(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The document is worked on as it was; once it is cancelled the half read text goes."""
-    document = complete(any_house, LEASE, "lease.txt")
-    assert any_house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
-    before = any_house.blobs()
+def test_a_lost_commit_of_a_cancellation(
+    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = complete(any_ingest, LEASE, "lease.txt")
+    assert any_ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
+    before = any_ingest.blob_names()
     path = f"/v1/documents/{document}/cancel"
     with monkeypatch.context() as patch:
         patch.setattr(UnitOfWork, "_seal", lost)
-        assert any_house.client.post(path).status_code == 503
-    there(any_house, document)
-    assert any_house.blobs() == before
-    assert any_house.client.post(path).json()["outcome"] == "failed"
-    assert len(any_house.blobs() & before) == 1, "the original"
+        assert any_ingest.client.post(path).status_code == 503
+    there(any_ingest, document)
+    assert any_ingest.blob_names() == before
+    assert any_ingest.client.post(path).json()["outcome"] == "failed"
+    assert len(any_ingest.blob_names() & before) == 1, "the original"

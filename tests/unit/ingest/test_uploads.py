@@ -1,30 +1,31 @@
-"""At the door: what is accepted, what is refused and why, and the same bytes again."""
+"""Uploads: what is accepted and refused, and repeated bytes."""
 
 from __future__ import annotations
 
 import io
-import threading
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.ingest.commands import Intake, Upload
+from services.ingest.commands import DocumentCommands, Upload
 from services.ingest.domain import Document
-from services.ingest.room import Room
+from services.ingest.limits import QueueLimit
 from services.ingest.store import Documents
-from shared.documents.passwords import HOW
+from shared.documents.model.passwords import HOW
 from shared.errors import Unavailable
 from shared.events import DocumentIngested
-from tests.unit.ingest.house import (
+from tests.unit.documents.archives import archive
+from tests.unit.ingest.builders import (
     SENTENCE,
-    House,
+    IngestService,
     InProcessReader,
+    NewIngest,
     actor,
+    clauses_extracted,
     encrypted,
-    extracted,
+    parallel,
     pdf,
 )
 
@@ -32,13 +33,12 @@ TEXT = b"This Agreement is made between Alpha Inc. and Beta Ltd.\n"
 REPORT = b'{"id": "1", "company": "Alpha", "statements": []}'
 
 
-def test_an_accepted_document_is_where_location_says(any_house: House) -> None:
-    """202 with the place of the document, its hash, its type by content, and who sent it."""
-    answer = any_house.upload(pdf())
+def test_location_leads_to_the_accepted_document(any_ingest: IngestService) -> None:
+    answer = any_ingest.upload(pdf())
     assert answer.status_code == 202
     body = answer.json()
     assert answer.headers["location"] == f"/v1/documents/{body['id']}"
-    assert any_house.client.get(answer.headers["location"]).json() == body
+    assert any_ingest.client.get(answer.headers["location"]).json() == body
     assert body["state"] == "received"
     assert body["outcome"] is None
     assert (body["media_type"], body["kind"], body["kind_source"], body["actor"]) == (
@@ -48,122 +48,100 @@ def test_an_accepted_document_is_where_location_says(any_house: House) -> None:
         "tester",
     )
     assert body["created"].endswith("Z")
-    [event] = any_house.said(DocumentIngested)
+    [event] = any_ingest.published(DocumentIngested)
     assert event.document_id == body["id"]
     assert event.trace is not None
     assert event.actor == "tester"
 
 
-def test_the_same_bytes_again_are_the_same_document(any_house: House) -> None:
-    """200 and the same id, under whatever name; nothing new begins."""
-    first = any_house.accepted(pdf(), "a.pdf")
-    again = any_house.upload(pdf(), "b.pdf")
+def test_the_same_bytes_again_are_the_same_document(any_ingest: IngestService) -> None:
+    first = any_ingest.upload_new(pdf(), "a.pdf")
+    again = any_ingest.upload(pdf(), "b.pdf")
     assert again.status_code == 200
     assert again.json()["id"] == first
     assert again.json()["name"] == "a.pdf"
-    assert len(any_house.said(DocumentIngested)) == 1
+    assert len(any_ingest.published(DocumentIngested)) == 1
 
 
-def test_the_same_bytes_in_another_tenant_are_another_document(any_house: House) -> None:
-    """Tenants share nothing, not even the knowledge that a document is there."""
-    mine = any_house.accepted(pdf())
-    other = any_house.upload(pdf(), client=any_house.client_of("acme"))
+def test_the_same_bytes_in_another_tenant_are_another_document(any_ingest: IngestService) -> None:
+    mine = any_ingest.upload_new(pdf())
+    other = any_ingest.upload(pdf(), client=any_ingest.client_for("acme"))
     assert other.status_code == 202
     assert other.json()["id"] != mine
 
 
-def test_fifty_uploads_at_once_are_one_document(any_house: House) -> None:
-    """However many send the same bytes at the same time, one document is accepted, once."""
+def test_fifty_parallel_uploads_create_one_document(any_ingest: IngestService) -> None:
     answers: list[tuple[int, str]] = []
 
     def send() -> None:
-        answer = any_house.upload(pdf())
+        answer = any_ingest.upload(pdf())
         answers.append((answer.status_code, answer.json().get("id", answer.text)))
 
-    threads = [threading.Thread(target=send) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    parallel(send, 50)
     assert len(answers) == 50
     assert len({document for _, document in answers}) == 1
     assert sorted(status for status, _ in answers) == [200] * 49 + [202]
-    assert len(any_house.said(DocumentIngested)) == 1
+    assert len(any_ingest.published(DocumentIngested)) == 1
 
 
-def test_the_unique_index_holds_without_the_lock(any_house: House) -> None:
-    """Even if two inserts met, the database keeps one living document of the same bytes."""
-    document_id = any_house.accepted(pdf())
-    with any_house.service.store.read() as session:
-        document = Documents(session, "default").get(document_id)
-    assert document is not None
+def test_the_unique_index_works_without_the_lock(any_ingest: IngestService) -> None:
+    document_id = any_ingest.upload_new(pdf())
+    document = any_ingest.stored(document_id)
     twin = Document(**{**vars(document), "id": "doc_twin"})
-    with pytest.raises(Exception, match=r"(?i)unique"), any_house.service.store.write() as session:
+    with pytest.raises(Exception, match=r"(?i)unique"), any_ingest.service.store.write() as session:
         Documents(session, "default").add(twin)
 
 
-def test_after_a_failure_the_same_bytes_are_a_new_attempt(any_house: House) -> None:
-    """An uploader who tries again gets a new try at the same document."""
-    secret = encrypted(pdf(), "open")
-    document = any_house.accepted(secret)
-    any_house.work()
-    assert any_house.state(document)["outcome"] == "failed"
-    again = any_house.upload(secret)
-    assert again.status_code == 202
-    assert (again.json()["id"], again.json()["attempt"]) == (document, 2)
-    assert again.json()["state"] == "received"
-
-
-def test_an_encrypted_pdf_with_its_password_is_read(any_house: House) -> None:
-    """What the password opens is kept, the password nowhere; the original stays as sent."""
+def test_an_encrypted_pdf_with_its_password_is_read(any_ingest: IngestService) -> None:
     secret = encrypted(pdf(), "Zauberwort")
-    document = any_house.accepted(secret, password="Zauberwort")
-    any_house.work()
-    assert any_house.state(document)["state"] == "processing"
-    text = any_house.client.get(f"/v1/documents/{document}/text")
+    document = any_ingest.upload_new(secret, password="Zauberwort")
+    any_ingest.run()
+    assert any_ingest.state(document)["state"] == "processing"
+    text = any_ingest.client.get(f"/v1/documents/{document}/text")
     assert text.text.strip() == SENTENCE
-    assert any_house.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
-    assert any_house.client.get(f"/v1/documents/{document}/original").content == secret
-    assert len(any_house.blobs()) == 5  # original, decrypted, text, layout, page
-    for event in any_house.said():
+    assert any_ingest.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
+    assert any_ingest.client.get(f"/v1/documents/{document}/original").content == secret
+    assert len(any_ingest.blob_names()) == 5  # original, decrypted, text, layout, page
+    for event in any_ingest.published():
         assert b"Zauberwort" not in event.to_json("ingest")
-    any_house.service.store.close()
-    kept = [path.read_bytes() for path in any_house.folder.rglob("*") if path.is_file()]
-    assert kept
-    assert not any(b"Zauberwort" in data for data in kept)
+    any_ingest.service.store.close()
+    stored = [path.read_bytes() for path in any_ingest.folder.rglob("*") if path.is_file()]
+    assert stored
+    assert not any(b"Zauberwort" in data for data in stored)
 
 
-def test_a_wrong_password_is_refused_at_the_door(house: House) -> None:
-    """422 at once, so that the uploader can try another; nothing is kept."""
-    answer = house.upload(encrypted(pdf(), "open"), password="shut")
+def test_a_wrong_password_is_refused_at_the_upload(ingest: IngestService) -> None:
+    answer = ingest.upload(encrypted(pdf(), "open"), password="shut")
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:smallprint:problem:encrypted_document"
     assert "wrong" in answer.json()["detail"]
     assert HOW in answer.json()["detail"]
-    assert house.blobs() == set()
+    assert ingest.blob_names() == set()
 
 
-def test_an_encrypted_pdf_without_password_ends_with_that_reason(any_house: House) -> None:
-    """It is accepted, ends as failed, and with the password the same bytes succeed."""
+def test_an_encrypted_pdf_fails_until_it_is_uploaded_with_its_password(
+    any_ingest: IngestService,
+) -> None:
     secret = encrypted(pdf(), "open")
-    document = any_house.accepted(secret)
-    any_house.work()
-    state = any_house.state(document)
+    document = any_ingest.upload_new(secret)
+    any_ingest.run()
+    state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     assert "encrypted_document" in state["reasons"][0]
     assert HOW in state["reasons"][0]
-    assert any_house.upload(secret, password="open").json()["id"] == document
-    any_house.work()
-    any_house.say(extracted(document, attempt=2))
-    assert any_house.state(document)["outcome"] == "complete"
+    again = any_ingest.upload(secret, password="open")
+    assert (again.status_code, again.json()["id"]) == (202, document)
+    assert (again.json()["attempt"], again.json()["state"]) == (2, "received")
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document, attempt=2))
+    assert any_ingest.state(document)["outcome"] == "complete"
 
 
-def test_a_password_for_what_is_not_encrypted_does_no_harm(house: House) -> None:
-    """A folder with one password for all its files can be sent as it is."""
-    document = house.accepted(pdf(), password="open")
-    text = house.accepted(TEXT, "a.txt", password="open")
-    house.work()
-    assert house.state(document)["state"] == house.state(text)["state"] == "processing"
+def test_a_password_for_a_plain_pdf_is_ignored(ingest: IngestService) -> None:
+    document = ingest.upload_new(pdf(), password="open")
+    text = ingest.upload_new(TEXT, "a.txt", password="open")
+    ingest.run()
+    assert ingest.state(document)["state"] == ingest.state(text)["state"] == "processing"
 
 
 @pytest.mark.parametrize(
@@ -179,12 +157,11 @@ def test_a_password_for_what_is_not_encrypted_does_no_harm(house: House) -> None
         (b"x" * 5001, "big.txt", 413, "document_too_large"),
     ],
 )
-def test_what_is_refused_at_the_door(
-    tmp_path: Path, data: bytes, name: str, status: int, code: str
+def test_size_emptiness_and_type_are_refused_at_the_upload(
+    new_ingest: NewIngest, data: bytes, name: str, status: int, code: str
 ) -> None:
-    """Size, emptiness and type are refused with a problem that names the file; nothing stays."""
-    house = House(tmp_path, ingest_max_bytes=5000)
-    answer = house.upload(data, name)
+    ingest = new_ingest(ingest_max_bytes=5000)
+    answer = ingest.upload(data, name)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -194,30 +171,26 @@ def test_what_is_refused_at_the_door(
         assert answer.headers["upload-limit"] == "max-size=5000"
         assert "5,000" in problem["detail"]
         assert "SMALLPRINT_INGEST_MAX_BYTES" in problem["detail"]
-    assert house.blobs() == set()
-    house.work()
-    assert house.client.get("/v1/documents").json() == {"items": [], "next": None}
-    house.close()
+    assert ingest.blob_names() == set()
+    ingest.run()
+    assert ingest.client.get("/v1/documents").json() == {"items": [], "next": None}
 
 
-def test_every_upload_is_told_the_limits(tmp_path: Path) -> None:
-    """What one upload may have, its documents, and how many: in the answer, also to a replay."""
-    house = House(tmp_path, ingest_max_bytes=5000, ingest_max_upload=20_000, ingest_max_files=3)
+def test_every_response_to_an_upload_has_the_limits(new_ingest: NewIngest) -> None:
+    ingest = new_ingest(ingest_max_bytes=5000, ingest_max_upload=20_000, ingest_max_files=3)
     for _ in range(2):
-        answer = house.client.post(
+        answer = ingest.client.post(
             "/v1/documents",
             files={"file": ("a.txt", TEXT)},
             headers={"idempotency-key": "k"},
         )
         assert answer.status_code == 202
-        said = "max-size=20000, max-document-size=5000, max-documents=3"
-        assert answer.headers["upload-limit"] == said
-    house.close()
+        published = "max-size=20000, max-document-size=5000, max-documents=3"
+        assert answer.headers["upload-limit"] == published
 
 
-def test_an_upload_beyond_all_bounds_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    """A declared length is believed at once; an undeclared one is counted as it comes."""
-    house = House(tmp_path, ingest_max_upload=20_000)
+def test_a_too_large_upload_is_refused_before_it_is_read(new_ingest: NewIngest) -> None:
+    ingest = new_ingest(ingest_max_upload=20_000)
     read = 0
 
     def endless() -> Iterator[bytes]:
@@ -229,17 +202,15 @@ def test_an_upload_beyond_all_bounds_is_refused_before_it_is_read(tmp_path: Path
 
     headers = {"content-type": "multipart/form-data; boundary=b"}
     for more in ({}, {"content-length": "1000000"}):
-        answer = house.client.post("/v1/documents", content=endless(), headers={**headers, **more})
+        answer = ingest.client.post("/v1/documents", content=endless(), headers={**headers, **more})
         assert answer.status_code == 413
         assert answer.headers["upload-limit"] == "max-size=20000"
         assert "20,000" in answer.json()["detail"]
-    house.close()
 
 
-def test_nobody_reads_a_body_of_a_stranger(house: House) -> None:
-    """Without a good key the form is not even parsed."""
+def test_without_a_key_no_form_is_parsed(ingest: IngestService) -> None:
     headers = {"authorization": "Bearer sp_no", "content-type": "multipart/form-data; boundary=b"}
-    answer = house.client.post("/v1/documents", content=b"not a form at all", headers=headers)
+    answer = ingest.client.post("/v1/documents", content=b"not a form at all", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -251,57 +222,52 @@ def test_nobody_reads_a_body_of_a_stranger(house: House) -> None:
         ({"data": {"kind": "contract"}}, "multipart"),
         ({"files": {"other": ("a.pdf", b"x")}}, "multipart"),
         ({"files": {"file": (None, b"x")}}, "file name"),
-        ({"files": {"file": ("a.txt", TEXT)}, "data": {"kind": "poem"}}, "kind is one of"),
+        ({"files": {"file": ("a.txt", TEXT)}, "data": {"kind": "poem"}}, "`kind` must be one of"),
     ],
 )
-def test_a_form_that_is_not_understood(
-    house: House, request_parts: dict[str, object], says: str
+def test_an_invalid_form_is_refused(
+    ingest: IngestService, request_parts: dict[str, object], says: str
 ) -> None:
-    """The answer tells what to send instead."""
-    answer = house.client.post("/v1/documents", **request_parts)  # type: ignore[arg-type]
+    answer = ingest.client.post("/v1/documents", **request_parts)  # type: ignore[arg-type]
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
 
 
-def test_several_files_are_answered_one_by_one(any_house: House) -> None:
-    """One bad file does not cost the others; each item says what became of it, in order."""
+def test_several_files_are_answered_separately(any_ingest: IngestService) -> None:
     files = [
         ("file", ("a.txt", TEXT)),
         ("file", ("gif.pdf", b"GIF89a...")),
         ("file", ("b.json", REPORT)),
         ("file", ("again.txt", TEXT)),
     ]
-    answer = any_house.client.post("/v1/documents", files=files)
+    answer = any_ingest.client.post("/v1/documents", files=files)
     assert answer.status_code == 202
     first, refused, report, again = answer.json()["items"]
     assert first["id"] == again["id"]
     assert report["kind"] == "report"
     assert refused["name"] == "gif.pdf"
     assert refused["error"]["status"] == 415
-    assert any_house.client.post("/v1/documents", files=files[:1] * 2).status_code == 200
+    assert any_ingest.client.post("/v1/documents", files=files[:1] * 2).status_code == 200
 
 
-def test_several_files_of_which_none_is_good(house: House) -> None:
-    """When nothing was accepted the whole answer is a problem, with every reason."""
+def test_several_invalid_files_are_one_problem(ingest: IngestService) -> None:
     files = [("file", ("a.gif", b"GIF89a...")), ("file", ("b.gif", b"GIF89a!!!"))]
-    answer = house.client.post("/v1/documents", files=files)
+    answer = ingest.client.post("/v1/documents", files=files)
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
     assert [item["error"]["status"] for item in answer.json()["items"]] == [415, 415]
     files.append(("file", ("empty", b"")))
-    assert house.client.post("/v1/documents", files=files).status_code == 422
+    assert ingest.client.post("/v1/documents", files=files).status_code == 422
 
 
-def test_too_many_files_in_one_upload(tmp_path: Path) -> None:
-    """The number of files is bounded, too."""
-    house = House(tmp_path, ingest_max_files=2)
+def test_too_many_files_are_refused(new_ingest: NewIngest) -> None:
+    ingest = new_ingest(ingest_max_files=2)
     files = [("file", (f"{n}.txt", TEXT)) for n in range(3)]
-    assert house.client.post("/v1/documents", files=files).status_code == 400
-    house.close()
+    assert ingest.client.post("/v1/documents", files=files).status_code == 400
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "stored"),
     [
         ("../../etc/passwd", "passwd"),
         ("C:\\docs\\a.pdf", "a.pdf"),
@@ -309,9 +275,8 @@ def test_too_many_files_in_one_upload(tmp_path: Path) -> None:
         ("Vertrag Müller.pdf", "Vertrag Müller.pdf"),
     ],
 )
-def test_a_file_name_is_only_a_label(house: House, given: str, kept: str) -> None:
-    """No folder, control or direction character of a name survives."""
-    assert house.upload(pdf(), given).json()["name"] == kept
+def test_a_file_name_is_a_safe_label(ingest: IngestService, given: str, stored: str) -> None:
+    assert ingest.upload(pdf(), given).json()["name"] == stored
 
 
 @pytest.mark.parametrize(
@@ -325,89 +290,82 @@ def test_a_file_name_is_only_a_label(house: House, given: str, kept: str) -> Non
         (TEXT, "a.txt", "report", "report", "uploader"),
     ],
 )
-def test_the_uploader_knows_the_kind_better_than_the_type(
-    house: House, data: bytes, name: str, word: str, kind: str, source: str
+def test_the_uploaders_kind_outweighs_the_type(
+    ingest: IngestService, data: bytes, name: str, word: str, kind: str, source: str
 ) -> None:
-    """The uploader's word wins; without one the type decides, and the document says who did."""
     fields: dict[str, Any] = {"kind": word} if word else {}
-    body = house.upload(data, name, **fields).json()
+    body = ingest.upload(data, name, **fields).json()
     assert (body["kind"], body["kind_source"]) == (kind, source)
 
 
-def test_another_kind_is_accepted_and_rejected(any_house: House) -> None:
-    """It is not a document we serve: it ends unprocessed, and a better word gives it a new try."""
-    document = any_house.accepted(TEXT, "poem.txt", kind="other")
-    any_house.work()
-    state = any_house.state(document)
+def test_kind_other_is_accepted_and_rejected(any_ingest: IngestService) -> None:
+    document = any_ingest.upload_new(TEXT, "poem.txt", kind="other")
+    any_ingest.run()
+    state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "rejected")
     assert state["reasons"]
     assert state["ended"]
-    assert any_house.upload(TEXT, "poem.txt", kind="other").status_code == 200
-    again = any_house.upload(TEXT, "poem.txt", kind="contract")
+    assert any_ingest.upload(TEXT, "poem.txt", kind="other").status_code == 200
+    again = any_ingest.upload(TEXT, "poem.txt", kind="contract")
     assert again.status_code == 202
     assert again.json()["id"] == document
-    any_house.work()
-    assert any_house.state(document)["state"] == "processing"
+    any_ingest.run()
+    assert any_ingest.state(document)["state"] == "processing"
 
 
-def test_an_upload_is_durable_before_it_is_known(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_database_write_can_be_retried(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the database fails after the bytes are kept, the client hears it and may try again."""
-
     def away(*_: object) -> None:
         raise Unavailable("the database does not answer")
 
     with monkeypatch.context() as patch:
         patch.setattr(Documents, "add", away)
-        answer = house.upload(pdf())
+        answer = ingest.upload(pdf())
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
-    assert house.client.get("/v1/documents").json()["items"] == []
-    assert house.said() == []
-    house.accepted(pdf())
+    assert ingest.client.get("/v1/documents").json()["items"] == []
+    assert ingest.published() == []
+    ingest.upload_new(pdf())
 
 
-def test_bytes_that_are_deleted_at_the_same_moment_are_kept_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_bytes_deleted_during_the_upload_are_stored_again(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deletion between the bytes and their row makes the upload keep them once more."""
-    keep, deletions = Documents.of_bytes, 0
+    keep, deletions = Documents.get_by_hash, 0
 
     def raced(self: Documents, sha256: str) -> Document | None:
         nonlocal deletions
         if not deletions:
             deletions += 1
-            for path in house.service.settings.blobs.rglob(sha256):
+            for path in ingest.service.settings.blobs.rglob(sha256):
                 path.unlink()
         return keep(self, sha256)
 
-    monkeypatch.setattr(Documents, "of_bytes", raced)
-    document = house.accepted(pdf())
+    monkeypatch.setattr(Documents, "get_by_hash", raced)
+    document = ingest.upload_new(pdf())
     assert deletions == 1
-    assert house.client.get(f"/v1/documents/{document}/original").content == pdf()
+    assert ingest.client.get(f"/v1/documents/{document}/original").content == pdf()
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
-    """A body that ends before its last boundary is no upload."""
+def test_an_incomplete_upload_is_refused(ingest: IngestService) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhalf'
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    answer = house.client.post("/v1/documents", content=body, headers=headers)
+    answer = ingest.client.post("/v1/documents", content=body, headers=headers)
     assert 400 <= answer.status_code < 500
-    assert house.blobs() == set()
+    assert ingest.blob_names() == set()
 
 
-def test_a_large_upload_is_not_held_in_memory(house: House) -> None:
-    """Forty megabytes of PDF are spooled and copied in pieces, never read as a whole."""
+def test_a_large_upload_needs_little_memory(ingest: IngestService) -> None:
     big = b"%PDF-1.7\n" + b"%" + b"0123456789abcdef" * 2_500_000
     tracemalloc.start()
     try:
-        intake = Intake(
-            house.service.store,
-            house.service.blobs,
+        intake = DocumentCommands(
+            ingest.service.store,
+            ingest.service.blobs,
             InProcessReader(),
-            house.service.settings.limits,  # type: ignore[attr-defined]
-            Room(1, 1),
+            ingest.service.settings.limits,  # type: ignore[attr-defined]
+            QueueLimit(1, 1),
         )
         stream = io.BytesIO(big)
         before = tracemalloc.get_traced_memory()[0]
@@ -417,3 +375,100 @@ def test_a_large_upload_is_not_held_in_memory(house: House) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 5_000_000
+
+
+# Passwords given after the upload
+
+WORD = "Zauberwort"
+
+
+def again(ingest: IngestService, document: str, body: Any, **headers: str) -> Any:
+    return ingest.client.post(f"/v1/documents/{document}/reprocess", json=body, headers=headers)
+
+
+def test_a_later_password_opens_an_encrypted_document(any_ingest: IngestService) -> None:
+    secret = encrypted(pdf(), WORD)
+    box = any_ingest.upload_new(archive({"lease.pdf": secret}), "box.zip")
+    any_ingest.run()
+    [part] = any_ingest.state(box)["parts"]
+    document = part["id"]
+    before = any_ingest.state(document)
+    assert (before["outcome"], before["attempt"]) == ("failed", 1)
+    wrong = again(any_ingest, document, {"password": "shut"})
+    assert (wrong.status_code, wrong.json()["document"]) == (422, document)
+    assert wrong.json()["type"] == "urn:smallprint:problem:encrypted_document"
+    assert any_ingest.state(document) == before
+    right = again(any_ingest, document, {"password": WORD}, **{"idempotency-key": "k"})
+    assert (right.status_code, right.json()["attempt"]) == (202, 2)
+    any_ingest.run()
+    any_ingest.publish(clauses_extracted(document, attempt=2))
+    assert any_ingest.state(document)["outcome"] == "complete"
+    assert any_ingest.client.get(f"/v1/documents/{document}/text").text.strip() == SENTENCE
+    assert any_ingest.client.get(f"/v1/documents/{document}/original").content == secret
+    replayed = again(any_ingest, document, {"password": WORD}, **{"idempotency-key": "k"})
+    assert replayed.json() == right.json()
+    other = again(any_ingest, document, {"password": "shut"}, **{"idempotency-key": "k"})
+    assert other.status_code == 409
+    assert again(any_ingest, document, None).json()["attempt"] == 3, "without asking for it again"
+    any_ingest.run()
+    any_ingest.service.store.close()
+    stored = [path.read_bytes() for path in any_ingest.folder.rglob("*") if path.is_file()]
+    assert stored
+    assert not any(WORD.encode() in data for data in stored)
+
+
+def test_decrypted_bytes_are_deleted_with_the_document(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = ingest.upload_new(encrypted(pdf(), WORD))
+    ingest.run()
+    decrypt: list[bytes] = []
+    real = DocumentCommands.decrypt
+
+    def counting(self: DocumentCommands, *arguments: Any) -> bytes | None:
+        data = real(self, *arguments)
+        assert data is not None
+        decrypt.append(data + b"\n% decrypted again" * len(decrypt))
+        return decrypt[-1]
+
+    monkeypatch.setattr(DocumentCommands, "decrypt", counting)
+    with monkeypatch.context() as patch:
+        patch.setattr("services.ingest.commands.next_attempt", crash)
+        assert again(ingest, document, {"password": WORD}).status_code == 503
+    assert len(ingest.blob_names()) == 2, "the original, and what was opened"
+    for attempt in (2, 3):
+        assert again(ingest, document, {"password": WORD}).json()["attempt"] == attempt
+        ingest.run()
+        ingest.publish(clauses_extracted(document, attempt=attempt))
+    assert len(ingest.blob_names()) == 4, "the original, what was opened last, text and layout"
+    ingest.client.delete(f"/v1/documents/{document}")
+    ingest.run()
+    assert ingest.blob_names() == set()
+
+
+def crash(*_: object) -> None:
+    raise Unavailable("no more")
+
+
+@pytest.mark.parametrize("body", [None, {}, {"password": None}, {"password": ""}])
+def test_an_empty_body_is_a_normal_attempt(ingest: IngestService, body: Any) -> None:
+    document = ingest.upload_new(pdf())
+    ingest.run()
+    ingest.publish(clauses_extracted(document))
+    assert again(ingest, document, body).status_code == 202
+
+
+@pytest.mark.parametrize("body", [{"pass": "x"}, {"password": 1}, {"password": "x" * 1001}, []])
+def test_an_invalid_body_starts_nothing(ingest: IngestService, body: Any) -> None:
+    document = ingest.upload_new(pdf())
+    ingest.run()
+    ingest.publish(clauses_extracted(document))
+    assert again(ingest, document, body).status_code == 422
+    stored = ingest.stored(document)
+    assert stored.progress.attempt == 1
+
+
+def test_a_password_for_a_document_in_work_is_refused(ingest: IngestService) -> None:
+    document = ingest.upload_new(encrypted(pdf(), WORD))
+    assert again(ingest, document, {"password": WORD}).status_code == 409
+    assert len(ingest.blob_names()) == 1

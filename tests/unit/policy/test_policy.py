@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.escalation.policy import read_policies
+from services.escalation.policy.policy import read_policies
 from shared.errors import SettingsError
-from shared.policy import EVERYTHING, read_risks
+from shared.policy.rules import REVIEW_ALL, read_risk_policy
 
 WHOLE = """
 [providers.house]
@@ -40,7 +40,7 @@ def written(folder: Path, text: str) -> Path:
 def test_one_file_says_what_is_accepted_and_whom_to_ask(tmp_path: Path) -> None:
     """Each service reads its own part of it, and both know the whole."""
     path = written(tmp_path, WHOLE)
-    rules = read_risks(path).of("default")
+    rules = read_risk_policy(path).of("default")
     assert (rules.max_wrong, rules.level, rules.sample_share) == (0.05, 0.9, 0.1)
     assert rules.always_person == ("Uncapped Liability",)
     assert [p.name for p in read_policies(path).of("default").providers] == ["house"]
@@ -50,19 +50,19 @@ def test_a_tenant_says_what_a_mistake_costs(tmp_path: Path) -> None:
     """By category; what is not named weighs 1 in the queue, and nothing weighs nothing."""
     text = WHOLE.replace("sample_share = 0.1", 'weights = { "Cap On Liability" = 5 }')
     path = written(tmp_path, text)
-    assert read_risks(path).of("default").weights == {"Cap On Liability": 5.0}
+    assert read_risk_policy(path).of("default").weights == {"Cap On Liability": 5.0}
     assert read_policies(path).of("default").names("house"), "escalation knows the line as well"
-    assert read_risks(path).of("careful").weights == {}
+    assert read_risk_policy(path).of("careful").weights == {}
     path = written(tmp_path, text.replace("= 5 }", "= 0 }"))
     with pytest.raises(SettingsError, match=r"weights.*Cap On Liability"):
-        read_risks(path)
+        read_risk_policy(path)
 
 
 def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> None:
     """Without a file, as a tenant that it does not name, and as one that says nothing of risk."""
-    assert read_risks(None).of("default") == EVERYTHING
-    risks = read_risks(written(tmp_path, WHOLE))
-    assert risks.of("stranger") == EVERYTHING
+    assert read_risk_policy(None).of("default") == REVIEW_ALL
+    risks = read_risk_policy(written(tmp_path, WHOLE))
+    assert risks.of("stranger") == REVIEW_ALL
     assert risks.of("careful").max_wrong is None
 
 
@@ -79,7 +79,7 @@ def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> N
 def test_a_wrong_rule_stops_the_start_and_is_named(tmp_path: Path, line: str, told: str) -> None:
     """In extraction as in escalation."""
     path = written(tmp_path, f"[tenants.default]\n{line}\n")
-    for read in (read_risks, read_policies):
+    for read in (read_risk_policy, read_policies):
         with pytest.raises(SettingsError, match=rf"policy\.toml: tenants\.default\.{told}"):
             read(path)
 
@@ -93,6 +93,6 @@ def test_a_rule_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
     """Missing, or not TOML."""
     with pytest.raises(SettingsError, match="can't be read"):
-        read_risks(tmp_path / "missing.toml")
+        read_risk_policy(tmp_path / "missing.toml")
     with pytest.raises(SettingsError, match="can't be read"):
-        read_risks(written(tmp_path, "[tenants"))
+        read_risk_policy(written(tmp_path, "[tenants"))

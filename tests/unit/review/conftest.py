@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.review.house import House
+from tests.unit.review.builders import ReviewService
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def policy() -> str:
+    """The text of the policy file; empty for none."""
+    return ""
+
+
+@pytest.fixture
+def review(tmp_path: Path, policy: str) -> Iterator[ReviewService]:
     """Review with its own folder."""
-    house = House(tmp_path, bus="memory:")
-    yield house
-    house.close()
+    review = ReviewService(tmp_path, bus="memory:", policy=policy)
+    yield review
+    review.close()

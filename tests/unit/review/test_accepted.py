@@ -1,4 +1,4 @@
-"""What the machine accepted lies beside the queue: nobody is asked, and everybody can see it."""
+"""Results without a reviewer: accepted automatically, or dismissed before."""
 
 from __future__ import annotations
 
@@ -7,121 +7,138 @@ from typing import Any
 
 import pytest
 
-from services.review.disguise import APART
-from tests.unit.review.house import House, clause
+from services.review.blinding.blinding import APART
+from tests.unit.review.builders import ReviewService, clause
 
 TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
 LAW, TERM, CAP = "governed by Delaware law", "Two years", "US$ 5"
-
-
-def items(house: House, state: str) -> list[dict[str, Any]]:
-    """The items in a state."""
-    found = house.client().get("/v1/items", params={"state": state}).json()["items"]
-    return list(found)
+DISMISSED = {"reason": "so it is", "by": "ada", "time": "2026-03-01T12:00:00+00:00"}
 
 
 @pytest.fixture
-def extracted(house: House) -> House:
-    """A contract with one clause that was accepted, one that was drawn, and one for a person."""
-    house.read("doc_1", TEXT)
-    house.extract(
+def extracted(review: ReviewService) -> ReviewService:
+    """An accepted clause, an audit sample, and a clause for reviewers."""
+    sample = clause(TEXT, TERM, "Renewal Term", 0.96, 2, route="review")
+    review.read("doc_1", TEXT)
+    review.extract(
         "doc_1",
         [
-            {**clause(TEXT, LAW, "Governing Law", 0.97, 1), "route": "accept"},
-            {**(drawn := clause(TEXT, TERM, "Renewal Term", 0.96, 2)), "route": "review"},
+            clause(TEXT, LAW, "Governing Law", 0.97, 1, route="accept"),
+            sample,
             clause(TEXT, CAP, "Cap On Liability", 0.4, 3),
         ],
-        sampled=[drawn["id"]],
+        sampled=[sample["id"]],
     )
-    return house
+    return review
 
 
-def test_nobody_is_asked_about_what_was_accepted(extracted: House) -> None:
-    """It is in no list of what waits, in no count, and never next."""
-    waiting = {item["text"] for item in items(extracted, "waiting")}
-    assert waiting == {item["text"] for item in items(extracted, "open")} == {TERM, CAP}
+def finding(number: int, confidence: float = 0.8, **more: Any) -> dict[str, Any]:
+    message = f"1 + {number} = 3"
+    found = {"id": f"fd_{number}", "check": "income_sums", "message": message}
+    return {**found, "confidence": confidence, **more}
+
+
+def test_an_accepted_clause_is_not_in_the_queue(extracted: ReviewService) -> None:
+    waiting = {item["text"] for item in extracted.items(state="waiting")}
+    assert waiting == {item["text"] for item in extracted.items(state="open")} == {TERM, CAP}
     counts = extracted.client().get("/v1/items/counts").json()
     assert (counts["waiting"], counts["claimed"]) == (2, 0)
     assert {group["key"] for group in counts["categories"]} == {"Renewal Term", "Cap On Liability"}
-    (accepted,) = items(extracted, "accepted")
+    (accepted,) = extracted.items(state="accepted")
     assert (accepted["text"], accepted["route"], accepted["verdict"]) == (LAW, "accept", None)
-    assert len(items(extracted, "all")) == 3
+    assert len(extracted.items(state="all")) == 3
 
 
-def test_what_was_drawn_as_a_check_looks_like_all_that_waits(extracted: House) -> None:
-    """Whoever judges it must not know that the machine was sure."""
-    by_text = {item["text"]: item for item in items(extracted, "waiting")}
+def test_an_audit_sample_looks_like_a_waiting_item(extracted: ReviewService) -> None:
+    by_text = {item["text"]: item for item in extracted.items(state="waiting")}
     assert by_text[TERM].keys() == by_text[CAP].keys()
     assert "sampled" not in by_text[TERM]
     for name in ("state", "route"):
         assert by_text[TERM][name] == by_text[CAP][name]
 
 
-def test_a_person_may_look_at_what_was_accepted_and_decide(extracted: House) -> None:
-    """Given back it is accepted as before; rejected it is decided."""
-    client = extracted.client()
-    (accepted,) = items(extracted, "accepted")
+def test_an_accepted_clause_can_be_claimed_released_and_decided(extracted: ReviewService) -> None:
+    (accepted,) = extracted.items(state="accepted")
     name = accepted["id"]
-    claimed = client.post("/v1/items/claim", json={"item": name}).json()
-    assert claimed["state"] == "claimed"
-    assert [item["id"] for item in items(extracted, "claimed")] == [name]
-    assert name in {item["id"] for item in items(extracted, "open")}
-    client.post(f"/v1/items/{name}/release")
-    assert [item["id"] for item in items(extracted, "accepted")] == [name]
-    client.post("/v1/items/claim", json={"item": name})
-    made = client.post("/v1/decisions", json={"item": name, "verdict": "reject"})
-    assert made.status_code in (200, 201)
-    (decided,) = items(extracted, "decided")
+    assert extracted.claim(item=name)["state"] == "claimed"
+    assert [item["id"] for item in extracted.items(state="claimed")] == [name]
+    assert name in {item["id"] for item in extracted.items(state="open")}
+    extracted.client().post(f"/v1/items/{name}/release")
+    assert [item["id"] for item in extracted.items(state="accepted")] == [name]
+    extracted.decide(name, "reject")
+    (decided,) = extracted.items(state="decided")
     assert (decided["id"], decided["verdict"]) == (name, "reject")
-    assert items(extracted, "accepted") == []
+    assert extracted.items(state="accepted") == []
 
 
-def test_an_export_says_what_was_accepted_without_a_person(extracted: House) -> None:
-    """It has a state and nobody who decided."""
+def test_an_export_has_accepted_results(extracted: ReviewService) -> None:
     answer = extracted.client().get("/v1/exports", params={"format": "jsonl", "state": "all"})
     rows = [json.loads(line) for line in answer.text.splitlines()]
     (row,) = [row for row in rows if row["state"] == "accepted"]
     assert (row["text"], row["verdict"], row["decided_by"]) == (LAW, None, None)
 
 
-def test_read_anew_without_a_stated_risk_it_waits_for_a_person(extracted: House) -> None:
-    """The last word counts."""
+def test_a_new_attempt_decides_the_route_again(extracted: ReviewService) -> None:
     extracted.extract("doc_1", [clause(TEXT, LAW, "Governing Law", 0.97, 1)], attempt=2)
-    assert [item["text"] for item in items(extracted, "waiting")] == [LAW]
-    assert items(extracted, "accepted") == []
+    assert [item["text"] for item in extracted.items(state="waiting")] == [LAW]
+    assert extracted.items(state="accepted") == []
 
 
-def finding(number: int, confidence: float, route: str = "review") -> dict[str, Any]:
-    """What triage says of a report."""
-    return {
-        "id": f"fd_{number}",
-        "check": "income_sums",
-        "confidence": confidence,
-        "message": f"1 + {number} = 3",
-        "route": route,
-    }
-
-
-def test_a_finding_that_was_accepted_waits_for_nobody_and_one_that_was_drawn_looks_like_others(
-    house: House,
+def test_sampled_findings_look_like_others_and_count_in_the_error_rate(
+    review: ReviewService,
 ) -> None:
-    """A person's word about it is counted for what judged it."""
-    found = [finding(1, 0.99, "accept"), finding(2, 0.98), finding(3, 0.6)]
-    house.find("doc_1", found, sampled=["fd_2"])
-    assert [item["result_id"] for item in items(house, "accepted")] == ["fd_1"]
-    by_result = {item["result_id"]: item for item in items(house, "waiting")}
+    found = [finding(1, 0.99, route="accept"), finding(2, 0.98), finding(3, 0.6)]
+    review.find("doc_1", found, sampled=["fd_2"])
+    assert [item["result_id"] for item in review.items(state="accepted")] == ["fd_1"]
+    by_result = {item["result_id"]: item for item in review.items(state="waiting")}
     assert by_result.keys() == {"fd_2", "fd_3"}
     assert by_result["fd_3"]["confidence"] == 0.6
-    most = 0.6 + APART * (0.99 - 0.6)  # on the way to one that is made up below what is accepted
+    most = 0.6 + APART * (0.99 - 0.6)  # between the other one and an invented one
     assert 0.6 <= by_result["fd_2"]["confidence"] <= most
     assert by_result["fd_2"]["route"] == by_result["fd_3"]["route"] == "review"
-    client = house.client()
     for result in ("fd_2", "fd_3"):
-        item = by_result[result]["id"]
-        client.post("/v1/items/claim", json={"item": item})
-        wish = {"item": item, "verdict": "reject"}
-        assert client.post("/v1/decisions", json=wish).status_code == 201
-    assert [event.wrong for event in house.announced()] == [True, None]
-    rates = client.get("/v1/decisions/error-rates").json()["items"]
+        review.decide(by_result[result]["id"], "reject")
+    assert [event.wrong for event in review.announced()] == [True, None]
+    rates = review.client().get("/v1/decisions/error-rates").json()["items"]
     whole = [r for r in rates if (r["category"], r["kind"], r["source"]) == (None, None, None)]
-    assert [(r["adapter"], r["looked_at"], r["wrong"]) for r in whole] == [("triage-breaks", 1, 1)]
+    assert [(r["adapter"], r["checked"], r["wrong"]) for r in whole] == [("triage-breaks", 1, 1)]
+
+
+def test_a_dismissed_finding_gets_no_item(review: ReviewService) -> None:
+    review.find("doc_1", [finding(1, dismissed=DISMISSED), finding(2)])
+    (item,) = review.items()
+    assert item["result_id"] == "fd_2"
+
+
+def test_only_the_note_of_a_finding_is_announced(review: ReviewService) -> None:
+    review.find("doc_1", [finding(1), finding(2)])
+    for item, note in zip(review.items(), ("a lawful presentation", ""), strict=True):
+        review.decide(item["id"], "reject", note=note)
+    review.read("doc_2", TEXT)
+    review.extract("doc_2", [clause(TEXT, LAW, "Governing Law", 0.8)])
+    review.decide(review.items()[0]["id"], "reject", note="no choice of law")
+    assert [event.note for event in review.announced()] == ["a lawful presentation", None, None]
+
+
+def test_a_dismissal_can_be_undone_after_its_report_was_processed_again(
+    review: ReviewService,
+) -> None:
+    review.find("doc_1", [finding(1)])
+    (item,) = review.items()
+    review.decide(item["id"], "reject", note="so it is")
+    review.find("doc_1", [finding(1, dismissed=DISMISSED)], attempt=2)
+    assert review.items() == []
+    review.decide(item["id"], "undo")
+
+
+def test_claimed_items_stay_when_findings_are_announced_again(review: ReviewService) -> None:
+    both = [finding(1), finding(2, dismissed=DISMISSED)]
+    review.find("doc_1", both)
+    held = review.claim()
+    review.find("doc_1", [finding(1), finding(2)])  # the dismissal was withdrawn
+    wanted = {"item": held["id"], "verdict": "accept"}
+    assert review.client().post("/v1/decisions", json=wanted).status_code == 201
+    (second,) = review.items()
+    assert second["result_id"] == "fd_2"
+    review.find("doc_1", both)
+    assert review.items() == []

@@ -1,4 +1,4 @@
-"""The item's state machine, held against every order of steps."""
+"""The state machine of an item, in any order of steps, and corrections."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.review.domain import (
-    BadResults,
-    Clause,
     Correction,
     Document,
     Item,
@@ -19,10 +17,15 @@ from services.review.domain import (
     PageSize,
     Tab,
     corrected,
-    items_of_clauses,
     new_id,
-    read_clauses,
-    read_findings,
+)
+from services.review.results import (
+    BadResults,
+    ClauseItem,
+    Finding,
+    Result,
+    items_of_clauses,
+    read_results,
 )
 from shared.errors import Conflict, InvalidRequest
 from shared.events import Verdict
@@ -35,7 +38,6 @@ TEXT = "This Agreement 🖋 is governed by the laws of Bavaria. It renews each y
 
 
 def an_item(**changes: object) -> Item:
-    """A clause that waits."""
     quote = "the laws of Bavaria"
     values: dict[str, object] = {
         "id": new_id("it"),
@@ -56,11 +58,8 @@ def an_item(**changes: object) -> Item:
 
 
 class ItemMachine(RuleBasedStateMachine):
-    """Analysts claim, keep, release, decide and undo in any order while time goes on."""
-
     @initialize()
     def begin(self) -> None:
-        """One item that nobody holds, and a plain model of who may do what."""
         self.item, self.now = an_item(), START
         self.holder: str | None = None
         self.until = START
@@ -69,17 +68,14 @@ class ItemMachine(RuleBasedStateMachine):
         self.decisions = 0
 
     def held_by(self) -> str | None:
-        """Who holds the item by the model."""
         return self.holder if self.until > self.now else None
 
     @rule(seconds=st.floats(0, 400))
     def time_passes(self, seconds: float) -> None:
-        """Leases run out by themselves."""
         self.now += timedelta(seconds=seconds)
 
     @rule(actor=ACTORS, tab=TABS)
     def claim(self, actor: str, tab: Tab | None) -> None:
-        """Only an open item that nobody else holds can be claimed."""
         allowed = self.decided_by is None and self.held_by() in (None, actor)
         if not allowed:
             with pytest.raises(Conflict):
@@ -91,17 +87,15 @@ class ItemMachine(RuleBasedStateMachine):
 
     @rule(actor=ACTORS)
     def keep(self, actor: str) -> None:
-        """Only the holder keeps it."""
         if self.decided_by or self.held_by() != actor:
             with pytest.raises(Conflict):
-                self.item.keep(actor, self.now, LEASE)
+                self.item.renew(actor, self.now, LEASE)
             return
-        self.item = self.item.keep(actor, self.now, LEASE)
+        self.item = self.item.renew(actor, self.now, LEASE)
         self.until = self.now + timedelta(seconds=LEASE)
 
     @rule(actor=ACTORS, stale=st.booleans())
     def release(self, actor: str, stale: bool) -> None:
-        """Giving back is always allowed, and touches neither another's claim nor a later one."""
         number = self.item.claims - 1 if stale else self.item.claims
         self.item = self.item.release(actor, self.now, number)
         if self.held_by() == actor and not stale:
@@ -109,7 +103,6 @@ class ItemMachine(RuleBasedStateMachine):
 
     @rule(actor=ACTORS, verdict=st.sampled_from(["accept", "reject", "correct"]))
     def decide(self, actor: str, verdict: Verdict) -> None:
-        """Only the holder decides, and only once."""
         if self.decided_by or self.held_by() != actor:
             with pytest.raises(Conflict):
                 self.item.decide(actor, self.now, verdict, new_id("de"))
@@ -120,7 +113,6 @@ class ItemMachine(RuleBasedStateMachine):
 
     @rule(actor=ACTORS, tab=TABS)
     def undo(self, actor: str, tab: Tab | None) -> None:
-        """A decision is undone once, by whoever made it, and the item is in the same hands."""
         if self.decided_by != actor:
             with pytest.raises(Conflict if self.decided_by is None else NotYours):
                 self.item.undo(actor, self.now, LEASE, tab)
@@ -131,7 +123,6 @@ class ItemMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees_with_the_model(self) -> None:
-        """State, holder and tab are what the plain model says; a decided item is held by nobody."""
         expected = (self.tab.id, self.tab.generation) if self.tab else (None, None)
         assert (self.item.tab, self.item.generation) == expected
         if self.decided_by is not None:
@@ -152,7 +143,6 @@ TestItemMachine.settings = settings(max_examples=40, stateful_step_count=40, dea
 @settings(deadline=None)
 @given(st.integers(-3, len(TEXT) + 3), st.integers(-3, len(TEXT) + 3))
 def test_a_corrected_span_is_always_a_slice_of_the_text(start: int, end: int) -> None:
-    """Whatever offsets come, the stored text is what lies between them, or it is refused."""
     item = an_item()
     if not 0 <= start < end <= len(TEXT) or (start, end) == (item.start, item.end):
         with pytest.raises((InvalidRequest, ValueError)):
@@ -173,27 +163,23 @@ def test_a_corrected_span_is_always_a_slice_of_the_text(start: int, end: int) ->
         Correction(start=2, end=6, text="not what stands there"),
     ],
 )
-def test_a_correction_that_says_nothing_true_is_refused(wanted: Correction | None) -> None:
-    """Nothing changed, an unknown category, and text that isn't there are each an error."""
+def test_an_invalid_correction_is_refused(wanted: Correction | None) -> None:
     with pytest.raises(InvalidRequest):
         corrected(an_item(), wanted, TEXT)
 
 
 def test_a_category_can_be_corrected_without_the_text() -> None:
-    """Changing only the category needs no look into the document."""
     right = corrected(an_item(), Correction(category="Parties"), None)
     assert right["category"] == "Parties"
     assert right["text"] == "the laws of Bavaria"
 
 
-def test_a_span_can_not_be_corrected_without_the_text() -> None:
-    """A span that can't be held against the document is refused."""
-    with pytest.raises(InvalidRequest, match="not at hand"):
+def test_a_span_cannot_be_corrected_without_the_text() -> None:
+    with pytest.raises(InvalidRequest, match="has no text"):
         corrected(an_item(), Correction(start=1, end=2), None)
 
 
-def test_a_corrected_clause_has_an_end() -> None:
-    """A span of more than a hundred thousand characters is no clause, and is refused."""
+def test_a_corrected_clause_has_a_longest_length() -> None:
     text = "a" * 100_002
     item = an_item(start=0, end=5, text="aaaaa")
     assert len(corrected(item, Correction(start=0, end=100_000), text)["text"]) == 100_000
@@ -201,17 +187,10 @@ def test_a_corrected_clause_has_an_end() -> None:
         corrected(item, Correction(start=0, end=100_001), text)
 
 
-def test_a_finding_is_not_corrected_but_noted() -> None:
-    """Findings are accepted or rejected."""
-    with pytest.raises(InvalidRequest, match=r"accept it .* reject it .* note"):
-        corrected(an_item(kind="finding"), Correction(category="Parties"), TEXT)
-
-
 def around(text: str, quote: str, context: int) -> Item:
-    """The item of a clause that is `quote`."""
     document = Document("default", "doc_1", "a.pdf", "contract", pages=(PageSize(7, 0, 90, 1, 1),))
     start = text.index(quote)
-    found = Clause(
+    found = ClauseItem(
         id="cl_1",
         category="Parties",
         text=quote,
@@ -219,12 +198,11 @@ def around(text: str, quote: str, context: int) -> Item:
         end=start + len(quote),
         confidence=0.1,
     )
-    (item,) = items_of_clauses(document, [found], attempt=1, text=text, context=context, now=START)
+    (item,) = items_of_clauses(document, [found], text=text, context=context, now=START)
     return item
 
 
-def test_a_clause_keeps_what_stands_around_it() -> None:
-    """An item carries the document's text before and after, cut at the document's ends."""
+def test_an_item_has_the_text_around_its_clause() -> None:
     item = around(TEXT, "governed", 30)
     assert item.before + item.text + item.after == TEXT[: TEXT.index(" renews")]
     assert item.page == 7
@@ -242,25 +220,21 @@ def test_a_clause_keeps_what_stands_around_it() -> None:
         (0, "", ""),
     ],
 )
-def test_what_stands_around_a_clause_is_whole_words(context: int, before: str, after: str) -> None:
-    """No context begins or ends within a word, however many characters were asked for."""
+def test_context_is_whole_words(context: int, before: str, after: str) -> None:
     item = around(TEXT, "governed", context)
     assert (item.before, item.after) == (before, after)
 
 
-def test_a_text_without_spaces_has_context_too() -> None:
-    """Where nothing parts the words, the context is cut by its length alone."""
+def test_a_text_without_spaces_has_context() -> None:
     item = around("条" * 200 + "法" + "款" * 200, "法", 120)
     assert (item.before, item.after) == ("条" * 120, "款" * 120)
 
 
+@pytest.mark.parametrize("form", [ClauseItem, Finding])
 @pytest.mark.parametrize(
     "blob",
     [b"", b"{}", b"[{}]", b'[{"id":"x","category":"c","text":"t","start":0,"end":1}]', b"\xff"],
 )
-def test_a_blob_in_another_form_is_refused_by_name(blob: bytes) -> None:
-    """The operator reads which document has results that can't be queued."""
+def test_invalid_results_name_their_document(form: type[Result], blob: bytes) -> None:
     with pytest.raises(BadResults, match="doc_9"):
-        read_clauses(blob, "doc_9")
-    with pytest.raises(BadResults, match="doc_9"):
-        read_findings(blob, "doc_9")
+        read_results(form, blob, "results", "doc_9")

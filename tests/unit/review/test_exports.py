@@ -1,4 +1,4 @@
-"""Exports: whole, honest about what was changed, and harmless in a spreadsheet."""
+"""Exports: complete, with changes named, and without formulas."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from openpyxl import load_workbook
 
 from services.review.domain import Decision, Document, Item
 from services.review.exports import COLUMNS, NO_ADVICE, Format, Result, defuse, write
-from tests.unit.review.house import House, clause
+from tests.unit.review.builders import ReviewService
 
 NOW = datetime(2025, 1, 31, 9, tzinfo=UTC)
 DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "＝1"]
 
 
 def a_result(text: str = "the laws of Bavaria", name: str = "a.pdf", note: str = "") -> Result:
-    """A corrected clause."""
     item = Item(
         *("it_1", "default", "doc_1", 1, "clause", "extraction", "cl_1", "Governing Law", 0.4, NOW),
         text=text,
@@ -44,24 +43,20 @@ def a_result(text: str = "the laws of Bavaria", name: str = "a.pdf", note: str =
 
 
 def exported(form: Format, *results: Result) -> bytes:
-    """The whole file."""
     return b"".join(write(results, form))
 
 
 def rows_of_csv(data: bytes) -> list[dict[str, str]]:
-    """A CSV file as a spreadsheet reads it."""
     return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
 
 
 def rows_of_xlsx(data: bytes) -> list[dict[str, Any]]:
-    """A workbook's first sheet, with the types of its cells."""
     head, *rows = load_workbook(io.BytesIO(data))["Results"].iter_rows()
     return [{str(h.value): c for h, c in zip(head, row, strict=True)} for row in rows]
 
 
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_no_cell_runs_as_a_formula(text: str) -> None:
-    """CSV and XLSX put an apostrophe in front, and name the columns where they did."""
     result = a_result(text, name=text, note=text)
     (line,) = rows_of_csv(exported("csv", result))
     assert line["text"] == defuse(text)
@@ -95,21 +90,16 @@ def test_no_cell_runs_as_a_formula(text: str) -> None:
     ],
 )
 def test_no_formula_begins_within_a_text(text: str, harmless: str) -> None:
-    """Behind what nobody sees, and where another delimiter or a line break would begin a cell."""
     assert defuse(text) == harmless
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet may take a cell for a formula: behind what nobody sees it begins with a
-    sign and something that is no space.
-    """
     seen = cell.lstrip(" \t\r\n\u200b")
     behind = seen.lstrip("+-")
     return seen.startswith(("=", "@")) or (seen != behind and behind[:1].strip() != "")
 
 
 def that_run(text: str) -> list[str]:
-    """Cells that may run in the CSV file of one clause with this text, however it is split."""
     file = exported("csv", a_result(text)).decode()
     return [
         cell
@@ -121,7 +111,6 @@ def that_run(text: str) -> list[str]:
 
 
 def test_no_short_text_runs_however_the_file_is_split() -> None:
-    """Each of up to four characters, in the file as it is written."""
     texts = ("".join(some) for length in range(5) for some in product('=;"\na@', repeat=length))
     assert [text for text in texts if that_run(text)] == []
 
@@ -129,12 +118,10 @@ def test_no_short_text_runs_however_the_file_is_split() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet='=+-@;,"\t\r\n \u200bab1', max_size=12))
 def test_no_cell_runs_however_the_file_is_split(text: str) -> None:
-    """Longer ones, with what nobody sees and signs that may also be dashes."""
     assert that_run(text) == []
 
 
 def test_a_text_of_line_breaks_is_written_at_once() -> None:
-    """The time grows as the text does; as its square it took half a minute."""
     started = time.process_time()
     assert defuse("\n" * 60_000 + "x") == "'" + "\n" * 60_000 + "x"
     assert time.process_time() - started < 5
@@ -143,7 +130,6 @@ def test_a_text_of_line_breaks_is_written_at_once() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=50))
 def test_every_text_comes_back_from_csv(text: str) -> None:
-    """Only the apostrophe is added; quotes, commas, line breaks and all scripts survive."""
     clean = text.replace("\x00", "").encode("utf-8", "replace").decode()
     (line,) = rows_of_csv(exported("csv", a_result(clean)))
     assert line["text"] == defuse(clean)
@@ -152,20 +138,17 @@ def test_every_text_comes_back_from_csv(text: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=50))
 def test_every_text_fits_into_a_workbook(text: str) -> None:
-    """Characters that a workbook can't hold are replaced, and nothing fails."""
     (row,) = rows_of_xlsx(exported("xlsx", a_result(text)))
     assert row["verdict"].value == "correct"
 
 
 def test_a_cell_that_is_too_long_says_that_it_was_cut() -> None:
-    """A workbook's cell holds 32,767 characters."""
     (row,) = rows_of_xlsx(exported("xlsx", a_result("x" * 40_000)))
     assert len(row["text"].value) == 32_767
     assert row["text"].value.endswith("(cut: a cell holds no more)")
 
 
-def test_what_holds_and_what_was_found_stand_side_by_side() -> None:
-    """A corrected clause shows both, with numbers as numbers."""
+def test_a_corrected_clause_has_both_results() -> None:
     (row,) = rows_of_xlsx(exported("xlsx", a_result()))
     assert (row["category"].value, row["found_category"].value) == ("Parties", "Governing Law")
     assert (row["page"].value, row["confidence"].value) == (2, 0.4)
@@ -173,24 +156,17 @@ def test_what_holds_and_what_was_found_stand_side_by_side() -> None:
 
 
 def test_a_workbook_says_that_it_gives_no_advice() -> None:
-    """Whoever gets the file alone still reads what it is and what it is not."""
     about = load_workbook(io.BytesIO(exported("xlsx", a_result())))["About"]
     lines = [str(row[0].value) for row in about.iter_rows()]
     assert NO_ADVICE in lines
     assert any("apostrophe" in line for line in lines)
-    assert any(line.startswith("kind is clause, finding, signal (") for line in lines)
+    assert any(line.startswith("kind: clause, finding, signal (") for line in lines)
 
 
-def test_an_export_holds_every_decided_item_and_no_other(house: House) -> None:
-    """More items than one step reads, and the undecided ones only on demand."""
-    text = " ".join(f"word{n:04d}" for n in range(650))
-    house.read("doc_1", text)
-    house.extract(
-        "doc_1", [clause(text, f"word{n:04d}", "Parties", n / 1000, n) for n in range(650)]
-    )
-    client = house.client()
-    item = client.post("/v1/items/claim", json={}).json()
-    client.post("/v1/decisions", json={"item": item["id"], "verdict": "accept"})
+def test_an_export_has_every_decided_item_and_others_on_demand(review: ReviewService) -> None:
+    review.fill(650)
+    review.decide(review.claim()["id"])
+    client = review.client()
     (decided,) = map(json.loads, client.get("/v1/exports").text.splitlines())
     assert (decided["text"], decided["decided_by"]) == ("word0000", "ada")
     every = client.get("/v1/exports", params={"format": "csv", "state": "all"})

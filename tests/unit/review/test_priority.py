@@ -1,4 +1,4 @@
-"""By what the queue is ordered: worked by hand."""
+"""The order of the queue, calculated by hand."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.review.domain import Clause
 from services.review.priority import (
     FOREST_FILE,
-    MANIFEST_FILE,
     MOST,
     NAME,
     Order,
     Priority,
     PriorityError,
+    PriorityManifest,
     seconds_of,
 )
-from shared.artefacts import NoModel
-from shared.listed import COLUMNS, FAR, NONE, Floats, rows_of, words_of
+from services.review.results import ClauseItem
+from shared.artefacts.loader import NoModel
+from shared.features.clause_list import COLUMNS, FAR, NONE, Floats, rows_of, words_of
 from tests.support import ROOT
-from tests.unit.review.house import House, clause
+from tests.unit.review.builders import ReviewService, clause
 from tests.unit.review.test_domain import an_item
 
 ARTEFACTS = ROOT / "models" / "artefacts"
@@ -36,10 +36,9 @@ TEXT = (
 NUMBERS = {"Parties": 0, "Cap On Liability": 1}
 
 
-def found(quote: str, category: str, confidence: float, at: int = 0) -> Clause:
-    """A clause as extraction announces it."""
+def found(quote: str, category: str, confidence: float, at: int = 0) -> ClauseItem:
     start = TEXT.index(quote, at)
-    return Clause(
+    return ClauseItem(
         id=f"cl_{start}",
         category=category,
         text=quote,
@@ -55,16 +54,14 @@ AGAIN = found("Alpha GmbH pays", "Parties", 0.4, TEXT.index("\nAlpha"))
 CAP = found("pays Beta Inc. within 30 days.", "Cap On Liability", 0.6)
 
 
-def told(rows: Floats, place: int) -> dict[str, float]:
-    """One row by the names of its columns."""
+def described(rows: Floats, place: int) -> dict[str, float]:
     return dict(zip(COLUMNS, rows[place].tolist(), strict=True))
 
 
 def test_a_clause_is_described_by_itself_its_like_and_its_neighbours() -> None:
-    """Two of one category share words, and one of another lies over the second."""
     rows = rows_of(TEXT, [ALPHA, AGAIN, CAP], NUMBERS)
     assert rows.shape == (3, len(COLUMNS))
-    first, again, cap = (told(rows, i) for i in range(3))
+    first, again, cap = (described(rows, i) for i in range(3))
     assert again["confidence"] == pytest.approx(0.4)
     assert (again["category"], cap["category"]) == (0, 1)
     # Two words of its three are those of the surer one, which has just the two.
@@ -93,8 +90,7 @@ def test_a_clause_is_described_by_itself_its_like_and_its_neighbours() -> None:
 
 
 def test_a_clause_is_described_by_its_letters_and_its_place() -> None:
-    """Counted by hand in a text of a few lines."""
-    first, _, cap = (told(rows_of(TEXT, [ALPHA, AGAIN, CAP], NUMBERS), i) for i in range(3))
+    first, _, cap = (described(rows_of(TEXT, [ALPHA, AGAIN, CAP], NUMBERS), i) for i in range(3))
     assert first["times_in_text"] == 2
     assert first["place"] == pytest.approx(ALPHA.start / len(TEXT))
     assert first["capitals"] == pytest.approx(3 / 10)
@@ -108,8 +104,7 @@ def test_a_clause_is_described_by_its_letters_and_its_place() -> None:
 
 
 def test_a_clause_alone_has_no_neighbours_and_nothing_near() -> None:
-    """What is not there is told as such."""
-    alone = told(rows_of(TEXT, [CAP], NUMBERS), 0)
+    alone = described(rows_of(TEXT, [CAP], NUMBERS), 0)
     assert alone["log_distance"] == alone["log_distance_of_other"] == pytest.approx(np.log1p(FAR))
     assert (alone["others"], alone["surest"], alone["same_text"]) == (0, 0, 1)
     assert rows_of(TEXT, [], NUMBERS).shape == (0, len(COLUMNS))
@@ -119,67 +114,60 @@ def test_a_clause_alone_has_no_neighbours_and_nothing_near() -> None:
     ("value", "stated"),
     [(None, NONE), ({"status": "stated"}, 1), ({"status": "redacted"}, 0), ({}, 0)],
 )
-def test_whether_a_value_could_be_read_is_told(value: Any, stated: float) -> None:
-    """A category without values is none of both."""
+def test_a_row_says_whether_a_value_was_read(value: Any, stated: float) -> None:
     valued = ALPHA.model_copy(update={"value": value})
-    assert told(rows_of(TEXT, [valued], NUMBERS), 0)["stated"] == stated
+    assert described(rows_of(TEXT, [valued], NUMBERS), 0)["stated"] == stated
 
 
 def test_words_are_compared_without_case_and_stops() -> None:
-    """`Inc.` at the end of a sentence is the `Inc` within one."""
     assert words_of("Beta Inc. and\nBETA, inc") == {"beta", "inc", "and"}
 
 
 def order_of(chances: list[float], **more: Any) -> Order:
-    """An order whose forest says these chances."""
     forest = lambda rows: np.array(chances[: len(rows)], np.float32)  # noqa: E731
     return Order(Priority(forest, "contract-clauses", NUMBERS, "1.2.3"), **more)
 
 
 def test_urgency_is_chance_times_weight() -> None:
-    """0.2 of a category that weighs 5 comes before 0.7 of one that weighs 1."""
     weights = {"Cap On Liability": 5.0}
     order = order_of([0.7, 0.2], weights=lambda tenant: weights if tenant == "acme" else {})
     items = [
         an_item(tenant="acme", category=c.category, text=c.text, confidence=c.confidence)
         for c in (AGAIN, CAP)
     ]
-    party, cap = order.of_clauses(items, [AGAIN, CAP], TEXT)
+    party, cap = order.place_clauses(items, [AGAIN, CAP], TEXT)
     assert [party.urgency, cap.urgency] == pytest.approx([0.7, 1.0])
     assert party.ordered_by == "review-priority 1.2.3"
     assert party.chance == pytest.approx(0.7)
-    (other,) = order.of_clauses([replace(items[1], tenant="other")], [CAP], TEXT)
+    (other,) = order.place_clauses([replace(items[1], tenant="other")], [CAP], TEXT)
     assert other.urgency == pytest.approx(0.7)
 
 
-def test_what_nothing_was_learned_of_is_ordered_by_confidence() -> None:
-    """Clauses of another specialist or category, texts out of reach, and findings."""
+def test_unknown_items_are_ordered_by_confidence() -> None:
     order = order_of([0.05])
     other = ALPHA.model_copy(update={"adapter": "unfair-terms"})
     unknown = ALPHA.model_copy(update={"category": "Escrow"})
     items = [an_item(confidence=0.9)] * 3
-    placed = order.of_clauses(items, [other, unknown, ALPHA], TEXT)
+    placed = order.place_clauses(items, [other, unknown, ALPHA], TEXT)
     assert [item.ordered_by for item in placed] == [*["confidence"] * 2, "review-priority 1.2.3"]
     assert [item.urgency for item in placed] == pytest.approx([0.1, 0.1, 0.05])
-    (blind,) = order.of_clauses(items[:1], [ALPHA], None)
+    (blind,) = order.place_clauses(items[:1], [ALPHA], None)
     assert blind.chance is None
     assert blind.urgency == pytest.approx(0.1)
-    finding = order.placed(an_item(kind="finding", category="income_sums", confidence=0.75))
+    finding = order.place(an_item(kind="finding", category="income_sums", confidence=0.75))
     assert finding.urgency == pytest.approx(0.25)
-    assert Order().of_clauses(items, [ALPHA] * 3, TEXT)[0].ordered_by == "confidence"
+    assert Order().place_clauses(items, [ALPHA] * 3, TEXT)[0].ordered_by == "confidence"
 
 
 def test_by_time_a_long_item_comes_later() -> None:
-    """119 words are half a minute at 238 a minute, and 10 seconds go to deciding."""
     long, short = an_item(text="word " * 119, confidence=0.2), an_item(text="", confidence=0.5)
     assert (seconds_of(long), seconds_of(short)) == (40.0, 10.0)
     order = Order(by_time=True)
-    assert order.placed(long).urgency == pytest.approx(0.8 / 40)
-    assert order.placed(short).urgency == pytest.approx(0.5 / 10)
+    assert order.place(long).urgency == pytest.approx(0.8 / 40)
+    assert order.place(short).urgency == pytest.approx(0.5 / 10)
 
 
-def test_what_ships_knows_the_clauses_of_its_adapter() -> None:
-    """Chances lie between 0 and 1, are the same again, and differ by what stands beside."""
+def test_the_shipped_artefact_knows_the_clauses_of_its_adapter() -> None:
     priority = Priority.load(ARTEFACTS)
     chances = priority.chances(TEXT, [ALPHA, AGAIN, CAP])
     assert all(chance is not None and 0 < chance < 1 for chance in chances)
@@ -188,11 +176,7 @@ def test_what_ships_knows_the_clauses_of_its_adapter() -> None:
     assert priority.chances(TEXT, []) == []
 
 
-def test_of_more_clauses_than_can_be_compared_confidence_orders() -> None:
-    """Each is compared with all others of its category, so a document of one sentence pasted
-    thousands of times would hold up the queue.
-    """
-
+def test_too_many_clauses_are_ordered_by_confidence() -> None:
     def never(rows: Floats) -> Floats:
         raise AssertionError("the rows of so many are not made")
 
@@ -201,47 +185,43 @@ def test_of_more_clauses_than_can_be_compared_confidence_orders() -> None:
 
 
 def copy_of(folder: Path) -> Path:
-    """The shipped artefact, to be damaged."""
     (version,) = shutil.copytree(ARTEFACTS / NAME, folder / NAME).iterdir()
     return Path(version)
 
 
-def test_where_it_is_not_installed_confidence_orders(
+def test_without_the_artefact_confidence_orders(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so; a folder without any version is a mistake, and said to be one."""
-    assert Priority.found(tmp_path) is None
+    assert Priority.load_if_installed(tmp_path) is None
     assert "confidence alone" in caplog.text
     (tmp_path / NAME).mkdir()
     with pytest.raises(NoModel, match=NAME):
-        Priority.found(tmp_path)
+        Priority.load_if_installed(tmp_path)
 
 
 def test_a_damaged_artefact_is_refused_by_name(tmp_path: Path) -> None:
-    """A forest that is another, or gone, or of other columns, orders nothing."""
     version = copy_of(tmp_path)
-    manifest = json.loads((version / MANIFEST_FILE).read_text())
-    (version / MANIFEST_FILE).write_text(json.dumps(manifest | {"columns": ["confidence"]}))
+    manifest = json.loads((version / PriorityManifest.FILE).read_text())
+    (version / PriorityManifest.FILE).write_text(json.dumps(manifest | {"columns": ["confidence"]}))
     with pytest.raises(PriorityError, match="other columns"):
-        Priority.found(tmp_path)
-    (version / MANIFEST_FILE).write_text(json.dumps(manifest | {"format": 99}))
+        Priority.load_if_installed(tmp_path)
+    (version / PriorityManifest.FILE).write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(PriorityError, match="format 99"):
-        Priority.found(tmp_path)
-    (version / MANIFEST_FILE).write_text(json.dumps(manifest))
+        Priority.load_if_installed(tmp_path)
+    (version / PriorityManifest.FILE).write_text(json.dumps(manifest))
     (version / FOREST_FILE).write_bytes(b"another")
     with pytest.raises(PriorityError, match=FOREST_FILE):
-        Priority.found(tmp_path)
+        Priority.load_if_installed(tmp_path)
 
 
-def test_the_queue_comes_by_what_was_learned(house: House) -> None:
-    """Clauses of the adapter have a learned chance, others what confidence leaves, in one order."""
-    known = clause(TEXT, "Alpha GmbH", "Parties", 0.9, 1) | {"adapter": "contract-clauses"}
+def test_the_queue_comes_by_what_was_learned(review: ReviewService) -> None:
+    known = clause(TEXT, "Alpha GmbH", "Parties", 0.9, 1, adapter="contract-clauses")
     other = clause(TEXT, "30 days", "Notice Period To Terminate Renewal", 0.5, 2)
-    house.read("doc_1", TEXT)
-    house.extract("doc_1", [known, other])
-    items = house.client().get("/v1/items").json()["items"]
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", [known, other])
+    items = review.client().get("/v1/items").json()["items"]
     by_id = {item["result_id"]: item for item in items}
-    chance = Priority.load(ARTEFACTS).chances(TEXT, [Clause.model_validate(known)])[0]
+    chance = Priority.load(ARTEFACTS).chances(TEXT, [ClauseItem.model_validate(known)])[0]
     learned, plain = by_id[known["id"]], by_id[other["id"]]
     (version,) = (ARTEFACTS / NAME).iterdir()
     assert (learned["chance"], learned["ordered_by"]) == (chance, f"{NAME} {version.name}")
@@ -250,42 +230,22 @@ def test_the_queue_comes_by_what_was_learned(house: House) -> None:
     assert [item["urgency"] for item in items] == sorted(
         (item["urgency"] for item in items), reverse=True
     )
-    first = house.client().post("/v1/items/claim", json={}).json()
+    first = review.client().post("/v1/items/claim", json={}).json()
     assert first["id"] == items[0]["id"]
 
 
 def test_the_weights_of_the_policy_count_in_the_queue(tmp_path: Path) -> None:
-    """A surer item of a category that weighs more comes first; without a policy it comes last."""
-    policy = tmp_path / "policy.toml"
-    policy.write_text('[tenants.default.weights]\n"Audit Rights" = 5', "utf-8")
+    policy = '[tenants.default.weights]\n"Audit Rights" = 5'
     rights = clause(TEXT, "30 days", "Audit Rights", 0.7, 1)
     party = clause(TEXT, "Alpha GmbH", "Parties", 0.4, 2)
     for given, expected in (
-        (None, ["Parties", "Audit Rights"]),
+        ("", ["Parties", "Audit Rights"]),
         (policy, ["Audit Rights", "Parties"]),
     ):
-        house = House(tmp_path / f"house-{given is None}", policy=given)
-        house.read("doc_1", TEXT)
-        house.extract("doc_1", [rights, party])
-        items = house.client().get("/v1/items").json()["items"]
+        review = ReviewService(tmp_path / f"policy-{bool(given)}", policy=given)
+        review.read("doc_1", TEXT)
+        review.extract("doc_1", [rights, party])
+        items = review.client().get("/v1/items").json()["items"]
         assert [item["category"] for item in items] == expected
-        house.close()
+        review.close()
     assert [item["urgency"] for item in items] == pytest.approx([5 * 0.3, 0.6])
-
-
-def test_the_queue_goes_on_page_by_page_where_urgencies_are_equal(house: House) -> None:
-    """Nothing is shown twice or left out between pages."""
-    words = [f"word{number}" for number in range(7)]
-    text = " ".join(words)
-    house.read("doc_1", text)
-    house.extract("doc_1", [clause(text, w, "Parties", 0.5, n) for n, w in enumerate(words)])
-    seen: list[str] = []
-    cursor: str | None = None
-    while True:
-        params = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
-        page = house.client().get("/v1/items", params=params).json()
-        seen += [item["text"] for item in page["items"]]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    assert sorted(seen) == words

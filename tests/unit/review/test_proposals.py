@@ -1,180 +1,269 @@
-"""What a frontier model proposes stands beside the item; it decides nothing and removes nothing."""
+"""Answers of frontier models about clauses: shown beside the item, and trusted once measured."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from services.review.domain import proposal_shown
-from shared.events import BlobRef, EscalationAnswered
-from shared.events.questions import Candidate, Proposal, Question, Quote
-from tests.unit.review.house import House, clause
+from services.review.domain import FRONTIER_MODEL
+from services.review.provider_accuracy import ProposalDecision, ProposalRate, proposal_rates
+from services.review.results import proposal_fields
+from services.review.settings import Settings
+from services.review.store import Filters
+from shared.events import BlobRef
+from shared.events.questions import Proposal, Question
+from shared.settings import load
+from shared.web.auth import Actor
+from tests.support.queue import dead_letters
+from tests.unit.review.builders import ReviewService, clause, proposal
 
-TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years."
-LAW = "governed by Delaware law"
-
-
-def proposed(quote: str | None = LAW, **changed: Any) -> Proposal:
-    """An answer that quotes these words, or finds none."""
-    start = TEXT.index(quote) if quote else 0
-    quotes = (Quote(text=quote, start=start, end=start + len(quote)),) if quote else ()
-    values: dict[str, Any] = {
-        "verdict": "present" if quote else "absent",
-        "category": "Governing Law",
-        "quotes": quotes,
-        "why": "it says so",
-        "provider": "claude",
-        "model": "m-1",
-        **changed,
-    }
-    return Proposal(**values)
-
-
-def answered(
-    house: House, proposal: Proposal | None, result_id: str = "cl_1", **changed: Any
-) -> EscalationAnswered:
-    """What escalation tells of a result of doc_1."""
-    text = house.blobs.put("default", TEXT.encode())
-    start = TEXT.index("Agreement")
-    question = Question(
-        kind="contract",
-        text=text,
-        start=0,
-        end=len(TEXT),
-        category="Governing Law",
-        definition="Which law?",
-        candidates=(Candidate(start=start, end=start + 9, confidence=0.3),),
-    )
-    kept = proposal and house.blobs.put("default", proposal.model_dump_json().encode())
-    values: dict[str, Any] = {
-        "document_id": "doc_1",
-        "stage": "extraction",
-        "result_id": result_id,
-        "answer": kept,
-        "reason": None if proposal else "the budget is spent",
-        "question": house.blobs.put("default", question.model_dump_json().encode()),
-        **changed,
-    }
-    return EscalationAnswered(**values)
-
-
-def items(house: House, state: str = "open") -> list[dict[str, Any]]:
-    """The queue."""
-    found = house.client().get("/v1/items", params={"state": state}).json()["items"]
-    return list(found)
+TEXT = "The laws of Utah govern this Agreement. Each party insures itself. Nothing else is said."
+LAW, COVER = "The laws of Utah govern this Agreement.", "Each party insures itself."
+AGREEMENT = (TEXT.index("Agreement"), TEXT.index("Agreement") + 9)
+PRESENT, ABSENT = proposal(TEXT, LAW), proposal(TEXT, None)
+ADA = Actor(tenant="default", name="ada", key_id="k1")
+POLICY = '[tenants.default]\nmax_wrong = 0.5\nsample_share = 0.0\ntrust = "measured"\n'
 
 
 @pytest.fixture
-def queued(house: House) -> dict[str, Any]:
-    """A clause of doc_1 that waits."""
-    house.read("doc_1", TEXT)
+def policy() -> str:
+    return POLICY
+
+
+def escalate(
+    review: ReviewService, document: str = "doc_1", number: int = 1, category: str = "Governing Law"
+) -> str:
+    """Read a document with an escalated clause. Returns the clause's id."""
+    review.read(document, TEXT)
+    found = clause(TEXT, LAW, category, 0.6, number, route="escalate")
+    review.extract(document, [found])
+    return str(found["id"])
+
+
+def confirm(
+    review: ReviewService, number: int, category: str = "Governing Law", quote: str | None = LAW
+) -> dict[str, Any]:
+    """Escalate a clause and answer it. Returns its item."""
+    document = f"doc_{number}"
+    result = escalate(review, document, number, category)
+    review.answer(result, proposal(TEXT, quote), TEXT, document=document)
+    (item,) = review.items(document=document, state="all")
+    return item
+
+
+@pytest.fixture
+def queued(review: ReviewService) -> str:
+    """A waiting clause."""
+    review.read("doc_1", TEXT)
     found = clause(TEXT, LAW, "Governing Law", 0.4)
-    house.extract("doc_1", [found])
-    return found
+    review.extract("doc_1", [found])
+    return str(found["id"])
 
 
-def test_a_proposal_stands_beside_the_item_and_a_person_decides(
-    house: House, queued: dict[str, Any]
+def test_an_escalated_clause_waits_for_the_answer_and_then_for_a_person(
+    review: ReviewService,
 ) -> None:
-    """The item waits as before, whatever the model says of it."""
-    (before,) = items(house)
-    for proposal in (proposed(), proposed(None)):
-        house.hear(answered(house, proposal, queued["id"]))
-        (after,) = items(house)
-        assert after["proposal"] == proposal_shown(proposal, None)
+    result = escalate(review)
+    (held,) = review.items()
+    assert (held["state"], held["lease"]["holder"], held["route"]) == (
+        "claimed",
+        FRONTIER_MODEL,
+        "escalate",
+    )
+    assert review.commands().claim_next(ADA, Filters()) is None
+    review.answer(result, PRESENT, TEXT)
+    (free,) = review.items()
+    assert (free["state"], free["proposal"]["verdict"]) == ("waiting", "present")
+    claimed = review.commands().claim_next(ADA, Filters())
+    assert claimed is not None
+    assert claimed.result_id == result
+
+
+def test_without_an_answer_it_waits_for_a_person_with_the_reason(review: ReviewService) -> None:
+    review.answer(escalate(review), None, TEXT)
+    (item,) = review.items()
+    assert item["state"] == "waiting"
+    assert item["proposal"] == {"verdict": None, "reason": "the budget is spent"}
+
+
+def test_it_waits_for_an_answer_only_for_a_limited_time(review: ReviewService) -> None:
+    escalate(review)
+    late = datetime.now(UTC) + timedelta(seconds=load(Settings).review_patience + 1)
+    assert review.commands(clock=lambda: late).claim_next(ADA, Filters()) is not None
+
+
+def test_a_reviewer_who_claims_it_before_the_answer_keeps_it(review: ReviewService) -> None:
+    result = escalate(review)
+    held = review.claim(item=review.items()[0]["id"])
+    review.answer(result, PRESENT, TEXT)
+    (item,) = review.items()
+    assert (item["lease"]["number"], item["lease"]["holder"]) == (held["lease"]["number"], "ada")
+    assert item["proposal"]["verdict"] == "present"
+    review.decide(item["id"], "reject")
+    review.answer(result, ABSENT, TEXT)
+    assert [one["verdict"] for one in review.items(state="all")] == ["reject"]
+
+
+def test_an_answer_before_its_clause_is_not_lost(review: ReviewService) -> None:
+    review.read("doc_1", TEXT)
+    found = clause(TEXT, LAW, "Governing Law", 0.6, route="escalate")
+    review.answer(found["id"], PRESENT, TEXT)
+    review.extract("doc_1", [found])
+    (item,) = review.items()
+    assert (item["state"], item["proposal"]["verdict"]) == ("waiting", "present")
+
+
+def test_an_answer_changes_nothing_else_of_its_item(review: ReviewService, queued: str) -> None:
+    (before,) = review.items()
+    for answer in (PRESENT, ABSENT):
+        event = review.answer(queued, answer, TEXT)
+        assert event.answer is not None
+        stored = Proposal.model_validate_json(review.blobs.get("default", event.answer))
+        (after,) = review.items()
+        assert after["proposal"] == proposal_fields(stored, None)
         assert {**after, "proposal": None} == before
-        assert after["state"] == "waiting"
     shown = after["proposal"]
     assert (shown["verdict"], shown["why"], shown["stand_in"]) == ("absent", "it says so", False)
 
 
-def test_without_an_answer_the_reason_stands_there(house: House, queued: dict[str, Any]) -> None:
-    """With network or budget gone, the item waits for a person, and says why."""
-    house.hear(answered(house, None, queued["id"]))
-    (item,) = items(house)
-    assert item["proposal"] == {"verdict": None, "reason": "the budget is spent"}
-
-
-def test_an_answer_that_can_not_be_read_is_not_called_none(
-    house: House, queued: dict[str, Any]
+@pytest.mark.parametrize("blob", [b'{"verdict": "pres', b'{"verdict": "maybe"}'])
+def test_an_unreadable_answer_is_shown_as_such(
+    review: ReviewService, queued: str, blob: bytes
 ) -> None:
-    """Something came, and may have cost something; an unreadable question takes no answer away."""
-    torn = house.blobs.put("default", b'{"verdict": "pres')
-    house.hear(answered(house, None, queued["id"], answer=torn, reason=None))
-    (item,) = items(house)
-    assert item["proposal"] == {
-        "verdict": None,
-        "reason": "an answer came, but it can't be read",
-    }
-    house.hear(answered(house, proposed(), queued["id"], question=torn))
-    (item,) = items(house)
-    assert item["proposal"] == proposal_shown(proposed(), None)
+    torn = review.blobs.put("default", blob)
+    review.answer(queued, None, TEXT, answer=torn, reason="")
+    (item,) = review.items()
+    assert item["proposal"] == {"verdict": None, "reason": "the answer can't be read"}
+    review.answer(queued, PRESENT, TEXT, question=torn)
+    (item,) = review.items()
+    assert item["proposal"]["verdict"] == "present"
+    assert dead_letters(review.service) == []
 
 
 @pytest.mark.parametrize(
-    ("proposal", "text"), [(proposed(), LAW), (proposed(None), "Agreement"), (None, "Agreement")]
+    ("answer", "text"), [(PRESENT, LAW), (ABSENT, "Agreement"), (None, "Agreement")]
 )
-def test_a_result_that_waits_for_nobody_is_queued(
-    house: House, proposal: Proposal | None, text: str
+def test_an_escalated_result_without_an_item_gets_one(
+    review: ReviewService, answer: Proposal | None, text: str
 ) -> None:
-    """By the words that were proposed, else by those that the specialist had in mind; once."""
-    house.read("doc_1", TEXT)
-    event = answered(house, proposal, "cl_9")
-    house.hear(event, event)
-    house.hear(event.model_copy(update={"id": "another"}))
-    (item,) = items(house)
+    review.read("doc_1", TEXT)
+    event = review.answer("cl_9", answer, TEXT, candidate=AGREEMENT)
+    review.publish(event, event.model_copy(update={"id": "another"}))
+    (item,) = review.items()
     assert (item["text"], item["category"], item["result_id"]) == (text, "Governing Law", "cl_9")
     assert TEXT[item["start"] : item["end"]] == text
     assert (item["kind"], item["confidence"], item["page"]) == ("clause", 0.3, 1)
-    assert item["proposal"] == proposal_shown(proposal, "the budget is spent")
+    assert item["proposal"]["verdict"] == (answer.verdict if answer else None)
 
 
-def test_who_holds_the_item_keeps_it_and_what_is_decided_stays(
-    house: House, queued: dict[str, Any]
+def test_a_category_without_a_clause_gets_an_item_only_with_a_proposal(
+    review: ReviewService,
 ) -> None:
-    """A proposal that comes in the middle disturbs nobody."""
-    client = house.client()
-    held = client.post("/v1/items/claim", json={}).json()
-    house.hear(answered(house, proposed(), queued["id"]))
-    (item,) = items(house)
-    assert item["lease"]["number"] == held["lease"]["number"]
-    wish = {"item": item["id"], "verdict": "reject"}
-    assert client.post("/v1/decisions", json=wish).status_code == 201
-    house.hear(answered(house, proposed(None), queued["id"]))
-    (decided,) = items(house, "decided")
-    assert decided["verdict"] == "reject"
-    assert items(house) == []
+    review.read("doc_1", TEXT)
+    review.answer("cl_a", proposal(TEXT, None, subject="category"), TEXT)
+    review.answer("cl_b", None, TEXT, subject="category")
+    assert review.items() == []
+    review.answer("cl_c", proposal(TEXT, LAW, subject="category"), TEXT)
+    (item,) = review.items()
+    assert (item["result_id"], item["text"], item["state"]) == ("cl_c", LAW, "waiting")
 
 
-def test_late_answers_do_nothing(house: House, queued: dict[str, Any]) -> None:
-    """Those of an older attempt, of a cancelled one, and of a deleted document."""
-    house.read("doc_1", TEXT, attempt=2)
-    house.hear(answered(house, proposed(), "cl_8"))
-    assert items(house) == []
-    house.cancel("doc_1", attempt=2)
-    house.hear(answered(house, proposed(), "cl_8", attempt=2))
-    assert items(house) == []
-    house.delete("doc_1")
-    house.hear(answered(house, proposed(), "cl_8", attempt=2))
-    house.hear(answered(house, proposed(), "cl_8", document_id="doc_unheard_of"))
-    assert items(house, "all") == []
+def test_late_answers_do_nothing(review: ReviewService, queued: str) -> None:
+    review.read("doc_1", TEXT, attempt=2)
+    review.answer("cl_8", PRESENT, TEXT)
+    review.cancel("doc_1", attempt=2)
+    review.answer("cl_8", PRESENT, TEXT, attempt=2)
+    review.delete("doc_1")
+    review.answer("cl_8", PRESENT, TEXT, attempt=2)
+    review.answer("cl_8", PRESENT, TEXT, document="doc_unknown")
+    assert review.items(state="all") == []
 
 
-def test_an_answer_that_can_t_be_read_is_none(house: House, queued: dict[str, Any]) -> None:
-    """A newer escalation may write what this review does not know; the item waits all the same."""
-    strange = house.blobs.put("default", b'{"verdict": "maybe"}')
-    house.hear(answered(house, proposed(), queued["id"], answer=strange))
-    (item,) = items(house)
-    assert item["proposal"]["verdict"] is None
-    assert house.service.bus.dead_letters() == []
+def test_trust_is_measured_from_decisions(review: ReviewService) -> None:
+    routes = []
+    for number in range(1, 31):
+        item = confirm(review, number)
+        routes.append(item["route"])
+        if item["route"] != "accept":
+            review.decide(item["id"])
+    first = routes.index("accept")
+    assert 10 <= first < 30
+    assert set(routes[:first]) == {"escalate"}
+    assert set(routes[first:]) == {"accept"}
+    (rate,) = review.client().get("/v1/decisions/proposal-rates").json()["items"]
+    interval = rate.pop("interval")
+    assert rate == {
+        "provider": "p",
+        "model": "m",
+        "about": "clause",
+        "answer": "confirmed",
+        "checked": first,
+        "wrong": 0,
+        "rate": 0.0,
+    }
+    assert interval[1] < 0.3
+    for number in range(50, 56):
+        document = f"doc_{number}"
+        result = escalate(review, document, number)
+        (item,) = review.items(document=document)
+        review.claim(item=item["id"])
+        review.answer(result, PRESENT, TEXT, document=document)
+        review.decide(item["id"], "reject")
+    assert confirm(review, 99)["route"] == "escalate"
 
 
-def test_a_proposal_is_read_as_escalation_writes_it() -> None:
-    """Unknown fields of a newer one are passed over."""
+def test_an_item_made_of_the_models_own_quote_is_no_evidence(review: ReviewService) -> None:
+    for number in range(1, 31):
+        document = f"doc_{number}"
+        review.read(document, TEXT)
+        quoted = proposal(TEXT, LAW, subject="category")
+        review.answer(f"cl_{number}", quoted, TEXT, document=document)
+        review.decide(review.items(document=document)[0]["id"])
+    assert review.client().get("/v1/decisions/proposal-rates").json()["items"] == []
+    assert confirm(review, 99)["route"] == "escalate"
+
+
+@pytest.mark.parametrize("quote", [COVER, None])
+def test_only_the_same_words_confirm(review: ReviewService, quote: str | None) -> None:
+    for number in range(1, 26):
+        item = confirm(review, number)
+        if item["route"] != "accept":
+            review.decide(item["id"])
+    item = confirm(review, 99, quote=quote)
+    assert (item["route"], item["state"]) == ("escalate", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("policy", "route"),
+    [(POLICY, "accept"), (f'{POLICY}always_person = ["Parties"]\n', "escalate")],
+)
+def test_categories_for_people_are_no_evidence_for_others(
+    review: ReviewService, policy: str, route: str
+) -> None:
+    for number in range(1, 31):
+        item = confirm(review, number, "Parties")
+        if item["route"] != "accept":
+            review.decide(item["id"])
+    assert confirm(review, 99)["route"] == route
+
+
+def test_rates_are_by_model_and_answer() -> None:
+    found = [
+        ProposalDecision("d1", "clause", "p", "m", "denied", True),
+        ProposalDecision("d1", "clause", "p", "m", "denied", False),
+        ProposalDecision("d2", "clause", "q", "m", "confirmed", False),
+    ]
+    assert proposal_rates(found) == [
+        ProposalRate("p", "m", "clause", "denied", 2, 1),
+        ProposalRate("q", "m", "clause", "confirmed", 1, 0),
+    ]
+
+
+def test_unknown_fields_of_answers_and_questions_are_ignored() -> None:
+    assert Proposal.model_validate(PRESENT.model_dump() | {"certainty": 0.5}) == PRESENT
     ref = BlobRef(sha256="0" * 64, size=1)
-    data = proposed().model_dump() | {"certainty": 0.5}
-    assert Proposal.model_validate(data) == proposed()
     asked = {"kind": "contract", "text": ref.model_dump(), "start": 0, "end": 1, "more": 1}
     question = Question.model_validate(asked | {"category": "c", "definition": "d"})
     assert question.subject == "clause"

@@ -1,4 +1,4 @@
-"""A share of what could be accepted is checked by people: so often is the machine wrong."""
+"""The live error rate, from decisions about audit samples."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from typing import Any
 
 import pytest
 
-from services.review.sampling import (
-    ErrorRate,
-    Judgement,
-    error_rates,
-    was_wrong,
-)
+from services.review.error_rates import ErrorRate, SampleDecision, error_rates, was_wrong
 from shared.metrics import at_scrape, exposition
-from tests.unit.review.house import House, clause
+from tests.unit.review.builders import ReviewService, clause
 from tests.unit.review.test_domain import an_item
 
 TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
 LAW, TERM, CAP = "governed by Delaware law", "Two years", "US$ 5"
-DRAWN = replace(an_item(), sampled=True, text="governed by Delaware law", category="Governing Law")
+SAMPLE = replace(an_item(), sampled=True, text=LAW, category="Governing Law")
 
 
 @pytest.mark.parametrize(
@@ -33,33 +28,31 @@ DRAWN = replace(an_item(), sampled=True, text="governed by Delaware law", catego
         ("undo", None, None),
     ],
 )
-def test_wrong_is_what_the_legal_metric_calls_so(
+def test_a_clause_is_wrong_by_the_legal_metric(
     verdict: Any, right: dict[str, str] | None, wrong: bool | None
 ) -> None:
-    """Ends that were moved a little are no mistake; another category or other words are."""
-    assert was_wrong(DRAWN, verdict, right) is wrong
-    assert was_wrong(replace(DRAWN, kind="finding", sampled=False), verdict, right) is None
+    assert was_wrong(SAMPLE, verdict, right) is wrong
+    assert was_wrong(replace(SAMPLE, kind="finding", sampled=False), verdict, right) is None
 
 
-@pytest.mark.parametrize(("verdict", "wrong"), [("accept", False), ("reject", True)])
-def test_a_finding_that_was_drawn_is_wrong_where_it_is_rejected(verdict: Any, wrong: bool) -> None:
-    """The other findings are no measure of what could be accepted."""
-    assert was_wrong(replace(DRAWN, kind="finding"), verdict, None) is wrong
-    assert was_wrong(replace(DRAWN, kind="finding"), "undo", None) is None
+@pytest.mark.parametrize(
+    ("verdict", "wrong"), [("accept", False), ("reject", True), ("undo", None)]
+)
+def test_a_sampled_finding_is_wrong_if_rejected(verdict: Any, wrong: bool | None) -> None:
+    assert was_wrong(replace(SAMPLE, kind="finding"), verdict, None) is wrong
 
 
-def test_the_last_word_on_each_clause_counts() -> None:
-    """One right, one wrong, one undone, one undone and decided again."""
-    said = [
-        Judgement("1", "a", "Law", False, "contract", "application/pdf"),
-        Judgement("2", "a", "Law", True),
-        Judgement("3", "a", "Cap", True),
-        Judgement("3", "a", "Cap", None),
-        Judgement("4", "b", "Law", True),
-        Judgement("4", "b", "Law", None),
-        Judgement("4", "b", "Law", False),
+def test_the_last_decision_about_each_clause_counts() -> None:
+    decisions = [
+        SampleDecision("1", "a", "Law", False, "contract", "application/pdf"),
+        SampleDecision("2", "a", "Law", True),
+        SampleDecision("3", "a", "Cap", True),
+        SampleDecision("3", "a", "Cap", None),
+        SampleDecision("4", "b", "Law", True),
+        SampleDecision("4", "b", "Law", None),
+        SampleDecision("4", "b", "Law", False),
     ]
-    assert error_rates(said) == [
+    assert error_rates(decisions) == [
         ErrorRate("a", None, 2, 1),
         ErrorRate("a", "Law", 2, 1),
         ErrorRate("a", None, 1, 0, kind="contract"),
@@ -72,70 +65,66 @@ def test_the_last_word_on_each_clause_counts() -> None:
 
 
 @pytest.fixture
-def drawn(house: House) -> House:
-    """A contract with two clauses that were drawn, and one that waits by itself."""
-    house.read("doc_1", TEXT)
+def sampled(review: ReviewService) -> ReviewService:
+    """A contract with two audit samples and one other clause."""
     found = [
-        {**clause(TEXT, LAW, "Governing Law", 0.97, 1), "adapter": "contract-clauses"},
-        {**clause(TEXT, TERM, "Renewal Term", 0.96, 2), "adapter": "contract-clauses"},
-        {**clause(TEXT, CAP, "Cap On Liability", 0.4, 3), "adapter": "contract-clauses"},
+        clause(TEXT, quote, category, confidence, number, adapter="contract-clauses")
+        for number, (quote, category, confidence) in enumerate(
+            (
+                (LAW, "Governing Law", 0.97),
+                (TERM, "Renewal Term", 0.96),
+                (CAP, "Cap On Liability", 0.4),
+            )
+        )
     ]
-    house.extract("doc_1", found, sampled=[found[0]["id"], found[1]["id"]])
-    return house
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", found, sampled=[found[0]["id"], found[1]["id"]])
+    return review
 
 
-def decide(house: House, text: str, verdict: str) -> None:
-    """A person decides about the item of these words."""
-    client = house.client()
-    items = client.get("/v1/items", params={"state": "all"}).json()["items"]
-    (item,) = [item for item in items if item["text"] == text]
-    client.post("/v1/items/claim", json={"item": item["id"]})
-    made = client.post("/v1/decisions", json={"item": item["id"], "verdict": verdict})
-    assert made.status_code == 201
-    assert "sampled" not in made.text
-    assert '"wrong"' not in made.text
+def decide(review: ReviewService, text: str, verdict: str) -> None:
+    (item,) = [item for item in review.items(state="all") if item["text"] == text]
+    answer = review.decide(item["id"], verdict)
+    assert not {"sampled", "wrong"} & {*answer["item"], *answer["decision"]}
 
 
-def rates(house: House, key: str = "key-ada") -> list[dict[str, Any]]:
-    """What REST says."""
-    return list(house.client(key).get("/v1/decisions/error-rates").json()["items"])
+def rates(review: ReviewService, key: str = "key-ada", **params: str) -> list[dict[str, Any]]:
+    answer = review.client(key).get("/v1/decisions/error-rates", params=params)
+    return list(answer.json()["items"])
 
 
-def test_decisions_about_drawn_clauses_make_the_live_error_rate(drawn: House) -> None:
-    """By specialist, category, kind and source, with an interval; others say nothing of it."""
-    decide(drawn, CAP, "reject")
-    assert rates(drawn) == []
-    decide(drawn, LAW, "accept")
-    decide(drawn, TERM, "reject")
+def test_decisions_about_samples_make_the_error_rate(sampled: ReviewService) -> None:
+    decide(sampled, CAP, "reject")
+    assert rates(sampled) == []
+    decide(sampled, LAW, "accept")
+    decide(sampled, TERM, "reject")
     named = ("adapter", "category", "kind", "source")
-    found = {tuple(line[name] for name in named): line for line in rates(drawn)}
+    found = {tuple(line[name] for name in named): line for line in rates(sampled)}
     everything = found["contract-clauses", None, None, None]
-    assert (everything["looked_at"], everything["wrong"], everything["rate"]) == (2, 1, 0.5)
+    assert (everything["checked"], everything["wrong"], everything["rate"]) == (2, 1, 0.5)
     assert found["contract-clauses", "Renewal Term", None, None]["wrong"] == 1
-    assert found["contract-clauses", None, "contract", None]["looked_at"] == 2
+    assert found["contract-clauses", None, "contract", None]["checked"] == 2
     assert found["contract-clauses", None, None, "application/pdf"]["wrong"] == 1
     low, high = everything["interval"]
     assert low < 0.5 < high
-    later = drawn.client().get("/v1/decisions/error-rates?since=2999-01-01T00:00:00Z").json()
-    assert later["items"] == []
-    assert rates(drawn, "key-eve") == []
+    assert rates(sampled, since="2999-01-01T00:00:00Z") == []
+    assert rates(sampled, "key-eve") == []
 
 
-def test_the_metric_falls_back_when_a_decision_is_undone(drawn: House) -> None:
-    """It is computed when it is asked for; without checks there is none."""
-    decide(drawn, TERM, "reject")
-    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 1.0' in exposition()
-    decide(drawn, LAW, "accept")
-    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 0.5' in exposition()
-    decide(drawn, TERM, "undo")
-    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 0.0' in exposition()
-    decide(drawn, LAW, "undo")
+def test_the_metric_follows_an_undo(sampled: ReviewService) -> None:
+    for text, verdict, rate in (
+        (TERM, "reject", b" 1.0"),
+        (LAW, "accept", b" 0.5"),
+        (TERM, "undo", b" 0.0"),
+    ):
+        decide(sampled, text, verdict)
+        metric = b'smallprint_sample_error_rate{adapter="contract-clauses"}' + rate
+        assert metric in exposition()
+    decide(sampled, LAW, "undo")
     assert b"smallprint_sample_error_rate{" not in exposition()
 
 
-def test_a_metric_that_can_not_be_read_leaves_the_others() -> None:
-    """The database is away, and somebody wants to know why."""
-
+def test_a_metric_that_fails_leaves_the_others() -> None:
     def broken() -> None:
         raise RuntimeError("no database")
 
@@ -146,16 +135,14 @@ def test_a_metric_that_can_not_be_read_leaves_the_others() -> None:
         end()
 
 
-def test_the_others_hear_whether_a_clause_was_wrong(drawn: House) -> None:
-    """Also of one that was no check, for calibration learns from all."""
-    decide(drawn, CAP, "reject")
-    decide(drawn, LAW, "accept")
-    decide(drawn, LAW, "undo")
-    assert [event.wrong for event in drawn.announced()] == [True, False, None]
+def test_a_decision_event_says_whether_the_clause_was_wrong(sampled: ReviewService) -> None:
+    decide(sampled, CAP, "reject")
+    decide(sampled, LAW, "accept")
+    decide(sampled, LAW, "undo")
+    assert [event.wrong for event in sampled.announced()] == [True, False, None]
 
 
-def test_the_rate_outlives_its_documents(drawn: House) -> None:
-    """Nothing of the words is needed for it."""
-    decide(drawn, LAW, "reject")
-    drawn.delete("doc_1")
-    assert rates(drawn)[0]["wrong"] == 1
+def test_the_rate_outlives_its_documents(sampled: ReviewService) -> None:
+    decide(sampled, LAW, "reject")
+    sampled.delete("doc_1")
+    assert rates(sampled)[0]["wrong"] == 1

@@ -1,4 +1,4 @@
-"""The pages are served as they lie there, under a policy that leaves nothing to chance."""
+"""The pages and their content security policy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from services.review.static import FOLDER, VIEWS
-from tests.unit.review.house import House
+from services.review.static_files import FOLDER, VIEWS
+from tests.unit.review.builders import ReviewService
 
 FORBIDDEN = {
     ".html": r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?://|javascript:",
@@ -18,9 +18,8 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("path", [view.replace("{document}", "doc_1") for view in VIEWS])
-def test_every_address_of_a_view_answers_the_shell(house: House, path: str) -> None:
-    """A reload or a bookmark works everywhere, signed in or not."""
-    answer = house.client("").get(path)
+def test_every_address_of_a_view_answers_the_shell(review: ReviewService, path: str) -> None:
+    answer = review.client("").get(path)
     assert answer.status_code == 200
     assert "<main" in answer.text
     policy = answer.headers["content-security-policy"]
@@ -30,9 +29,8 @@ def test_every_address_of_a_view_answers_the_shell(house: House, path: str) -> N
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_parts_are_served_with_their_types_and_not_twice(house: House) -> None:
-    """A browser asks again with the tag, and is told that nothing changed."""
-    client = house.client("")
+def test_files_have_types_and_tags(review: ReviewService) -> None:
+    client = review.client("")
     parts = sorted(path.name for path in FOLDER.iterdir())
     assert len(parts) > 10
     for name in parts:
@@ -45,9 +43,8 @@ def test_the_parts_are_served_with_their_types_and_not_twice(house: House) -> No
 
 
 @pytest.mark.parametrize("name", ["no.js", "..%2Fbootstrap.py", "%2e%2e/settings.py"])
-def test_nothing_else_is_served(house: House, name: str) -> None:
-    """Only the parts that lie in the folder have an address."""
-    assert house.client("").get(f"/pages/{name}").status_code == 404
+def test_other_files_are_not_served(review: ReviewService, name: str) -> None:
+    assert review.client("").get(f"/pages/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -60,11 +57,10 @@ def test_nothing_else_is_served(house: House, name: str) -> None:
         ("/pages/no.js", "text/html", False),
     ],
 )
-def test_a_browser_at_an_address_that_nothing_has_gets_a_page(
-    house: House, path: str, accept: str, shown: bool
+def test_a_browser_at_an_unknown_address_gets_the_shell(
+    review: ReviewService, path: str, accept: str, shown: bool
 ) -> None:
-    """With the status 404, however often it asks; whoever wants no page gets a problem."""
-    client = house.client("")
+    client = review.client("")
     answer = client.get(path, headers={"accept": accept})
     assert answer.status_code == 404
     assert ("<main" in answer.text) == shown
@@ -76,18 +72,13 @@ def test_a_browser_at_an_address_that_nothing_has_gets_a_page(
         assert answer.json()["type"] == "urn:smallprint:problem:not_found"
 
 
-def test_no_part_holds_what_the_policy_forbids() -> None:
-    """No inline code, no markup made from text, no address of another host."""
-    looked = 0
-    for path in FOLDER.iterdir():
-        pattern = FORBIDDEN.get(path.suffix)
-        if pattern:
-            looked += 1
-            found = re.search(pattern, path.read_text("utf-8"))
-            assert found is None, f"{path.name}: {found}"
-    assert looked > 10
+def test_no_file_has_inline_code_or_foreign_addresses() -> None:
+    files = [path for path in FOLDER.iterdir() if path.suffix in FORBIDDEN]
+    assert len(files) > 10
+    for path in files:
+        found = re.search(FORBIDDEN[path.suffix], path.read_text("utf-8"))
+        assert found is None, f"{path.name}: {found}"
 
 
 def test_the_shell_says_that_it_gives_no_advice() -> None:
-    """Lawyers and auditors read it on every page."""
     assert "no legal or audit advice" in (FOLDER / "index.html").read_text("utf-8")

@@ -7,13 +7,15 @@ import pytest
 
 from shared.bus import Bus, open_bus
 from shared.events import Event
-from shared.runtime import Handler, Worker
+from shared.messaging import Inbox
+from shared.runtime import Handler
 from shared.settings import CommonSettings
 from shared.storage import Store
+from tests.support.queue import HandWorker
 
 MIGRATIONS = Path(__file__).parents[2] / "contract" / "store" / "migrations"
 
-MakeWorker = Callable[[Mapping[type[Event], Handler]], Worker]
+MakeWorker = Callable[[Mapping[type[Event], Handler]], HandWorker]
 
 
 @pytest.fixture
@@ -35,6 +37,12 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
 
 
 @pytest.fixture
+def inbox(store: Store) -> Inbox:
+    """The inbox of the service."""
+    return Inbox(store)
+
+
+@pytest.fixture
 def settings() -> CommonSettings:
     """Few tries, and no long waits between them."""
     return CommonSettings(attempts=3, crashes=2, retry_delay=0.01, retry_delay_most=0.02)
@@ -43,4 +51,4 @@ def settings() -> CommonSettings:
 @pytest.fixture
 def make_worker(store: Store, bus: Bus, settings: CommonSettings) -> MakeWorker:
     """Builds one more worker of the service."""
-    return lambda handlers: Worker("extraction", store, bus, handlers, settings)
+    return lambda handlers: HandWorker("extraction", store, bus, handlers, settings)

@@ -13,15 +13,17 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from infra.ports import free_port
+from infra.servers.ports import free_port
+from shared.blobs import FileBlobs
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted
+from shared.messaging import UnitOfWork
 from shared.runtime import Service, main, pulse
 from shared.runtime.embedded import at_work
-from shared.runtime.pulse import Loop, Pulse, check_alive, stuck
+from shared.runtime.pulse import Heartbeat, Loop, check_alive, stuck
 from shared.settings import CommonSettings
-from shared.storage import FileBlobs, Store, UnitOfWork
+from shared.storage import Store
 from shared.web.app import PROBLEM, create_app, health_app
 from shared.web.server import Server
 
@@ -43,7 +45,7 @@ class Fallen:
 
     def __init__(self, may: threading.Event) -> None:
         self.may = may
-        self.pulse = Pulse()
+        self.pulse = Heartbeat()
 
     def run(self, stop: threading.Event) -> None:
         """Wait, and end."""
@@ -158,7 +160,7 @@ def test_long_work_is_alive_whatever_stands_still_beside_it(
 
         def __init__(self) -> None:
             super().__init__(hung)
-            self.pulse = Pulse(idle=0.05)
+            self.pulse = Heartbeat(idle=0.05)
 
         def run(self, stop: threading.Event) -> None:
             self.may.wait(30)
@@ -195,7 +197,7 @@ def test_a_loop_that_has_stood_still_for_a_minute_is_not_yet_given_up() -> None:
     that hangs for minutes starts nothing again.
     """
     stop = threading.Event()
-    loop = Loop("extraction-worker-0", lambda stop: (stop.wait(), None)[1], stop, Pulse())
+    loop = Loop("extraction-worker-0", lambda stop: (stop.wait(), None)[1], stop, Heartbeat())
     loop.start()
     try:
         for still, counted, alive in ((50.0, 0, True), (70.0, 1, True), (601.0, 1, False)):

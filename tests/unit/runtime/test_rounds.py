@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from shared.errors import Unavailable
-from shared.runtime.rounds import Rounds
+from shared.runtime.rounds import PeriodicJob
 
 
-class Troubled(Rounds):
+class Troubled(PeriodicJob):
     """Fails in the first two rounds, and is stopped in the third."""
 
     name = "trouble"

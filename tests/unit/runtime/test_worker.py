@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
+from services.cli.output.document_status import read_metrics
 from shared.bus import Bus, Message
-from shared.cli.standing import read_metrics
 from shared.errors import UnreadableDocument
 from shared.events import (
     BlobRef,
-    DocumentBegun,
     DocumentDeleted,
     DocumentFailed,
-    DocumentRekinded,
+    DocumentReclassified,
+    FirstPagesRead,
 )
+from shared.messaging import Inbox, UnitOfWork
+from shared.messaging.journal import received_events
 from shared.metrics import exposition
-from shared.storage import Store, UnitOfWork, begin_try
+from shared.settings import CommonSettings
+from shared.storage import Store
+from tests.support.queue import HandWorker
 from tests.unit.runtime.working import (
     Fails,
     announced,
@@ -26,11 +30,12 @@ from tests.unit.runtime.working import (
     keep,
     notes,
     send,
+    waiting,
     why,
     work_for,
 )
 
-REKINDED = DocumentRekinded(
+REKINDED = DocumentReclassified(
     tenant="default",
     document_id="a",
     kind="report",
@@ -44,7 +49,7 @@ def test_an_event_is_handled_and_acknowledged(store: Store, bus: Bus, make_worke
     send(bus, DocumentDeleted(document_id="a"), DocumentDeleted(document_id="b"))
     assert make_worker({DocumentDeleted: keep}).run_until_idle() == 2
     assert sorted(notes(store)) == ["a", "b"]
-    assert bus.lag("extraction") == 0
+    assert waiting(bus, store) == 0
 
 
 def test_what_is_in_hand_is_counted_while_it_is(store: Store, bus: Bus, make_worker: Any) -> None:
@@ -70,23 +75,27 @@ def test_what_is_in_hand_is_counted_while_it_is(store: Store, bus: Bus, make_wor
     assert (seen, in_work()) == ([1, 1], 0)
 
 
-def test_other_types_are_passed_over(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_other_types_are_passed_over(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """What is not for this service, or not known at all, is acknowledged and leaves no trace."""
-    send(bus, DocumentRekinded(document_id="a", kind="report", previous="contract"))
+    send(bus, DocumentReclassified(document_id="a", kind="report", previous="contract"))
     newer = DocumentDeleted(document_id="a").to_json("ingest").replace(b"deleted.v1", b"burnt.v7")
     bus.publish(Message("default/a", newer))
-    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 2
-    assert (bus.lag("extraction"), bus.dead_letters(), announced(store)) == (0, [], [])
+    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 0
+    assert (waiting(bus, store), inbox.dead_letters(), announced(store)) == (0, [], [])
 
 
-def test_poison_is_buried_and_holds_up_nobody(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_poison_is_buried_and_holds_up_nobody(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """Bytes that are no event become a dead letter at once; the same key goes on."""
     bus.publish(Message("default/a", b"\x00 not an event"))
-    send(bus, DocumentDeleted(document_id="a"))
-    make_worker({DocumentDeleted: keep}).run_until_idle()
-    (letter,) = bus.dead_letters("extraction")
-    assert letter.message.value == b"\x00 not an event"
-    assert "not an event" in letter.error
+    send(bus, REKINDED)
+    make_worker({DocumentReclassified: keep}).run_until_idle()
+    (letter,) = inbox.dead_letters()
+    assert letter.value == b"\x00 not an event"
+    assert "invalid event" in letter.error
     assert notes(store) == ["a"]
 
 
@@ -94,18 +103,20 @@ def test_an_event_delivered_twice_is_handled_once(store: Store, bus: Bus, make_w
     """The inbox recognises an event that comes again."""
     event = DocumentDeleted(document_id="a")
     send(bus, event, event)
-    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 2
+    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 1
     assert notes(store) == ["a"]
-    assert bus.lag("extraction") == 0
+    assert waiting(bus, store) == 0
 
 
-def test_a_bug_that_passes_is_tried_again(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_a_bug_that_passes_is_tried_again(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """Unknown errors are tried again, and success forgets them."""
     handler = Fails(2, ValueError("a bug"))
     send(bus, DocumentDeleted(document_id="a"))
     work_for(make_worker({DocumentDeleted: handler}), lambda: notes(store) == ["a"])
     assert handler.calls == 3
-    assert (bus.dead_letters(), announced(store)) == ([], [])
+    assert (inbox.dead_letters(), announced(store)) == ([], [])
 
 
 def test_while_one_waits_for_its_retry_others_go_on(
@@ -121,25 +132,29 @@ def test_while_one_waits_for_its_retry_others_go_on(
     assert sorted(notes(store)) == ["a", "a", "b"]
 
 
-def test_a_bug_that_stays_is_given_up(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_a_bug_that_stays_is_given_up(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """After the last try the failure is announced, and the event becomes a dead letter."""
     handler = Fails(99, ValueError("a bug"))
     event = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
     send(bus, event, DocumentDeleted(document_id="b"))
     worker = make_worker({DocumentDeleted: handler})
-    work_for(worker, lambda: len(bus.dead_letters()) == 2)
+    work_for(worker, lambda: len(inbox.dead_letters()) == 2)
     assert handler.calls == 6
-    letter = next(x for x in bus.dead_letters() if x.message.key == event.key)
+    letter = next(x for x in inbox.dead_letters() if x.key == event.key)
     reason = f"an internal error in extraction; the log has it under event {event.id}"
-    assert (letter.group, why(letter), letter.attempts) == ("extraction", reason, 3)
+    assert (letter.service, why(letter), letter.attempts) == ("extraction", reason, 3)
     failed = next(x for x in announced(store) if x.document_id == "a")
     assert failed.reason == reason
     assert (failed.stage, failed.code, failed.cause) == ("extraction", "internal", event.id)
     assert failed.trace == event.trace
-    assert bus.lag("extraction") == 0
+    assert waiting(bus, store) == 0
 
 
-def test_a_lasting_error_is_given_up_at_once(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_a_lasting_error_is_given_up_at_once(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """What no further try can mend is not tried again; its own code and sentence are announced."""
     handler = Fails(99, UnreadableDocument("the text of a is damaged", document="a"))
     send(bus, DocumentDeleted(document_id="a"))
@@ -147,60 +162,62 @@ def test_a_lasting_error_is_given_up_at_once(store: Store, bus: Bus, make_worker
     (failed,) = announced(store)
     assert handler.calls == 1
     assert (failed.code, failed.reason) == ("unreadable_document", "the text of a is damaged")
-    assert [why(letter) for letter in bus.dead_letters()] == ["the text of a is damaged"]
+    assert [why(letter) for letter in inbox.dead_letters()] == ["the text of a is damaged"]
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), UnreadableDocument("damaged")])
 def test_a_failure_over_first_pages_fails_no_document(
-    store: Store, bus: Bus, make_worker: Any, error: Exception
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox, error: Exception
 ) -> None:
     """The document itself is still to come; the dead letter says what there was."""
     text = BlobRef(sha256="0" * 64, size=4)
-    begun = DocumentBegun(document_id="a", kind="contract", text=text, pages=(1,), starts=(0,))
-    send(bus, begun, DocumentDeleted(document_id="a"))
-    worker = make_worker({DocumentBegun: Fails(99, error), DocumentDeleted: keep})
+    begun = FirstPagesRead(document_id="a", kind="contract", text=text, pages=(1,), starts=(0,))
+    send(bus, begun, REKINDED)
+    worker = make_worker({FirstPagesRead: Fails(99, error), DocumentReclassified: keep})
     work_for(worker, lambda: notes(store) == ["a"])
     assert announced(store) == []
-    assert len(bus.dead_letters()) == 1
+    assert len(inbox.dead_letters()) == 1
 
 
-def test_data_that_do_not_fit_end_the_document(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_data_that_do_not_fit_end_the_document(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """Its envelope names the document, so the failure is announced beside the dead letter."""
     handler = Fails(0, ValueError())
     bus.publish(damaged(REKINDED, kind="novel", previous="contract", attempt=3))
-    make_worker({DocumentRekinded: handler}).run_until_idle()
+    make_worker({DocumentReclassified: handler}).run_until_idle()
     (failed,) = announced(store)
     assert (failed.tenant, failed.document_id, failed.trace) == ("default", "a", REKINDED.trace)
     assert (failed.code, failed.cause) == ("unknown_event", REKINDED.id)
     assert "kind" in failed.reason
     assert "novel" not in failed.reason
-    assert len(bus.dead_letters("extraction")) == 1
+    assert len(inbox.dead_letters()) == 1
     assert handler.calls == 0
 
 
 def test_data_of_a_type_that_is_not_handled_are_not_looked_at(
-    store: Store, bus: Bus, make_worker: Any
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
     """What a newer release sends to others is no concern of this service."""
     bus.publish(damaged(REKINDED, kind="novel"))
     make_worker({DocumentDeleted: keep}).run_until_idle()
-    assert (bus.lag("extraction"), bus.dead_letters(), announced(store)) == (0, [], [])
+    assert (waiting(bus, store), inbox.dead_letters(), announced(store)) == (0, [], [])
 
 
 def test_an_envelope_without_a_document_is_buried_alone(
-    store: Store, bus: Bus, make_worker: Any
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
     """An id that no event can have ends nothing, and holds up nobody."""
-    message = json.loads(DocumentDeleted(document_id="a").to_json("ingest")) | {"subject": "a" * 65}
+    message = json.loads(REKINDED.to_json("ingest")) | {"subject": "a" * 65}
     bus.publish(Message("default/a", json.dumps(message).encode()))
-    send(bus, DocumentDeleted(document_id="a"))
-    make_worker({DocumentDeleted: keep}).run_until_idle()
-    assert (notes(store), announced(store), len(bus.dead_letters())) == (["a"], [], 1)
+    send(bus, REKINDED)
+    make_worker({DocumentReclassified: keep}).run_until_idle()
+    assert (notes(store), announced(store), len(inbox.dead_letters())) == (["a"], [], 1)
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), UnreadableDocument("damaged")])
 def test_failing_at_a_failure_announces_no_failure(
-    store: Store, bus: Bus, make_worker: Any, error: Exception
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox, error: Exception
 ) -> None:
     """Otherwise each failure would beget the next, without end."""
 
@@ -210,9 +227,9 @@ def test_failing_at_a_failure_announces_no_failure(
     told = DocumentFailed(document_id="a", stage="triage", code="odd", reason="why")
     send(bus, told)
     worker = make_worker({DocumentFailed: fail})
-    work_for(worker, lambda: len(bus.dead_letters()) == 1)
+    work_for(worker, lambda: len(inbox.dead_letters()) == 1)
     bus.publish(damaged(told, code=7))
-    work_for(worker, lambda: bus.lag("extraction") == 0)
+    work_for(worker, lambda: waiting(bus, store) == 0)
     assert announced(store) == []
 
 
@@ -228,14 +245,14 @@ def test_a_reason_without_end_is_announced_shortened(
 
 
 def test_a_reason_that_no_database_keeps_is_announced_without_its_odd_characters(
-    store: Store, bus: Bus, make_worker: Any
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
     """NUL and half characters, quoted from a document, must not keep it from ending."""
     handler = Fails(99, UnreadableDocument("the name a\0b\ud800c is odd"))
     send(bus, DocumentDeleted(document_id="a"))
     make_worker({DocumentDeleted: handler}).run_until_idle()
     assert [x.reason for x in announced(store)] == ["the name a?b?c is odd"]
-    assert [why(letter) for letter in bus.dead_letters()] == ["the name a?b?c is odd"]
+    assert [why(letter) for letter in inbox.dead_letters()] == ["the name a?b?c is odd"]
 
 
 def test_an_event_that_is_too_large_fails_its_document(
@@ -257,11 +274,12 @@ def test_several_workers_share_the_work(store: Store, bus: Bus, make_worker: Any
     send(bus, *(DocumentDeleted(document_id=f"{n:02d}") for n in range(20)))
     stop = threading.Event()
     workers = [make_worker({DocumentDeleted: keep}) for _ in range(2)]
-    threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in workers]
+    loops = [run for worker in workers for run in (worker.pump.run, worker.workers[0].run)]
+    threads = [threading.Thread(target=run, args=(stop,)) for run in loops]
     for thread in threads:
         thread.start()
     end = time.monotonic() + 20
-    while bus.lag("extraction") and time.monotonic() < end:
+    while len(notes(store)) < 20 and time.monotonic() < end:
         time.sleep(0.02)
     stop.set()
     for thread in threads:
@@ -269,14 +287,37 @@ def test_several_workers_share_the_work(store: Store, bus: Bus, make_worker: Any
     assert sorted(notes(store)) == [f"{n:02d}" for n in range(20)]
 
 
-def test_the_inbox_counts_before_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
-    """While a handler is at work its try is on record already."""
+def test_an_attempt_is_counted_before_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
+    """So that one which ends in a crash counts too."""
     seen: list[Any] = []
 
     def look(event: DocumentDeleted, uow: UnitOfWork) -> None:
-        seen.append(begin_try(store, event))
+        seen.extend(received_events(store, event.key))
         keep(event, uow)
 
     send(bus, DocumentDeleted(document_id="a"))
     make_worker({DocumentDeleted: look}).run_until_idle()
-    assert seen[0].crashes == 1
+    assert [(one.state, one.attempts) for one in seen] == [("working", 1)]
+
+
+def test_an_event_without_a_handler_any_more_is_passed_over(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """It was stored by another version of the service."""
+    send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: keep}).pump.run_once()
+    assert make_worker({}).run_once()
+    assert waiting(bus, store) == 0
+
+
+def test_a_failure_at_a_decision_fails_no_document(
+    store: Store, bus: Bus, settings: CommonSettings, inbox: Inbox
+) -> None:
+    """It is a dead letter alone."""
+    handler = Fails(99, UnreadableDocument("damaged"))
+    worker = HandWorker(
+        "extraction", store, bus, {}, settings, decisions={DocumentDeleted: handler}
+    )
+    send(bus, DocumentDeleted(document_id="a"))
+    worker.run_until_idle()
+    assert (announced(store), len(inbox.dead_letters())) == ([], 1)

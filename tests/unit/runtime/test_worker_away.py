@@ -10,19 +10,20 @@ import pytest
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted
-from shared.runtime import Worker
+from shared.messaging import Inbox, UnitOfWork
 from shared.settings import CommonSettings
-from shared.storage import Store, UnitOfWork
+from shared.storage import Store
+from tests.support.queue import HandWorker
 from tests.unit.runtime.working import Away, Fails, announced, keep, notes, send, work_for
 
 
-def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any, inbox: Inbox) -> None:
     """A dependency that does not answer costs no document, however often it is asked."""
     handler = Fails(8, Unavailable("the frontier is away"))
     send(bus, DocumentDeleted(document_id="a"))
     work_for(make_worker({DocumentDeleted: handler}), lambda: notes(store) == ["a"])
     assert handler.calls == 9
-    assert (bus.dead_letters(), announced(store)) == ([], [])
+    assert (inbox.dead_letters(), announced(store)) == ([], [])
 
 
 def test_where_it_is_known_when_to_come_again_it_comes_then(
@@ -34,7 +35,7 @@ def test_where_it_is_known_when_to_come_again_it_comes_then(
     send(bus, DocumentDeleted(document_id="a"))
     began = time.monotonic()
     work_for(
-        Worker("extraction", store, bus, {DocumentDeleted: handler}, often),
+        HandWorker("extraction", store, bus, {DocumentDeleted: handler}, often),
         lambda: notes(store) == ["a"],
     )
     assert 1.0 <= time.monotonic() - began < 8.0
@@ -44,7 +45,7 @@ def test_where_it_is_known_when_to_come_again_it_comes_then(
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 @pytest.mark.parametrize("times", [2, 4])
 def test_a_store_that_is_away_after_the_work_is_no_crash(
-    store: Store, bus: Bus, settings: Any, pause: float, times: int
+    store: Store, bus: Bus, settings: Any, inbox: Inbox, pause: float, times: int
 ) -> None:
     """Failures are kept in mind until they can be counted, so that outages cost no document; also
     where the event comes again before they could be.
@@ -59,7 +60,7 @@ def test_a_store_that_is_away_after_the_work_is_no_crash(
             away.left = times
             raise
 
-    worker = Worker("extraction", away, bus, {DocumentDeleted: work}, settings)  # type: ignore[arg-type]
+    worker = HandWorker("extraction", away, bus, {DocumentDeleted: work}, settings)  # type: ignore[arg-type]
     send(bus, DocumentDeleted(document_id="a"))
     end = time.monotonic() + 10
     while notes(store) != ["a"]:
@@ -68,10 +69,10 @@ def test_a_store_that_is_away_after_the_work_is_no_crash(
             worker.run_once(0.01)
         threading.Event().wait(pause)
     assert handler.calls == 7
-    assert (bus.dead_letters(), announced(store)) == ([], [])
+    assert (inbox.dead_letters(), announced(store)) == ([], [])
 
 
-def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any, inbox: Inbox) -> None:
     """After an outage a bug still has all the tries that it would have had."""
     outage, bug = Fails(8, Unavailable("away")), Fails(2, ValueError("a bug"))
 
@@ -82,45 +83,33 @@ def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any) -> None
 
     send(bus, DocumentDeleted(document_id="a"))
     work_for(make_worker({DocumentDeleted: work}), lambda: notes(store) == ["a"])
-    assert (bus.dead_letters(), announced(store)) == ([], [])
+    assert (inbox.dead_letters(), announced(store)) == ([], [])
 
 
-@pytest.mark.parametrize("what", ["write", "consumer", "lag"])
+@pytest.mark.parametrize("what", ["write", "read", "consumer"])
 def test_a_store_or_bus_that_was_away_leaves_no_event_behind(
     store: Store, bus: Bus, settings: Any, what: str
 ) -> None:
     """The worker waits, takes up what it held, and needs no restart."""
-    parts = {"store": store, "bus": bus}
-    on = "store" if what == "write" else "bus"
+    parts: dict[str, Any] = {"store": store, "bus": bus}
+    on = "bus" if what == "consumer" else "store"
     parts[on] = Away(parts[on], what, 1)
-    worker = Worker("extraction", parts["store"], parts["bus"], {DocumentDeleted: keep}, settings)  # type: ignore[arg-type]
+    worker = HandWorker(
+        "extraction", parts["store"], parts["bus"], {DocumentDeleted: keep}, settings
+    )
     send(bus, DocumentDeleted(document_id="a"))
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=run, args=(stop,), daemon=True)
+        for run in (worker.pump.run, worker.workers[0].run)
+    ]
+    for thread in threads:
+        thread.start()
     end = time.monotonic() + 10
     while notes(store) != ["a"] and time.monotonic() < end:
         time.sleep(0.02)
     stop.set()
-    thread.join(10)
+    for thread in threads:
+        thread.join(10)
     assert notes(store) == ["a"]
-    assert not thread.is_alive()
-
-
-def test_an_acknowledgement_that_fails_is_made_up_for(
-    store: Store, bus: Bus, settings: Any, make_worker: Any
-) -> None:
-    """If the bus is away at the ack, the event comes again and is recognised."""
-    send(bus, DocumentDeleted(document_id="a"))
-    worker = make_worker({DocumentDeleted: keep})
-    worker._consumer = Away(bus.consumer("extraction"), "ack", 1)
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
-    thread.start()
-    end = time.monotonic() + 10
-    while bus.lag("extraction") and time.monotonic() < end:
-        time.sleep(0.02)
-    stop.set()
-    thread.join(10)
-    assert bus.lag("extraction") == 0
-    assert notes(store) == ["a"]
+    assert not any(thread.is_alive() for thread in threads)

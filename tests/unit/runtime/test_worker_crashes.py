@@ -1,200 +1,186 @@
 """What the worker makes of crashes, and of what was given up and comes again; on two buses."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
-from shared.bus import Bus
+from shared.bus import Bus, Message
 from shared.errors import UnreadableDocument
 from shared.events import DocumentDeleted
-from shared.storage import Store, UnitOfWork
-from shared.storage.messages import inbox
+from shared.messaging import Inbox, UnitOfWork
+from shared.messaging.inbox import NewEntry
+from shared.storage import Store
 from tests.unit.runtime.working import (
     NOTE,
     Crash,
     Fails,
-    Falls,
-    Loses,
     announced,
     keep,
     notes,
     send,
+    waiting,
     why,
     work_for,
 )
 
 
-def test_a_replayed_dead_letter_is_worked_on(store: Store, bus: Bus, make_worker: Any) -> None:
+def crash(_event: DocumentDeleted, _uow: UnitOfWork) -> None:
+    """A handler in which the process dies."""
+    raise Crash
+
+
+def dies(worker: Any, inbox: Inbox) -> None:
+    """The worker dies at its event, and its lease runs out."""
+    with pytest.raises(Crash):
+        worker.run_once()
+    worker.pump.close()
+    inbox.release()
+
+
+def test_a_replayed_dead_letter_is_worked_on(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """Once the cause is mended, a replay has all its tries again and takes effect."""
     handler = Fails(4, ValueError("a bug"))
     send(bus, DocumentDeleted(document_id="a"))
     worker = make_worker({DocumentDeleted: handler})
-    work_for(worker, lambda: len(bus.dead_letters()) == 1)
-    bus.replay(bus.dead_letters()[0].id)
+    work_for(worker, lambda: len(inbox.dead_letters()) == 1)
+    inbox.replay(inbox.dead_letters()[0])
     work_for(worker, lambda: notes(store) == ["a"])
     assert handler.calls == 5
-    assert bus.dead_letters() == []
+    assert inbox.dead_letters() == []
 
 
-def test_a_crash_in_a_handler_repeats_it(store: Store, bus: Bus, make_worker: Any) -> None:
+def test_a_replay_of_what_is_no_event_dies_again(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
+    """It holds up nobody."""
+    bus.publish(Message("default/a", b"not an event"))
+    worker = make_worker({DocumentDeleted: keep})
+    worker.run_until_idle()
+    (first,) = inbox.dead_letters()
+    inbox.replay(first)
+    worker.run_until_idle()
+    (second,) = inbox.dead_letters()
+    assert (second.value, second.id != first.id) == (b"not an event", True)
+    send(bus, DocumentDeleted(document_id="a"))
+    worker.run_until_idle()
+    assert notes(store) == ["a"]
+
+
+def test_a_crash_in_a_handler_repeats_it(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
     """Before the commit nothing is kept: another worker does the whole work."""
 
-    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
+    def half(event: DocumentDeleted, uow: UnitOfWork) -> None:
         with uow:
             uow.session.execute(insert(NOTE).values(text="half"))
             raise Crash
 
     send(bus, DocumentDeleted(document_id="a"))
-    dying = make_worker({DocumentDeleted: crash})
-    with pytest.raises(Crash):
-        dying.run_once()
-    dying._drop_consumer()
+    dies(make_worker({DocumentDeleted: half}), inbox)
     make_worker({DocumentDeleted: keep}).run_until_idle()
     assert notes(store) == ["a"]
 
 
-def test_a_crash_between_commit_and_ack_does_not_repeat_the_effect(
-    store: Store, bus: Bus, make_worker: Any
+def test_a_crash_after_the_commit_does_not_repeat_the_effect(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """After the commit the event comes again, is recognised, and acknowledged."""
+    """The commit itself marks the event as done."""
 
-    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
+    def late(event: DocumentDeleted, uow: UnitOfWork) -> None:
         keep(event, uow)
         raise Crash
 
     send(bus, DocumentDeleted(document_id="a"))
-    dying = make_worker({DocumentDeleted: crash})
+    dies(make_worker({DocumentDeleted: late}), inbox)
+    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 0
+    assert (notes(store), waiting(bus, store)) == (["a"], 0)
+
+
+def test_a_failure_after_the_commit_announces_nothing(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
+) -> None:
+    """What took effect is neither tried again nor given up."""
+
+    def late(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        keep(event, uow)
+        raise UnreadableDocument("damaged")
+
+    send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: late}).run_until_idle()
+    assert (notes(store), announced(store), inbox.dead_letters()) == (["a"], [], [])
+
+
+def test_a_crash_between_inbox_and_bus_does_not_repeat_the_effect(
+    store: Store, bus: Bus, make_worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus gives the event out again, and the inbox knows it."""
+    send(bus, DocumentDeleted(document_id="a"))
+    dying = make_worker({DocumentDeleted: keep})
+    insert = dying.inbox.insert
+
+    def die(entries: Iterable[NewEntry], _positions: object) -> None:
+        insert(entries)
+        raise Crash
+
+    monkeypatch.setattr(dying.inbox, "insert", die)
     with pytest.raises(Crash):
-        dying.run_once()
-    dying._drop_consumer()
-    assert bus.lag("extraction") == 1
+        dying.pump.run_once()
     assert make_worker({DocumentDeleted: keep}).run_until_idle() == 1
-    assert notes(store) == ["a"]
-    assert bus.lag("extraction") == 0
+    assert (notes(store), waiting(bus, store)) == (["a"], 0)
 
 
 def test_an_event_that_kills_its_workers_is_given_up(
-    store: Store, bus: Bus, make_worker: Any, caplog: pytest.LogCaptureFixture
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Tries that end in a crash are counted, so that one document can't kill workers for ever; the
     log says what is begun again.
     """
-
-    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
-        raise Crash
-
     send(bus, DocumentDeleted(document_id="a"))
     for _ in range(2):
-        dying = make_worker({DocumentDeleted: crash})
-        with pytest.raises(Crash):
-            dying.run_once()
-        dying._drop_consumer()
+        dies(make_worker({DocumentDeleted: crash}), inbox)
     begun_again = [record for record in caplog.records if "never ended" in record.message]
     assert [record.before for record in begun_again] == [1]  # type: ignore[attr-defined]
     make_worker({DocumentDeleted: crash}).run_until_idle()
     (failed,) = announced(store)
     assert failed.code == "worker_died"
     assert "2 tries" in failed.reason
-    assert len(bus.dead_letters()) == 1
-
-
-def test_a_crash_between_giving_up_and_burying_ends_the_same(
-    store: Store, bus: Bus, make_worker: Any
-) -> None:
-    """The failure is announced first, and once; who comes next only buries the event."""
-    handler = Fails(99, UnreadableDocument("damaged"))
-    send(bus, DocumentDeleted(document_id="a"))
-    dying = make_worker({DocumentDeleted: handler})
-    dying._consumer = Falls(bus.consumer("extraction"), "dead")
-    with pytest.raises(Crash):
-        dying.run_once()
-    assert [x.code for x in announced(store)] == ["unreadable_document"]
-    dying._drop_consumer()
-    make_worker({DocumentDeleted: handler}).run_until_idle()
-    assert handler.calls == 1
-    assert [x.code for x in announced(store)] == ["unreadable_document"]
-    assert [why(letter) for letter in bus.dead_letters()] == ["damaged"]
-    assert bus.lag("extraction") == 0
+    assert len(inbox.dead_letters()) == 1
 
 
 def test_what_was_given_up_is_not_worked_on_when_it_comes_again(
-    store: Store, bus: Bus, make_worker: Any
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """A relay that died before its mark sends twice; the second is passed over."""
+    """A relay that died before its mark sends twice; the second changes nothing."""
     handler = Fails(99, UnreadableDocument("damaged"))
     event = DocumentDeleted(document_id="a")
     worker = make_worker({DocumentDeleted: handler})
     for _ in range(3):
         send(bus, event)
-        work_for(worker, lambda: bus.lag("extraction") == 0)
+        worker.run_until_idle()
     assert handler.calls == 1
-    assert len(announced(store)) == len(bus.dead_letters()) == 1
+    assert len(announced(store)) == len(inbox.dead_letters()) == 1
 
 
-def test_a_replay_that_is_delivered_before_its_letter_goes_starts_afresh(
-    store: Store, bus: Bus, make_worker: Any
+def test_a_worker_that_lost_its_event_gives_nothing_up(
+    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """A bus may deliver a replay a moment before the letter is off its list; it is not lost."""
-    handler = Fails(1, UnreadableDocument("damaged"))
-    event = DocumentDeleted(document_id="a")
-    send(bus, event)
-    worker = make_worker({DocumentDeleted: handler})
-    work_for(worker, lambda: len(bus.dead_letters()) == 1)
-    send(bus, event)
-    worker.run_once()
-    bus.drop(bus.dead_letters()[0].id)
-    work_for(worker, lambda: notes(store) == ["a"])
-    assert (handler.calls, bus.lag("extraction")) == (2, 0)
+    """A process that slept past its lease changes nothing; the failure is announced once."""
 
+    def slow(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        if len(slept) < 1:
+            slept.append(event)
+            inbox.release()
+            make_worker({DocumentDeleted: slow}).run_until_idle()
+        raise UnreadableDocument("damaged")
 
-def test_a_replay_after_a_crash_behind_the_burial_starts_afresh(
-    store: Store, bus: Bus, make_worker: Any
-) -> None:
-    """The mark of the burial may be missing: the replayed letter is worked on all the same."""
-    handler = Fails(1, UnreadableDocument("damaged"))
+    slept: list[DocumentDeleted] = []
     send(bus, DocumentDeleted(document_id="a"))
-    worker = make_worker({DocumentDeleted: handler})
-    worker.run_until_idle()
-    with store.write() as session:
-        session.execute(update(inbox).values(buried=None))
-    bus.replay(bus.dead_letters()[0].id)
-    work_for(worker, lambda: notes(store) == ["a"])
-
-
-def test_what_was_lost_as_it_was_given_up_is_buried_by_who_has_it(
-    store: Store, bus: Bus, make_worker: Any
-) -> None:
-    """A process that slept past its lease wrote no letter and notes none: the next one only buries,
-    and the failure is announced once.
-    """
-    handler = Fails(99, UnreadableDocument("damaged"))
-    send(bus, DocumentDeleted(document_id="a"))
-    late = make_worker({DocumentDeleted: handler})
-    consumer = bus.consumer("extraction")
-    late._consumer = Loses(consumer)
-    late.run_once()
-    assert bus.dead_letters() == []
-    make_worker({DocumentDeleted: handler}).run_until_idle()
-    assert handler.calls == 1
+    make_worker({DocumentDeleted: slow}).run_until_idle()
     assert [x.code for x in announced(store)] == ["unreadable_document"]
-    assert [why(letter) for letter in bus.dead_letters()] == ["damaged"]
-    assert bus.lag("extraction") == 0
-
-
-@pytest.mark.parametrize("looks", [2, 4])
-def test_a_replay_whose_letter_goes_late_is_not_lost(
-    store: Store, bus: Bus, make_worker: Any, looks: int
-) -> None:
-    """A broker may take many seconds to take the letter off the list."""
-    handler = Fails(1, UnreadableDocument("damaged"))
-    event = DocumentDeleted(document_id="a")
-    send(bus, event)
-    worker = make_worker({DocumentDeleted: handler})
-    work_for(worker, lambda: len(bus.dead_letters()) == 1)
-    send(bus, event)
-    for _ in range(looks):
-        assert worker.run_once(5), "it is passed over"
-    bus.drop(bus.dead_letters()[0].id)
-    work_for(worker, lambda: notes(store) == ["a"])
-    assert (handler.calls, bus.lag("extraction")) == (2, 0)
+    assert [why(letter) for letter in inbox.dead_letters()] == ["damaged"]
+    assert waiting(bus, store) == 0

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from shared.bus import Bus, DeadLetter, Delivery, Message
+from shared.bus import Bus, Message
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted, DocumentFailed, Event, decode
-from shared.runtime import Worker
-from shared.storage import Store, UnitOfWork
-from shared.storage.messages import outbox
+from shared.messaging import DeadLetter, Inbox, UnitOfWork
+from shared.messaging.tables import outbox
+from shared.storage import Store
+from tests.support.queue import HandWorker, unfinished
 
 NOTE = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String))
 
@@ -46,12 +47,17 @@ def announced(store: Store) -> list[DocumentFailed]:
     return [event for event in events if isinstance(event, DocumentFailed)]
 
 
-def work_for(worker: Worker, true: Callable[[], bool], seconds: float = 10.0) -> None:
+def work_for(worker: HandWorker, true: Callable[[], bool], seconds: float = 10.0) -> None:
     """Work on event after event until something is true."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "worked in vain"
         worker.run_once(0.01)
+
+
+def waiting(bus: Bus, store: Store) -> int:
+    """Events on the bus or in the inbox that are not handled."""
+    return bus.lag(Inbox(store).positions()) + unfinished(store)
 
 
 def why(letter: DeadLetter) -> str:
@@ -72,35 +78,6 @@ class Fails:
             self.left -= 1
             raise self.error
         keep(event, uow)
-
-
-class Falls:
-    """Crashes its caller when one thing is asked of it."""
-
-    def __init__(self, real: Any, name: str) -> None:
-        self._real, self._name = real, name
-
-    def __getattr__(self, name: str) -> Any:
-        """The real thing, except for what crashes."""
-        if name == self._name:
-            raise Crash
-        return getattr(self._real, name)
-
-
-class Loses:
-    """A consumer that has lost its delivery to others when it gives that up."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def dead(self, delivery: Delivery, error: str) -> bool:
-        """What a consumer says that was left meanwhile."""
-        self._real.close()
-        return bool(self._real.dead(delivery, error))
-
-    def __getattr__(self, name: str) -> Any:
-        """The real thing."""
-        return getattr(self._real, name)
 
 
 class Away:

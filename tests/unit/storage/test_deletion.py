@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from shared.storage import FileBlobs
-from shared.storage.deletion import deletion_mark, is_deleted, mark_deleted, ref_of, ref_of_stream
+from shared.blobs import FileBlobs
+from shared.blobs.markers import deletion_mark, is_deleted, mark_deleted, ref_of, ref_of_stream
 
 
 def test_a_mark_tells_of_one_document_of_one_tenant(tmp_path: Path) -> None:

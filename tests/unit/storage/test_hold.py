@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from shared.blobs import s3_pins
+from shared.blobs.files import PIN_MARKER, PINNED_SUFFIX
+from shared.blobs.s3_pins import ENDING, FRESH_SECONDS, BlobPin, remove_dead_pin
 from shared.errors import Conflict, Unavailable
-from shared.storage import s3_hold
-from shared.storage.blobs import HELD, HOLDING
-from shared.storage.s3_hold import ENDING, FRESH_SECONDS, Hold, let_go
 
-ASIDE = [f"default/{letter * 2}/{letter * 64}{HELD}" for letter in "ab"]
+ASIDE = [f"default/{letter * 2}/{letter * 64}{PINNED_SUFFIX}" for letter in "ab"]
 """Names of blobs that were put aside."""
 
 
@@ -56,17 +56,17 @@ class Bucket:
             assert self.through.wait(60)
 
 
-@pytest.mark.parametrize("hangs", [("write", ENDING), ("remove", HELD)])
+@pytest.mark.parametrize("hangs", [("write", ENDING), ("remove", PINNED_SUFFIX)])
 def test_nobody_begins_while_a_request_of_the_end_hangs(
     monkeypatch: pytest.MonkeyPatch, hangs: tuple[str, str]
 ) -> None:
     """For longer than a mark counts: the other would be robbed of what is put aside for him. Where
     the mark itself was that late, the other mark and what was put aside are left to the next one.
     """
-    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
-    monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)
+    monkeypatch.setattr(s3_pins, "RENEW_SECONDS", 0.2)
     bucket = Bucket(hangs)
-    hold = Hold(bucket)
+    hold = BlobPin(bucket)
     hold.__enter__()
     bucket.kept[ASIDE[0]] = (b"some", 0.0)
     ending = threading.Thread(target=hold.__exit__, args=(None, None, None))
@@ -74,12 +74,12 @@ def test_nobody_begins_while_a_request_of_the_end_hangs(
     try:
         assert bucket.hung.wait(5)
         threading.Event().wait(3)
-        with pytest.raises(Conflict, match="another backup"), Hold(bucket):
+        with pytest.raises(Conflict, match="Another backup"), BlobPin(bucket):
             pass
     finally:
         bucket.through.set()
         ending.join()
-    left = {HOLDING, ENDING, ASIDE[0]} if hangs[0] == "write" else set()
+    left = {PIN_MARKER, ENDING, ASIDE[0]} if hangs[0] == "write" else set()
     assert set(bucket.kept) == left
 
 
@@ -109,12 +109,12 @@ def test_who_may_lose_the_mark_of_his_end_removes_no_more(
             meanwhile(bucket)
 
     monkeypatch.setattr(bucket, "remove", removed)
-    with Hold(bucket):
+    with BlobPin(bucket):
         for name in ASIDE:
             bucket.kept[name] = (b"some", 0.0)
     assert set(bucket.kept) == {ENDING, ASIDE[1]}
     bucket.grow_old(ENDING, FRESH_SECONDS)
-    let_go(bucket)
+    remove_dead_pin(bucket)
     assert bucket.kept == {}
 
 
@@ -122,26 +122,26 @@ def test_a_request_that_failed_is_made_again_only_while_it_takes_nobody_elses_ma
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The bucket is away from one backup alone at its end, so another begins: its mark stays."""
-    monkeypatch.setattr(s3_hold, "PAUSES", (0.0,))
+    monkeypatch.setattr(s3_pins, "PAUSES", (0.0,))
     bucket = Bucket()
     remove = bucket.remove
 
     def late(key: str) -> None:
-        if key == HOLDING and bucket.kept[HOLDING][0] != b"another":
+        if key == PIN_MARKER and bucket.kept[PIN_MARKER][0] != b"another":
             bucket.grow_old(ENDING, FRESH_SECONDS)
-            bucket.write(HOLDING, b"another")
+            bucket.write(PIN_MARKER, b"another")
             raise Unavailable("the bucket is away")
         remove(key)
 
     monkeypatch.setattr(bucket, "remove", late)
-    with Hold(bucket):
+    with BlobPin(bucket):
         pass
-    assert bucket.kept[HOLDING][0] == b"another"
+    assert bucket.kept[PIN_MARKER][0] == b"another"
 
 
 def test_a_request_that_failed_once_at_the_end_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them: the mark of the end, and what is removed."""
-    monkeypatch.setattr(s3_hold, "PAUSES", (0.0,))
+    monkeypatch.setattr(s3_pins, "PAUSES", (0.0,))
     bucket = Bucket()
     failed: set[tuple[str, str]] = set()
 
@@ -158,26 +158,26 @@ def test_a_request_that_failed_once_at_the_end_is_no_harm(monkeypatch: pytest.Mo
 
     once("write")
     once("remove")
-    with Hold(bucket):
+    with BlobPin(bucket):
         bucket.kept[ASIDE[0]] = (b"some", 0.0)
     assert bucket.kept == {}
-    assert {key for request, key in failed if request == "remove"} == {HOLDING, ENDING, ASIDE[0]}
-    assert {key for request, key in failed if request == "write"} == {HOLDING, ENDING}
+    assert {key for request, key in failed if request == "remove"} == {PIN_MARKER, ENDING, ASIDE[0]}
+    assert {key for request, key in failed if request == "write"} == {PIN_MARKER, ENDING}
 
 
 def test_who_wrote_his_mark_too_late_has_lost_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request hung until the mark before it counted no more: what was deleted then was not put
     aside.
     """
-    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
-    monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 1.6)
+    monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)
+    monkeypatch.setattr(s3_pins, "RENEW_SECONDS", 1.6)
     bucket = Bucket()
-    hold = Hold(bucket)
+    hold = BlobPin(bucket)
     hold.__enter__()
-    bucket.hangs = ("write", HOLDING)
+    bucket.hangs = ("write", PIN_MARKER)
     assert bucket.hung.wait(5)
     threading.Event().wait(1.0)
     bucket.through.set()
     threading.Event().wait(0.1)
-    with pytest.raises(Unavailable, match="begin the backup again"):
+    with pytest.raises(Unavailable, match="Repeat the backup"):
         hold.__exit__(None, None, None)

@@ -7,22 +7,22 @@ import threading
 import pytest
 from sqlalchemy import create_engine
 
-from shared.storage import listening
-from shared.storage.listening import Listening
+from shared.storage import notifications
+from shared.storage.notifications import Notifications
 
 
 def test_a_server_that_does_not_answer_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for a connection, and says nothing; the thread is left to the process's end."""
     asked, answered = threading.Event(), threading.Event()
 
-    def connect(_self: Listening) -> None:
+    def connect(_self: Notifications) -> None:
         asked.set()
         answered.wait()
         raise OSError("too late")
 
-    monkeypatch.setattr(Listening, "_connect", connect)
-    monkeypatch.setattr(listening, "_STOPPED_WITHIN", 0.01)
-    made = Listening(create_engine("postgresql+psycopg://127.0.0.1/none"), lambda: None)
+    monkeypatch.setattr(Notifications, "_connect", connect)
+    monkeypatch.setattr(notifications, "_STOPPED_WITHIN", 0.01)
+    made = Notifications(create_engine("postgresql+psycopg://127.0.0.1/none"), lambda: None)
     made.start()
     try:
         assert asked.wait(60.0)

@@ -30,15 +30,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from shared.storage import Store, UnitOfWork
-from shared.storage.blobs import FileBlobs, key_of
-from shared.storage.deletion import ref_of
-from shared.storage.tenants import across_tenants
+from shared.blobs.files import FileBlobs, key_of
+from shared.blobs.markers import ref_of
+from shared.messaging import UnitOfWork
+from shared.storage import Store
+from shared.storage.tenant_isolation import across_tenants
 from shared.tenancy import CrossesTenants, belongs_to, must_be_of, work_of
 from tests.contract.events.samples import SAMPLES
 
 HELD = True
-"""What is asked here is held against the rules, see `tests.looking`."""
+"""What is asked here is held against the rules, see `tests.support.tenant_marks`."""
 
 metadata = MetaData()
 papers = Table(
@@ -287,7 +288,7 @@ def test_no_blob_of_another_tenant_has_a_name_in_the_work_of_one(tmp_path: Path)
             lambda: blobs.open("theirs", ref),
             lambda: blobs.put("theirs", b"x"),
             lambda: blobs.delete("theirs", ref),
-            lambda: blobs.open_held("theirs", ref),
+            lambda: blobs.open_pinned("theirs", ref),
             lambda: key_of("theirs", ref),
         ):
             with pytest.raises(CrossesTenants):

@@ -5,22 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Servers
-from tests.unit.triage.house import House
+from services.triage.checks.classifier import BreakClassifier
+from tests.support import artefacts
+from tests.support.postgres import Servers
+from tests.unit.triage.builders import Triage
+
+
+@pytest.fixture(scope="session")
+def shipped() -> BreakClassifier:
+    """The classifier that comes with the suite."""
+    return BreakClassifier.load(artefacts())
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def triage(tmp_path: Path) -> Iterator[Triage]:
     """Triage on SQLite."""
-    house = House(tmp_path)
-    yield house
-    house.close()
+    with Triage(tmp_path) as triage:
+        yield triage
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_house(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[House]:
+def database_url(request: pytest.FixtureRequest, servers: Servers) -> str:
+    """The address of each kind of database; empty for SQLite."""
+    return servers.database() if request.param == "postgresql" else ""
+
+
+@pytest.fixture
+def any_triage(database_url: str, tmp_path: Path) -> Iterator[Triage]:
     """Triage on SQLite, and the same test again on PostgreSQL."""
-    url = servers.database() if request.param == "postgresql" else ""
-    house = House(tmp_path, triage_database_url=url)
-    yield house
-    house.close()
+    with Triage(tmp_path, triage_database_url=database_url) as triage:
+        yield triage

@@ -1,15 +1,14 @@
-"""Small sound filings by hand, to be bent out of shape one cell at a time."""
+"""Small sound filings, to be changed one cell at a time."""
 
 from __future__ import annotations
 
-import copy
 import json
 from decimal import Decimal
 from typing import Any
 
+from services.triage.checks.verdict import triage_filing
 from services.triage.domain import Finding, Verdict
-from services.triage.judgement import triage_filing
-from services.triage.statements import BadFiling, Filing, read_filings
+from services.triage.statements.model import BadFiling, Filing, read_filings
 
 Record = dict[str, Any]
 CONCEPTS = {
@@ -33,7 +32,7 @@ CONCEPTS = {
         "CashAndCashEquivalentsPeriodIncreaseDecrease"
     ),
 }
-"""What the headlines of the filings below are tagged as, for what learns from tags."""
+"""Concepts of the headlines of the filings below."""
 
 
 def row(label: str, *values: float | None, **more: Any) -> Record:
@@ -130,22 +129,48 @@ def read(filing: Record) -> Filing:
     return found
 
 
+def statement_of(filing: Record, name: str) -> Record:
+    """A statement of a record."""
+    found: Record = next(s for s in filing["statements"] if s["statement"] == name)
+    return found
+
+
 def find_row(filing: Record, statement: str, label: str) -> tuple[Record, int]:
     """A statement of a record, and the index of a line in it."""
-    part = next(s for s in filing["statements"] if s["statement"] == statement)
+    part = statement_of(filing, statement)
     return part, next(i for i, r in enumerate(part["rows"]) if r["label"] == label)
+
+
+def change(filing: Record, statement: str, label: str, *amounts: float) -> int:
+    """Give a line other amounts, in millions; returns its index."""
+    part, index = find_row(filing, statement, label)
+    part["rows"][index] = row(label, *amounts)
+    return index
 
 
 def bent(statement: str, label: str, column: int, amount: float) -> Record:
     """The sound filing with one amount changed, in millions."""
-    filing = copy.deepcopy(record())
+    filing = record()
     part, index = find_row(filing, statement, label)
     part["rows"][index]["values"][column] = int(amount * 1_000_000)
     return filing
 
 
+def wrong(amount: float = 4509, **more: Any) -> Record:
+    """The sound filing with one wrong total, about which one finding is sure."""
+    return {**bent("balance_sheet", "Total current assets", 1, amount), "id": "wrong", **more}
+
+
+def without(statement: str, label: str) -> Record:
+    """The sound filing without one line."""
+    filing = record()
+    part, index = find_row(filing, statement, label)
+    del part["rows"][index]
+    return filing
+
+
 def verdict(filing: Record) -> Verdict:
-    """What triage says about a record."""
+    """The verdict of rules about a record."""
     return triage_filing(read(filing))
 
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from services.triage.diagnosis import Diagnosis, diagnose, likeliest_cause, told_cause
-from services.triage.identities import REGISTRY
-from services.triage.judgement import _of_diagnosis
-from services.triage.relations import Cell, Equation, Sheet, sheets
-from services.triage.statements import Column, Filing, Row, Statement
+from services.triage.checks.diagnosis import Diagnosis, describe_cause, diagnose, likeliest_cause
+from services.triage.checks.verdict import _of_diagnosis
+from services.triage.relations.identities import REGISTRY
+from services.triage.relations.relations import Cell, Equation, StatementView, statement_views
+from services.triage.statements.model import Column, Filing, Row, Statement
 from tests.unit.triage.filings import bent, read, record
 
 CELL = Cell(0, 6, 0)
@@ -41,16 +41,14 @@ def wide(columns: int) -> Filing:
         (99, 2116, "swapped"),
     ],
 )
-def test_a_slip_is_told_by_its_mark(reported: float, expected: float, cause: str) -> None:
-    """Sign, scale, exchanged digits, one digit and the other column's amount are told apart."""
-    sheet = sheets(read(record()))[0]
+def test_a_slip_is_recognised_by_its_mark(reported: float, expected: float, cause: str) -> None:
+    sheet = statement_views(read(record()))[0]
     amounts = [Decimal(str(value)) * 1_000_000 for value in (reported, expected)]
     assert likeliest_cause(sheet, CELL, amounts[0], amounts[1]) == cause
 
 
 def test_a_total_in_two_relations_is_blamed_rather_than_a_part() -> None:
-    """The cell that mends two relations is likelier than one that mends one and harms another."""
-    pages = sheets(read(bent("balance_sheet", "Total current assets", 1, 4509)))
+    pages = statement_views(read(bent("balance_sheet", "Total current assets", 1, 4509)))
     equations = [e for check in REGISTRY.values() for e in check(pages)]
     (found,) = diagnose(pages, equations)
     assert pages[0].rows[found.cell.row].label == "Total current assets"
@@ -59,8 +57,7 @@ def test_a_total_in_two_relations_is_blamed_rather_than_a_part() -> None:
 
 
 def test_nothing_broken_is_nothing_to_explain() -> None:
-    """A sound filing has relations in every statement, and all of them hold."""
-    pages = sheets(read(record()))
+    pages = statement_views(read(record()))
     equations = [e for check in REGISTRY.values() for e in check(pages)]
     assert {e.check for e in equations} >= {
         "balance_equation",
@@ -77,20 +74,15 @@ def test_nothing_broken_is_nothing_to_explain() -> None:
     assert not diagnose(pages, equations)
 
 
-def test_breaks_that_share_no_cell_are_each_looked_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A page of a hundred columns that all break is read in time that grows with it, and no more:
-    what is explained in one column tells nothing new of another.
-    """
+def test_breaks_that_share_no_cell_are_each_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Cell] = []
 
-    def cause(_: Sheet, cell: Cell, *amounts: Decimal) -> str:
+    def cause(_: StatementView, cell: Cell, *amounts: Decimal) -> str:
         asked.append(cell)
         return likeliest_cause(_, cell, *amounts)
 
-    monkeypatch.setattr("services.triage.diagnosis.likeliest_cause", cause)
-    (page,) = sheets(wide(100))
+    monkeypatch.setattr("services.triage.checks.diagnosis.likeliest_cause", cause)
+    (page,) = statement_views(wide(100))
     relations = REGISTRY["balance_equation"]([page])
     found = diagnose([page], relations)
     assert sorted(d.cell.column for d in found) == list(range(100))
@@ -98,10 +90,7 @@ def test_breaks_that_share_no_cell_are_each_looked_at_once(
 
 
 def test_what_is_explained_mends_nothing_else() -> None:
-    """A cell that two broken relations share is blamed for both at first; once another explains
-    one of them it has only the other left.
-    """
-    (page,) = sheets(wide(3))
+    (page,) = statement_views(wide(3))
     one, two, three, four = (Cell(0, 0, 0), Cell(0, 1, 0), Cell(0, 0, 1), Cell(0, 1, 1))
 
     def broken(residual: int, *cells: Cell) -> Equation:
@@ -114,13 +103,14 @@ def test_what_is_explained_mends_nothing_else() -> None:
     assert [(d.cell, len(d.mends)) for d in found] == [(one, 3), (two, 1)]
 
 
-def _two_columns(parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int]) -> Sheet:
-    """A sum of two lines in two columns."""
+def _two_columns(
+    parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int]
+) -> StatementView:
     lines = (("A", parts), ("B", others), ("Total assets", totals))
     rows = [{"label": label, "values": list(values)} for label, values in lines]
     columns = [{"end": "20231231"}, {"end": "20221231"}]
     statement = {"statement": "balance_sheet", "columns": columns, "rows": rows}
-    return sheets(read({"id": "f", "statements": [statement]}))[0]
+    return statement_views(read({"id": "f", "statements": [statement]}))[0]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +125,6 @@ def _two_columns(parts: tuple[int, int], others: tuple[int, int], totals: tuple[
 def test_columns_are_exchanged_only_where_that_breaks_nothing(
     parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int], said: str
 ) -> None:
-    """Where the other column adds up as printed they are not; digits that changed places win."""
     sheet = _two_columns(parts, others, totals)
     residual = Decimal(totals[0] - parts[0] - others[0])
     terms = ((Cell(0, 2, 0), 1), (Cell(0, 0, 0), -1), (Cell(0, 1, 0), -1))
@@ -143,11 +132,10 @@ def test_columns_are_exchanged_only_where_that_breaks_nothing(
     cell, reported, expected = Cell(0, 0, 0), Decimal(parts[0]), parts[0] + residual
     cause = likeliest_cause(sheet, cell, reported, expected)
     assert cause == "swapped"
-    assert said in told_cause(sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0))
+    assert said in describe_cause(sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0))
 
 
-def test_what_a_part_would_have_to_be_is_said() -> None:
-    """Whatever the slip; of a total its sum says it already."""
+def test_the_expected_amount_of_a_part_is_named() -> None:
     sheet = _two_columns((2673, 700), (300, 100), (2199, 800))
     terms = ((Cell(0, 2, 0), 1), (Cell(0, 0, 0), -1), (Cell(0, 1, 0), -1))
     equation = Equation("balance_sheet_sums", terms, Decimal(-774), Decimal(0), 1)

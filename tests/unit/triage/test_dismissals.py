@@ -1,4 +1,4 @@
-"""What an analyst dismissed with a reason is folded away next time, and only that."""
+"""Earlier dismissals hide the same findings, and no others."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from typing import Any
 
 import pytest
 
-from services.triage.causes import MOST
+from services.triage.checks.classifier import BreakClassifier
+from services.triage.checks.root_causes import MOST
+from services.triage.checks.verdict import split_dismissed, triage_filing
 from services.triage.dismissals import (
     FILER_CHARACTERS,
     Dismissal,
     Dismissals,
-    figure_of,
-    filer_of,
-    relation_of,
+    figure_key,
+    filer_key,
+    relation_key,
 )
 from services.triage.domain import Dismissed, Finding, NamedCell
-from services.triage.judgement import sifted, triage_filing
-from services.triage.risk import Judge
-from tests.unit.triage.filings import bent, find_row, read
-from tests.unit.triage.test_doubts import judge
+from tests.unit.triage.filings import find_row, read, wrong
+from tests.unit.triage.test_suspects import classifier
 
-FINDINGS = "/v1/documents/{}/findings"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def finding(reported: int | None = 110, expected: int | None = 100, **more: Any) -> Finding:
-    """Total assets that are not the sum of two lines."""
     labels = more.pop("labels", ("Total assets", "Cash", "Goodwill"))
     cells = tuple(NamedCell("balance_sheet", n, 0, label) for n, label in enumerate(labels))
     amounts = [None if v is None else Decimal(v) for v in (reported, expected)]
@@ -51,10 +49,9 @@ def finding(reported: int | None = 110, expected: int | None = 100, **more: Any)
 
 
 def dismissal(of: Finding) -> Dismissal:
-    """An analyst's word on it."""
     return Dismissal(
-        *("default", "doc_1", "fd_1", "acme corp", relation_of(of), of.reported, of.expected),
-        *("mezzanine equity", "ada", NOON, figure_of(of)),
+        *("default", "doc_1", "fd_1", "acme corp", relation_key(of), of.reported, of.expected),
+        *("mezzanine equity", "ada", NOON, figure_key(of)),
     )
 
 
@@ -75,9 +72,8 @@ def dismissal(of: Finding) -> Dismissal:
          "other check", "no amounts"],
 )  # fmt: skip
 def test_only_a_break_of_the_same_kind_is_covered(again: Finding, covered: bool) -> None:
-    """The same relation, the same direction, a similar share of the amount."""
     known = Dismissals.of([dismissal(finding())])
-    assert (known.word_on(again) is not None) is covered
+    assert (known.find(again) is not None) is covered
 
 
 @pytest.mark.parametrize(
@@ -96,12 +92,10 @@ def test_only_a_break_of_the_same_kind_is_covered(again: Finding, covered: bool)
 def test_a_large_break_covers_no_wrong_unit_and_no_turned_sign(
     known: Finding, again: Finding, covered: bool
 ) -> None:
-    """By their share of the amount they are similar to a half: the kind has to be the same too."""
     assert dismissal(known).covers(again) is covered
 
 
 def balance(end: str, *columns: tuple[int, int, int, int]) -> dict[str, Any]:
-    """Total assets, liabilities, equity, and the total of these two, a column a year."""
     labels = ("Total assets", "Total liabilities", "Total stockholders' equity",
               "Total liabilities and stockholders' equity")  # fmt: skip
     ends = [f"{int(end[:4]) - ago}{end[4:]}" for ago in range(len(columns))]
@@ -115,13 +109,10 @@ OLD, SOUND = (1_210, 700, 501, 1_201), (1_100, 650, 450, 1_100)
 NEW = (1_320, 770, 540, 1_310)
 
 
-@pytest.mark.parametrize("judged", [None, judge(shown=0.05)], ids=["rules", "forest"])
-def test_the_figure_that_was_dismissed_is_folded_away_beside_a_new_break(
-    judged: Judge | None,
+@pytest.mark.parametrize("judged", [None, classifier(shown=0.05)], ids=["rules", "forest"])
+def test_a_dismissed_figure_is_hidden_beside_a_new_break(
+    judged: BreakClassifier | None,
 ) -> None:
-    """As the comparative of the next report, in which no column confirms the sum of liabilities
-    and equity any more; the break of the new year has other numbers, and is told.
-    """
     (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND)), judged).findings
     after = triage_filing(read(balance("20241231", NEW, OLD)), judged, of_company(said))
     folded = [one for one in after.findings if one.dismissed]
@@ -142,8 +133,7 @@ def test_the_figure_that_was_dismissed_is_folded_away_beside_a_new_break(
     ],
     ids=["another year", "another part", "another total"],
 )
-def test_another_figure_beside_a_new_break_is_told(other: dict[str, Any]) -> None:
-    """Only the same two amounts of the same day are what the analyst looked at."""
+def test_another_figure_beside_a_new_break_is_shown(other: dict[str, Any]) -> None:
     (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND))).findings
     after = triage_filing(read(other), None, of_company(said))
     assert {one.column for one in after.findings if not one.dismissed} == {0, 1}
@@ -158,51 +148,44 @@ def test_another_figure_beside_a_new_break_is_told(other: dict[str, Any]) -> Non
     ids=["another column", "other lines"],
 )
 def test_a_figure_is_known_by_its_line_its_day_and_its_amounts(again: Finding) -> None:
-    """Not by its place, nor by what else takes part."""
     known = finding(end="20231231")
-    assert figure_of(again) == figure_of(known) is not None
-    assert Dismissals.of([dismissal(known)]).word_on(again)
+    assert figure_key(again) == figure_key(known) is not None
+    assert Dismissals.of([dismissal(known)]).find(again)
     for other in (
         replace(again, end="20221231"),
         replace(again, check="magnitude"),
         replace(again, statement="income"),
     ):
-        assert figure_of(other) != figure_of(known)
+        assert figure_key(other) != figure_key(known)
     for less in (
         replace(again, end=None),
         replace(again, label=None),
         replace(again, reported=None),
         replace(again, expected=None),
     ):
-        assert figure_of(less) is None
+        assert figure_key(less) is None
 
 
 def test_a_break_of_unknown_size_is_looked_at_again() -> None:
-    """Neither amount tells whether it is the same kind of break."""
     assert not dismissal(finding(None, 100)).covers(finding(None, 100))
 
 
-def test_a_filer_is_told_by_its_letters() -> None:
-    """However it is written, in whatever script; nobody is not a filer."""
-    assert filer_of("Müller AG") != filer_of("Möller AG")
-    assert filer_of("トヨタ自動車") != filer_of("ソニー") != ""
-    assert filer_of("ACME Corp.") == filer_of("Acme  corp") == "acme corp"
-    assert filer_of(None) == filer_of(" - ") == ""
+def test_a_filer_is_recognised_by_its_letters() -> None:
+    assert filer_key("Müller AG") != filer_key("Möller AG")
+    assert filer_key("トヨタ自動車") != filer_key("ソニー") != ""
+    assert filer_key("ACME Corp.") == filer_key("Acme  corp") == "acme corp"
+    assert filer_key(None) == filer_key(" - ") == ""
     long = "trust " * 1_000
-    assert len(filer_of(long)) == FILER_CHARACTERS
-    assert filer_of(filer_of(long)) == filer_of(long) != filer_of(long + "two")
+    assert len(filer_key(long)) == FILER_CHARACTERS
+    assert filer_key(filer_key(long)) == filer_key(long) != filer_key(long + "two")
 
 
 def of_company(*dismissed: Finding) -> Callable[[Finding], Dismissed | None]:
-    """What triage is told of a filer of whom these were dismissed."""
-    return Dismissals.of(map(dismissal, dismissed)).word_on
+    return Dismissals.of(map(dismissal, dismissed)).find
 
 
-@pytest.mark.parametrize("judged", [None, judge(shown=0.05)], ids=["rules", "forest"])
-def test_what_is_folded_away_counts_no_more(judged: Judge | None) -> None:
-    """It stays, marked; risk and flag are those of all other doubts, and it takes nobody's place in
-    the handful.
-    """
+@pytest.mark.parametrize("judged", [None, classifier(shown=0.05)], ids=["rules", "forest"])
+def test_a_dismissed_finding_does_not_count(judged: BreakClassifier | None) -> None:
     filing = wrong()
     part, row = find_row(filing, "income", "Operating income")
     part["rows"][row]["values"][1] += 7_000_000
@@ -215,33 +198,26 @@ def test_what_is_folded_away_counts_no_more(judged: Judge | None) -> None:
     assert left
     assert after.risk == max(one.confidence for one in left)
     assert triage_filing(read(filing), judged, of_company()) == before
-    assert Finding.of_json(folded.to_json()) == first
+    assert Finding.of_json({**folded.to_json(), "end": folded.end}) == first
 
 
-def test_a_folded_finding_swallows_no_other_error_of_its_cell() -> None:
-    """Another amount is another error; the same difference is the same cause, seen twice."""
+def test_a_dismissed_finding_hides_no_other_error_of_its_cell() -> None:
     one = finding()
     same_cell = finding(110, 105, confidence=0.7, check="magnitude")
     same_gap = finding(60, 50, confidence=0.6, row=4, check="same_amount")
     no_amount = finding(110, None, confidence=0.5, check="exceeds_total")
     surer = finding(60, 50, confidence=0.95, row=4, check="same_amount")
-    folded, left = sifted((), [one, same_cell, same_gap, no_amount], of_company(one))
+    folded, left = split_dismissed((), [one, same_cell, same_gap, no_amount], of_company(one))
     assert [f.check for f in folded] == ["balance_sheet_sums"]
     assert left == [same_cell]
-    assert sifted((), [one, surer], of_company(one))[1] == [surer]
+    assert split_dismissed((), [one, surer], of_company(one))[1] == [surer]
 
 
 def test_a_full_list_of_dismissed_ones_hides_nothing() -> None:
-    """Risk is that of the likeliest doubt that nobody dismissed, however far down it stood."""
     others = [
         finding(110 + n, 100, row=n, label=f"Line {n}", labels=(f"Line {n}", "Cash"))
         for n in range(2 * MOST)
     ]
     last = finding(50, 10, row=99, check="magnitude", confidence=0.3)
-    folded, left = sifted((), [*others, last], of_company(*others))
+    folded, left = split_dismissed((), [*others, last], of_company(*others))
     assert (len(folded), left) == (2 * MOST, [last])
-
-
-def wrong(millions: float = 4509, **more: Any) -> dict[str, Any]:
-    """A filing with one wrong total."""
-    return {**bent("balance_sheet", "Total current assets", 1, millions), **more}

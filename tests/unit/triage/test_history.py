@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from services.triage.checks.verdict import FLAGGED
 from services.triage.domain import Verdict
-from services.triage.history import CONFIDENCE, KEPT, Earlier, History, with_history
-from services.triage.judgement import FLAGGED
-from tests.unit.triage.filings import find_row, millions, read, record, verdict
+from services.triage.history import CONFIDENCE, KEPT, History, PriorAmount, with_history
+from tests.unit.triage.filings import find_row, millions, read, record, statement_of, verdict
 
 
 def a_year_later(of: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -28,7 +28,6 @@ def a_year_later(of: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def history(*records: dict[str, Any]) -> History:
-    """What is known before."""
     found = History()
     for one in records:
         assert found.add(read(one))
@@ -36,13 +35,11 @@ def history(*records: dict[str, Any]) -> History:
 
 
 def judged(filing: dict[str, Any], known: History) -> Verdict:
-    """The verdict with what earlier filings say."""
     one = read(filing)
     return with_history(one, verdict(filing), known.before(one), FLAGGED)
 
 
 def test_what_agrees_changes_nothing() -> None:
-    """Nor does a filing of another company, a later one, or the filing itself."""
     later = a_year_later()
     alone = verdict(later)
     assert judged(later, history(record())) == alone
@@ -52,15 +49,9 @@ def test_what_agrees_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "cause"),
-    [
-        (2719 * 2, "another column"),
-        (2791, "exchanged"),
-        (2.719, "thousand"),
-    ],
+    ("amount", "cause"), [(2719 * 2, "another column"), (2791, "exchanged"), (2.719, "thousand")]
 )
 def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None:
-    """With what was said then and where it stands, in the finding of the sum that it breaks."""
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] = int(amount * 1_000_000)
@@ -74,7 +65,6 @@ def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None
 
 
 def test_a_slip_that_breaks_no_sum_is_a_finding_of_its_own() -> None:
-    """Where only the earlier filing tells."""
     later = a_year_later()
     for filing in (first := record(), later):
         for statement in filing["statements"]:
@@ -89,8 +79,7 @@ def test_a_slip_that_breaks_no_sum_is_a_finding_of_its_own() -> None:
     assert said.risk == CONFIDENCE
 
 
-def test_what_was_restated_is_told_and_flags_nothing() -> None:
-    """Several lines, by amounts that no slip explains."""
+def test_a_restatement_is_a_warning_and_flags_nothing() -> None:
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     _, other = find_row(later, "balance_sheet", "Inventories")
@@ -99,12 +88,11 @@ def test_what_was_restated_is_told_and_flags_nothing() -> None:
     said = judged(later, history(record()))
     assert not said.flagged
     (warning,) = said.warnings
-    assert warning.startswith("balance_sheet (2023-12-31): 2 of 16 lines are not as in f1")
+    assert warning.startswith("balance_sheet (2023-12-31): 2 of 16 lines differ from f1")
     assert "'Accounts receivable, net', 'Inventories'" in warning
 
 
 def test_any_earlier_filing_may_have_it_so() -> None:
-    """What was restated once is no news in the next filing."""
     restated = a_year_later()
     part, row = find_row(restated, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] += 72_000_000
@@ -115,7 +103,6 @@ def test_any_earlier_filing_may_have_it_so() -> None:
 
 
 def test_columns_that_share_few_lines_are_not_compared() -> None:
-    """Nor those whose duration nobody states."""
     later = a_year_later()
     later["statements"] = [s for s in later["statements"] if s["statement"] == "income"]
     for column in later["statements"][0]["columns"]:
@@ -124,8 +111,7 @@ def test_columns_that_share_few_lines_are_not_compared() -> None:
     assert judged(later, history(record())).warnings == ()
 
 
-def test_a_dozen_filings_of_a_company_are_kept_and_none_of_nobody() -> None:
-    """The latest ones."""
+def test_a_dozen_filings_of_a_company_are_kept_and_none_without_one() -> None:
     known = History()
     assert not known.add(read({**record(), "company": None}))
     one = record()
@@ -136,8 +122,7 @@ def test_a_dozen_filings_of_a_company_are_kept_and_none_of_nobody() -> None:
     assert [k.filing for k in kept] == [f"f{n}" for n in range(2 * KEPT - 1, KEPT - 1, -1)]
 
 
-def test_a_break_is_told_with_what_the_earlier_filing_has_there() -> None:
-    """Also where the amounts themselves are no slip that is known."""
+def test_a_break_names_the_amount_of_the_earlier_filing() -> None:
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] = 2_513_000_000
@@ -149,13 +134,12 @@ def test_a_break_is_told_with_what_the_earlier_filing_has_there() -> None:
     assert known not in "".join(f.message for f in verdict(later).findings)
 
 
-def test_the_earlier_filing_is_told_with_its_document_and_the_period() -> None:
-    """So that a reader finds it."""
+def test_the_earlier_filing_is_named_with_its_document_and_the_period() -> None:
     later = a_year_later()
     part, row = find_row(later, "income", "Net sales")
     part["rows"][row]["values"][1] /= 1000
     one = read(later)
-    earlier = [Earlier.of(read(record()), "doc_1")]
+    earlier = [PriorAmount.of(read(record()), "doc_1")]
     said = with_history(one, verdict(later), earlier, FLAGGED)
     text = " ".join(finding.message for finding in said.findings)
     assert "(12 months to 2023-12-31)" in text
@@ -164,7 +148,7 @@ def test_the_earlier_filing_is_told_with_its_document_and_the_period() -> None:
 
 def scaled(filing: dict[str, Any], power: int, statement: str, column: int | None) -> None:
     """Put amounts of a statement into another unit, of one column or of all."""
-    part = next(s for s in filing["statements"] if s["statement"] == statement)
+    part = statement_of(filing, statement)
     for line in part["rows"]:
         if "per share" not in line["label"]:
             line["values"] = [
@@ -175,7 +159,6 @@ def scaled(filing: dict[str, Any], power: int, statement: str, column: int | Non
 
 @pytest.mark.parametrize(("power", "words"), [(3, "1,000 times larger"), (6, "1,000,000 times")])
 def test_a_column_in_another_unit_is_one_finding(power: int, words: str) -> None:
-    """Not sixteen warnings: with the largest amount, and what the other columns are like."""
     later = a_year_later()
     scaled(later, power, "balance_sheet", 1)
     said = judged(later, history(record()))
@@ -188,11 +171,10 @@ def test_a_column_in_another_unit_is_one_finding(power: int, words: str) -> None
     assert finding.reported == 14_382_000_000 * 10**power
     assert "The other columns of the statement are of another size." in finding.message
     assert len(finding.cells) == 16
-    assert not [w for w in said.warnings if "not as in" in w]
+    assert not [w for w in said.warnings if "differ from" in w]
 
 
-def test_a_whole_filing_in_another_unit_is_told_once() -> None:
-    """Every statement: one finding, the other columns named in it."""
+def test_a_whole_filing_in_another_unit_is_one_finding() -> None:
     later = a_year_later()
     for statement in later["statements"]:
         for line in statement["rows"]:
@@ -206,8 +188,7 @@ def test_a_whole_filing_in_another_unit_is_told_once() -> None:
     assert "cash_flow (12 months to 2023-12-31)" in finding.message
 
 
-def test_a_statement_in_another_unit_is_said_once() -> None:
-    """What the statements among themselves say is joined by what the earlier filing says."""
+def test_a_statement_in_another_unit_is_no_second_finding() -> None:
     later = a_year_later()
     scaled(later, 3, "income", None)
     alone = verdict(later)
@@ -220,7 +201,6 @@ def test_a_statement_in_another_unit_is_said_once() -> None:
 
 
 def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
-    """Thousands then, whole millions now, and no unit applied."""
     first, later = record(), a_year_later()
     for line in first["statements"][0]["rows"]:
         line["values"] = [v and v + 123_000 for v in line["values"]]
@@ -232,7 +212,6 @@ def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
 
 
 def test_lines_that_were_restated_as_well_hide_no_unit() -> None:
-    """Five of sixteen are other amounts too."""
     later = a_year_later()
     rows = later["statements"][0]["rows"]
     for line in rows[1:]:
@@ -246,18 +225,16 @@ def test_lines_that_were_restated_as_well_hide_no_unit() -> None:
 
 
 def test_a_part_of_a_column_is_no_unit() -> None:
-    """Half of its lines a thousand times as large: told as ever, and flagged by nothing here."""
     later = a_year_later()
     rows = later["statements"][0]["rows"]
     for line in rows[1:9]:
         line["values"][1] *= 1_000
     said = judged(later, history(record()))
     assert "earlier_filing_scale" not in {f.check for f in said.findings}
-    assert any("8 of 16 lines are not as in f1" in warning for warning in said.warnings)
+    assert any("8 of 16 lines differ from f1" in warning for warning in said.warnings)
 
 
-def test_a_column_that_any_earlier_filing_has_so_is_not_doubted() -> None:
-    """It was the filing between that had the wrong unit."""
+def test_a_column_that_any_earlier_filing_shows_is_no_finding() -> None:
     between = a_year_later()
     scaled(between, 3, "balance_sheet", None)
     last = a_year_later(a_year_later())
@@ -268,36 +245,35 @@ def test_a_column_that_any_earlier_filing_has_so_is_not_doubted() -> None:
 
 
 def test_nothing_compared_is_said_with_the_reason() -> None:
-    """Another spelling of the company names those that there are; the likeliest come first."""
     later, first = a_year_later(), record()
     known = history({**first, "company": "ZZZ Inc"}, {**first, "company": "BOEING CO"})
     why = known.uncompared(read({**later, "company": "THE BOEING COMPANY"}))
     assert why == (
-        "nothing was compared with earlier filings: none is of this company, 'THE BOEING COMPANY'; "
-        "those of the history are of 'BOEING CO', 'ZZZ Inc'"
+        "nothing was compared with earlier filings: the history has no filing of 'THE BOEING "
+        "COMPANY', "
+        "only of 'BOEING CO', 'ZZZ Inc'"
     )
     unnamed = known.uncompared(read({**later, "company": None}))
     assert unnamed is not None
-    assert unnamed.endswith(": this one names no company")
+    assert unnamed.endswith(": this filing names no company")
     same = history(later).uncompared(read(later))
     assert same is not None
-    assert same.endswith(": those of this company end no earlier than this one, 2024-12-31")
+    assert same.endswith(": those of this company are not earlier than this one, 2024-12-31")
     assert history(first).uncompared(read(later)) is None
     none = History().uncompared(read(later))
     assert none is not None
-    assert none.endswith(": the history has none that can be used")
+    assert none.endswith(": the history has no usable filing")
 
 
 def test_too_few_lines_in_common_are_counted() -> None:
-    """Seven are compared with nothing, eight are; so are years that neither has in common."""
     later, first = a_year_later(), record()
     later["statements"] = [s for s in later["statements"] if s["statement"] == "balance_sheet"]
     (part,) = later["statements"]
     lines = [line for line in part["rows"] if line["values"][1] is not None]
     part["rows"] = lines[:7]
     assert history(first).uncompared(read(later)) == (
-        "nothing was compared with earlier filings: they have at most 7 lines of a period in "
-        "common, and 8 are needed"
+        "nothing was compared with earlier filings: they share at most 7 lines of a period "
+        "with it, and 8 are needed"
     )
     part["rows"] = lines[:8]
     assert history(first).uncompared(read(later)) is None
@@ -305,4 +281,4 @@ def test_too_few_lines_in_common_are_counted() -> None:
         column["end"] = str(int(column["end"]) + 50_000)
     why = history(first).uncompared(read(later))
     assert why is not None
-    assert why.endswith(": those of this company show no period that this one shows")
+    assert why.endswith(": those of this company share no period with this one")

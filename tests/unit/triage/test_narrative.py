@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,21 +10,26 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from models.files import folder_of
 from services.cli import cli
-from services.cli.judging import Reports
-from services.triage.narrative.flags import Words, asked, flags_of, words_of
-from services.triage.narrative.gate import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
-from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write
-from services.triage.narrative.words import PLACES, around, cues
-from shared.artefacts import NoModel
+from services.cli.documents.reports import Reports
+from services.triage.narrative.features import PLACES, context_words, cues
+from services.triage.narrative.flags import (
+    NarrativeResult,
+    flags_for_review,
+    flags_of,
+    read_narrative,
+)
+from services.triage.narrative.keywords import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
+from services.triage.narrative.model import NAME, FamilyThresholds, FlagModel, FlagsError, write
+from shared.blobs import MissingBlob
 from shared.documents import read
 from shared.events import DocumentDeleted, DocumentFailed, FindingsFound
-from shared.storage import MissingBlob
 from tests.support import ROOT
+from tests.unit.triage.builders import Triage
 from tests.unit.triage.filings import record
-from tests.unit.triage.house import House
 
-FLAGS = "/v1/documents/{}/narrative-flags"
+FLAGS = "/v1/documents/doc_1/narrative-flags"
 DOUBT = "These factors raise substantial doubt about our ability to continue as a going concern."
 WEAK = (
     "We identified a material weakness in our internal control over financial reporting as of "
@@ -42,18 +46,15 @@ OVER = (
 
 
 @pytest.fixture(scope="module")
-def narrative() -> Narrative:
-    """What ships."""
-    return Narrative.load(ROOT / "models" / "artefacts")
+def narrative() -> FlagModel:
+    return FlagModel.load(ROOT / "models" / "artefacts")
 
 
 def sentences(text: str, *furniture: tuple[int, int]) -> list[tuple[str, str]]:
-    """The families and texts of what the gate lets through."""
     return [(one.family, one.text) for one in candidates(text, furniture)]
 
 
 def test_a_sentence_is_cut_from_its_page() -> None:
-    """At full stops, blank lines and headings; not at an abbreviation or the end of a line."""
     text = (
         "LIQUIDITY\nThe loss of Acme Inc. in the\nU.S. market, and others, raise substantial doubt "
         "about our\nability to go on. Cash was low.\n\nNothing else."
@@ -67,7 +68,6 @@ def test_a_sentence_is_cut_from_its_page() -> None:
 
 
 def test_a_running_header_does_not_cut_a_sentence() -> None:
-    """It is left out, and offsets are still those of the text."""
     header = "ACME 2023 FORM 10-K 17"
     text = f"These factors raise substantial\n\n{header}\n\ndoubt about our ability to go on."
     place = text.index(header)
@@ -95,98 +95,76 @@ def test_a_running_header_does_not_cut_a_sentence() -> None:
     ],
 )
 def test_what_is_no_sentence_about_it_is_not_read(text: str) -> None:
-    """Headings, lines of tables, entries of contents, and words that only hold a keyword."""
     assert sentences(text) == []
 
 
 def test_a_long_sentence_is_cut_around_its_keyword() -> None:
-    """So that a page without a full stop is no sentence."""
     (found,) = candidates("word " * 400 + "and substantial doubt " + "about it " * 400)
     assert "substantial doubt" in found.text
     assert found.end - found.start <= 720
 
 
-def test_what_stands_beside_a_keyword_is_told_apart() -> None:
-    """With its side and its distance; and cues are seen anywhere."""
-    pieces = around("we identified two material weaknesses in it", "material_weakness")
+def test_words_beside_a_keyword_are_told_apart() -> None:
+    pieces = context_words("we identified two material weaknesses in it", "material_weakness")
     assert {"<1 two", "<2 identified", "@ material weakness", "< we"} <= set(pieces)
     assert cues("If we fail, there could be no doubt") == ["self", "condition", "modal", "denial",
                                                           "risk"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("text", "family"),
-    [(DOUBT, "going_concern"), (WEAK, "material_weakness")],
+    ("text", "family"), [(DOUBT, "going_concern"), (WEAK, "material_weakness")]
 )
-def test_what_is_said_of_the_filer_is_flagged(narrative: Narrative, text: str, family: str) -> None:
-    """With the sentence, its place, and the word that names the filer."""
+def test_a_sentence_about_the_filer_is_flagged(
+    narrative: FlagModel, text: str, family: str
+) -> None:
     reading = read(f"Annual report.\n\n{text} More of it.".encode(), name="report.txt")
     (flag,) = flags_of(reading, narrative)
     assert (flag.family, flag.text, flag.level) == (family, text, "strong")
     assert reading.text[flag.start : flag.end] == text
     assert (flag.page, flag.filer) == (1, "our" if family == "going_concern" else "We")
-    assert asked([flag, flag]) == (flag,)
+    assert flags_for_review([flag, flag]) == (flag,)
     assert flags_of(reading, narrative) == (flag,)
 
 
 @pytest.mark.parametrize("text", [DEFINED, MIGHT])
-def test_what_is_not_said_of_the_filer_is_not(narrative: Narrative, text: str) -> None:
-    """A definition, and what may come."""
+def test_a_definition_or_a_mere_risk_is_not_flagged(narrative: FlagModel, text: str) -> None:
     reading = read(text.encode(), name="report.txt")
     assert len(list(candidates(reading.text))) == 1
     assert flags_of(reading, narrative) == ()
 
 
-def test_nobody_is_asked_about_what_is_over(narrative: Narrative) -> None:
-    """It is shown all the same, for the specialist may take it for one."""
+def test_a_past_weakness_does_not_go_to_a_person(narrative: FlagModel) -> None:
     (flag,) = flags_of(read(OVER.encode(), name="report.txt"), narrative)
-    assert (flag.level, asked([flag])) == ("likely", ())
+    assert (flag.level, flags_for_review([flag])) == ("likely", ())
 
 
 def test_an_artefact_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """And a damaged one is refused, as is one of other families."""
     weight = np.zeros((PLACES, 1), np.float32)
-    reads = {"going_concern": Reads(1.0, 0.0, 0.5, None, 0.0)}
-    one = Narrative(weight, np.ones(1, np.float32), np.ones(PLACES, np.float32), reads, "1.0.0")
+    reads = {"going_concern": FamilyThresholds(1.0, 0.0, 0.5, None, 0.0)}
+    one = FlagModel(weight, np.ones(1, np.float32), np.ones(PLACES, np.float32), reads, "1.0.0")
     folder = tmp_path / NAME / "1.0.0"
     more = {"sentences": 1, "companies": 1, "licence": "own"}
     write(folder, one, **more)
-    again = Narrative.load(tmp_path)
-    assert again.chance(DOUBT, "going_concern") == one.chance(DOUBT, "going_concern") == 0.7311
+    again = FlagModel.load(tmp_path)
+    for model in (one, again):
+        assert model.probability(DOUBT, "going_concern") == 0.7311
     assert again.families == reads
     (flag,) = flags_of(read(DOUBT.encode(), name="report.txt"), again)
     assert flag.level == "likely"  # a family of which nobody is asked
     write(folder, replace(one, families={"other": reads["going_concern"]}), **more)
     with pytest.raises(FlagsError, match="other families"):
-        Narrative.load(tmp_path)
-    (folder / "flags.npz").write_bytes(b"x")
-    with pytest.raises(FlagsError, match="damaged"):
-        Narrative.load(tmp_path)
-    shutil.rmtree(folder)
-    with pytest.raises(NoModel):
-        Narrative.found(tmp_path)
+        FlagModel.load(tmp_path)
 
 
-def test_without_an_artefact_nothing_is_flagged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """And the log says so."""
-    assert Narrative.found(tmp_path) is None
-    assert "reads no sentences" in caplog.text
-
-
-def test_every_family_that_ships_is_known_to_the_gate(narrative: Narrative) -> None:
-    """And related parties, which sound reports have, ask nobody."""
+def test_every_family_that_ships_is_known_to_the_gate(narrative: FlagModel) -> None:
     assert list(narrative.families) == [family.name for family in FAMILIES] == list(BY_NAME)
     assert narrative.families["related_party"].strong is None
 
 
-def test_the_card_tells_of_what_ships(narrative: Narrative) -> None:
-    """Artefact and card are of one making, and what is too little to learn from is named."""
-    card = (ROOT / "models" / NAME / "CARD.md").read_text("utf-8")
-    assert card.startswith(f"# {NAME} {narrative.version}:")
+def test_the_card_tells_of_what_ships(narrative: FlagModel) -> None:
+    card = (folder_of(NAME) / "CARD.md").read_text("utf-8")
+    assert card.startswith(f"# {NAME} {narrative.version}\n")
     assert f"going_concern {narrative.families['going_concern'].strong:g}" in card
-    assert "| auditor_change | 2 | 41 | 1 | 2 | no: too few |" in card
 
 
 PAGE = """<html><body><h1>Balance sheets</h1><p>(in millions)</p><table>
@@ -202,40 +180,37 @@ PAGE = """<html><body><h1>Balance sheets</h1><p>(in millions)</p><table>
 </table><p>{}</p></body></html>"""
 
 
-def test_flags_are_answered_and_the_strong_ones_announced(house: House) -> None:
-    """With what REST answers; the list of reports counts them."""
-    house.say(house.page("doc_1", PAGE.format(DOUBT).encode(), "report.html"))
-    found = house.client.get(FLAGS.format("doc_1")).json()
+def test_flags_are_answered_and_the_strong_ones_announced(triage: Triage) -> None:
+    triage.handle(triage.page("doc_1", PAGE.format(DOUBT).encode(), "report.html"))
+    found = triage.answer("doc_1", "narrative-flags")
     (flag,) = found["items"]
     assert (flag["family"], flag["text"], flag["level"]) == ("going_concern", DOUBT, "strong")
     assert found["next"] is None
-    (event,) = house.heard(FindingsFound)
-    assert json.loads(house.service.blobs.get("default", event.narrative)) == [flag]
-    (report,) = house.client.get("/v1/reports").json()["items"]
+    (event,) = triage.announced(FindingsFound)
+    assert json.loads(triage.service.blobs.get("default", event.narrative)) == [flag]
+    (report,) = triage.client.get("/v1/reports").json()["items"]
     assert (report["narrative_flags"], report["flagged"]) == (1, False)
 
 
-def test_flags_go_on_at_the_cursor(house: House) -> None:
-    """Page by page the same list; the same sentence twice is one."""
-    house.say(house.page("doc_1", PAGE.format(f"{WEAK} {DOUBT} {WEAK}").encode(), "report.html"))
-    path = FLAGS.format("doc_1")
-    whole = house.client.get(path).json()["items"]
-    first = house.client.get(path, params={"limit": 1}).json()
-    rest = house.client.get(path, params={"cursor": first["next"]}).json()
+def test_flags_go_on_at_the_cursor(triage: Triage) -> None:
+    page = PAGE.format(f"{WEAK} {DOUBT} {WEAK}").encode()
+    triage.handle(triage.page("doc_1", page, "report.html"))
+    whole = triage.answer("doc_1", "narrative-flags")["items"]
+    first = triage.answer("doc_1", "narrative-flags", limit=1)
+    rest = triage.answer("doc_1", "narrative-flags", cursor=first["next"])
     assert [*first["items"], *rest["items"]] == whole
     assert {flag["text"] for flag in whole} == {WEAK, DOUBT}
     assert len(whole) == 2
-    assert house.client.get(path, params={"cursor": "x"}).status_code == 422
+    assert triage.client.get(FLAGS, params={"cursor": "x"}).status_code == 422
 
 
-def test_a_report_without_such_sentences_and_data_have_none(house: House) -> None:
-    """An empty list, and nothing for review."""
-    house.say(house.page("doc_1", PAGE.format("All is well with us.").encode(), "report.html"))
-    house.say(house.read("doc_2", record()))
+def test_a_report_without_such_sentences_and_data_have_none(triage: Triage) -> None:
+    triage.handle(triage.page("doc_1", PAGE.format("All is well with us.").encode(), "report.html"))
+    triage.handle(triage.read("doc_2", record()))
     for document in ("doc_1", "doc_2"):
-        found = house.client.get(FLAGS.format(document)).json()
+        found = triage.answer(document, "narrative-flags")
         assert found == {"items": [], "next": None, "warnings": []}
-    assert [event.narrative for event in house.heard(FindingsFound)] == [None, None]
+    assert [event.narrative for event in triage.announced(FindingsFound)] == [None, None]
 
 
 GERMAN = (
@@ -250,17 +225,14 @@ ENGLISH = "The company made a loss in the year, and that was the end of it with 
 
 
 @pytest.mark.parametrize("said", [GERMAN, FRENCH])
-def test_a_report_in_another_language_is_not_the_same_as_nothing_found(
-    house: House, tmp_path: Path, said: str
-) -> None:
-    """The report says it, as do its flags and the command line."""
+def test_another_language_is_a_warning(triage: Triage, tmp_path: Path, said: str) -> None:
     page = f"<meta charset='utf-8'>{PAGE.format(said * 20)}".encode()
-    house.say(house.page("doc_1", page, "report.html"))
-    found = house.client.get(FLAGS.format("doc_1")).json()
+    triage.handle(triage.page("doc_1", page, "report.html"))
+    found = triage.answer("doc_1", "narrative-flags")
     assert found["items"] == []
     (warning,) = found["warnings"]
-    assert "another language than English" in warning
-    assert house.client.get("/v1/documents/doc_1/findings").json()["warnings"][0] == warning
+    assert "does not seem to be English" in warning
+    assert triage.findings("doc_1")["warnings"][0] == warning
     path = tmp_path / "report.html"
     path.write_bytes(page)
     with Reports() as reports:
@@ -269,66 +241,39 @@ def test_a_report_in_another_language_is_not_the_same_as_nothing_found(
 
 
 @pytest.mark.parametrize("text", [ENGLISH * 200, "", "Bilanz 2023 " * 50])
-def test_of_an_english_or_a_short_text_nothing_is_said(narrative: Narrative, text: str) -> None:
-    """Nor where too few words can be judged."""
-    assert words_of(read(f"x {text}".encode(), name="report.txt"), narrative).warnings == ()
+def test_an_english_or_a_short_text_is_no_warning(narrative: FlagModel, text: str) -> None:
+    assert read_narrative(read(f"x {text}".encode(), name="report.txt"), narrative).warnings == ()
 
 
-def test_of_a_family_so_many_sentences_are_read(narrative: Narrative) -> None:
-    """And those of the others all the same; what is left is said."""
+def test_of_a_family_so_many_sentences_are_read(narrative: FlagModel) -> None:
     text = "The going concern of ours.\n\n" * (MOST_SENTENCES + 1) + DOUBT + "\n\n" + WEAK
-    words = words_of(read(text.encode(), name="report.txt"), narrative)
+    words = read_narrative(read(text.encode(), name="report.txt"), narrative)
     assert [flag.family for flag in words.flags] == ["material_weakness"]
     (warning,) = [one for one in words.warnings if "narrative flags: " in one]
-    assert "'Doubt about going on' the first 2,000 are read" in warning
+    assert "only the first 2,000 sentences that may be about 'Going-concern doubt'" in warning
     assert flags_of(read(DOUBT.encode(), name="report.txt"), narrative)
-
-
-def test_flags_of_a_report_that_was_judged_before_are_not_made_up(house: House) -> None:
-    """Whoever asks is told to have it worked on anew."""
-    house.say(house.read("doc_1", record()))
-    house.service.store.migrate("0006")
-    house.service.store.migrate()
-    answer = house.client.get(FLAGS.format("doc_1"))
-    assert answer.status_code == 409
-    assert "reprocess it" in answer.json()["detail"]
-    (report,) = house.client.get("/v1/reports").json()["items"]
-    assert report["narrative_flags"] is None
-
-
-def test_what_was_kept_of_a_deleted_report_is_gone(house: House) -> None:
-    """Sentences too."""
-    house.say(house.page("doc_1", PAGE.format(DOUBT).encode(), "report.html"))
-    (event,) = house.heard(FindingsFound)
-    house.say(DocumentDeleted(document_id="doc_1"))
-    assert house.client.get(FLAGS.format("doc_1")).status_code == 404
-    with pytest.raises(MissingBlob):
-        house.service.blobs.get("default", event.narrative)
 
 
 WORDS = "<html><body><h1>Risk factors</h1><p>We make things.</p><p>{}</p></body></html>"
 
 
-def test_words_of_a_report_without_statements_are_kept(house: House) -> None:
-    """What is missing is said, of its figures nothing is."""
-    house.say(house.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html", actor="ada"))
-    found = house.client.get(FLAGS.format("doc_1"))
-    assert found.status_code == 200, found.text
-    (flag,) = found.json()["items"]
+def test_words_of_a_report_without_statements_are_kept(triage: Triage) -> None:
+    triage.handle(triage.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html", actor="ada"))
+    (flag,) = triage.answer("doc_1", "narrative-flags")["items"]
     assert (flag["family"], flag["text"], flag["level"]) == ("going_concern", DOUBT, "strong")
-    (event,) = house.heard(FindingsFound)
+    (event,) = triage.announced(FindingsFound)
     assert (event.count, event.flagged, event.unreadable, event.actor) == (0, False, 1, "ada")
-    assert event.missing.startswith("no balance sheet, income statement or cash flow statement")
-    assert json.loads(house.service.blobs.get("default", event.findings)) == []
-    assert json.loads(house.service.blobs.get("default", event.narrative)) == [flag]
+    assert event.missing.startswith("No financial statements found.")
+    assert json.loads(triage.service.blobs.get("default", event.findings)) == []
+    assert json.loads(triage.service.blobs.get("default", event.narrative)) == [flag]
     for other in ("findings", "statements", "signals", "history"):
-        refused = house.client.get(f"/v1/documents/doc_1/{other}")
+        refused = triage.client.get(f"/v1/documents/doc_1/{other}")
         assert refused.status_code == 409
-        assert "nothing of its figures was checked" in refused.json()["detail"]
+        assert "its figures were not checked" in refused.json()["detail"]
         assert "failed" not in refused.json()["detail"]
-        assert "no_statements: no balance sheet" in refused.json()["detail"]
-        assert "ask for its narrative flags" in refused.json()["detail"]
-    assert house.client.get("/v1/reports").json()["items"] == []
+        assert "no_statements: No financial statements found" in refused.json()["detail"]
+        assert "its narrative flags are available" in refused.json()["detail"]
+    assert triage.client.get("/v1/reports").json()["items"] == []
 
 
 INSTANCE = f"""<xbrl xmlns="http://www.xbrl.org/2003/instance" xmlns:us-gaap="http://fasb.org/us-gaap/2023">
@@ -342,49 +287,43 @@ INSTANCE = f"""<xbrl xmlns="http://www.xbrl.org/2003/instance" xmlns:us-gaap="ht
     ("name", "data"),
     [("facts.xml", INSTANCE), ("facts.csv", f"Note,2023,2022\nOther,3,4\n{DOUBT}\n")],
 )
-def test_labels_and_the_values_of_tags_are_no_sentences(
-    narrative: Narrative, name: str, data: str
-) -> None:
-    """Of an instance and of a CSV nothing is said in words, whatever their text is."""
+def test_data_has_no_sentences(narrative: FlagModel, name: str, data: str) -> None:
     reading = read(data.encode(), name=name)
     assert DOUBT in reading.text
-    assert words_of(reading, narrative) == Words()
-    assert words_of(replace(reading, media_type="text/plain"), narrative).flags
+    assert read_narrative(reading, narrative) == NarrativeResult()
+    assert read_narrative(replace(reading, media_type="text/plain"), narrative).flags
 
 
-def test_a_report_of_which_neither_figures_nor_words_say_anything_fails(house: House) -> None:
-    """It is no answer that nothing stands in its sentences, but it can be asked."""
-    house.say(house.page("doc_1", WORDS.format("All is well.").encode(), "risks.html"))
-    (failed,) = house.heard(DocumentFailed)
+def test_a_report_of_which_neither_figures_nor_words_say_anything_fails(triage: Triage) -> None:
+    triage.handle(triage.page("doc_1", WORDS.format("All is well.").encode(), "risks.html"))
+    (failed,) = triage.announced(DocumentFailed)
     assert (failed.stage, failed.code) == ("triage", "unreadable_report")
-    assert house.client.get(FLAGS.format("doc_1")).json()["items"] == []
+    assert triage.answer("doc_1", "narrative-flags")["items"] == []
 
 
-def test_words_of_an_earlier_attempt_count_no_more(house: House) -> None:
-    """Nor are those of a deleted document left anywhere."""
-    house.say(house.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
-    (event,) = house.heard(FindingsFound)
-    house.say(house.read("doc_1", b"{torn", attempt=2))
-    assert house.client.get(FLAGS.format("doc_1")).status_code == 409
-    house.say(DocumentDeleted(document_id="doc_1"))
-    assert house.client.get(FLAGS.format("doc_1")).status_code == 404
+def test_words_of_an_earlier_attempt_count_no_more(triage: Triage) -> None:
+    triage.handle(triage.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
+    (event,) = triage.announced(FindingsFound)
+    triage.handle(triage.read("doc_1", b"{torn", attempt=2))
+    assert triage.client.get(FLAGS).status_code == 409
+    triage.handle(DocumentDeleted(document_id="doc_1"))
+    assert triage.client.get(FLAGS).status_code == 404
     with pytest.raises(MissingBlob):
-        house.service.blobs.get("default", event.narrative)
+        triage.service.blobs.get("default", event.narrative)
 
 
 def test_the_command_line_has_words_beside_the_error(tmp_path: Path) -> None:
-    """The file failed, for its figures were not checked; the sentence is shown all the same."""
     for name, said in (("risks.html", DOUBT), ("letter.html", "All is well.")):
         (tmp_path / name).write_text(WORDS.format(said))
     paths = [str(tmp_path / name) for name in ("risks.html", "letter.html")]
     result = CliRunner().invoke(cli, ["triage", *paths, "--json"], standalone_mode=False)
     assert result.return_value == 2
     first, second = map(json.loads, result.stdout.splitlines())
-    assert first["error"]["detail"].startswith("no balance sheet")
+    assert first["error"]["detail"].startswith("No financial statements found")
     assert [flag["text"] for flag in first["narrative_flags"]] == [DOUBT]
     assert set(second) == {"source", "error"}
     shown = CliRunner().invoke(cli, ["triage", paths[0]], standalone_mode=False).stdout
-    assert "risks.html: no balance sheet" in " ".join(shown.split())
+    assert "risks.html: No financial statements found" in " ".join(shown.split())
     assert DOUBT in " ".join(shown.split())
     with Reports() as reports:
         (filing,) = reports.result(paths[0], (tmp_path / "risks.html").read_bytes())["filings"]

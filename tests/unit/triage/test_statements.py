@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.triage.statements import (
+from services.triage.statements.model import (
+    LONGEST_LABEL,
     LONGEST_REMEMBERED,
     BadFiling,
     Filing,
+    cached_by_text,
     parse_date,
     parse_number,
     read_filings,
-    remembered,
     report_type,
 )
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
@@ -37,12 +38,10 @@ Weighted-average shares outstanding,514000000,513000000
 
 
 def filings(data: bytes, media_type: str, name: str = "") -> list[Filing | BadFiling]:
-    """All filings of a document."""
     return list(read_filings(data, media_type, name))
 
 
 def tried(data: bytes, media_type: str) -> list[Filing | BadFiling]:
-    """All filings of a document; one that can't be read at all is a bad one."""
     try:
         return filings(data, media_type, "x")
     except UnreadableDocument as error:
@@ -50,13 +49,11 @@ def tried(data: bytes, media_type: str) -> list[Filing | BadFiling]:
 
 
 def test_what_was_read_can_be_read_again() -> None:
-    """The structured form is the same after a round."""
     first = read(record())
     assert read(first.to_json()) == first
 
 
 def test_values_are_exact() -> None:
-    """A decimal fraction is the decimal that was written, not its nearest float."""
     body = json.dumps(record()).replace("2.31", "2.310000000001")
     (filing,) = filings(body.encode(), JSON)
     assert isinstance(filing, Filing)
@@ -64,7 +61,6 @@ def test_values_are_exact() -> None:
 
 
 def test_a_bad_line_is_named_and_the_others_go_on() -> None:
-    """Line by line, each is a filing or says why it is none."""
     good = json.dumps(record())
     lines = [good, "{broken", "[1, 2]", '{"id": "f4"}', '{"id": "f5", "statements": [1]}', good]
     found = filings("\n".join(lines).encode(), NDJSON, "batch.jsonl")
@@ -78,7 +74,6 @@ def test_a_bad_line_is_named_and_the_others_go_on() -> None:
 @pytest.mark.parametrize("odd", ["\\u0000", "\\ud800", "\\udfff x"])
 @pytest.mark.parametrize("place", ["id", "company", "statement", "label"])
 def test_a_text_that_nothing_can_hold_costs_its_filing_alone(odd: str, place: str) -> None:
-    """Half a surrogate pair or a NUL, which JSON can name, makes a bad filing with its place."""
     filing = record()
     if place == "statement":
         filing["statements"][0]["statement"] = "@"
@@ -98,7 +93,6 @@ def test_a_text_that_nothing_can_hold_costs_its_filing_alone(odd: str, place: st
 
 
 def test_what_is_quoted_of_a_document_is_bounded() -> None:
-    """A name of a megabyte is one of a hundred characters in warnings and reasons."""
     odd, broken = record(), record()
     odd["statements"][0]["statement"] = "x" * 1_000_000
     odd["statements"][0]["rows"][1]["values"] = ["n/a", "n/a"]
@@ -112,14 +106,11 @@ def test_what_is_quoted_of_a_document_is_bounded() -> None:
 
 
 def test_a_csv_with_a_nul_is_refused() -> None:
-    """A NUL is no text, in a CSV either."""
     with pytest.raises(UnreadableDocument, match="NUL at character 3"):
         filings(b"ab\0,2023\nCash,1\n", CSV)
 
 
 def test_lines_are_read_one_at_a_time() -> None:
-    """The first filing is there before the second line is touched."""
-
     class Watched(io.BytesIO):
         lines = 0
 
@@ -137,12 +128,10 @@ def test_lines_are_read_one_at_a_time() -> None:
     "body", ["NaN", "[NaN]", '{"a": Infinity}', "{", '{"a": 1e99999999999999999999}', "[" * 10**5]
 )
 def test_json_that_is_none_is_refused(body: str) -> None:
-    """Not a number, a bottomless nesting and a torn file are errors in words."""
     assert not any(isinstance(f, Filing) for f in tried(body.encode(), JSON))
 
 
 def test_a_value_that_is_no_amount_is_left_out_and_named() -> None:
-    """Everything else of the filing is still read."""
     filing = record()
     filing["statements"][0]["rows"][1]["values"] = [True, "n/a"]
     filing["statements"][0]["rows"][2]["values"] = [1]
@@ -161,8 +150,32 @@ def test_a_value_that_is_no_amount_is_left_out_and_named() -> None:
     assert found.warnings[2].startswith(f"balance_sheet row 3, {label}: 1 values for ")
 
 
+@pytest.mark.parametrize("digits", [30, 201, 5_000])
+def test_a_number_with_too_many_digits_is_no_amount(digits: int) -> None:
+    number = "9" * digits
+    (of_csv,) = filings(f"Income,20231231\nSales,{number}\nCosts,({number})\n".encode(), CSV)
+    given = {"columns": ["20231231"], "rows": [{"label": "Sales", "values": [0]}]}
+    data = json.dumps({"statements": [given | {"statement": "income"}]}).replace(
+        "[0]", f"[{number}]"
+    )
+    (of_json,) = filings(data.encode(), JSON)
+    for filing in (of_csv, of_json):
+        assert isinstance(filing, Filing)
+        assert {value for row in filing.statements[0].rows for value in row.values} == {None}
+        assert "not an amount" in filing.warnings[0]
+        assert json.dumps(filing.to_json())
+
+
+def test_a_label_is_cut() -> None:
+    (filing,) = filings(f"Income,20231231\n{'x' * 5_000},1\n".encode(), CSV)
+    assert isinstance(filing, Filing)
+    assert len(filing.statements[0].rows[0].label) == LONGEST_LABEL
+    long = record()
+    long["statements"][0]["rows"][1]["label"] = "x" * 5_000
+    assert len(read(long).statements[0].rows[1].label) == LONGEST_LABEL
+
+
 def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
-    """ "In Millions" multiplies amounts, and passes over what is written out or per share."""
     (filing,) = filings(BALANCE.encode(), CSV, "balance.csv")
     assert isinstance(filing, Filing)
     (sheet,) = filing.statements
@@ -178,7 +191,6 @@ def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
 
 
 def test_several_statements_may_stand_in_one_csv() -> None:
-    """A row of dates begins the next statement."""
     body = BALANCE + "\nExample Corp - Income (USD) In Millions,2023,2022\nNet sales,11853,11207\n"
     (filing,) = filings(body.replace(",", ";").replace('"1;234"', '"1,234"').encode(), CSV)
     assert isinstance(filing, Filing)
@@ -186,7 +198,6 @@ def test_several_statements_may_stand_in_one_csv() -> None:
 
 
 def test_years_among_the_amounts_begin_no_statement() -> None:
-    """Amounts that look like years are amounts."""
     body = BALANCE + "Debt due,2023,2024\n"
     (filing,) = filings(body.encode(), CSV)
     assert isinstance(filing, Filing)
@@ -194,27 +205,23 @@ def test_years_among_the_amounts_begin_no_statement() -> None:
 
 
 def test_a_csv_without_dates_is_refused() -> None:
-    """A table of something else is not taken for a statement."""
     with pytest.raises(UnreadableDocument, match="no statement in this CSV"):
         filings(b"name,age\nada,36\n", CSV)
 
 
 @pytest.mark.parametrize("media_type", ["application/pdf", "text/plain", "image/png"])
 def test_what_is_not_read_says_what_is(media_type: str) -> None:
-    """The sentence names the three types of this version."""
     with pytest.raises(UnsupportedType, match="not JSON, JSON lines or CSV"):
         read_filings(b"%PDF-1.7", media_type, "report.pdf")
 
 
 @pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV])
 def test_an_empty_document_says_so(media_type: str) -> None:
-    """No bytes are no filing."""
     with pytest.raises(EmptyDocument):
         filings(b" \n", media_type)
 
 
 def test_the_name_settles_plain_text() -> None:
-    """Torn data is sniffed as text, and is read as what its name says all the same."""
     assert report_type("text/plain", "a.jsonl") == NDJSON
     assert report_type("text/plain; charset=utf-8", "a.CSV") == CSV
     assert report_type("application/json", "a.txt") == JSON
@@ -231,7 +238,6 @@ def test_the_name_settles_plain_text() -> None:
     ],
 )  # fmt: skip
 def test_amounts_are_read_as_pages_print_them(cell: str, amount: str | None) -> None:
-    """Parentheses and minus signs are negative; notes and currency signs are no part of it."""
     assert parse_number(cell) == (None if amount is None else Decimal(amount))
 
 
@@ -245,20 +251,18 @@ def test_amounts_are_read_as_pages_print_them(cell: str, amount: str | None) -> 
     ],
 )  # fmt: skip
 def test_dates_are_read_as_pages_print_them(text: str, date: str | None) -> None:
-    """An amount of eight digits that is no day is no date."""
     assert parse_date(text) == date
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([JSON, NDJSON, CSV]))
 def test_no_bytes_break_the_reader(data: bytes, media_type: str) -> None:
-    """Whatever comes in, the answer is filings, bad filings or an error in words."""
     found = tried(data, media_type)
     assert all(f.message if isinstance(f, BadFiling) else f.id for f in found)
 
 
+@pytest.mark.needs("real data")
 def test_the_real_csv_files_are_read_cell_by_cell() -> None:
-    """Nearly every cell of the 36 sample files is what the filing has."""
     folder = data_folder("finance")
     truth = {}
     with (folder / "statements.jsonl").open() as lines:
@@ -288,10 +292,9 @@ def test_the_real_csv_files_are_read_cell_by_cell() -> None:
 
 
 def test_long_words_are_not_kept_for_later() -> None:
-    """Short ones are looked at once; a file of long labels fills no memory."""
     asked: list[str] = []
 
-    @remembered
+    @cached_by_text
     def length(words: str) -> int:
         asked.append(words)
         return len(words)
@@ -302,11 +305,12 @@ def test_long_words_are_not_kept_for_later() -> None:
 
 
 @pytest.mark.parametrize("given", [{"id": "a"}, {"id": "a", "statements": []}])
-def test_a_line_without_statements_is_told_what_is_expected(given: dict[str, object]) -> None:
-    """Which keys a filing has, in one sentence."""
+def test_a_line_without_statements_is_refused(
+    given: dict[str, object],
+) -> None:
     (bad,) = filings(json.dumps(given).encode(), NDJSON)
     assert isinstance(bad, BadFiling)
     assert bad.reason == (
-        "there are no `statements` in it: a filing has `id`, `company` and `statements`, a list of "
-        "objects with `statement`, `columns` and `rows`"
+        "`statements` is missing: a filing has `id`, `company` and `statements`, a list of objects "
+        "with `statement`, `columns` and `rows`"
     )

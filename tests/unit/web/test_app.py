@@ -1,4 +1,4 @@
-"""The application that every service starts from."""
+"""The application of every service."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from shared.errors import DocumentTooLarge, NotFound, SettingsError, SuiteError, Unavailable
 from shared.logs import current_trace
 from shared.version import VERSION
-from shared.web.app import MAX_BODY, PROBING, PROBLEM, create_app, health_app
+from shared.web.app import MAX_BODY, PROBE_THREADS, PROBLEM, create_app, health_app
 
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -79,7 +79,6 @@ def _client(error: Exception | None = None) -> TestClient:
     ],
 )
 def test_an_error_is_a_problem(error: SuiteError, status: int, code: str) -> None:
-    """Each error of the tree answers with its own status, code and sentence."""
     error.document = "doc_1"
     answer = _client(error).get("/v1/fail", headers={"traceparent": TRACE})
     assert answer.status_code == status
@@ -95,8 +94,7 @@ def test_an_error_is_a_problem(error: SuiteError, status: int, code: str) -> Non
     assert ("retry-after" in answer.headers) == error.retryable
 
 
-def test_a_bug_is_a_problem_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """What went wrong is in the log with its trace, and not in the answer."""
+def test_an_unexpected_error_reveals_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         answer = _client(ValueError("the secret of the house")).get("/v1/fail")
     assert answer.status_code == 500
@@ -110,8 +108,7 @@ def test_a_bug_is_a_problem_that_tells_nothing(caplog: pytest.LogCaptureFixture)
     ("path", "method", "status"),
     [("/nowhere", "GET", 404), ("/v1/trace", "POST", 405), ("/v1/number?n=0", "GET", 422)],
 )
-def test_what_the_framework_refuses_is_a_problem_too(path: str, method: str, status: int) -> None:
-    """Unknown paths, wrong methods and wrong parameters look like every other error."""
+def test_errors_of_the_framework_are_problems(path: str, method: str, status: int) -> None:
     answer = _client().request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == PROBLEM
@@ -120,13 +117,11 @@ def test_what_the_framework_refuses_is_a_problem_too(path: str, method: str, sta
 
 
 def test_a_wrong_parameter_is_named() -> None:
-    """The detail says which parameter is wrong and why."""
     assert "query.n" in _client().get("/v1/number?n=x").json()["detail"]
 
 
 @pytest.mark.parametrize("type_", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_a_body_that_is_not_said_to_be_json_is_told_so(type_: str | None) -> None:
-    """As it comes from a client that sends none by itself, or its own."""
+def test_a_body_without_json_type_is_explained(type_: str | None) -> None:
     head = {"content-type": type_} if type_ else {}
     answer = _client().post("/v1/echo", content=b'["x"]', headers=head)
     assert answer.status_code == 422
@@ -135,32 +130,28 @@ def test_a_body_that_is_not_said_to_be_json_is_told_so(type_: str | None) -> Non
 
 
 @pytest.mark.parametrize("type_", ["application/json", "Application/JSON; charset=utf-8"])
-def test_what_is_wrong_with_json_is_told(type_: str) -> None:
-    """It is none from a character on, or another thing than is wanted; its type is right."""
-
-    def told(body: bytes) -> str:
+def test_invalid_json_is_explained(type_: str) -> None:
+    def reported(body: bytes) -> str:
         answer = _client().post("/v1/echo", content=body, headers={"content-type": type_})
         assert answer.status_code == 422
         return str(answer.json()["detail"])
 
-    assert told(b"[broken") == "the body is no JSON (at character 1)"
-    assert told(b"[1]").startswith("body.0: ")
-    assert "Content-Type" not in told(b"{}")
-    assert told(b"") == "body: Field required"
+    assert reported(b"[broken") == "the body is not JSON (at character 1)"
+    assert reported(b"[1]").startswith("body.0: ")
+    assert "Content-Type" not in reported(b"{}")
+    assert reported(b"") == "body: Field required"
 
 
 WORDS = b'["' + b"x" * (MAX_BODY - 4) + b'"]'
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:
-    """Without a length in the head: httpx sends it in chunks."""
     for start in range(0, len(body), 100_000):
         yield body[start : start + 100_000]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_is_bounded(chunked: bool) -> None:
-    """The largest is read; a byte more is refused by its length, or when it has come."""
+def test_a_body_has_a_limit(chunked: bool) -> None:
     client, head = _client(), {"content-type": "application/json"}
     for body, status in [(WORDS, 200), (WORDS + b" ", 413), (WORDS * 5, 413)]:
         content = _pieces(body) if chunked else body
@@ -168,12 +159,11 @@ def test_a_body_is_bounded(chunked: bool) -> None:
         assert answer.status_code == status
     assert answer.headers["content-type"] == PROBLEM
     assert answer.json()["type"] == "urn:smallprint:problem:request_too_large"
-    assert "1048576 bytes" in answer.json()["detail"]
+    assert "1,048,576 bytes" in answer.json()["detail"]
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_body_that_is_announced_too_large_is_not_read() -> None:
-    """The answer comes before the first byte, so nothing is spent on it; nor on a false length."""
+def test_a_body_announced_too_large_is_not_read() -> None:
     app = create_app("ingest", [_routes(lambda: None)], [], None)
     for length in (str(MAX_BODY + 1).encode(), b"9" * 5000, b"-1", b"many"):
         sent: list[Any] = []
@@ -196,16 +186,13 @@ def test_a_body_that_is_announced_too_large_is_not_read() -> None:
         assert sent[0]["status"] == 413
 
 
-def test_uploads_are_not_bounded_here() -> None:
-    """They have a guard of their own; another method at their path has not."""
+def test_uploads_have_their_own_limit() -> None:
     client, body = _client(), b"x" * (2 * MAX_BODY)
     assert client.post("/v1/documents", content=body).json() == len(body)
     assert client.put("/v1/documents", content=body).status_code == 413
 
 
-def test_a_check_that_is_added_later_counts() -> None:
-    """A process that starts threads beside its routes is ready only while these are."""
-
+def test_checks_can_be_added_later() -> None:
     def ended() -> None:
         raise Unavailable("the relay ended")
 
@@ -215,15 +202,13 @@ def test_a_check_that_is_added_later_counts() -> None:
     assert TestClient(app).get("/readyz").status_code == 503
 
 
-def test_a_stream_that_breaks_is_seen_as_broken() -> None:
-    """After the first bytes no second answer is sent: the connection breaks instead."""
+def test_a_broken_stream_breaks_the_connection() -> None:
     client = TestClient(create_app("ingest", [_routes(lambda: None)], [], None))
     with pytest.raises(ValueError, match="second part"):
         client.get("/v1/half")
 
 
-def test_a_given_trace_is_kept_and_a_missing_one_is_made() -> None:
-    """A request is followed under the caller's trace, or under a new one of the right form."""
+def test_a_missing_trace_is_created() -> None:
     client = _client()
     assert client.get("/v1/trace", headers={"traceparent": TRACE}).json() == {"trace": TRACE}
     made = client.get("/v1/trace").json()["trace"]
@@ -234,7 +219,6 @@ def test_a_given_trace_is_kept_and_a_missing_one_is_made() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/v1/fail", "/nowhere", "/v1/number?n=0"])
 def test_every_answer_has_safe_headers(path: str) -> None:
-    """Errors included, nothing is sniffed, framed, cached or sent on."""
     headers = _client(NotFound("no")).get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -243,15 +227,12 @@ def test_every_answer_has_safe_headers(path: str) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-def test_a_page_may_say_its_own_policy() -> None:
-    """What a route sets is left alone, once."""
+def test_a_route_can_set_its_own_policy() -> None:
     answer = _client().get("/v1/own")
     assert answer.headers.get_list("content-security-policy") == ["default-src 'self'"]
 
 
-def test_probes_say_alive_and_not_ready() -> None:
-    """A service that waits for something is alive, but not ready, and says for what."""
-
+def test_a_waiting_service_is_alive_but_not_ready() -> None:
     def check() -> None:
         raise Unavailable("the database of ingest does not answer")
 
@@ -263,7 +244,6 @@ def test_probes_say_alive_and_not_ready() -> None:
 
 
 def test_probes_of_a_ready_service() -> None:
-    """Ready, with its version and its metrics in Prometheus's format."""
     client = TestClient(health_app("ingest-worker", [lambda: None]))
     assert client.get("/readyz").json() == {"status": "ok"}
     assert client.get("/version").json() == {"service": "ingest-worker", "version": VERSION}
@@ -273,7 +253,6 @@ def test_probes_of_a_ready_service() -> None:
 
 
 def test_a_request_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
-    """One line a request, and none for the probes that come every few seconds."""
     with caplog.at_level(logging.INFO, logger="shared.web.app"):
         _client().get("/v1/trace?key=secret")
         _client().get("/livez")
@@ -282,8 +261,7 @@ def test_a_request_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) ->
     assert record.__dict__["status"] == 200
 
 
-def test_probes_that_hang_for_a_database_leave_the_one_that_says_it_is_alive() -> None:
-    """Whoever asks `/readyz` gives up and comes again, while each of its threads waits on."""
+def test_hanging_readyz_does_not_block_livez() -> None:
     hang, hanging = threading.Event(), threading.Semaphore(0)
 
     def ready() -> None:
@@ -292,15 +270,15 @@ def test_probes_that_hang_for_a_database_leave_the_one_that_says_it_is_alive() -
 
     transport = httpx.ASGITransport(app=health_app("a-worker", [ready], [lambda: None]))
 
-    async def asked() -> list[int]:
+    async def attributes() -> list[int]:
         async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
-            waiting = [asyncio.create_task(client.get("/readyz")) for _ in range(2 * PROBING)]
+            waiting = [asyncio.create_task(client.get("/readyz")) for _ in range(2 * PROBE_THREADS)]
             try:
-                await asyncio.to_thread(lambda: [hanging.acquire() for _ in range(PROBING)])
+                await asyncio.to_thread(lambda: [hanging.acquire() for _ in range(PROBE_THREADS)])
                 answers = (client.get(path) for path in ("/livez", "/metrics"))
-                return [(await asyncio.wait_for(one, 30)).status_code for one in answers]
+                return [(await asyncio.wait_for(fault, 30)).status_code for fault in answers]
             finally:
                 hang.set()
                 await asyncio.gather(*waiting)
 
-    assert asyncio.run(asked()) == [200, 200]
+    assert asyncio.run(attributes()) == [200, 200]

@@ -1,17 +1,16 @@
-"""Tags of answers: what the headers mean, in every form that the standard has."""
+"""ETags and conditions, in every form of the standard."""
 
 from __future__ import annotations
 
 import pytest
 
 from shared.errors import PreconditionFailed
-from shared.web.conditional import etag_of, is_known, require_match
+from shared.web.conditional import etag_of, is_current, require_match
 
 TAG = etag_of(b"one")
 
 
-def test_a_tag_names_bytes() -> None:
-    """The same bytes have the same tag, in quotes; others have another."""
+def test_equal_bytes_have_equal_tags() -> None:
     assert TAG == etag_of(b"one") != etag_of(b"two")
     assert (TAG[0], TAG[-1], len(TAG)) == ('"', '"', 34)
 
@@ -29,30 +28,26 @@ def test_a_tag_names_bytes() -> None:
         (TAG.strip('"'), False),
     ],
 )
-def test_what_a_reader_knows(header: str | None, known: bool) -> None:
-    """Any of the tags will do, weak ones too; what is no tag names nothing."""
-    assert is_known(TAG, header) is known
+def test_if_none_match_accepts_weak_and_several_tags(header: str | None, known: bool) -> None:
+    assert is_current(TAG, header) is known
 
 
 @pytest.mark.parametrize("header", [None, "*", TAG, f'"a", {TAG}'])
-def test_a_change_to_what_is_known(header: str | None) -> None:
-    """Without a condition, or with one that holds."""
+def test_a_matching_condition_allows_the_change(header: str | None) -> None:
     require_match(TAG, header)
 
 
 @pytest.mark.parametrize("header", ["", '"a"', f"W/{TAG}", TAG.strip('"')])
-def test_a_change_to_what_has_changed(header: str) -> None:
-    """A weak tag is no promise that nothing has changed; the error says what the tag is now."""
-    with pytest.raises(PreconditionFailed, match="read it again") as caught:
+def test_an_old_or_weak_tag_refuses_the_change(header: str) -> None:
+    with pytest.raises(PreconditionFailed, match="Read it again") as caught:
         require_match(TAG, header, "doc_1")
     assert caught.value.headers == {"etag": TAG}
     assert caught.value.document == "doc_1"
 
 
-def test_a_change_depends_on_the_state_alone_where_a_tag_names_one() -> None:
-    """What is seen may be another: a reader gets it, and a change is made all the same."""
+def test_if_match_compares_the_state_part() -> None:
     seen, now = etag_of(b"page 1", b"read"), etag_of(b"page 2", b"read")
-    assert not is_known(now, seen)
+    assert not is_current(now, seen)
     require_match(now, seen)
     require_match(now, f'"another", {seen}')
     for other in (etag_of(b"page 2", b"ended"), etag_of(b"page 2"), f"W/{now}"):

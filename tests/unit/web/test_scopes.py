@@ -1,4 +1,4 @@
-"""What a key may do: every route has one scope, and a key without it is turned away."""
+"""Scopes of keys and routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from shared.errors import InvalidRequest
 from shared.web.app import create_app
 from shared.web.auth import Actor, CurrentActor
-from shared.web.scopes import ALL, SCOPES, NoRule, chosen, needed, ordered
+from shared.web.scopes import ALL, SCOPES, NoRule, parse_scopes, required_scope, sort_scopes
 from tests.support import ROOT
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
@@ -21,7 +21,6 @@ CHANGES = {"post", "put", "patch", "delete"}
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and OpenAPI operation of every route of every service that asks for a key."""
     documents = sorted((ROOT / "services").glob("*/openapi.json"))
     assert len(documents) == 5
     return [
@@ -34,43 +33,39 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def test_every_route_of_every_service_has_a_scope_and_says_it() -> None:
-    """OpenAPI names the scope of each; what any good key may do is listed here."""
+def test_every_route_has_a_scope_in_openapi() -> None:
     routes = operations()
     assert len(routes) > 60
     for method, path, operation in routes:
-        scope = needed(method.upper(), path)
+        scope = required_scope(method.upper(), path)
         assert operation["x-scope"] == scope, path
         assert (scope is None) == (path in FREE), path
 
 
-def test_whoever_may_only_read_changes_nothing() -> None:
-    """No route that changes something asks for a scope of reading."""
+def test_read_scopes_change_nothing() -> None:
     for method, path, _ in operations():
         if method in CHANGES and path not in FREE:
-            scope = needed(method.upper(), path)
+            scope = required_scope(method.upper(), path)
             assert scope in ("documents:write", "review", "admin"), (method, path)
 
 
-def test_what_would_tell_checks_from_other_items_is_not_for_reviewers() -> None:
-    """Routes, and whatever else says what was accepted without a person, are results."""
+def test_reviewers_can_not_read_results() -> None:
     for found in ("clauses", "presence", "findings", "signals", "narrative-flags", "history"):
-        assert needed("GET", f"/v1/documents/d1/{found}") == "results:read"
+        assert required_scope("GET", f"/v1/documents/d1/{found}") == "results:read"
     results = ("/v1/watch", "/v1/watch/findings", "/v1/reports", "/v1/costs")
     for path in (*results, "/v1/escalations/proposals"):
-        assert needed("GET", path) == "results:read"
+        assert required_scope("GET", path) == "results:read"
     for path in ("/v1/documents/d1/text", "/v1/documents/d1/pages/1.png"):
-        assert needed("GET", path) == "documents:read"
+        assert required_scope("GET", path) == "documents:read"
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/v1/nothing"), ("POST", "/v1/search"), ("GET", "/v1"), ("DELETE", "/v1/reports")],
 )
-def test_a_route_that_the_table_does_not_name_is_refused(method: str, path: str) -> None:
-    """Forgetting a rule closes a route; it opens none."""
+def test_a_route_missing_in_the_table_is_refused(method: str, path: str) -> None:
     with pytest.raises(NoRule):
-        needed(method, path)
+        required_scope(method, path)
     router = APIRouter()
 
     @router.api_route(path, methods=[method])
@@ -83,8 +78,7 @@ def test_a_route_that_the_table_does_not_name_is_refused(method: str, path: str)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_key_does_what_its_scope_says_and_nothing_else(scope: str) -> None:
-    """Each scope opens its own routes alone; a refusal names what is lacking and what is there."""
+def test_a_scope_allows_its_own_routes_only(scope: str) -> None:
     router = APIRouter()
     tried = {
         "/v1/documents": "documents:read",
@@ -108,10 +102,7 @@ def test_a_key_does_what_its_scope_says_and_nothing_else(scope: str) -> None:
             assert scope in answer.json()["detail"]
 
 
-def test_a_route_is_looked_up_by_the_path_that_it_is_found_by() -> None:
-    """What addresses lose (line breaks, tabs) does not turn the path of one route into that of
-    another, for which no scope is asked.
-    """
+def test_scopes_use_the_routed_path() -> None:
     router = APIRouter()
 
     @router.delete("/v1/keys/{name}")
@@ -124,22 +115,18 @@ def test_a_route_is_looked_up_by_the_path_that_it_is_found_by() -> None:
         assert answer.status_code in (403, 404), name
 
 
-def test_scopes_are_chosen_by_name() -> None:
-    """None is all; an empty choice, or a name that there is not, is refused."""
-    assert chosen(None) == ALL
-    assert chosen(["review", "documents:read"]) == {"documents:read", "review"}
-    assert ordered({"review", "documents:read"}) == ["documents:read", "review"]
+def test_scopes_are_parsed_by_name() -> None:
+    assert parse_scopes(None) == ALL
+    assert parse_scopes(["review", "documents:read"]) == {"documents:read", "review"}
+    assert sort_scopes({"review", "documents:read"}) == ["documents:read", "review"]
     for wrong in ([], ["reviews"], ["review", ""]):
         with pytest.raises(InvalidRequest):
-            chosen(wrong)
+            parse_scopes(wrong)
 
 
 class _Ring:
-    """Every key is good, and has the same scopes."""
-
     def __init__(self, scopes: frozenset[str]) -> None:
         self.scopes = scopes
 
     def check(self, secret: str) -> Actor | None:
-        """See `Keys.check`."""
         return Actor("default", "alice", "k1", scopes=self.scopes)

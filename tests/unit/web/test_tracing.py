@@ -1,4 +1,4 @@
-"""The context of a trace, and what it costs where nobody collects."""
+"""Trace context, and its cost without a collector."""
 
 import os
 import subprocess
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.traces.collector import Collector
 from shared import tracing
 from shared.errors import SettingsError
 from shared.logs import current_trace
 from shared.tracing import Carried, carried, entered, span
+from tests.fakes.trace_collector import Collector
 from tests.support import ROOT
 
 PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
@@ -19,7 +19,6 @@ PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Somebody collects."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Collector() as collector, tracing.collected(collector.url):
         yield collector
@@ -38,19 +37,16 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         'x"}\n{"level": "error',
     ],
 )
-def test_what_is_no_traceparent_counts_for_nothing(parent: str) -> None:
-    """By W3C Trace Context: a wrong header begins a new trace, and its state is dropped."""
+def test_an_invalid_traceparent_is_ignored(parent: str) -> None:
     assert Carried.read(parent, "vendor=1") == Carried()
 
 
 @pytest.mark.parametrize("state", ["", "no list", "a=\nb", "a=" + "x" * 600])
-def test_a_wrong_tracestate_is_dropped_alone(state: str) -> None:
-    """The trace goes on without it."""
+def test_an_invalid_tracestate_is_dropped(state: str) -> None:
     assert Carried.read(PARENT, state) == Carried(PARENT)
 
 
-def test_context_passes_through_where_nobody_collects() -> None:
-    """Headers come out as they went in, and a span is nothing at all."""
+def test_context_passes_through_without_a_collector() -> None:
     with entered("ingest", "work", Carried(PARENT, "vendor=1"), "server"):
         assert carried().headers == {"traceparent": PARENT, "tracestate": "vendor=1"}
         assert span("a") is span("b")
@@ -59,9 +55,7 @@ def test_context_passes_through_where_nobody_collects() -> None:
     assert carried() == Carried()
 
 
-def test_spans_hang_on_what_came_and_on_each_other(collector: Collector) -> None:
-    """One trace, the state with it; a failure is told by its code, never by its message."""
-
+def test_spans_have_the_right_parents(collector: Collector) -> None:
     def fail() -> None:
         with span("inner", {"smallprint.document": "doc_1", "left_out": None}):
             assert carried().state == "v=1"
@@ -79,16 +73,14 @@ def test_spans_hang_on_what_came_and_on_each_other(collector: Collector) -> None
     assert b"the words" not in b"".join(collector.bodies)
 
 
-def test_a_caller_who_does_not_sample_is_not_collected(collector: Collector) -> None:
-    """The flag of the traceparent decides, as the specification has it."""
+def test_an_unsampled_trace_is_not_collected(collector: Collector) -> None:
     with entered("a", "outer", Carried(PARENT[:-2] + "00"), "server"):
         assert current_trace() is not None
     tracing.close()
     assert not collector.spans
 
 
-def test_a_collector_that_is_away_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work goes on, and the end of the process waits for some seconds at the most."""
+def test_a_missing_collector_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     with Collector() as gone:
@@ -109,8 +101,7 @@ print([name for name in sys.modules if name.startswith(ours)])
 """
 
 
-def test_nothing_of_the_library_is_loaded_where_nobody_collects() -> None:
-    """Whoever wants no traces needs no packages (FastAPI itself looks for the API alone)."""
+def test_without_a_collector_opentelemetry_is_not_loaded() -> None:
     others = {k: v for k, v in os.environ.items() if not k.startswith(("SMALLPRINT_", "OTEL_"))}
     done = subprocess.run(
         [sys.executable, "-c", USED], cwd=ROOT, env=others, capture_output=True, check=True
@@ -119,17 +110,13 @@ def test_nothing_of_the_library_is_loaded_where_nobody_collects() -> None:
 
 
 def test_a_collector_without_the_packages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start says what to install, and does not go on without traces in silence."""
     monkeypatch.setattr(tracing, "find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match=r"kafka\.txt"):
         tracing.configure("http://127.0.0.1:4318")
 
 
 @pytest.mark.parametrize("name", tracing.ENDPOINTS)
-def test_the_usual_variables_open_the_door_as_well(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever knows OpenTelemetry need not learn ours."""
+def test_the_standard_variables_work_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Collector() as collector:
         path = "/v1/traces" if "TRACES" in name else ""

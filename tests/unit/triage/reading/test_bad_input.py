@@ -11,14 +11,14 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.triage.reading.document import Reported, read_document
-from services.triage.statements import parse_number
+from services.triage.reading.document import ReadFiling, read_document
+from services.triage.statements.model import parse_number
 from shared import documents
 from shared.documents import sniff
 from shared.errors import SuiteError
 from tests.unit.triage.reading import samples
 
-NOTHING = "no balance sheet, income statement or cash flow statement was found in it"
+NOTHING = "No financial statements found. Only English statements are recognised."
 PROSPECTUS = (
     "<h1>Prospectus</h1>"
     + "<p>This prospectus relates to 5,000,000 shares of common stock at $12.00 a share.</p>" * 30
@@ -34,17 +34,15 @@ BOMB = (
 PICTURE = base64.b64encode(b"GIF89a").decode()
 
 
-def read(data: bytes, name: str) -> Reported:
-    """The only filing of a document. Raises SuiteError."""
+def read(data: bytes, name: str) -> ReadFiling:
     (found,) = read_document(
         data, sniff(data, name), name, reading=lambda: documents.read(data, name=name)
     )
-    assert isinstance(found, Reported)
+    assert isinstance(found, ReadFiling)
     return found
 
 
 def changed(change: Callable[[Worksheet], None]) -> bytes:
-    """A workbook with a statement, after a change, saved as a spreadsheet program would."""
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
     sheet.append(["CONSOLIDATED STATEMENTS OF OPERATIONS (In millions)"])
@@ -59,14 +57,12 @@ def changed(change: Callable[[Worksheet], None]) -> bytes:
 
 
 def empty() -> bytes:
-    """A workbook as a spreadsheet program begins one."""
     file = io.BytesIO()
     openpyxl.Workbook().save(file)
     return file.getvalue()
 
 
 def uncounted(sheet: Worksheet) -> None:
-    """Formulas in the place of all amounts, without what they come to."""
     for line in sheet.iter_rows(min_row=3, min_col=2):
         for cell in line:
             if cell.value is not None:
@@ -96,7 +92,7 @@ def exploding() -> bytes:
         (
             f'<h1>Balance sheets</h1><img src="data:image/gif;base64,{PICTURE}">'.encode(),
             "a.html",
-            [NOTHING, "a table that is a picture", "send it as PDF or image"],
+            [NOTHING, "pictures of an HTML page", "as PDF or image"],
         ),
         (BOMB.encode(), "a.xbrl", ["declares a document type or entities"]),
         (exploding(), "a.xlsx", ["declares a document type or entities"]),
@@ -104,7 +100,6 @@ def exploding() -> bytes:
     ids=["no statements", "prospectus", "empty", "formulas", "picture", "bomb", "bomb in XLSX"],
 )
 def test_what_holds_nothing_says_why(data: bytes, name: str, said: list[str]) -> None:
-    """In words that say what was looked for, what was not read, and what to do."""
     with pytest.raises(SuiteError) as refused:
         read(data, name)
     for part in said:
@@ -112,7 +107,6 @@ def test_what_holds_nothing_says_why(data: bytes, name: str, said: list[str]) ->
 
 
 def test_entities_in_a_page_of_html_explode_nothing() -> None:
-    """Browsers do not know them, and neither does the reader."""
     page = samples.html().decode()
     entities = ENTITIES.replace("DOCTYPE x", "DOCTYPE html")
     bomb = f"{entities}]>{page.replace('Net income', 'Net income &m;')}"
@@ -121,19 +115,16 @@ def test_entities_in_a_page_of_html_explode_nothing() -> None:
 
 
 def hide(sheet: Worksheet) -> None:
-    """Nobody sees it at first."""
     sheet.sheet_state = "hidden"
 
 
 def merge(sheet: Worksheet) -> None:
-    """The title runs over all columns, a heading over two lines."""
     sheet.merge_cells("A1:C1")
     sheet.merge_cells("D3:E4")
 
 
 @pytest.mark.parametrize("change", [hide, merge])
 def test_hidden_and_merged_cells_are_read_like_others(change: Callable[[Worksheet], None]) -> None:
-    """The same statement comes of it, and what is hidden is named."""
     found = read(changed(change), "a.xlsx")
     usual = read(changed(lambda _: None), "a.xlsx")
     assert found.filing.statements == usual.filing.statements

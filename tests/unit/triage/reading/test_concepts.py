@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from infra.us_gaap import table
-from services.triage.reading.concepts import read_alone, usual_table
+from infra.docs.us_gaap import table
+from services.triage.reading.concept_order import read_unordered, usual_table
 from services.triage.reading.report import read_report
-from services.triage.statements import Column
+from services.triage.statements.model import Column
 from shared import documents
-from shared.documents.xbrl import Fact
+from shared.documents.xbrl.xbrl import Fact
 from shared.errors import UnreadableDocument
 from tests.unit.triage.reading.test_instances import BEFORE, YEAR, fact
 
@@ -28,7 +28,6 @@ LINES = (
 
 
 def facts(prefix: str = "us-gaap") -> list[Fact]:
-    """Cash flows of two years in no order at all."""
     stated = [(n, c, v) for n, *vs in LINES for c, v in zip((YEAR, BEFORE), vs, strict=True)]
     return [
         replace(fact(name, value, context, order), name=f"{prefix}:{name}")
@@ -37,8 +36,7 @@ def facts(prefix: str = "us-gaap") -> list[Fact]:
 
 
 def test_facts_stand_in_the_usual_order_with_the_sign_that_pages_show() -> None:
-    """What is paid is negative; a company's own concept has no place."""
-    (statement,) = [s for s in read_alone(facts()) if s.kind == "cash_flow"]
+    (statement,) = [s for s in read_unordered(facts()) if s.kind == "cash_flow"]
 
     shown = {row.row.label: row.row.values[0] for row in statement.rows}
 
@@ -53,20 +51,16 @@ def test_facts_stand_in_the_usual_order_with_the_sign_that_pages_show() -> None:
     ]
     assert shown["Payments of dividends"] == -330
     assert shown["Payments to acquire property plant and equipment"] == -200
-    assert statement.columns == (
-        Column("20230630", 4, "20220701"),
-        Column("20220630", 4, "20210701"),
-    )
+    years = Column("20230630", 4, "20220701"), Column("20220630", 4, "20210701")
+    assert statement.columns == years
 
 
 def test_another_taxonomy_is_not_taken_for_us_gaap() -> None:
-    """The same names of another prefix say nothing; the prefix may be written in other ways."""
-    assert read_alone(facts("ifrs-full")) == []
-    assert read_alone(facts("usgaap"))
+    assert read_unordered(facts("ifrs-full")) == []
+    assert read_unordered(facts("usgaap"))
 
 
 def test_the_table_that_ships_has_each_concept_once_and_totals_after_their_parts() -> None:
-    """As balance sheets are set."""
     usual = usual_table()
     for entries in usual.values():
         assert len({(name, moment) for name, moment, _ in entries}) == len(entries)
@@ -76,20 +70,16 @@ def test_the_table_that_ships_has_each_concept_once_and_totals_after_their_parts
 
 
 def test_the_table_is_made_of_what_companies_state() -> None:
-    """In the order of most, with the sign of most; what few companies state is left out."""
-
     def record(cik: int, *rows: tuple[str, bool]) -> dict[str, object]:
         lines = [{"label": n, "concept": n, "values": [1], "negated": int(s)} for n, s in rows]
         return {"cik": cik, "statement": "income", "period": "20091231", "rows": lines}
 
     records = [record(n, ("Revenues", False), ("Costs", True), ("Net", False)) for n in range(6)]
     records += [record(9, ("Costs", False), ("Revenues", False), ("Odd", False))]
-
     assert table(records)["income"] == [("Revenues", "", 1), ("Costs", "", -1), ("Net", "", 1)]
 
 
 def instance() -> bytes:
-    """The facts as an instance, in the order of `LINES`."""
     contexts = "".join(
         f'<context id="c{place}"><entity><identifier scheme="x">1</identifier></entity><period>'
         f"<startDate>{c.start}</startDate><endDate>{c.end}</endDate></period></context>"
@@ -108,23 +98,21 @@ def instance() -> bytes:
 
 
 def test_an_uploaded_instance_has_statements_and_each_value_its_fact() -> None:
-    """Element and place in the list of facts; what is in no statement is counted."""
     data = instance()
     reading = documents.read(data, name="a.xml")
 
     report = read_report(reading, data, "a.xml")
 
     rows = {row.row.label: row for row in report.statements[0].rows}
-    place = rows["Payments of dividends"].places[0]
+    place = rows["Payments of dividends"].positions[0]
     assert place is not None
     assert place.element == "PaymentsOfDividends-0"
     assert reading.text[place.start : place.end] == "330"
-    assert any("2 of its numbers stand in none of them" in said for said in report.warnings)
-    assert not report.filing.whole
+    assert any("2 numbers are left out" in said for said in report.filing.warnings)
+    assert not report.filing.complete
 
 
 def test_an_instance_with_too_few_concepts_says_what_would_help() -> None:
-    """Its presentation beside it, or the page."""
     data = instance().replace(b"us-gaap", b"own")
     reading = documents.read(data, name="a.xml")
     with pytest.raises(UnreadableDocument, match=r"_pre\.xml"):

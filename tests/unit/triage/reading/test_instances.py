@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from services.triage.reading.instances import kind_of_role, read_instance
-from services.triage.reading.reader import read_statements
-from services.triage.reading.tags import with_tags
-from services.triage.statements import Column
+from services.triage.reading.inline_xbrl import with_tags
+from services.triage.reading.reader import find_statements
+from services.triage.reading.xbrl_instance import kind_of_role, read_instance
+from services.triage.statements.model import Column
 from shared.documents import read
-from shared.documents.xbrl import Context, Fact, facts_of
+from shared.documents.xbrl.xbrl import Context, Fact, facts_of
 from shared.errors import UnreadableDocument
 from tests.unit.triage.reading import samples
 
@@ -47,7 +47,6 @@ LABELS = b"""<linkbase xmlns="http://www.xbrl.org/2003/linkbase"
 
 
 def fact(name: str, number: int, context: Context = YEAR, order: int = 1) -> Fact:
-    """A fact in dollars."""
     value = Decimal(number)
     text = str(number)
     return Fact(f"us-gaap:{name}", context, "USD", "0", text, value, text, f"id{order}", order)
@@ -66,14 +65,11 @@ FACTS = (
 
 
 def test_an_instance_is_laid_out_as_its_presentation_says() -> None:
-    """Order, labels, signs, and cash at the beginning and end of each period."""
     (statement,) = read_instance(FACTS, PRESENTATION, LABELS)
 
     assert statement.kind == "cash_flow"
-    assert statement.columns == (
-        Column("20230630", 4, "20220701"),
-        Column("20220630", 4, "20210701"),
-    )
+    years = Column("20230630", 4, "20220701"), Column("20220630", 4, "20210701")
+    assert statement.columns == years
     assert [(row.row.label, [*map(str, row.row.values)]) for row in statement.rows[1:]] == [
         ("Profit loss", ["440", "360"]),
         ("Dividends", ["-330", "-290"]),
@@ -84,17 +80,13 @@ def test_an_instance_is_laid_out_as_its_presentation_says() -> None:
 
 
 def test_a_fact_is_placed_by_its_element() -> None:
-    """The id of the element, and the line of the instance's own text."""
     (statement,) = read_instance(FACTS, PRESENTATION)
-
-    place = statement.rows[2].places[1]
-
+    place = statement.rows[2].positions[1]
     assert place
     assert place.to_json() == {"page": 1, "cell": "B5", "element": "id4"}
 
 
 def moment(name: str, number: int, *members: str, order: int = 1) -> Fact:
-    """A fact at the end of the year, split by members of one axis."""
     split = tuple(("us-gaap:TypeAxis", f"x:{member}") for member in members)
     return fact(name, number, Context("x", None, "2023-06-30", split), order)
 
@@ -128,7 +120,6 @@ SPLIT = in_order(
 
 
 def test_members_that_a_statement_lists_are_its_lines() -> None:
-    """In the order of the axis, where the line has no amount of its own; others are of notes."""
     facts = (
         moment("Cash", 10),
         moment("LeasedAssets", 5, "SolarMember", order=2),
@@ -151,17 +142,13 @@ def test_members_that_a_statement_lists_are_its_lines() -> None:
 
 
 def test_members_that_break_a_line_down_are_named() -> None:
-    """Its own amount is read, and is not counted twice."""
     facts = (moment("Cash", 10), moment("Cash", 4, "SolarMember"), moment("Assets", 10))
-
     (statement,) = read_instance(facts, SPLIT)
-
     assert [row.row.label for row in statement.rows] == ["Cash", "Assets"]
     assert statement.broken_down == ("Cash",)
 
 
 def test_a_damaged_presentation_is_said() -> None:
-    """It is no reason to read something else."""
     with pytest.raises(UnreadableDocument):
         read_instance(FACTS, PRESENTATION[:400])
 
@@ -181,7 +168,6 @@ def test_a_damaged_presentation_is_said() -> None:
     ],
 )
 def test_a_role_names_its_statement(role: str, kind: str | None) -> None:
-    """Notes and parentheticals are no statements."""
     assert kind_of_role(role) == kind
 
 
@@ -222,14 +208,13 @@ def tagged_page() -> bytes:
 
 
 def test_tags_give_elements_units_and_whole_periods() -> None:
-    """They lie beside the cells in the order of the page."""
     data = tagged_page()
-    (statement,) = read_statements(read(data, name="a.html"))
+    (statement,) = find_statements(read(data, name="a.html")).statements
 
     found = with_tags(statement, facts_of(data).facts)
 
     rows = {row.row.label: row for row in found.statement.rows}
-    place = rows["Dividends paid"].places[0]
+    place = rows["Dividends paid"].positions[0]
     assert found.tagged == 20
     assert place
     assert place.element == "f11"
@@ -240,12 +225,9 @@ def test_tags_give_elements_units_and_whole_periods() -> None:
 
 
 def test_a_figure_that_its_tag_contradicts_is_listed() -> None:
-    """The value stays that of the page; an analyst sees that the tag has another."""
     data = tagged_page().replace(b">540</ix", b">450</ix", 1)
-    (statement,) = read_statements(read(data, name="a.html"))
-
+    (statement,) = find_statements(read(data, name="a.html")).statements
     found = with_tags(statement, facts_of(tagged_page()).facts)
-
     (cell,) = found.differing
     row = found.statement.rows[cell[0]].row
     assert (row.label, cell[1]) == ("Net cash from operating activities", 0)
@@ -253,10 +235,7 @@ def test_a_figure_that_its_tag_contradicts_is_listed() -> None:
 
 
 def test_a_page_without_tags_keeps_what_was_read() -> None:
-    """Facts of other things are not forced upon it."""
-    (statement,) = read_statements(read(samples.html(), name="a.html"))
-
+    (statement,) = find_statements(read(samples.html(), name="a.html")).statements
     found = with_tags(statement, FACTS)
-
     assert found.statement == statement
     assert found.tagged == 0

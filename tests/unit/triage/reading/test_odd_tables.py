@@ -9,10 +9,10 @@ from decimal import Decimal
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from services.triage.reading.boxes import _TOKEN, _ends_of_dates
-from services.triage.reading.reader import ReadStatement, find_statements, read_statements
+from services.triage.reading.page_tables import _TOKEN, _ends_of_dates
+from services.triage.reading.reader import ReadStatement, find_statements
 from services.triage.reading.report import _same_period, read_report
-from services.triage.statements import Column
+from services.triage.statements.model import Column
 from shared.documents import read
 from shared.errors import UnreadableDocument
 from tests.unit.triage.reading import samples
@@ -33,34 +33,27 @@ LINES = [f"{label} | {first} | {second} | 4%" for label, first, second in sample
 
 @pytest.mark.parametrize("head", ["Change", "Inc/ (Dec)", "Inc./Dec."])
 def test_a_column_of_changes_is_left_out(head: str) -> None:
-    """It is no period."""
     statement = only(page(f"Year ended June 30, | 2023 | 2022 | {head}", *LINES), "a.html")
-
     assert statement.columns == (Column("20230630", 4), Column("20220630", 4))
     assert values(statement, "Products") == [1200 * MILLION, 1000 * MILLION]
 
 
-def test_columns_that_nobody_dates_have_no_period() -> None:
-    """Nothing is guessed, and the report says so."""
+def test_columns_without_dates_have_no_period() -> None:
     data = page("In millions | This | That | Change", *LINES)
     reading = read(data, name="a.html")
-
     report = read_report(reading, data, "a.html")
-
     assert report.statements[0].columns == (Column(), Column())
-    assert "income column 2: the page doesn't say for when it is" in report.warnings
+    assert "income column 2: the page does not state its period" in report.filing.warnings
 
 
 def test_durations_and_years_in_two_rows_of_a_head() -> None:
-    """Each duration holds for two years."""
     head = (
         "<tr><td></td><td colspan=2>Three months ended</td><td colspan=2>Six months ended</td></tr>"
         "<tr><td></td><td colspan=2>June 30,</td><td colspan=2>June 30,</td></tr>"
     )
     rows = [f"{label} | 1 | 2 | 3 | 4" for label, first, _ in samples.INCOME[1:9] if first]
-    data = page(" | 2023 | 2022 | 2023 | 2022", *rows).replace(
-        b"<table>", b"<table>" + head.encode()
-    )
+    data = page(" | 2023 | 2022 | 2023 | 2022", *rows)
+    data = data.replace(b"<table>", b"<table>" + head.encode())
 
     assert only(data, "a.html").columns == (
         Column("20230630", 1),
@@ -71,7 +64,6 @@ def test_durations_and_years_in_two_rows_of_a_head() -> None:
 
 
 def test_forty_columns_are_forty_columns() -> None:
-    """One for each year."""
     years = " | ".join(str(year) for year in range(2023, 1983, -1))
     rows = [
         f"{label} | " + " | ".join(f"{n},000" for n in range(1, 41))
@@ -88,117 +80,91 @@ def test_forty_columns_are_forty_columns() -> None:
 
 @pytest.mark.parametrize("rows", [[], ["a"], ["1 | 2 | 3"], ["a | 1"], ["2023 | 2022"], [" | | "]])
 def test_small_tables_are_nothing(rows: list[str]) -> None:
-    """None of them ends the reader."""
     data = page("words so that there is a text", *rows)
-
-    assert read_statements(read(data, name="a.html")) == []
+    assert find_statements(read(data, name="a.html")).statements == ()
 
 
 def test_a_document_without_statements_says_so() -> None:
-    """The reason is a sentence, and says what is known."""
     data = b"A prospectus of 1,000 words."
-
-    with pytest.raises(UnreadableDocument, match="English lines and titles"):
+    with pytest.raises(UnreadableDocument, match="Only English statements"):
         read_report(read(data, name="a.txt"), data, "a.txt")
 
 
 def test_damaged_tags_cost_no_statement() -> None:
-    """The page is read without them, and that is said."""
     data = samples.html().replace(
         b"<html>",
         b'<html xmlns="http://www.w3.org/1999/xhtml"'
         b' xmlns:ix="http://www.xbrl.org/2013/inlineXBRL"><br>',
     )
-
     report = read_report(read(data, name="a.html"), data, "a.html")
-
     assert report.statements
-    assert any("inline XBRL" in warning for warning in report.warnings)
+    assert any("inline XBRL" in warning for warning in report.filing.warnings)
 
 
 def test_dates_that_stand_close_together_are_heads_of_their_columns() -> None:
-    """A browser prints heads with hardly a gap, and no space is read between them."""
     assert _ends_of_dates("December 31, 2023December 31, 2022") == {17, 34}
     assert _ends_of_dates("December 31, 2023 December 31, 2022") == {17, 35}
     assert not _ends_of_dates("At December 31, 2023 and December 31, 2022")
     assert not _ends_of_dates("December 31, 2023")
-    assert _TOKEN.findall("31, 2023December 31, FY2023A") == [
-        "31,",
-        "2023",
-        "December",
-        "31,",
-        "FY2023A",
-    ]
+    tokens = _TOKEN.findall("31, 2023December 31, FY2023A")
+    assert tokens == ["31,", "2023", "December", "31,", "FY2023A"]
 
 
-def test_two_columns_of_one_period_are_said() -> None:
-    """They are never taken for two periods, or left without a word."""
+def test_two_columns_of_one_period_are_a_warning() -> None:
     same = (Column("20221231", 0),) * 2
     said = list(_same_period(ReadStatement("balance_sheet", "", Decimal(1), same, ())))
     apart = ReadStatement("balance_sheet", "", Decimal(1), same, (), restated=(False, True))
-
     assert len(said) == 1
     assert "columns 1 and 2 were read as the same period, 2022-12-31:" in said[0]
     assert not list(_same_period(apart))
 
 
-YEARS_IN_TITLE = [
-    ("CONSOLIDATED BALANCE SHEETS (in thousands) 2023 2022", "1231"),
-    ("CONSOLIDATED BALANCE SHEETS - June 30, 2023 and 2022", "0630"),
-]
-
-
-@pytest.mark.parametrize(("title", "day"), YEARS_IN_TITLE)
-def test_years_of_the_title_are_those_of_the_columns_of_plain_text(title: str, day: str) -> None:
-    """Where no head over the columns has them."""
-    lines = [f"{label:<44}{first:>12}{second:>12}" for label, first, second in samples.BALANCE]
-
-    statement = only("\n".join(["EXAMPLE CORP", title, "", *lines]).encode(), "a.txt")
-
-    assert statement.title == title
-    assert statement.columns == (Column(f"2023{day}", 0), Column(f"2022{day}", 0))
-
-
-@pytest.mark.parametrize("left", [40, 200, 340])
-@pytest.mark.parametrize(("title", "day"), YEARS_IN_TITLE)
-def test_years_of_the_title_are_those_of_the_columns_of_a_page(
-    title: str, day: str, left: int
-) -> None:
-    """Whether the title stands over the labels or over the columns."""
-    statement = only(titled_pdf(title, left), "a.pdf")
-
-    assert statement.title == title
-    assert statement.columns == (Column(f"2023{day}", 0), Column(f"2022{day}", 0))
-
-
-def titled_pdf(title: str, left: float) -> bytes:
-    """A page of a balance sheet that has nothing over its columns."""
+def balance_pdf(heads: Sequence[tuple[float, int, str]], rights: tuple[int, int]) -> bytes:
+    """A page of a balance sheet under text, each with its left edge and its line from the top."""
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=(612, 792))
     canvas.setFont("Helvetica", 9)
-    canvas.drawString(40, 740, "EXAMPLE CORP")
-    canvas.drawString(left, 728, title)
-    for place, (label, *figures) in enumerate(samples.BALANCE):
-        canvas.drawString(40, 704 - 12 * place, label)
-        for right, figure in zip((450, 550), figures, strict=True):
-            canvas.drawRightString(right, 704 - 12 * place, figure)
+    for left, line, text in heads:
+        canvas.drawString(left, 740 - 12 * line, text)
+    for line, (label, *figures) in enumerate(samples.BALANCE, 3):
+        canvas.drawString(40, 740 - 12 * line, label)
+        for right, figure in zip(rights, figures, strict=True):
+            canvas.drawRightString(right, 740 - 12 * line, figure.removeprefix("$ "))
+            if figure.startswith("$"):
+                canvas.drawString(right - 46, 740 - 12 * line, "$")
     canvas.save()
     return out.getvalue()
 
 
+@pytest.mark.parametrize("left", [None, 40, 200, 340])
+@pytest.mark.parametrize(
+    ("title", "day"),
+    [
+        ("CONSOLIDATED BALANCE SHEETS (in thousands) 2023 2022", "1231"),
+        ("CONSOLIDATED BALANCE SHEETS - June 30, 2023 and 2022", "0630"),
+    ],
+)
+def test_years_of_the_title_are_the_columns(title: str, day: str, left: int | None) -> None:
+    lines = [f"{label:<44}{first:>12}{second:>12}" for label, first, second in samples.BALANCE]
+    if left is None:
+        statement = only("\n".join(["EXAMPLE CORP", title, "", *lines]).encode(), "a.txt")
+    else:
+        statement = only(
+            balance_pdf([(40, 0, "EXAMPLE CORP"), (left, 1, title)], (450, 550)), "a.pdf"
+        )
+    assert statement.title == title
+    assert statement.columns == (Column(f"2023{day}", 0), Column(f"2022{day}", 0))
+
+
 def test_three_years_of_a_title() -> None:
-    """With commas between them, and the duration before."""
     title = "STATEMENTS OF CASH FLOWS for the years ended December 31, 2023, 2022 and 2021"
     lines = [f"{label:<40}{a:>12}{b:>12}{b:>12}" for label, a, b in samples.CASH]
-
     statement = only("\n".join([title, "", *lines]).encode(), "a.txt")
-
     assert [column.end for column in statement.columns] == ["20231231", "20221231", "20211231"]
     assert {column.quarters for column in statement.columns} == {4}
 
 
 def test_two_years_of_one_head_are_those_of_two_columns() -> None:
-    """One space lies between them, so that they are one piece of text."""
     heads = ["Three months ended  Nine months ended", "Sept. 30, 2023 2022  Sept. 30, 2023 2022"]
     rows = [(label, a, b, a, b) for label, a, b in samples.INCOME if a]
     lines = [f"{label:<40}" + "".join(f"{one:>10}" for one in four) for label, *four in rows]
@@ -215,46 +181,26 @@ def test_two_years_of_one_head_are_those_of_two_columns() -> None:
 
 
 def test_years_of_a_sentence_or_of_another_number_are_no_columns() -> None:
-    """Three years for two columns, and years far apart, say nothing of either."""
     head = "STATEMENTS OF OPERATIONS of 2021, 2022 and 2023, first shown in 2020 and again in 2024"
     data = page("In millions | This | That | Change", *LINES, above=head)
-
     assert only(data, "a.html").columns == (Column(), Column())
 
 
 @pytest.mark.parametrize("at", range(36, 56, 2))
 def test_a_duration_over_two_columns_of_plain_text_holds_for_both(at: int) -> None:
-    """Wherever it stands: its day is no figure, even where it ends above one."""
     lines = [f"{label:<44}{first:>12}{second:>12}" for label, first, second in samples.INCOME]
     head = [" " * at + "Years ended December 31,", f"{'':<44}{'2023':>12}{'2022':>12}"]
-
     statement = only("\n".join(["STATEMENTS OF OPERATIONS", *head, *lines]).encode(), "a.txt")
-
     assert statement.columns == (Column("20231231", 4), Column("20221231", 4))
 
 
 def test_the_place_of_a_figure_ends_before_the_next_currency_sign_on_a_page() -> None:
-    """Though the sign stands closer to it than words of one cell do."""
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=(612, 792))
-    canvas.setFont("Helvetica", 9)
-    canvas.drawString(40, 740, "CONSOLIDATED BALANCE SHEETS  December 31,")
-    for right, year in ((450, "2023"), (500, "2022")):
-        canvas.drawRightString(right, 728, year)
-    for place, (label, *figures) in enumerate(samples.BALANCE):
-        height = 716 - 12 * place
-        canvas.drawString(40, height, label)
-        for right, figure in zip((450, 500), figures, strict=True):
-            canvas.drawRightString(right, height, figure.removeprefix("$ "))
-            if figure.startswith("$"):
-                canvas.drawString(right - 46, height, "$")
-    canvas.save()
-
-    assert_places(out.getvalue(), "a.pdf")
+    title = "CONSOLIDATED BALANCE SHEETS  December 31,"
+    heads = [(40, 0, title), (430, 1, "2023"), (480, 1, "2022")]
+    assert_places(balance_pdf(heads, (450, 500)), "a.pdf")
 
 
 def test_the_place_of_a_figure_ends_before_the_next_currency_sign_in_plain_text() -> None:
-    """Though but one space lies between them."""
     lines = [
         f"{label:<44}{first[:1]:<4}{first[2:]:>4} {second[:1]:<3}{second[2:]:>6}"
         if first.startswith("$")
@@ -262,18 +208,16 @@ def test_the_place_of_a_figure_ends_before_the_next_currency_sign_in_plain_text(
         for label, first, second in samples.BALANCE
     ]
     head = ["CONSOLIDATED BALANCE SHEETS  December 31,", f"{'':<44}{'2023':>8}{'2022':>10}"]
-
     assert_places("\n".join([*head, *lines]).encode(), "a.txt")
 
 
 def assert_places(data: bytes, name: str) -> None:
-    """Each figure of the balance sheet is read, and its place holds it alone."""
     reading = read(data, name=name)
-    (statement,) = read_statements(reading)
+    (statement,) = find_statements(reading).statements
     assert [column.end for column in statement.columns] == ["20231231", "20221231"]
     for row, (label, *figures) in zip(statement.rows, samples.BALANCE, strict=True):
         assert row.row.label == label
-        for figure, place in zip(figures, row.places, strict=True):
+        for figure, place in zip(figures, row.positions, strict=True):
             assert place is not None
             shown = reading.text[place.start : place.end]
             assert not shown.endswith("$"), shown
@@ -297,9 +241,8 @@ def _short(rows: Sequence[tuple[str, str, str]], title: str) -> bytes:
 
 
 def test_a_short_balance_sheet_is_read_where_all_of_its_lines_are_known() -> None:
-    """Under its own title, with years above its columns, and where there is no other statement."""
     page = _short(SHORT, "Balance Sheet (in millions)")
-    (found,) = read_statements(read(page, name="a.txt"))
+    (found,) = find_statements(read(page, name="a.txt")).statements
     assert found.kind == "balance_sheet"
     assert [column.end for column in found.columns] == ["20231231", "20221231"]
     assert [float(row.row.values[0] or 0) for row in found.rows] == [1.21e9, 7e8, 5.01e8, 1.201e9]
@@ -310,44 +253,41 @@ def test_a_short_balance_sheet_is_read_where_all_of_its_lines_are_known() -> Non
     [
         (
             _short([*SHORT, ("Goodwill", "1", "2")], "Balance Sheet (in millions)"),
-            "too few of its lines are known: 4 of its 5 lines are, and 8 lines are needed",
+            "it has 5 lines (4 recognised), and 8 are needed",
         ),
         (
             _short([*SHORT[:2], *((f"Line {n}", "1", "2") for n in "abcdef")], "Balance Sheet"),
-            "too few of its lines are known: 2 of the 5 usual kinds are there, and 3 are needed",
+            "it has 2 of the 5 usual kinds of lines, and 3 are needed",
         ),
         (
             _short([*SHORT, ("Deposits", "1", "2")], "Selected balance sheet data"),
-            "too few of its lines are known: 5 of its 5 lines are, and 8 lines are needed",
+            "it has 5 lines (5 recognised), and 8 are needed",
         ),
     ],
 )
-def test_what_is_too_short_is_told_with_both_numbers(page: bytes, reason: str) -> None:
-    """How many lines are known, and how many are needed."""
+def test_a_table_that_is_too_short_is_named_with_both_numbers(page: bytes, reason: str) -> None:
     found = find_statements(read(page, name="a.txt"))
     assert not found.statements
     assert [one.reason for one in found.unread] == [reason]
 
 
 def test_a_title_beside_many_dates_is_a_title() -> None:
-    """The first row of a sheet has the title in its first cell, and forty dates beside it."""
     rows = [["Balance Sheet", *(f"{2025 - n}-12-31" for n in range(40))]]
     rows += [[label, *["1"] * 40] for label in ("Alpha", "Beta", "Gamma", "Delta")]
     page = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     found = find_statements(read(f"<table>{page}</table>".encode(), name="a.html"))
     assert [one.title for one in found.unread] == ["Balance Sheet"]
-    assert found.unread[0].reason.endswith("0 of its 4 lines are, and 8 lines are needed")
+    assert found.unread[0].reason == "it has 4 lines (0 recognised), and 8 are needed"
 
 
 def test_text_where_an_amount_belongs_is_named() -> None:
-    """An error of a spreadsheet anywhere, other text beside figures; marks and dashes are none."""
     lines = [line.rsplit("|", 1)[0] for line in LINES]
     lines[1] = "Services | 300 | #REF!"
     lines[3] = "Cost of revenue | #DIV/0! | #N/A"
     lines[4] = "Other expense, net | not yet known | (50)"
     lines[5] = "Income before income taxes | 550 | *"
     data = page("In millions | 2023 | 2022", *lines)
-    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    said = read_report(read(data, name="a.html"), data, "a.html").filing.warnings
     assert [one for one in said if "is not an amount" in one] == [
         "income row 2 column 2, 'Services': '#REF!' is not an amount, left out",
         "income row 4 column 1, 'Cost of revenue': '#DIV/0!' is not an amount, left out",
@@ -356,9 +296,8 @@ def test_text_where_an_amount_belongs_is_named() -> None:
     ]
 
 
-def test_two_columns_of_one_name_that_are_left_out_are_said_once() -> None:
-    """As a page has them that sets changes beside each of its halves."""
+def test_two_left_out_columns_of_one_name_are_one_warning() -> None:
     lines = [f"{line.rsplit('|', 1)[0]}| 5 | 6" for line in LINES]
     data = page("In millions | 2023 | 2022 | Inc/ (Dec) | Inc/ (Dec)", *lines)
-    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    said = read_report(read(data, name="a.html"), data, "a.html").filing.warnings
     assert len([one for one in said if "'Inc/ (Dec)' is left out" in one]) == 1

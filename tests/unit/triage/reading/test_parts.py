@@ -6,16 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from services.triage.places import Place
-from services.triage.reading.figures import figure_of, mended
+from services.triage.reading.figures import join_cells, parse_figure
 from services.triage.reading.periods import dates_in, mention, quarters_between, quarters_in
 from services.triage.reading.scales import factor, scale_in
 from services.triage.reading.table import TableCell
+from services.triage.statements.positions import Position
 
 
 def cell(text: str, left: float = 0, right: float = 1) -> TableCell:
-    """A cell of a first row."""
-    return TableCell(1, left, right, text, Place(1, 0, len(text)))
+    return TableCell(1, left, right, text, Position(1, 0, len(text)))
 
 
 @pytest.mark.parametrize(
@@ -31,9 +30,7 @@ def cell(text: str, left: float = 0, right: float = 1) -> TableCell:
     ],
 )
 def test_a_figure_is_what_the_page_shows(text: str, value: str, marks: str) -> None:
-    """Signs in all their forms, dashes for nothing, marks apart."""
-    figure = figure_of(cell(text))
-
+    figure = parse_figure(cell(text))
     assert figure
     assert figure.value == Decimal(value)
     assert figure.marks == marks
@@ -41,26 +38,20 @@ def test_a_figure_is_what_the_page_shows(text: str, value: str, marks: str) -> N
 
 @pytest.mark.parametrize("text", ["Total", "Note 5", "", "$", "June 30, 2023", "1.2.3"])
 def test_words_are_no_figures(text: str) -> None:
-    """Neither are dates, nor a currency alone."""
-    assert figure_of(cell(text)) is None
+    assert parse_figure(cell(text)) is None
 
 
 def test_a_share_is_no_amount() -> None:
-    """It is known as a percentage, so that its column can be left out."""
-    figure = figure_of(cell("12.5%"))
-
+    figure = parse_figure(cell("12.5%"))
     assert figure
     assert figure.percent
 
 
 def test_a_figure_that_is_torn_apart_is_mended() -> None:
-    """The place is that of the digits, from the first character to the last."""
     row = [cell("Loss"), cell("$", 4, 5), cell("(12", 5, 6), cell(")", 6, 7), cell("7", 9, 10)]
-
-    whole = mended(row)
-
+    whole = join_cells(row)
     assert [c.text for c in whole] == ["Loss", "$(12)", "7"]
-    assert figure_of(whole[1]).value == -12  # type: ignore[union-attr]
+    assert parse_figure(whole[1]).value == -12  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -76,22 +67,17 @@ def test_a_figure_that_is_torn_apart_is_mended() -> None:
     ],
 )
 def test_a_duration_is_counted_in_quarters(text: str, quarters: int | None) -> None:
-    """Months and weeks in words and figures."""
     assert quarters_in(text) == quarters
 
 
 def test_dates_are_found_in_their_order() -> None:
-    """With the month before or after the day, and in figures."""
     said = "at 31 December 2023, June 3, 2022 and 20210105"
-
     assert dates_in(said) == ("20231231", "20220603", "20210105")
 
 
 def test_a_day_and_its_year_may_stand_apart() -> None:
-    """The head of a column has them in two rows."""
     found = mention("July 1, 2023")
     apart = mention("July 1, of the year 2023")
-
     assert found.dates == ("20230701",)
     assert (apart.day, apart.year, apart.dates) == ("0701", "2023", ())
 
@@ -109,7 +95,6 @@ def test_a_day_and_its_year_may_stand_apart() -> None:
     ],
 )
 def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
-    """Amounts in a sentence are no unit."""
     assert scale_in(text) == scale
 
 
@@ -131,10 +116,8 @@ def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
 def test_a_line_is_written_out_or_not(
     label: str, heading: str, values: list[str], notes: str, times: int
 ) -> None:
-    """Amounts per share are in full, shares in the unit that they are said to be in."""
     path = [heading] if heading else []
     found = factor(label, path, [Decimal(v) for v in values], Decimal(10) ** 6, notes)
-
     assert found == times
 
 
@@ -151,8 +134,5 @@ def test_a_line_is_written_out_or_not(
         (None, "20230630", 0),
     ],
 )
-def test_two_days_are_so_many_quarters_apart(
-    start: str | None, end: str, quarters: int | None
-) -> None:
-    """From the days of its tags; what is no whole number of quarters is none."""
+def test_days_are_quarters_apart(start: str | None, end: str, quarters: int | None) -> None:
     assert quarters_between(start, end) == quarters

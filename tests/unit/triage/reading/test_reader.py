@@ -1,4 +1,4 @@
-"""The same statement is read alike from every format, with the place of each cell."""
+"""The same statement is read from every format, with the position of each cell."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.triage.reading.reader import ReadStatement, read_statements
-from services.triage.statements import JSON, Column, Filing, read_filings
-from shared.documents import Reading, read
+from services.triage.reading.reader import ReadStatement, find_statements
+from services.triage.statements.model import JSON, Column, Filing, read_filings
+from shared.documents import ParsedDocument, read
 from tests.unit.triage.reading import samples
 
 MAKERS: dict[str, Callable[[], bytes]] = {
@@ -22,79 +22,50 @@ MAKERS: dict[str, Callable[[], bytes]] = {
 MILLION = 10**6
 
 
-def of(data: bytes, name: str) -> tuple[Reading, list[ReadStatement]]:
-    """A document and its statements."""
+def of(data: bytes, name: str) -> tuple[ParsedDocument, tuple[ReadStatement, ...]]:
     reading = read(data, name=name)
-    return reading, read_statements(reading)
+    return reading, find_statements(reading).statements
 
 
 def only(data: bytes, name: str) -> ReadStatement:
-    """The one statement of a document."""
     (statement,) = of(data, name)[1]
     return statement
 
 
 def values(statement: ReadStatement, label: str, nth: int = 0) -> list[int | float | None]:
-    """The values of the nth line with that label."""
     rows = [row.row for row in statement.rows if row.row.label == label and not row.row.heading]
     return [None if value is None else float(value) for value in rows[nth].values]
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_every_format_gives_the_same_values(name: str) -> None:
-    """Signs, units, dashes and amounts per share are read from what the page shows."""
-    statement = only(MAKERS[name](), name)
+def test_every_format_gives_the_same_statement_with_the_place_of_each_cell(name: str) -> None:
+    reading, (statement,) = of(MAKERS[name](), name)
 
     assert statement.kind == "income"
+    assert statement.columns == (Column("20230630", 4), Column("20220630", 4))
+    assert statement.scale == MILLION
     assert values(statement, "Products") == [1200 * MILLION, 1000 * MILLION]
     assert values(statement, "Cost of revenue") == [900 * MILLION, -800 * MILLION]
     assert values(statement, "Other expense, net") == [-50 * MILLION, 0]
     assert values(statement, "Net income") == [440 * MILLION, 360 * MILLION]
     assert values(statement, "Basic", 0) == [2.20, 1.80]
     assert values(statement, "Basic", 1) == [200 * MILLION, 200 * MILLION]
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_every_format_gives_the_same_columns_and_unit(name: str) -> None:
-    """The day stands above both years, the duration beside it."""
-    statement = only(MAKERS[name](), name)
-
-    assert statement.columns == (Column("20230630", 4), Column("20220630", 4))
-    assert statement.scale == MILLION
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_every_format_gives_the_same_lines(name: str) -> None:
-    """Headings have no values, and are the path of what stands below them."""
-    rows = only(MAKERS[name](), name).rows
-
-    assert [row.row.label for row in rows if row.row.heading] == [
+    assert [row.row.label for row in statement.rows if row.row.heading] == [
         "Revenue:",
         "Earnings per share:",
         "Weighted average shares outstanding:",
     ]
-    assert rows[-1].path == ("Weighted average shares outstanding",)
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_every_cell_says_where_it_stands(name: str) -> None:
-    """The offsets of a place cover the digits of its value in the text."""
-    reading, (statement,) = of(MAKERS[name](), name)
-
-    places = next(row.places for row in statement.rows if row.row.label == "Total revenue")
+    assert statement.rows[-1].path == ("Weighted average shares outstanding",)
+    places = next(row.positions for row in statement.rows if row.row.label == "Total revenue")
     shown = [reading.text[place.start : place.end] for place in places if place]
-
     assert [digits.replace(",", "") for digits in shown] == ["1500", "1250"]
 
 
 def test_a_place_is_named_as_its_format_names_it() -> None:
-    """A sheet has addresses, a page of a PDF has boxes."""
     sheet = only(samples.workbook(), "a.xlsx").rows
     page = only(samples.pdf(), "a.pdf").rows
-
-    total = next(row for row in sheet if row.row.label == "Total revenue").places[1]
-    box = next(row for row in page if row.row.label == "Total revenue").places[1]
-
+    total = next(row for row in sheet if row.row.label == "Total revenue").positions[1]
+    box = next(row for row in page if row.row.label == "Total revenue").positions[1]
     assert total
     assert total.cell == "'S1'!C6"
     assert box
@@ -103,18 +74,13 @@ def test_a_place_is_named_as_its_format_names_it() -> None:
 
 
 def test_a_footnote_mark_is_no_part_of_the_label() -> None:
-    """The mark is kept beside the line."""
     rows = only(samples.html(), "a.html").rows
-
     (row,) = [row for row in rows if row.row.label == "Provision for income taxes"]
-
     assert row.marks == ("(1)",)
 
 
 def test_a_label_that_a_page_breaks_is_one_line() -> None:
-    """The first half is no heading, the second no line of its own."""
     statement = only(samples.pdf(broken_label=True), "a.pdf")
-
     label = "Income from all that the company does in the world before income taxes"
     assert values(statement, label) == [550 * MILLION, 450 * MILLION]
 
@@ -131,25 +97,20 @@ def test_a_label_that_a_page_breaks_is_one_line() -> None:
 def test_a_label_that_is_broken_before_a_number_or_a_day_is_one_line(
     make: Callable[[samples.Table], bytes], first: str, second: str
 ) -> None:
-    """A line that goes on with a capital letter or a digit, behind one that can't end there."""
     broken = ((first, "", ""), (second, "17", "16"))
     name = "a.pdf" if make is samples.pdf else "a.txt"
     (statement,) = of(make((*samples.INCOME[:4], *broken, *samples.INCOME[4:])), name)[1]
-
     assert values(statement, f"{first} {second}") == [17 * MILLION, 16 * MILLION]
 
 
 def test_a_heading_is_no_beginning_of_the_line_below() -> None:
-    """One that ends in an open word, before a label that begins as labels do."""
     rows = (*samples.INCOME[:4], ("Paid at", "", ""), *samples.INCOME[4:])
     statement = only(samples.pdf(rows), "a.pdf")
-
     assert "Paid at" in [row.row.label for row in statement.rows if row.row.heading]
     assert values(statement, "Cost of revenue") == [900 * MILLION, -800 * MILLION]
 
 
 def test_indents_are_the_path_of_a_line() -> None:
-    """Headings stand in one another as far as they are set to the right; a total closes its own."""
     page = b"""BALANCE SHEETS
                                    June 30, 2023    June 30, 2022
 Assets:
@@ -175,7 +136,6 @@ Retained earnings                            450              380
 
 
 def test_a_line_that_is_set_back_is_under_no_heading_any_more() -> None:
-    """Amounts per share are under theirs all the same."""
     page = b"""STATEMENTS OF INCOME (In millions)
                                    Year ended June 30,
                                            2023             2022
@@ -195,27 +155,21 @@ The notes are a part of this statement.
     rows = only(page, "a.txt").rows
 
     assert [row.path for row in rows if row.row.label == "Provision for income taxes"] == [()]
-    assert [row.path for row in rows if row.row.label == "Net income"] == [
-        (),
-        ("Earnings per share",),
-    ]
+    paths = [row.path for row in rows if row.row.label == "Net income"]
+    assert paths == [(), ("Earnings per share",)]
     assert rows[-1].row.label == "Dividends"
 
 
 def test_a_statement_has_its_title() -> None:
-    """Without the sentence below or the unit."""
     assert only(samples.html(), "a.html").title == "CONSOLIDATED STATEMENTS OF OPERATIONS"
     assert only(samples.pdf(), "a.pdf").title == "CONSOLIDATED STATEMENTS OF OPERATIONS"
 
 
 def test_three_statements_of_one_text_are_told_apart() -> None:
-    """Each by its lines and title, in the order of the document."""
     income = samples.plain()
     balance = samples.plain(samples.BALANCE, "CONSOLIDATED BALANCE SHEETS\n(In millions)")
     cash = samples.plain(samples.CASH, "CONSOLIDATED STATEMENTS OF CASH FLOWS\n(In millions)")
-
     _, statements = of(b"\n\n\n".join((balance, income, cash)), "a.txt")
-
     assert [s.kind for s in statements] == ["balance_sheet", "income", "cash_flow"]
     assert values(statements[0], "Total assets") == [600 * MILLION, 500 * MILLION]
     assert statements[0].columns == (Column("20230630", 0), Column("20220630", 0))
@@ -223,7 +177,6 @@ def test_three_statements_of_one_text_are_told_apart() -> None:
 
 
 def test_a_figure_right_behind_a_long_label_is_read() -> None:
-    """It ends where its column does; a year in a label, and a figure elsewhere, stay words."""
     rows = (
         ("Cash and cash equivalents", "120", "110"),
         ("Accounts receivable", "80", "90"),
@@ -250,7 +203,6 @@ def test_a_figure_right_behind_a_long_label_is_read() -> None:
 
 
 def test_a_balance_sheet_of_two_tables_is_one() -> None:
-    """Liabilities stand in a table of their own, under the same years."""
     rows = list(samples.BALANCE)
     assets = samples.html(
         [*rows[:5], ("Goodwill", "", ""), ("Leases", "", "")],
@@ -267,16 +219,12 @@ def test_a_balance_sheet_of_two_tables_is_one() -> None:
 
 
 def test_what_is_no_statement_is_not_read_as_one() -> None:
-    """A letter and a table of other things have none."""
     letter = b"Dear holder,\n\nour revenue in 2023 was $ 1,500 million, more than ever.\n"
     table = samples.html([(f"Plant {n}", str(n * 7), str(n * 5)) for n in range(1, 12)], "Plants")
-
-    assert of(letter, "a.txt")[1] == []
-    assert of(table, "a.html")[1] == []
+    assert of(letter, "a.txt")[1] == of(table, "a.html")[1] == ()
 
 
 def test_what_was_read_can_be_given_to_triage() -> None:
-    """The structured form is read again to the same values."""
     statement = only(samples.html(), "a.html")
     whole = Filing("x", None, None, None, (statement.statement,)).to_json()
     whole["statements"] = [statement.to_json()]
@@ -285,7 +233,6 @@ def test_what_was_read_can_be_given_to_triage() -> None:
 
     assert isinstance(again, Filing)
     assert again.statements[0].columns == statement.columns
-    assert [row.values for row in again.statements[0].rows] == [
-        row.row.values for row in statement.rows
-    ]
+    rows = [row.values for row in again.statements[0].rows]
+    assert rows == [row.row.values for row in statement.rows]
     assert again.statements[0].rows[1].values[0] == Decimal(1200 * MILLION)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.storage.messages import Time, create_tables, drop_tables
+from shared.messaging.tables import Time, create_tables, metadata
 
 revision = "0001"
 down_revision = None
@@ -23,5 +23,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Back to nothing."""
-    drop_tables(op)
+    metadata.drop_all(op.get_bind())
     op.drop_table("note")

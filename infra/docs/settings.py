@@ -1,0 +1,63 @@
+"""Write docs/reference/settings.md from the settings classes: part of `make schemas`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from infra.run_kafka import SERVICES
+from services.proxy.settings import OriginSettings
+from shared.settings import PREFIX, CommonSettings
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
+HEAD = """\
+# Settings
+
+Every setting is an environment variable. A wrong value stops the start, and the message names the
+setting. `make schemas` writes this page from the settings classes.
+
+Two variables are for commands only: `SMALLPRINT_KEY` holds the key of a running suite, and
+`SMALLPRINT_PASSWORD` opens encrypted PDFs.
+"""
+
+
+def classes() -> dict[str, type[CommonSettings]]:
+    """The settings class of everything that is started, by its name."""
+    modules = {name: import_module(f"services.{name}.settings") for name in SERVICES}
+    return {
+        "every service": CommonSettings,
+        **{name: module.Settings for name, module in modules.items()},
+        "origin": OriginSettings,
+    }
+
+
+def rendered() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, settings in classes().items():
+        rows = [
+            f"| `{PREFIX}{field.upper()}` | {_default(info.default)} | {info.description} |"
+            for field, info in settings.model_fields.items()
+            if settings is CommonSettings or field not in CommonSettings.model_fields
+        ]
+        title = name[0].upper() + name[1:]
+        parts.append(
+            "\n".join(
+                [
+                    f"\n## {title}\n",
+                    "| name | default | meaning |",
+                    "| --- | --- | --- |",
+                    *rows,
+                    "",
+                ]
+            )
+        )
+    return "".join(parts)
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    return "" if value in ("", None) else f"`{value}`"

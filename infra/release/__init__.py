@@ -1,0 +1,1 @@
+"""Make the files of a release: field bundle and bill of materials."""

@@ -1,0 +1,120 @@
+"""A PostgreSQL of one's own: its cluster in a folder, on loopback, without Docker.
+
+It needs the programs of Debian's `postgresql` package. They refuse to run as root, so root runs
+them as the user `postgres`, to whom the folder is given.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+OWNER = "postgres"
+
+
+class ClusterError(Exception):
+    """The cluster can't be made or started; the message says why."""
+
+
+def missing() -> str | None:
+    """A line that says what this machine lacks to run PostgreSQL, or None."""
+    if not PROGRAMS:
+        return "PostgreSQL: no programs in /usr/lib/postgresql (Debian: apt install postgresql)"
+    if find_spec("psycopg") is None:
+        return "PostgreSQL: the package psycopg is not installed (make setup-dev)"
+    if _is_root() and OWNER not in {user.pw_name for user in pwd.getpwall()}:
+        return f"PostgreSQL does not run as root, and there is no user `{OWNER}`"
+    return None
+
+
+@dataclass
+class Cluster:
+    """A cluster in `folder`, which its owner can reach, and how to reach the server."""
+
+    folder: Path
+    port: int
+    user: str = "smallprint"
+    password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+
+    def initialise(self) -> None:
+        """Make the cluster's files. Raises ClusterError."""
+        give_to_owner(self.folder)
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        secret.chmod(0o600)
+        give_to_owner(secret)
+        options = ["--auth-host=scram-sha-256", "--auth-local=reject", "--no-sync", "-E", "UTF8"]
+        self.run("initdb", "-D", "data", "-U", self.user, "--pwfile=password", *options)
+
+    def command(self) -> list[str]:
+        """The command that starts the server in the foreground, durable."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "300",
+            "recovery_init_sync_method": "syncfs",
+        }
+        options = [part for one in settings.items() for part in ("-c", "=".join(one))]
+        return [*self.program("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+
+    def create(self, database: str) -> None:
+        """Make an empty database. Raises ClusterError."""
+        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, database)
+
+    def url(self, database: str, port: int | None = None) -> str:
+        """The SQLAlchemy URL of a database; another port is that of a proxy."""
+        where = f"127.0.0.1:{port or self.port}"
+        return f"postgresql+psycopg://{self.user}:{self.password}@{where}/{database}"
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        try:
+            self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
+        except ClusterError:
+            return False
+        return True
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the owner. Raises ClusterError with its output."""
+        done = subprocess.run(
+            [*self.program(program), *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ClusterError(f"{program} failed: {done.stdout}{done.stderr}")
+
+    def program(self, name: str) -> list[str]:
+        """How one of PostgreSQL's programs is started."""
+        return [*_as_owner(), str(PROGRAMS[-1] / name)]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+
+def give_to_owner(path: Path) -> None:
+    """Let the owner of clusters have a file or folder."""
+    if _is_root():
+        shutil.chown(path, OWNER, OWNER)
+
+
+def _as_owner() -> Sequence[str]:
+    if not _is_root():
+        return ()
+    return ("setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups")
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0

@@ -1,0 +1,1 @@
+"""The INT4 base: its graph, its quantisation, and its full-precision twin."""

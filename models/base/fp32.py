@@ -1,0 +1,140 @@
+"""References for the served arithmetic: the base in fp32, and its bare multiplications."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from onnx import TensorProto, helper
+
+from models.base.graph import GraphBuilder
+from models.base.integer_graph import PARTS
+from shared.artefacts.loader import sha256
+from shared.inference.adapters import GRAPH_FILE, base_folder, load_adapter, newest_version
+from shared.inference.engines import Int8
+from shared.inference.integer import unpacked, widened
+from shared.inference.weights import Array, read_weights
+
+
+class PlainTagger(torch.nn.Module):
+    """BertModel and a linear head: ids [windows, length] to logits [windows, length, labels]."""
+
+    def __init__(self, bert: Any, head: Any) -> None:
+        super().__init__()
+        self.bert, self.head = bert, head
+
+    def forward(self, ids: Any) -> Any:
+        return self.head(self.bert(input_ids=ids).last_hidden_state)
+
+
+def export_plain(artefacts: Path, name: str, path: Path) -> None:
+    """Export the base and the newest adapter of a name in fp32 (`export_with`)."""
+    folder = base_folder(artefacts)
+    adapter_inputs = Int8(folder, threads=1).adapter_inputs
+    adapter = newest_version(artefacts, name)
+    _, loaded = load_adapter(adapter, sha256(folder / GRAPH_FILE), adapter_inputs)
+    export_with(folder, loaded.parameters(), path)
+
+
+def export_with(folder: Path, parameters: dict[str, Array], path: Path) -> None:
+    """Export the base with an adapter in fp32, as BertModel with a linear head."""
+    stored = read_weights(folder / GRAPH_FILE)
+    state = plain_weights(stored, parameters)
+    layers = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder."))
+    words, width = state["embeddings.word_embeddings.weight"].shape
+    bert = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=words,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=12,
+            intermediate_size=state["encoder.layer.0.intermediate.dense.bias"].shape[0],
+            max_position_embeddings=len(state["embeddings.position_embeddings.weight"]),
+            layer_norm_eps=1e-12,
+            attn_implementation="eager",
+        ),
+        add_pooling_layer=False,
+    )
+    bert.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()}, strict=False)
+    head = torch.nn.Linear(width, parameters["head.bias"].shape[0])
+    head.weight.data = torch.from_numpy(parameters["head.weight"].T.copy())
+    head.bias.data = torch.from_numpy(parameters["head.bias"].copy())
+
+    example = torch.randint(1000, 2000, (2, 256))
+    with torch.no_grad():
+        torch.onnx.export(
+            PlainTagger(bert, head).eval(),
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=17,
+            input_names=["ids"],
+            output_names=["logits"],
+            dynamic_axes={"ids": {0: "windows", 1: "length"}},
+        )
+
+
+def plain_weights(stored: dict[str, Array], parameters: dict[str, Array]) -> dict[str, Array]:
+    """The weights in fp32 with the adapter in them, named as in transformers."""
+    scales = stored["words.scales.half"].astype(np.float32)[..., None]
+    rows, blocks, _ = scales.shape
+    codes = unpacked(stored["words.codes"]).reshape(rows, blocks, -1).astype(np.float32)
+    points = unpacked(stored["words.zero_points"]).reshape(rows, blocks, 1)
+    positions = stored["positions.all"].copy()
+    state: dict[str, Array] = {
+        "embeddings.word_embeddings.weight": ((codes - points) * scales).reshape(rows, -1),
+        "embeddings.position_embeddings.weight": positions,
+        # the base has the types in its positions
+        "embeddings.token_type_embeddings.weight": np.zeros((2, positions.shape[1]), np.float32),
+    }
+    norms = {"first": "attention.output.LayerNorm", "second": "output.LayerNorm"}
+    for name, value in stored.items():
+        for kind in ("weight", "bias"):
+            if name == f"embeddings.norm.{kind}":
+                state[f"embeddings.LayerNorm.{kind}"] = value.copy()
+            elif name.endswith((f".first.{kind}", f".second.{kind}")):
+                _, layer, norm, _ = name.split(".")
+                state[f"encoder.layer.{layer}.{norms[norm]}.{kind}"] = value.copy()
+        if not (name.startswith("layers.") and name.endswith(".codes")):
+            continue
+        _, layer, part, _ = name.split(".")
+        parts = ("query", "key", "value") if part == "qkv" else (part,)
+        linear = name.removesuffix(".codes")
+        matrices = np.split(widened(stored, linear), len(parts))
+        biases = np.split(stored[f"{linear}.bias"], len(parts))
+        for entry, matrix, bias in zip(parts, matrices, biases, strict=True):
+            a, b = (parameters[f"layers.{layer}.{entry}.{door}"] for door in "AB")
+            state[f"encoder.layer.{layer}.{PARTS[entry]}.weight"] = matrix + (a @ b).T
+            state[f"encoder.layer.{layer}.{PARTS[entry]}.bias"] = bias.copy()
+    return state
+
+
+def linear_shapes(stored: dict[str, Array]) -> list[tuple[int, int]]:
+    """[columns, rows] of every linear map of the encoder."""
+    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
+    return [(stored[n].shape[1] * stored[n].shape[2] * 2, stored[n].shape[0]) for n in codes]
+
+
+def export_bare(artefacts: Path, length: int, path: Path) -> None:
+    """Write a graph of the encoder's INT8 multiplications alone, for one window of a length."""
+    stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
+    graph, draw = GraphBuilder(), np.random.default_rng(0)
+    codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
+    column = graph.node("Unsqueeze", [codes, graph.constant("two", np.array([2]))], "column")
+    inputs = {}
+    for width in {columns for columns, _ in linear_shapes(stored)}:
+        shape_of = graph.constant(f"to.{width}", np.array([1, length, width]))
+        inputs[width] = graph.node("Expand", [column, shape_of], f"x{width}")
+    zero = graph.constant("first", np.array(0))
+    rows = []
+    for n, shape in enumerate(linear_shapes(stored)):
+        weight = graph.constant(f"w{n}", draw.integers(-64, 65, shape).astype(np.int8))
+        product = graph.node("MatMulInteger", [inputs[shape[0]], weight], f"y{n}")
+        rows.append(graph.node("Gather", [product, zero], f"row{n}", axis=1))
+    graph.node("Concat", rows, "rows", axis=-1)
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [1, length])
+    outputs = [helper.make_tensor_value_info("rows", TensorProto.INT32, None)]
+    path.write_bytes(graph.model("bare", [ids], outputs).SerializeToString())

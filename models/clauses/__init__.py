@@ -1,0 +1,1 @@
+"""Training, ranking, calibration and evaluation of the clause specialists."""

@@ -1,0 +1,1 @@
+"""The specialist `document-kind` of ingest."""

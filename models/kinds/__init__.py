@@ -1,1 +1,0 @@
-"""The specialist `document-kind` of ingest: what a document is."""

@@ -1,0 +1,1 @@
+"""The specialist `line-concepts` of triage."""

@@ -1,1 +1,0 @@
-"""The specialist `line-concepts`: which us-gaap concept a line of a statement is."""

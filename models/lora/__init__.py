@@ -1,0 +1,1 @@
+"""Training and export of LoRA adapters on the base."""

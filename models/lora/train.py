@@ -1,0 +1,387 @@
+r"""Train a specialist: a LoRA adapter and a head on the quantised base.
+
+    python -m models.lora.train models/clauses/contract-clauses --base var/base --data FOLDER \
+        --fold 0 --out var/fold0
+
+`--fold K` leaves fold K out for evaluation; `--fold none` trains on everything. The base is the
+folder written by `models.base.quantise`. The adapter learns on the served numbers, so it absorbs
+the quantisation error (as in QLoRA, Dettmers et al., 2023). After a stop the same command resumes
+from the last checkpoint and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from models.corpus import FOLDS, read_labels, read_records
+from models.files import command, read_config, say, write_json
+from models.lora.encoder import Dropout, Tagger
+from models.lora.export import trained_state
+from shared.inference.adapters import VIEWS
+from shared.inference.tokeniser import CLS, SEP, Tokeniser
+
+EASY = 0.03
+"""Added to the alarm of empty windows, so that every one is shown now and then."""
+
+# --- the data: windows over contracts, with spans as token ranges -----------------------------
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One contract as tokens, with the labels as token ranges (label, first, end)."""
+
+    ids: NDArray[np.int64]
+    spans: list[tuple[int, int, int]]
+    place: int = 0  # of its first token, counted over all contracts
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of one contract; `start` is its first token."""
+
+    contract: Contract
+    start: int
+
+    def is_empty(self, content: int) -> bool:
+        """Return whether no label touches the window's `content` tokens."""
+        end = self.start + content
+        return not any(first < end and last > self.start for _, first, last in self.contract.spans)
+
+
+def read_contracts(
+    data: Path, settings: Mapping[str, Any], tokenise: Tokeniser, labels: list[str], fold: str
+) -> list[Contract]:
+    """Read and tokenise the contracts that are not in the left-out fold.
+
+    With `share` in the settings, only this share of the families, chosen by a hash of their names.
+    """
+    share = settings.get("share", 1.0)
+    number = {label: i for i, label in enumerate(labels)}
+    contracts: list[Contract] = []
+    offset = 0
+    for record in read_records(data, settings, [k for k in FOLDS if str(k) != fold]):
+        if crc32(record["family"].encode()) >= share * 2**32:
+            continue
+        tokens = tokenise(record["text"])
+        starts, ends = tokens.offsets.T
+        spans = []
+        for note in record["annotations"]:
+            first = int(np.searchsorted(ends, note["start"], side="right"))
+            last = int(np.searchsorted(starts, note["end"], side="left"))
+            if first < last and note["category"] in number:
+                spans.append((number[note["category"]], first, last))
+        contracts.append(Contract(tokens.ids, spans, offset))
+        offset += len(tokens.ids)
+    return contracts
+
+
+class EpochSampler:
+    """Order of training windows, new in each epoch.
+
+    Every epoch cuts the contracts at other places. It shows every window with a label and a share
+    of the empty ones, preferably those with a high probability of a label when they were last seen.
+    """
+
+    def __init__(self, contracts: list[Contract], content: int, share: float, seed: int) -> None:
+        self._contracts = [c for c in contracts if len(c.ids) >= content]
+        self._content, self._share, self._seed = content, share, seed
+        self.alarm = torch.ones(sum(len(c.ids) for c in contracts), dtype=torch.float16)
+        """Highest probability of any label at each token when last seen; 1 before."""
+        self._begin(0)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def batch(self, size: int) -> list[Window]:
+        """Return the next windows; an incomplete batch at the end of an epoch is dropped."""
+        if self._place + size > len(self._windows):
+            self._begin(self._epoch + 1)
+        self._place += size
+        return self._windows[self._place - size : self._place]
+
+    def note(self, batch: list[Window], logits: Tensor) -> None:
+        """Store the probabilities of a batch: logits [windows, content, labels]."""
+        highest = logits.detach().amax(-1).sigmoid().half()
+        for window, alarm in zip(batch, highest, strict=True):
+            offset = window.contract.place + window.start
+            self.alarm[offset : offset + self._content] = alarm
+
+    def state(self) -> dict[str, Any]:
+        """Return the input of `restore`."""
+        return {
+            "epoch": self._epoch,
+            "place": self._place,
+            "begun": self._begun,
+            "alarm": self.alarm,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where another sampler stopped."""
+        self.alarm = state["begun"]
+        self._begin(state["epoch"])
+        self._place, self.alarm = state["place"], state["alarm"]
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch, self._place, self._begun = epoch, 0, self.alarm.clone()
+        draw = np.random.default_rng((self._seed, epoch))
+        windows = [
+            Window(contract, start)
+            for contract in self._contracts
+            for start in self._starts(len(contract.ids), int(draw.integers(self._content)))
+        ]
+        empty = [window for window in windows if window.is_empty(self._content)]
+        chosen = [window for window in windows if not window.is_empty(self._content)]
+        if empty:
+            hardness = np.array([self._hardness(window) for window in empty])
+            count = round(self._share * len(empty))
+            some = draw.choice(len(empty), count, replace=False, p=hardness / hardness.sum())
+            chosen += [empty[i] for i in some]
+        self._windows = [chosen[i] for i in draw.permutation(len(chosen))]
+
+    def _starts(self, tokens: int, offset: int) -> list[int]:
+        """Cut without overlap from an offset on; beginning and end are always included."""
+        last = tokens - self._content
+        return sorted({0, *range(offset, last, self._content), last})
+
+    def _hardness(self, window: Window) -> float:
+        offset = window.contract.place + window.start
+        return float(self.alarm[offset : offset + self._content].max()) + EASY
+
+
+def tensors_of(batch: list[Window], content: int, labels: int) -> tuple[Tensor, Tensor]:
+    """Return ids [windows, content + 2] and targets [views, windows, content, labels]."""
+    ids = torch.empty(len(batch), content + 2, dtype=torch.long)
+    ids[:, 0], ids[:, -1] = CLS, SEP
+    targets = torch.zeros(len(VIEWS), len(batch), content, labels)
+    for i, window in enumerate(batch):
+        end = window.start + content
+        ids[i, 1:-1] = torch.from_numpy(window.contract.ids[window.start : end])
+        for label, first, last in window.contract.spans:
+            if first < end and last > window.start:
+                targets[0, i, max(first - window.start, 0) : last - window.start, label] = 1.0
+            if window.start <= first < end:
+                targets[1, i, first - window.start, label] = 1.0
+            if window.start < last <= end:
+                targets[2, i, last - 1 - window.start, label] = 1.0
+    return ids, targets
+
+
+# --- small decisions --------------------------------------------------------------------------
+
+
+def faster_number_type() -> torch.dtype:
+    """Return the number type that multiplies faster here; bf16 is fast on some processors only."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b = torch.ones(2048, 384, dtype=dtype), torch.ones(384, 1536, dtype=dtype)
+        a @ b
+        begin = time.perf_counter()
+        for _ in range(30):
+            a @ b
+        return time.perf_counter() - begin
+
+    # bf16 has to win clearly, since everything but the multiplications is slower in it.
+    return (
+        torch.bfloat16 if seconds(torch.bfloat16) * 1.4 < seconds(torch.float32) else torch.float32
+    )
+
+
+def learning_rate(step: int, steps: int, warmup: float, peak: float) -> float:
+    """Rise linearly to the peak during the warm-up, then fall linearly to zero."""
+    rise = max(1, round(warmup * steps))
+    return peak * min((step + 1) / rise, (steps - step) / max(1, steps - rise))
+
+
+def base_rates(contracts: list[Contract], labels: int) -> Tensor:
+    """Return the share of the tokens that each view and label has [views * labels], never zero."""
+    tokens, spans = torch.zeros(labels), torch.zeros(labels)
+    for contract in contracts:
+        for label, first, last in contract.spans:
+            tokens[label] += last - first
+            spans[label] += 1
+    total = sum(len(contract.ids) for contract in contracts)
+    return ((torch.cat([tokens, spans, spans]) + 1) / (total + 1)).clamp(max=0.5)
+
+
+def start_head(head: torch.nn.Linear, rates: Tensor) -> None:
+    """Make the first predictions of a head nearly the base rates."""
+    with torch.no_grad():
+        head.weight.mul_(0.1)
+        head.bias.copy_(torch.log(rates / (1 - rates)))
+
+
+def loss_of(logits: Tensor, targets: Tensor, settings: dict[str, Any]) -> Tensor:
+    """Return the loss of a batch: binary cross-entropy with a weight for positives.
+
+    The openings and closings of passages are learned, too. They add little information, but
+    learning them improves the inside.
+
+    Args:
+        logits: [windows, content, views * labels].
+        targets: [views, windows, content, labels].
+        settings: `positive_weight`, `edge_positive_weight`, and `edges`, the weight of the edges.
+    """
+    inside, *edges = logits.chunk(len(VIEWS), -1)
+    labels = inside.shape[-1]
+    weight = torch.tensor(settings["positive_weight"])
+    loss = binary_cross_entropy_with_logits(inside, targets[0], pos_weight=weight)
+    weight = torch.tensor(settings["edge_positive_weight"])
+    for view, target in zip(edges, targets[1:], strict=True):
+        edge = binary_cross_entropy_with_logits(view, target, pos_weight=weight)
+        loss = loss + settings["edges"] * edge
+    return loss * labels
+
+
+# --- the training -----------------------------------------------------------------------------
+
+
+def train(
+    config: dict[str, Any],
+    labels: list[str],
+    base: Path,
+    data: Path,
+    fold: str,
+    out: Path,
+    start: Path | None = None,
+) -> None:
+    """Train, and write `adapter.safetensors` and `run.json` to the folder `out`.
+
+    `start` is the folder of another adapter (see `models.lora.export.trained_state`) that
+    initialises everything but the head.
+
+    Raises:
+        SystemExit: a checkpoint in `out` has another recipe.
+    """
+    settings, cutting = config["training"], config["windows"]
+    recipe = {name: config[name] for name in ("data", "windows", "adapter", "training")}
+    content = cutting["length"] - 2
+    out.mkdir(parents=True, exist_ok=True)
+
+    tokenise = Tokeniser(base / "tokenizer.json")
+    contracts = read_contracts(data, config["data"], tokenise, labels, fold)
+    sampler = EpochSampler(contracts, content, cutting["empty"], settings["seed"])
+    steps = max(1, round(settings["epochs"] * len(sampler) / settings["batch"]))
+    name = out.name
+    say(f"{name}: {len(contracts)} contracts, {len(sampler)} windows an epoch; {steps} steps")
+
+    checkpoint = out / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
+    if state and state["recipe"] != recipe:
+        raise SystemExit(f"{checkpoint} has another recipe; remove it, or use another folder")
+    chosen = state["number_type"] if state else settings["number_type"]
+    dtype = faster_number_type() if chosen == "auto" else getattr(torch, chosen)
+    torch.manual_seed(settings["seed"])
+    weights = {
+        name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()
+    }
+    model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
+    rates = base_rates(contracts, len(labels))
+    if start:
+        initial = {name: torch.from_numpy(value) for name, value in trained_state(start).items()}
+        initial |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
+        model.load_state_dict(initial)
+    start_head(model.head, rates)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True)
+    drop = None
+    if settings["dropout"]:
+        tokens = settings["batch"] * cutting["length"]
+        drop = Dropout(settings["dropout"], tokens * model.shape.width, dtype)
+    first = 0
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        sampler.restore(state["course"])
+        first = state["step"]
+        say(f"{name}: resuming at step {first}")
+
+    begin = saved = reported = time.monotonic()
+    spent = state["seconds"] if state else 0.0
+    running = 0.0
+    for step in range(first, steps):
+        batch = sampler.batch(settings["batch"])
+        ids, targets = tensors_of(batch, content, len(labels))
+        logits = model(ids, drop)[:, 1:-1]
+        sampler.note(batch, logits[..., : len(labels)])
+        loss = loss_of(logits, targets, settings)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, settings["warmup"], settings["learning_rate"])
+        optimizer.step()
+        optimizer.zero_grad()
+
+        running += 0.02 * (loss.item() - running) if step > first else loss.item()
+        now = time.monotonic()
+        if now - reported > 20 or step == steps - 1:
+            minutes = (steps - step - 1) * (now - begin) / (step + 1 - first) / 60
+            say(f"{name}: step {step + 1}/{steps} loss {running:.4f}, {minutes:.1f} min left")
+            reported = now
+        if now - saved > settings["checkpoint_every"]:
+            facts = {"step": step + 1, "seconds": spent + now - begin, "recipe": recipe}
+            facts["number_type"] = str(dtype).removeprefix("torch.")
+            keep(checkpoint, model, optimizer, sampler, facts)
+            saved = now
+
+    save_file(model.state_dict(), out / "adapter.safetensors")
+    run = {
+        "labels": labels,
+        "views": VIEWS,
+        "fold": fold,
+        "steps": steps,
+        "contracts": len(contracts),
+        "windows": len(sampler),
+        "number_type": str(dtype).removeprefix("torch."),
+        "config": config,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "seconds": round(spent + time.monotonic() - begin),
+    }
+    write_json(out / "run.json", run, indent=2)
+
+
+def keep(
+    path: Path,
+    model: Tagger,
+    optimizer: torch.optim.Optimizer,
+    sampler: EpochSampler,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint; a kill at any moment leaves the old or the new one complete."""
+    partial = path.with_suffix(".partial")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    state |= {"course": sampler.state(), "rng": torch.get_rng_state(), **facts}
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = command(__doc__, "specialist", "--data", "--base")
+
+    parser.add_argument("--fold", default="none", help="fold to leave out, or none")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the result")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--start", type=Path, help="folder of an adapter to start from")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    config = read_config(arguments.specialist)
+    labels = read_labels(arguments.specialist, config["data"])
+    given = arguments.base, arguments.data, arguments.fold, arguments.out, arguments.start
+    train(config, labels, *given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The specialist `narrative-flags` of triage."""

@@ -1,1 +1,0 @@
-"""How the specialist `review-priority` is made and measured."""

@@ -1,0 +1,1 @@
+"""The specialist `review-priority` of review."""

@@ -1,0 +1,84 @@
+"""Compare several predictions of the same filings, with intervals.
+
+    python -m models.triage_breaks.tries first.jsonl.gz second.jsonl.gz …
+
+Each file has predictions of `models.triage_breaks`, with the same errors in the same filings. Draws
+of companies are the same for two files, each with its own threshold. Filings that their company
+corrected later are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.files import command, read_lines
+from models.triage_breaks.curve import DRAWS, SHARES, Companies, Prediction, limit
+from models.triage_breaks.injections import AS_DEVELOPMENT
+from models.triage_breaks.scores import of, risk
+
+AT = 0.02
+
+
+def grouped(some: Sequence[Prediction], left_out: set[str]) -> Companies:
+    """Group the risks of whole filings by company, without excluded ids."""
+    counted = [p for p in of("own", some) if p["id"] not in left_out]
+    return Companies.of(sorted(counted, key=lambda p: int(p["company"])), risk, AS_DEVELOPMENT)
+
+
+def difference(first: Companies, second: Companies) -> tuple[float, float, float]:
+    """Return the gain of the second at 2%, and its 95% interval; ValueError for other companies."""
+    if first.names != second.names:
+        raise ValueError("the predictions are of different companies")
+
+    def gain(chosen: Iterable[int]) -> float:
+        some = list(chosen)
+        return float(second.found([AT], some)[0] - first.found([AT], some)[0])
+
+    draw, many = np.random.default_rng(1), len(first.names)
+    gains = [gain(draw.integers(many, size=many).tolist()) for _ in range(DRAWS)]
+    low, high = np.quantile(gains, [0.025, 0.975])
+    return gain(range(many)), float(low), float(high)
+
+
+def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
+    """Return the table, a row a file."""
+    left_out = {p["id"] for some in tries.values() for p in of("corrected", some)}
+    results = {name: grouped(some, left_out) for name, some in tries.items()}
+    first = next(iter(results.values()))
+    head = " | ".join(f"{share:.0%}" for share in SHARES)
+    lines = [
+        f"| predictions | {head} | more at {AT:.0%} | headlines: false alarms | found |",
+        "| --- |" + " --- |" * (len(SHARES) + 3),
+    ]
+    for name, companies in results.items():
+        rates = " | ".join(f"{rate:.1%}" for rate in companies.found(SHARES))
+        gain, low, high = difference(first, companies)
+        short = of("headlines", tries[name])
+        sound = np.concatenate([a for a, _ in companies.of_each])
+        at = limit(sound, AT)
+        counts = " | ".join(
+            f"{sum(risk(p) > at for p in some)}/{len(some)}" if some else "-"
+            for some in (
+                [p for p in short if p["type"] is None],
+                [p for p in short if p["type"] is not None],
+            )
+        )
+        lines.append(f"| {name} | {rates} | {gain:+.1%} [{low:+.1%}, {high:+.1%}] | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Read the command line and print the table."""
+    parser = command(__doc__)
+    parser.add_argument(
+        "files", type=Path, nargs="+", help="predictions, the first to compare with"
+    )
+    arguments = parser.parse_args()
+    print(table({path.name: list(read_lines(path)) for path in arguments.files}), end="")
+
+
+if __name__ == "__main__":
+    main()

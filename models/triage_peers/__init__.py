@@ -1,0 +1,1 @@
+"""The specialist `triage-peers` of triage."""

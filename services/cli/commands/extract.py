@@ -1,0 +1,152 @@
+"""The commands `smallprint extract` and `smallprint text`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.cli.documents.contracts import ContractReader
+from services.cli.documents.files import read_file
+from services.cli.documents.reading import document_json, open_reader, with_parts
+from services.cli.options import adapter_option, as_json, password_option, paths_argument
+from services.cli.output import tables
+from services.cli.output.lines import OutputWriter, plain, write
+from services.cli.output.progress import each_file
+from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from shared.documents import ParsedDocument
+    from shared.documents.sandbox import Reader
+    from shared.policy.rules import RiskRules
+
+
+@click.command()
+@paths_argument
+@as_json
+@adapter_option
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Show every candidate above 0.001. --max-wrong accepts none of those that are usually "
+    "hidden.",
+)
+@click.option(
+    "--max-wrong",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Route clauses: at most a share R of the accepted ones is wrong; people review the "
+    "others.",
+)
+@click.option(
+    "--max-missed",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Show more, so that at most a share R of the true clauses is missed. Additional clauses "
+    "always need a review. With --all, which shows even more, it only adds the guarantee.",
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.999),
+    help="Confidence of --max-wrong and --max-missed (0.95).",
+)
+@password_option
+def extract(
+    paths: Sequence[str],
+    as_json: bool,
+    adapters: Sequence[str],
+    every: bool,
+    max_wrong: float | None,
+    max_missed: float | None,
+    level: float | None,
+    password: str | None,
+) -> int:
+    """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
+
+    \b
+    Examples:
+      smallprint extract lease.pdf
+      smallprint extract a.pdf b.txt --json
+      smallprint extract lease.pdf --max-wrong 0.05
+      smallprint extract lease.pdf --max-missed 0.2 --level 0.9
+      smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
+    """
+
+    lines = OutputWriter(as_json=as_json, table=tables.clauses)
+    rules = stated(max_wrong, max_missed, level)
+    with ContractReader(adapters, every=every, rules=rules) as finder:
+        each_file(paths, lines, lambda path: finder.file(path, password))
+    if not as_json and lines.worked:
+        click.echo(tables.DISCLAIMER, err=True)
+    return lines.exit_code
+
+
+def stated(
+    max_wrong: float | None, max_missed: float | None, level: float | None
+) -> RiskRules | None:
+    """The stated risk; None without one. Raises UsageError for a confidence without a risk."""
+    from shared.policy.rules import REVIEW_ALL
+
+    if max_wrong is None and max_missed is None:
+        if level is not None:
+            raise click.UsageError("--level needs --max-wrong or --max-missed")
+        return None
+    stated = {"max_wrong": max_wrong, "max_missed": max_missed}
+    return REVIEW_ALL.model_copy(update=stated if level is None else {**stated, "level": level})
+
+
+@click.command()
+@click.argument("path")
+@as_json
+@password_option
+def text(path: str, as_json: bool, password: str | None) -> int:
+    """Print the text of a document exactly as offsets count it (UTF-8, nothing added).
+
+    --json prints one line with `text`. The parts of a mail or archive are in `parts`.
+
+    \b
+    Examples:
+      smallprint text lease.pdf > lease.txt
+      smallprint text lease.eml --json | jq -r '.parts[].text'
+    """
+
+    with open_reader() as reader:
+        data = read_file(path, reader.limits.max_bytes)
+        if as_json:
+            lines = OutputWriter(as_json=True, table=lambda _line: ())
+            each_file([path], lines, lambda _: iter([_text_line(reader, path, data, password)]))
+            return lines.exit_code
+        reading = reader.read(data, name=Path(path).name, password=password)
+        parts = _names_in(reader, reading, data, path)
+    for warning in reading.warnings:
+        click.echo(f"smallprint: {plain(warning)}", err=True)
+    for failed in reading.failed:
+        click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
+    if not reading.page_count:
+        raise SuiteError(f"an archive has no text; --json prints its parts: {parts}")
+    if parts:
+        click.echo(f"smallprint: only printed with --json: {plain(parts)}", err=True)
+    write(reading.text.encode("utf-8", "surrogatepass"))
+    return 0
+
+
+def _text_line(reader: Reader, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
+    def own(source: str, data: bytes) -> Mapping[str, Any]:
+        reading = reader.read(data, name=Path(source).name, password=password)
+        line = {"source": source, "document": document_json(reading, data), "text": reading.text}
+        return {**line, "warnings": list(reading.warnings)}
+
+    return with_parts(reader).line(path, data, own)
+
+
+def _names_in(reader: Reader, reading: ParsedDocument, data: bytes, path: str) -> str:
+    """Names of some parts of a document; empty for most documents."""
+    from shared.documents import CONTAINERS
+
+    if reading.media_type not in CONTAINERS:
+        return ""
+    names = [part.name for part in reader.unpack(data, name=Path(path).name)]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

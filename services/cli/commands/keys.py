@@ -1,0 +1,105 @@
+"""The commands `smallprint keys`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from services.cli.deployment.stores import key_ring
+from services.cli.options import data_option, one_json, tenant_option
+from services.cli.output.lines import moment, plain, to_json, write
+from shared.web.scopes import ALL, SCOPES, sort_scopes
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke the keys of a data folder. Standard error names the folder.
+
+    \b
+    Examples:
+      smallprint keys new alice
+      smallprint keys list --data ~/smallprint-data
+      smallprint keys revoke 0123456789abcdef
+    """
+
+
+@keys.command("new")
+@click.argument("name")
+@tenant_option("Tenant of the key.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(list(SCOPES)),
+    help="A scope; may be repeated; by default all.",
+)
+@data_option
+@one_json
+def keys_new(
+    name: str, tenant: str, scopes: tuple[str, ...], data: Path | None, as_json: bool
+) -> None:
+    """Make a key for NAME, who is the actor of everything done with it.
+
+    The key is never shown again. Standard error says if the data folder is new.
+
+    \b
+    Scopes:
+      documents:read   documents, their text, pages and statements, and search
+      documents:write  upload, delete, cancel, change the kind, reprocess
+      results:read     clauses, findings and other results, escalations and costs
+      review           the queue, decisions and exports
+      admin            keys, webhooks and retention
+    An analyst needs documents:read and review. With results:read an analyst could recognise the
+    hidden samples of accepted results.
+    """
+    with key_ring(data, create=True) as ring:
+        new = ring.create(tenant, name, scopes=scopes or None)
+    if as_json:
+        shown = {
+            "id": new.key.id,
+            "name": new.key.name,
+            "tenant": new.key.tenant,
+            "scopes": sort_scopes(new.key.scopes),
+        }
+        write(to_json({**shown, "key": new.secret}))
+    else:
+        write(f"{new.secret}\n".encode())
+        click.echo("Keep it: it is never shown again.", err=True)
+
+
+@keys.command("list")
+@click.option("--tenant", help="Only keys of this tenant.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a key.")
+def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
+    """List the keys without their secrets, oldest first."""
+    with key_ring(data) as ring:
+        keys = ring.list(tenant)
+    for key in keys:
+        if as_json:
+            line = {
+                "id": key.id,
+                "name": key.name,
+                "tenant": key.tenant,
+                "scopes": sort_scopes(key.scopes),
+                "created": moment(key.created),
+                "last_used": moment(key.last_used),
+                "revoked": moment(key.revoked),
+            }
+            write(to_json(line))
+        else:
+            state = "revoked" if key.revoked else f"last used {moment(key.last_used) or 'never'}"
+            may = "" if key.scopes == ALL else f"  {' '.join(sort_scopes(key.scopes))}"
+            row = f"{key.id}  {plain(key.tenant)}  {plain(key.name)}  {state}{may}\n"
+            write(row.encode("utf-8", "replace"))
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@data_option
+def keys_revoke(key_id: str, data: Path | None) -> None:
+    """Revoke a key and its sessions. Other processes notice within a minute."""
+    with key_ring(data) as ring:
+        ring.revoke(key_id)
+    click.echo(f"{plain(key_id)} is revoked", err=True)

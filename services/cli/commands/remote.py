@@ -1,0 +1,202 @@
+"""The commands that use a running suite: `upload`, `search` and `reports`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.cli.options import (
+    as_json,
+    data_option,
+    key_option,
+    kind_option,
+    password_option,
+    paths_argument,
+    url_option,
+)
+from services.cli.output import tables
+from services.cli.output.lines import OutputWriter, moment, print_line, to_json, write, write_rows
+from services.cli.output.progress import each_file
+
+
+@click.command()
+@paths_argument
+@as_json
+@url_option
+@data_option
+@key_option
+@kind_option("Kind of the documents.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    help="Specialist that reads the contracts; may be repeated.",
+)
+@password_option
+def upload(
+    paths: Sequence[str],
+    as_json: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    kind: Any,
+    adapters: Sequence[str],
+    password: str | None,
+) -> int:
+    """Upload documents to a running suite. A large upload continues after a broken connection.
+
+    With --json one line a file: `source`, `id`, `state` and more, as the suite answers.
+
+    \b
+    Examples:
+      SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
+      smallprint upload *.pdf --url https://papers.example --json
+      smallprint upload lease.pdf --data var/data-kafka
+      smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
+    """
+    from smallprint import ApiError, Client
+
+    from services.cli.deployment.address import address_and_key
+    from services.cli.deployment.connection import refused
+
+    where, key = address_and_key(url, key, data)
+    lines = OutputWriter(as_json=as_json, table=tables.uploaded)
+    with Client(where, key) as client:
+
+        def send(path: str) -> Iterator[Mapping[str, Any]]:
+            try:
+                document = client.upload(path, kind=kind, password=password, adapters=adapters)
+            except ApiError as error:
+                silent = error.code == "no_answer"
+                detail = refused(error, where).message if silent else error.detail
+                yield {"source": path, "error": {"type": error.code, "detail": detail}}
+            except OSError as error:
+                detail = f"the file can't be read: {error.strerror or error}"
+                yield {"source": path, "error": {"type": "unreadable_file", "detail": detail}}
+            else:
+                yield {"source": path, "id": document.id, "state": document.state}
+
+        each_file(paths, lines, send)
+    return lines.exit_code
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORDS...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a hit.")
+@url_option
+@data_option
+@key_option
+@click.option(
+    "--in",
+    "within",
+    type=click.Choice(["text", "clauses"]),
+    default="text",
+    show_default=True,
+    help="Where to look.",
+)
+@click.option("--category", help="Only clauses of this category.")
+@kind_option("Only documents of this kind.")
+@click.option("--document", help="Only the document with this id.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most hits to print.",
+)
+def search(
+    words: Sequence[str],
+    as_json: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    within: Any,
+    category: str | None,
+    kind: Any,
+    document: str | None,
+    most: int,
+) -> int:
+    """Search a running suite for pages, or clauses, with all of the words.
+
+    Use quotes for a phrase, and a star for any ending. With --json one line a hit: `document_id`,
+    `page`, `text`, `highlights` and more, as the suite answers.
+
+    \b
+    Examples:
+      smallprint search indemnification delaware
+      smallprint search '"change of control"' --in clauses
+      smallprint search 'terminat*' --category "Governing Law" --json
+      smallprint search delaware --data var/data-kafka
+    """
+    from itertools import islice
+
+    from services.cli.deployment.connection import connect
+
+    filters = {"within": within, "category": category, "kind": kind, "document": document}
+    with connect(url, key, data) as client:
+        hits = list(islice(client.search(" ".join(words), **filters), most + 1))
+    for hit in hits[:most]:
+        print_line(asdict(hit), tables.hit(hit), as_json=as_json)
+    if not hits:
+        click.echo("nothing found", err=True)
+    elif len(hits) > most:
+        click.echo(f"there are more hits: use --most {10 * most}, or other words", err=True)
+    return 0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a report.")
+@url_option
+@data_option
+@key_option
+@click.option("--flagged", is_flag=True, default=None, help="Only flagged reports.")
+@click.option("--least", type=click.FloatRange(0, 1), help="Only reports with at least this risk.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most reports to print.",
+)
+def reports(
+    as_json: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    flagged: bool | None,
+    least: float | None,
+    most: int,
+) -> int:
+    """List the reports of a running suite by risk, the riskiest first.
+
+    Risk says where to look first; it is no verdict. With --json one line a report: `document_id`,
+    `name`, `risk`, `flagged` and more, as the suite answers.
+
+    \b
+    Examples:
+      smallprint reports
+      smallprint reports --flagged --json
+      smallprint reports --least 0.2 --most 100
+      smallprint reports --data var/data-kafka
+    """
+    from itertools import islice
+
+    from services.cli.deployment.connection import connect
+
+    with connect(url, key, data) as client:
+        listed = list(islice(client.reports(flagged=flagged, least=least), most + 1))
+    if as_json:
+        for report in listed[:most]:
+            write(to_json({**asdict(report), "updated": moment(report.updated)}))
+    else:
+        write_rows(tables.reports(listed[:most]))
+        click.echo(tables.DISCLAIMER, err=True)
+    if not listed:
+        click.echo("no reports found", err=True)
+    elif len(listed) > most:
+        click.echo(f"there are more reports: use --most {10 * most}", err=True)
+    return 0

@@ -1,0 +1,151 @@
+"""The commands `smallprint triage` and `smallprint statements`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.cli.documents.files import read_file
+from services.cli.documents.reading import open_reader
+from services.cli.documents.reports import Reports, bad_filing_line, filings_of
+from services.cli.options import as_json, load_settings, password_option, paths_argument
+from services.cli.output import tables
+from services.cli.output.lines import OutputWriter, plain, write_rows
+from services.cli.output.progress import each_file
+
+if TYPE_CHECKING:
+    from services.triage.concepts.linear import ConceptLabeller
+    from shared.documents.sandbox import Reader
+
+
+@click.command()
+@paths_argument
+@click.option(
+    "--history",
+    type=click.Path(exists=True),
+    help="Earlier reports of the same companies: a folder, or a file such as JSON lines.",
+)
+@click.option(
+    "--max-wrong",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    help="Add a `route`: at most this share of the accepted findings is wrong.",
+)
+@click.option(
+    "--broken",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    help="With --max-wrong: share of your filings with an error.",
+)
+@as_json
+@password_option
+def triage(
+    paths: Sequence[str],
+    history: str | None,
+    max_wrong: float | None,
+    broken: float | None,
+    as_json: bool,
+    password: str | None,
+) -> int:
+    """Find errors in the figures of reports, also in mails and archives.
+
+    Reads PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON lines
+    and CSV. `smallprint statements` prints the statements in them.
+
+    \b
+    Examples:
+      smallprint triage annual-report.pdf 10-k.html
+      smallprint triage filings.jsonl balance_sheet.csv --json
+      smallprint triage 10-k-2023.html --history earlier-10-ks
+
+    --history compares the figures of earlier periods with the earlier reports of the same company.
+    Companies are recognised by the name in the report.
+
+    With --max-wrong 0.05 each finding has a `route`, `accept` or `review`. At most 5% of the
+    accepted ones are wrong, with 95% confidence, if --broken is the share of filings with an error.
+    If no such guarantee is possible, the output says why.
+    """
+
+    if broken is not None and max_wrong is None:
+        raise click.UsageError("--broken needs --max-wrong")
+    if history is not None and max_wrong is not None:
+        raise click.UsageError(
+            "--max-wrong and --history exclude each other: the error rate of such findings is "
+            "unknown"
+        )
+    with Reports() as reports:
+        if max_wrong is not None:
+            reports.promise(max_wrong, broken)
+        shown = tables.FindingsTable(reports.promised)
+        lines = OutputWriter(as_json=as_json, table=shown.table)
+        if history is not None:
+            for message in reports.learn_history(history, password):
+                click.echo(plain(message), err=True)
+        each_file(paths, lines, lambda path: reports.file(path, password))
+    if not as_json:
+        write_rows(shown.summary())
+    if not as_json and lines.worked:
+        click.echo(tables.DISCLAIMER, err=True)
+    return lines.exit_code
+
+
+@click.command()
+@paths_argument
+@click.option(
+    "--concepts", is_flag=True, help="Show the concept of each line (--json always does)."
+)
+@as_json
+@password_option
+def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: str | None) -> int:
+    """Print the statements of reports, with the position of every value.
+
+    Reads balance sheet, income statement, cash flow statement and statement of equity from HTML,
+    inline XBRL, PDF, workbooks, CSV and plain text. From an XBRL instance it reads the first three,
+    if its linkbases (…_pre.xml, …_lab.xml) are in the same folder. Each line has its us-gaap
+    concept with a confidence. You can give the output of --json to `smallprint triage`.
+
+    \b
+    Examples:
+      smallprint statements annual-report.pdf
+      smallprint statements scan.pdf --concepts
+      smallprint statements 10-k.html --json > filing.jsonl
+    """
+
+    lines = OutputWriter(as_json=as_json, table=partial(tables.statements, concepts=concepts))
+    labeller = open_namer() if as_json or concepts else None
+    with open_reader() as reader:
+        each_file(paths, lines, lambda path: _statement_lines(reader, path, password, labeller))
+    return lines.exit_code
+
+
+def open_namer() -> ConceptLabeller | None:
+    """The labeller of statement lines; None if it is not installed.
+
+    Raises NamesError if it is damaged.
+    """
+    from services.triage.concepts.ensemble import load_labeller
+    from shared.inference import lazy_specialists
+
+    settings = load_settings()
+    specialists = lazy_specialists(settings.artefacts_folder, settings.threads, settings.arithmetic)
+    return load_labeller(settings.artefacts_folder, lambda: specialists().base)
+
+
+def _statement_lines(
+    reader: Reader, path: str, password: str | None, labeller: ConceptLabeller | None
+) -> Iterator[Mapping[str, Any]]:
+    """One line a filing; structured data is labelled by the fast model.
+
+    Raises UnreadableDocument for a document without statements.
+    """
+    from services.triage.statements.model import BadFiling, report_type
+
+    if labeller and report_type("", path):
+        labeller = labeller.fast
+    for filing in filings_of(reader, path, read_file(path, reader.limits.max_bytes), password):
+        if isinstance(filing, BadFiling):
+            yield bad_filing_line(path, filing)
+        else:
+            form = labeller.add_concepts(filing.filing, filing.form) if labeller else filing.form
+            yield {"source": path, **form}

@@ -1,0 +1,146 @@
+"""The command `smallprint up`: the embedded edition."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from services.cli.deployment.lock import FolderLock
+from services.cli.deployment.specialists import ADAPTER
+from services.cli.options import PORT, data_option, given, load_settings, one_json
+from services.cli.output.lines import plain, to_json, write
+from services.cli.output.tables import DISCLAIMER
+from shared.errors import SuiteError
+from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from shared.runtime import Service
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=PORT,
+    show_default=True,
+    help="Port; 0: any free one.",
+)
+@data_option
+@one_json
+def up(port: int, data: Path | None, as_json: bool) -> int:
+    """Run all services in this process, on this machine only, until Ctrl-C.
+
+    Prints the address, and at the first start of a data folder its first key, which is never shown
+    again. --json prints only one line {"url", "key"}.
+
+    \b
+    Examples:
+      smallprint up
+      smallprint up --port 9000 --data ~/smallprint-data
+    """
+    from services.cli.deployment import address, deployment_file
+    from shared import tracing
+    from shared.logs import configure_logs
+    from shared.runtime.embedded import migrate_all, serve
+
+    settings = load_settings(data)
+    quiet = settings.log_level == "INFO" and sys.stderr.isatty()
+    configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
+    with (
+        FolderLock(settings.data) as lock,
+        address.address_removed_after(settings.data),
+        tracing.collected(settings.traces),
+    ):
+        deployment_file.remove_deployment(settings.data)
+        _warn_without_model(settings.artefacts_folder)
+        services = build_services(data)
+        migrate_all(services)
+
+        def started(real_port: int) -> None:
+            # Only now, so that a failed start does not lose the first key.
+            keys = services[0].app.state.keys
+            first = keys.first_key()
+            key = first.secret if first else None
+            host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+            url = f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+            address.write_address(settings.data, address.Served(url, lock.token))
+            try:
+                _announce(url, key, settings.data, as_json=as_json)
+            except BaseException:
+                if first:
+                    keys.unmake(first.key.id)  # it was not shown: the next start makes another
+                raise
+
+        serve(
+            services, settings.host, port, started, lambda: _say("finishing the current document …")
+        )
+    _say("stopped; unfinished work continues at the next start")
+    return 0
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # standard error may be closed
+        click.echo(f"smallprint: {text}", err=True)
+
+
+def _warn_without_model(artefacts: Path) -> None:
+    """Warn if contracts will fail. Reports and review work without a model."""
+    from shared.inference.adapters import base_folder, newest_version
+
+    try:
+        base_folder(artefacts)
+        newest_version(artefacts, ADAPTER)
+    except SuiteError as error:
+        click.echo(f"smallprint: contracts will fail: {plain(error.message)}", err=True)
+
+
+def build_services(data: Path | None = None, bus_url: str | None = None) -> list[Service]:
+    """All services with real parts, for one process. Ingest, which owns the keys, comes first."""
+    from services.escalation import bootstrap as escalation
+    from services.escalation.settings import Settings as EscalationSettings
+    from services.extraction import bootstrap as extraction
+    from services.extraction.settings import Settings as ExtractionSettings
+    from services.ingest import bootstrap as ingest
+    from services.ingest.settings import Settings as IngestSettings
+    from services.review import bootstrap as review
+    from services.review.settings import Settings as ReviewSettings
+    from services.triage import bootstrap as triage
+    from services.triage.settings import Settings as TriageSettings
+    from shared.inference import lazy_specialists
+    from shared.settings import load
+
+    options = given(data=data, bus_url=bus_url)
+    common = load_settings(data, bus_url)
+    if "rate_requests" not in common.model_fields_set:
+        options["rate_requests"] = 0  # the only user is the owner of this machine
+    first = ingest.build(load(IngestSettings, **options))
+    keys = first.app.state.keys
+    base = lazy_specialists(
+        common.artefacts_folder, common.threads, common.arithmetic, common.adapters_folder
+    )
+    return [
+        first,
+        extraction.build(load(ExtractionSettings, **options), keys=keys, specialists=base),
+        triage.build(load(TriageSettings, **options), keys=keys, specialists=base),
+        review.build(load(ReviewSettings, **options), keys=keys),
+        escalation.build(load(EscalationSettings, **options), keys=keys),
+    ]
+
+
+def _announce(url: str, key: str | None, data: Path, *, as_json: bool) -> None:
+
+    if as_json:
+        write(to_json({"url": url, **given(key=key)}))
+        return
+    rows = [f"smallprint {VERSION} serves at {url} (Ctrl-C stops it)"]
+    if key:
+        rows.append(f"the first key, shown only this once: {key}")
+    else:
+        where = shlex.join(["--data", str(data)])
+        rows.append(f"sign in with one of your keys, or make one: smallprint keys new NAME {where}")
+    write("".join(f"{row}\n" for row in [*rows, DISCLAIMER]).encode())

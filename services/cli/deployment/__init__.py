@@ -1,0 +1,1 @@
+"""The deployment on this machine: its folder, address, lock, databases and policy."""

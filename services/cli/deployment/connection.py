@@ -1,0 +1,127 @@
+"""A client of the suite, for the commands that ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from services.cli.deployment.stores import has_database, open_stores
+from services.cli.options import load_settings
+from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from shared.client import ApiError, Client
+    from shared.settings import CommonSettings
+
+
+@contextmanager
+def connect(
+    url: str | None, key: str | None, data: Path | None, *, retries: int = 4
+) -> Iterator[Client]:
+    """A client with a key. Raises SuiteError if the suite or the key is unknown, or on an error."""
+    from smallprint import ApiError, Client
+
+    from services.cli.deployment.address import address_and_key
+
+    where, key = address_and_key(url, key, data)
+    with Client(where, key, retries=retries) as client:
+        try:
+            yield client
+        except ApiError as error:
+            raise refused(error, where) from None
+
+
+@contextmanager
+def connect_as_owner(data: Path | None, tenant: str, *, running: bool) -> Iterator[Client]:
+    """A client for the owner of a data folder, whose key ends with the block.
+
+    A suite that does not run, or does not say where it answers, is built in this process. It
+    answers, but does no work.
+
+    Args:
+        running: raise SuiteError in that case instead.
+    """
+    from smallprint import ApiError, Client
+
+    from services.ingest.keys import KeyRing
+
+    settings = load_settings(data)
+    if not has_database(settings, "ingest"):
+        raise SuiteError(
+            f"no suite has worked in {settings.data}: name its data folder with --data, or its "
+            "address with --url and a key, which `smallprint keys new NAME` makes in its folder"
+        )
+    with (
+        open_stores(settings) as stores,
+        KeyRing(stores["ingest"]).temporary(tenant) as key,
+        _transport(settings, data, running=running) as (url, transport),
+        Client(url, key, retries=1, transport=transport) as client,
+    ):
+        try:
+            yield client
+        except ApiError as error:
+            raise refused(error, url) from None
+
+
+@contextmanager
+def _transport(
+    settings: CommonSettings, data: Path | None, *, running: bool
+) -> Iterator[tuple[str, httpx.BaseTransport | None]]:
+    """The address of a suite, and the way there: None is the network."""
+    from services.cli.deployment.address import address, configured_url
+
+    url = configured_url(data)
+    if not url:
+        try:
+            url = address(settings.data)
+        except SuiteError:
+            if running:
+                raise
+    if url:
+        yield url, None
+        return
+    from services.cli.commands.up import build_services
+    from shared.runtime.embedded import origin
+
+    services = build_services(settings.data, bus_url="memory:")
+    try:
+        yield "http://in.process", InProcess(origin(services))
+    finally:
+        for service in services:
+            service.close()
+
+
+class InProcess(httpx.BaseTransport):
+    """Sends requests to an application in this process."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._transport = httpx.ASGITransport(application)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+
+        async def answer() -> httpx.Response:
+            answered = await self._transport.handle_async_request(request)
+            content = await answered.aread()
+            return httpx.Response(answered.status_code, headers=answered.headers, content=content)
+
+        return asyncio.run(answer())
+
+
+def refused(error: ApiError, url: str) -> SuiteError:
+    """The error that a command shows for a refused request."""
+    if error.code == "no_answer":
+        return SuiteError(
+            f"no suite answers at {url}: start it there, or name its address with --url, or its "
+            "folder with --data"
+        )
+    if error.status == 404:
+        return SuiteError(error.detail)
+    return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")

@@ -1,0 +1,302 @@
+"""The checks of `smallprint doctor`, and how to fix what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from services.cli.deployment.specialists import ADAPTER, all_specialists
+from services.cli.documents.reading import open_reader
+from services.cli.output.lines import count
+from shared.documents.pages.ocr import NEEDS, engine
+from shared.errors import SuiteError
+from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from shared.inference import Specialists
+    from shared.settings import CommonSettings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LEAST_PYTHON = (3, 11)
+LEAST_FREE = 2_000_000_000  # with fewer bytes of disk space a batch may fail
+OPTIONAL = {
+    "kafka-python": "the bus kafka://… of separate processes",
+    "psycopg": "databases on PostgreSQL",
+}
+PROBE = """SUPPLY AGREEMENT
+This Supply Agreement (the "Agreement") is made as of March 1, 2024 (the "Effective Date")
+by and between Northwind Mills, Inc., a Delaware corporation ("Supplier"),
+and Contoso Bakeries LLC, a New York limited liability company ("Buyer").
+1. Term. This Agreement begins on the Effective Date and continues for two (2) years.
+2. Renewal. It renews for successive periods of one (1) year unless either party gives ninety
+days' written notice of non-renewal.
+3. Assignment. Neither party may assign this Agreement without the other's written consent.
+4. Governing Law. This Agreement shall be governed by the laws of the State of New York.
+5. Insurance. Supplier shall maintain commercial general liability insurance of $1,000,000.
+"""
+"""Ten lines of a contract that we wrote."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `note` is information, `wrong` has to be fixed."""
+
+    name: str
+    state: Literal["good", "note", "wrong"]
+    found: str
+    mend: str = ""
+
+
+def from_source(root: Path = ROOT) -> bool:
+    """Whether this is a checkout with a Makefile; a laptop has a field bundle."""
+    return (root / "Makefile").is_file()
+
+
+def install_again(target: str = "setup", root: Path = ROOT) -> str:
+    """How to install the packages again."""
+    if from_source(root):
+        return f"run `make {target}` in {root}"
+    return f"unpack the field bundle again, and there run `./install.sh {sys.prefix}`"
+
+
+def restore_models() -> str:
+    """How to restore the models."""
+    first = "restore models/artefacts from the release" if from_source() else install_again()
+    return f"{first}, or set SMALLPRINT_ARTEFACTS"
+
+
+def python() -> Check:
+    """The interpreter is new enough."""
+    found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"
+    if sys.version_info < LEAST_PYTHON:
+        return Check("python", "wrong", found, f"install Python 3.11 or later; {install_again()}")
+    return Check("python", "good", found)
+
+
+def packages() -> Check:
+    """All required packages are installed."""
+    try:
+        needed = metadata.requires("smallprint") or []
+    except metadata.PackageNotFoundError:
+        return Check("packages", "wrong", "smallprint itself is not installed", install_again())
+    missing, found = [], 0
+    for line in needed:
+        if "extra ==" in line:
+            continue
+        package = re.split(r"[\s\[<>=!~;(]", line, maxsplit=1)[0]
+        try:
+            metadata.version(package)
+            found += 1
+        except metadata.PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        return Check("packages", "wrong", f"missing: {', '.join(missing)}", install_again())
+    return Check("packages", "good", f"smallprint {VERSION} and {found} packages")
+
+
+def optional_packages() -> Iterator[Check]:
+    """Optional packages, and what they are for."""
+    for package, purpose in OPTIONAL.items():
+        try:
+            yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
+        except metadata.PackageNotFoundError:
+            fix = f"{install_again('setup-kafka')}, if you want it" if from_source() else ""
+            yield Check(package, "note", f"not installed; only needed for {purpose}", fix)
+
+
+def recognition() -> Check:
+    """The OCR program for scanned pages."""
+    program = engine()
+    if program is None:
+        found = "tesseract is not installed; only needed for scans and photos of pages"
+        return Check("recognition", "note", found, NEEDS)
+    return Check("recognition", "good", f"{program}: scans and photos of pages")
+
+
+def network() -> Check:
+    """The reader can be cut off from networks; tested in a child process."""
+    root = str(Path(__file__).resolve().parents[2])
+    code = (
+        f"import sys; sys.path.insert(0, {root!r})\n"
+        "from shared.documents.confinement import leave_network\n"
+        "sys.exit(0 if leave_network() else 1)"
+    )
+    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
+        found = "this system can't filter system calls, so the document reader could open sockets"
+        return Check(
+            "network", "note", found, "allow seccomp in containers, or give them no network"
+        )
+    return Check("network", "good", "the document reader can't open connections")
+
+
+def specialists(settings: CommonSettings) -> Iterator[Check]:
+    """The hashes of base and adapters, then a test with ten lines of a contract."""
+    from shared.artefacts.loader import adapter_names
+
+    try:
+        loaded = all_specialists(settings)
+        for name in adapter_names(settings.artefacts_folder):
+            yield check_adapter(loaded, name)
+    except SuiteError as error:
+        yield Check("models", "wrong", error.message, restore_models())
+        return
+    for name in adapter_names(settings.adapters_folder):
+        try:
+            yield check_adapter(loaded, name)
+        except SuiteError as error:
+            again = (
+                f"smallprint teach {name} EXAMPLES --replace, or smallprint teach --remove {name}"
+            )
+            yield Check("adapter", "wrong", error.message, again)
+    yield Check("base", "good", f"{loaded.base.sha256[:12]}, hash agrees")
+    yield _probe(loaded)
+
+
+def check_adapter(loaded: Specialists, name: str) -> Check:
+    """The hashes of one specialist. Raises SuiteError if it is missing or damaged."""
+    from services.extraction.pipeline.search import require_ranking
+
+    specialist = loaded.get(name)
+    require_ranking(specialist)
+    manifest = specialist.manifest
+    labels = count(len(manifest.labels), "label")
+    return Check("adapter", "good", f"{name} {manifest.version}, {labels}, hashes agree")
+
+
+def _probe(loaded: Specialists) -> Check:
+    from services.extraction.pipeline.search import find_clauses
+
+    fix = "restore models/artefacts from the release; if that does not help, report this line"
+    began = time.monotonic()
+    try:
+        with open_reader() as reader:
+            reading = reader.read(PROBE.encode(), name="probe.txt")
+        clauses = find_clauses(reading.text, loaded.get(ADAPTER))
+    except SuiteError as error:
+        return Check("probe", "wrong", error.message, fix)
+    seconds = time.monotonic() - began
+    if not clauses or any(PROBE[c.start : c.end] != c.text for c in clauses):
+        return Check("probe", "wrong", f"{len(clauses)} clauses in ten lines", fix)
+    categories = ", ".join(sorted({clause.category for clause in clauses}))
+    return Check("probe", "good", f"ten lines in {seconds:.2f} s: {categories}")
+
+
+def optional_models(artefacts: Path) -> Iterator[Check]:
+    """The models that the services can do without."""
+    from services.review.priority import Priority
+    from services.triage.checks.classifier import BreakClassifier
+    from services.triage.concepts.linear import LinearLabeller
+    from services.triage.narrative.model import FlagModel
+    from services.triage.signals.peers import Peers
+
+    models: dict[str, type[BreakClassifier | FlagModel | LinearLabeller | Peers | Priority]] = {
+        "triage": BreakClassifier,
+        "review": Priority,
+        "signals": Peers,
+        "sentences": FlagModel,
+        "names": LinearLabeller,
+    }
+    for name, model in models.items():
+        try:
+            loaded = model.load_if_installed(artefacts)
+        except SuiteError as error:
+            yield Check(name, "wrong", error.message, restore_models())
+            continue
+        if loaded is None:
+            yield Check(name, "note", f"no {model.NAME}: {model.FALLBACK}", restore_models())
+            continue
+        version = loaded.model.version if isinstance(loaded, LinearLabeller) else loaded.version
+        yield Check(name, "good", f"{model.NAME} {version}, hashes agree")
+
+
+def data_folder(folder: Path) -> Check:
+    """The data folder is writable, and SQLite's write-ahead log works there.
+
+    A missing folder is made for the test and removed again.
+    """
+    where = os.path.abspath(folder)  # noqa: PTH100 - resolve() fails for impossible names
+    fix = "choose a folder of your own on a local disk: --data FOLDER or SMALLPRINT_DATA"
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as scratch,
+            closing(sqlite3.connect(Path(scratch) / "probe.db")) as database,
+        ):
+            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
+            database.execute("CREATE TABLE probe (x)")
+            database.commit()
+    except (OSError, sqlite3.Error) as error:
+        return Check("data folder", "wrong", f"{where} can't be used: {error}", fix)
+    finally:
+        for path in missing:
+            with suppress(OSError):  # whatever somebody put into it meanwhile stays
+                path.rmdir()
+    if mode != "wal":
+        return Check("data folder", "wrong", f"{where}: SQLite's WAL mode does not work", fix)
+    return Check("data folder", "good", where)
+
+
+def disk(folder: Path) -> Check:
+    """There is disk space for documents and results."""
+    absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() fails for impossible names
+    existing = next(p for p in (absolute, *absolute.parents) if os.path.exists(p))  # noqa: PTH110
+    free = shutil.disk_usage(existing).free
+    found = f"{free / 1e9:.1f} GB free at {existing}"
+    if free < LEAST_FREE:
+        return Check("disk", "wrong", found, f"free {LEAST_FREE / 1e9:.0f} GB, or choose --data")
+    return Check("disk", "good", found)
+
+
+def port(number: int) -> Check:
+    """`smallprint up` can use the port, or already does."""
+    name, host = f"port {number}", "127.0.0.1"
+    try:
+        socket.create_server((host, number)).close()
+    except OSError as error:
+        if _is_ours(host, number):
+            return Check(name, "good", "smallprint answers there already")
+        found = f"can't be listened on: {error.strerror or error}"
+        return Check(name, "wrong", found, "stop that program, or choose a port: up --port N")
+    return Check(name, "good", f"free on {host}")
+
+
+def _is_ours(host: str, number: int) -> bool:
+    with closing(HTTPConnection(host, number, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/version")
+            return b'"service"' in connection.getresponse().read(1000)
+        except (OSError, HTTPException):
+            return False
+
+
+def content(checks: Sequence[Check]) -> bool:
+    """Whether nothing has to be fixed."""
+    return all(check.state != "wrong" for check in checks)
+
+
+def check_rows(checks: Sequence[Check]) -> Iterator[str]:
+    """The checks as lines for a person, and what to fix."""
+    marks = {"good": "ok  ", "note": "note", "wrong": "MEND"}
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        yield f"{marks[check.state]}  {check.name:<{width}}  {check.found}"
+        if check.mend:
+            yield f"      {'':<{width}}  -> {check.mend}"
+    wrong = [check.name for check in checks if check.state == "wrong"]
+    yield f"To fix: {', '.join(wrong)}." if wrong else "All is well."

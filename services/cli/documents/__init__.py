@@ -1,0 +1,1 @@
+"""Reading documents on this machine, one file or a folder at a time."""

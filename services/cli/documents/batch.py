@@ -1,0 +1,114 @@
+"""A folder of documents with one result each. An interrupted batch continues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.cli.documents.claims import Claims
+from services.cli.documents.files import Results, read_file, sha256
+from services.cli.output.lines import error_line, plain
+from shared.errors import SuiteError
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """How a batch handles a file."""
+
+    most_bytes: int
+    maker: Callable[[str, bytes], str]  # specialist and version that would read these bytes
+    result: Callable[[str, bytes], Mapping[str, Any]]
+    """The result of one file. Raises SuiteError."""
+
+
+@dataclass
+class Batch:
+    """Handles files one after another, and counts them.
+
+    Several batches can share a folder: each file is claimed first. A file that another batch has
+    claimed is left for `wait_for`.
+
+    Args:
+        resume: whether to keep an existing result of the same bytes and maker.
+    """
+
+    work: FileReader
+    results: Results
+    resume: bool = True
+    done: int = 0
+    reused: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    """Files that another batch has claimed, for `wait_for`."""
+
+    def __post_init__(self) -> None:
+        self._claims = Claims(self.results.folder)
+        self._claims.require_locks()
+
+    def file(self, path: str) -> Iterator[Mapping[str, Any]]:
+        """The line of a file, after its receipt is stored; None if another batch has claimed it."""
+        with self._claims.claim(self.results.name(Path(path))) as claimed:
+            line = self._line(path) if claimed else None
+        if line is None:
+            self.elsewhere.append(path)
+        else:
+            yield line
+
+    def wait_for(self, path: str) -> Iterator[Mapping[str, Any]]:
+        """The same, but waits for the claim."""
+        with self._claims.claim(self.results.name(Path(path)), wait=True):
+            line = self._line(path)
+        yield line
+
+    def _line(self, path: str) -> Mapping[str, Any]:
+        source = Path(path)
+        digest, maker = None, None
+        try:
+            data = read_file(path, self.work.most_bytes)
+            digest, maker = sha256(data), self.work.maker(path, data)
+            if self.resume and (before := self.results.done(source, digest, maker)):
+                return self._counted({**before, "source": path}, reused=True)
+            line = dict(self.work.result(path, data))
+        except Exception as error:
+            if getattr(error, "ends_all", False):
+                raise
+            line = error_line(path, error)
+        self.results.keep(source, line, digest, maker)
+        return self._counted(line, reused=False)
+
+    def _counted(self, line: dict[str, Any], *, reused: bool) -> dict[str, Any]:
+        if "error" in line:
+            self.failures.append(line)
+        else:
+            self.done += 1
+            self.reused += reused
+        return line
+
+    def summary(self) -> dict[str, Any]:
+        """The outcome of every file, with reasons for failures."""
+        return {
+            "folder": str(self.results.inputs),
+            "results": str(self.results.folder),
+            "files": self.done + len(self.failures),
+            "worked": self.done,
+            "of_these_before": self.reused,
+            "failed": self.failures,
+        }
+
+    def shown(self) -> Iterator[str]:
+        """The summary for a person."""
+        before = f" ({self.reused} of them before)" if self.reused else ""
+        yield f"{self.done} worked{before}, {len(self.failures)} failed"
+        for failure in self.failures:
+            error = failure["error"]
+            yield f"  {plain(failure['source'])}: {plain(error['detail'])}"
+        yield f"results and {Results.SUMMARY}: {plain(str(self.results.folder))}"
+
+
+class CannotStart(SuiteError):
+    """Something that the command needs is missing, so no file can be handled."""
+
+    code = "cannot_start"
+    ends_all = True

@@ -1,0 +1,101 @@
+"""Mails and archives on the command line: one line each, with a line in it for each part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.cli.documents.files import sha256
+from services.cli.output.lines import error_line
+from shared.documents import CONTAINERS, Attachment, Limits, RefusedPart, sniff
+from shared.documents.sandbox import Reader
+from shared.errors import UnreadableDocument
+
+ReadPart = Callable[[str, bytes], Mapping[str, Any]]
+"""The line of one source without its parts. Raises SuiteError."""
+
+
+class NoPartWorked(UnreadableDocument):
+    """No part of an archive worked; `parts` has the line of each."""
+
+    code = "no_part_worked"
+
+    def __init__(self, source: str, parts: list[dict[str, Any]]) -> None:
+        first = f"the first, {parts[0]['source']}: {parts[0]['error']['detail']}" if parts else ""
+        super().__init__(f"nothing in it worked; {first or 'it is empty'}", document=source)
+        self.parts = parts
+
+
+@dataclass
+class _Inside:
+    """What was unpacked of one file so far, at all depths together."""
+
+    limits: Limits
+    number: int = 0
+    size: int = 0
+
+    def refusal(self, part: Attachment, around: tuple[str, ...]) -> str | None:
+        """Why a part is not read, or None."""
+        if sha256(part.data) in around:
+            return "contains_itself: it is the same file that contains it"
+        self.number, self.size = self.number + 1, self.size + len(part.data)
+        if self.number > self.limits.max_parts or self.size > self.limits.max_unpacked:
+            return (
+                f"document_too_large: one file may contain at most {self.limits.max_parts:,} "
+                f"documents with {self.limits.max_unpacked:,} bytes together (settings "
+                "SMALLPRINT_INGEST_MAX_PARTS, SMALLPRINT_INGEST_MAX_UNPACKED)"
+            )
+        return None
+
+
+class WithParts:
+    """Handles mails and archives with their parts."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def line(self, source: str, data: bytes, own: ReadPart) -> dict[str, Any]:
+        """The line of a file, with `parts` if it is a mail or archive.
+
+        Raises NoPartWorked for an archive of which nothing worked, and the errors of `own`.
+        """
+        return self._line(source, data, own, (), _Inside(self._reader.limits))
+
+    def _line(
+        self, source: str, data: bytes, own: ReadPart, around: tuple[str, ...], inside: _Inside
+    ) -> dict[str, Any]:
+        holds = sniff(data, Path(source).name) in CONTAINERS
+        line = dict(own(source, data))
+        if not holds:
+            return line
+        around = (*around, sha256(data))
+        parts = [
+            self._part(f"{source}/{part.name}", part, own, around, inside)
+            for part in self._reader.unpack(data, name=Path(source).name, depth=len(around) - 1)
+        ]
+        says_something = line.get("document", {}).get("pages")
+        if not says_something and all("error" in part for part in parts):
+            raise NoPartWorked(source, parts)
+        return {**line, "parts": parts}
+
+    def _part(
+        self,
+        source: str,
+        part: Attachment | RefusedPart,
+        own: ReadPart,
+        around: tuple[str, ...],
+        inside: _Inside,
+    ) -> dict[str, Any]:
+        if isinstance(part, RefusedPart):
+            return {"source": source, "error": {"type": part.code, "detail": part.reason}}
+        if refused := inside.refusal(part, around):
+            code, _, reason = refused.partition(": ")
+            return {"source": source, "error": {"type": code, "detail": reason}}
+        try:
+            return self._line(source, part.data, own, around, inside)
+        except Exception as error:  # one bad part must not cost the others
+            if getattr(error, "ends_all", False):
+                raise
+            return error_line(source, error)

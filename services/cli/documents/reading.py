@@ -1,0 +1,80 @@
+"""Read documents the same way for every command: within limits, in a child process, by type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.cli.documents.files import sha256
+
+if TYPE_CHECKING:
+    from services.cli.documents.parts import WithParts
+    from shared.documents import ParsedDocument
+    from shared.documents.sandbox import Reader
+
+
+def open_reader() -> Reader:
+    """A reader in a child process, with the limits of ingest."""
+    from services.ingest.settings import Settings
+    from shared.documents.sandbox import Reader
+    from shared.settings import load
+
+    return Reader(load(Settings).limits)
+
+
+def most_characters() -> int:
+    """Most characters of a contract, as in extraction."""
+    from services.extraction.settings import Settings
+    from shared.settings import load
+
+    return load(Settings).extraction_max_characters
+
+
+def is_report(path: str, data: bytes) -> bool:
+    """Whether a file is a report by its type, as in uploads without a kind.
+
+    Raises UnreadableDocument for an unknown type.
+    """
+    from services.ingest.domain import kind_of_type
+    from shared.documents import sniff
+
+    return can_be_checked(path, data) or kind_of_type(sniff(data, path)) == "report"
+
+
+def can_be_checked(path: str, data: bytes) -> bool:
+    """Whether triage reads files of that type. Raises UnreadableDocument."""
+    from services.triage.statements.model import report_type
+    from shared.documents import sniff
+
+    return report_type(sniff(data, path), path) is not None
+
+
+def holds_others(path: str, data: bytes) -> bool:
+    """Whether a file is a mail or archive. Raises UnreadableDocument."""
+    from shared.documents import CONTAINERS, sniff
+
+    return sniff(data, path) in CONTAINERS
+
+
+def with_parts(reader: Reader) -> WithParts:
+    """Handle mails and archives with their parts."""
+    from services.cli.documents.parts import WithParts
+
+    return WithParts(reader)
+
+
+def document_json(reading: ParsedDocument, data: bytes) -> dict[str, Any]:
+    """Hash, type and pages of a document."""
+
+    return {
+        "sha256": sha256(data),
+        "media_type": reading.media_type,
+        "pages": reading.page_count,
+        "failed_pages": [
+            {"page": page.number, "code": page.code, "reason": page.reason}
+            for page in reading.failed
+        ],
+        "read": [
+            {"page": page.number, "method": page.method, "confidence": page.confidence}
+            for page in reading.pages
+        ],
+    }

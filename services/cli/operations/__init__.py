@@ -1,0 +1,1 @@
+"""Backup, restore, verify and dead letters of a whole deployment."""

@@ -1,0 +1,1 @@
+"""Lines, tables and progress on the terminal."""

@@ -1,0 +1,164 @@
+"""Print the results of a command, and keep its exit code.
+
+With `--json` standard output has only JSON lines, one a file, in the order of the files. Without it
+each file has a few lines for a person. Text from documents is shown without control characters, so
+that no document controls the terminal.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import SuiteError
+
+log = logging.getLogger(__name__)
+
+ALL, SOME_FAILED, NONE_WORKED = 0, 1, 2  # exit codes; a partly read file counts as worked
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class OutputClosed(Exception):
+    """The reader of standard output is gone."""
+
+
+def write(data: bytes) -> None:
+    """Write to standard output and flush. Raises OutputClosed if the reader is gone."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise OutputClosed from None
+
+
+def discard_output() -> None:
+    """Keep the interpreter from complaining about a closed standard output."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def to_json(line: Mapping[str, Any]) -> bytes:
+    """One JSON line in UTF-8; a file name that is not UTF-8 is escaped."""
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(line, allow_nan=False).encode() + b"\n"
+
+
+def write_rows(rows: Iterable[str]) -> None:
+    """Print lines for people; characters that UTF-8 lacks become question marks."""
+    write("".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))
+
+
+def print_line(line: Mapping[str, Any], rows: Iterable[str], *, as_json: bool) -> None:
+    """Print a result as a JSON line, or as lines for a person."""
+    if as_json:
+        write(to_json(line))
+    else:
+        write_rows(rows)
+
+
+def plain(text: str) -> str:
+    """Outside text on one line, without control characters."""
+    spaced = " ".join(text.split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in spaced)
+
+
+def count(number: int, what: str) -> str:
+    """A number of things, such as `1 page` or `2 pages`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def moment(time: datetime | None) -> str | None:
+    """ISO 8601 in UTC, to the second; None stays None."""
+    return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+
+
+def rounded_timings(**seconds: float) -> dict[str, float]:
+    """The seconds of each part and their total, to the microsecond."""
+    parts = {name: round(value, 6) for name, value in seconds.items()}
+    return {**parts, "total": round(sum(seconds.values()), 6)}
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Rows with the first cell to the left and figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *figures in rows:
+        cells = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True))
+        yield "  ".join([f"  {first:<{widths[0]}}", *cells]).rstrip()
+
+
+def machine_error(error: OSError) -> str | None:
+    """A message about an error of this machine, such as a full disk or a forbidden file. None for
+    other errors, which may be bugs.
+    """
+    where = f" ({plain(str(error.filename))})" if error.filename is not None else ""
+    if error.errno in _FULL:
+        return f"the disk is full{where}: free some space, then run the command again"
+    if error.errno in _REFUSED:
+        return f"{error.strerror}{where}: no permission, or a read-only disk"
+    return None
+
+
+def error_of(error: BaseException) -> dict[str, str]:
+    """`type` and `detail` of an error line."""
+    if isinstance(error, SuiteError):
+        return {"type": error.code, "detail": error.message}
+    return {"type": "internal", "detail": f"{type(error).__name__}: {error}"}
+
+
+def error_line(source: str, error: Exception) -> dict[str, Any]:
+    """The line of a source that failed, with its `parts` if the error has any.
+
+    An unexpected error is a bug and goes to the log.
+    """
+    if not isinstance(error, SuiteError):
+        log.warning("%s: a bug in smallprint", plain(source), exc_info=error)
+    parts = getattr(error, "parts", None)
+    return {"source": source, "error": error_of(error), **({"parts": parts} if parts else {})}
+
+
+class OutputWriter:
+    """Prints results and counts them.
+
+    Args:
+        as_json: JSON lines, or lines for a person.
+        table: the lines for a person about one result.
+    """
+
+    def __init__(
+        self, *, as_json: bool, table: Callable[[Mapping[str, Any]], Iterable[str]]
+    ) -> None:
+        self.as_json = as_json
+        self.table = table
+        self.worked = 0
+        self.failed = 0
+
+    def result(self, line: Mapping[str, Any]) -> None:
+        """Print a result; it counts as failed if it has `error`."""
+        if "error" in line:
+            self.failed += 1
+        else:
+            self.worked += 1
+        if not self.as_json and "error" in line and not line.get("narrative_flags"):
+            error = line["error"]
+            print(f"{plain(line['source'])}: {plain(error['detail'])}", file=sys.stderr)
+        else:
+            print_line(line, self.table(line), as_json=self.as_json)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all worked, 1 some failed, 2 none worked."""
+        if not self.failed:
+            return ALL
+        return SOME_FAILED if self.worked else NONE_WORKED

@@ -1,0 +1,138 @@
+"""Progress on standard error: a changing line on a terminal, a new line now and then elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TextIO
+
+from services.cli.documents.batch import CannotStart
+from services.cli.output.lines import OutputClosed, OutputWriter, error_line, plain
+
+_INTERVAL = 0.1
+_QUIET_SECONDS, _QUIET_FILES = 10.0, 10
+"""Without a terminal a line comes after so many seconds or files, whichever is first."""
+
+
+class Progress:
+    """Shows how many files are done, and the current one.
+
+    On a terminal one line is overwritten. Elsewhere there is a new line each 10 seconds or 10
+    files, and none for a few quick files.
+
+    Args:
+        total: number of files.
+        stream: where to print; standard error by default.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.total = total
+        self._clock = clock
+        self.done = 0
+        self._stream = stream or sys.stderr
+        self._shows = self._stream.isatty()
+        self._began = self._written = clock()
+        self._logged = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def at(self, name: str) -> None:
+        """Show the current file."""
+        now = self._clock()
+        if self._shows:
+            if now - self._written > _INTERVAL or not self.done:
+                width = shutil.get_terminal_size().columns - 1
+                self._write(f"\r\x1b[K{self._line(name, now)[:width]}", now)
+        elif now - self._written >= _QUIET_SECONDS or self.done - self._logged >= _QUIET_FILES:
+            self._logged = self.done
+            self._write(f"smallprint: {self._line(name, now)}\n", now)
+
+    def step(self) -> None:
+        """Count a file."""
+        self.done += 1
+
+    def clear(self) -> None:
+        """Clear the line before other output."""
+        if self._shows:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def _line(self, name: str, now: float) -> str:
+        return f"{self.done + 1}/{self.total}{self._remaining(now)}  {plain(name)}"
+
+    def _write(self, text: str, now: float) -> None:
+        self._written = now
+        self._stream.write(text)
+        self._stream.flush()
+
+    def reached(self, done: int) -> None:
+        """Set the count."""
+        self.done = done
+
+    def _remaining(self, now: float) -> str:
+        if self.done < 3:
+            return ""
+        seconds = (now - self._began) / self.done * (self.total - self.done)
+        return f"  about {seconds / 60:.0f} min left" if seconds > 90 else f"  {seconds:.0f} s left"
+
+
+class Stages:
+    """Shows the progress of a task with several stages."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._progress = Progress(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.clear()
+
+    def at(self, stage: str, done: int, total: int) -> None:
+        """Show a stage, and how much of it is done."""
+        if stage != self._stage:
+            self._progress.clear()
+            self._stage, self._progress = stage, Progress(total)
+        self._progress.reached(done)
+        if done < total:
+            self._progress.at(stage)
+
+
+def each_file(
+    paths: Sequence[str],
+    lines: OutputWriter,
+    work: Callable[[str], Iterable[Mapping[str, Any]]],
+) -> None:
+    """Print the result of `work` for each file in order; a failed file does not stop the next."""
+    with Progress(len(paths)) as progress:
+        for path in paths:
+            progress.at(path)
+            for line in _with_errors(path, work):
+                progress.clear()
+                lines.result(line)
+            progress.step()
+
+
+def _with_errors(
+    path: str, work: Callable[[str], Iterable[Mapping[str, Any]]]
+) -> Iterator[Mapping[str, Any]]:
+
+    try:
+        yield from work(path)
+    except (OutputClosed, CannotStart):
+        raise  # not this file's fault: every other would fail as well
+    except Exception as error:  # noqa: BLE001 - one bad file must not cost the others
+        yield error_line(path, error)

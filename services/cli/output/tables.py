@@ -1,0 +1,528 @@
+"""Results as tables for a person at a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from services.cli.output.lines import aligned, count, plain
+
+if TYPE_CHECKING:
+    from shared.client import Costs, Hit, Report
+    from shared.client.results import KindCost
+
+DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
+FEW = 30
+"""With fewer reports the pace includes loading time. A report of 38,000 tokens took 0.6 and 1.6 s
+at first, and 0.2 and 0.4 s when it was read again.
+"""
+LOADED = " (few documents: the time includes loading the models after each start)"
+_WIDEST_LABEL = 60  # characters of a row label
+_WIDEST_HEAD = 16  # characters of a component name on one line
+
+
+def clauses(line: Mapping[str, Any]) -> Iterator[str]:
+    """The clauses of a document: category, page, confidence, and the beginning of the text.
+
+    The parts of a mail or archive follow.
+    """
+    if line.get("parts") and not line["document"]["pages"]:
+        yield f"{plain(line['source'])}  ({count(len(line['parts']), 'part')})"
+        yield ""
+    else:
+        yield from _own_clauses(line)
+    yield from _of_parts(line, clauses)
+
+
+def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
+    document = line["document"]
+    pages = count(document["pages"], "page")
+    failed = document["failed_pages"]
+    lost = f", {len(failed)} of them unreadable" if failed else ""
+    seconds = line["timings"]["total"]
+    yield f"{plain(line['source'])}  ({pages}{lost}, {seconds:.1f} s)"
+    for warning in line["warnings"]:
+        yield f"  ! {plain(warning)}"
+    rows = [
+        (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}{_route(c)}", plain(c["text"]))
+        for c in line["clauses"]
+    ]
+    yield from _aligned(rows)
+    found = count(len(rows), "clause")
+    by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
+    yield f"  {found} by {by}"
+    for risk in line.get("risks", ()):
+        yield f"  {_risk(risk, line['clauses'])}"
+    for missed in line.get("missed", ()):
+        yield f"  {_missed(missed)}"
+    yield ""
+
+
+def _route(clause: Mapping[str, Any]) -> str:
+    return f" {clause['route']}" if "route" in clause else ""
+
+
+def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
+    """What is accepted, and its guarantee."""
+    name = risk["adapter"]
+    if risk["why_not"]:
+        return f"{name}: nothing is accepted, {plain(risk['why_not'])}"
+    own = [clause for clause in clauses if clause["adapter"] == name]
+    accepted = sum(clause["route"] == "accept" for clause in own)
+    return (
+        f"{name}: {accepted} of {len(own)} accepted; at most {risk['max_wrong']:g} of the "
+        f"accepted are wrong, with {risk['level']:.0%} confidence (from "
+        f"{risk['families']} company families, or documents with decisions made here)"
+    )
+
+
+def _missed(missed: Mapping[str, Any]) -> str:
+    """What is shown, and its guarantee; `--all` shows more than that needs."""
+    name = f"{missed['adapter']}: shown above {missed['shown_above']:g}"
+    if missed["why_not"]:
+        return f"{name}; {plain(missed['why_not'])}"
+    more = missed["shown_above"] < missed["above"]
+    enough = f" showing above {missed['above']:g} would suffice:" if more else ""
+    return (
+        f"{name};{enough} of the true clauses at most {missed['max_missed']:g} is missed, with "
+        f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
+    )
+
+
+def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
+    """An uploaded document."""
+    yield f"{plain(line['source'])}  {line['id']}  ({line['state']})"
+
+
+def watched(line: Mapping[str, Any]) -> Iterator[str]:
+    """A document of a watched folder: its new path and its results."""
+    if "clauses" in line and line["document"]["pages"]:
+        results = count(len(line["clauses"]), "clause")
+    elif "filings" in line:
+        results = count(sum(len(one.get("findings", ())) for one in line["filings"]), "finding")
+    else:
+        results = count(len(line.get("parts", ())), "part")
+    yield f"{plain(line['source'])}  {results}, moved to {plain(line['moved_to'])}"
+
+
+def hit(hit: Hit) -> Iterator[str]:
+    """A search hit, with the words in bold on a terminal."""
+    clause = f"  {plain(hit.clause.category)}" if hit.clause else ""
+    yield f"{plain(hit.document)}  p. {hit.page}{clause}  ({hit.document_id})"
+    bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+    words = ((_plain_with_spaces(text), marked) for text, marked in hit.pieces)
+    yield "  " + "".join(f"{bold[0]}{text}{bold[1]}" if marked else text for text, marked in words)
+    yield ""
+
+
+def costs(
+    costs: Costs, by: str = "day", names: Mapping[str, str] | None = None, failed: int = 0
+) -> Iterator[str]:
+    """Costs of frontier models and specialists: sums, budgets, and stopped providers.
+
+    Args:
+        by: the key of the sums. Days are sorted by date, other keys by cost.
+        names: of documents by their ids, if documents are the keys.
+        failed: number of failed documents.
+    """
+    played = f": {_stand_in_note(costs)}" if costs.stand_in_usd else ""
+    yield f"frontier models: {count(costs.calls, 'call')}, US$ {costs.usd:,.6f}{played}"
+    yield from _specialists_work(costs)
+    if failed:
+        yield f"{count(failed, 'document')} failed: they only count if their text was read"
+    other = plain(costs.frontier.model) if costs.frontier else "a frontier model"
+    heads = (
+        *("", "documents", "machine US$", f"had {other} read it US$", "calls", "paid US$"),
+        *("of it uncertain", "reserved", "tokens in", "out"),
+    )
+    groups = costs.groups
+    if by != "day":
+        groups = tuple(sorted(groups, key=lambda one: -(one.usd + one.machine_usd)))
+    rows = [
+        (
+            plain(one.key)
+            + (f"  {plain(names.get(one.key, '(deleted)'))}" if names is not None else ""),
+            f"{one.documents:,}",
+            f"{one.machine_usd:,.6f}",
+            f"{one.frontier_usd:,.6f}",
+            f"{one.calls:,}",
+            *(f"{usd:,.6f}" for usd in (one.usd, one.uncertain_usd, one.reserved_usd)),
+            f"{one.tokens_in:,}",
+            f"{one.tokens_out:,}",
+        )
+        for one in groups
+    ]
+    if rows:
+        yield from aligned([heads, *rows])
+    for budget in costs.budgets:
+        over = budget.usd - budget.most_usd
+        passed = f", passed by {over:,.6f}" if over > 0 else ""
+        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}{passed}"
+    for stop in costs.stopped:
+        yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
+    if quoted := costs.quoted:
+        small, day = quoted.small_million, quoted.small_day
+        yield (
+            f"for comparison, figures of an article as quoted on {quoted.as_of}, not measured "
+            f"here: US$ {quoted.frontier_million:g} for a million tokens out against "
+            f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
+            f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
+        )
+
+
+def _stand_in_note(costs: Costs) -> str:
+    part = "all" if costs.stand_in_usd >= costs.usd else f"US$ {costs.stand_in_usd:,.6f}"
+    return f"{part} of it by a test stand-in, which costs nothing"
+
+
+def _specialists_work(costs: Costs) -> Iterator[str]:
+    """The work of specialists, its price at a frontier model, and when training has paid off."""
+    work, other = costs.specialists, costs.frontier
+    if work and work.documents:
+        yield (
+            f"specialists: {count(work.documents, 'document')}, {work.tokens_read:,} tokens read "
+            f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s: US$ {work.usd:,.6f} at "
+            f"{work.hour_usd:.2f} an hour"
+        )
+        for kind in work.kinds:
+            loaded = LOADED if kind.kind == "report" and kind.documents < FEW else ""
+            yield f"  {count(kind.documents, plain(kind.kind))}: {_pace(kind)}{loaded}"
+    if other:
+        yield (
+            f"{plain(other.model)} would have cost at least US$ {other.usd:,.6f} for the same: "
+            f"{other.read_usd:,.6f} for tokens in, {other.quoted_usd:,.6f} out (US$ "
+            f"{other.input_usd:g} and {other.output_usd:g} a million, {other.as_of})"
+        )
+    for one in costs.training:
+        name = f"training of {plain(one.adapter)} {one.version}"
+        if one.hours is None or one.usd is None:
+            yield f"{name}: its hours are unknown"
+            continue
+        paid = f"{count(one.after_documents, 'document')}" if one.after_documents else "none"
+        where = f" on {plain(one.machine)}" if one.machine else ""
+        yield (
+            f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
+            f"paid after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
+            "with each, minus payments to frontier models)"
+        )
+
+
+def _pace(work: KindCost) -> str:
+    read = f"{work.tokens_read:,} tokens in {work.seconds:,.1f} s"
+    if work.tokens_per_second is None or work.usd_per_million is None:
+        return read
+    return (
+        f"{read}, {work.tokens_per_second:,.0f} a second, US$ {work.usd_per_million:,.6f} a million"
+    )
+
+
+def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterator[str]:
+    """The costs of each tenant."""
+    heads = ("", "calls", "US$", "documents", "seconds", "machine US$")
+    rows = [
+        (
+            plain(one["tenant"]),
+            f"{one['calls']:,}",
+            f"{one['usd']:,.6f}",
+            f"{one['documents']:,}",
+            f"{one['seconds']:,.1f}",
+            f"{one['machine_usd']:,.6f}",
+        )
+        for one in lines
+    ]
+    if rows:
+        yield from aligned([heads, *rows])
+    yield f"the machine at US$ {hour:.2f} an hour"
+
+
+def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]:
+    """The findings of a filing: check, position, confidence and message.
+
+    The parts of a mail or archive, and the filings of a file, follow one another.
+
+    Args:
+        known: a reason that nothing is accepted which is printed elsewhere.
+    """
+    if "parts" in line:
+        yield f"{plain(line['source'])}  ({count(len(line['parts']), 'part')})"
+        yield ""
+        yield from _of_parts(line, partial(findings, printed_reason=printed_reason))
+        return
+    if "filings" in line:
+        for filing in line["filings"]:
+            yield from findings({**filing, "source": line["source"]}, printed_reason)
+        return
+    width = shutil.get_terminal_size((100, 24)).columns
+    if "error" in line:
+        yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        yield from _warned(line, width)
+        yield from _in_words(line, width)
+        return
+    name = plain(line["source"])
+    own = f"  {plain(str(line['id']))}" if line.get("id") else ""
+    yield f"{name}{own}  ({_verdict(line)})"
+    yield from _warned(line, width)
+    rows = [
+        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}", "")
+        for f in line["findings"]
+    ]
+    for row, finding in zip(_aligned(rows), line["findings"], strict=True):
+        yield row.rstrip()
+        text = plain(finding["message"])
+        yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
+    why_not = line["risks"]["why_not"] if line["findings"] and "risks" in line else ""
+    if why_not and why_not != printed_reason:
+        text = f"nothing of it is accepted, {plain(why_not)}"
+        yield from wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+    for signal in line.get("signals", ()):
+        if signal["level"] != "usual":
+            text = f"{signal['level']}: {plain(signal['message'])}"
+            yield from wrap(text, width, initial_indent="  ~ ", subsequent_indent="    ")
+    yield from _in_words(line, width)
+    yield ""
+
+
+def _verdict(line: Mapping[str, Any]) -> str:
+    """The verdict on a filing. `nothing to flag` only appears without findings."""
+    risk, findings = f"risk {line['risk']:.2f}", len(line["findings"])
+    if line["flagged"]:
+        return f"flagged, {risk}"
+    if findings:
+        return f"not flagged, {risk}; {count(findings, 'finding')}"
+    return f"nothing to flag, {risk}" if line.get("checked", True) else "nothing was checked"
+
+
+def _warned(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What could not be read or checked, and differences from an earlier filing."""
+    for warning in line.get("warnings", ()):
+        yield from wrap(plain(warning), width, initial_indent="  ! ", subsequent_indent="    ")
+
+
+def _in_words(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    for flag in line.get("narrative_flags", ()):
+        where = f"page {flag['page']}, {flag['confidence']:.2f}"
+        text = f"{flag['title']} ({where}): {plain(flag['text'])}"
+        yield from wrap(text, width, initial_indent='  " ', subsequent_indent="    ")
+
+
+def reports(listed: Sequence[Report]) -> Iterator[str]:
+    """Reports by risk: risk, flag, findings, name and id, and numbers of decided and dismissed
+    findings.
+    """
+    for one in listed:
+        verdict = "flagged" if one.flagged else ""
+        counted = count(one.findings, "finding")
+        name = plain(one.name) or "(no name kept)"
+        became = [_decided(one)] if one.decided else []
+        became += [f"{one.dismissed} folded away"] if one.dismissed else []
+        note = f"  [{', '.join(became)}]" if became else ""
+        yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id}){note}"
+
+
+def _decided(report: Report) -> str:
+    return "all decided" if report.decided >= report.findings else f"{report.decided} decided"
+
+
+def statements(line: Mapping[str, Any], *, concepts: bool = False) -> Iterator[str]:
+    """The statements of a filing: a header of periods, then each line, with its concept if
+    wanted.
+    """
+    if "error" in line:
+        yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        return
+    about = ", ".join(plain(str(line[key])) for key in ("company", "form", "period") if line[key])
+    yield f"{plain(line['source'])}  ({about or count(len(line['statements']), 'statement')})"
+    for warning in line["warnings"]:
+        yield f"  ! {plain(warning)}"
+    for statement in line["statements"]:
+        yield ""
+        yield from _statement(statement, concepts)
+    yield ""
+
+
+def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
+    title = plain(str(statement.get("title") or ""))
+    yield f"  {statement['statement']}  {title}".rstrip()
+    figures = [
+        ["" if value is None else f"{value:,}" for value in row["values"]]
+        for row in statement["rows"]
+    ]
+    heads = [[_period(column) for column in statement["columns"]]]
+    if any("component" in column for column in statement["columns"]):
+        heads = _broken([plain(column.get("component", "")) for column in statement["columns"]])
+        heads = [["", *line] for line in heads]
+        figures = [
+            [_period(row["period"], line=True) if "period" in row else "", *cells]
+            for row, cells in zip(statement["rows"], figures, strict=True)
+        ]
+    widths = [max(len(cell) for cell in column) for column in zip(*heads, *figures, strict=True)]
+    labels = (len(plain(row["label"])) for row in statement["rows"])
+    width = max(labels, default=0)
+    if sys.stdout.isatty():  # redirected output is not cut
+        left = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6
+        width = min(width, _WIDEST_LABEL, max(20, left))
+    names = [_concept(row) if concepts else "" for row in statement["rows"]]
+    names = [*("" for _ in heads), *names]
+    lines = [*(("", head) for head in heads), *_labelled(statement["rows"], figures)]
+    for (label, cells), name in zip(lines, names, strict=True):
+        shown = label if len(label) <= width else label[: width - 1] + "…"
+        aligned = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
+        yield f"    {shown:<{width}}  {aligned}  {name}".rstrip()
+
+
+def _broken(names: Sequence[str]) -> list[list[str]]:
+    """Component names over several lines, the last line full."""
+    wrapped = [wrap(name, _WIDEST_HEAD, break_on_hyphens=False) for name in names]
+    tallest = max(map(len, wrapped), default=0)
+    lines = [[*[""] * (tallest - len(name)), *name] for name in wrapped]
+    return [list(line) for line in zip(*lines, strict=True)]
+
+
+def _concept(row: Mapping[str, Any]) -> str:
+    """`Assets 98%`; empty for a line without a concept."""
+    concept = row.get("concept")
+    return f"{plain(concept['name'])} {concept['confidence']:.0%}" if concept else ""
+
+
+def _labelled(
+    rows: Sequence[Mapping[str, Any]], figures: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    for row, cells in zip(rows, figures, strict=True):
+        yield plain(row["label"]), cells
+
+
+def _period(column: Mapping[str, Any], *, line: bool = False) -> str:
+    """`2023-06-30 (4 quarters)`, the date of a moment, or `to` a date if the duration is
+    unknown.
+    """
+    end = str(column.get("end") or "?")
+    day = f"{end[:4]}-{end[4:6]}-{end[6:]}" if len(end) == 8 else end
+    quarters = column.get("quarters")
+    if quarters:
+        return f"{day} ({count(quarters, 'quarter')})"
+    return f"to {day}" if line and quarters is None else day
+
+
+def taught(line: Mapping[str, Any]) -> Iterator[str]:
+    """What a specialist has learned: its quality, whether more examples help, and what it
+    missed.
+    """
+    examples = line["examples"]
+    name = plain(line["name"])
+    yield f"{name} {line['version']} on {line['on']}, kept in {plain(line['folder'])}"
+    yield (
+        f"  {examples['count']} examples of {count(examples['documents'], 'document')}, "
+        f"{examples['empty']} without such a clause, {count(examples['spans'], 'passage')}"
+    )
+    yield ""
+    yield f"On examples left out ({line['folds']} folds), with 95% intervals:"
+    for key, what in (
+        ("f1", "F1 at the threshold"),
+        ("precision", "  precision"),
+        ("recall", "  recall"),
+        ("best_f1", "best F1 of any threshold"),
+        ("aupr", "area under precision and recall"),
+    ):
+        one = line[key]
+        yield f"  {what:<32} {one['value']:.2f}  [{one['low']:.2f}, {one['high']:.2f}]"
+    yield f"  {'confidence off by (ECE)':<32} {line['calibration_error']:.2f}"
+    yield f"Shown from a confidence above {line['threshold']:g}."
+    yield ""
+    for point in line["learning_curve"]:
+        yield (
+            f"  learned from {point['examples']:>3}: area {point['aupr']:.2f}, "
+            f"best F1 {point['best_f1']:.2f}"
+        )
+    yield line["more_examples"]["reason"]
+    if not examples["empty"]:
+        yield (
+            "All examples have such a clause, so expect more false alarms in documents without "
+            'one. Add examples with "spans": [].'
+        )
+    for key, what in (("misses", "Missed by most"), ("false_alarms", "Surest false alarms")):
+        if line[key]:
+            yield f"{what}, by line of {plain(line['source'])}:"
+        for one in line[key]:
+            words = plain(one["words"])
+            yield f"  line {one['line']}, {one['start']}-{one['end']}: {words} …"
+    yield ""
+    yield f"Use it: smallprint extract PATH --adapter {name}"
+
+
+def taught_line(line: Mapping[str, Any]) -> Iterator[str]:
+    """One specialist that was taught here."""
+    figures = f"  F1 {line['f1']:.2f}, area {line['aupr']:.2f}" if "f1" in line else ""
+    examples = line.get("examples", 0)
+    yield f"{plain(line['name'])}  {line['version']}  {examples} examples{figures}"
+
+
+def _of_parts(
+    line: Mapping[str, Any], table: Callable[[Mapping[str, Any]], Iterator[str]]
+) -> Iterator[str]:
+    for part in line.get("parts", ()):
+        if "error" in part:
+            yield f"! {plain(part['source'])}: {plain(part['error']['detail'])}"
+        else:
+            yield from table(part)
+
+
+def _plain_with_spaces(text: str) -> str:
+    """`plain` text that keeps its outer spaces."""
+    before = " " if text[:1].isspace() else ""
+    after = " " if text.strip() and text[-1:].isspace() else ""
+    return before + plain(text) + after
+
+
+def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
+    if not rows:
+        return
+    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
+    width = max(20, shutil.get_terminal_size((100, 24)).columns - first - second - third - 9)
+    for one, two, three, text in rows:
+        shown = text if len(text) <= width else text[: width - 1] + "…"
+        yield f"  {one:<{first}}  {two:<{second}}  {three:>{third}}  {shown}"
+
+
+class FindingsTable:
+    """Prints findings and counts the accepted ones.
+
+    Args:
+        risk: the guarantee, as in `risks` of a line; None without a stated risk.
+    """
+
+    def __init__(self, risk: Mapping[str, Any] | None) -> None:
+        self.risk = risk
+        self.total = self.accepted = 0
+
+    def table(self, line: Mapping[str, Any]) -> Iterator[str]:
+        """The lines for a person about one result, with a reason if only here nothing is
+        accepted.
+        """
+        self._count(line)
+        yield from findings(line, self.risk["why_not"] if self.risk else "")
+
+    def summary(self) -> Iterator[str]:
+        """How many were accepted, and their guarantee; empty without findings."""
+        risk = self.risk
+        if risk is None or not self.total:
+            return
+        if risk["why_not"]:
+            yield f"nothing is accepted, {plain(risk['why_not'])}"
+            return
+        yield (
+            f"{self.accepted:,} of {self.total:,} findings accepted, from {risk['threshold']:g} "
+            f"on; at most {risk['max_wrong']:g} of the accepted are wrong, with "
+            f"{risk['level']:.0%} confidence (from {risk['companies']:,} companies), where "
+            f"{risk['broken']:.1%} of the filings have an error"
+        )
+
+    def _count(self, line: Mapping[str, Any]) -> None:
+        for inner in (*line.get("parts", ()), *line.get("filings", ())):
+            self._count(inner)
+        routes = [finding.get("route") for finding in line.get("findings", ())]
+        self.total += len(routes)
+        self.accepted += routes.count("accept")

@@ -1,0 +1,1 @@
+"""Masks names and amounts in text for external providers."""

@@ -1,0 +1,1 @@
+"""Prompts for frontier models and checks of their answers."""

@@ -1,0 +1,162 @@
+"""What the specialists find in one contract, what is done with it, and what is asked about it.
+
+Nothing is stored or announced here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from services.extraction import domain
+from services.extraction.pipeline.search import search
+from services.extraction.questions import (
+    OWNER,
+    UncertainResult,
+    escalation_request,
+    mark_escalated,
+    question_batches,
+    question_blob,
+    results_to_ask,
+)
+from services.extraction.routing import routes
+from shared import metrics
+from shared.blobs.markers import ref_of
+from shared.documents import ParsedDocument
+from shared.events import AdapterVersion, BlobRef, DocumentRead, EscalationRequested
+from shared.events.questions import Question
+from shared.inference import Specialist
+from shared.monitoring.monitor import sampling_share
+from shared.monitoring.tenant_calibration import TenantCalibration
+from shared.policy.escalation_value import TenantEscalationRules, other_kinds
+from shared.policy.risk_control import RiskGuarantee
+from shared.policy.rules import RiskRules
+from shared.tracing import span
+
+
+@dataclass(frozen=True)
+class SpecialistResult:
+    """What one specialist found in a contract, and what is done with it."""
+
+    expert: Specialist
+    clauses: Sequence[domain.ExtractedClause]  # with their routes
+    passed: domain.Pass
+    reader: AdapterVersion
+    local: TenantCalibration  # what held for the specialist when the clauses were routed
+    share: float  # of the clauses that could be accepted, drawn as audit samples
+    guaranteed: bool  # whether the document is like those of the calibration data
+    remaining: RiskGuarantee | None
+    """What is guaranteed without the suspended categories; None if none is suspended."""
+    asked: Sequence[UncertainResult]
+
+
+@dataclass(frozen=True)
+class ContractAnalysis:
+    """What all specialists found in a contract."""
+
+    results: Sequence[SpecialistResult]
+    clauses: Sequence[domain.ExtractedClause]  # of all specialists, in the order of the text
+    questions: Sequence[Sequence[Question]]  # in batches of one prompt each
+
+    @property
+    def passes(self) -> tuple[domain.Pass, ...]:
+        """One for each specialist."""
+        return tuple(result.passed for result in self.results)
+
+    @cached_property
+    def listed(self) -> bytes:
+        """The blob of clauses that the event names."""
+        listed = [clause.to_json() for clause in self.clauses]
+        return json.dumps(listed, ensure_ascii=False).encode()
+
+    @property
+    def blobs(self) -> list[bytes]:
+        """All blobs of the document: its clauses, and each question."""
+        return [self.listed, *(question_blob(one) for batch in self.questions for one in batch)]
+
+    @cached_property
+    def refs(self) -> list[BlobRef]:
+        """Where the blobs will lie, in their order."""
+        return [ref_of(data, OWNER) for data in self.blobs]
+
+    def requests(self, event: DocumentRead) -> list[EscalationRequested]:
+        """The events that ask the questions."""
+        return [escalation_request(event, batch) for batch in self.questions]
+
+
+@dataclass(frozen=True)
+class TenantPolicy:
+    """What a tenant lets the machine accept, and whom it may ask."""
+
+    rules: RiskRules
+    asks: TenantEscalationRules
+    key: bytes  # the secret that audit samples are drawn with
+
+
+def analyse(
+    event: DocumentRead,
+    document: ParsedDocument,
+    experts: Sequence[tuple[Specialist, TenantCalibration]],
+    policy: TenantPolicy,
+) -> ContractAnalysis:
+    """Find, route and question the clauses of a contract.
+
+    Args:
+        experts: the specialists that read it, each with what holds for it in the tenant.
+    """
+    results = [_read_by(expert, local, document, event, policy) for expert, local in experts]
+    clauses = domain.sort_by_position(clause for result in results for clause in result.clauses)
+    unsure = [doubt for result in results for doubt in result.asked]
+    may_be = other_kinds("contract", event.kind_unsure)
+    questions = list(question_batches(unsure, document.text, event.text, clauses, may_be))
+    return ContractAnalysis(results, clauses, questions)
+
+
+def _read_by(
+    expert: Specialist,
+    local: TenantCalibration,
+    document: ParsedDocument,
+    event: DocumentRead,
+    policy: TenantPolicy,
+) -> SpecialistResult:
+    name, version, rules = expert.manifest.name, expert.manifest.version, policy.rules
+    began = time.monotonic()
+    with span(f"infer {name}", {"smallprint.adapter_version": version}) as infers:
+        showing = routes.stated_missed(expert, rules)
+        above = showing.above if showing else None
+        found = search(document.text, expert, skip=document.furniture, above=above)
+        infers.set({"smallprint.tokens": found.tokens, "smallprint.found": len(found.clauses)})
+    reader = AdapterVersion(
+        name=name,
+        version=version,
+        seconds=time.monotonic() - began,
+        tokens=found.tokens,
+        quoted=found.quoted,
+    )
+    metrics.tokens_total.labels(name).inc(found.tokens)
+    stated = routes.stated_risk(expert, found, rules, local, event.kind_unsure)
+    missed = routes.stated_missed_for(showing, found, document, event.kind_unsure)
+    searched = replace(domain.search_record(found, document), kind_unsure=event.kind_unsure)
+    owner = (event.tenant, event.document_id, name)
+    evident = domain.add_evidence(found.clauses, owner, document.page_at, document.boxes_of)
+    share = sampling_share(rules.sample_share, local)
+    chosen = routes.route_clauses(found.clauses, document, stated)
+    own = list(domain.apply_routes(evident, chosen, share, policy.key))
+    asked = results_to_ask(own, searched, document, expert, local, rules, policy.asks, owner)
+    data = local.data or expert.guarantee
+    return SpecialistResult(
+        expert=expert,
+        clauses=list(mark_escalated(own, asked)),
+        passed=domain.Pass(name, version, searched, stated, missed),
+        reader=reader,
+        local=local,
+        share=share,
+        guaranteed=not (searched.warnings or event.kind_unsure),
+        remaining=routes.remaining_guarantee(data, rules, local.suspended)
+        if data and stated and stated.belief
+        else None,
+        asked=asked,
+    )

@@ -1,0 +1,1 @@
+"""The legal metric, and the comparison with a frontier model."""

@@ -1,0 +1,23 @@
+"""Extraction's tables of monitoring: clauses in contracts."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, literal_column, select
+
+from services.extraction.store import clauses, metadata
+from shared.monitoring import store
+
+
+class MonitoringStore(store.MonitoringStore):
+    """Monitoring of one tenant's clauses."""
+
+    tables = store.Tables.of(metadata, "clause_id", "document_id")
+
+    def count_accepted(self) -> dict[str, int]:
+        """The number of accepted clauses in stored documents, by specialist."""
+        query = select(clauses.c.adapter, func.count()).where(
+            clauses.c.tenant == self.tenant,
+            clauses.c.route == literal_column("'accept'"),  # as the index has it
+        )
+        rows = self.session.execute(query.group_by(clauses.c.adapter))
+        return {adapter: int(many) for adapter, many in rows}

@@ -1,0 +1,1 @@
+"""From text to clauses: candidates, ranking, reranking, warnings."""

@@ -1,0 +1,1 @@
+"""What happens with a clause: routes, and stated shares of missed ones."""

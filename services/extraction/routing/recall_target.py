@@ -1,0 +1,82 @@
+"""The confidence above which clauses are shown, for a stated share of missed true clauses.
+
+It is learned from the calibration set of an adapter (`shared/policy/risk_control.py`), which has
+the confidence of the best matching candidate of each true clause in unseen contracts.
+`python -m models.clauses.risk_control` makes the set and tests the guarantee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.policy.intervals import count_certified, gains, missed_bound
+from shared.policy.risk_control import Calibration
+
+CONFIDENCES = np.array([0.002, 0.005, *(i / 100 for i in range(1, 100))])
+"""Tested thresholds, the lowest first, which misses least."""
+
+MOST_ANSWERS = 60.0
+"""True clauses with which a company counts at most; nine in ten have fewer. With fewer than that
+the share that is kept is that of small companies, with more one company could refute anything:
+chosen among 30, 60, 100 and 200 by `models.clauses.recall_target`. It is the same for every set:
+bets that hung on the largest group which was seen would be too large where a larger one is yet to
+come."""
+
+
+@dataclass(frozen=True)
+class RecallThreshold:
+    """The threshold for a stated share of missed clauses, or why no threshold is low enough."""
+
+    max_missed: float
+    level: float
+    above: float | None  # show clauses above this confidence; None if nothing can be guaranteed
+    families: int  # that it was learned from
+    answers: int = 0  # their true clauses
+    missed: int = 0  # true clauses that no shown clause matches
+    why_not: str = ""
+
+
+def recall_threshold(known: Calibration, max_missed: float, level: float) -> RecallThreshold:
+    """Return the highest threshold that misses at most a share of the true clauses.
+
+    The test is that of `promise`, with true instead of accepted and missed instead of wrong
+    clauses. The lowest threshold is the strictest rule. A group counts with at most `MOST_ANSWERS`
+    true clauses.
+
+    Args:
+        max_missed: R, the share of true clauses that no shown clause matches.
+    """
+    missed, answers = known.missed(CONFIDENCES)
+    gained = gains(np.broadcast_to(answers, missed.shape), missed, max_missed, MOST_ANSWERS)
+    passing = count_certified(gained, max_missed, level, MOST_ANSWERS)
+    there, gone = int(answers.sum()), missed.sum(-1).astype(int)
+    if passing:
+        last = passing - 1
+        above = float(CONFIDENCES[last])
+        return RecallThreshold(max_missed, level, above, known.families, there, int(gone[last]))
+    if not there:
+        why = "its calibration data say nothing of clauses that were not found"
+    else:
+        share = gone[0] / there
+        too_few = f", too few to show at {level:.0%} that at most {max_missed:.1%} are"
+        why = (
+            f"not attainable with this data: of {there} true clauses of {known.families} "
+            f"{known.groups} that were not seen, {share:.1%} are missed when all candidates above "
+            f"{CONFIDENCES[0]:g} are shown{too_few if share <= max_missed else ''}. State a larger "
+            "share"
+        )
+    return RecallThreshold(max_missed, level, None, known.families, there, why_not=why)
+
+
+def least_shown(known: Calibration, max_missed: float, thresholds: Sequence[float]) -> float | None:
+    """Return the highest threshold that misses at most a share in expectation, for a new company.
+
+    None if no threshold is low enough.
+    """
+    falling = np.sort(np.asarray(thresholds, float))[::-1]
+    bound = missed_bound(*known.missed(falling))
+    low_enough = np.flatnonzero(bound <= max_missed)
+    return float(falling[low_enough[0]]) if len(low_enough) else None

@@ -1,0 +1,363 @@
+"""Routes of documents and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from services.ingest.api.contents import routes as contents
+from services.ingest.commands import DocumentCommands, cancel, delete, reprocess, set_kind
+from services.ingest.domain import Document, Outcome, State, named_adapters
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, to_response
+from services.ingest.idempotency.commands import IdempotentRequests
+from services.ingest.idempotency.store import Answer, Claim, slow_hash
+from services.ingest.keys import KeyRing
+from services.ingest.page_images import PageImages
+from services.ingest.progress_stream import LONGEST_WAIT, ProgressStream
+from services.ingest.schemas import (
+    FULL,
+    NAME,
+    DocumentPage,
+    DocumentView,
+    KeyPage,
+    KeyView,
+    KindRequest,
+    NewKeyRequest,
+    NewKeyView,
+    ReprocessRequest,
+    SessionView,
+    UploadView,
+)
+from services.ingest.store import Documents, Filters
+from services.ingest.uploads.multipart import BODY, UploadForm, limit_header, uploads
+from services.ingest.uploads.responses import answer_upload, document_answer, upload_identity
+from services.ingest.views import unchanged, view, views
+from shared.blobs import BlobStore
+from shared.errors import NotSignedIn
+from shared.events import Kind
+from shared.storage import Store
+from shared.web.admission import ThreadBudget
+from shared.web.auth import COOKIE, CurrentActor, UncountedActor, bearer
+from shared.web.conditional import (
+    ETAG,
+    NOT_MODIFIED,
+    IfMatch,
+    IfNoneMatch,
+    is_current,
+    not_modified,
+)
+from shared.web.openapi import problems
+from shared.web.parameters import ID, Timestamp
+
+EVENT_STREAM = "text/event-stream"
+MAX_EVENT = 2**63 - 1
+EventNumber = Annotated[int, Field(ge=0, le=MAX_EVENT)]
+LastEvent = Annotated[
+    EventNumber | SkipJsonSchema[None],
+    Header(description="`id` of the last received event; later ones are sent"),
+]
+EVENTS: dict[str, Any] = {
+    "description": "events as they occur, shown here as objects",
+    "content": {
+        EVENT_STREAM: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "event": {"type": "string", "enum": ["state", "deleted"]},
+                    "id": {"type": "string", "pattern": "^[0-9]+$"},
+                    "data": {
+                        "type": "string",
+                        "description": "the document as JSON; only `id` after a deletion",
+                        "contentMediaType": "application/json",
+                    },
+                    "retry": {"type": "integer", "description": "milliseconds"},
+                },
+            }
+        }
+    },
+}
+
+_UPLOADED: dict[str, Any] = {
+    "Location": {"description": "of a single document", "schema": {"type": "string"}},
+    "Upload-Limit": {
+        "description": "`max-size` bytes of an upload, `max-document-size` bytes of a document,"
+        " `max-documents` in an upload",
+        "schema": {"type": "string"},
+    },
+}
+
+Id = Annotated[str, Path(alias="id", pattern=ID)]
+
+
+@dataclass(frozen=True)
+class RouteParts:
+    """What the routes use."""
+
+    store: Store
+    blobs: BlobStore
+    commands: DocumentCommands
+    images: PageImages
+    keys: KeyRing
+    progress: ProgressStream
+    idempotent: IdempotentRequests
+
+
+def routes(parts: RouteParts) -> list[APIRouter]:
+    """Build all routes of documents and keys."""
+    return [
+        _uploads(parts),
+        _documents(parts),
+        contents(parts.store, parts.blobs, parts.images),
+        _keys(parts),
+    ]
+
+
+def _uploads(parts: RouteParts) -> APIRouter:
+    router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+    @router.post(
+        "",
+        status_code=202,
+        response_model=DocumentView | UploadView,
+        summary="Upload one or more documents",
+        responses={
+            200: {"model": DocumentView | UploadView, "headers": _UPLOADED},
+            202: {"headers": _UPLOADED},
+            **problems(400, 413, 415, 503),
+            **FULL,
+            **ONCE,
+        },
+        openapi_extra=BODY,
+    )
+    def upload(
+        request: Request, actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None
+    ) -> Response:
+        files = uploads(form)
+        answer = parts.idempotent.run(
+            actor,
+            key,
+            "POST /v1/documents",
+            partial(upload_identity, files),
+            lambda _claim: answer_upload(parts.commands, actor, files),
+        )
+        return to_response(answer, limit_header(request.app.state.settings))
+
+    return router
+
+
+def _documents(parts: RouteParts) -> APIRouter:
+    router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+    @router.get("", summary="Documents of the tenant, newest first", responses=problems())
+    def documents(
+        actor: CurrentActor,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        state: State | None = None,
+        kind: Kind | None = None,
+        outcome: Outcome | None = None,
+        parent: Annotated[
+            str | None, Query(pattern=ID, description="parts of this mail or archive")
+        ] = None,
+        sha256: Annotated[
+            str | None, Query(pattern="^[0-9a-f]{64}$", description="of the bytes as uploaded")
+        ] = None,
+        uploader: Annotated[
+            str | None, Query(alias="actor", pattern=NAME, description="who uploaded it")
+        ] = None,
+        since: Annotated[
+            Timestamp | None, Query(description="uploaded at or after this time, with a zone")
+        ] = None,
+        before: Annotated[
+            Timestamp | None, Query(description="uploaded before this time, with a zone")
+        ] = None,
+    ) -> DocumentPage:
+        filters = Filters(
+            state=state,
+            kind=kind,
+            outcome=outcome,
+            parent=parent,
+            sha256=sha256,
+            actor=uploader,
+            since=since,
+            before=before,
+        )
+        with parts.store.read() as session:
+            mine = Documents(session, actor.tenant)
+            items, more = mine.page(filters, limit=limit, cursor=cursor)
+        return DocumentPage(items=views(parts.store, actor.tenant, items), next=more)
+
+    @router.get(
+        "/events",
+        summary="Changes of all documents of the tenant, as server-sent events",
+        response_class=StreamingResponse,
+        responses={200: EVENTS, **problems()},
+    )
+    def all_events(
+        actor: CurrentActor,
+        after: Annotated[
+            EventNumber | SkipJsonSchema[None],
+            Query(description="`id` of an event; 0: all; missing: from now on"),
+        ] = None,
+        last_event_id: LastEvent = None,
+    ) -> Response:
+        stream = parts.progress.stream_tenant(
+            actor, after if last_event_id is None else last_event_id
+        )
+        return StreamingResponse(stream, media_type=EVENT_STREAM)
+
+    @router.get(
+        "/{id}",
+        summary="One document",
+        response_model=DocumentView,
+        responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problems(404)},
+    )
+    def document(
+        actor: CurrentActor,
+        document_id: Id,
+        wait: Annotated[
+            float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for its end")
+        ] = 0.0,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        shown = view(
+            parts.store, actor.tenant, parts.progress.wait_for_end(actor, document_id, wait)
+        )
+        if is_current(shown.etag, if_none_match):
+            return not_modified(shown.etag)
+        return JSONResponse(shown.model_dump(mode="json"), headers={"etag": shown.etag})
+
+    @router.get(
+        "/{id}/events",
+        summary="Changes of a document until its end, as server-sent events",
+        response_class=StreamingResponse,
+        responses={200: EVENTS, **problems(404)},
+    )
+    def events(actor: CurrentActor, document_id: Id, last_event_id: LastEvent = None) -> Response:
+        stream = parts.progress.stream_document(actor, document_id, last_event_id)
+        return StreamingResponse(stream, media_type=EVENT_STREAM)
+
+    @router.delete(
+        "/{id}",
+        status_code=204,
+        summary="Delete a document everywhere",
+        responses=problems(404, 412),
+    )
+    def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
+        delete(parts.store, actor, document_id, unchanged(if_match))
+
+    @router.put(
+        "/{id}/kind",
+        summary="Set the kind of a document; if it was different or unsure, it is processed again",
+        responses=problems(404, 409, 412),
+    )
+    def kind_of(
+        actor: CurrentActor, document_id: Id, wanted: KindRequest, if_match: IfMatch = None
+    ) -> DocumentView:
+        document = set_kind(
+            parts.store, parts.blobs, actor, document_id, wanted.kind, unchanged(if_match)
+        )
+        return view(parts.store, actor.tenant, document)
+
+    @router.post(
+        "/{id}/cancel",
+        summary="Cancel a document and its parts",
+        responses=problems(404, 409, 412),
+    )
+    def stop(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> DocumentView:
+        stopped = cancel(parts.store, parts.blobs, actor, document_id, unchanged(if_match))
+        return view(parts.store, actor.tenant, stopped)
+
+    @router.post(
+        "/{id}/reprocess",
+        status_code=202,
+        summary="Process a document again",
+        response_model=DocumentView,
+        responses={**problems(400, 404, 412), **FULL, **ONCE},
+    )
+    def reprocess_again(
+        actor: CurrentActor,
+        document_id: Id,
+        wanted: ReprocessRequest | None = None,
+        if_match: IfMatch = None,
+        key: IdempotencyKey = None,
+    ) -> Response:
+        password = wanted.password.get_secret_value() if wanted and wanted.password else None
+        adapters = named_adapters(wanted.adapters if wanted else ())
+
+        def answer(document: Document) -> Answer:
+            return document_answer(view(parts.store, actor.tenant, document), 202)
+
+        def work(claim: Claim) -> Answer:
+            document = reprocess(
+                parts.commands,
+                actor,
+                document_id,
+                unchanged(if_match),
+                password,
+                adapters,
+                lambda session, made: claim.store(session, answer(made)),
+            )
+            return answer(document)
+
+        def identity(secret: str) -> object:
+            hashed = slow_hash(secret, password)
+            return {"password": hashed, "adapters": adapters} if adapters else hashed
+
+        operation = f"POST /v1/documents/{document_id}/reprocess"
+        return to_response(parts.idempotent.run(actor, key, operation, identity, work))
+
+    return router
+
+
+def _keys(parts: RouteParts) -> APIRouter:
+    router = APIRouter(prefix="/v1/keys", tags=["keys"])
+    keys, threads = parts.keys, ThreadBudget(8)
+
+    @router.get("/self", summary="The current key", responses=problems())
+    async def own(request: Request, _actor: UncountedActor) -> KeyView:
+        secret = bearer(request) or request.cookies.get(COOKIE, "")
+        key = await threads.run(partial(keys.find, secret))
+        if key is None:
+            raise NotSignedIn("This key is unknown, expired or revoked.")
+        return KeyView.of(key)
+
+    @router.post(
+        "/sessions",
+        status_code=201,
+        summary="Open a session of this key",
+        responses=problems(),
+    )
+    def open_session(actor: CurrentActor) -> SessionView:
+        new = keys.open_session(actor)
+        assert new.key.expires is not None
+        return SessionView(id=new.key.id, secret=new.secret, expires=new.key.expires)
+
+    @router.delete(
+        "/sessions", status_code=204, summary="End the current session", responses=problems()
+    )
+    def close_session(actor: CurrentActor) -> None:
+        keys.close_session(actor)
+
+    @router.get("", summary="Keys of the tenant, without secrets", responses=problems())
+    def listed(actor: CurrentActor) -> KeyPage:
+        return KeyPage(items=[KeyView.of(key) for key in keys.list(actor.tenant)], next=None)
+
+    @router.post("", status_code=201, summary="Create a key", responses=problems(409))
+    def create(actor: CurrentActor, wanted: NewKeyRequest) -> NewKeyView:
+        new = keys.create(actor.tenant, wanted.name, scopes=wanted.scopes, by=actor)
+        return NewKeyView.made(new)
+
+    @router.delete(
+        "/{id}", status_code=204, summary="Revoke a key and its sessions", responses=problems(404)
+    )
+    def revoke(actor: CurrentActor, key_id: Id) -> None:
+        keys.revoke(key_id, actor.tenant, by=actor)
+
+    return router

@@ -1,0 +1,70 @@
+"""Predicts the kind of a document from its text with the specialist `document-kind`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from services.ingest.domain import MIXED_TYPES, Classification, kind_of_type
+from shared.artefacts.loader import NoModel, newest
+from shared.events import Kind
+from shared.features.linear import Linear, LinearManifest
+
+log = logging.getLogger(__name__)
+
+NAME = "document-kind"
+WORKED_ON: tuple[Kind, ...] = ("contract", "report")
+
+
+class DocumentClassifier:
+    """Predicts the kind of a document, and whether a person must confirm it.
+
+    Args:
+        model: the linear model; None: the media type decides.
+    """
+
+    def __init__(self, model: Linear | None) -> None:
+        self._model = model
+
+    @classmethod
+    def load(cls, artefacts: Path) -> DocumentClassifier:
+        """Load the newest version; without one the media type decides, with a warning.
+
+        Raises LinearError for a damaged artefact.
+        """
+        try:
+            folder = newest(artefacts, NAME, LinearManifest.FILE)
+        except NoModel as error:
+            log.warning("the media type alone decides the kind: %s", error.message)
+            return cls(None)
+        return cls(Linear.load(folder))
+
+    def __call__(self, text: str, media_type: str) -> Classification | None:
+        """Predict the kind of a text; None where the media type decides, and for short texts.
+
+        An unsure document is processed as the likelier of contract and report. So is a likely
+        `other` with words that are typical of one of them. A text with many unknown words (another
+        language, damaged letters) gets the kind of its type, unsure.
+        """
+        if self._model is None or media_type not in MIXED_TYPES:
+            return None
+        sure = self._model.manifest.thresholds
+        prediction = self._model(text)
+        if prediction.words < sure["words"]:
+            return None
+        chances: dict[Kind, float] = {
+            kind: prediction.chances[kind] for kind in (*WORKED_ON, "other")
+        }
+        if prediction.known < sure["known"]:
+            kind = kind_of_type(media_type)
+            return Classification(kind, round(chances[kind] * prediction.known, 4), unsure=True)
+        kind = max(chances, key=lambda one: chances[one])
+        strongest = max(prediction.telling.values(), default=0.0)
+        if chances[kind] >= sure[kind] and (kind in WORKED_ON or strongest < sure["telling"]):
+            return Classification(kind, round(chances[kind], 4), unsure=False)
+        kind = max(WORKED_ON, key=lambda one: chances[one])
+        return Classification(kind, round(chances[kind], 4), unsure=True)
+
+
+BY_TYPE = DocumentClassifier(None)
+"""Leaves the kind to the media type."""

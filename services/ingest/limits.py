@@ -1,0 +1,57 @@
+"""The limit of documents in work; beyond it an upload is refused and can be retried.
+
+Accepted documents are never dropped, so without a limit the queue and its waiting time would grow
+without end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.ingest.store import Documents
+from shared.errors import TooManyRequests
+
+RETRY_AFTER = 10
+"""Seconds after which a refused upload should be retried."""
+
+
+class QueueFull(TooManyRequests):
+    """Too many documents are in work."""
+
+    code = "queue_full"
+
+
+@dataclass(frozen=True)
+class QueueLimit:
+    """The most documents in work, that is, received and not ended.
+
+    Parts of mails and archives count, but are not refused: their container was accepted.
+
+    Args:
+        of_tenant: exact if the caller holds `lock_blobs` of the tenant.
+        of_all: tenants that upload at the same moment may each exceed it by one document.
+    """
+
+    of_tenant: int
+    of_all: int
+
+    def require(self, documents: Documents, more: int = 0) -> None:
+        """Raise QueueFull if the limit is exceeded.
+
+        Args:
+            more: documents to come in addition to those in this transaction.
+        """
+        if documents.in_work(self.of_tenant) + more > self.of_tenant:
+            raise QueueFull(
+                f"This tenant already has {self.of_tenant:,} documents in work, the "
+                "most it may have (setting SMALLPRINT_INGEST_MAX_IN_WORK). Retry in "
+                f"{RETRY_AFTER} s.",
+                retry_after=RETRY_AFTER,
+            )
+        if documents.in_work(self.of_all, of_all=True) + more > self.of_all:
+            raise QueueFull(
+                f"All tenants already have {self.of_all:,} documents in work, the most"
+                " there may be (setting SMALLPRINT_INGEST_MAX_IN_WORK_TOGETHER). "
+                f"Retry in {RETRY_AFTER} s.",
+                retry_after=RETRY_AFTER,
+            )

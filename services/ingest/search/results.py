@@ -1,0 +1,181 @@
+"""Answers a query with excerpts of the matching passages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.ingest.search.passages import FoundClause, Furniture, Passage, Span
+from services.ingest.search.query import Query, find_part
+from services.ingest.search.store import Filters, Match, Passages
+from services.ingest.search.words import Word
+from shared.blobs import BlobStore, MissingBlob
+from shared.events import Kind
+from shared.storage import Store
+
+log = logging.getLogger(__name__)
+
+LENGTH = 300
+"""Characters of an excerpt, unless one phrase has more."""
+BEFORE = 60
+"""Of them, characters before the first match."""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Text from `start` to `end`, with its matches; all offsets count in the document's text."""
+
+    start: int
+    end: int
+    text: str
+    marks: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A match on a page of a document's text, or in one of its clauses."""
+
+    document_id: str
+    document: str
+    kind: Kind
+    page: int
+    excerpt: Excerpt
+    clause: FoundClause | None
+
+
+class SearchService:
+    """Searches the index of one store, with the texts of one blob store."""
+
+    def __init__(self, store: Store, blobs: BlobStore) -> None:
+        self.store = store
+        self.blobs = blobs
+
+    def page(
+        self, tenant: str, query: Query, filters: Filters, *, limit: int, below: int | None
+    ) -> tuple[list[Hit], int | None]:
+        """Return hits and the id below which the next page starts.
+
+        The newest document comes first, in the order of its text.
+        """
+        hits: list[tuple[int, Hit]] = []
+        while len(hits) <= limit and query.parts:
+            most = limit + 1 - len(hits)
+            with self.store.read() as session:
+                matches = Passages(session, tenant).find(query, filters, below, most)
+            hits += [(one.id, hit) for one in matches if (hit := self._hit(tenant, query, one))]
+            if len(matches) < most:
+                break
+            below = matches[-1].id
+        more = hits[limit - 1][0] if len(hits) > limit else None
+        return [hit for _, hit in hits[:limit]], more
+
+    def _hit(self, tenant: str, query: Query, matches: Match) -> Hit | None:
+        """Return None if the match starts in the following passage, or the text was just
+        removed.
+        """
+        passage = matches.passage
+        try:
+            with self.blobs.open(tenant, matches.text) as stream:
+                stream.seek(passage.first_byte)
+                text = stream.read(passage.bytes).decode()
+        except MissingBlob:
+            log.info(
+                "a hit is not shown: its text was removed", extra={"document": matches.document_id}
+            )
+            return None
+        excerpt = excerpt_of(passage, text, query)
+        if excerpt is None:
+            return None
+        return Hit(
+            matches.document_id,
+            matches.document,
+            matches.kind,
+            passage.page,
+            excerpt,
+            passage.clause,
+        )
+
+
+def excerpt_of(passage: Passage, text: str, query: Query) -> Excerpt | None:
+    """Return the excerpt with most of the query, from a passage's text (`start` to `reach`).
+
+    None if a part of the query starts only after the passage.
+    """
+    sequence = passage.sequence(text, passage.start)
+    word_forms = [word.form for word in sequence]
+    by_part = [
+        [at for at in find_part(part, word_forms) if sequence[at[0]].start < passage.end]
+        for part in query.parts
+    ]
+    if not all(by_part):
+        return None
+    every = [(at, part) for part, matches in enumerate(by_part) for at in matches]
+    every.sort(key=lambda place: (sequence[place[0][0]].start, place))
+    first, last = (offset - passage.start for offset in _best(sequence, every))
+    start, end = _around(text[: max(passage.end - passage.start, last)], first, last)
+    return Excerpt(
+        start + passage.start,
+        end + passage.start,
+        text[start:end],
+        tuple(_marks(passage, sequence, every, start + passage.start, end + passage.start)),
+    )
+
+
+PartMatch = tuple[tuple[int, int], int]
+"""First word, one after the last, and the number of the query's part."""
+
+
+def _best(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Span:
+    """Return the first span that has most parts of the query within an excerpt."""
+    best, most = (0, 0), 0
+    for number, ((at, until), _) in enumerate(every):
+        start, last = sequence[at].start, sequence[until - 1].end
+        parts = set()
+        for (_, other), part in every[number:]:
+            if sequence[other - 1].end > max(start + LENGTH - BEFORE, last):
+                break
+            if part not in parts:
+                last = max(last, sequence[other - 1].end)
+            parts.add(part)
+        if len(parts) > most:
+            best, most = (start, last), len(parts)
+    return best
+
+
+def _around(text: str, first: int, last: int) -> Span:
+    """Return an excerpt around `text[first:last]` that cuts no word."""
+    start = max(0, first - BEFORE)
+    if start and (space := _space(text, start, first)) is not None:
+        start = space
+    end = min(len(text), max(start + LENGTH, last))
+    if end < len(text):
+        while end > last and not text[end].isspace():
+            end -= 1
+    start += len(text[start:first]) - len(text[start:first].lstrip())
+    return start, last + len(text[last:end].rstrip())
+
+
+def _space(text: str, start: int, end: int) -> int | None:
+    return next((at for at in range(start, end) if text[at].isspace()), None)
+
+
+def _marks(
+    passage: Passage, sequence: Sequence[Word], every: Sequence[PartMatch], start: int, end: int
+) -> Iterator[Span]:
+    """Yield the matches within an excerpt; a phrase is one, unless a header interrupts it."""
+    furniture = Furniture(passage.furniture)
+    wanted = {at for (low, until), _ in every for at in range(low, until)}
+    going_on = {at for (low, until), _ in every for at in range(low, until - 1)}
+    spans: list[Span] = []
+    for at in sorted(wanted):
+        word = sequence[at]
+        if not start <= word.start < word.end <= end:
+            continue
+        before = spans[-1][1] if spans else -1
+        joins = at - 1 in going_on and sequence[at - 1].end == before
+        if joins and not furniture.within(before, word.start):
+            spans[-1] = (spans[-1][0], word.end)
+        else:
+            spans.append((word.start, word.end))
+    yield from sorted(spans)

@@ -1,0 +1,1 @@
+"""Uploads: the multipart request and its response."""

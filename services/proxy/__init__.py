@@ -1,0 +1,1 @@
+"""The reverse proxy in front of the services: one origin, their probes, their metrics."""

@@ -1,0 +1,1 @@
+"""Blinding: undecided audit samples look like other items."""

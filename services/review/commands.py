@@ -1,0 +1,280 @@
+"""The commands of reviewers at the queue, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from services.review import store
+from services.review.domain import (
+    Decision,
+    DecisionRequest,
+    Document,
+    Item,
+    Superseded,
+    Tab,
+    TabLeft,
+    corrected,
+    new_id,
+)
+from services.review.error_rates import was_wrong
+from services.review.handlers import document_text, unless_deleted
+from shared.blobs import BlobStore
+from shared.errors import Conflict, InvalidRequest
+from shared.events import ReviewDecided
+from shared.messaging import UnitOfWork
+from shared.storage import Store
+from shared.tracing import DOCUMENT, TENANT, Carried, Span, carried, entered
+from shared.web.auth import Actor
+
+ANNOUNCED_CHARACTERS = 4_000
+"""The longest corrected text in an event."""
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the current time."""
+    return datetime.now(UTC)
+
+
+class ReviewCommands:
+    """Claims and decisions of reviewers.
+
+    Args:
+        database: of items and decisions.
+        blobs: with the texts of documents.
+        lease: seconds of a claim.
+        clock: returns the time.
+    """
+
+    def __init__(
+        self, database: Store, blobs: BlobStore, lease: float, clock: Clock = utc_now
+    ) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.lease = lease
+        self.clock = clock
+
+    def claim_next(
+        self,
+        actor: Actor,
+        filters: store.Filters,
+        skip: Sequence[str] = (),
+        tab: Tab | None = None,
+    ) -> Item | None:
+        """Claim the most urgent free item; None without one. Raises TabLeft."""
+        with self.database.write() as session:
+            now = self.clock()
+            _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, now))
+            item = store.next_waiting(session, actor.tenant, filters, skip, now)
+            if item is None:
+                return None
+            claimed = item.claim(actor.name, now, self.lease, tab)
+            store.save_item(session, claimed)
+            return claimed
+
+    def claim(self, actor: Actor, item_id: str, tab: Tab | None = None) -> Item:
+        """Claim one item. Raises NotFound, ItemTaken, AlreadyDecided or TabLeft."""
+        return self._change(
+            actor, item_id, lambda item, now: item.claim(actor.name, now, self.lease, tab), tab
+        )
+
+    def renew(self, actor: Actor, item_id: str) -> Item:
+        """Renew a claim. Raises NotFound, LeaseLost or AlreadyDecided."""
+        return self._change(
+            actor, item_id, lambda item, now: item.renew(actor.name, now, self.lease)
+        )
+
+    def release(self, actor: Actor, item_id: str, number: int | None = None) -> Item:
+        return self._change(actor, item_id, lambda item, now: item.release(actor.name, now, number))
+
+    def leave(self, actor: Actor, tab: Tab) -> int:
+        """End the session of a tab: release its items and refuse later claims.
+
+        Returns:
+            Number of released items.
+        """
+        with self.database.write() as session:
+            return store.leave_tab(session, actor.tenant, actor.name, tab, self.clock())
+
+    def decide(self, actor: Actor, request: DecisionRequest) -> tuple[Decision, Item, bool]:
+        """Decide an item, or undo its decision. The decision and its event commit together.
+
+        After an undo the item is claimed, unless its tab has left.
+
+        Returns:
+            The decision, the item after it, and whether it is new. A repeated id returns the stored
+            decision.
+
+        Raises:
+            NotFound, LeaseLost, AlreadyDecided, NotDecided, NotYours, Superseded, Conflict,
+            InvalidRequest.
+        """
+        text = self._text_for(actor.tenant, request)
+        with UnitOfWork(self.database) as uow:
+            now = self.clock()
+            stays = store.enter_tab(uow.session, actor.tenant, actor.name, request.tab, now)
+            item = store.get_item(uow.session, actor.tenant, request.item, lock=True)
+            if request.id and (
+                stored := store.find_decision(uow.session, actor.tenant, request.id)
+            ):
+                return _repeated(stored, actor, request), item, False
+            document = store.find_document(uow.session, actor.tenant, item.document_id)
+            with _in_its_trace(document, item, request):
+                decision, changed = self._decided(
+                    actor, request, item, _known(document, item), text
+                )
+                if not stays:
+                    changed = changed.release(actor.name, decision.time)
+                store.add_decision(uow.session, decision)
+                store.save_item(uow.session, changed)
+                uow.publish(_announcement(decision))
+        return decision, changed, True
+
+    def _decided(
+        self,
+        actor: Actor,
+        request: DecisionRequest,
+        item: Item,
+        document: Document,
+        text: str | None,
+    ) -> tuple[Decision, Item]:
+        now, decision_id, right = self.clock(), request.id or new_id("de"), None
+        if request.verdict == "reject" and item.asks_kind:
+            raise InvalidRequest(
+                "Correct the item instead, with the kind of the document.",
+                document=item.document_id,
+            )
+        if request.verdict == "correct":
+            right = corrected(item, request.correction, text)
+            right["page"] = document.page_at(right["start"] or 0) or item.page
+        if request.verdict == "undo":
+            if not item.is_of_reading:
+                _must_be_current(item, document)
+            changed = item.undo(actor.name, now, self.lease, request.tab)
+        else:
+            changed = item.decide(actor.name, now, request.verdict, decision_id)
+        decision = Decision.of(
+            item,
+            document,
+            request.verdict,
+            decision_id=decision_id,
+            correction=right,
+            note=request.note,
+            actor=actor.name,
+            time=now,
+            wrong=was_wrong(item, request.verdict, right),
+        )
+        return decision, changed
+
+    def _text_for(self, tenant: str, request: DecisionRequest) -> str | None:
+        """The text of the document, if a correction has to be checked against it."""
+        if request.correction is None or not request.correction.moves:
+            return None
+        with self.database.read() as session:
+            item = store.get_item(session, tenant, request.item)
+            document = store.find_document(session, tenant, item.document_id)
+        if document is None:
+            return None
+        return unless_deleted(
+            tenant, document.id, self.blobs, lambda: document_text(document, self.blobs)
+        )
+
+    def _change(
+        self,
+        actor: Actor,
+        item_id: str,
+        step: Callable[[Item, datetime], Item],
+        tab: Tab | None = None,
+    ) -> Item:
+        with self.database.write() as session:
+            _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, self.clock()))
+            item = store.get_item(session, actor.tenant, item_id, lock=True)
+            changed = step(item, self.clock())
+            store.save_item(session, changed)
+            return changed
+
+
+def _in_its_trace(
+    document: Document | None, item: Item, request: DecisionRequest
+) -> AbstractContextManager[Span]:
+    """The trace of the document, linked to that of the request."""
+    request_trace = carried()
+    came = Carried.read(document.trace if document else None)
+    about = {
+        DOCUMENT: item.document_id,
+        TENANT: item.tenant,
+        "smallprint.item": item.id,
+        "smallprint.verdict": request.verdict,
+    }
+    return entered(
+        "review",
+        "decide",
+        came if came.parent else request_trace,
+        "internal",
+        about,
+        link=request_trace,
+    )
+
+
+def _must_stay(stays: bool) -> None:
+    if not stays:
+        raise TabLeft("This tab has left the queue. Reload the page.")
+
+
+def _repeated(stored: Decision, actor: Actor, request: DecisionRequest) -> Decision:
+    if (stored.item_id, stored.verdict, stored.actor) != (
+        request.item,
+        request.verdict,
+        actor.name,
+    ):
+        raise Conflict(f"{stored.id} is the id of another decision. Choose a new id.")
+    return stored
+
+
+def _known(document: Document | None, item: Item) -> Document:
+    if document is not None:
+        return document
+    kind = "contract" if item.kind == "clause" else "report"
+    return Document(item.tenant, item.document_id, name="", kind=kind, attempt=item.attempt)
+
+
+def _must_be_current(item: Item, document: Document) -> None:
+    """Refuse an undo for an older attempt, whose offsets are invalid, or a cancelled document."""
+    if document.attempt > item.attempt:
+        raise Superseded(
+            "The document was processed again since this decision. Its new items are in the queue.",
+            document=item.document_id,
+        )
+    if not document.counts(item.attempt):
+        raise Superseded(
+            "The document was cancelled since this decision, so the decision stays.",
+            document=item.document_id,
+        )
+
+
+def _announcement(decision: Decision) -> ReviewDecided:
+    """The event of a decision.
+
+    A long text is left out, because its offsets suffice. Only findings carry the note, which
+    explains a dismissal: events outlive a deletion for some days.
+    """
+    right = dict(decision.correction) if decision.correction else None
+    if right and len(right["text"]) > ANNOUNCED_CHARACTERS:
+        right["text"] = None
+    return ReviewDecided(
+        tenant=decision.tenant,
+        document_id=decision.document_id,
+        actor=decision.actor,
+        time=decision.time,
+        item_id=decision.item_id,
+        stage=decision.stage,
+        result_id=decision.result_id,
+        decision_id=decision.id,
+        verdict=decision.verdict,
+        correction=right,
+        wrong=decision.wrong,
+        note=(decision.note or None) if decision.stage == "triage" else None,
+    )

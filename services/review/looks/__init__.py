@@ -1,1 +1,0 @@
-"""What a check looks like while it waits, as the database has it."""

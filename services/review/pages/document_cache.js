@@ -1,0 +1,91 @@
+// A cache of page sizes, texts and page images, so that the next item shows at once.
+
+import { get, query, Problem } from "/pages/api.js";
+import { Text } from "/pages/text.js";
+
+class Recent {
+  constructor(most) {
+    this.most = most;
+    this.kept = new Map();
+  }
+
+  get(key, make) {
+    const value = this.kept.get(key) ?? make();
+    this.kept.delete(key);
+    this.kept.set(key, value);
+    if (this.kept.size > this.most) this.kept.delete(this.kept.keys().next().value);
+    return value;
+  }
+
+  drop(key) {
+    this.kept.delete(key);
+  }
+}
+
+const infos = new Recent(20);
+const texts = new Recent(4);
+const images = new Recent(16);
+
+const PATIENCE = 30_000; // milliseconds for which a page image is retried
+
+const path = (id, rest) => `/v1/documents/${encodeURIComponent(id)}/${rest}`;
+
+/** Pages with sizes and offsets; an empty list if review does not know the document yet. */
+export function info(id) {
+  return infos.get(id, () => remembering(infos, id, get(query("/v1/items/pages", { document: id }))
+    .catch((error) => {
+      if (error instanceof Problem && error.status === 404) {
+        infos.drop(id);
+        return { id, name: "", kind: "", media_type: "", page_count: 0, pages: [] };
+      }
+      throw error;
+    })));
+}
+
+/** The document's text. */
+export function text(id) {
+  return texts.get(id, () => remembering(texts, id, get(path(id, "text"), { text: true }).then((s) => new Text(s))));
+}
+
+function remembering(cache, key, promise) {
+  promise.catch(() => cache.drop(key));
+  return promise;
+}
+
+/** The image element of a page. */
+export function image(id, number) {
+  const key = `${id}/${number}`;
+  return images.get(key, () => {
+    const picture = new Image();
+    picture.alt = "";
+    picture.draggable = false;
+    picture.decoding = "async";
+    const address = path(id, `pages/${number}.png`);
+    let asked = false;
+    picture.addEventListener("error", async (event) => {
+      if (asked) return images.drop(key);
+      asked = true;
+      event.stopImmediatePropagation(); // retry before the viewer sees the error
+      if (await drawn(address)) picture.src = address;
+      else picture.dispatchEvent(new Event("error"));
+    });
+    picture.src = address;
+    return picture;
+  });
+}
+
+/** Retry a page image while the server is busy (429). Returns whether it is available. */
+async function drawn(address) {
+  const until = Date.now() + PATIENCE;
+  for (;;) {
+    const answer = await fetch(address).catch(() => null);
+    if (answer?.status !== 429 || Date.now() > until) {
+      await answer?.blob().catch(() => null);
+      return Boolean(answer?.ok);
+    }
+    const seconds = Number(answer.headers.get("retry-after")) || 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
+}
+
+export const hasPictures = (known) => /^(application\/pdf|image\/.*)$/.test(known.media_type);

@@ -1,0 +1,185 @@
+"""Queries of the routes: items with their documents, pages, boxes and decisions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from services.review import store
+from services.review.commands import Clock, utc_now
+from services.review.domain import Box, Decision, Document, Item
+from services.review.error_rates import ErrorRate, error_rates
+from services.review.exports import Result
+from services.review.handlers import document_reading, unless_deleted
+from shared import metrics
+from shared.blobs import BlobStore
+from shared.documents.model.parsed_document import ParsedDocument
+from shared.errors import InvalidRequest, NotFound
+from shared.storage import Store
+from shared.web.auth import Actor
+
+_EXPORTED_AT_ONCE = 500
+_READINGS_KEPT = 4
+MEASURED = 2_000
+"""The metric covers so many of the newest audit samples."""
+
+
+class Reader:
+    """Read-only queries.
+
+    Args:
+        database: of items and decisions.
+        blobs: with the readings of documents.
+        clock: returns the time.
+    """
+
+    def __init__(self, database: Store, blobs: BlobStore, clock: Clock = utc_now) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.clock = clock
+        self._readings: OrderedDict[tuple[str, str, int], ParsedDocument] = OrderedDict()
+        self._lock = Lock()
+
+    def items(
+        self, actor: Actor, filters: store.Filters, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        now = self.clock()
+        with self.database.read() as session:
+            found, following = store.list_items(
+                session, actor.tenant, filters, now, limit=limit, cursor=cursor
+            )
+        return {"items": self._views(actor.tenant, found, now), "next": following}
+
+    def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
+        with self.database.read() as session:
+            return self.view(store.get_item(session, actor.tenant, item_id))
+
+    def view(self, item: Item) -> dict[str, Any]:
+        return self._views(item.tenant, [item], self.clock())[0]
+
+    def counts(self, actor: Actor, since: datetime | None, kind: str | None = None) -> store.Counts:
+        """The counts of the queue; decided since a time, or since midnight UTC."""
+        now = self.clock()
+        since = since or now.replace(hour=0, minute=0, second=0, microsecond=0)
+        with self.database.read() as session:
+            return store.count_items(session, actor.tenant, actor.name, now, since, kind)
+
+    def document(self, actor: Actor, document_id: str) -> Document:
+        """A document with its pages. Raises NotFound."""
+        with self.database.read() as session:
+            document = store.find_document(session, actor.tenant, document_id)
+        if document is None or document.deleted:
+            raise NotFound(f"Document {document_id} is unknown here, or not read yet.")
+        return document
+
+    def boxes(self, actor: Actor, item_id: str, start: int, end: int) -> list[Box]:
+        """The boxes of a span in the document. Raises NotFound, InvalidRequest."""
+        with self.database.read() as session:
+            item = store.get_item(session, actor.tenant, item_id)
+        reading = self._reading(self.document(actor, item.document_id))
+        if reading is None or not 0 <= start <= end <= len(reading.text):
+            raise InvalidRequest(f"The document has no span {start}:{end}.")
+        found = reading.boxes_of(start, end)
+        return [Box(page=b.page, x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in found]
+
+    def decisions(
+        self,
+        actor: Actor,
+        *,
+        document: str | None,
+        item: str | None,
+        by: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        with self.database.read() as session:
+            found, following = store.list_decisions(
+                session,
+                actor.tenant,
+                limit=limit,
+                cursor=cursor,
+                document=document,
+                item=item,
+                actor=by,
+            )
+        return {"items": found, "next": following}
+
+    def error_rates(self, actor: Actor, since: datetime | None = None) -> list[ErrorRate]:
+        """The error rates of acceptable results, since a time or ever."""
+        with self.database.read() as session:
+            return error_rates(store.sample_decisions(session, actor.tenant, since))
+
+    def measure(self) -> None:
+        """Update the metric from the newest audit samples of all tenants."""
+        with self.database.read() as session:
+            rates = error_rates(store.last_sample_decisions(session, MEASURED))
+        metrics.sample_error_rate.clear()
+        for one in rates:
+            if (one.category, one.kind, one.source) == (None, None, None):
+                metrics.sample_error_rate.labels(one.adapter).set(one.rate)
+
+    def results(self, actor: Actor, filters: store.Filters) -> Iterator[Result]:
+        cursor: str | None = None
+        now = self.clock()
+        while True:
+            with self.database.read() as session:
+                found, cursor = store.list_items(
+                    session, actor.tenant, filters, now, limit=_EXPORTED_AT_ONCE, cursor=cursor
+                )
+                names = store.names_of(session, actor.tenant, (i.document_id for i in found))
+                made = store.decisions_of(session, actor.tenant, (i.decision_id for i in found))
+            for item in found:
+                name = names.get(item.document_id, "")
+                state = "accepted" if item.is_accepted(now) else item.state(now)
+                yield Result(item, name, state, made.get(item.decision_id or ""))
+            if cursor is None:
+                return
+
+    def _views(self, tenant: str, found: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
+        """Items with the names of their documents and corrections."""
+        corrected = [item.decision_id for item in found if item.verdict == "correct"]
+        with self.database.read() as session:
+            names = store.names_of(session, tenant, (item.document_id for item in found))
+            made = store.decisions_of(session, tenant, corrected)
+        return [
+            _view(item, names.get(item.document_id, ""), made.get(item.decision_id or ""), now)
+            for item in found
+        ]
+
+    def _reading(self, document: Document) -> ParsedDocument | None:
+        key = (document.tenant, document.id, document.attempt)
+        with self._lock:
+            if key in self._readings:
+                self._readings.move_to_end(key)
+                return self._readings[key]
+        reading = unless_deleted(
+            document.tenant,
+            document.id,
+            self.blobs,
+            lambda: document_reading(document, self.blobs),
+        )
+        if reading is not None:
+            with self._lock:
+                self._readings[key] = reading
+                while len(self._readings) > _READINGS_KEPT:
+                    self._readings.popitem(last=False)
+        return reading
+
+
+def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
+    seen = item.apparent
+    values = {field.name: getattr(seen, field.name) for field in fields(item)}
+    lease = None if item.verdict else item.lease(now)
+    return {
+        **values,
+        "document": name,
+        "urgency": item.urgency,
+        "about": item.about,
+        "state": item.state(now),
+        "lease": lease,
+        "correction": decision.correction if decision else None,
+    }

@@ -1,0 +1,1 @@
+"""The us-gaap concept of each line of a statement."""

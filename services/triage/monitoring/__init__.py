@@ -1,0 +1,1 @@
+"""Monitoring of the guarantee for findings: audit samples, drift, recalibration."""

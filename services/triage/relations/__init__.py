@@ -1,0 +1,1 @@
+"""The relations that should hold in a statement, and where they break."""

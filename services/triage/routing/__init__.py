@@ -1,0 +1,1 @@
+"""Routing of findings: routes, questions, risk control."""

@@ -1,0 +1,1 @@
+"""Financial statements as plain data."""

@@ -1,1 +1,0 @@
-"""Is what is promised about findings kept? Checks, figures of filings, and what follows."""

@@ -1,0 +1,504 @@
+"""Blobs by hash: bytes that are written once, completely or not at all.
+
+Services of a tenant share them. Each reads all blobs, but writes and deletes only its own:
+`BlobRef.owner` names the service, so that none removes bytes that another needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from shared.errors import SettingsError, SuiteError, Unavailable
+from shared.events import BlobRef
+from shared.tenancy import must_be_of
+
+CHUNK = 1 << 20
+MARKER = ".smallprint-blobs"
+"""A file in the folder since its first use: without it, a disk is not mounted."""
+PINNED_SUFFIX = ".held"
+"""Suffix of a blob that was deleted while all blobs were pinned."""
+PIN_MARKER = ".smallprint-holding"
+"""A file in the folder while its blobs are pinned, or after a process died that pinned them."""
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_KEY = re.compile(
+    rf"(?P<tenant>{_TENANT.pattern})/((?P<owner>[a-z]{{3,32}})/)?(?P<two>[0-9a-f]{{2}})/"
+    r"(?P<sha256>(?P=two)[0-9a-f]{62})"
+)
+
+
+class MissingBlob(SuiteError):
+    """The bytes of a blob are missing or damaged."""
+
+    code = "missing_blob"
+
+
+class BlobStore(Protocol):
+    """The interface of a blob store.
+
+    All methods raise Unavailable while its disk or server is down, or the disk is full.
+    """
+
+    def put(self, tenant: str, data: bytes) -> BlobRef:
+        """Store bytes durably. Storing known bytes again only renews their age."""
+
+    def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
+        """Store a stream durably, in bounded memory."""
+
+    def get(self, tenant: str, ref: BlobRef) -> bytes:
+        """Return the bytes, checked against their hash. Raises MissingBlob."""
+
+    def open(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """Return the bytes as an unchecked stream. Raises MissingBlob."""
+
+    def delete(self, tenant: str, ref: BlobRef) -> None:
+        """Delete own bytes; nothing happens if they are gone."""
+
+    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
+        """Delete unless the blob was put after `before`. Returns whether it is gone."""
+
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        """Yield every blob of every service with its tenant, in any order, unchecked.
+
+        Blobs that are put or deleted meanwhile may be missing.
+        """
+
+    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """As `listed`, with the age of each in seconds."""
+
+    def sweep(self, older: timedelta) -> int:
+        """Remove incomplete blobs of killed processes that are `older`. Returns how many."""
+
+    def pin(self) -> contextlib.AbstractContextManager[None]:
+        """Pin every blob for the block, for a copy of all.
+
+        A blob deleted meanwhile is gone for everybody else; its bytes are removed at the end.
+        """
+
+    def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
+        """As `listed`, with blobs deleted while all are pinned; some appear twice."""
+
+    def open_pinned(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """As `open`, also for a blob deleted while all are pinned."""
+
+
+def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
+    """Return the blob store of a service: a bucket, or a folder without a URL.
+
+    Args:
+        url: `s3://bucket/prefix`, or empty.
+        folder: of the blobs, without a URL.
+        owner: the service whose blobs are written and deleted; empty for ingest.
+
+    Raises SettingsError for an invalid URL, or without the S3 client.
+    """
+    if not url:
+        return FileBlobs(folder, owner)
+    if find_spec("boto3") is None:
+        raise SettingsError(
+            "SMALLPRINT_BLOBS_URL needs the package boto3. Install "
+            "requirements/s3.txt, or leave the setting empty to use the folder below "
+            "SMALLPRINT_DATA."
+        )
+    from shared.blobs.s3 import S3Blobs
+
+    return S3Blobs(url, owner)
+
+
+def folder_of(tenant: str) -> str:
+    """Return the folder of a tenant below the blobs.
+
+    Raises ValueError for an invalid tenant, CrossesTenants in the work of another one.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise ValueError(f"not a tenant's name: {tenant!r}")
+    must_be_of(tenant, "blobs")
+    return tenant
+
+
+def key_of(tenant: str, ref: BlobRef) -> str:
+    """Return the path of a blob: `<tenant>/<owner>/<first two of the hash>/<hash>`.
+
+    Ingest has no owner in the path. Raises as `folder_of`.
+    """
+    return "/".join(filter(None, (folder_of(tenant), ref.owner, ref.sha256[:2], ref.sha256)))
+
+
+def ref_of_key(key: str, size: int) -> tuple[str, BlobRef] | None:
+    """Parse a path of `key_of` to tenant and blob; None for other paths."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return None
+    owner = found["owner"] or ""
+    return found["tenant"], BlobRef(sha256=found["sha256"], size=size, owner=owner)
+
+
+def require_owner(tenant: str, ref: BlobRef, owner: str) -> None:
+    """Raise ValueError for a blob of another service than `owner`."""
+    if ref.owner != owner:
+        raise ValueError(
+            f"blob {ref.sha256} of tenant {tenant} belongs to {ref.owner or 'ingest'};"
+            f" {owner or 'ingest'} can't delete it"
+        )
+
+
+class FileBlobs:
+    """Blobs in a folder, at the paths of `key_of`.
+
+    Args:
+        root: the folder that all services share.
+        owner: the service whose blobs are written and deleted; empty for ingest.
+    """
+
+    def __init__(self, root: Path, owner: str = "") -> None:
+        self.root = root
+        self.owner = owner
+        self._used = False
+        self._durable: set[Path] = set()
+        self._guard = threading.RLock()
+
+    def put(self, tenant: str, data: bytes) -> BlobRef:
+        sha256 = hashlib.sha256(data).hexdigest()
+        ref = BlobRef(sha256=sha256, size=len(data), owner=self.owner)
+        path = self._path(tenant, ref)
+        with _available(f"blob {sha256} of tenant {tenant}"):
+            self._begin()
+            if _touched(path):  # the earlier writer may have died before it was durable
+                self._make(path.parent)
+                _sync(path.parent)
+                return ref
+            with self._incoming(tenant) as file:
+                file.write(data)
+                self._finish(file, path)
+        return ref
+
+    def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
+        """See `BlobStore.put_stream`. Errors of the stream are raised unchanged."""
+        folder_of(tenant)  # refuse an invalid tenant before reading
+        subject = f"a new blob of tenant {tenant}"
+        digest, size = hashlib.sha256(), 0
+        with contextlib.ExitStack() as stack:
+            with _available(subject):
+                self._begin()
+                file = stack.enter_context(self._incoming(tenant))
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                with _available(subject):
+                    file.write(chunk)
+            ref = BlobRef(sha256=digest.hexdigest(), size=size, owner=self.owner)
+            with _available(subject):
+                self._finish(file, self._path(tenant, ref))
+        return ref
+
+    def get(self, tenant: str, ref: BlobRef) -> bytes:
+        with self.open(tenant, ref) as file, _available(f"blob {ref.sha256} of tenant {tenant}"):
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise MissingBlob(
+                f"blob {ref.sha256} of tenant {tenant} is damaged: restore it from a backup"
+            )
+        return data
+
+    def open(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                return self._path(tenant, ref).open("rb")
+            except FileNotFoundError:
+                self._require_root(f"blob {ref.sha256} of tenant {tenant}")
+                raise MissingBlob(
+                    f"blob {ref.sha256} of tenant {tenant} is missing: restore it from a backup"
+                ) from None
+
+    def delete(self, tenant: str, ref: BlobRef) -> None:
+        """See `BlobStore.delete`. Raises ValueError for a blob of another service."""
+        path = self._path(tenant, ref)
+        require_owner(tenant, ref, self.owner)
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                with _deleting(self.root) as held:
+                    if held:
+                        path.replace(path.with_name(path.name + PINNED_SUFFIX))
+                    else:
+                        path.unlink()
+            except FileNotFoundError:
+                self._require_root(f"blob {ref.sha256} of tenant {tenant}")
+
+    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
+        """See `BlobStore.delete_older`. A blob put within microseconds of the removal is lost."""
+        subject = f"blob {ref.sha256} of tenant {tenant}"
+        with _available(subject), contextlib.suppress(FileNotFoundError):
+            if self._path(tenant, ref).stat().st_mtime > before.timestamp():
+                return False
+        self.delete(tenant, ref)
+        return True
+
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        with _available("the list of blobs"):
+            self._require_root("the list of blobs")
+            for folder, _, names in os.walk(self.root, onerror=_raise):
+                for path in (Path(folder, name) for name in names):
+                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                        key = path.relative_to(self.root).as_posix()
+                        if found := ref_of_key(key, path.stat().st_size):
+                            yield found
+
+    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
+        return listed_below(self.root)
+
+    def sweep(self, older: timedelta) -> int:
+        """See `BlobStore.sweep`.
+
+        A writer holds the file's lock, which ends with its process. On a file system without locks
+        the age decides.
+        """
+        before = time.time() - older.total_seconds()
+        removed = 0
+        if (self.root / PIN_MARKER).exists():
+            with _deleting(self.root) as held:
+                if not held:
+                    _unpin(self.root)
+        for path in self.root.glob("*/incoming/*"):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                unheld = _lock(file, wait=False)
+                if path.stat().st_mtime < before if unheld is None else unheld:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def pin(self) -> contextlib.AbstractContextManager[None]:
+        """See `BlobStore.pin`. An unused folder has nothing to pin."""
+        return pin(self.root) if (self.root / MARKER).exists() else contextlib.nullcontext()
+
+    def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
+        return ((tenant, ref) for tenant, ref, _ in listed_below(self.root, held=True))
+
+    def open_pinned(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                return open_pinned(self._path(tenant, ref))
+            except FileNotFoundError:
+                return self.open(tenant, ref)  # which says what is missing
+
+    def _path(self, tenant: str, ref: BlobRef) -> Path:
+        return self.root / key_of(tenant, ref)
+
+    def _begin(self) -> None:
+        """Mark the folder at its first use; refuse one that has lost its mark since."""
+        marker = self.root / MARKER
+        with self._guard:
+            if not marker.exists():
+                if self._used:
+                    raise _unmounted(self.root, "a new blob")
+                self._make(self.root)
+                marker.touch()
+                _sync(self.root)
+            self._used = True
+
+    def _require_root(self, subject: str) -> None:
+        """Raise Unavailable if a blob is missing because the whole folder is."""
+        with self._guard:
+            if (self.root / MARKER).exists():
+                self._used = True
+            elif self._used or not self.root.is_dir() or not any(self.root.iterdir()):
+                raise _unmounted(self.root, subject)
+
+    @contextlib.contextmanager
+    def _incoming(self, tenant: str) -> Iterator[IO[bytes]]:
+        """Yield a file to write to, removed at the end unless it was renamed."""
+        folder = self.root / folder_of(tenant) / "incoming"
+        self._make(folder)
+        with _locked_file(folder) as file:
+            try:
+                yield file
+            except BaseException:
+                with contextlib.suppress(OSError):  # buffered bytes go to the same disk
+                    file.close()
+                with contextlib.suppress(OSError):
+                    Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def _finish(self, file: IO[bytes], path: Path) -> None:
+        """Rename a file to its final path, durably."""
+        file.flush()
+        os.fsync(file.fileno())
+        self._make(path.parent)
+        Path(file.name).replace(path)
+        _sync(path.parent)
+
+    def _make(self, folder: Path) -> None:
+        """Create a folder and its parents, durably.
+
+        Another process may have created it without syncing it yet, so each process syncs it once.
+        """
+        with self._guard:
+            if folder in self._durable and folder.is_dir():
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            for made in (folder, *folder.parents):
+                if made in self._durable and made != folder:
+                    break
+                _sync(made.parent)
+                self._durable.add(made)
+                if made == self.root:
+                    break
+
+
+@contextlib.contextmanager
+def pin(root: Path) -> Iterator[None]:
+    """Pin every blob for the block, for a copy of all.
+
+    A blob deleted meanwhile is gone for everybody else. Its bytes get another name, see
+    `open_pinned`, and are removed at the end, or at the next start of ingest. Raises Unavailable if
+    the file system has no locks.
+    """
+    with (root / MARKER).open("rb") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX)
+        except OSError as error:
+            raise Unavailable(
+                f"The file system of the blob folder {root} has no locks "
+                f"({error.strerror}), so blobs may be deleted during the copy. Stop "
+                "the suite, then copy the folder."
+            ) from None
+        (root / PIN_MARKER).touch()
+        try:
+            yield
+        finally:
+            _unpin(root)
+
+
+def listed_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef, float]]:
+    """Yield every blob in a folder with tenant and age in seconds.
+
+    Args:
+        held: include blobs deleted while all are pinned.
+    """
+    for path in chain(root.glob("*/??/*"), root.glob("*/*/??/*")):
+        key = path.relative_to(root).as_posix()
+        found = _stat_or_none(path)
+        if found is None and held:  # renamed since its folder was listed
+            found = _stat_or_none(path.with_name(path.name + PINNED_SUFFIX))
+        one = (
+            ref_of_key(key.removesuffix(PINNED_SUFFIX) if held else key, found.st_size)
+            if found
+            else None
+        )
+        if found and one:
+            yield *one, max(0.0, time.time() - found.st_mtime)
+
+
+def _stat_or_none(path: Path) -> os.stat_result | None:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat()
+    return None
+
+
+def open_pinned(path: Path) -> BinaryIO:
+    """Open a blob while all are pinned, even if it was deleted meanwhile."""
+    renamed = path.with_name(path.name + PINNED_SUFFIX)
+    for one in (path, renamed):
+        with contextlib.suppress(FileNotFoundError):
+            return one.open("rb")
+    return path.open("rb")  # written again between the two
+
+
+@contextlib.contextmanager
+def _deleting(root: Path) -> Iterator[bool]:
+    """Yield whether blobs are pinned; if not, pinning waits for the end of the block."""
+    try:
+        marker = (root / MARKER).open("rb")
+    except FileNotFoundError:
+        yield False
+        return
+    with marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            taken = False
+        except BlockingIOError:
+            taken = True
+        except OSError:  # without locks there are no pins
+            taken = False
+        yield taken
+
+
+def _unpin(root: Path) -> None:
+    for folder in ("*/??", "*/*/??"):
+        for path in root.glob(f"{folder}/*{PINNED_SUFFIX}"):
+            path.unlink(missing_ok=True)
+    (root / PIN_MARKER).unlink(missing_ok=True)
+
+
+def _locked_file(folder: Path) -> IO[bytes]:
+    """Create and lock a file; a sweep may remove it before it is locked."""
+    while True:
+        file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115
+        _lock(file, wait=True)
+        if Path(file.name).exists():
+            return file
+        file.close()
+
+
+def _lock(file: IO[bytes], *, wait: bool) -> bool | None:
+    """Return whether the lock was free; None if the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _touched(path: Path) -> bool:
+    """Renew the age of a blob. False if there is none, or another user owns it: then it is
+    rewritten.
+    """
+    try:
+        os.utime(path)
+    except (FileNotFoundError, PermissionError):
+        return False
+    return True
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _unmounted(root: Path, subject: str) -> Unavailable:
+    return Unavailable(
+        f"The blob folder {root} has lost its marker {MARKER}, so {subject} can't be "
+        "reached. Mount its disk."
+    )
+
+
+@contextlib.contextmanager
+def _available(subject: str) -> Iterator[None]:
+    """Turn a full, failing or missing disk into `Unavailable`, which workers retry."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"The blob store can't reach {subject} ({error.strerror or error}). Check the"
+            " disk: space, health, permissions, open files."
+        ) from error

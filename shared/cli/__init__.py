@@ -1,1 +1,0 @@
-"""What commands share: lines on standard output, progress, files, locks, and checks."""

@@ -1,0 +1,1 @@
+"""ZIP packages and XML, read within limits."""

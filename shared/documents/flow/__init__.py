@@ -1,0 +1,1 @@
+"""Text that flows: paragraphs, lists, numerals, pictures within it."""

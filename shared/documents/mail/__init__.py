@@ -1,0 +1,1 @@
+"""EML, MSG and archives: a text, and the documents within."""

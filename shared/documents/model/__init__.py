@@ -1,0 +1,1 @@
+"""The result of every reader: text, pages, boxes, tables, and limits."""

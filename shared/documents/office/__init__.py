@@ -1,0 +1,1 @@
+"""DOCX, ODT, RTF and HTML."""

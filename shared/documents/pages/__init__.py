@@ -1,0 +1,1 @@
+"""Pages of PDFs and pictures: their text in reading order, by layout or OCR."""

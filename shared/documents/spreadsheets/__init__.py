@@ -1,0 +1,1 @@
+"""Workbooks and delimited files, as tables."""

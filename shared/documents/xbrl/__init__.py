@@ -1,0 +1,1 @@
+"""XBRL instances and inline XBRL."""

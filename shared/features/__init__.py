@@ -1,0 +1,1 @@
+"""Small numpy models and features. Nothing here loads the inference engine."""

@@ -1,0 +1,109 @@
+"""Where a document is in one service: the events it announced and those it received."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+
+from shared.messaging.inbox import ORDERED
+from shared.messaging.tables import inbox, outbox
+from shared.messaging.turns import tenant_of
+from shared.storage.engine import Store
+
+EventState = Literal["waiting", "working", "retrying", "done", "given_up"]
+
+MOST = 1_000
+"""The newest events of one document that are listed from each table."""
+
+
+@dataclass(frozen=True)
+class AnnouncedEvent:
+    """An event of a document that this service announced."""
+
+    event: str
+    type: str
+    created: datetime
+    sent: datetime | None
+    """None while it waits for the relay."""
+
+
+@dataclass(frozen=True)
+class ReceivedEvent:
+    """An event of a document that this service received."""
+
+    event: str
+    type: str
+    state: EventState
+    first_seen: datetime
+    since: datetime
+    """Since when it has this state."""
+    worker: str
+    """Host and process that work on it, or did last."""
+    seen: datetime | None
+    """Their last heartbeat while they work on it."""
+    attempts: int
+    failures: int
+    error: str | None
+    """The error of the last failed attempt."""
+    next_try: datetime | None
+
+
+def announced_events(store: Store, key: str) -> list[AnnouncedEvent]:
+    """The announced events of a document (`tenant/id`) that are still stored, oldest first."""
+    query = (
+        select(outbox.c.event_id, outbox.c.type, outbox.c.created, outbox.c.sent)
+        .where(outbox.c.key == key, outbox.c.type.is_not(None))
+        .order_by(outbox.c.number.desc())
+        .limit(MOST)
+    )
+    with store.read() as session:
+        rows = session.execute(query).all()
+    return [AnnouncedEvent(*row) for row in reversed(rows)]
+
+
+def received_events(store: Store, key: str) -> list[ReceivedEvent]:
+    """The received events of a document (`tenant/id`) that are still stored, oldest first."""
+    query = (
+        select(inbox)
+        .where(inbox.c.tenant == tenant_of(key), inbox.c.key == key, inbox.c.queue.in_(ORDERED))
+        .order_by(inbox.c.number.desc())
+        .limit(MOST)
+    )
+    with store.read() as session:
+        rows = session.execute(query).all()
+    return [_received(row) for row in reversed(rows)]
+
+
+def _received(row: Row[Any]) -> ReceivedEvent:
+    state = _state(row)
+    ended = state in ("done", "given_up")
+    return ReceivedEvent(
+        event=row.event_id,
+        type=row.type,
+        state=state,
+        first_seen=row.first_seen,
+        since=row.ended if ended else row.began or row.first_seen,
+        worker=row.owner or "",
+        seen=row.seen if state == "working" else None,
+        attempts=row.failures + row.crashes + int(state in ("working", "done")),
+        failures=row.failures,
+        error=row.error,
+        next_try=row.ready_at if state == "retrying" else None,
+    )
+
+
+def _state(row: Row[Any]) -> EventState:
+    if row.state == "waiting":
+        return "retrying" if row.error is not None else "waiting"
+    return _STATES[row.state]
+
+
+_STATES: dict[str, EventState] = {
+    "leased": "working",
+    "done": "done",
+    "dead": "given_up",
+    "dropped": "given_up",
+}

@@ -1,0 +1,303 @@
+"""Compare OCR engines in quality and speed, on pages of real contracts.
+
+    SMALLPRINT_TEST_DATA=FOLDER python -m tests.bench.ocr [--pages 12] [--lines FILE]
+
+Renders pages with labelled spans at 200 dpi, and degrades them in four ways. The output of an
+engine goes through our layout and is compared with the page's text. Measures are right characters
+(one minus the edit distance), labelled spans with every letter and digit in order, spans with a
+match by the legal metric (Jaccard index of at least 0.5), and processor time a page. Engines get
+the picture as it is, or prepared by `shared/documents/pages/ocr.py`. RapidOCR
+(`rapidocr-onnxruntime`) is measured if it is installed. With --lines an interrupted run continues.
+The decision is in docs/explanation/decisions/ocr-with-tesseract.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib
+import importlib.util
+import io
+import json
+import os
+import re
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shared.documents.model.glyphs import Glyphs
+from shared.documents.pages.layout import page_lines
+from shared.documents.pages.ocr import (
+    DPI,
+    Gray,
+    NotRecognised,
+    Word,
+    cleaned,
+    glyphs_of,
+    level,
+    recognise,
+)
+from shared.documents.pages.pdfium_reader import PdfiumDocument
+
+_FIRST_PAGES = 6  # of a document, among which one is chosen
+_LEAST = 1_200  # characters of a page
+_STRAIGHT = str.maketrans({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-"})
+
+
+def letters(text: str) -> str:
+    """Only letters and digits, in lower case."""
+    return re.sub(r"[\W_]+", "", text.lower())
+
+
+def normalised(text: str) -> str:
+    """White space as single spaces, none after a hyphen; quotation marks and dashes straight."""
+    return " ".join(text.translate(_STRAIGHT).split()).replace("- ", "-")
+
+
+def documents(data: Path, count: int) -> list[tuple[Path, list[str]]]:
+    """`count` PDFs spread over the index, each with the texts of its labelled spans."""
+    index = json.loads((data / "legal/pdf_index.json").read_text())
+    chosen = [index[i] for i in np.linspace(0, len(index) - 1, min(count, len(index))).astype(int)]
+    wanted = {entry["id"]: data / "legal" / entry["file"] for entry in chosen}
+    spans: dict[str, list[str]] = {}
+    with gzip.open(data / "legal/cuad_train.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            contract = json.loads(line)
+            if contract["id"] in wanted:
+                spans[contract["id"]] = [a["text"] for a in contract["annotations"]]
+    return [(path, spans[identity]) for identity, path in wanted.items()]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A page: its picture, its text and the labelled spans in it."""
+
+    name: str
+    picture: Gray
+    text: str
+    spans: list[str]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The result of one engine for one page in one condition."""
+
+    page: str
+    condition: str
+    engine: str
+    characters: int
+    wrong: int
+    spans: int
+    exact: int
+    matched: int
+    seconds: float
+
+
+def samples(data: Path, count: int) -> Iterator[Sample]:
+    """One page of each of so many documents: that with the most labelled spans."""
+    for path, spans in documents(data, count):
+        with PdfiumDocument(path.read_bytes()) as document:
+            best: tuple[int, int, str, list[str]] | None = None
+            for number in range(1, min(_FIRST_PAGES, document.page_count) + 1):
+                text = text_of(document.glyphs(number))
+                here = [span for span in map(normalised, spans) if span in text]
+                if len(text) >= _LEAST and (best is None or len(here) > best[0]):
+                    best = len(here), number, text, here
+            if best:
+                picture = document.gray(best[1], DPI)
+                yield Sample(f"{path.name}, page {best[1]}", picture, best[2], best[3])
+
+
+def text_of(glyphs: Glyphs) -> str:
+    """The page's text with single spaces."""
+    return normalised(" ".join(line.text for line in page_lines(glyphs)))
+
+
+def _noise(picture: Gray) -> Gray:
+    """Gray noise, and one dot in a hundred black or white."""
+    chance = np.random.default_rng(7)
+    noisy = picture + chance.normal(0, 40, picture.shape)
+    dots = chance.random(picture.shape)
+    noisy[dots < 0.005], noisy[dots > 0.995] = 0, 255
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def _skew(picture: Gray) -> Gray:
+    """Turned by two degrees."""
+    return np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC, fillcolor=255))
+
+
+def _faint(picture: Gray) -> Gray:
+    """Light gray on a darker paper, unevenly lit: a fifth of the contrast, and blurred."""
+    light = np.linspace(150, 210, picture.shape[1])
+    small = Image.fromarray(picture).reduce(2).resize(picture.shape[::-1])
+    return (light - (255 - np.asarray(small)) * 0.2).astype(np.uint8)
+
+
+def _jpeg(picture: Gray) -> Gray:
+    """Compressed as JPEG at a quality of 10 of 100."""
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=10)
+    return np.asarray(Image.open(out))
+
+
+CONDITIONS: dict[str, Callable[[Gray], Gray]] = {
+    "clean": lambda picture: picture,
+    "noise": _noise,
+    "skew": _skew,
+    "low contrast": _faint,
+    "JPEG": _jpeg,
+}
+
+
+def _by_tesseract(picture: Gray) -> Glyphs:
+    try:
+        return recognise(picture, dpi=DPI, seconds=3_600, prepare=False).glyphs
+    except NotRecognised as error:
+        raise SystemExit(f"tesseract: {error}") from error
+
+
+def _as_shipped(picture: Gray) -> Glyphs:
+    try:
+        return recognise(picture, dpi=DPI, seconds=3_600).glyphs
+    except NotRecognised as error:
+        raise SystemExit(f"tesseract: {error}") from error
+
+
+@cache
+def _rapidocr() -> Any:
+    return importlib.import_module("rapidocr_onnxruntime").RapidOCR(intra_op_num_threads=1)
+
+
+def _by_rapidocr(picture: Gray) -> Glyphs:
+    """Its lines as words: a word has its share of the box of its line."""
+    found, _ = _rapidocr()(np.repeat(picture[:, :, None], 3, axis=2))
+    words: list[Word] = []
+    for number, (corners, text, score) in enumerate(found or ()):
+        (x0, y0), (x1, y1) = np.min(corners, axis=0), np.max(corners, axis=0)
+        step, at = (x1 - x0) / max(1, len(text)), 0
+        for piece in text.split(" "):
+            if piece:
+                place = (x0 + at * step, y0, len(piece) * step, y1 - y0)
+                words.append(Word((str(number),), *place, 100 * float(score), piece))
+            at += len(piece) + 1
+    return glyphs_of(words, picture, DPI)
+
+
+ENGINES: dict[str, Callable[[Gray], Glyphs]] = {
+    "tesseract": _by_tesseract,
+    "tesseract, prepared": _as_shipped,
+    "rapidocr": _by_rapidocr,
+    "rapidocr, prepared": lambda picture: _by_rapidocr(level(cleaned(picture)).picture),
+}
+
+
+def distance(a: str, b: str) -> int:
+    """Levenshtein's edit distance."""
+    first, second = (np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in (a, b))
+    steps = np.arange(len(second) + 1)
+    row = steps.copy()
+    for index, character in enumerate(first, 1):
+        new = np.minimum(row[1:] + 1, row[:-1] + (second != character))
+        row = np.minimum.accumulate(np.append(index, new) - steps) + steps
+    return int(row[-1])
+
+
+def _words(text: str) -> list[str]:
+    return "".join(" " if c == "/" else c for c in text.lower() if c not in ".,;:").split(" ")
+
+
+def matches(span: str, text: str) -> bool:
+    """Whether some stretch of the text, as long as the span, matches it by the legal metric."""
+    wanted, words = set(_words(span)), _words(text)
+    length = len(_words(span))
+    for start in range(max(1, len(words) - length + 1)):
+        here = set(words[start : start + length])
+        if 2 * len(here & wanted) >= len(here | wanted):
+            return True
+    return False
+
+
+def measure(sample: Sample, condition: str, engine: str) -> Measured:
+    """One engine on one page."""
+    picture = CONDITIONS[condition](sample.picture)
+    began = _processor_time()
+    text = text_of(ENGINES[engine](picture))
+    seconds = _processor_time() - began
+    return Measured(
+        page=sample.name,
+        condition=condition,
+        engine=engine,
+        characters=len(sample.text),
+        wrong=min(len(sample.text), distance(sample.text, text)),
+        spans=len(sample.spans),
+        exact=sum(letters(span) in letters(text) for span in sample.spans),
+        matched=sum(letters(span) in letters(text) or matches(span, text) for span in sample.spans),
+        seconds=round(seconds, 3),
+    )
+
+
+def _processor_time() -> float:
+    """Seconds that this process and its children have computed."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def table(found: list[Measured]) -> Iterator[str]:
+    """A line for each engine and condition that were measured on the same pages."""
+    yield "| engine | condition | pages | characters right | spans exact | matched | s a page |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+    for engine in ENGINES:
+        for condition in CONDITIONS:
+            rows = [one for one in found if (one.engine, one.condition) == (engine, condition)]
+            if rows:
+                right = 1 - sum(one.wrong for one in rows) / sum(one.characters for one in rows)
+                spans = sum(one.spans for one in rows)
+                exact, matched = (
+                    sum(getattr(one, n) for one in rows) for n in ("exact", "matched")
+                )
+                seconds = sum(one.seconds for one in rows) / len(rows)
+                yield (
+                    f"| {engine} | {condition} | {len(rows)} | {right:.2%} | {exact}/{spans} "
+                    f"| {matched}/{spans} | {seconds:.1f} |"
+                )
+
+
+def main() -> None:
+    """Measure what is not measured yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pages", type=int, default=12, help="one of each document")
+    parser.add_argument("--lines", type=Path, help="file that keeps each measurement")
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES))
+    arguments = parser.parse_args()
+    found: list[Measured] = []
+    if arguments.lines and arguments.lines.exists():
+        found = [Measured(**json.loads(line)) for line in arguments.lines.open()]
+    engines = [name for name in arguments.engines if "rapidocr" not in name or _installed()]
+    known = {(one.page, one.condition, one.engine) for one in found}
+    for sample in samples(Path(os.environ["SMALLPRINT_TEST_DATA"]), arguments.pages):
+        for engine in engines:
+            for condition in CONDITIONS:
+                if (sample.name, condition, engine) in known:
+                    continue
+                found.append(measure(sample, condition, engine))
+                if arguments.lines:
+                    with arguments.lines.open("a") as lines:
+                        lines.write(json.dumps(asdict(found[-1])) + "\n")
+                print(found[-1], file=sys.stderr, flush=True)
+    print("\n".join(table(found)))
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("rapidocr_onnxruntime") is not None
+
+
+if __name__ == "__main__":
+    main()

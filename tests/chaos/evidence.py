@@ -1,0 +1,94 @@
+"""The data to check, and the result of one check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tests.chaos.events import SeenEvent
+from tests.chaos.facts import Facts, Row
+from tests.chaos.frontier import Bills
+from tests.chaos.people import ClientRecord
+from tests.chaos.receiver import ReceivedMessage
+from tests.chaos.trouble import PastTrouble
+
+Booking = tuple[str, int, int]
+"""A document's line in the ledger: its id, readings and tokens."""
+
+
+@dataclass
+class StateAtRest:
+    """The state at rest before everything was delivered again. A repeated delivery restores lost
+    work, so anything that only appears afterwards was lost.
+    """
+
+    items: set[str]
+    ended: set[str]
+    """Documents."""
+    webhooks: set[str]
+    """Ids of messages that were heard."""
+    booked: set[Booking]
+    events: set[str]
+
+
+@dataclass
+class Evidence:
+    """Everything that is counted."""
+
+    record: ClientRecord
+    facts: Facts
+    messages: list[ReceivedMessage]
+    """Webhooks, as they came."""
+    seen: Mapping[str, SeenEvent]
+    """Events by id, each document's in the order of the bus."""
+    hits: list[PastTrouble]
+    """Troubles with their times."""
+    before: StateAtRest
+    billed: Bills
+    """By the frontier provider."""
+    cap: int
+    """The cap in the policy for a day and a month, in millionths of a US$."""
+    short: Mapping[str, int]
+    """How many decisions each analyst had not got to when all was at rest."""
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of every accepted document by id."""
+        return {paper.id: paper.kind for paper in self.record.sent}
+
+    @property
+    def booked(self) -> set[Booking]:
+        """The ledger's line of each document of which readings are booked."""
+        return bookings(self.facts.costs)
+
+
+def bookings(costs: Row) -> set[Booking]:
+    """The documents in an answer of `/v1/costs?by=document`, except those with only calls to a
+    provider.
+    """
+    return {
+        (one["key"], one["documents"], one["tokens_read"])
+        for one in costs["groups"]
+        if one["documents"] or one["tokens_read"] or not one.get("calls")
+    }
+
+
+@dataclass
+class Check:
+    """One promise: at how many things was looked, and which of them broke it."""
+
+    promise: str
+    looked_at: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def look(self, good: object, what: str) -> None:
+        """Look at one more thing."""
+        self.looked_at += 1
+        if not good:
+            self.wrong.append(what)
+
+    def once(self, things: Iterable[object], where: str) -> None:
+        """Look at things each of which may be there once."""
+        for thing, times in Counter(things).items():
+            self.look(times == 1, f"{where}: {thing} {times} times")

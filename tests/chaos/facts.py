@@ -1,0 +1,82 @@
+"""The final answers of REST, read once through the proxy like any client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.people import Client, GivenUpError
+
+BYTES_PATIENCE = 10.0
+"""Seconds for which bytes are asked for when all is over: those that are lost never come."""
+
+CLAUSE = ("category", "start", "end")
+FINDING = ("filing", "check", "statement", "row", "column", "message")
+"""The fields that identify a finding."""
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Facts:
+    """Answers, as they came."""
+
+    documents: list[Row]
+    items: list[Row]
+    decisions: list[Row]
+    deliveries: list[Row]
+    costs: Row
+    results: dict[str, list[Row]] = field(default_factory=dict)
+    """Clauses or findings of each document that is complete."""
+    originals: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the bytes that each document was given back as."""
+    texts: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, list[Row]] = field(default_factory=dict)
+    """How the pages of each were read, from its layout."""
+    reports: list[Row] = field(default_factory=list)
+    """The list of reports."""
+
+
+def gather(client: Client, webhook: str) -> Facts:
+    """Ask for everything. Raises GivenUpError."""
+    facts = Facts(
+        documents=list(client.all("/v1/documents?limit=200")),
+        items=items(client),
+        decisions=list(client.all("/v1/decisions?limit=500")),
+        deliveries=list(client.all(f"/v1/webhooks/{webhook}/deliveries?limit=100")),
+        costs=client.get("/v1/costs?by=document"),
+        reports=list(client.all("/v1/reports?limit=100")),
+    )
+    for document in facts.documents:
+        name, kind = document["id"], document["kind"]
+        back = _bytes(client, f"/v1/documents/{name}/original")
+        facts.originals[name] = hashlib.sha256(back).hexdigest()
+        if document["outcome"] != "complete":
+            continue
+        what = "clauses" if kind == "contract" else "findings"
+        facts.results[name] = list(client.all(f"/v1/documents/{name}/{what}"))
+        facts.texts[name] = _bytes(client, f"/v1/documents/{name}/text").decode()
+        pages = _bytes(client, f"/v1/documents/{name}/pages")
+        facts.pages[name] = json.loads(pages)["items"] if pages else []
+    return facts
+
+
+def identity(result: Row) -> tuple[object, ...]:
+    """Identifies a clause or finding independently of its id."""
+    return tuple(result[name] for name in (FINDING if "filing" in result else CLAUSE))
+
+
+def _bytes(client: Client, path: str) -> bytes:
+    """The bytes of a path; empty if it has none, which then counts as a difference."""
+    try:
+        answer = client.ask("GET", path, BYTES_PATIENCE)
+    except GivenUpError:
+        return b""
+    return answer.content if answer.status_code == 200 else b""
+
+
+def items(client: Client) -> list[Row]:
+    """Every item that waits or was decided."""
+    return list(client.all("/v1/items?state=all&limit=500"))

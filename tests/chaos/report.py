@@ -1,0 +1,89 @@
+"""The table that a run prints, and its closing line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.chaos.evidence import Check
+from tests.chaos.plan import SERVERS
+
+SHOWN = 3
+"""Broken cases shown of each promise."""
+MANY = 100
+"""So many documents are to end while things die; of fewer, all may be in work until the end."""
+
+
+@dataclass
+class Report:
+    """The result of a run."""
+
+    seed: int
+    broken: str
+    wanted_kills: int
+    documents: int
+    """Accepted; `wanted` were to be sent."""
+    wanted: int
+    ended_meanwhile: int
+    """Documents that had ended before the last kill was over."""
+    made: Counter[str]
+    """Every trouble that was made."""
+    doubled: int
+    emptied: int
+    refused: Counter[str]
+    """Lines in which a server says that there is no room on its disk."""
+    answers: Counter[str]
+    checks: list[Check]
+    money: str
+    """Questions to the frontier model and their cost, in words."""
+    seconds: float
+
+    @property
+    def kills(self) -> int:
+        """How often something was killed."""
+        return sum(times for what, times in self.made.items() if what.startswith("kill"))
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise was checked and kept, and all planned trouble happened. The trouble
+        has to hit a suite at work: many documents may not end in between, and each server with a
+        full disk has to report it.
+        """
+        kept = all(one.looked_at and not one.wrong for one in self.checks)
+        done = self.documents == self.wanted and self.kills == self.wanted_kills
+        at_work = self.wanted < MANY or 2 * self.ended_meanwhile >= self.wanted
+        filled = [server for server in SERVERS if self.made[f"full {server}"]]
+        met = self.wanted < MANY or all(self.refused[server] for server in filled)
+        return kept and done and at_work and met and self.doubled > 0
+
+    def table(self) -> Iterator[str]:
+        """Lines for a person."""
+        for what, times in sorted(self.made.items()):
+            yield f"{times:>7}  {what}"
+        yield f"{self.doubled:>7}  events delivered twice"
+        yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
+        for server, lines in sorted(self.refused.items()):
+            yield f"{lines:>7}  lines of {server} about a full disk"
+        yield f"{self.ended_meanwhile:>7}  documents ended while things died"
+        said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
+        yield f"answers to clients: {said}"
+        yield self.money
+        yield f"{'looked at':>9}  {'wrong':>5}  promise"
+        for one in self.checks:
+            yield f"{one.looked_at:>9}  {len(one.wrong):>5}  {one.promise}"
+            for wrong in one.wrong[:SHOWN]:
+                yield f"{'':>18}{wrong}"
+        yield self.last_line()
+
+    def last_line(self) -> str:
+        """Good or bad, in one line."""
+        wrong = sum(len(one.wrong) for one in self.checks)
+        blind = sum(not one.looked_at for one in self.checks)
+        without = f", without {self.broken}" if self.broken else ""
+        return (
+            f"{'GOOD' if self.good else 'BAD'}: seed {self.seed}{without}, {self.kills} kills of"
+            f" {self.wanted_kills}, {sum(self.made.values()) - self.kills} other troubles,"
+            f" {self.documents} documents accepted of {self.wanted}, {wrong} promises broken,"
+            f" {blind} looked at nothing, {self.seconds:.0f} s"
+        )

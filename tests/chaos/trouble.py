@@ -1,0 +1,258 @@
+"""Troubles: kills, stops, network failures, full disks, and a pulled plug.
+
+They reach processes by signals and limits, and the network by the proxies in front of the servers.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.disk import lose_unsynced
+from tests.chaos.plan import EVERYTHING, Trouble
+from tests.chaos.proxy import Proxy
+from tests.chaos.run_folder import RunFolder
+
+READY_SECONDS = 400.0
+ALIVE_SECONDS = 60.0
+"""Seconds for which a target may be down; it is restarted within half a minute."""
+FULL_SECONDS = 20.0
+"""Further seconds for which a disk stays full until its server has reported it."""
+_STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
+_KEY = re.compile(r"\b(sp_\w+)")
+
+
+class NotStartedError(Exception):
+    """The edition did not come up; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class PastTrouble:
+    """Something that went wrong, from its beginning to its end by the monotonic clock."""
+
+    kind: str
+    target: str
+    begin: float
+    end: float
+
+
+class Running:
+    """The edition as a process, with the process ids that it prints."""
+
+    def __init__(self, run_folder: RunFolder) -> None:
+        self.run_folder = run_folder
+        self.log = run_folder.data / "edition.log"
+        self.pids: dict[str, int] = {}
+        """Of each process that was started last under its name."""
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.edition", str(run_folder.data)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def key(self) -> str:
+        """The first key, once everything is ready. Raises NotStartedError."""
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until and self.process.poll() is None:
+            with suppress(queue.Empty):
+                if found := _KEY.search(self._lines.get(timeout=1)):
+                    return found.group(1)
+        raise NotStartedError(f"the edition does not come up: see {self.log}")
+
+    def stop(self) -> int:
+        """End it calmly. Returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(90)
+        finally:
+            self.process.kill()
+
+    def _follow(self) -> None:
+        assert self.process.stdout is not None
+        with self.log.open("w") as log:
+            for line in self.process.stdout:
+                log.write(line)
+                log.flush()
+                if found := _STARTED.search(line):
+                    self.pids[found.group(1)] = int(found.group(2))
+                self._lines.put(line)
+
+
+class Troubles:
+    """Makes trouble in a running edition, and ends all of it again.
+
+    Args:
+        proxies: those in front of the servers, by the name of the server.
+    """
+
+    def __init__(self, running: Running, proxies: dict[str, Proxy]) -> None:
+        self.running = running
+        self.proxies = proxies
+        self.made: Counter[str] = Counter()
+        """How often what was done to whom."""
+        self.hits: list[PastTrouble] = []
+        """The same, with its time, once it is over."""
+        self.emptied = 0
+        """Files that a pulled plug emptied or removed, before any client knew of them."""
+        self._timers: list[threading.Thread] = []
+
+    def kill(self, name: str) -> bool:
+        """Kill a process, or pull the plug on everything, which also drops unsynced data.
+
+        Returns whether it worked. Waits for a process that is down; nothing is counted if it stays
+        down.
+        """
+        begin = time.monotonic()
+        if name == EVERYTHING:
+            self._pull_the_plug()
+        else:
+            pid = self._alive(name)
+            begin = time.monotonic()
+            if pid is None or not _signal(pid, signal.SIGKILL):
+                return False
+        self.hits.append(PastTrouble("kill -9", name, begin, time.monotonic()))
+        self.made[f"kill -9 {name}"] += 1
+        return True
+
+    def make(self, trouble: Trouble) -> bool:
+        """Start a trouble that ends after a time. Returns whether it worked, as `kill` does."""
+        begin: dict[str, Callable[[Trouble], Callable[[], None] | None]] = {
+            "stop": self._stop,
+            "drop": self._drop,
+            "delay": self._delay,
+            "full": self._fill,
+        }
+        end = begin[trouble.kind](trouble)
+        if end is None:
+            return False
+        self.made[f"{trouble.kind} {trouble.target}"] += 1
+        began = time.monotonic()
+
+        def later() -> None:
+            time.sleep(trouble.seconds)
+            end()
+            self.hits.append(PastTrouble(trouble.kind, trouble.target, began, time.monotonic()))
+
+        self._timers.append(threading.Thread(target=later, daemon=True))
+        self._timers[-1].start()
+        return True
+
+    def settle(self) -> None:
+        """Wait until all trouble has ended."""
+        for timer in self._timers:
+            timer.join()
+
+    def _alive(self, name: str) -> int | None:
+        """The process that has this name now; None if there is none for too long."""
+        until = time.monotonic() + ALIVE_SECONDS
+        while time.monotonic() < until:
+            pid = self.running.pids[name]
+            if _is_alive(pid):
+                return pid
+            time.sleep(0.05)
+        return None
+
+    def _stop(self, trouble: Trouble) -> Callable[[], None] | None:
+        pid = self._alive(trouble.target)
+        if pid is None or not _signal(pid, signal.SIGSTOP):
+            return None
+
+        def go_on() -> None:
+            _signal(pid, signal.SIGCONT)
+
+        return go_on
+
+    def _drop(self, trouble: Trouble) -> Callable[[], None]:
+        proxy = self.proxies[trouble.target]
+        proxy.away = True
+        proxy.drop()
+        return lambda: setattr(proxy, "away", False)
+
+    def _delay(self, trouble: Trouble) -> Callable[[], None]:
+        proxy = self.proxies[trouble.target]
+        proxy.delay = 0.05
+        return lambda: setattr(proxy, "delay", 0.0)
+
+    def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
+        """The file system of a server is full; of another process the kernel refuses all writes."""
+        if volume := self.running.run_folder.volumes.get(trouble.target):
+            run_folder, record = (
+                self.running.run_folder,
+                self.running.run_folder.refusals(trouble.target),
+            )
+            volume.fill()
+
+            def free() -> None:
+                until = time.monotonic() + FULL_SECONDS
+                while run_folder.refusals(trouble.target) == record and time.monotonic() < until:
+                    time.sleep(0.2)
+                volume.free()
+
+            return free
+        pid = self._alive(trouble.target)
+        if pid is None:
+            return None
+        limit(pid, 0)
+        return lambda: limit(pid, resource.RLIM_INFINITY)
+
+    def _pull_the_plug(self) -> None:
+        """Kill all at once, and let the disk forget, before anything is started again."""
+        supervisor = self.running.process.pid
+        _signal(supervisor, signal.SIGSTOP)
+        time.sleep(0.1)  # its last lines about starts have been read by then
+        try:
+            for pid in self.running.pids.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+            for pid in self.running.pids.values():
+                _wait_for_end(pid)
+            run_folder = self.running.run_folder
+            self.emptied += lose_unsynced(run_folder.data, run_folder.blobs)
+        finally:
+            _signal(supervisor, signal.SIGCONT)
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
+    """Returns whether there is such a process."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def limit(pid: int, most: int) -> None:
+    """How long files may become that a running process writes, in bytes; nothing if it is gone."""
+    with suppress(ProcessLookupError):
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))
+
+
+def _wait_for_end(pid: int, seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and _is_alive(pid):
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process is neither gone nor a zombie that its parent is yet to bury."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

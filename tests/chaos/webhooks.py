@@ -1,0 +1,164 @@
+"""Check content, order and repetitions of webhooks against REST and the troubles."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.chaos.evidence import Check, Evidence
+from tests.chaos.facts import Row
+from tests.chaos.plan import EVERYTHING
+from tests.chaos.receiver import ReceivedMessage
+from tests.chaos.trouble import PastTrouble
+
+RESULTS = {"contract": ("clauses.extracted", "clauses"), "report": ("findings.found", "findings")}
+"""The message that says what was read of a kind of document, and where it is read."""
+SENDERS = ("ingest-worker", "ingest-worker-2", EVERYTHING)
+EXPLAINS = {
+    *((kind, target) for kind in ("kill -9", "stop") for target in SENDERS),
+    *((kind, "postgres") for kind in ("kill -9", "drop", "full")),
+}
+"""Troubles that explain a repeated message: of its sender, or of the sender's database."""
+IN_HAND = 5.0
+"""Longest time in seconds between the answer of a receiver and its line in the database, on a busy
+machine.
+"""
+AFTER = 5.0
+"""Seconds for which trouble with the database is felt beyond its end."""
+LEASE = 12.0
+"""Seconds of a webhook lease: six times the receiver's timeout of two (edition.py; `LEASE` of
+ingest). No other sender sends the current message within it.
+"""
+REASON_CHARACTERS = 500
+
+About = tuple[str, str]
+"""Type of a message, and its document or decision."""
+
+
+def webhooks(evidence: Evidence) -> Check:
+    """One message for each thing that happened, which says what REST says."""
+    found = Check("one webhook for each thing that happened, saying what REST says")
+    ids: dict[About, set[str]] = defaultdict(set)
+    for messages in evidence.messages:
+        ids[_about(messages)].add(messages.id)
+    wanted = dict(_wanted(evidence))
+    for about in wanted.keys() | ids.keys():
+        heard_of = len(ids.get(about, ()))
+        expected = int(about in wanted)
+        found.look(heard_of == expected, f"{' '.join(about)}: {heard_of} webhooks")
+    for messages in evidence.messages:
+        for name, value in wanted.get(_about(messages), {}).items():
+            said = messages.data.get(name)
+            found.look(
+                said == value, f"{messages.type} {messages.id}: {name} is {said}, not {value}"
+            )
+    for delivery in evidence.facts.deliveries:
+        found.look(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
+    return found
+
+
+def _about(messages: ReceivedMessage) -> About:
+    return messages.type, messages.data.get("decision_id") or messages.data["document_id"]
+
+
+def _wanted(evidence: Evidence) -> Iterator[tuple[About, dict[str, Any]]]:
+    """Each message that there has to be, with what it has to say."""
+    facts = evidence.facts
+    risks = {row["document_id"]: row for row in facts.reports}
+    for row in facts.documents:
+        name = row["id"]
+        if row["outcome"] is not None:
+            yield ("document.ended", name), _end(row)
+        if name in facts.results and name in evidence.kinds:
+            kind, where = RESULTS[evidence.kinds[name]]
+            yield (
+                (kind, name),
+                {
+                    "document_id": name,
+                    "attempt": row["attempt"],
+                    "count": len(facts.results[name]),
+                    "links": {**_links(name), where: f"/v1/documents/{name}/{where}"},
+                    **{key: risks[name][key] for key in ("flagged", "risk") if name in risks},
+                },
+            )
+    for line in facts.decisions:
+        names = ("document_id", "item_id", "stage", "result_id", "verdict", "actor")
+        links = {**_links(line["document_id"]), "item": f"/v1/items/{line['item_id']}"}
+        said = {name: line[name] for name in names}
+        yield ("review.decided", line["id"]), {**said, "links": links}
+
+
+def _end(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("kind", "attempt", "outcome", "pages")},
+        "reasons": [reason[:REASON_CHARACTERS] for reason in row["reasons"]],
+        "failed_page_count": len(row["failed_pages"]),
+        "links": _links(row["id"]),
+    }
+
+
+def _links(document: str) -> dict[str, str]:
+    return {"document": f"/v1/documents/{document}"}
+
+
+def order(evidence: Evidence) -> Check:
+    """Messages of a document are in order as long as no attempt has failed. If a sender died, its
+    message is sent again before the next one, so its first copy is still in order.
+    """
+    found = Check("webhooks of a document come in the order of what they tell, where no try failed")
+    first: dict[str, int] = {}
+    for run_folder, messages in enumerate(evidence.messages):
+        first.setdefault(messages.id, run_folder)
+    last: dict[str, tuple[int, str]] = {}
+    for delivery in reversed(evidence.facts.deliveries):  # REST gives the newest first
+        name, message = delivery["document_id"], delivery["message_id"]
+        if message not in first or _failed(delivery):
+            continue
+        now = (first[message], delivery["type"])
+        before = last.get(name, now)
+        found.look(before <= now, f"{name}: {now[1]} came before {before[1]}")
+        last[name] = max(before, now)
+    return found
+
+
+def _failed(delivery: Row) -> int:
+    """How many tries failed, by the log of the webhook."""
+    return sum(one["error"] is not None for one in delivery["attempts"])
+
+
+def repeats(evidence: Evidence) -> Check:
+    """A repeated message needs a failed attempt in its log, or a trouble of its sender. One message
+    is sent at a time, so a trouble explains one repetition, and one more for each lease that it
+    lasts.
+    """
+    found = Check("no webhook is sent again but where trouble at that moment explains it")
+    failed = Counter({one["message_id"]: _failed(one) for one in evidence.facts.deliveries})
+    hits = sorted(evidence.hits, key=_until)
+    left = [1 + int((_until(hit) - hit.begin) / LEASE) for hit in hits]
+    last: dict[str, float] = {}
+    for messages in evidence.messages:
+        explained = True
+        if messages.id in last:
+            explained = failed[messages.id] > 0 or _spend(
+                hits, left, last[messages.id], messages.at
+            )
+            failed[messages.id] -= 1
+        said = f"{messages.type} {messages.id} again, and no trouble explains it"
+        found.look(explained, said)
+        last[messages.id] = messages.at
+    return found
+
+
+def _spend(hits: Sequence[PastTrouble], left: list[int], messages: float, again: float) -> bool:
+    """Take one from what explains a repeat, if anything does that is not used up."""
+    for number, hit in enumerate(hits):
+        near = hit.begin <= min(messages + IN_HAND, again) and messages <= _until(hit)
+        if left[number] and near and (hit.kind, hit.target) in EXPLAINS:
+            left[number] -= 1
+            return True
+    return False
+
+
+def _until(hit: PastTrouble) -> float:
+    return hit.end + (AFTER if hit.target == "postgres" else 0.0)

@@ -1,0 +1,254 @@
+"""The server: answers, misbehaves, and writes down what it would have billed."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self, get_args
+
+from tests.fakes.provider.labelled_answers import Labels
+from tests.fakes.provider.protocols import Said, answer, read
+
+Fault = Literal[
+    "none", "invent", "alter", "foreign", "decline", "break_json", "cut", "busy", "overloaded",
+    "fail", "hang", "drop", "overbill", "no_bill", "repeat",
+]  # fmt: skip
+"""`none` answers by the labels; `drop` bills and breaks off; `repeat` says again what it said last,
+to whomever; `no_bill` does not say what it billed.
+"""
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+HEADER = "x-smallprint-stand-in"
+STATUS: Mapping[Fault, int] = {"busy": 429, "overloaded": 529, "fail": 500}
+OVERBILLED = 50
+CHARACTERS_PER_TOKEN = 4
+
+Choose = Callable[[Said], Fault]
+Speak = Callable[[Said, Fault], str]
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The bill of one call."""
+
+    model: str
+    input: int
+    output: int
+    excess: int = 0  # of `output`, what is beyond what was allowed
+    turns: tuple[str, ...] = field(default=(), compare=False, repr=False)  # its turns, as in `Said`
+
+
+class StandIn:
+    """A server on this machine for one block: `with StandIn(labels) as it: it.url`.
+
+    Args:
+        labels: the right answers.
+        errors: share of answers with an honest mistake.
+        faults: share of calls with each fault; the others have none.
+        seed: of all random choices.
+        hang_seconds: duration of a hanging call.
+        think_seconds: longest duration of other calls.
+        overbilled: multiple of the allowed tokens in an overbilled answer.
+        choose: chooses the fault of each call instead of chance.
+        speak: gives the answer instead of the labels.
+    """
+
+    def __init__(
+        self,
+        labels: Labels | None = None,
+        *,
+        errors: float = 0.0,
+        faults: Mapping[Fault, float] | None = None,
+        seed: int = 1,
+        port: int = 0,
+        hang_seconds: float = 600.0,
+        think_seconds: float = 0.0,
+        overbilled: int = OVERBILLED,
+        choose: Choose | None = None,
+        speak: Speak | None = None,
+    ) -> None:
+        self.labels = labels or Labels([])
+        self.errors = errors
+        self.faults = dict(faults or {})
+        self.hang_seconds = hang_seconds
+        self.think_seconds = think_seconds
+        self.overbilled = overbilled
+        self.choose = choose or self._by_chance
+        self.speak = speak or self._by_labels
+        self.bills: list[Bill] = []
+        self.said: list[Said] = []
+        self.closing = threading.Event()
+        self._last = "{}"
+        self._chance = random.Random(seed)
+        self._guard = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def serve(self) -> None:
+        """Serve in this thread until it is interrupted."""
+        self._server.serve_forever()
+
+    def billed(self) -> dict[str, int]:
+        """Calls and tokens of all bills so far."""
+        with self._guard:
+            return {
+                "calls": len(self.bills),
+                "input": sum(bill.input for bill in self.bills),
+                "output": sum(bill.output for bill in self.bills),
+            }
+
+    def turn(self, said: Said) -> tuple[Fault, str]:
+        """Choose what happens to a call, and what it is answered with."""
+        with self._guard:
+            self.said.append(said)
+            fault = self.choose(said)
+            text = self._last if fault == "repeat" else self.speak(said, fault)
+            self._last = text
+            return fault, text
+
+    def wait(self, fault: Fault) -> None:
+        """Take the time that an answer takes."""
+        with self._guard:
+            thinks = self._chance.random() * self.think_seconds
+        self.closing.wait(self.hang_seconds if fault == "hang" else thinks)
+
+    def bill(self, said: Said, text: str, fault: Fault) -> Bill:
+        """Write down what a call costs: as many tokens as a model would take, or far more."""
+        tokens_in = -(-sum(map(len, said.turns)) // CHARACTERS_PER_TOKEN)
+        tokens_out = min(said.most, -(-len(text) // CHARACTERS_PER_TOKEN))
+        if fault == "overbill":
+            tokens_out = said.most * self.overbilled
+        excess = max(0, tokens_out - said.most)
+        made = Bill(said.model, tokens_in, tokens_out, excess, said.turns)
+        with self._guard:
+            self.bills.append(made)
+        return made
+
+    def _by_chance(self, _said: Said) -> Fault:
+        draw = self._chance.random()
+        for fault, share in self.faults.items():
+            draw -= share
+            if draw < 0:
+                return fault
+        return "none"
+
+    def _by_labels(self, said: Said, fault: Fault) -> str:
+        question = json.loads(said.turns[0])
+        if "categories" in question:
+            names = [one["category"] for one in question["categories"]]
+            asked = [{"category": name, "passage": question["passage"]} for name in names]
+            found: Mapping[str, Any] = {
+                "clauses": [
+                    {"category": one["category"], "quote": quote}
+                    for one in asked
+                    for quote in self._found(one, fault)["quotes"]
+                ]
+            }
+        elif "questions" in question:
+            found = {
+                "answers": [
+                    {
+                        "number": one["number"],
+                        **self._found(
+                            {**one, "passage": question["passages"][one["passage"] - 1]}, fault
+                        ),
+                    }
+                    for one in question["questions"]
+                ]
+            }
+        else:
+            found = self._found(question, fault)
+        text = json.dumps(found, ensure_ascii=False)
+        return text[: len(text) // 2] if fault in ("break_json", "cut") else text
+
+    def _found(self, question: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
+        """The answer about one category."""
+        ways = {
+            "invent": self.labels.invented,
+            "alter": self.labels.altered,
+            "foreign": self.labels.foreign,
+        }
+        if fault in ways:
+            return ways[fault](question, self._chance)
+        if self._chance.random() < self.errors:
+            return self.labels.wrong(question, self._chance)
+        return self.labels.right(question)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Callers are killed in the middle: that is what this is for."""
+
+
+def _answer(said: Said, fault: Fault, text: str, bill: Bill) -> dict[str, Any]:
+    tokens = None if fault == "no_bill" else (bill.input, bill.output)
+    end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
+    return answer(said.protocol, text, end, tokens)
+
+
+def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            """`/bill`: what was billed so far."""
+            self._send(200 if self.path == "/bill" else 404, stand_in.billed())
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            data = self.rfile.read(length)
+            self.close_connection = True
+            if len(data) < length:  # the caller died before it had asked
+                return
+            try:
+                said = read(self.path, json.loads(data))
+            except (LookupError, TypeError, ValueError):
+                self._send(400, {"error": {"message": "stand-in: not of a known protocol"}})
+                return
+            fault, text = stand_in.turn(said)
+            if fault in STATUS:
+                self._send(STATUS[fault], {"error": {"message": f"stand-in: {fault}"}})
+                return
+            bill = stand_in.bill(said, text, fault)
+            if fault == "drop":
+                return
+            stand_in.wait(fault)
+            self._send(200, _answer(said, fault, text, bill))
+
+        def _send(self, status: int, content: object) -> None:
+            data = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header(HEADER, "no model, for tests and demonstrations alone")
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            if status in (429, 529):
+                self.send_header("retry-after", "1")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """It says what it billed, at `/bill`."""
+
+    return Handler

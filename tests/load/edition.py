@@ -1,0 +1,144 @@
+"""The two editions under load, each in a separate folder.
+
+python -m tests.load.edition FOLDER PORT CLUSTER DATABASE_PORT PASSWORD (the full one)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from infra.run_kafka import SERVICES, StartError, Suite, until_ended
+from infra.servers.ports import free_port
+from infra.servers.postgres import Cluster, missing
+from infra.servers.supervisor import Program, Supervisor
+
+READY = 300.0  # seconds that a start may take
+SETTINGS = {"SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
+ROOM = "SMALLPRINT_INGEST_MAX_IN_WORK"
+COMMAND = Path(sys.executable).parent / "smallprint"
+
+
+@dataclass(frozen=True)
+class Running:
+    """An edition that serves: its first process, of which all others are children."""
+
+    url: str
+    key: str
+    process: int
+
+
+class Full(Suite):
+    """The suite of `make run-kafka` on PostgreSQL, with separate processes."""
+
+    def __init__(self, data: Path, port: int, cluster: Cluster) -> None:
+        self.cluster = cluster
+        super().__init__(data, port)
+
+    def _environment(self) -> dict[str, str]:
+        databases = {
+            f"SMALLPRINT_{service.upper()}_DATABASE_URL": self.cluster.url(service)
+            for service in SERVICES
+        }
+        return {**super()._environment(), **databases}
+
+    def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
+        yield from super()._servers()
+        log = self.data / "logs" / "postgres.log"
+        yield Program("postgres", self.cluster.command(), log=log), self.cluster.answers
+        for service in SERVICES:
+            self.cluster.create(service)
+
+
+@contextmanager
+def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[Running]:
+    """An edition, `embedded` or `full`, until the block ends.
+
+    Raises StartError or ClusterError if it can't start.
+
+    Args:
+        settings: environment variables beside the defaults.
+    """
+    port = free_port()
+    log = folder / f"{name}.log"
+    log.touch()
+    supervisor = Supervisor(lambda _line: None)  # whatever ends this process, ends that one too
+    with _command(name, folder, port) as command, _without_settings():
+        program = Program(name, command, {**SETTINGS, **settings}, log)
+        try:
+            supervisor.start(program)
+            url = f"http://127.0.0.1:{port}"
+            _wait(program, url, log)
+            assert program.process is not None
+            yield Running(url, _key(log), program.process.pid)
+        finally:
+            supervisor.stop()
+
+
+@contextmanager
+def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
+    """How an edition is started. Its database cluster is removed with the block."""
+    if name == "embedded":
+        data = str(folder / "embedded")
+        yield [str(COMMAND), "up", "--port", str(port), "--data", data, "--json"]
+        return
+    if why := missing():
+        raise StartError(why)
+    place = Path(tempfile.mkdtemp(prefix="smallprint-load-postgres-"))
+    try:
+        cluster = Cluster(place, free_port())
+        cluster.initialise()
+        where = (str(cluster.folder), str(cluster.port), cluster.password)
+        data = str(folder / "full")
+        yield [sys.executable, "-m", "tests.load.edition", data, str(port), *where]
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    """Without settings of a suite in the environment: no database or bucket of anybody's."""
+    there = {name: os.environ.pop(name) for name in list(os.environ) if "SMALLPRINT" in name}
+    try:
+        yield
+    finally:
+        os.environ.update(there)
+
+
+def _wait(program: Program, url: str, log: Path) -> None:
+    until = time.monotonic() + READY
+    assert program.process is not None
+    while program.process.poll() is None and time.monotonic() < until:
+        try:
+            if httpx.get(url + "/readyz", timeout=10, trust_env=False).is_success and _key(log):
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise StartError(f"the edition does not start: {log.read_text()[-500:]}")
+
+
+def _key(log: Path) -> str:
+    """The first key, which each edition prints in its own way."""
+    words = log.read_text().replace('"', " ").split()
+    return next((word for word in words if word.startswith("sp_")), "")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the full edition until SIGTERM. Returns the exit code."""
+    data, port, folder, database, password = arguments
+    cluster = Cluster(Path(folder), int(database), password=password)
+    return until_ended("load", lambda: Full(Path(data), int(port), cluster))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

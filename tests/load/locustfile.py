@@ -1,0 +1,116 @@
+"""Upload documents with Locust, and follow each until it has ended.
+
+`tests.load` runs this in an environment with Locust and without the suite. Environment variables:
+
+LOAD_DOCUMENTS  folder of PDFs, sent repeatedly as new bytes
+LOAD_KEY        API key
+LOAD_TOLD       file for JSON lines: one for each answer to an upload, one for each ended document
+LOAD_RATE       documents a second (Poisson); 0: always LOAD_USERS documents in work
+LOAD_DRAIN      seconds to wait for unfinished documents after the last upload
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, events, task
+
+DOCUMENTS = [path.read_bytes() for path in sorted(Path(os.environ["LOAD_DOCUMENTS"]).iterdir())]
+HEADERS = {"authorization": f"Bearer {os.environ['LOAD_KEY']}"}
+TOLD = Path(os.environ["LOAD_TOLD"])
+RATE = float(os.environ["LOAD_RATE"])
+DRAIN = float(os.environ["LOAD_DRAIN"])
+ASK_AGAIN = 1.0  # seconds between two requests for a document, as a client uses after a 429
+_ON_THEIR_WAY: set[Any] = set()  # documents that are followed
+
+
+def tell(what: dict[str, Any]) -> None:
+    """Write down what came of a document so far."""
+    with TOLD.open("a") as file:
+        file.write(json.dumps(what) + "\n")
+
+
+class Sender(FastHttpUser):  # type: ignore[misc]
+    """One who sends. With a rate there is one, who does not wait for what he has sent."""
+
+    connection_timeout = 60.0
+    network_timeout = 60.0
+    concurrency = 1000
+
+    def wait_time(self) -> float:
+        """Seconds until the next document."""
+        return random.expovariate(RATE) if RATE else 0.0
+
+    @task  # type: ignore[untyped-decorator]
+    def send(self) -> None:
+        """Send one."""
+        if not RATE:
+            self.follow()
+            return
+        one = gevent.spawn(self.follow)
+        _ON_THEIR_WAY.add(one)
+        one.link(_ON_THEIR_WAY.discard)
+
+    def follow(self) -> None:
+        """Upload, and ask until it has ended; once, whatever the answer."""
+        data = random.choice(DOCUMENTS) + f"\n% {secrets.token_hex(8)}\n".encode()
+        began = time.time()
+        files = {"file": ("contract.pdf", data, "application/pdf")}
+        with self.client.post(
+            "/v1/documents",
+            files=files,
+            data={"kind": "contract"},
+            headers=HEADERS,
+            catch_response=True,
+        ) as answer:
+            status, again = answer.status_code, (answer.headers or {}).get("retry-after")
+            if status in (202, 429):
+                answer.success()
+            told = {"began": began, "answered": time.time(), "status": status}
+            if status == 202:
+                told["id"] = answer.json()["id"]
+            if again:
+                told["retry-after"] = again
+        tell(told)
+        if status == 429 and not RATE:
+            gevent.sleep(float(again or 1))
+        document = self._ended(told["id"]) if "id" in told else None
+        if document is not None:
+            ended = time.time()
+            outcome = {name: document[name] for name in ("outcome", "reasons")}
+            tell({"id": told["id"], "ended": ended, **outcome})
+            events.request.fire(
+                request_type="DOC",
+                name="upload to result",
+                response_time=1000 * (ended - began),
+                response_length=len(data),
+                exception=None,
+                context={},
+            )
+
+    def _ended(self, document: str) -> dict[str, Any] | None:
+        path = f"/v1/documents/{document}?wait=20"
+        until = time.time() + 600
+        while time.time() < until:
+            asked = time.time()
+            answer = self.client.get(path, headers=HEADERS, name="/v1/documents/{id}?wait=20")
+            if answer.status_code == 200:
+                body: dict[str, Any] = answer.json()
+                if body["state"] == "ended":
+                    return body
+            # So many may wait for an answer at the same time; who may not is answered at once.
+            gevent.sleep(max(0.0, ASK_AGAIN - (time.time() - asked)))
+        return None
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def drain(**_: Any) -> None:
+    """Wait for all documents in work."""
+    gevent.joinall(list(_ON_THEIR_WAY), timeout=DRAIN)

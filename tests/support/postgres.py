@@ -1,0 +1,79 @@
+"""A private PostgreSQL for tests: its own cluster in a temporary folder, its own port, no fsync.
+
+`with server() as postgres: url = postgres.database()` gives the URL of an empty database. Needs
+the programs of Debian's `postgresql` package; without them a test is skipped on a laptop and
+fails in CI.
+"""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from infra.servers.ports import free_port
+from infra.servers.postgres import Cluster, missing
+from tests.support import require
+
+
+class Postgres(Cluster):
+    """A running cluster, and how to reach it."""
+
+    def database(self) -> str:
+        """The SQLAlchemy URL of a new empty database."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.create(name)
+        return self.url(name)
+
+    def start(self) -> None:
+        """Listen on loopback, without the safety that only a power cut would need."""
+        quick = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+        where = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -p {self.port}"
+        self.run("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", f"{where} {quick}")
+
+    def stop(self) -> None:
+        """End at once."""
+        self.run("pg_ctl", "stop", "-D", "data", "-m", "immediate")
+
+
+class Servers:
+    """Starts PostgreSQL at the first test that asks for it, once for all of them.
+
+    Args:
+        stack: ends it.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._postgres: Postgres | None = None
+
+    def database(self) -> str:
+        """The URL of an empty database."""
+        if self._postgres is None:
+            self._postgres = self._stack.enter_context(server())
+        return self._postgres.database()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, once it is started."""
+        assert self._postgres is not None
+        return self._postgres.folder
+
+
+@contextmanager
+def server() -> Iterator[Postgres]:
+    """A cluster for the time of the block."""
+    lacking = missing()
+    require(lacking is None, lacking or "")
+    folder = Path(tempfile.mkdtemp(prefix="smallprint-postgres-"))
+    postgres = Postgres(folder, free_port())
+    try:
+        postgres.initialise()
+        postgres.start()
+        try:
+            yield postgres
+        finally:
+            postgres.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,397 @@
+"""Kill the suite at random moments while documents go through, then let an outsider count.
+
+    python -m tests.system.crash.kill                          the embedded edition, 30 kills
+    python -m tests.system.crash.kill --edition kafka          separate processes on a real broker
+    python -m tests.system.crash.kill --kills 5 --documents 10 --seed 7
+
+Each kill is SIGKILL: of the whole embedded process, or of one of the separate processes (broker
+and origin included). Uploads are repeated until they are accepted, as a client would. At the end
+everything is asked by REST alone: every accepted document has ended, none is there twice, and each
+clause and finding is there once, with one item for review. Prints a table and one closing line;
+exit code 0 if all of that holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+
+from infra.servers.ports import free_port
+from tests.support import ROOT, artefacts
+from tests.support.embedded import Embedded
+from tests.support.samples import contract, mail, report
+
+READY_SECONDS = 240.0
+END_SECONDS = 600.0
+
+
+class Edition(Protocol):
+    """A suite that runs in processes of its own."""
+
+    url: str
+
+    def start(self) -> str:
+        """Start it. Returns its first key, once it is ready."""
+
+    def kill(self, chance: random.Random) -> str:
+        """Kill something with SIGKILL, and see that it is started again. Returns what it was."""
+
+    def stop(self) -> int:
+        """End it calmly. Returns its exit code."""
+
+
+class InOneProcess:
+    """The embedded edition."""
+
+    def __init__(self, folder: Path) -> None:
+        self._suite = Embedded(folder)
+        self.url = self._suite.url
+
+    def start(self) -> str:
+        """See `Edition.start`."""
+        return str(self._suite.start()["key"])
+
+    def kill(self, chance: random.Random) -> str:
+        """See `Edition.kill`; one time in four it dies again while it starts."""
+        self._suite.end(signal.SIGKILL)
+        self._suite.launch()
+        what = "all"
+        if chance.random() < 0.25:
+            time.sleep(chance.uniform(0.0, 3.0))
+            self._suite.end(signal.SIGKILL)
+            self._suite.launch()
+            what = "all, and at its start"
+        self._suite.first_line()
+        return what
+
+    def stop(self) -> int:
+        """See `Edition.stop`."""
+        return self._suite.end()
+
+
+class Separate:
+    """Every service as processes of its own, on a real Kafka broker (`make run-kafka`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "infra.run_kafka", "--port", str(port)]
+        self._command += ["--data", str(folder / "data")]
+        self._process: subprocess.Popen[str] | None = None
+        self._running: dict[str, int] = {}
+        self._lines: queue.Queue[str] = queue.Queue()
+
+    def start(self) -> str:
+        """See `Edition.start`."""
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=ROOT,
+            env={**os.environ, "SMALLPRINT_ARTEFACTS": str(artefacts())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._follow, daemon=True).start()
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            with suppress(queue.Empty):
+                found = re.search(r"\b(sp_\w+)", self._lines.get(timeout=1))
+                if found:
+                    return found.group(1)
+        raise SystemExit(f"the separate processes are not ready after {READY_SECONDS:g} s")
+
+    def kill(self, chance: random.Random) -> str:
+        """See `Edition.kill`; the supervisor starts it again."""
+        name = chance.choice(sorted(self._running))
+        with suppress(ProcessLookupError):
+            os.kill(self._running[name], signal.SIGKILL)
+        return name
+
+    def stop(self) -> int:
+        """See `Edition.stop`."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(signal.SIGTERM)
+        return process.wait(90)
+
+    def _follow(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with (self.folder / "log").open("w") as log:
+            for line in self._process.stdout:
+                log.write(line)
+                log.flush()
+                if found := re.search(r"(\S+) started \(process (\d+)\)", line):
+                    self._running[found.group(1)] = int(found.group(2))
+                self._lines.put(line)
+
+
+# Documents
+
+
+@dataclass
+class Document:
+    """One document that goes through, and what became of it."""
+
+    name: str
+    data: bytes
+    kind: str
+    id: str = ""
+    outcome: str = ""
+    results: int = 0
+    wrong: list[str] = field(default_factory=list)
+    parts: tuple[Document, ...] = ()
+    """What is attached to a mail; each is to become a document of its own."""
+
+
+def documents(number: int) -> Iterator[Document]:
+    """Contracts as text, reports with a broken sum, and mails with one of each attached, in turn;
+    no two of the same bytes.
+    """
+    for n in range(number):
+        if n % 3 == 2:
+            yield _report(n)
+        elif n % 3 == 1:
+            attached = (_contract(1000 + n), _report(1000 + n))
+            data = mail(f"Mail {n}", {one.name: one.data for one in attached})
+            yield Document(f"mail-{n:02d}.eml", data, "", parts=attached)
+        else:
+            yield _contract(n)
+
+
+def _contract(n: int) -> Document:
+    return Document(f"contract-{n:02d}.txt", contract(n), "contract")
+
+
+def _report(n: int) -> Document:
+    return Document(f"report-{n:02d}.json", report(f"filing-{n}", offset=n), "report")
+
+
+# The client's side
+
+
+class Client:
+    """Asks by REST, and asks again while nobody answers, as clients do."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+        )
+
+    def upload(self, document: Document, until: float) -> None:
+        """Send it until it is accepted."""
+        files = {"file": (document.name, document.data)}
+        fields = {"kind": document.kind} if document.kind else {}
+        answer = self._ask("POST", "/v1/documents", until, files=files, data=fields)
+        if answer.status_code not in (200, 202):
+            raise SystemExit(f"{document.name} was refused: {answer.text}")
+        document.id = answer.json()["id"]
+
+    def get(self, path: str, until: float) -> Any:
+        """What a path answers."""
+        answer = self._ask("GET", path, until)
+        answer.raise_for_status()
+        return answer.json()
+
+    def all(self, path: str, until: float) -> list[dict[str, Any]]:
+        """All items of a list, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        joint = "&" if "?" in path else "?"
+        while True:
+            page = self.get(path + (f"{joint}cursor={cursor}" if cursor else ""), until)
+            found += page["items"]
+            if not page.get("next"):
+                return found
+            cursor = page["next"]
+
+    def _ask(self, method: str, path: str, until: float, **content: Any) -> httpx.Response:
+        while True:
+            try:
+                answer = self._http.request(method, path, **content)
+                if answer.status_code < 500:
+                    return answer
+                said = f"{answer.status_code} {answer.text[:200]}"
+            except httpx.TransportError as error:
+                said = str(error)
+            if time.monotonic() > until:
+                raise SystemExit(f"{method} {path} is not answered: {said}")
+            time.sleep(0.2)
+
+
+def settle(client: Client, sent: Sequence[Document], seconds: float) -> None:
+    """Wait until every document has ended and its items are there, or for so long."""
+    end = time.monotonic() + seconds
+    for document in sent:
+        while time.monotonic() < end:
+            check(client, document, end + 60)
+            if not document.wrong:
+                break
+            time.sleep(0.5)
+
+
+def check(client: Client, document: Document, until: float) -> None:
+    """Ask for everything about one document, and note what is wrong."""
+    document.wrong = []
+    state = client.get(f"/v1/documents/{document.id}", until)
+    document.outcome = state["outcome"] or state["state"]
+    if state["state"] != "ended":
+        document.wrong.append(f"has not ended: {state['state']}")
+        return
+    if state["outcome"] != "complete":
+        document.wrong.append(f"{state['outcome']}: {'; '.join(state['reasons'])}")
+        return
+    check_parts(client, document, state, until)
+    if document.parts:  # its own few words need hold no clause
+        return
+    what = "clauses" if document.kind == "contract" else "findings"
+    results = client.all(f"/v1/documents/{document.id}/{what}", until)
+    items = client.all(f"/v1/items?document={document.id}&state=all&limit=500", until)
+    document.results = len(results)
+    ids = Counter(result["id"] for result in results)
+    queued = Counter(item["result_id"] for item in items)
+    if what == "clauses":
+        places = Counter((r["category"], r["start"], r["end"]) for r in results)
+        document.wrong += [f"twice: {place}" for place, count in places.items() if count > 1]
+    if not results:
+        document.wrong.append(f"has no {what}")
+    document.wrong += [f"result twice: {name}" for name, count in ids.items() if count > 1]
+    document.wrong += [f"item twice: {name}" for name, count in queued.items() if count > 1]
+    if missing := ids.keys() - queued.keys():
+        document.wrong.append(f"{len(missing)} results without an item")
+    if extra := queued.keys() - ids.keys():
+        document.wrong.append(f"{len(extra)} items without a result")
+
+
+def check_parts(client: Client, mail: Document, state: dict[str, Any], until: float) -> None:
+    """Ask for everything that is attached to a mail, and note what is wrong."""
+    ids = {part["name"]: part["id"] for part in state["parts"]}
+    within = [item["id"] for item in client.all(f"/v1/documents?parent={mail.id}", until)]
+    if list(ids) != [part.name for part in mail.parts] or len(state["parts"]) != len(ids):
+        mail.wrong.append(f"has other parts: {state['parts']}")
+    elif sorted(within) != sorted(ids.values()):
+        mail.wrong.append(f"part lost or twice: {within}")
+    else:
+        for part in mail.parts:
+            part.id = ids[part.name]
+            check(client, part, until)
+            mail.wrong += [f"{part.name}: {wrong}" for wrong in part.wrong]
+
+
+# The run
+
+
+@dataclass
+class Report:
+    """What a run gave."""
+
+    kills: list[str]
+    documents: list[Document]
+    listed: int
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether everything that was accepted has ended, once."""
+        return self.listed == self.expected and not any(d.wrong for d in self.documents)
+
+    @property
+    def expected(self) -> int:
+        """Documents that there are to be: those that were sent, and those in the mails."""
+        return sum(1 + len(document.parts) for document in self.documents)
+
+    def table(self) -> Iterator[str]:
+        """One row a document, then what was killed, and the closing line."""
+        yield f"{'document':<18}  {'outcome':<10}  {'results':>7}  wrong"
+        for d in self.documents:
+            yield f"{d.name:<18}  {d.outcome:<10}  {d.results:>7}  {'; '.join(d.wrong) or '-'}"
+        for what, times in sorted(Counter(self.kills).items()):
+            yield f"killed {times:>2} times: {what}"
+        ended = Counter(d.outcome for d in self.documents)
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
+        twice = sum("twice" in wrong for d in self.documents for wrong in d.wrong)
+        verdict = "GOOD" if self.good else "BAD"
+        yield (
+            f"{verdict}: {len(self.kills)} kills, {len(self.documents)} accepted, "
+            f"{self.listed} of {self.expected} listed, {outcomes}, {twice} twice, "
+            f"{self.seconds:.0f} s"
+        )
+
+
+def run(
+    edition: Edition, kills: int, number: int, seed: int, tell: Callable[[str], None] = print
+) -> Report:
+    """Send documents while the suite is killed, then count."""
+    chance = random.Random(seed)
+    began = time.monotonic()
+    key = edition.start()
+    client = Client(edition.url, key)
+    sent = list(documents(number))
+    until = time.monotonic() + 60.0 * max(kills, 1) + END_SECONDS
+    waiting: queue.SimpleQueue[Document | None] = queue.SimpleQueue()
+
+    def upload() -> None:
+        while (document := waiting.get()) is not None:
+            client.upload(document, until)
+
+    uploader = threading.Thread(target=upload, daemon=True)
+    uploader.start()
+    killed = []
+    try:
+        for turn in range(kills):
+            first, last = turn * number // kills, (turn + 1) * number // kills
+            for document in sent[first:last]:
+                waiting.put(document)
+            pause = chance.uniform(0.0, 3.0)
+            time.sleep(pause)
+            killed.append(edition.kill(chance))
+            tell(f"{turn + 1}/{kills} after {pause:.2f} s: killed {killed[-1]}")
+        waiting.put(None)
+        uploader.join(END_SECONDS)
+        settle(client, sent, END_SECONDS)
+        listed = len(client.all("/v1/documents?limit=100", until))
+    finally:
+        edition.stop()
+    return Report(killed, sent, listed, time.monotonic() - began)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--edition", choices=["embedded", "kafka"], default="embedded")
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--documents", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="smallprint-kill-") as name:
+        folder = Path(name)
+        edition = InOneProcess(folder) if options.edition == "embedded" else Separate(folder)
+        report = run(edition, options.kills, options.documents, options.seed)
+        if not report.good:
+            print("\n".join((folder / "log").read_text("utf-8", "replace").splitlines()[-20:]))
+    print("\n".join(report.table()))
+    return 0 if report.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""How routes are tried across tenants that have no id in them and are no lists.
+
+What a tenant makes, sets, ends or listens to is his own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+from tests.system.tenants.two_tenants import CONTRACT, PATIENCE, TUS, House
+
+Try = Callable[[House], None]
+
+
+def reads_the_stream(house: House) -> None:
+    """From its beginning: it has the rival's documents alone, and the owner's for the owner."""
+    own = house.rival.post("/v1/documents", files={"file": ("stream.txt", b"Ours, by stream.")})
+    mine = own.raise_for_status().json()["id"]
+    for who in (house.rival, house.session):
+        said = streamed(who, until=mine)
+        assert mine in said
+        assert not [name for name in house.owner.ids() if name in said]
+        assert "quibblesome" not in said
+    assert house.owner.report in streamed(house.owner.client, until=house.owner.report)
+
+
+def streamed(client: httpx.Client, until: str) -> str:
+    """What the stream of all changes says from its beginning until it is silent, once it has said
+    a word.
+    """
+    said, end = "", time.monotonic() + PATIENCE
+    while until not in said and time.monotonic() < end:
+        said = ""
+        with (
+            suppress(httpx.ReadTimeout),
+            client.stream("GET", "/v1/documents/events?after=0", timeout=3.0) as stream,
+        ):
+            assert stream.status_code == 200
+            for chunk in stream.iter_text():
+                said += chunk
+    return said
+
+
+def leaves_a_tab(house: House) -> None:
+    """Of the owner's, by his own name: whoever bears it elsewhere gives nothing back."""
+    tab = {"tab": {"id": house.owner.tab, "generation": 7}}
+    item = house.owner.client.post("/v1/items/claim", json=tab).raise_for_status().json()["id"]
+    with house.client(namesake(house)) as other:
+        for who in (house.rival, house.session, other):
+            assert who.post("/v1/items/release", json=tab).json() == {"released": 0}
+    assert house.owner.client.get(f"/v1/items/{item}").json()["state"] == "claimed"
+    assert house.owner.client.post("/v1/items/release", json=tab).json() == {"released": 1}
+
+
+def namesake(house: House) -> str:
+    """The secret of a key of the rival's that has the name of the owner's."""
+    name = house.owner.client.get("/v1/keys/self").raise_for_status().json()["name"]
+    keys = house.rival.get("/v1/keys").json()["items"]
+    for old in (key["id"] for key in keys if key["name"] == name):
+        house.rival.delete(f"/v1/keys/{old}")
+    return str(
+        house.rival.post("/v1/keys", json={"name": name}).raise_for_status().json()["secret"]
+    )
+
+
+def makes_a_key(house: House) -> None:
+    """It opens what is the rival's, whatever its name."""
+    with house.client(namesake(house)) as other:
+        assert_foreign(house, other)
+
+
+def opens_and_ends_sessions(house: House) -> None:
+    """A session opens what its key does, and ends alone."""
+    owned = house.owner.client.post("/v1/keys/sessions").raise_for_status().json()["secret"]
+    other = house.rival.post("/v1/keys/sessions").raise_for_status().json()["secret"]
+    with house.client(owned) as mine, house.client(other) as theirs:
+        assert_foreign(house, theirs)
+        assert theirs.delete("/v1/keys/sessions").is_success
+        assert theirs.get("/v1/documents").status_code == 401
+        assert mine.get("/v1/documents").is_success
+
+
+def signs_in_and_out(house: House) -> None:
+    """By cookie: the session is the rival's, and its end ends no other."""
+    with house.client() as mine, house.client() as theirs:
+        mine.post("/v1/session", json={"key": house.owner.secret}).raise_for_status()
+        secret = house.rival.headers["authorization"].removeprefix("Bearer ")
+        signed = theirs.post("/v1/session", json={"key": secret}).raise_for_status().json()
+        assert_foreign(house, theirs)
+        theirs.headers["x-csrf-token"] = signed["csrf"]
+        assert theirs.delete("/v1/session").is_success
+        assert theirs.get("/v1/documents").status_code == 401
+        assert mine.get("/v1/documents").is_success
+
+
+def assert_foreign(house: House, client: httpx.Client) -> None:
+    """A client of the rival's gets nothing of the owner."""
+    assert client.get("/v1/documents").is_success
+    assert client.get(f"/v1/documents/{house.owner.report}").status_code == 404
+    assert client.get(f"/v1/webhooks/{house.owner.webhook}").status_code == 404
+
+
+def sets_retention(house: House) -> None:
+    """To a day, which is not the owner's rule."""
+    rules = {"items": [{"kind": None, "days": 1}]}
+    before = house.owner.client.get("/v1/retention").json()
+    for who in (house.rival, house.session):
+        assert who.put("/v1/retention", json=rules).is_success
+        assert who.get("/v1/retention").json()["items"] == rules["items"]
+        assert (
+            house.owner.client.get("/v1/retention").json()
+            == before
+            != who.get("/v1/retention").json()
+        )
+    assert house.rival.put("/v1/retention", json={"items": []}).is_success
+
+
+def sends_the_same_document(house: House) -> None:
+    """With the owner's bytes and the key of his request: it is another document, unknown to him."""
+    wish: dict[str, Any] = {
+        "files": {"file": ("same.txt", CONTRACT + b"4. Notices. By post.\n")},
+        "headers": {"idempotency-key": "the-same-request-of-a-document"},
+    }
+    mine, theirs = both_ask(house, "/v1/documents", wish)
+    assert [one.json()["state"] for one in (mine, theirs)] == ["received"] * 2
+    apart(house, "/v1/documents", mine.json()["id"], theirs.json()["id"])
+
+
+def begins_the_same_upload(house: House) -> None:
+    """With the key of the owner's request: it is another upload."""
+    headers = {**TUS, "upload-length": "9", "idempotency-key": "the-same-request-of-an-upload"}
+    mine, theirs = both_ask(house, "/v1/uploads", {"headers": headers})
+    names = [one.headers["location"].rpartition("/")[2] for one in (mine, theirs)]
+    apart(house, "/v1/uploads", *names)
+
+
+def registers_the_same_webhook(house: House) -> None:
+    """With the key of the owner's request: another webhook, and another secret."""
+    wish = {
+        "json": {"url": "https://hooks.example.com/same"},
+        "headers": {"idempotency-key": "the-same-request-of-a-webhook"},
+    }
+    mine, theirs = both_ask(house, "/v1/webhooks", wish)
+    assert mine.json()["secret"] != theirs.json()["secret"]
+    apart(house, "/v1/webhooks", mine.json()["id"], theirs.json()["id"])
+
+
+def both_ask(house: House, path: str, wish: dict[str, Any]) -> list[httpx.Response]:
+    """The same request by the owner and then by the rival, which both succeed with."""
+    clients = (house.owner.client, house.rival)
+    return [one.post(path, **wish).raise_for_status() for one in clients]
+
+
+def apart(house: House, path: str, mine: str, theirs: str) -> None:
+    """Two things with ids of their own, each known to whoever made it."""
+    assert mine != theirs
+    for who, own, foreign in (
+        (house.owner.client, mine, theirs),
+        (house.rival, theirs, mine),
+    ):
+        assert who.get(f"{path}/{own}", headers=TUS).is_success
+        assert who.get(f"{path}/{foreign}", headers=TUS).status_code == 404
+
+
+NAMELESS: dict[str, Try] = {
+    "GET /v1/documents/events": reads_the_stream,
+    "POST /v1/items/release": leaves_a_tab,
+    "POST /v1/keys": makes_a_key,
+    "POST /v1/keys/sessions": opens_and_ends_sessions,
+    "DELETE /v1/keys/sessions": opens_and_ends_sessions,
+    "POST /v1/session": signs_in_and_out,
+    "DELETE /v1/session": signs_in_and_out,
+    "PUT /v1/retention": sets_retention,
+    "POST /v1/documents": sends_the_same_document,
+    "POST /v1/uploads": begins_the_same_upload,
+    "POST /v1/webhooks": registers_the_same_webhook,
+}
+"""How a route is tried that has no id in it and is no list."""

@@ -1,0 +1,1419 @@
+"""The pages in a real browser: an analyst's day, and what an attacker puts into documents."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.ingest.limits import QueueLimit
+from services.triage.checks.verdict import triage_filing
+from services.triage.domain import ReportFinding
+from services.triage.reading.document import ReadFiling, read_document
+from services.triage.reading.reader import find_statements
+from shared import documents
+from shared.events.questions import Proposal, Quote
+from tests.support import ROOT, library, require
+from tests.support.samples import mail
+from tests.system.pages.review_stage import (
+    CONTRACT,
+    FINDING,
+    SCRIPT,
+    STATEMENT,
+    Stage,
+    pdf_of,
+    until,
+)
+from tests.unit.documents.word import docx, p
+from tests.unit.review.builders import FLAG, SIGNAL
+from tests.unit.triage.reading import equity_samples, samples
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-sync", "--disable-background-networking", "--disable-component-update"),
+]
+EVIL = "<img src=x onerror=alert(1)>.pdf"
+BROKEN = "broken <b>scan</b>.pdf"
+REASON = "the page <img src=x onerror=alert(2)> can't be read"
+WIDEST = """(scrolling) => Math.ceil(Math.max(...[...document.querySelectorAll("body, main *")]
+  .filter((one) => !one.closest(`${scrolling}, .unseen`))
+  .map((one) => one.getBoundingClientRect().right)))"""
+PATIENCE = 90_000  # milliseconds: machines that run tests are busy
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
+});
+window.alert = () => { window.alerted = true; };
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Services with a contract, a report, a document of an attacker, and one that failed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SMALLPRINT_"):
+                patch.delenv(name)
+        stage = Stage(tmp_path_factory.mktemp("data"))
+        stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
+        stage.extract(stage.contract)
+        other = stage.upload("Halden – Ostwald, supply.pdf", pdf_of(CONTRACT[1:]))
+        stage.decide_some(other)
+        report = stage.report = stage.upload(
+            "q4-2023.json", repr(STATEMENT).replace("'", '"').encode(), "report"
+        )
+        stage.find(report)
+        evil = stage.upload("evil.pdf", pdf_of([*CONTRACT[1:], ("The end.",)]))
+        stage.extract(evil, [("Parties", SCRIPT, 0.97)])
+        stage.rename(evil, EVIL)
+        failed = stage.upload("broken scan.pdf", pdf_of([("A scan.", "Of nothing.")]))
+        stage.rename(failed, BROKEN)
+        stage.fail(failed, REASON)
+        yield stage
+        stage.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The system's Chromium, with a profile of its own that is thrown away."""
+    require(CHROMIUM.exists(), "a browser: install chromium")
+    sync_api = library("playwright.sync_api", "make setup-dev")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page that must stay quiet: no error, no violation of the policy, nobody else's host."""
+
+    def __init__(self, browser: Any, stage: Stage, **options: Any) -> None:
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        self.context = browser.new_context(locale="en-GB", **options)
+        self.context.add_init_script(WATCH)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.stage = stage
+        self.errors: list[str] = []
+        self.ran: list[object] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def sign_in(self, name: str = "ada") -> Any:
+        """Sign in as somebody, and answer the page."""
+        self.page.goto(self.stage.address)
+        self.page.get_by_label("Key").fill(self.stage.keys[name])
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("heading", name="Queue").wait_for()
+        return self.page
+
+    def draw(self, name: str, scrolling: str = ".desk", *, whole: bool = True) -> None:
+        """A picture for people to look at, of a page that is no wider than its window.
+
+        Args:
+            scrolling: parts that scroll by themselves.
+            whole: also what lies below the window.
+        """
+        picture(self.page, name, whole=whole)
+        assert self.page.viewport_size is not None
+        wide = self.page.evaluate(WIDEST, scrolling) - self.page.viewport_size["width"]
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+
+    def close_tab(self) -> None:
+        """Close the tab as a person does: the page hears of it, the browser stays."""
+        if not self.page.is_closed():
+            self.ran = self.page.evaluate("[...window.violations, window.alerted ?? []].flat()")
+            self.context.new_page()
+            with self.page.expect_event("close"):
+                self.page.close(run_before_unload=True)
+
+    def close(self, allowed: tuple[str, ...] = ()) -> None:
+        """Close it, and hold it against its promise."""
+        self.close_tab()
+        self.context.close()
+        errors = [e for e in self.errors if not any(part in e for part in allowed)]
+        assert (self.ran, errors) == ([], [])
+        assert self.hosts <= {self.stage.address.split("/")[2]}
+
+
+@pytest.fixture
+def ada(browser: Any, stage: Stage) -> Iterator[Watched]:
+    """Ada's browser."""
+    watched = Watched(browser, stage)
+    yield watched
+    watched.close()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
+    """What a test left in somebody's hands goes back, and what failed stops nobody else."""
+    yield
+    stage.road.open()
+    for item in stage.open_items():
+        if item["lease"]:
+            key = stage.keys[item["lease"]["holder"]]
+            headers = {"authorization": f"Bearer {key}"}
+            stage.http.post(f"/v1/items/{item['id']}/release", headers=headers)
+
+
+def until_given_back(stage: Stage) -> None:
+    """Wait until nobody holds an item, far less long than the lease of 300 s."""
+    until(lambda: not held(stage), "items given back", 30)
+
+
+def held(stage: Stage) -> set[str]:
+    """The items that somebody holds."""
+    return {item["id"] for item in stage.open_items() if item["lease"]}
+
+
+def heading(page: Any, text: str) -> Any:
+    """The category at the top of the panel."""
+    place = page.locator(".panel h1", has_text=text)
+    place.wait_for()
+    return place
+
+
+def wait_for_picture(page: Any) -> None:
+    """The page of the document is drawn."""
+    drawn = "document.querySelector('.sheet img')?.naturalWidth > 0"
+    until(lambda: page.evaluate(drawn), "the picture of the page", PATIENCE / 1000)
+
+
+def decisions(stage: Stage) -> list[dict[str, Any]]:
+    """The audit, the newest first."""
+    found: list[dict[str, Any]] = stage.http.get("/v1/decisions").json()["items"]
+    return found
+
+
+def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
+    """Keys and mouse do what they say, and each decision is stored at once."""
+    page = ada.sign_in()
+    page.get_by_text("Sorted by confidence, lowest first").wait_for()
+    page.get_by_role("button", name="Start reviewing").click()
+    heading(page, "Rofr/Rofo/Rofn")
+    shown = page.locator(".quote").text_content()
+    assert CONTRACT[0][2].partition("During")[2] in shown, "the page's lines end in the sentence"
+    ends = re.fullmatch(r"… (\S+)\s.*\s(\S+) …", shown, re.DOTALL)
+    assert ends, shown
+    assert {*ends.groups()} <= set(" ".join(CONTRACT[0]).split()), "the context cuts a word"
+    page.locator(".sheet .mark").first.wait_for()
+    page.keyboard.press("a")
+    heading(page, "Change Of Control")
+    assert decisions(stage)[0]["verdict"] == "accept"
+
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    assert [d["verdict"] for d in decisions(stage)[:2]] == ["undo", "accept"]
+
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_role("combobox", name="Category").fill("exclus")
+    page.keyboard.press("Enter")
+    words = select_words(page, "Distributor shall order Products")
+    assert page.locator(".quote.new").inner_text() == words
+    page.get_by_role("button", name="Save the correction").click()
+    heading(page, "Change Of Control")
+    corrected = decisions(stage)[0]
+    assert corrected["verdict"] == "correct"
+    assert corrected["correction"]["category"] == "Exclusivity"
+    assert corrected["correction"]["text"].replace("\n", " ") == words.replace("\n", " ")
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    until_given_back(stage)
+
+
+def select_words(page: Any, words: str, *, whole: str = "") -> str:
+    """Select words in the document's text with the mouse, from their first letter to their last.
+
+    Args:
+        page: where a correction has begun.
+        words: what is selected.
+        whole: what the correction then says, if that is more.
+    """
+    page.locator(".prose-text").wait_for()
+    boxes = page.evaluate(
+        """(words) => {
+          const text = document.querySelector(".prose-text");
+          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+          const pattern = new RegExp(words.replaceAll(" ", "\\\\s+"));
+          for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            const found = pattern.exec(node.data);
+            if (!found) continue;
+            const range = document.createRange();
+            range.setStart(node, found.index);
+            range.setEnd(node, found.index + found[0].length);
+            const desk = document.querySelector(".desk");
+            const top = range.getBoundingClientRect().top;
+            desk.scrollTop += top - desk.getBoundingClientRect().top - 200;
+            const rects = [...range.getClientRects()];
+            return { first: rects[0].toJSON(), last: rects.at(-1).toJSON(), text: found[0] };
+          }
+          return null;
+        }""",
+        words,
+    )
+    assert boxes, f"{words!r} is not in the text that is shown"
+    first, last = boxes["first"], boxes["last"]
+    page.mouse.move(first["left"] + 1, (first["top"] + first["bottom"]) / 2)
+    page.mouse.down()
+    page.mouse.move(last["right"] - 12, (last["top"] + last["bottom"]) / 2)
+    page.mouse.move(last["right"], (last["top"] + last["bottom"]) / 2)
+    page.mouse.up()
+    page.locator(".quote.new", has_text=whole or boxes["text"].split()[0]).wait_for()
+    return str(boxes["text"])
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_offsets_survive_letters_beyond_the_first_plane(
+    ada: Watched, stage: Stage, mark: str
+) -> None:
+    """Browsers count UTF-16 units and the suite counts code points; a corrected span fits both."""
+    words = f"{mark}🖋🖋 Signed in Ulm 🖋. The fee is five per cent of all sales. The end."
+    document = stage.upload("fee.txt", words.encode())
+    stage.extract(document, [("Price Restrictions", "fee is five", 0.99)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Price Restrictions")
+    page.locator(".prose-text mark", has_text="fee is five").wait_for()
+    assert page.locator(".prose-text mark").text_content() == "fee is five"
+    page.keyboard.press("c")
+    page.get_by_role("button", name="Begin a word earlier").click()
+    page.locator(".quote.new", has_text="The fee is five").wait_for()
+    page.get_by_role("button", name="End a word later").click()
+    page.locator(".quote.new", has_text="The fee is five per").wait_for()
+    page.get_by_role("button", name="Save the correction").click()
+    page.get_by_text("No items to review here").wait_for()
+    right = decisions(stage)[0]["correction"]
+    assert (right["start"], right["text"]) == (words.index("The fee"), "The fee is five per")
+    page.keyboard.press("u")
+    heading(page, "Price Restrictions")
+    page.keyboard.press("c")
+    assert select_words(page, "Signed in Ulm 🖋") == "Signed in Ulm 🖋"
+    page.get_by_role("button", name="Save the correction").click()
+    page.get_by_text("No items to review here").wait_for()
+    right = decisions(stage)[0]["correction"]
+    assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
+
+
+def test_a_word_file_is_shown_as_text_page_by_page(ada: Watched, stage: Stage) -> None:
+    """It has no pictures: the page with the clause is there at once, the others a step away."""
+    long = "Filler that makes the first page longer than what is shown at once. " * 300
+    law = "This Agreement is governed by the laws of Norway."
+    body = p("Opening words. " + long) + p(law, "<w:pageBreakBefore/>")
+    document = stage.upload("lease.docx", docx(body))
+    stage.extract(document, [("Governing Law", "the laws of Norway", 0.99)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing Law")
+    page.locator(".prose-text mark", has_text="the laws of Norway").wait_for()
+    assert page.locator(".prose-text").text_content() == law
+    page.get_by_text("of 2").wait_for()
+    page.get_by_role("button", name="Previous page (left arrow)").click()
+    page.locator(".prose-text", has_text="Opening words.").wait_for()
+    page.get_by_role("button", name="Next page (right arrow)").click()
+    page.locator(".prose-text mark", has_text="the laws of Norway").wait_for()
+
+
+FEE = "The Distributor shall pay a non-refundable fee of 400,000 dollars. It is due in May."
+FEES = (
+    ("Price Restrictions", "a non-refundable fee", 0.991),
+    ("Minimum Commitment", "400,000 dollars", 0.992),
+    ("Expiration Date", "due in May", 0.993),
+)
+RIGHT = {
+    "category": "Exclusivity",
+    "text": "in May",
+    "start": FEE.index("in May"),
+    "end": FEE.index("in May") + len("in May"),
+}
+
+
+def decide(stage: Stage, document: str, category: str, verdict: str, **more: Any) -> str:
+    """Have Ada decide about one clause, and answer the id of its item."""
+    params = {"document": document, "category": category}
+    (item,) = stage.http.get("/v1/items", params=params).json()["items"]
+    stage.http.post("/v1/items/claim", json={"item": item["id"]})
+    wish = {"item": item["id"], "verdict": verdict, **more}
+    answer = stage.http.post("/v1/decisions", json=wish)
+    assert answer.status_code == 201, answer.text
+    return str(item["id"])
+
+
+def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
+    """A document with three clauses: one rejected, one open, one corrected."""
+    document = stage.upload(name, f"{FEE} {name}".encode())
+    stage.extract(document, FEES)
+    return document, [
+        decide(stage, document, "Price Restrictions", "reject"),
+        decide(stage, document, "Expiration Date", "correct", correction=RIGHT),
+    ]
+
+
+def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage: Stage) -> None:
+    """As text, with how far the reading is; then the whole document takes their place."""
+    page = ada.sign_in()
+    address = f"**/v1/documents/{stage.contract}"
+
+    def not_read_yet(route: Any) -> None:
+        answer = route.fetch()
+        so_far = {"state": "received", "outcome": None, "pages": None}
+        progress = {"pages_done": 2, "pages": 3}
+        route.fulfill(response=answer, json={**answer.json(), **so_far, "progress": progress})
+
+    clause = {"category": "Audit Rights", "text": "inspect the books", "page": 2}
+    found = {"items": [{**clause, "confidence": 0.78}], "provisional": True, "pages": 2}
+    page.route(f"{address}/clauses?provisional=true*", lambda route: route.fulfill(json=found))
+    page.route(address, not_read_yet)
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    early = page.get_by_role("region", name="Pages read so far")
+    early.get_by_text("2 of 3 pages read").wait_for()
+    early.get_by_text("Northwind Instruments, Inc.").wait_for()
+    page.keyboard.press("ArrowRight")
+    early.get_by_text("6. AUDIT.").wait_for()
+    page.keyboard.press("ArrowRight")
+    assert early.get_by_text("page 2", exact=True).is_visible()
+    page.get_by_text("Preliminary results from 2 pages.").wait_for()
+    assert page.get_by_role("heading", name="Audit Rights").is_visible()
+    page.unroute(address)
+    page.locator(".overlay").wait_for()
+    assert not early.is_visible()
+
+
+def test_a_page_that_is_not_drawn_at_once_is_shown_when_it_is(browser: Any, stage: Stage) -> None:
+    """While others are drawn the answer is 429: the page asks again when it may."""
+    watched = Watched(browser, stage)
+    page = watched.sign_in()
+    refused: list[str] = []
+
+    def busy_at_first(route: Any) -> None:
+        if len(refused) == 3:
+            route.fallback()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=429, headers={"retry-after": "1"}, json={"status": 429})
+
+    page.route("**/pages/*.png", busy_at_first)
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    wait_for_picture(page)
+    assert len(refused) == 3
+    assert not page.get_by_text("This page can't be drawn now").is_visible()
+    watched.close(allowed=("429",))
+
+
+def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Stage) -> None:
+    """The cell that it is about is lit up, the parts of its sum are fainter."""
+    data = samples.pdf(samples.bent())
+    reading = documents.read(data, name="annual.pdf")
+    (found,) = read_document(data, reading.media_type, "annual.pdf", reading=lambda: reading)
+    assert isinstance(found, ReadFiling)
+    made = triage_filing(found.filing).findings[:1]
+    findings = [ReportFinding("fd_1", "annual", f).to_json() for f in made]
+    report = stage.upload("annual.pdf", data, "report")
+    try:
+        stage.find(report, findings, found.form)
+        items = stage.open_items()
+        item = next(one["id"] for one in items if one["document_id"] == report)
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/review?item={item}")
+        page.get_by_text("Position").wait_for()
+        assert page.locator("dl.facts div", has_text="Position").inner_text().endswith("page 1")
+        lit = page.locator(".statement .lit")
+        assert (lit.inner_text(), lit.get_attribute("title")) == ("1,590,000,000", "page 1")
+        page.keyboard.press("t")
+        page.locator(".mark").first.wait_for()
+        assert (page.locator(".mark").count(), page.locator(".mark.part").count()) == (3, 2)
+        sheet = page.locator(".desk .sheet").bounding_box()
+        mark = page.locator(".mark:not(.part)").bounding_box()
+        x0, y0, *_ = findings[0]["cells"][0]["place"]["box"]
+        assert abs((mark["x"] - sheet["x"]) / sheet["width"] - x0 / 612) < 0.01
+        assert abs((mark["y"] - sheet["y"]) / sheet["height"] - y0 / 792) < 0.01
+        page.locator(".desk .sheet img").evaluate("(image) => image.decode()")
+        picture(page, "finding-on-page")
+        page.get_by_text("About this check").click()
+        page.get_by_text(findings[0]["compares"]).wait_for()
+        page.get_by_text(findings[0]["example"]).scroll_into_view_if_needed()
+        picture(page, "finding-check")
+        page.keyboard.press("t")
+        assert page.locator("mark").inner_text() == "1,590"
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("button", name="Show page 1").click()
+        page.locator(".mark.part").first.wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(
+            lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion"
+        )
+
+
+def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:
+    """In the queue, beside its page with the words marked, and on the page of the report."""
+    report = stage.upload("going-on.txt", f"Annual report.\n\n{FLAG['text']}\n".encode(), "report")
+    start = len("Annual report.\n\n")
+    place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
+    try:
+        stage.find(report, [], flags=[{**FLAG, **place}])
+        (item,) = [one for one in stage.open_items() if one["document_id"] == report]
+        page = ada.sign_in()
+        page.get_by_label("Kind").select_option("flag")
+        page.locator("tr[data-item]").get_by_text("Going-concern doubt").wait_for()
+        page.goto(f"{stage.address}/review?item={item['id']}")
+        heading(page, "Going-concern doubt")
+        page.get_by_text("Does the report say this about the company").wait_for()
+        assert page.locator(".panel-body mark").inner_text() == FLAG["text"]
+        page.get_by_title("The report says this about its company").wait_for()
+        picture(page, "sentence")
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("heading", name="Flagged sentences").wait_for()
+        page.get_by_role("button", name="Show page 1").click()
+        page.locator(".viewer mark").get_by_text("substantial doubt").wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: Stage) -> None:
+    """And says that nothing of its figures was checked, instead of that nothing is wrong."""
+    report = stage.upload("risks.txt", f"Risk factors.\n\n{FLAG['text']}\n".encode(), "report")
+    start = len("Risk factors.\n\n")
+    place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
+    try:
+        stage.find(
+            report, [], flags=[{**FLAG, **place}], missing="no balance sheet was found in it"
+        )
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_text("so no figures were checked").wait_for()
+        page.get_by_role("heading", name="Flagged sentences").wait_for()
+        assert page.get_by_text("no balance sheet was found in it").is_visible()
+        assert not page.get_by_text("No errors found").count()
+        page.get_by_role("link", name="Review this document").wait_for()
+        picture(page, "words-alone")
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: Stage) -> None:
+    """Where nothing was checked, and where all that was found is folded away."""
+    unknown = stage.upload("bilanz.json", b'{"bilanz": 1}', "report")
+    folded = stage.upload("folded.json", b'{"folded": 1}', "report")
+    word = {"reason": "Rounded.", "by": "bob", "time": "2026-01-02T10:00:00Z"}
+    try:
+        stage.find(unknown, [], warnings=["q4: nothing was checked: no line is known"])
+        stage.find(
+            folded, [{**FINDING, "dismissed": {**word, "document_id": "d", "finding_id": "f"}}]
+        )
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{unknown}")
+        page.get_by_text("Nothing was checked. See the notes").wait_for()
+        page.get_by_text("Partly unread (1 note)").click()
+        page.get_by_text("no line is known").wait_for()
+        assert not page.get_by_text("No errors found").count()
+        page.goto(f"{stage.address}/documents/{folded}")
+        page.get_by_text("findings were dismissed before").wait_for()
+        page.get_by_text("1 finding dismissed in an earlier report").wait_for()
+        assert not page.get_by_text("No errors found").count()
+    finally:
+        for report in (unknown, folded):
+            stage.http.delete(f"/v1/documents/{report}")
+        gone = {unknown, folded}
+        until(lambda: all(one["document_id"] not in gone for one in stage.open_items()), "deletion")
+
+
+def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage) -> None:
+    """With the others of its report, when somebody opens them: no finding leads there."""
+    reading = documents.read(equity_samples.html(), name="a.html")
+    (equity,) = find_statements(reading).equity
+    report = stage.upload("equity.json", b'{"equity": 1}', "report")
+    try:
+        stage.find(report, filing={"id": "q4", "statements": [STATEMENT, equity.to_json()]})
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_text("Statements as read").click()
+        table = page.get_by_role("region", name="equity").get_by_role("table")
+        table.get_by_role("columnheader").first.wait_for()
+        heads = table.get_by_role("columnheader").all_inner_texts()
+        assert [head.lower() for head in heads[1:4]] == [
+            "period",
+            "common stock shares",
+            "common stock amount",
+        ]
+        row = table.get_by_role("row").filter(has_text="Issuance of common stock")
+        assert row.get_by_role("cell").first.inner_text() == "2023-12-31 (12 months)"
+        assert row.get_by_role("cell").last.inner_text() == "15,000,000"
+        picture(page, "equity")
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+DRAW = """async (names) => {
+  const { statementTable } = await import("/pages/statement.js");
+  const ends = ["20230930", "20220930", "20230930", "20220930"];
+  const columns = ends.map((end, place) => ({ end, quarters: place < 2 ? 1 : 3 }));
+  const values = columns.map((_, place) => -123456789000 * (place + 1));
+  const rows = names.map((label) => ({ label, values }));
+  const desk = document.createElement("div");
+  desk.className = "desk";
+  document.body.replaceChildren(desk);
+  document.body.style.display = "block";
+  desk.append(statementTable({ statement: "income", columns, rows }, { row: 1, column: 3 }));
+  const sheet = desk.firstChild;
+  sheet.scrollLeft = sheet.scrollWidth;
+  const label = sheet.querySelector("tbody th").getBoundingClientRect();
+  return {
+    desk: desk.scrollWidth - desk.clientWidth,
+    scrolled: sheet.scrollLeft,
+    label: [label.left - sheet.getBoundingClientRect().left, label.width],
+  };
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_statement_of_four_columns_stays_within_its_sheet(ada: Watched, width: int) -> None:
+    """It scrolls there where it does not fit, and its labels stay in sight."""
+    page = ada.sign_in()
+    page.set_viewport_size({"width": width, "height": 700})
+    found = page.evaluate(DRAW, ["Net sales of products and services", "Cost of products sold"])
+    picture(page, f"four-columns-{width}")
+    assert found["desk"] <= 0
+    assert found["scrolled"] > 0 or width > 390
+    left, across = found["label"]
+    assert 0 <= left < 60
+    assert across >= 120
+
+
+def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
+    """Formula, source, cells and peers; its document lists it apart from what does not add up."""
+    report = stage.upload("growth.json", b'{"growth": 1}', "report")
+    place = {"statement": "balance_sheet", "row": 4, "label": "Total current assets", "place": None}
+    signal = {
+        **SIGNAL,
+        "filing": "q4",
+        "inputs": [{**place, "figure": "current_assets", "value": 83_280, "column": 0}],
+    }
+    try:
+        stage.find(report, [], signals=[signal])
+        (item,) = [one for one in stage.open_items() if one["document_id"] == report]
+        page = ada.sign_in()
+        page.get_by_label("Kind").select_option("signal")
+        page.locator("tr[data-item]").get_by_text("9.50 × usual range").wait_for()
+        page.goto(f"{stage.address}/review?item={item['id']}")
+        heading(page, "Growth of sales")
+        page.get_by_text("This ratio is unusual.").wait_for()
+        inputs = page.locator("table.inputs")
+        assert inputs.locator("caption").inner_text() == signal["formula"]
+        assert inputs.locator("td.figure").first.inner_text() == "83,280"
+        assert page.locator(".statement .lit").inner_text() == "83,280"
+        page.get_by_text("-40% to 50%, half below 0%").wait_for()
+        picture(page, "signal")
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("heading", name="Unusual ratios").wait_for()
+        page.get_by_text("No errors found").wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, stage: Stage) -> None:
+    """The riskiest first; filters are in the address, and names are only ever text."""
+    shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
+    stage.reports = [
+        {"document_id": stage.report, "name": EVIL, "risk": 0.997, "flagged": True, "findings": 2,
+         "decided": 2, "dismissed": 3, **shared},
+        {"document_id": "doc_2", "name": "quiet.pdf", "risk": 0.02, "flagged": False, "findings": 0,
+         **shared, "warnings": 3},
+    ]  # fmt: skip
+    page = ada.sign_in()
+    page.get_by_role("link", name="Reports").click()
+    page.get_by_role("heading", name="Reports").wait_for()
+    rows = page.locator("table.reports tbody tr")
+    assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == ["99%", "2%"]
+    assert rows.nth(0).get_by_text("flagged").is_visible()
+    assert rows.nth(0).get_by_text("decided", exact=True).is_visible()
+    assert rows.nth(0).get_by_text("3 dismissed before").is_visible()
+    assert rows.nth(1).get_by_text("(3 notes)").is_visible()
+    assert not rows.nth(1).get_by_text("decided").count()
+    picture(page, "reports")
+    page.get_by_label("Show").select_option("false")
+    until(lambda: rows.count() == 1, "the filter")
+    assert page.url.endswith("/reports?flagged=false")
+    page.locator(".filters select").nth(1).select_option("0.5")
+    page.get_by_role("button", name="Show all reports").click()
+    page.get_by_role("link", name=EVIL).click()
+    page.get_by_role("heading", name="q4-2023.json").wait_for()
+    stage.reports = []
+
+
+def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:
+    """A rejected clause is struck through, a corrected one has its new words and category."""
+    document, _ = decided_fees(stage, "fees decided.txt")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("3 found, 2 decided").wait_for()
+    rejected = page.get_by_role("button", name="a non-refundable fee")
+    assert rejected.locator("del").inner_text() == "a non-refundable fee"
+    assert rejected.locator(".pill").inner_text() == "rejected · ada"
+    corrected = page.get_by_role("button", name="due in May")
+    assert corrected.locator("del").inner_text() == "due in May"
+    assert corrected.locator("ins").all_inner_texts() == ["in May", "Exclusivity"]
+    assert corrected.locator(".pill").inner_text() == "corrected · ada"
+    assert page.get_by_role("button", name="400,000").locator(".pill, del").count() == 0
+    picture(page, "document-decided")
+    page.get_by_role("link", name="See or undo the decision").first.click()
+    page.get_by_role("button", name="Undo").wait_for()
+
+
+def test_what_the_machine_accepted_is_marked_and_waits_for_nobody(
+    ada: Watched, stage: Stage
+) -> None:
+    """On the page of its document, and in a list of its own; whoever wants looks at it."""
+    document = stage.upload("accepted.txt", f"{FEE} accepted.txt".encode())
+    stage.extract(document, [(name, words, 0.9) for name, words, _ in FEES], accepted=0.9)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("3 found, 0 decided, 3 accepted automatically").wait_for()
+    pills = page.locator(".result .pill").all_inner_texts()
+    assert pills == ["accepted automatically"] * 3
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    picture(page, "document-accepted")
+    page.goto(f"{stage.address}/?state=accepted&document={document}")
+    page.locator("tr .pill.machine").first.wait_for()
+    assert page.locator("tr .pill.machine").count() == 3
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_role("link", name="Review it yourself").first.click()
+    page.get_by_role("button", name="Reject").wait_for()
+
+
+def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage) -> None:
+    """The item and its row in the audit have an Undo for Ada, and none for Ben."""
+    _, (rejected, corrected) = decided_fees(stage, "fees undone.txt")
+    ben = Watched(browser, stage)
+    page = ben.sign_in("ben")
+    page.goto(f"{stage.address}/review?item={rejected}")
+    page.get_by_text("Only Ada can undo it").wait_for()
+    assert page.get_by_role("button", name="Undo").count() == 0
+    page.goto(f"{stage.address}/decisions?by=ada")
+    page.get_by_role("heading", name="Decisions").wait_for()
+    assert page.get_by_role("button", name="Undo").count() == 0
+    ben.close()
+    ada = Watched(browser, stage)
+    page = ada.sign_in("ada")
+    page.goto(f"{stage.address}/review?item={rejected}")
+    page.get_by_role("button", name="Undo").wait_for()
+    page.locator(".quote del", has_text="a non-refundable fee").wait_for()
+    picture(page, "decided")
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Accept").wait_for()
+    assert (decisions(stage)[0]["verdict"], decisions(stage)[0]["item_id"]) == ("undo", rejected)
+    page.goto(f"{stage.address}/decisions")
+    rows = page.get_by_role("row", name="fees undone.txt").filter(has_text="due in May")
+    rows.get_by_role("button", name="Undo").click()
+    page.get_by_role("link", name="Review it again").wait_for()
+    assert (decisions(stage)[0]["verdict"], decisions(stage)[0]["item_id"]) == ("undo", corrected)
+    lease = f"/v1/items/{corrected}"
+    until(lambda: stage.http.get(lease).json()["state"] == "waiting", "the item given back")
+    assert rows.get_by_role("button", name="Undo").count() == 0, "an undone decision has no Undo"
+    picture(page, "decisions-undone")
+    ada.close()
+
+
+def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> None:
+    """Half a word selected is the whole word; Enter saves, and what does nothing is disabled."""
+    document = stage.upload("fees corrected.txt", f"{FEE} By hand.".encode())
+    stage.extract(document, FEES[2:])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Expiration Date")
+    page.keyboard.press("c")
+    for name in ("Accept", "Reject", "Skip", "Undo"):
+        assert page.get_by_role("button", name=name).is_disabled(), name
+    select_words(page, "fundable fee of 400,0", whole="non-refundable fee of 400,000")
+    picture(page, "correct-selected")
+    page.keyboard.press("Enter")
+    page.get_by_text("No items to review here").wait_for()
+    made = decisions(stage)[0]
+    assert (made["verdict"], made["correction"]["text"]) == (
+        "correct",
+        "non-refundable fee of 400,000",
+    )
+
+
+def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Stage) -> None:
+    """The page says that the work failed and why, and doesn't ask to review nothing."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=BROKEN).click()
+    page.get_by_text("Processing failed.").wait_for()
+    page.locator(".panel .reasons", has_text="can't be read").wait_for()
+    page.get_by_role("link", name="Download the original").wait_for()
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    picture(page, "document-failed")
+    torn = {"file": ("torn.pdf", b"%PDF-1.7 torn in two")}
+    document = stage.http.post("/v1/documents", files=torn, data={"kind": "contract"}).json()["id"]
+    path = f"/v1/documents/{document}"
+    until(lambda: stage.http.get(path).json()["state"] == "ended", "the end of torn.pdf")
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("This document could not be read, so there is nothing to show.").wait_for()
+    page.get_by_role("link", name="Download the original").wait_for()
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    picture(page, "document-unreadable")
+    ada.close(allowed=("404",))  # review knows no pages of what was never read
+
+
+def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> None:
+    """The list and the page of each show the other; what was refused says so and why."""
+    attached = {"Side letter.txt": b"A side letter.", "scan.gif": b"GIF89a" + bytes(30)}
+    data = mail("The side letter", attached)
+    files = {"file": ("Side letter.eml", data)}
+    document = stage.http.post("/v1/documents", files=files, data={"kind": "report"}).json()["id"]
+    path = f"/v1/documents/{document}"
+    until(lambda: stage.http.get(path).json()["state"] == "ended", "the end of the mail")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    row = page.get_by_role("row", name="Side letter.eml").filter(has_text="2 parts")
+    row.get_by_text("Part scan.gif: this is a GIF image").wait_for()
+    part = page.get_by_role("row", name="Side letter.txt").filter(has_text="in Side letter.eml")
+    part.get_by_role("link", name="Side letter.txt").click()
+    page.get_by_text("Part of").get_by_role("link", name="Side letter.eml").click()
+    page.get_by_text("2 parts", exact=True).wait_for()
+    page.get_by_text("scan.gif (refused)").wait_for()
+    page.get_by_text("This file itself is not analysed").wait_for()
+    picture(page, "document-mail")
+    page.get_by_role("link", name="Side letter.txt").click()
+    page.get_by_role("heading", name="Side letter.txt").wait_for()
+
+
+def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> None:
+    """Verdicts are accepted, rejected, corrected; checks and columns have names, not codes."""
+    page = ada.sign_in()
+    assert "Sum of rows" in page.get_by_label("Category").inner_text()
+    page.locator("a.open", has_text="Sum of rows").wait_for()
+    assert page.get_by_text("sum_of_rows").count() == 0
+    page.goto(f"{stage.address}/?state=decided")
+    page.locator("td.state", has_text="accepted · ben").first.wait_for()
+    assert page.locator("td.state", has_text=re.compile("(accept|reject|correct) ")).count() == 0
+    page.goto(f"{stage.address}/findings")
+    page.get_by_role("cell", name="Total current assets, first column").wait_for()
+    page.locator("a.open").first.click()
+    page.get_by_role("button", name="Accept").wait_for()
+    page.get_by_role("button", name="Reject").wait_for()
+
+
+def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage) -> None:
+    """Items that one's own other tab holds are said to be under review, not lost."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    held = [item["id"] for item in stage.open_items()[-2:]]
+    for item in held:
+        stage.http.post("/v1/items/claim", json={"item": item})
+    page.goto(f"{stage.address}/review?category=Nothing")
+    page.get_by_text("being reviewed in other tabs or by colleagues").wait_for()
+    page.get_by_text("2 items are being reviewed").wait_for()
+    page.goto(f"{stage.address}/review")
+    page.locator(".tally", has_text="being reviewed").wait_for()
+    ada.close()
+
+
+def picture(page: Any, name: str, *, whole: bool = False) -> None:
+    """A picture for people to look at."""
+    folder = ROOT / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(250)
+    page.screenshot(path=folder / f"{name}.png", full_page=whole)
+
+
+def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:
+    """Names, clauses and reasons that look like markup are shown as they are, and nothing runs."""
+    page = ada.sign_in()
+    page.locator("tbody").get_by_text(EVIL).first.wait_for()
+    page.get_by_text(SCRIPT).first.wait_for()
+    page.get_by_role("link", name="Parties").click()
+    heading(page, "Parties")
+    page.locator(".quote", has_text=SCRIPT).wait_for()
+    page.get_by_role("button", name="Text", exact=True).click()
+    page.locator(".prose-text", has_text=SCRIPT).wait_for()
+    page.get_by_role("link", name="Documents").click()
+    page.get_by_role("link", name=EVIL).wait_for()
+    page.get_by_text("<img src=x onerror=alert(2)>").wait_for()
+    page.get_by_role("link", name=BROKEN).click()
+    page.get_by_role("heading", name=BROKEN).wait_for()
+    assert page.title() == f"{BROKEN} · smallprint"
+    assert page.locator("img[src=x], main script, main b").count() == 0
+
+
+def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
+    """Who proposes, the document's words, and the model's own apart, which are only ever text."""
+    words = "1. Law. The laws of Ulm govern. The end."
+    document = stage.upload("law.txt", words.encode())
+    stage.extract(document, [("Governing Law", "laws of Ulm", 0.99)])
+    (item,) = (one for one in stage.open_items() if one["document_id"] == document)
+    quote = "The laws of Ulm govern."
+    start = words.index(quote)
+    stage.propose(item, Quote(text=quote, start=start, end=start + len(quote)), EVIL)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing Law")
+    shown = page.get_by_role("complementary", name="Proposal of a model")
+    shown.get_by_text("claude (m-1) proposes these words:").wait_for()
+    assert shown.locator(".quote").text_content() == quote
+    shown.get_by_text("(not verified)").wait_for()
+    assert EVIL in (shown.text_content() or "")
+    assert page.locator("main script, main b").count() == 0
+
+
+def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stage: Stage) -> None:
+    """The report's own cells and amounts, and what they make; its labels are only ever text."""
+    report = stage.upload("answered.json", b'{"answered": 1}', "report")
+    stage.find(report)
+    (item,) = (one for one in stage.open_items() if one["document_id"] == report)
+    finding = item["finding"]
+    cell = {"table": 1, "statement": finding["statement"], "column": finding["column"]}
+    doubted = {**cell, "row": finding["row"], "label": "Total", "value": 8_000_000}
+    terms = [
+        {**cell, "row": 0, "label": EVIL, "value": 9_500_000, "sign": 1},
+        {**cell, "row": 1, "label": "Returns", "value": 250_000, "sign": -1},
+    ]
+    said = {
+        "subject": "finding",
+        "verdict": "error",
+        "category": item["category"],
+        "cell": doubted,
+        "expected": 9_250_000,
+        "arithmetic": terms,
+        "total": 9_250_000,
+        "tolerance": 1_000,
+        "why": "so",
+        "provider": "claude",
+        "model": "m-1",
+    }
+    stage.answer(item, Proposal.model_validate(said))
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={report}")
+    shown = page.get_by_role("complementary", name="Proposal of a model")
+    shown.get_by_text("claude (m-1) finds an error, by this sum:").wait_for()
+    rows = [row.text_content() for row in shown.locator("tr").all()]
+    assert rows == [
+        f"{EVIL}+ 9,500,000",
+        "Returns− 250,000",
+        "Sum9,250,000",
+        "Total, as reported8,000,000",
+    ]
+    assert page.locator("main script, main b").count() == 0
+    picture(page, "finding-answered")
+    stage.http.delete(f"/v1/documents/{report}")
+    until(lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion")
+
+
+def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
+    """The slash asks, the arrows go through the hits, Enter opens the place with its words lit.
+    What a document contains stays text, and the address alone finds the same again.
+    """
+    page = ada.sign_in()
+    page.keyboard.press("/")
+    page.get_by_role("searchbox").wait_for()
+    page.wait_for_function("document.activeElement.type === 'search'")
+    page.keyboard.type('"laws of the state" york')
+    page.keyboard.press("Enter")
+    page.locator(".hit").nth(2).wait_for()
+    marks = page.locator(".hit").first.locator("mark").all_text_contents()
+    assert marks == ["laws of the State", "York"]
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    first = page.locator(".hit").first
+    assert first.evaluate("one => one === document.activeElement")
+    page.keyboard.press("Enter")
+    page.locator(".prose-text mark").wait_for()
+    assert page.locator(".prose-text mark").text_content() == "laws of the State"
+    page.go_back()
+    page.locator(".hit").nth(2).wait_for()
+    assert page.get_by_role("searchbox").input_value() == '"laws of the state" york'
+
+    page.get_by_role("searchbox").fill("taken title")
+    page.keyboard.press("Enter")
+    page.locator(".hit", has_text=EVIL).locator("mark", has_text="title").wait_for()
+    page.locator(".hit-text", has_text=SCRIPT).first.wait_for()
+    page.get_by_label("Where").select_option("clauses")
+    page.locator(".hit", has_text="Parties").wait_for()
+    page.get_by_label("Category").select_option("Insurance")
+    page.get_by_role("heading", name="No results").wait_for()
+    page.get_by_text("Searched for “taken” and “title”.").wait_for()
+    assert page.title() == "Search: taken title · smallprint"
+
+
+def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> None:
+    """Each one's workspace begins with another item, and a taken one says who has it."""
+    ada, ben = Watched(browser, stage), Watched(browser, stage)
+    first, second = ada.sign_in("ada"), ben.sign_in("ben")
+    first.get_by_role("button", name="Start reviewing").click()
+    heading(first, "Rofr/Rofo/Rofn")
+    until(lambda: sum(bool(i["lease"]) for i in stage.open_items()) == 2, "the item ahead")
+    second.goto(f"{stage.address}/review")
+    heading(second, "Anti-Assignment")
+    taken = first.url.split("item=")[1]
+    second.goto(f"{stage.address}/review?item={taken}")
+    second.get_by_text("Ada is reviewing this item").wait_for()
+    second.get_by_role("button", name="Review the next item").click()
+    heading(second, "Anti-Assignment")
+    ada.close_tab()
+    ben.close_tab()
+    until_given_back(stage)
+    ada.close()
+    ben.close(allowed=("409",))
+
+
+def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
+    """What one worked on is there after a reload, and waits for others once the tab is closed."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    page.reload()
+    heading(page, "Change Of Control")
+    until(
+        lambda: "ada" in {(i["lease"] or {}).get("holder") for i in stage.open_items()}, "a claim"
+    )
+    assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
+    ada.close_tab()
+    until_given_back(stage)
+    ada.close()
+
+
+def begin(watched: Watched, stage: Stage) -> Any:
+    """Sign in as Ada, begin to review, and wait until the next item is claimed as well."""
+    page = watched.sign_in()
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    return page
+
+
+def skip_with_the_road_shut(page: Any, way: threading.Event) -> None:
+    """Skip the item: the next one is on the table, and a claim for one more is on its way."""
+    way.clear()
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+
+
+def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
+    browser: Any, stage: Stage
+) -> None:
+    """The tab's leaving overtakes it: all goes back at once, and the claim is refused."""
+    ada = Watched(browser, stage)
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.there)
+    until(lambda: stage.road.waiting == 1, "the claim on its way")
+    ada.close_tab()
+    until_given_back(stage)
+    answered = len(stage.road.answers)
+    stage.road.open()
+    until(lambda: stage.road.answers[answered:] == [409], "the refusal")
+    assert held(stage) == set()
+    ada.close()
+
+
+def test_a_claim_whose_answer_never_arrived_is_given_back(browser: Any, stage: Stage) -> None:
+    """The tab is closed before it hears what it holds: that goes back with the rest."""
+    ada = Watched(browser, stage)
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.back)
+    until(lambda: len(held(stage)) == 2, "the claim granted")
+    ada.close_tab()
+    until_given_back(stage)
+    ada.close()
+
+
+def test_a_claim_under_way_when_one_signs_out_holds_nothing(ada: Watched, stage: Stage) -> None:
+    """What was granted and not heard of goes back before the session ends."""
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.back)
+    until(lambda: len(held(stage)) == 2, "the claim granted")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").wait_for()
+    assert held(stage) == set()
+
+
+def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
+    ada: Watched, stage: Stage
+) -> None:
+    """A copy begins with the session storage of its original, and closing it takes nothing away."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    page.reload()
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len({one["generation"] for one in named}) == 2, "a claim after the reload")
+    (mine,) = {one["id"] for one in named}
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    before = held(stage)
+    with page.expect_popup() as opened:
+        page.evaluate("window.open('/review')")
+    copy = opened.value
+    assert copy.evaluate("sessionStorage.getItem('smallprint.who')"), "nothing was copied"
+    heading(copy, "Anti-Assignment")
+    until(lambda: len(held(stage)) == 4, "the items of the copy")
+    assert len({one["id"] for one in named}) == 2
+    with copy.expect_event("close"):
+        copy.close(run_before_unload=True)
+    until(lambda: held(stage) == before, "the copy's items given back")
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    assert named[-1]["id"] == mine
+
+
+def test_of_two_copies_of_a_tab_that_was_elsewhere_one_is_the_tab(
+    ada: Watched, stage: Stage
+) -> None:
+    """Even a copy that was made while the tab showed something else shares nothing."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    elsewhere = f"{stage.address}/v1/session"
+    page.goto(elsewhere)
+    with page.expect_popup() as opened:
+        page.evaluate("(path) => window.open(path)", elsewhere)
+    copy = opened.value
+    copy.wait_for_load_state()
+    parked = "sessionStorage.getItem('smallprint.tab')"
+    assert page.evaluate(parked) == copy.evaluate(parked) != None  # noqa: E711
+    copy.goto(f"{stage.address}/review")
+    heading(copy, "Rofr/Rofo/Rofn")
+    page.goto(f"{stage.address}/review")
+    heading(page, "Anti-Assignment")
+    assert len({one["id"] for one in named}) == 2
+    copy.close()
+
+
+def take_for_left(stage: Stage, tab: dict[str, Any]) -> str:
+    """Leave in the name of a tab of Ada's that stays, for long; answer its id."""
+    left = {"tab": {**tab, "generation": 1_000}}
+    assert stage.http.post("/v1/items/release", json=left).json()["released"] > 0
+    return str(tab["id"])
+
+
+def test_a_tab_that_is_taken_to_have_left_goes_on_under_another_id(
+    browser: Any, stage: Stage
+) -> None:
+    """Nobody who works is stopped by what another tab of the same id did."""
+    ada = Watched(browser, stage)
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    first = take_for_left(stage, named[-1])
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    until(lambda: held(stage), "a claim")
+    assert named[-1]["id"] != first
+    page.keyboard.press("r")
+    heading(page, "Anti-Assignment")
+    assert decisions(stage)[0]["verdict"] == "reject"
+    second = take_for_left(stage, named[-1])
+    page.keyboard.press("u")
+    heading(page, "Change Of Control")
+    until(lambda: decisions(stage)[0]["item_id"] in held(stage), "the undone item held again")
+    assert named[-1]["id"] not in (first, second)
+    ada.close(allowed=("409",))
+    until_given_back(stage)
+
+
+def test_a_page_that_comes_back_from_the_browsers_cache_is_the_same_tab(
+    ada: Watched, stage: Stage
+) -> None:
+    """It was left when it was hidden, and what it claims afterwards is a new stay's."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    until_given_back(stage)
+    for event in ("pagehide", "pageshow"):
+        page.evaluate(
+            "(name) => dispatchEvent(new PageTransitionEvent(name, { persisted: true }))", event
+        )
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    assert len({one["id"] for one in named}) == 1
+    assert named[-1]["generation"] > named[0]["generation"]
+
+
+def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
+    """A decision that is made offline is sent once the connection is back."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    before = len(decisions(stage))
+    ada.context.set_offline(True)
+    page.keyboard.press("r")
+    page.get_by_text("No connection to the server").wait_for()
+    ada.context.set_offline(False)
+    heading(page, "Change Of Control")
+    until(lambda: len(decisions(stage)) == before + 1, "the decision")
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.close(allowed=("ERR_INTERNET_DISCONNECTED",))
+
+
+def undo(stage: Stage, item: str) -> None:
+    """Take Ada's decision back, and give the item back too."""
+    answer = stage.http.post("/v1/decisions", json={"item": item, "verdict": "undo"})
+    assert answer.status_code == 201, answer.text
+    stage.http.post(f"/v1/items/{item}/release")
+
+
+def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, stage: Stage) -> None:
+    """What one decided in a tab is not undone, nor seen, by whoever signs in there next."""
+    page = ada.sign_in("ada")
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("a")
+    heading(page, "Change Of Control")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").wait_for()
+    assert page.evaluate("sessionStorage.length") == 0
+    ada.sign_in("ben")
+    page.keyboard.press("Enter")
+    page.locator(".panel h1").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("Nothing to undo in this tab").wait_for()
+    made = decisions(stage)[0]
+    assert (made["verdict"], made["actor"]) == ("accept", "ada")
+    undo(stage, made["item_id"])
+
+
+def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage: Stage) -> None:
+    """A decision that met the end of Ada's session is not sent in Ben's name."""
+    watched = Watched(browser, stage)
+    page = watched.sign_in("ada")
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("r")
+    heading(page, "Change Of Control")
+    rejected = decisions(stage)[0]
+    watched.context.clear_cookies()
+    page.keyboard.press("a")
+    page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ben"])
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    page.locator("#who", has_text="ben").wait_for()
+    assert decisions(stage)[0] == rejected
+    kept = page.evaluate("Object.keys(sessionStorage).filter((key) => !key.endsWith('.who'))")
+    assert kept == []
+    watched.close(allowed=("401",))
+    undo(stage, rejected["item_id"])
+
+
+def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -> None:
+    """Signing in again goes on with the very decision that met the end of the session."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.context.clear_cookies()
+    page.keyboard.press("a")
+    page.get_by_role("heading", name="Your session has ended").wait_for()
+    page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ada"])
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    heading(page, "Change Of Control")
+    assert decisions(stage)[0]["verdict"] == "accept"
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.close(allowed=("401",))
+
+
+def test_a_wrong_key_is_told_so(browser: Any, stage: Stage) -> None:
+    """The message says what to do, and the page stays."""
+    somebody = Watched(browser, stage)
+    somebody.page.goto(stage.address)
+    somebody.page.get_by_label("Key").fill("sp_wrong")
+    somebody.page.get_by_role("button", name="Sign in").click()
+    somebody.page.get_by_text("This key is unknown, expired or revoked").wait_for()
+    somebody.close(allowed=("401",))
+
+
+def test_files_are_uploaded_with_their_errors(ada: Watched, stage: Stage) -> None:
+    """Each file has its own answer: stored, Already uploaded, or why not."""
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    again = {
+        "name": "the same.pdf",
+        "mimeType": "application/pdf",
+        "buffer": pdf_of(CONTRACT),
+    }
+    fresh = {"name": "fresh.txt", "mimeType": "text/plain", "buffer": b"A short contract, dated."}
+    page.locator("#files").set_input_files([again, fresh])
+    page.locator(".uploads .good", has_text="Already uploaded").wait_for()
+    page.locator(".uploads .good", has_text="fresh.txt").wait_for()
+    page.get_by_role("link", name="fresh.txt").wait_for()
+    dropped = page.evaluate_handle(
+        """() => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File(["Dropped by hand."], "dropped.txt", { type: "text/plain" }));
+          return dropped;
+        }"""
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("link", name="dropped.txt").wait_for()
+
+
+def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
+    """An empty file is refused in words, and can be tried again."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    page.locator("#files").set_input_files(
+        [{"name": "empty.pdf", "mimeType": "application/pdf", "buffer": b""}]
+    )
+    page.locator(".uploads .wrong", has_text="empty.pdf").wait_for()
+    page.get_by_role("button", name="Try again").wait_for()
+    ada.close(allowed=("status of 4",))
+
+
+def test_a_file_waits_for_room_and_goes_by_itself(browser: Any, stage: Stage) -> None:
+    """While as many documents are in work as may be, a file is sent again until it is taken in."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    intake = stage.ingest.app.state.resumables.commands
+    limit = intake.limit
+    intake.limit = QueueLimit(0, 0)
+    try:
+        late = {"name": "late.txt", "mimeType": "text/plain", "buffer": b"A late contract."}
+        page.locator("#files").set_input_files([late])
+        page.locator(".uploads li", has_text="late.txt").get_by_text("waiting: too many").wait_for()
+    finally:
+        intake.limit = limit
+    page.locator(".uploads .good", has_text="late.txt").wait_for()
+    page.get_by_role("link", name="late.txt").wait_for()
+    ada.close(allowed=("status of 429",))
+
+
+SCENES = ("sign-in", "queue", "review", "correct", "finding", "findings", "documents", "document")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_drawn_without_a_sideways_scroll(
+    browser: Any, stage: Stage, scheme: str, width: int
+) -> None:
+    """Pictures of every page, for people to look at; none is wider than the window."""
+    height = 800 if width == 1280 else 844
+    ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": height})
+    page = ada.page
+
+    def shot(name: str) -> None:
+        ada.draw(f"{name}-{width}-{scheme}", whole=False)
+
+    page.goto(stage.address)
+    page.get_by_label("Key").wait_for()
+    shot("sign-in")
+    ada.sign_in()
+    shot("queue")
+    page.goto(f"{stage.address}/review?document={stage.contract}")
+    heading(page, "Rofr/Rofo/Rofn")
+    wait_for_picture(page)
+    shot("review")
+    page.keyboard.press("c")
+    page.locator(".prose-text mark").wait_for()
+    page.keyboard.press("ArrowDown")
+    shot("correct-list")
+    page.keyboard.type("minimum")
+    page.keyboard.press("Enter")
+    shot("correct")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    shot("keys")
+    page.keyboard.press("Escape")
+    page.goto(f"{stage.address}/findings")
+    page.get_by_role("heading", name="Findings").wait_for()
+    shot("findings")
+    page.locator("a.open").first.click()
+    page.locator(".statement .lit").wait_for()
+    shot("finding")
+    page.goto(f"{stage.address}/reports")
+    page.get_by_role("heading", name="Reports").first.wait_for()
+    shot("reports")
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=EVIL).wait_for()
+    shot("documents")
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_role("button", name="A change of control").click()
+    page.locator(".sheet .mark").first.wait_for()
+    wait_for_picture(page)
+    shot("document")
+    page.goto(f"{stage.address}/decisions")
+    page.get_by_role("heading", name="Decisions").wait_for()
+    shot("decisions")
+    page.goto(f"{stage.address}/search?q=party+agreement")
+    page.locator(".hit").first.wait_for()
+    shot("search")
+    page.goto(f"{stage.address}/search?q=agreement&in=clauses")
+    page.locator(".hit").first.wait_for()
+    shot("search-clauses")
+    page.goto(f"{stage.address}/search")
+    page.get_by_role("searchbox").wait_for()
+    shot("search-empty")
+    page.goto(f"{stage.address}/review?category=Nothing")
+    page.get_by_text("No items to review here").wait_for()
+    shot("nothing")
+    ada.close()
+
+
+def test_the_queue_says_by_what_it_is_ordered(ada: Watched, stage: Stage) -> None:
+    """Where it was learned what a person is likeliest to change, the list names what tells it."""
+    document = stage.upload("ordered.pdf", pdf_of([("It is governed by the laws of Ghent.",)]))
+    wanted = [("Governing Law", "laws of Ghent", 0.6)]
+    stage.extract(document, wanted, adapter="contract-clauses")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/?document={document}")
+    page.get_by_text("laws of Ghent").first.wait_for()
+    page.get_by_text(
+        re.compile(r"Sorted by how likely reviewers are to change it .review-priority")
+    ).wait_for()
+    page.goto(stage.address)
+    page.get_by_text("Other items are sorted by confidence, lowest first.").wait_for()
+
+
+def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
+    browser: Any, stage: Stage
+) -> None:
+    """An analyst whose key opens no results: no links to them, and a document that says so."""
+    wish = {"name": "analyst", "scopes": ["documents:read", "review"]}
+    stage.keys["analyst"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    analyst = Watched(browser, stage)
+    page = analyst.sign_in("analyst")
+    page.get_by_role("link", name="Documents").wait_for()
+    links = page.locator("#nav a").all_inner_texts()
+    assert links == ["Queue", "Documents", "Findings", "Decisions", "Search"]
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_text("Your key can't read results").wait_for()
+    wait_for_picture(page)
+    wish = {"name": "uploads", "scopes": ["documents:read", "documents:write"]}
+    stage.keys["uploads"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").fill(stage.keys["uploads"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Documents").wait_for()
+    assert page.locator("#nav a").all_inner_texts() == ["Documents", "Search"]
+    analyst.close()

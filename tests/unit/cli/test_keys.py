@@ -1,0 +1,100 @@
+"""`smallprint keys`: keys are made, listed and revoked in a data folder."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.builders import Run, lines
+
+
+def test_keys_are_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path)
+    code, out, _ = run("keys", "new", "alice", *data)
+    secret = out.strip()
+    assert code == 0
+    assert secret.startswith("sp_")
+    _, out, _ = run("keys", "new", "bob", "--tenant", "acme", "--json", *data)
+    (made,) = lines(out)
+    assert (made["name"], made["tenant"]) == ("bob", "acme")
+    _, out, _ = run("keys", "list", "--json", *data)
+    listed = lines(out)
+    assert [key["name"] for key in listed] == ["alice", "bob"]
+    assert secret not in out
+    assert run("keys", "revoke", listed[0]["id"], *data)[0] == 0
+    _, out, _ = run("keys", "list", *data)
+    assert "alice  revoked" in out
+    code, _, err = run("keys", "revoke", "0000", *data)
+    assert code == 2
+    assert "0000" in err
+
+
+def test_a_folder_of_a_newer_program_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path / "data")
+    run("keys", "new", "alice", *data)
+    with closing(sqlite3.connect(tmp_path / "data" / "ingest.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    code, out, err = run("keys", "list", *data)
+    assert (code, out) == (2, "")
+    said = err.splitlines()[-1]
+    assert f"{tmp_path}/data/ingest.db is newer than this program" in said
+    assert "restore the backup" in said
+    assert "Traceback" not in err
+
+
+def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out, err = run("keys", "new", "alice", "--data", tmp_path / "a")
+    assert f"keys of {tmp_path / 'a'}\n" in err
+    assert "this folder is new, and no suite has worked in it" in err
+    assert f"(smallprint up --data {tmp_path / 'a'})\n" in err
+    assert out.startswith("sp_")
+    _, _, err = run("keys", "new", "bob", "--data", tmp_path / "a")
+    assert "is new" not in err
+    for arguments in (("list",), ("revoke", "0" * 16)):
+        code, out, err = run("keys", *arguments, "--data", tmp_path / "b")
+        assert (code, out) == (2, "")
+        assert f"the data folder {tmp_path / 'b'} has no keys" in err
+        assert "--data" in err
+    assert not (tmp_path / "b").exists()
+    monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", f"sqlite:///{tmp_path}/secret.db")
+    _, _, err = run("keys", "list")
+    assert "keys of the database that SMALLPRINT_INGEST_DATABASE_URL names" in err
+    assert "secret" not in err
+
+
+def test_keys_need_a_folder_that_can_be_used(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ingest.db").write_text("something else altogether")
+    for folder in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / "other", "x" * 300):
+        monkeypatch.setenv("SMALLPRINT_DATA", str(folder))
+        for arguments in (("list",), ("new", "alice"), ("revoke", "0" * 16)):
+            code, out, err = run("keys", *arguments)
+            assert (code, out) == (2, ""), err
+            assert err.startswith("smallprint: "), err
+            assert "SMALLPRINT_DATA" in err
+            assert len(err.splitlines()) == 1
+
+
+def test_a_key_needs_a_name_of_its_own(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path)
+    assert run("keys", "new", *data)[0] == 2
+    assert run("keys", "new", "alice", *data)[0] == 0
+    code, out, err = run("keys", "new", "alice", *data)
+    assert (code, out) == (2, "")
+    assert "Choose another name, or revoke that key first" in err
+    for arguments in (
+        ("new", "\udcff"),
+        ("new", "bob", "--tenant", "\udcff"),
+        ("revoke", "\udcff"),
+        ("list", "--tenant", "\udcff"),
+    ):
+        code, out, err = run("keys", *arguments, *data)
+        assert (code, out) == (2, ""), err
+        assert "smallprint: " in err

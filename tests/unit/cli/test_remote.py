@@ -1,0 +1,231 @@
+"""`smallprint upload`, `search` and `reports`: requests to a running suite, and their lines."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import smallprint
+
+from services.cli.output import tables
+from shared.errors import SuiteError
+from tests.unit.cli.builders import invoke, lines, put_suite, refusal
+
+DOCUMENT: dict[str, Any] = {
+    **dict.fromkeys(("sha256", "kind_source", "actor", "media_type"), ""),
+    **dict.fromkeys(("created", "updated"), "2026-01-02T03:04:05Z"),
+    "id": "doc_1",
+    "name": "a.txt",
+    "size": 3,
+    "kind": "contract",
+    "state": "received",
+    "outcome": None,
+    "pages": None,
+    "attempt": 1,
+}
+TEXT = "by the laws\nof \x1b[31mDelaware"
+CLAUSE = {"id": "cl_1", "category": "Governing Law", "start": 40, "end": 60, "confidence": 0.9}
+
+
+def hit(page: int, clause: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "document_id": "doc_1",
+        "document": "lease.pdf",
+        "kind": "contract",
+        "page": page,
+        "start": 40,
+        "end": 40 + len(TEXT),
+        "text": TEXT,
+        "clause": clause,
+        "highlights": [{"start": 47, "end": 54}],
+    }
+
+
+def report(number: int, risk: float, **more: Any) -> dict[str, Any]:
+    return {
+        "document_id": f"doc_{number}",
+        "name": f"10-k \x1b[31m{number}.pdf",
+        "risk": risk,
+        "flagged": risk > 0.5,
+        "filings": 1,
+        "findings": number,
+        "warnings": 0,
+        "model": {"name": "triage-breaks", "version": "1.0.0"},
+        "updated": "2026-03-01T12:00:00+00:00",
+        "narrative_flags": 0,
+        "dismissed": 0,
+        "decided": 0,
+        **more,
+    }
+
+
+class Suite:
+    """Remembers what it was asked. Lists come on two pages."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer sp_key"
+        params = dict(request.url.params)
+        self.asked.append(params)
+        answer: Callable[[dict[str, str], bytes], httpx.Response] = {
+            "/v1/documents": self.upload,
+            "/v1/search": self.search,
+            "/v1/reports": self.reports,
+        }[request.url.path]
+        return answer(params, request.read())
+
+    def upload(self, _params: dict[str, str], body: bytes) -> httpx.Response:
+        if b"nobody" in body:
+            return refusal(422, "unknown_adapter", "there is: contract-clauses, unfair-terms")
+        if b"picture" in body:
+            return refusal(415, "unsupported_type", "this is a picture")
+        return httpx.Response(202, json=DOCUMENT)
+
+    def search(self, params: dict[str, str], _body: bytes) -> httpx.Response:
+        if len(params["q"]) > 400:
+            return refusal(422, "invalid_request", "q is too long")
+        if params["q"] == "nothing":
+            return self.page(params)
+        return self.page(params, [hit(1), hit(2, CLAUSE)], [hit(3)])
+
+    def reports(self, params: dict[str, str], _body: bytes) -> httpx.Response:
+        if params.get("least") == "0.99":
+            return self.page(params)
+        return self.page(params, [report(1, 0.9)], [report(2, 0.1)])
+
+    def page(self, params: dict[str, str], *pages: list[dict[str, Any]]) -> httpx.Response:
+        last = "cursor" in params or not pages
+        items = pages[last] if pages else []
+        return httpx.Response(200, json={"items": items, "next": None if last else "9"})
+
+
+@pytest.fixture
+def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
+    suite = Suite()
+    put_suite(monkeypatch, suite)
+    return suite
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"An agreement.")
+    return path
+
+
+def test_each_upload_is_a_line(suite: Suite, paper: Path) -> None:
+    picture, missing = paper.with_name("b.png"), paper.with_name("c.txt")
+    picture.write_bytes(b"picture")
+    done = invoke("upload", "--json", paper, picture, missing)
+    assert done.return_value == 1, done.output
+    taken, refused, lost = lines(done.stdout)
+    assert taken == {"source": str(paper), "id": "doc_1", "state": "received"}
+    assert refused["error"] == {"type": "unsupported_type", "detail": "this is a picture"}
+    assert lost["error"]["type"] == "unreadable_file"
+    assert "No such file" in lost["error"]["detail"]
+    assert f"{paper}  doc_1  (received)\n" in invoke("upload", paper).output
+
+
+def test_an_upload_to_an_unknown_adapter_names_those_there_are(suite: Suite, paper: Path) -> None:
+    names = ("--adapter", "unfair-terms", "--adapter", "nobody")
+    (line,) = lines(invoke("upload", "--json", paper, *names).stdout)
+    assert line["error"]["type"] == "unknown_adapter"
+    assert "contract-clauses, unfair-terms" in line["error"]["detail"]
+
+
+@pytest.mark.parametrize("command", [["search", "lease"], ["upload", "--json", "FILE"]])
+def test_a_suite_that_does_not_answer_is_named(command: list[str], paper: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        words = [str(paper) if one == "FILE" else one for one in command]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("smallprint.client._FIRST_DELAY", 0.001)
+            done = invoke(*words, "--url", url, "--key", "k")
+    said = (
+        f"no suite answers at {url}: start it there, or name its address with --url, or its folder "
+        "with --data"
+    )
+    if command[0] == "upload":
+        (line,) = lines(done.stdout)
+        assert line["error"] == {"type": "no_answer", "detail": said}
+    else:
+        assert isinstance(done.exception, SuiteError)
+        assert done.exception.message == said
+
+
+def test_each_hit_is_a_json_line(suite: Suite) -> None:
+    options = ("--in", "clauses", "--kind", "contract", "--json")
+    done = invoke("search", '"laws of"', "delaw*", *options)
+    assert done.return_value == 0, done.output
+    assert lines(done.stdout) == [hit(1), hit(2, CLAUSE), hit(3)]
+    assert suite.asked[0] == {"q": '"laws of" delaw*', "in": "clauses", "kind": "contract"}
+
+
+def test_for_a_person_a_hit_is_where_and_the_words(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = invoke("search", "laws", "--most", "2")
+    assert done.stdout == (
+        "lease.pdf  p. 1  (doc_1)\n  by the laws of \ufffd[31mDelaware\n\n"
+        "lease.pdf  p. 2  Governing Law  (doc_1)\n  by the laws of \ufffd[31mDelaware\n\n"
+    )
+    assert "there are more hits: use --most 20" in done.stderr
+    assert invoke("search", "laws", "--most", "3").stderr == ""
+    found = smallprint.Hit.of(hit(1))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert list(tables.hit(found))[1] == "  by the \x1b[1mlaws of\x1b[0m \ufffd[31mDelaware"
+
+
+def test_a_refused_search_is_said(suite: Suite) -> None:
+    done = invoke("search", "a" * 401)
+    assert isinstance(done.exception, SuiteError)
+    assert "answers 422: q is too long" in done.exception.message
+
+
+def test_each_report_is_a_json_line(suite: Suite) -> None:
+    done = invoke("reports", "--json", "--flagged", "--least", "0.05")
+    assert done.return_value == 0, done.output
+    assert lines(done.stdout) == [report(1, 0.9), report(2, 0.1)]
+    assert suite.asked[0] == {"flagged": "true", "least": "0.05", "order": "-risk"}
+
+
+@pytest.mark.parametrize(
+    ("became", "said"),
+    [
+        ({"findings": 2, "decided": 2}, "2 findings  a  (doc_1)  [all decided]"),
+        ({"findings": 2, "decided": 1}, "2 findings  a  (doc_1)  [1 decided]"),
+        ({"findings": 0, "dismissed": 1}, "0 findings  a  (doc_1)  [1 folded away]"),
+        ({"findings": 1, "decided": 1, "dismissed": 2},
+         " 1 finding  a  (doc_1)  [all decided, 2 folded away]"),
+    ],
+)  # fmt: skip
+def test_a_report_says_what_became_of_its_findings(became: dict[str, int], said: str) -> None:
+    (line,) = tables.reports([smallprint.Report.of(report(1, 0.9, name="a", **became))])
+    assert line.endswith(said)
+
+
+def test_for_a_person_reports_are_a_table_by_risk(suite: Suite) -> None:
+    done = invoke("reports", "--most", "1")
+    assert done.stdout == "0.90  flagged    1 finding  10-k \ufffd[31m1.pdf  (doc_1)\n"
+    assert "there are more reports: use --most 10" in done.stderr
+    assert "no legal or audit advice" in done.stderr
+    assert "flagged" not in suite.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["search", "nothing"], "nothing found\n"),
+        (["reports", "--least", "0.99"], "no reports found\n"),
+    ],
+)
+def test_an_empty_list_is_said(suite: Suite, command: list[str], said: str) -> None:
+    done = invoke(*command, "--json")
+    assert (done.return_value, done.stdout, done.stderr) == (0, "", said)

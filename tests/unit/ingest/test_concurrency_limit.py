@@ -1,0 +1,179 @@
+"""Slow requests leave threads for others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.ingest.resumable import api
+from shared.errors import TooManyRequests
+from shared.web import admission
+from shared.web.admission import ConcurrencyLimit
+from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest, encrypted, pdf
+from tests.unit.ingest.test_resumable import Server, send, started, wait_until
+
+POOL = 40
+"""Threads that answer requests: anyio's default."""
+MANY = POOL + 20
+
+
+class Stuck(InProcessReader):
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_work = threading.Semaphore(0)
+        self.go = threading.Event()
+
+    def render(
+        self, data: bytes, number: int, *, scale: float = 2.0, password: str | None = None
+    ) -> bytes:
+        self._wait()
+        return super().render(data, number, scale=scale, password=password)
+
+    def decrypt(self, data: bytes, *, password: str | None = None) -> bytes:
+        self._wait()
+        return super().decrypt(data, password=password)
+
+    def _wait(self) -> None:
+        self.at_work.release()
+        assert self.go.wait(120)
+
+
+@contextmanager
+def served(ingest: IngestService) -> Iterator[Callable[[str], httpx.Client]]:
+    server = Server(ingest.service.app)
+    clients: list[httpx.Client] = []
+
+    def client_for(tenant: str) -> httpx.Client:
+        secret = ingest.keys.create(tenant, f"key {len(clients)}").secret
+        client = httpx.Client(
+            base_url=f"http://127.0.0.1:{server.port}",
+            headers={"authorization": f"Bearer {secret}"},
+            timeout=60,
+            limits=httpx.Limits(max_connections=2 * MANY),
+        )
+        clients.append(client)
+        return client
+
+    yield client_for
+    for client in clients:
+        client.close()
+    server.stop()
+    ingest.close()
+
+
+def status(client: httpx.Client, path: str) -> int:
+    return client.get(path, timeout=20).status_code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waiting", [admission.MAX_WAITING, 2 * POOL], ids=["some", "all threads"])
+def test_slow_page_images_leave_threads_for_other_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: int
+) -> None:
+    monkeypatch.setattr(admission, "MAX_WAITING", waiting)
+    reader = Stuck()
+    ingest = IngestService(tmp_path, reader, rate_requests=0)
+    document = ingest.upload_new(pdf(*["A page."] * MANY))
+    with served(ingest) as client_for, ThreadPoolExecutor(MANY) as many:
+        one, other = client_for("default"), client_for("acme")
+        pages = [f"/v1/documents/{document}/pages/{n}.png" for n in range(1, MANY + 1)]
+        requested = [many.submit(one.get, page) for page in pages]
+        try:
+            assert reader.at_work.acquire(timeout=60)
+            assert reader.at_work.acquire(timeout=60)
+            places = 2 + waiting - admission.RESERVED
+            wait_until(lambda: sum(future.done() for future in requested) == max(0, MANY - places))
+            for path in ("/livez", "/readyz", "/metrics", "/v1/keys/self"):
+                assert status(other, path) == 200, path
+            if waiting < POOL:
+                assert status(other, "/v1/documents") == 200
+        finally:
+            reader.go.set()
+        answers = [future.result(60) for future in requested]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(refused) == max(0, MANY - places)
+    assert {answer.status_code for answer in refused} <= {429}
+    assert {answer.headers["retry-after"] for answer in refused} <= {"2"}
+
+
+def test_few_requests_wait_for_a_busy_upload(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "WAIT_SECONDS", 60.0)
+    let_go, holding = threading.Event(), threading.Event()
+
+    def slow_hash() -> Iterator[bytes]:
+        yield b"x" * 10
+        holding.set()
+        assert let_go.wait(120)
+        yield b"x" * 10
+
+    with served(ingest) as client_for, ThreadPoolExecutor(MANY + 1) as many:
+        one, other = client_for("default"), client_for("acme")
+        address = started(one, 1000)
+        headers = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
+        headers |= {"upload-offset": "0", "content-length": "20"}
+        writer = many.submit(one.patch, address, content=slow_hash(), headers=headers)
+        assert holding.wait(60)
+        wait_until(lambda: one.head(address).headers["upload-offset"] == "10")
+        requested = [many.submit(send, one, address, b"y", 20) for _ in range(MANY)]
+        try:
+            remaining = api.MAX_WAITING
+            wait_until(lambda: sum(future.done() for future in requested) == MANY - remaining)
+            assert status(other, "/v1/documents") == 200
+        finally:
+            let_go.set()
+        assert writer.result(60).status_code == 204
+        statuses = [future.result(60).status_code for future in requested]
+    assert statuses.count(204) == 1, "the first of those that waited"
+    assert statuses.count(409) == MANY - 1
+
+
+def test_slow_passwords_leave_threads_for_other_requests(
+    new_ingest: NewIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_WAITING", 2)
+    reader = Stuck()
+    ingest = new_ingest(reader, ingest_renders=1)
+    secret, others = encrypted(pdf(), "open"), ingest.client_for("acme")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ingest.upload, secret, password="open")
+        assert reader.at_work.acquire(timeout=60)
+        refused = ingest.upload(secret, password="open")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert ingest.upload(b"An agreement.", "a.txt").status_code == 202
+        second = threads.submit(ingest.upload, secret, client=others, password="open")
+        reader.go.set()
+        assert (first.result(60).status_code, second.result(60).status_code) == (202, 202)
+
+
+def test_slots_are_released_after_errors() -> None:
+    some, held = ConcurrencyLimit(1, "tea"), threading.Event()
+
+    def wait(tenant: str) -> Any:
+        with some.acquire(tenant):
+            return held.wait(60)
+
+    for _ in range(3 * admission.MAX_WAITING):
+        with pytest.raises(KeyError), some.acquire("a"):
+            raise KeyError
+    with ThreadPoolExecutor(20) as threads, some.acquire("a"):
+        mine = admission.MAX_WAITING - admission.RESERVED
+        waiting = [threads.submit(wait, "a") for _ in range(mine)]
+        wait_until(lambda: some._counts["a"] == 1 + mine)
+        with pytest.raises(TooManyRequests, match="tea"), some.acquire("a"):
+            pass
+        waiting += [threads.submit(wait, "b") for _ in range(admission.RESERVED)]
+        wait_until(lambda: some._counts.total() == 1 + admission.MAX_WAITING)
+        with pytest.raises(TooManyRequests), some.acquire("c"):
+            pass
+        held.set()
+    assert all(future.result(60) for future in waiting)
+    assert not some._counts
