@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.evaluation.card import TEMPLATES, cards_of, clause_figures, render
+from models.evaluation.card import TEMPLATES, cards_of, render
 from models.evaluation.reliability import drawings_of
 from models.files import MODELS, folder_of, read_config, read_json
 from models.triage_breaks import curve
@@ -71,19 +71,6 @@ def test_a_template_takes_figures_and_repeats_lines() -> None:
 def test_an_unknown_figure_is_refused() -> None:
     with pytest.raises(KeyError):
         render("{scores[auc]}", {"scores": {}})
-
-
-def test_the_worst_categories_come_first_with_their_reasons() -> None:
-    areas = {"a": 0.5, "b": 0.1, "c": 0.3, "d": 0.9, "e": 0.8, "f": 0.7, "g": 0.6}
-    labels = {name: {"aupr": area, "answers": 3} for name, area in areas.items()}
-    labels["none"] = {"aupr": 0.0, "answers": 0}
-    known = {part: scores_of("contract-clauses", part) for part in ("guarantee", "training")}
-    known["scores"] = {**scores_of("contract-clauses"), "labels": labels}
-    known["presence"] = {"labels": {"a": {"recall": 0.4}, "b": {"recall": 0.1}, "c": {}}}
-    found = clause_figures(Path("nowhere"), known)
-    assert list(found["worst"]) == ["b", "c", "a", "g", "f", "e"]
-    assert found["worst"]["b"]["reason"] == "not examined yet."
-    assert found["rarely_seen"] == "b (10%), a (40%)"
 
 
 def test_quotations_are_a_few_words_with_their_source() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from models.clauses.recall_target import proof_of_missed
 from models.clauses.risk_control import Rows, calibration_of, cross_fitted, rows_of
-from models.clauses.risk_proof import LEVEL, PROMISED, RISKS, AcceptanceRule, proof
-from models.evaluation.calibration import MAPS, error_of, reliability
+from models.clauses.risk_proof import LEVEL, AcceptanceRule
+from models.evaluation.calibration import MAPS, error_of
 from models.evaluation.evaluate import judge
 from models.evaluation.predict import Candidate
 from models.files import folder_of, read_json
@@ -82,14 +82,6 @@ def test_maps_by_category_fit_better_than_a_pooled_one() -> None:
         assert errors[f"{kind}, by category"] < errors[f"{kind}, pooled"] < errors["none"]
 
 
-def test_reliability_is_counted_by_bins() -> None:
-    belief, right = np.array([0.1, 0.19, 0.9]), np.array([0.0, 1.0, 1.0])
-    (low, high) = reliability(belief, right)
-    assert low == pytest.approx((2, 0.145, 0.5))
-    assert high == pytest.approx((1, 0.9, 1.0))
-    assert error_of(belief, right) == pytest.approx((2 * (0.5 - 0.145) + 0.1) / 3)
-
-
 def test_the_proof_tests_the_served_guarantee() -> None:
     known = calibration_of(rows(), cross_fitted(rows(), "Platt, by category"))
     for risk in (0.1, 0.2):
@@ -98,17 +90,6 @@ def test_the_proof_tests_the_served_guarantee() -> None:
         made = control_risk(known, risk, LEVEL)
         assert made.belief is not None
         assert way.thresholds[kept - 1] == made.belief
-
-
-def test_in_the_proof_a_promise_is_exceeded_as_rarely_as_it_says() -> None:
-    known = rows()
-    found = proof(calibration_of(known, known.confidence), known.confidence, known.score)
-    promised = [one["drawn"] for one in found if one["way"] == PROMISED]
-    assert len(promised) == len(RISKS)
-    assert all(one["exceeded"] <= 1 - LEVEL for one in promised)
-    assert promised[-1]["attained"] > 0.9
-    careless = [one["drawn"]["exceeded"] for one in found if "without a margin" in one["way"]]
-    assert max(careless) > 0.3
 
 
 @pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])

@@ -26,13 +26,7 @@ from models.line_concepts.lookup import Linear, Lookup
 from models.line_concepts.predict import FOLDER, learned, predicted, read_predictions
 from models.line_concepts.scores import (
     SCORES,
-    calibration_error,
-    confidence,
-    fit_confidence,
-    named_surely,
-    rounded_reliability,
     scores,
-    surely_better,
 )
 from models.line_concepts.train import (
     EpochSampler,
@@ -295,31 +289,6 @@ ADAPTER = [{**r, "said": SURE if r["company"] % 2 else r["said"]} for r in SOME]
 WORSE = [{**r, "said": [["Cash", 1.0]]} for r in SOME]
 
 
-def test_figures_are_of_pairs_of_companies() -> None:
-    found = scores(MANY, [], [0])
-    every = found["parts"]["all"]
-    assert every["linear model"]["right"] == 0.5
-    low, high = every["linear model"]["interval"]
-    assert low < 0.5 < high
-    assert every["exact lookup"]["right"] == 0
-    assert every["top three"] == 0.5
-    assert found["confusions"] == [["Assets", "Cash", 1050]]
-    assert not surely_better(found)
-
-
-def test_an_adapter_is_counted_on_the_pairs_that_both_name() -> None:
-    found = scores(MANY, ADAPTER, [0])
-    beside = found["adapter"]
-    every = beside["parts"]["all"]
-    assert (beside["companies"], every["pairs"]) == (200, 600)
-    assert every["linear model"]["right"] == 0.5
-    assert every["adapter"]["right"] == every["both"]["right"] > 0.7
-    assert beside["more"]["both than linear"][0] > 0
-    assert beside["more"]["both than adapter"] == (0, 0)
-    assert surely_better(found)
-    assert not surely_better(scores(MANY, WORSE, [0]))
-
-
 def test_a_recount_only_changes_the_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / NAME / "1.0.0" / ConceptsManifest.FILE
     path.parent.mkdir(parents=True)
@@ -341,23 +310,6 @@ def test_a_recount_only_changes_the_maps(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_figures_are_those_of_the_committed_predictions() -> None:
     assert json.loads(json.dumps(making.counted())) == read_json(FOLDER / SCORES)
-
-
-def test_confidence_is_the_share_that_is_right() -> None:
-    sure = [{**r, "said": [[r["said"][0][0], 1 - (1 - r["said"][0][1]) / 4]]} for r in MANY]
-    weights = fit_confidence(sure)
-    said = np.array([r["said"][0][1] for r in sure])
-    right = np.array([r["said"][0][0] == r["concept"] for r in sure], float)
-    assert calibration_error(said, right) > 0.2
-    assert calibration_error(confidence(said, weights), right) < 0.05
-
-
-def test_reliability_and_reliable_names() -> None:
-    confident = np.array([0.95, 0.95, 0.15, 0.15])
-    right = np.array([1.0, 1.0, 0.0, 1.0])
-    assert rounded_reliability(confident, right) == [(0.15, 0.5, 2), (0.95, 1.0, 2)]
-    assert named_surely(confident, right, 0.98) == (0.95, 0.5)
-    assert named_surely(confident, np.zeros(4), 0.98) is None
 
 
 def test_committed_predictions_carry_no_label() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,11 @@ from models.clauses.presence import (
     Chances,
     Evidence,
     calibration,
-    errors,
     figures,
     out_of_fold,
     read_chances,
     write_chances,
 )
-from models.evaluation.calibration import MAPS
 from models.files import read_json
 from tests.models.builders import FOREST
 
@@ -89,26 +86,6 @@ def test_stored_probabilities_are_read_again(tmp_path: Path) -> None:
     assert np.array_equal(found.folds, made.folds)
     write_chances(tmp_path, made, ["A", "B"])
     assert (tmp_path / PREDICTIONS).read_bytes() == first
-
-
-def test_maps_are_measured_on_other_folds() -> None:
-    made = chances(2_000)
-    found = calibration(made)
-    assert tuple(found["maps"]) == MAPS
-    assert found["maps"]["none"]["error"] == found["error"] > 0.1
-    for name, one in found["maps"].items():
-        if name.endswith("by category"):
-            assert one["error"] < 0.03, name
-            assert one["log_loss"] < found["maps"]["none"]["log_loss"], name
-    assert sum(row[0] for row in found["tenths"]) == found["judged"] == 4_000
-    other = np.where(made.folds[:, None] == 0, ~made.present, made.present)
-    turned = calibration(replace(made, present=other))
-    assert turned["maps"]["beta, pooled"]["brier"] > found["maps"]["beta, pooled"]["brier"]
-
-
-def test_errors_worked_out_by_hand() -> None:
-    found = errors(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
-    assert found == {"error": 0.0, "brier": 0.25, "log_loss": round(float(np.log(2)), 4)}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "models" / "clauses").glob(f"*/{CALIBRATION}")))

@@ -12,12 +12,9 @@ from models.evaluation.predict import Candidate
 from models.files import folder_of, read_config, read_json, read_lines
 from models.review_priority.scores import (
     FOLDER,
-    caught,
-    caught_by_time,
     differences,
     figures,
     items_of,
-    ordered,
 )
 from models.review_priority.simulation import decided, queue_of
 from services.review.priority import NAME, PriorityManifest
@@ -102,32 +99,6 @@ LINES = [
          (0.75, 0.7, "reject", 20), (0.85, 0.4, "accept", 0)),
 ]  # fmt: skip
 """Ten clauses, four of them changed, of which the forest puts one last."""
-
-
-def test_mistakes_are_counted_in_the_first_part_of_the_queue() -> None:
-    """By hand: 10%, 20% and 50% of ten items are one, two and five of them."""
-    items = items_of(LINES, TIME)
-    draw = np.random.default_rng(0)
-    by_chance = ordered(items.chances["learned"], draw)
-    assert caught(by_chance, items.changed) == [0.25, 0.5, 0.75]
-    # 0.4, 0.45 | 0.5, 0.55, 0.6: one mistake, the third.
-    assert caught(ordered(1 - items.confidence, draw), items.changed) == [0.0, 0.0, 0.25]
-
-
-def test_mistakes_are_counted_in_the_first_hours() -> None:
-    """Ten items of 10 seconds, and 110 words at one a second: 210 seconds."""
-    items = items_of(LINES, TIME)
-    order = ordered(items.chances["learned"], np.random.default_rng(0))
-    assert items.seconds.sum() == pytest.approx(210)
-    # 21 s: the first (20 s) and not the second (40 s); 42 s: as much; 105 s: also the second (60)
-    # and the third (90), and one of 10.
-    assert caught_by_time(order, items.changed, items.seconds) == [0.25, 0.25, 0.75]
-
-
-def test_equal_urgencies_come_in_any_order() -> None:
-    draw = np.random.default_rng(0)
-    first = {int(ordered(np.zeros(10), draw)[0]) for _ in range(200)}
-    assert len(first) == 10
 
 
 def test_an_order_gains_nothing_over_itself() -> None:

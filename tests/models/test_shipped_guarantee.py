@@ -47,29 +47,6 @@ def test_the_proof_is_that_of_the_set_that_ships(known: Calibration) -> None:
     assert bounds(known) == report["bounds"]
 
 
-def test_a_threshold_without_a_margin_exceeds_the_risk_about_every_second_time() -> None:
-    lax = [
-        one["halves"]["exceeded"]
-        for one in figures()["proof"]
-        if one["risk"] >= 0.02 and one["way"] == CARELESS
-    ]
-    assert len(lax) == 4
-    assert all(0.4 < share < 0.6 for share in lax)
-
-
-def test_other_bounds_accept_no_more_than_betting() -> None:
-    rows = {(one["risk"], one["bound"]): one["accepted"] for one in figures()["bounds"]}
-    others = ("Hoeffding-Bentkus", "empirical Bernstein")
-    assert [rows[0.05, name] for name in others] == [0, 0]
-    assert rows[0.05, "betting"] > 0
-    assert all(rows[risk, name] <= rows[risk, "betting"] for risk, name in rows)
-
-
-def test_small_risks_are_not_attainable() -> None:
-    refused = [one["max_wrong"] for one in figures()["promises"] if one["why_not"]]
-    assert refused == [0.01, 0.02]
-
-
 @pytest.mark.slow
 def test_a_company_counts_with_as_many_missed_clauses_as_keep_the_risk(
     known: Calibration, monkeypatch: pytest.MonkeyPatch
