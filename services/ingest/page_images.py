@@ -14,7 +14,7 @@ from pathlib import Path
 
 from services.ingest.domain import Document, DocumentReader
 from shared.blobs import BlobStore
-from shared.blobs.files import folder_of
+from shared.blobs.protocol import folder_of
 from shared.errors import NotFound
 from shared.events import BlobRef
 from shared.web.admission import ConcurrencyLimit

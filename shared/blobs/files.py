@@ -1,8 +1,4 @@
-"""Blobs by hash: bytes that are written once, completely or not at all.
-
-Services of a tenant share them. Each reads all blobs, but writes and deletes only its own:
-`BlobRef.owner` names the service, so that none removes bytes that another needs.
-"""
+"""Blobs in a folder."""
 
 from __future__ import annotations
 
@@ -10,148 +6,30 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import IO, BinaryIO
 
-from shared.errors import SettingsError, SuiteError, Unavailable
+from shared.blobs.protocol import (
+    CHUNK,
+    PIN_MARKER,
+    PINNED_SUFFIX,
+    MissingBlob,
+    folder_of,
+    key_of,
+    ref_of_key,
+    require_owner,
+)
+from shared.errors import Unavailable
 from shared.events import BlobRef
-from shared.tenancy import must_be_of
 
-CHUNK = 1 << 20
 MARKER = ".smallprint-blobs"
 """A file in the folder since its first use: without it, a disk is not mounted."""
-PINNED_SUFFIX = ".held"
-"""Suffix of a blob that was deleted while all blobs were pinned."""
-PIN_MARKER = ".smallprint-holding"
-"""A file in the folder while its blobs are pinned, or after a process died that pinned them."""
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_KEY = re.compile(
-    rf"(?P<tenant>{_TENANT.pattern})/((?P<owner>[a-z]{{3,32}})/)?(?P<two>[0-9a-f]{{2}})/"
-    r"(?P<sha256>(?P=two)[0-9a-f]{62})"
-)
-
-
-class MissingBlob(SuiteError):
-    """The bytes of a blob are missing or damaged."""
-
-    code = "missing_blob"
-
-
-class BlobStore(Protocol):
-    """The interface of a blob store.
-
-    All methods raise Unavailable while its disk or server is down, or the disk is full.
-    """
-
-    def put(self, tenant: str, data: bytes) -> BlobRef:
-        """Store bytes durably. Storing known bytes again only renews their age."""
-
-    def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
-        """Store a stream durably, in bounded memory."""
-
-    def get(self, tenant: str, ref: BlobRef) -> bytes:
-        """Return the bytes, checked against their hash. Raises MissingBlob."""
-
-    def open(self, tenant: str, ref: BlobRef) -> BinaryIO:
-        """Return the bytes as an unchecked stream. Raises MissingBlob."""
-
-    def delete(self, tenant: str, ref: BlobRef) -> None:
-        """Delete own bytes; nothing happens if they are gone."""
-
-    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
-        """Delete unless the blob was put after `before`. Returns whether it is gone."""
-
-    def listed(self) -> Iterator[tuple[str, BlobRef]]:
-        """Yield every blob of every service with its tenant, in any order, unchecked.
-
-        Blobs that are put or deleted meanwhile may be missing.
-        """
-
-    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
-        """As `listed`, with the age of each in seconds."""
-
-    def sweep(self, older: timedelta) -> int:
-        """Remove incomplete blobs of killed processes that are `older`. Returns how many."""
-
-    def pin(self) -> contextlib.AbstractContextManager[None]:
-        """Pin every blob for the block, for a copy of all.
-
-        A blob deleted meanwhile is gone for everybody else; its bytes are removed at the end.
-        """
-
-    def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
-        """As `listed`, with blobs deleted while all are pinned; some appear twice."""
-
-    def open_pinned(self, tenant: str, ref: BlobRef) -> BinaryIO:
-        """As `open`, also for a blob deleted while all are pinned."""
-
-
-def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
-    """Return the blob store of a service: a bucket, or a folder without a URL.
-
-    Args:
-        url: `s3://bucket/prefix`, or empty.
-        folder: of the blobs, without a URL.
-        owner: the service whose blobs are written and deleted; empty for ingest.
-
-    Raises SettingsError for an invalid URL, or without the S3 client.
-    """
-    if not url:
-        return FileBlobs(folder, owner)
-    if find_spec("boto3") is None:
-        raise SettingsError(
-            "SMALLPRINT_BLOBS_URL needs the package boto3. Install "
-            "requirements/s3.txt, or leave the setting empty to use the folder below "
-            "SMALLPRINT_DATA."
-        )
-    from shared.blobs.s3 import S3Blobs
-
-    return S3Blobs(url, owner)
-
-
-def folder_of(tenant: str) -> str:
-    """Return the folder of a tenant below the blobs.
-
-    Raises ValueError for an invalid tenant, CrossesTenants in the work of another one.
-    """
-    if not _TENANT.fullmatch(tenant):
-        raise ValueError(f"not a tenant's name: {tenant!r}")
-    must_be_of(tenant, "blobs")
-    return tenant
-
-
-def key_of(tenant: str, ref: BlobRef) -> str:
-    """Return the path of a blob: `<tenant>/<owner>/<first two of the hash>/<hash>`.
-
-    Ingest has no owner in the path. Raises as `folder_of`.
-    """
-    return "/".join(filter(None, (folder_of(tenant), ref.owner, ref.sha256[:2], ref.sha256)))
-
-
-def ref_of_key(key: str, size: int) -> tuple[str, BlobRef] | None:
-    """Parse a path of `key_of` to tenant and blob; None for other paths."""
-    found = _KEY.fullmatch(key)
-    if found is None:
-        return None
-    owner = found["owner"] or ""
-    return found["tenant"], BlobRef(sha256=found["sha256"], size=size, owner=owner)
-
-
-def require_owner(tenant: str, ref: BlobRef, owner: str) -> None:
-    """Raise ValueError for a blob of another service than `owner`."""
-    if ref.owner != owner:
-        raise ValueError(
-            f"blob {ref.sha256} of tenant {tenant} belongs to {ref.owner or 'ingest'};"
-            f" {owner or 'ingest'} can't delete it"
-        )
 
 
 class FileBlobs:

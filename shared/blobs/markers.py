@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from typing import BinaryIO
 
-from shared.blobs.files import CHUNK, BlobStore, MissingBlob
+from shared.blobs.protocol import CHUNK, BlobStore, MissingBlob
 from shared.events import BlobRef
 
 OWNERS = ("", "extraction", "triage", "escalation")

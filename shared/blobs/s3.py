@@ -30,7 +30,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.blobs.files import (
+from shared.blobs.protocol import (
     CHUNK,
     PINNED_SUFFIX,
     MissingBlob,

@@ -29,7 +29,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Protocol
 
-from shared.blobs.files import PIN_MARKER, PINNED_SUFFIX, ref_of_key
+from shared.blobs.protocol import PIN_MARKER, PINNED_SUFFIX, ref_of_key
 from shared.errors import Conflict, SuiteError, Unavailable
 
 log = logging.getLogger(__name__)

@@ -359,7 +359,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     from services.cli.operations import backup as backups
     from services.cli.operations import verify as checks
     from services.cli.operations.backup_manifest import BackupManifest
-    from shared.blobs.files import key_of
+    from shared.blobs.protocol import key_of
     from shared.bus import open_bus
     from shared.errors import Conflict
 

@@ -51,7 +51,8 @@ from services.cli.operations.partial_backup import (
     set_aside,
 )
 from shared.blobs import BlobStore, MissingBlob, open_blobs
-from shared.blobs.files import MARKER, key_of, ref_of_key
+from shared.blobs.files import MARKER
+from shared.blobs.protocol import key_of, ref_of_key
 from shared.errors import Conflict, SuiteError
 from shared.events import BlobRef
 from shared.messaging import Inbox, outbox

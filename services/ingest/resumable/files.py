@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 
 from services.ingest.resumable.domain import PartialUpload, UploadBusy, UploadGone
-from shared.blobs.files import folder_of
+from shared.blobs.protocol import folder_of
 from shared.errors import Unavailable
 
 

@@ -14,7 +14,6 @@ from typing import BinaryIO, cast
 import pytest
 
 from shared.blobs import BlobStore, FileBlobs, MissingBlob
-from shared.blobs.files import CHUNK
 from shared.blobs.markers import (
     is_cancelled,
     is_deleted,
@@ -22,6 +21,7 @@ from shared.blobs.markers import (
     mark_deleted,
     ref_of,
 )
+from shared.blobs.protocol import CHUNK
 from shared.events import BlobRef
 from tests.contract.blobs.stores import Breaks, Place, bytes_of, once
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 
 from shared.blobs import BlobStore, MissingBlob, s3, s3_pins
-from shared.blobs.files import PIN_MARKER, PINNED_SUFFIX
+from shared.blobs.protocol import PIN_MARKER, PINNED_SUFFIX
 from shared.blobs.s3 import FIRST, S3Blobs
 from shared.blobs.s3_pins import ENDING
 from shared.errors import Conflict, Unavailable

@@ -19,8 +19,8 @@ import pytest
 from infra.servers.ports import free_port
 from infra.servers.s3 import Server
 from shared.blobs import FileBlobs, MissingBlob, open_blobs, s3
-from shared.blobs.files import CHUNK
 from shared.blobs.markers import ref_of
+from shared.blobs.protocol import CHUNK
 from shared.blobs.s3 import PART, STEP, S3Blobs
 from shared.errors import SettingsError, Unavailable
 from tests.bench.pages import pdf_of
@@ -216,7 +216,7 @@ def test_an_invalid_bucket_url_is_refused_at_start(url: str) -> None:
 
 
 def test_without_the_client_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.blobs.files.find_spec", lambda _name: None)
+    monkeypatch.setattr("shared.blobs.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match=r"Install requirements/s3\.txt"):
         open_blobs("s3://papers", Path("unused"))
     assert isinstance(open_blobs("", Path("unused"), "triage"), FileBlobs)

@@ -130,7 +130,7 @@ def test_a_poison_event_is_listed_mended_and_replayed(road: Road, tmp_path: Path
     letter = dead_letters.find(road.stores, line["id"][:6])
     whole = dead_letters.details(letter)
     assert whole["message"]["value"]["data"]["kind"] == "contract"
-    assert whole["trace"][-1] == "shared.blobs.files.MissingBlob"
+    assert whole["trace"][-1] == "shared.blobs.protocol.MissingBlob"
     assert any("extraction/handlers.py" in row for row in whole["trace"])
 
     aside.rename(path)

@@ -22,7 +22,8 @@ from services.cli import cli
 from services.cli.operations.backup import BackedUpDeployment, backup
 from services.cli.operations.backup_manifest import BackupManifest, BadBackup, files_of
 from shared.blobs import FileBlobs, MissingBlob
-from shared.blobs.files import PIN_MARKER, open_pinned, pin
+from shared.blobs.files import open_pinned, pin
+from shared.blobs.protocol import PIN_MARKER
 from shared.errors import Conflict, SuiteError, Unavailable
 from shared.events import BlobRef
 from shared.messaging import Inbox

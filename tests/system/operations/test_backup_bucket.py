@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import pytest
 
 from services.cli.operations.backup_manifest import BackupManifest, files_of
-from shared.blobs.files import PIN_MARKER, PINNED_SUFFIX, FileBlobs
+from shared.blobs.files import FileBlobs
+from shared.blobs.protocol import PIN_MARKER, PINNED_SUFFIX
 from shared.blobs.s3 import S3Blobs
 from shared.errors import Unavailable
 from shared.events import BlobRef

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.blobs import s3_pins
-from shared.blobs.files import PIN_MARKER, PINNED_SUFFIX
+from shared.blobs.protocol import PIN_MARKER, PINNED_SUFFIX
 from shared.blobs.s3_pins import ENDING, FRESH_SECONDS, BlobPin, remove_dead_pin
 from shared.errors import Conflict, Unavailable
 

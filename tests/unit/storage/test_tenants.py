@@ -30,8 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from shared.blobs.files import FileBlobs, key_of
+from shared.blobs.files import FileBlobs
 from shared.blobs.markers import ref_of
+from shared.blobs.protocol import key_of
 from shared.messaging import UnitOfWork
 from shared.storage import Store
 from shared.storage.tenant_isolation import across_tenants
