@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import combinations
 
 from services.triage.relations.relations import Cell, Equation, StatementView, Views
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 
 CAUSES = {
     "sign": "the sign is switched",

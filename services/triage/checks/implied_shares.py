@@ -15,7 +15,7 @@ from services.triage.domain import Finding, NamedCell
 from services.triage.relations import labels
 from services.triage.relations.message_format import money
 from services.triage.relations.relations import StatementView, Views
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import MAX_SENTENCE, format_day, truncate
 
 FEWEST, MOST = Decimal(100_000), Decimal(10) ** 12  # shares that a company has

@@ -13,7 +13,7 @@ from services.triage.checks.suspects import Suspect, from_anomaly
 from services.triage.relations.learned_sums import count_holding, label_words
 from services.triage.relations.message_format import money, title
 from services.triage.relations.relations import Cell, StatementView
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import CHECKED
 
 MOST_OF_A_KIND = 6

@@ -15,7 +15,7 @@ from services.triage.relations.identities import Pair, pairs_of_cash, pairs_of_n
 from services.triage.relations.labels import normalise
 from services.triage.relations.message_format import money, title
 from services.triage.relations.relations import StatementView, Views
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 
 FACTORS = (Decimal(10) ** 3, Decimal(10) ** 6)
 

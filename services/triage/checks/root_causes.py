@@ -17,7 +17,7 @@ from services.triage.checks.plausibility import unit_factor
 from services.triage.domain import Finding
 from services.triage.relations.message_format import money
 from services.triage.relations.relations import Views
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import MAX_SENTENCE, truncate
 
 MOST = 5  # findings of one filing, at most

@@ -27,7 +27,7 @@ from services.triage.checks.total_suspects import total_gaps
 from services.triage.relations import identities
 from services.triage.relations.learned_sums import LearnedPatterns
 from services.triage.relations.relations import Cell, Equation, Views
-from services.triage.relations.sums import ZERO
+from services.triage.relations.statement_rows import ZERO
 
 MOST_ROUNDED = 3  # units that a sum may be off where a filing rounds
 

@@ -50,7 +50,8 @@ from services.triage.relations.relations import (
     Views,
     statement_views,
 )
-from services.triage.relations.sums import ZERO, tolerance
+from services.triage.relations.statement_rows import ZERO
+from services.triage.relations.sums import tolerance
 from services.triage.statements.model import CHECKED, MAX_SENTENCE, Filing, truncate
 
 FLAGGED = 0.5  # risk from which a filing is flagged by rules

@@ -20,7 +20,8 @@ from services.triage.relations.relations import (
     compare_cells,
     sum_equations,
 )
-from services.triage.relations.sums import ZERO, Sum
+from services.triage.relations.statement_rows import ZERO
+from services.triage.relations.sums import Sum
 from services.triage.statements.model import CHECKED, Column
 
 Pair = tuple[StatementView, Cell, StatementView, Cell]  # two cells that should show the same amount

@@ -13,15 +13,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import combinations, product
 from operator import add, sub
-from typing import TYPE_CHECKING
 
 from services.triage.relations import labels
 from services.triage.relations.presentation import LONGEST_RUN, DistantLines, close_total
+from services.triage.relations.statement_rows import ZERO, StatementRows
 
-if TYPE_CHECKING:
-    from services.triage.relations.relations import StatementView
-
-ZERO = Decimal(0)
 DEEPEST = 45  # parts that one sum may have
 DEEPEST_SIGNS = 5  # parts of a sum for which every pattern of signs is tried
 STRONG, SURE, WEAK = 2.0, 3.0, 4.0
@@ -58,7 +54,7 @@ def tolerance(unit: Decimal, parts: int) -> Decimal:
     return unit * (1 if parts <= 10 else 2) if parts > 1 else ZERO
 
 
-def find_sums(view: StatementView) -> list[Sum]:
+def find_sums(view: StatementRows) -> list[Sum]:
     """Read a statement from top to bottom and fold every line that is a sum of lines above it."""
     stack: list[int] = []
     sums: list[Sum] = []
@@ -79,7 +75,7 @@ _OF_A_LINE = re.compile(r"^(?!total|net |cash ).*\bnet$")  # no sums in a cash f
 
 
 def _best_sum(
-    view: StatementView, row: int, stack: Sequence[int], sums: Sequence[Sum]
+    view: StatementRows, row: int, stack: Sequence[int], sums: Sequence[Sum]
 ) -> Sum | None:
     label = labels.normalise(view.rows[row].label)
     plain = view.kind == "cash_flow" and _OF_A_LINE.search(label)
@@ -98,7 +94,7 @@ def _best_sum(
 
 
 def _adjusted_sum(
-    view: StatementView, row: int, stack: Sequence[int], sums: Sequence[Sum]
+    view: StatementRows, row: int, stack: Sequence[int], sums: Sequence[Sum]
 ) -> Sum | None:
     """A sum that holds in every column with a few lines adjusted."""
     columns = view.filled[row]
@@ -128,7 +124,7 @@ def _adjusted_sum(
 
 
 def _distant_lines(
-    view: StatementView, row: int, columns: Sequence[int], stack: Sequence[int], sums: Sequence[Sum]
+    view: StatementRows, row: int, columns: Sequence[int], stack: Sequence[int], sums: Sequence[Sum]
 ) -> Iterator[DistantLines]:
     """Lines of other sums, complete ones first, and lines that an extract moved below."""
     open_lines = set(stack)
@@ -159,13 +155,13 @@ def _distant_lines(
 
 
 def _line_totals(
-    view: StatementView, rows: Sequence[int], columns: Sequence[int]
+    view: StatementRows, rows: Sequence[int], columns: Sequence[int]
 ) -> tuple[Decimal, ...]:
     """The total of some lines in each of some columns."""
     return tuple(sum((view.amounts[line][c] for line in rows), ZERO) for c in columns)
 
 
-def _sum_of_headlines(view: StatementView, row: int, stack: Sequence[int]) -> Sum | None:
+def _sum_of_headlines(view: StatementRows, row: int, stack: Sequence[int]) -> Sum | None:
     """A sum of the first open line and of totals, ignoring lines between, in every column."""
     columns = view.filled[row]
     if len(columns) < 2:
@@ -191,7 +187,7 @@ def _sum_of_headlines(view: StatementView, row: int, stack: Sequence[int]) -> Su
     return None
 
 
-def _residuals(view: StatementView, row: int, parts: Parts) -> dict[int, Decimal]:
+def _residuals(view: StatementRows, row: int, parts: Parts) -> dict[int, Decimal]:
     """The difference of a sum in each column where two of its parts have amounts."""
     residuals: dict[int, Decimal] = {}
     for column in view.filled[row]:
@@ -203,7 +199,7 @@ def _residuals(view: StatementView, row: int, parts: Parts) -> dict[int, Decimal
 
 
 def _promising(
-    view: StatementView, row: int, stack: Sequence[int], anchored: bool
+    view: StatementRows, row: int, stack: Sequence[int], anchored: bool
 ) -> Iterator[tuple[Parts, str, int]]:
     """Yield possible sums of the open lines, the plainest first, with the number of tries so far.
 
@@ -256,7 +252,7 @@ def _may_hold(gaps: Sequence[Decimal], counted: Sequence[int], limit: Decimal) -
     return bool(seen) and (min(seen) <= limit or len(set(seen)) < len(seen))
 
 
-def _parts(view: StatementView, rows: Sequence[int], pattern: str) -> Parts:
+def _parts(view: StatementRows, rows: Sequence[int], pattern: str) -> Parts:
     first, *others = rows
     if pattern == "plus":
         return ((first, 1), *((row, 1) for row in others))
@@ -266,7 +262,7 @@ def _parts(view: StatementView, rows: Sequence[int], pattern: str) -> Parts:
 
 
 def _weigh(
-    view: StatementView, row: int, parts: Parts, pattern: str, tries: int
+    view: StatementRows, row: int, parts: Parts, pattern: str, tries: int
 ) -> tuple[float, Sum] | None:
     """Digits of agreement, less the digits that the tries would find by chance."""
     residuals = _residuals(view, row, parts)
@@ -284,7 +280,7 @@ def _weigh(
 
 
 def _weigh_swapped(
-    view: StatementView, row: int, parts: Parts, residuals: dict[int, Decimal], tries: int
+    view: StatementRows, row: int, parts: Parts, residuals: dict[int, Decimal], tries: int
 ) -> tuple[float, Sum] | None:
     """A sum that fails in two columns and holds if one line's amounts are exchanged."""
     candidate = Sum(row, parts, residuals, "swapped")
