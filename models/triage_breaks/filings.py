@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from models.files import folder_of, read_lines
-from services.triage.statements.model import JSON, BadFiling, Filing, read_filings
+from services.triage.statements.model import BadFiling, Filing, read_filings
+from shared.documents.model.formats import JSON
 
 Record = dict[str, Any]
 FOLDER = folder_of("triage-breaks")

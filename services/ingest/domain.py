@@ -27,6 +27,7 @@ from shared.documents import (
     ParsedDocument,
     RefusedPart,
 )
+from shared.documents.model.formats import FORMATS
 from shared.errors import InvalidRequest
 from shared.events import (
     CANCELLED,
@@ -72,31 +73,8 @@ UNREADABLE_PARTS, NO_STATEMENTS = "unreadable_filings", "no_statements"
 """Failures that cost a report some filings or all figures, but not its result."""
 
 _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
-_MIXED_TYPES: dict[str, Kind] = {
-    "application/pdf": "contract",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "contract",
-    "application/vnd.oasis.opendocument.text": "contract",
-    "application/rtf": "contract",
-    "text/html": "contract",
-    "text/markdown": "contract",
-    "text/plain": "contract",
-    "image/jpeg": "contract",
-    "image/png": "contract",
-    "image/tiff": "contract",
-    "text/csv": "report",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
-    "application/vnd.ms-excel": "report",
-    "application/vnd.oasis.opendocument.spreadsheet": "report",
-}
-_KIND_OF_TYPE: dict[str, Kind] = {
-    **_MIXED_TYPES,
-    "application/json": "report",
-    "application/x-ndjson": "report",
-    "application/xbrl-instance+xml": "report",
-    "message/rfc822": "contract",
-    "application/vnd.ms-outlook": "contract",
-}
-MIXED_TYPES = frozenset(_MIXED_TYPES)
+_KIND_OF_TYPE: dict[str, Kind] = {one.media_type: one.kind for one in FORMATS}
+MIXED_TYPES = frozenset(one.media_type for one in FORMATS if one.by_text)
 """Media types whose text decides the kind; mails and archives contain documents of any kind."""
 _MAILS = CONTAINERS - ARCHIVES
 

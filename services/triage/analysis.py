@@ -30,7 +30,8 @@ from services.triage.routing.questions import ResultQuestion, mark_escalated, mo
 from services.triage.routing.routing import Routing
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
-from services.triage.statements.model import CSV, BadFiling, Filing, report_type, truncate
+from services.triage.statements.model import BadFiling, Filing, report_type, truncate
+from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import ParsedDocument
 from shared.events import DocumentRead
 from shared.inference import Base

@@ -16,9 +16,10 @@ from services.triage.reading.document import limit_size, without_equity
 from services.triage.routing import risk_control
 from services.triage.routing.questions import ResultQuestion, most_valuable
 from services.triage.routing.routing import Routing
-from services.triage.statements.model import JSON, Filing, read_filings
+from services.triage.statements.model import Filing, read_filings
 from services.triage.store import Reports
 from shared.blobs import BlobStore, MissingBlob
+from shared.documents.model.formats import JSON
 from shared.monitoring.policy_simulation import PolicySimulation
 from shared.monitoring.store import AuditSample
 from shared.monitoring.tenant_calibration import SHIPPED_CALIBRATION, TenantCalibration

@@ -1,6 +1,7 @@
 """Documents: bytes in, text with a box for every character and a page ledger out."""
 
 from shared.documents.model.cells import Cell
+from shared.documents.model.formats import ARCHIVES, CONTAINERS
 from shared.documents.model.parsed_document import (
     Box,
     FailedPage,
@@ -12,7 +13,7 @@ from shared.documents.model.parsed_document import (
 )
 from shared.documents.reader import decrypt, read, render, unpack
 from shared.documents.sniffing import safe_name, sniff
-from shared.documents.unpacking import ARCHIVES, CONTAINERS, Attachment, Contents, RefusedPart
+from shared.documents.unpacking import Attachment, Contents, RefusedPart
 
 __all__ = [
     "ARCHIVES",

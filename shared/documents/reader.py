@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shared.documents.containers.zip_package import DOCX, ODS, ODT, XLS, XLSX
+from shared.documents.model.formats import (
+    CONTAINERS,
+    CSV,
+    DOCX,
+    HTML,
+    ODS,
+    ODT,
+    PDF,
+    PICTURES,
+    RTF,
+    XBRL,
+    XLS,
+    XLSX,
+)
 from shared.documents.model.glyphs import Glyphs
 from shared.documents.model.parsed_document import (
     FailedPage,
@@ -33,12 +46,12 @@ from shared.documents.pages.ocr import DPI, METHOD, NEEDS, engine
 from shared.documents.pages.running_headers import find_running_headers
 from shared.documents.pages.scanned_pages import NO_TEXT_LAYER, SURE, Scanned, Scans
 from shared.documents.pages.text_quality import UNSOUND, soundness
-from shared.documents.sniffing import HTML, PDF, PICTURES, RTF, sniff
+from shared.documents.sniffing import sniff
 from shared.documents.spreadsheets.calamine import read_values
-from shared.documents.spreadsheets.delimited import CSV, read_table
+from shared.documents.spreadsheets.delimited import read_table
 from shared.documents.spreadsheets.xlsx import read_workbook
-from shared.documents.unpacking import CONTAINERS, Contents, open_container, read_container
-from shared.documents.xbrl.xbrl import XBRL, read_instance
+from shared.documents.unpacking import Contents, open_container, read_container
+from shared.documents.xbrl.xbrl import read_instance
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,

@@ -6,32 +6,32 @@ import json
 import re
 import unicodedata
 
-from shared.documents.containers.zip_package import XLS, names_in, package_type
+from shared.documents.containers.zip_package import names_in, package_type
+from shared.documents.model.formats import (
+    CSV,
+    FORMAT_NAMES,
+    HTML,
+    JPEG,
+    JSON,
+    MAIL,
+    MARKDOWN,
+    NDJSON,
+    OUTLOOK,
+    PDF,
+    PNG,
+    RTF,
+    TEXT,
+    TIFF,
+    XBRL,
+    XLS,
+    ZIP,
+)
 from shared.documents.model.text import decode
-from shared.documents.spreadsheets.delimited import CSV, delimiter_of, is_named, is_table
-from shared.documents.xbrl.xbrl import XBRL, is_inline, is_instance
+from shared.documents.spreadsheets.delimited import delimiter_of, is_named, is_table
+from shared.documents.xbrl.xbrl import is_inline, is_instance
 from shared.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 
-PDF = "application/pdf"
-TEXT = "text/plain"
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-HTML = "text/html"
-MAIL = "message/rfc822"
-OUTLOOK = "application/vnd.ms-outlook"
-ZIP = "application/zip"
-RTF = "application/rtf"
-MARKDOWN = "text/markdown"
-PNG = "image/png"
-JPEG = "image/jpeg"
-TIFF = "image/tiff"
-PICTURES = frozenset({PNG, JPEG, TIFF})
-"""Types whose pages are pictures: their text is recognised."""
-
-READ = (
-    "PDF, DOCX, ODT, RTF, HTML, UTF-8 text, Markdown, JSON, JSON lines, CSV, workbooks (XLSX, XLS, "
-    "ODS), XBRL instances, pictures (PNG, JPEG, TIFF), mails (EML, MSG) and ZIP archives are read"
-)
+READ = f"smallprint reads {FORMAT_NAMES}"
 """The end of every error about an unsupported type."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")

@@ -8,14 +8,10 @@ from typing import Protocol
 
 from shared.documents.mail.archive import Archive
 from shared.documents.mail.eml import Mail
+from shared.documents.model.formats import CONTAINERS, MAIL, OUTLOOK, ZIP
 from shared.documents.model.parsed_document import Limits, Page, ParsedDocument
-from shared.documents.sniffing import MAIL, OUTLOOK, ZIP, sniff
+from shared.documents.sniffing import sniff
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnreadableDocument, UnsupportedType
-
-ARCHIVES = frozenset({ZIP})
-"""Types of containers that have no text themselves."""
-CONTAINERS = ARCHIVES | {MAIL, OUTLOOK}
-"""Types of documents that contain others."""
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ from services.triage.narrative.model import FlagModel
 from services.triage.reading.document import ReadFiling, read_document
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signals_of
-from services.triage.statements.model import NDJSON, Filing
+from services.triage.statements.model import Filing
 from shared import documents
 from shared.documents import sniff
+from shared.documents.model.formats import NDJSON
 from shared.errors import SettingsError, SuiteError
 from shared.inference import Base, lazy_specialists
 from shared.inference.adapters import base_folder

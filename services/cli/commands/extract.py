@@ -64,7 +64,7 @@ def extract(
     level: float | None,
     password: str | None,
 ) -> int:
-    """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
+    """Find the clauses of contracts, also in mails and archives.
 
     \b
     Examples:

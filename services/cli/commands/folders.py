@@ -46,12 +46,11 @@ def batch(
 ) -> int:
     """Read every document below FOLDER: one JSON result a file, and a summary.
 
-    The type of a file decides. Contracts (PDF, DOCX, ODT, RTF, HTML, text, scans) are searched for
-    clauses, reports (JSON, JSON lines, CSV, XLSX, XLS, ODS, XBRL instances) for errors. Use
-    `smallprint triage` for reports as PDF or HTML. A mail or archive has one result with its
-    `parts`, a file of JSON lines one with a line for each filing. A maildir is a folder of mails.
-    Run an interrupted batch again to continue; failed files are tried again and listed in the
-    summary.
+    The type of a file decides. Structured data (JSON, CSV, spreadsheets, XBRL) is searched for
+    errors, everything else for clauses. Use `smallprint triage` for reports as PDF or HTML. A mail
+    or archive has one result with its `parts`, a file of JSON lines one with a line for each
+    filing. A maildir is a folder of mails. Run an interrupted batch again to continue; failed files
+    are tried again and listed in the summary.
 
     \b
     Examples:

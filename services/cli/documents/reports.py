@@ -131,8 +131,9 @@ class Reports:
 
         JSON lines are read as a stream, since such files may be long.
         """
-        from services.triage.statements.model import NDJSON, report_type
+        from services.triage.statements.model import report_type
         from shared.documents import CONTAINERS, sniff
+        from shared.documents.model.formats import NDJSON
 
         with open_file(path) as stream:
             if report_type("", path) == NDJSON:

@@ -19,6 +19,7 @@ from starlette.types import Message, Receive
 from services.ingest.commands import Upload
 from services.ingest.domain import named_adapters
 from services.ingest.settings import Settings
+from shared.documents.model.formats import FORMAT_NAMES
 from shared.errors import DocumentTooLarge, InvalidRequest, Unavailable
 from shared.events import Kind
 from shared.web.auth import CurrentActor
@@ -44,10 +45,7 @@ BODY: dict[str, Any] = {
                             "minItems": 1,
                             "description": (
                                 "one or more documents with file names; the content "
-                                "determines the type. Contracts: PDF, DOCX, ODT, RTF,"
-                                " HTML, Markdown, UTF-8 text. Scans: PDF, PNG, JPEG, "
-                                "TIFF. Reports: JSON, JSON lines, CSV, XLSX, XLS, "
-                                "ODS, XBRL. Containers: EML, MSG, ZIP"
+                                f"determines the type: {FORMAT_NAMES}"
                             ),
                         },
                         "kind": {

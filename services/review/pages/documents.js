@@ -38,7 +38,7 @@ class Documents {
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here. Contracts and reports: PDF, scan (PNG, JPEG, TIFF), DOCX, ODT, RTF, HTML or text. Reports also: XLSX, XLS, ODS, XBRL, JSON or CSV. Mails and ZIP archives are unpacked.")),
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here. PDF, scans, Office documents, HTML, text, spreadsheets, XBRL. Mails and ZIP archives are unpacked.")),
       h("div.drop-options", {},
         select("Kind", "", [["", "Detect"], ...KINDS], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);

@@ -22,9 +22,10 @@ from services.triage.history import (
     uncompared,
 )
 from services.triage.reading.document import limit_size, without_equity
-from services.triage.statements.model import JSON, BadFiling, Filing, number, read_filings
+from services.triage.statements.model import BadFiling, Filing, number, read_filings
 from services.triage.store import Reports, position_of
 from shared.blobs import BlobStore, MissingBlob
+from shared.documents.model.formats import JSON
 from shared.events import BlobRef
 from shared.storage import Store
 from shared.web.auth import CurrentActor

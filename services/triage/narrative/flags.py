@@ -18,9 +18,8 @@ from services.triage.narrative.keywords import (
     single_spaced,
 )
 from services.triage.narrative.model import FamilyThresholds, FlagModel
+from shared.documents.model.formats import CSV, XBRL
 from shared.documents.model.parsed_document import Box, ParsedDocument
-from shared.documents.spreadsheets.delimited import CSV
-from shared.documents.xbrl.xbrl import XBRL
 
 Level = Literal["likely", "strong"]
 

@@ -15,11 +15,8 @@ from services.triage.reading.report import (
     read_report,
 )
 from services.triage.statements.model import (
-    CSV,
     EQUITY,
-    JSON,
     KINDS,
-    NDJSON,
     BadFiling,
     Filing,
     Statement,
@@ -27,9 +24,9 @@ from services.triage.statements.model import (
     report_type,
     truncate,
 )
+from shared.documents.model.formats import CSV, HTML, JSON, NDJSON, XBRL
 from shared.documents.model.parsed_document import ParsedDocument
-from shared.documents.sniffing import HTML
-from shared.documents.xbrl.xbrl import XBRL, facts_of
+from shared.documents.xbrl.xbrl import facts_of
 from shared.errors import EmptyDocument, UnreadableDocument
 
 _WITH_TAGS = (HTML, XBRL)

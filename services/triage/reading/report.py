@@ -20,9 +20,9 @@ from services.triage.reading.xbrl_instance import read_instance, undivided_facts
 from services.triage.statements.model import CHECKED, Column, Filing, format_day, truncate
 from services.triage.statements.positions import Position
 from shared.documents.model.cells import cell_of
+from shared.documents.model.formats import HTML, XBRL
 from shared.documents.model.parsed_document import ParsedDocument
-from shared.documents.sniffing import HTML
-from shared.documents.xbrl.xbrl import XBRL, Fact, Facts, facts_of, is_inline
+from shared.documents.xbrl.xbrl import Fact, Facts, facts_of, is_inline
 from shared.errors import UnreadableDocument
 
 FactsReader = Callable[[bytes], Facts]

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar
 
 from services.triage.statements.positions import Position
 from shared.documents.model.cells import letters
+from shared.documents.model.formats import CSV, JSON, NDJSON
 from shared.documents.spreadsheets.delimited import (
     Field,
     decode_table,
@@ -28,7 +29,6 @@ from shared.documents.spreadsheets.delimited import (
 )
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 
-JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 EQUITY = "equity"
 CHECKED = ("balance_sheet", "income", "cash_flow")
 KINDS = (*CHECKED, EQUITY)

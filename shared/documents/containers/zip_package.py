@@ -15,13 +15,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from shared.documents.containers.xml import parse
+from shared.documents.model.formats import DOCX, ODS, ODT, XLSX
 from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument, UnsupportedType
-
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-XLS = "application/vnd.ms-excel"
-ODS = "application/vnd.oasis.opendocument.spreadsheet"
-ODT = "application/vnd.oasis.opendocument.text"
 
 MOST_UNPACKED = 200_000_000
 """Total bytes of the parts of one document; a contract of 1,000 pages has a tenth of it."""

@@ -20,8 +20,9 @@ import re
 from collections.abc import Collection, Iterator
 
 from shared.documents.containers.xml import Element, blocks
-from shared.documents.containers.zip_package import DOCX, Package, Relation, related
+from shared.documents.containers.zip_package import Package, Relation, related
 from shared.documents.flow.flow import HARD, Piece
+from shared.documents.model.formats import DOCX
 from shared.documents.model.parsed_document import Limits, ParsedDocument
 from shared.documents.office.docx_body import DocxBody
 from shared.documents.office.docx_lists import Numbering, Styles, on, value

@@ -26,8 +26,8 @@ from shared.documents.flow.charsets import codec_of, codec_of_mark, decoded
 from shared.documents.flow.flow import HARD, Flow, Piece, TableCell, joined, plain, trimmed
 from shared.documents.flow.numerals import numeral
 from shared.documents.flow.symbol_fonts import in_font, is_symbol_font
+from shared.documents.model.formats import HTML
 from shared.documents.model.parsed_document import Limits, ParsedDocument
-from shared.documents.sniffing import HTML
 from shared.errors import EmptyDocument, NoTextLayer
 
 _CHUNK = 1 << 20

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.documents.containers.xml import Element, below, blocks
-from shared.documents.containers.zip_package import ODT
 from shared.documents.flow.flow import (
     HARD,
     SOFT,
@@ -29,6 +28,7 @@ from shared.documents.flow.flow import (
 )
 from shared.documents.flow.numerals import numeral
 from shared.documents.flow.symbol_fonts import from_symbols
+from shared.documents.model.formats import ODT
 from shared.documents.model.parsed_document import Limits, ParsedDocument
 from shared.documents.office.package_reader import Body, PackageReader, first_given, metadata_of
 from shared.documents.pages.scanned_pages import Scans

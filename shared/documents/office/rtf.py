@@ -33,8 +33,8 @@ from shared.documents.flow.flow import (
 )
 from shared.documents.flow.numerals import numeral
 from shared.documents.flow.symbol_fonts import from_symbols, is_symbol_font, symbol
+from shared.documents.model.formats import RTF
 from shared.documents.model.parsed_document import Limits, ParsedDocument
-from shared.documents.sniffing import RTF
 from shared.errors import NoTextLayer
 
 _TOKEN = re.compile(

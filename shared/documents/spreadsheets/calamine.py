@@ -15,9 +15,10 @@ from dataclasses import replace
 import python_calamine
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from shared.documents.containers.zip_package import ODS, XLS, Package
+from shared.documents.containers.zip_package import Package
 from shared.documents.flow.embedded_pictures import unread_pictures
 from shared.documents.model.cells import MAX_COLUMNS
+from shared.documents.model.formats import ODS, XLS
 from shared.documents.model.parsed_document import Limits, ParsedDocument
 from shared.documents.model.table_builder import Field, in_one_line
 from shared.documents.spreadsheets.number_formats import general

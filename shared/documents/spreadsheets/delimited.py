@@ -20,10 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.documents.model.cells import MAX_COLUMNS, Cells, no_cells
+from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import Page, ParsedDocument
 from shared.errors import UnreadableDocument
-
-CSV = "text/csv"
 
 DELIMITERS = ("\t", ";", "|", ",")
 """In order of preference: a semicolon makes commas decimal, and not the reverse."""

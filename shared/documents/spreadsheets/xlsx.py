@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from shared.documents.containers.xml import Element, elements, local, parse
-from shared.documents.containers.zip_package import XLSX, Package, Relation, related
+from shared.documents.containers.zip_package import Package, Relation, related
 from shared.documents.flow.embedded_pictures import unread_pictures
 from shared.documents.model.cells import MAX_COLUMNS, MAX_ROWS, letters
+from shared.documents.model.formats import XLSX
 from shared.documents.model.parsed_document import Limits, ParsedDocument
 from shared.documents.model.table_builder import Field, in_one_line
 from shared.documents.spreadsheets.number_formats import (

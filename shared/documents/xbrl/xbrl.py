@@ -16,12 +16,11 @@ from decimal import Decimal
 from html import unescape
 
 from shared.documents.containers.xml import Element, local, parse, root_of
+from shared.documents.model.formats import XBRL
 from shared.documents.model.parsed_document import Limits, Page, ParsedDocument
 from shared.documents.model.table_builder import Draft, Field, in_one_line
 from shared.documents.xbrl.transformations import UnknownForm, number_of, text_of
 from shared.errors import DocumentTooLarge, EmptyDocument, UnsupportedType
-
-XBRL = "application/xbrl-instance+xml"
 
 INSTANCE = "http://www.xbrl.org/2003/instance"
 INLINE = ("http://www.xbrl.org/2013/inlineXBRL", "http://www.xbrl.org/2008/inlineXBRL")

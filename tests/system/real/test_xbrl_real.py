@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from shared.documents import read, sniff
-from shared.documents.xbrl.xbrl import XBRL, Fact, facts_of, is_inline
+from shared.documents.model.formats import XBRL
+from shared.documents.xbrl.xbrl import Fact, facts_of, is_inline
 from shared.errors import UnsupportedType
 from tests.support import data_folder
 

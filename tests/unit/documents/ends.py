@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.documents import Cell, Limits, ParsedDocument, read
+from shared.documents.model.formats import HTML
 from shared.documents.sandbox import Reader
-from shared.documents.sniffing import HTML
 from shared.errors import UnreadableDocument
 
 

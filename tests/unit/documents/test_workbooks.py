@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from shared.documents import Limits, read, sniff
-from shared.documents.containers.zip_package import ODS, XLS, XLSX, Package
+from shared.documents.containers.zip_package import Package
+from shared.documents.model.formats import ODS, XLS, XLSX
 from shared.documents.sandbox import Reader
 from shared.documents.spreadsheets.number_formats import number_format
 from shared.errors import (

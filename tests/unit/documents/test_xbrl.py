@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from shared.documents import Limits, ParsedDocument, read, sniff
+from shared.documents.model.formats import XBRL
 from shared.documents.sandbox import Reader
 from shared.documents.xbrl.transformations import UnknownForm, number_of, text_of
-from shared.documents.xbrl.xbrl import XBRL, Context, Fact, facts_of, printed
+from shared.documents.xbrl.xbrl import Context, Fact, facts_of, printed
 from shared.errors import DocumentTooLarge, EmptyDocument, UnreadableDocument, UnsupportedType
 
 CONTEXTS = """

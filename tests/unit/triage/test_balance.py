@@ -17,7 +17,8 @@ from services.triage.domain import Dismissed, Finding, Verdict
 from services.triage.reading.report import read_report
 from services.triage.relations.labels import normalise
 from services.triage.relations.message_format import money
-from services.triage.statements.model import CSV, Filing, read_filings
+from services.triage.statements.model import Filing, read_filings
+from shared.documents.model.formats import CSV
 from shared.documents.model.text import read_text
 from tests.unit.triage.filings import bent, read
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from services.triage.reading.reader import ReadStatement, find_statements
-from services.triage.statements.model import JSON, Column, Filing, read_filings
+from services.triage.statements.model import Column, Filing, read_filings
 from shared.documents import ParsedDocument, read
+from shared.documents.model.formats import JSON
 from tests.unit.triage.reading import samples
 
 MAKERS: dict[str, Callable[[], bytes]] = {
