@@ -41,7 +41,7 @@ check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" loo
 	$(BIN)/ruff format --check --output-format concise $(FILES) || failed+=" format(make format)"; \
 	$(BIN)/ruff check --quiet --output-format concise $(FILES) || failed+=" lint"; \
 	$(BIN)/mypy $(FILES) || failed+=" types"; \
-	$(BIN)/pytest -q --no-header tests/architecture/test_arrows.py || failed+=" arrows"; \
+	$(BIN)/pytest -q --no-header tests/architecture/test_arrows.py || failed+=" imports"; \
 	[ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
 
 test: setup-dev ## The tests that need nothing but this machine: minutes (PYTEST="-k bus" to choose).

@@ -67,6 +67,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not wrong
 
 
+def test_files_and_names_in_the_guide_for_contributors_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    files = r"`((?:services|shared|models|tests|infra)/[\w./-]+)`"
+    named = set(re.findall(files, text))
+    assert len(named) > 10
+    assert not [file for file in named if not (ROOT / file).exists()]
+    within = re.findall(rf"`(\w+)` (?:in|of)\s+{files}", text)
+    assert len(within) > 3
+    assert not [name for name, file in within if name not in (ROOT / file).read_text("utf-8")]
+
+
 def test_make_targets_exist() -> None:
     named = {
         target

@@ -11,9 +11,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypedDict
 
-from services.triage.checks import implied_shares, plausibility
+from services.triage.checks import plausibility
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.diagnosis import CAUSES, Diagnosis, describe_cause, diagnose
+from services.triage.checks.fixed_confidence import fixed_findings
 from services.triage.checks.plausibility import Anomaly
 from services.triage.checks.root_causes import (
     MOST,
@@ -108,7 +109,7 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
             findings_of_rules.append(finding)
     remaining = (anomaly for anomaly in anomalies if not is_refuted(anomaly, equations))
     findings_of_rules += [_of_suspicion(views, anomaly) for anomaly in remaining]
-    findings_of_rules += implied_shares.unit_findings(views)
+    findings_of_rules += fixed_findings(views)
     balance, others = put_first(broken, findings_of_rules)
     folded, undismissed = split_dismissed(views, [*balance, *others], dismissed)
     risk = max((f.confidence for f in undismissed), default=0.0)
@@ -145,8 +146,8 @@ def _by_classifier(
     broken = _to_findings(views, [pair for pair in ranked if _unbalanced(pair[1])][:most])
     sure = [_at_least(classifier.flagged, finding) for finding in broken]
     balance, remaining = put_first(sure, [*trusted, *likely])
-    of_units = implied_shares.unit_findings(views)
-    folded, undismissed = split_dismissed(views, [*of_units, *balance, *remaining], dismissed)
+    findings_of_checks = [*fixed_findings(views), *balance, *remaining]
+    folded, undismissed = split_dismissed(views, findings_of_checks, dismissed)
     unlikely = (probability for probability in probabilities if probability < classifier.shown)
     risk = max((*unlikely, *(finding.confidence for finding in undismissed[:1])), default=0.0)
     always = tuple(finding for finding in undismissed if finding in (*balance, *trusted))

@@ -51,7 +51,7 @@ def balance_equation(views: Views) -> list[Equation]:
                 for c in range(view.width)
             ]
             equations = compare_cells(BALANCE, pairs, _finer(view, (assets, claims)))
-            # The forest never saw holding relations of unusual pages, so only breaks are added.
+            # The classifier was trained without these pages: only breaks are added.
             usual = assets < claims and assets in view.roles("total_assets")
             result += [equation for equation in equations if usual or not equation.holds]
     return result

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.triage.checks import fixed_confidence
 from services.triage.domain import ReportFinding, Verdict
 from services.triage.reading.concept_order import usual_table
 from services.triage.statements.model import Filing
@@ -39,7 +40,8 @@ from shared.policy.intervals import Floats, count_certified, gains, groups_neede
 from shared.policy.risk_control import FLATTEST, NEVER
 from shared.policy.rules import FindingRules
 
-BY_RULE = ("implied_shares", "earlier_filing", "earlier_filing_scale")  # fixed confidences
+BY_RULE = (*fixed_confidence.CHECKS, "earlier_filing", "earlier_filing_scale")
+"""Checks with a fixed confidence."""
 THRESHOLDS = np.linspace(0.99, 0.5, 50)  # confidences, the strictest first
 MANY = 10
 """Multiples of the companies at hand. If more would be needed and the surest findings have
