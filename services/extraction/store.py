@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    Index,
     Integer,
     MetaData,
     Select,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
+    literal_column,
     select,
 )
 
@@ -57,6 +59,14 @@ clauses = Table(
     Column("boxes", JSON, nullable=False),
     Column("route", String(16), nullable=False),
     Column("sampled", Boolean, nullable=False),
+)
+accepted = clauses.c.route == literal_column("'accept'")  # as a parameter it would miss the index
+Index(
+    "clauses_accepted",
+    clauses.c.tenant,
+    clauses.c.adapter,
+    sqlite_where=accepted,
+    postgresql_where=accepted,
 )
 
 

@@ -115,6 +115,13 @@ relay_lease = Table(
 )
 
 
-def create_tables(operations: Any) -> None:
-    """Called by the first revision of each service, with Alembic's `op`."""
-    metadata.create_all(operations.get_bind())
+def create_tables(operations: Any, *more: MetaData) -> None:
+    """Make these tables and those of a service; its first revision calls this with Alembic's `op`.
+
+    A table with a `dialect` in its `info` is made on that database alone.
+    """
+    bind = operations.get_bind()
+    ours = (None, bind.dialect.name)
+    for one in {metadata, *more}:
+        mine = [table for table in one.tables.values() if table.info.get("dialect") in ours]
+        one.create_all(bind, tables=mine)

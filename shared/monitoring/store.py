@@ -142,11 +142,6 @@ class Tables:
             ),
         )
 
-    def create(self, operations: Any) -> None:
-        """Create the tables in a migration. `operations` is Alembic's `op`."""
-        for table in (self.checks, self.figures, self.monitors, self.notices, self.calibrations):
-            table.create(operations.get_bind())
-
 
 RemainingBelief = Callable[[Collection[str]], float | None]
 """Returns the acceptance threshold without the suspended categories; None if it is unknown."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 
-from services.extraction.store import clauses, metadata
+from services.extraction.store import accepted, clauses, metadata
 from shared.monitoring import store
 
 
@@ -16,8 +16,7 @@ class MonitoringStore(store.MonitoringStore):
     def count_accepted(self) -> dict[str, int]:
         """The number of accepted clauses in stored documents, by specialist."""
         query = select(clauses.c.adapter, func.count()).where(
-            clauses.c.tenant == self.tenant,
-            clauses.c.route == literal_column("'accept'"),  # as the index has it
+            clauses.c.tenant == self.tenant, accepted
         )
         rows = self.session.execute(query.group_by(clauses.c.adapter))
         return {adapter: int(many) for adapter, many in rows}

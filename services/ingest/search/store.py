@@ -48,7 +48,7 @@ passages = sa.Table(
     sa.Column("confidence", sa.Float),
     sa.Column("fulltext_table", sa.Integer),
     sa.Index("passages_document", "tenant", "document_id"),
-    sa.Index("passages_fulltext_table", "fulltext_table"),
+    sa.Index("passages_fulltext_table", "fulltext_table").ddl_if(dialect="sqlite"),
     sqlite_autoincrement=True,
 )
 """Indexed passages; clauses under their attempt.
@@ -62,6 +62,7 @@ fulltext_tables = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
+    info={"dialect": "sqlite"},
     sqlite_autoincrement=True,
 )
 """SQLite: the FTS5 tables (`fulltext_1` and so on) and the characters added to each."""
@@ -73,6 +74,8 @@ vectors = sa.Table(
         "id", sa.BigInteger, sa.ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True
     ),
     sa.Column("words", TSVECTOR, nullable=False),
+    sa.Index("vectors_words", "words", postgresql_using="gin"),
+    info={"dialect": "postgresql"},
 )
 """PostgreSQL: the words of passages."""
 

@@ -6,10 +6,10 @@ threshold. `family` is the filer's pseudonym; one check per filer counts for a g
 
 from __future__ import annotations
 
-from sqlalchemy import Column, String, func, literal_column, select, update
+from sqlalchemy import Column, String, func, select, update
 
 from services.triage.checks.classifier import NAME
-from services.triage.store import findings, metadata
+from services.triage.store import accepted, findings, metadata
 from shared.monitoring import store
 
 
@@ -31,10 +31,7 @@ class MonitoringStore(store.MonitoringStore):
 
     def count_accepted(self) -> dict[str, int]:
         """Number of accepted findings in stored documents."""
-        query = select(func.count()).where(
-            findings.c.tenant == self.tenant,
-            findings.c.route == literal_column("'accept'"),  # so that the index is used
-        )
+        query = select(func.count()).where(findings.c.tenant == self.tenant, accepted)
         return {NAME: int(self.session.execute(query).scalar_one())}
 
     def forget_filers(self, document_id: str) -> None:

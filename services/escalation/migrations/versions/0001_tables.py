@@ -1,9 +1,12 @@
-"""The tables of escalation. Until the first release this one revision is edited in place."""
+"""The tables of escalation, as its stores name them. The first release writes them out here."""
 
-import sqlalchemy as sa
 from alembic import op
 
-from shared.messaging.tables import Number, Time, create_tables
+from services.escalation import decisions, store
+from services.escalation.costs import store as costs
+from services.escalation.ledger import store as ledger
+from services.escalation.policy import store as policy
+from shared.messaging.tables import create_tables
 
 revision = "0001"
 down_revision = None
@@ -11,122 +14,4 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables of an empty database."""
-    create_tables(op)
-    _escalations()
-    _ledger()
-    _costs()
-
-
-def _escalations() -> None:
-    op.create_table(
-        "escalations",
-        sa.Column("tenant", sa.String(64), primary_key=True),
-        sa.Column("id", sa.String(80), primary_key=True),
-        sa.Column("document_id", sa.String(64), nullable=False),
-        sa.Column("stage", sa.String(16), nullable=False),
-        sa.Column("result_id", sa.String(64), nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("requested", Time, nullable=False),
-        sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
-        sa.Column("category", sa.String(200), nullable=False, server_default=""),
-        sa.Column("call_id", sa.String(64)),
-        sa.Column("proposal", sa.JSON),
-        sa.Column("answer", sa.JSON),
-    )
-    op.create_index("escalations_newest", "escalations", ["tenant", "requested", "id"])
-    op.create_index("escalations_document", "escalations", ["tenant", "document_id"])
-    op.create_table(
-        "decided",
-        sa.Column("tenant", sa.String(64), primary_key=True),
-        sa.Column("document_id", sa.String(64), primary_key=True),
-        sa.Column("stage", sa.String(16), primary_key=True),
-        sa.Column("result_id", sa.String(64), primary_key=True),
-        sa.Column("time", Time, nullable=False),
-    )
-
-
-def _ledger() -> None:
-    """The ledger, the sums that caps hold, providers that were stopped, and remembered calls."""
-    op.create_table(
-        "ledger",
-        sa.Column("number", Number, primary_key=True, autoincrement=True),
-        sa.Column("tenant", sa.String(64), nullable=False),
-        sa.Column("escalation_id", sa.String(80), nullable=False),
-        sa.Column("provider", sa.String(64), nullable=False),
-        sa.Column("model", sa.String(128), nullable=False),
-        sa.Column("tokens_in", sa.BigInteger, nullable=False),
-        sa.Column("tokens_out", sa.BigInteger, nullable=False),
-        sa.Column("micro_usd", sa.BigInteger, nullable=False),
-        sa.Column("time", Time, nullable=False),
-        sa.Column("call_id", sa.String(64)),
-        sa.Column("document_id", sa.String(64), nullable=False, server_default=""),
-        sa.Column("kind", sa.String(16), nullable=False, server_default="other"),
-        sa.Column("state", sa.String(16), nullable=False, server_default="settled"),
-        sa.Column("reserved_micro_usd", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("price_as_of", sa.String(10), nullable=False, server_default=""),
-        sa.Column("content", sa.String(64), nullable=False, server_default=""),
-        sa.Column("day", sa.String(10), nullable=False, server_default=""),
-        sa.Column("until", Time),
-        sa.Column("asked", Time),
-        sa.Column("tokens", sa.BigInteger),
-    )
-    op.create_index("ledger_provider", "ledger", ["tenant", "provider"])
-    op.create_index("ledger_call", "ledger", ["call_id"], unique=True)
-    op.create_index("ledger_open", "ledger", ["state", "until"])
-    op.create_index("ledger_content", "ledger", ["tenant", "content", "state"])
-    op.create_index("ledger_escalation", "ledger", ["tenant", "escalation_id"])
-    op.create_index("ledger_day", "ledger", ["tenant", "day"])
-    op.create_index("ledger_pace", "ledger", ["provider", "asked"])
-    op.create_table(
-        "spending",
-        sa.Column("tenant", sa.String(64), primary_key=True),
-        sa.Column("period", sa.String(10), primary_key=True),
-        sa.Column("micro_usd", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "stopped",
-        sa.Column("provider", sa.String(64), primary_key=True),
-        sa.Column("since", Time, nullable=False),
-        sa.Column("call_id", sa.String(64), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-    )
-    op.create_table(
-        "exchanges",
-        sa.Column("call_id", sa.String(64), primary_key=True),
-        sa.Column("tenant", sa.String(64), nullable=False),
-        sa.Column("content", sa.String(64), nullable=False),
-        sa.Column("escalation_id", sa.String(80), nullable=False),
-        sa.Column("document_id", sa.String(64), nullable=False),
-        sa.Column("reply", sa.JSON, nullable=False),
-        sa.Column("good", sa.Boolean, nullable=False),
-    )
-    op.create_index("exchanges_content", "exchanges", ["tenant", "content"])
-    op.create_index("exchanges_document", "exchanges", ["tenant", "document_id"])
-
-
-def _costs() -> None:
-    """What specialists read and how long that took, and which policy was in force when."""
-    op.create_table(
-        "readings",
-        sa.Column("tenant", sa.String(64), primary_key=True),
-        sa.Column("document_id", sa.String(64), primary_key=True),
-        sa.Column("attempt", sa.Integer, primary_key=True),
-        sa.Column("adapter", sa.String(64), primary_key=True),
-        sa.Column("version", sa.String(32), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("day", sa.String(10), nullable=False),
-        sa.Column("seconds", sa.Float, nullable=False),
-        sa.Column("tokens", sa.BigInteger, nullable=False),
-        sa.Column("quoted", sa.BigInteger, nullable=False),
-    )
-    op.create_index("readings_day", "readings", ["tenant", "day"])
-    op.create_table(
-        "policies",
-        sa.Column("tenant", sa.String(64), primary_key=True),
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("digest", sa.String(12), nullable=False),
-        sa.Column("label", sa.String(64), nullable=False),
-        sa.Column("rules", sa.Text, nullable=False),
-        sa.Column("since", Time, nullable=False),
-    )
+    create_tables(op, *(one.metadata for one in (store, decisions, costs, ledger, policy)))
