@@ -13,7 +13,6 @@ from tests.unit.review.builders import ReviewService
 def house(
     request: pytest.FixtureRequest, servers: Servers, tmp_path: Path
 ) -> Iterator[ReviewService]:
-    """Review on SQLite, and the same test again with its rows in PostgreSQL."""
     on_server = request.param == "postgresql"
     url = servers.database() if on_server else ""
     house = ReviewService(tmp_path, database=url)

@@ -16,12 +16,10 @@ _SHELL = """curl() {
 
 
 def commands(page: str) -> list[str]:
-    """Every command of a page, in order."""
     return re.findall(r"^curl .*$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
 
 
 def run(command: str, url: str, **variables: str) -> tuple[int, str]:
-    """Status and body of the answer to one command, as a shell in the repository runs it."""
     done = subprocess.run(
         ["bash", "-c", _SHELL + command.replace(ADDRESS, url)],
         cwd=ROOT,

@@ -41,7 +41,6 @@ mask = ["parties"]
 
 
 def said_present(said: Said, _fault: Fault) -> str:
-    """Whatever is asked is there: the words that the specialist has in mind."""
     asked = json.loads(said.turns[0])
     if "questions" not in asked:
         return json.dumps({"verdict": "present", "quotes": asked["candidates"], "why": "so"})
@@ -78,13 +77,10 @@ that were paid in the year before.
 
 
 def unsure(number: int) -> bytes:
-    """A contract of which the specialist is not sure."""
     return contract(number) + UNSURE.encode()
 
 
 class Cascade:
-    """A suite with a stand-in before its door."""
-
     def __init__(self, folder: Path, stand_in: StandIn, day: str) -> None:
         self.stand_in = stand_in
         self.day = day
@@ -109,7 +105,6 @@ class Cascade:
         return self.suite.get(f"/v1/items?document={document}&state=all").json()["items"]
 
     def close(self) -> None:
-        """Stop everything."""
         self.suite.close()
         assert self.process.end() == 0, self.process.tail()
 
@@ -121,7 +116,6 @@ BUDGETS = ["20", "0.000001"]
 def cascade(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cascade]:
-    """With a budget, and with one that no call fits in."""
     with StandIn(Labels([]), speak=said_present) as stand_in:
         made = Cascade(tmp_path_factory.mktemp("cascade"), stand_in, request.param)
         yield made
@@ -230,7 +224,6 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
 
 
 def questions(said: Said) -> Any:
-    """What a request asks."""
     asked = json.loads(said.turns[0])
     return asked.get("questions", [asked])
 

@@ -58,9 +58,6 @@ your sister Ruth
 
 @pytest.mark.slow
 def test_a_letter_stays_in_the_house_until_a_person_says_what_it_is(tmp_path: Path) -> None:
-    """Of contracts words may leave, and of letters none. Once it is said to be a contract, it is
-    read again as one: clauses are accepted, and others asked about.
-    """
     with StandIn(Labels([])) as stand_in:
         policy = tmp_path / "policy.toml"
         policy.write_text(POLICY.format(url=stand_in.url))

@@ -53,7 +53,6 @@ class Road:
         ]
 
     def send(self, name: str, data: bytes, *adapters: str) -> str:
-        """Upload one contract, let everybody work, and give its id once it has ended complete."""
         answer: Any = self.ingest.post(
             "/v1/documents",
             files={"file": (name, data)},
@@ -76,7 +75,6 @@ class Road:
         return str(state["id"])
 
     def check(self, document: str) -> list[dict[str, Any]]:
-        """The clauses of a document, each held against its text."""
         text = self.ingest.get(f"/v1/documents/{document}/text").content.decode()
         answer: Any = self.extraction.get(f"/v1/documents/{document}/clauses")
         assert answer.status_code == 200, answer.text
@@ -88,14 +86,12 @@ class Road:
         return clauses
 
     def close(self) -> None:
-        """Give everything back."""
         for service in self.services:
             service.close()
 
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    """The two services with a specialist that knows words."""
     specialists = KeywordSpecialists()
     road = Road(tmp_path, lambda: specialists)
     yield road
@@ -103,7 +99,6 @@ def road(tmp_path: Path) -> Iterator[Road]:
 
 
 def test_a_pdf_ends_complete_with_boxes_on_its_pages(road: Road) -> None:
-    """Clauses of both pages are found where they stand."""
     clauses = road.check(road.send("a.pdf", pdf(*CONTRACT)))
     assert [(c["category"], c["page"]) for c in clauses] == [
         ("Governing Law", 1),
@@ -116,14 +111,12 @@ def test_a_pdf_ends_complete_with_boxes_on_its_pages(road: Road) -> None:
 
 
 def test_a_text_has_clauses_without_boxes(road: Road) -> None:
-    """A text file is one page, and its offsets count its own characters."""
     clauses = road.check(road.send("a.txt", "\n".join(CONTRACT).encode()))
     assert [c["page"] for c in clauses] == [1, 1]
     assert all(not c["boxes"] for c in clauses)
 
 
 def test_what_an_uploader_names_reads_the_contract(road: Road, tmp_path: Path) -> None:
-    """From the form to the clauses, each with who found it; a new attempt names another."""
     installed = tmp_path / "adapters" / TERMS / "0.0.1"
     installed.mkdir(parents=True)
     (installed / "manifest.json").touch()
@@ -135,7 +128,6 @@ def test_what_an_uploader_names_reads_the_contract(road: Road, tmp_path: Path) -
 
 
 def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
-    """The real base and adapter answer for a contract, each clause with its evidence."""
     artefacts = CommonSettings().artefacts_folder
     require(
         any(artefacts.glob("base-*")) and any(artefacts.glob("contract-clauses/*/manifest.json")),
@@ -150,7 +142,6 @@ def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
 
 
 def test_a_text_in_another_language_is_warned_of(tmp_path: Path) -> None:
-    """It ends complete, and both the document and what was searched say not to rely on it."""
     artefacts = CommonSettings().artefacts_folder
     require(
         any(artefacts.glob("base-*")) and any(artefacts.glob("contract-clauses/*/manifest.json")),
@@ -172,7 +163,6 @@ def test_a_text_in_another_language_is_warned_of(tmp_path: Path) -> None:
 def test_a_contract_waits_for_an_adapter_that_is_being_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A damaged installation costs no document: tried more often than faults are, then found."""
     monkeypatch.setenv("SMALLPRINT_RETRY_DELAY", "0.01")
     monkeypatch.setenv("SMALLPRINT_ATTEMPTS", "2")
     mended = KeywordSpecialists()

@@ -31,8 +31,6 @@ broken = 0.5
 
 
 class Suite(Road):
-    """With review, which asks people and says what they decided."""
-
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         asks = review.build(load(ReviewSettings, data=folder), keys=self.services[0].app.state.keys)
@@ -55,14 +53,12 @@ class Suite(Road):
         return len(items)
 
     def work(self) -> None:
-        """Send and handle until nothing waits."""
         while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
             pass
 
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
-    """Every finding that could be accepted is checked."""
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)
     monkeypatch.setenv("SMALLPRINT_POLICY", str(policy))
@@ -73,7 +69,6 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
 
 
 def filing(number: int) -> bytes:
-    """One with an altered total, of a company of its own."""
     bad = bent("balance_sheet", "Total current assets", 1, 4509)
     return json.dumps({**bad, "id": f"f{number}", "company": f"Company {number}"}).encode()
 

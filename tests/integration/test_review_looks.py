@@ -15,7 +15,6 @@ FOUND = {
 
 
 def confidence(house: ReviewService, attempt: int = 1, document: str = "doc_x") -> float:
-    """What the check shows that is all of its document."""
     house.read(document, TEXT, attempt=attempt)
     house.extract(document, [FOUND], sampled=[FOUND["id"]], attempt=attempt)
     (item,) = house.client().get("/v1/items", params={"document": document}).json()["items"]
@@ -23,7 +22,6 @@ def confidence(house: ReviewService, attempt: int = 1, document: str = "doc_x") 
 
 
 def others(house: ReviewService, first: int, certainty: float) -> None:
-    """Ten contracts come in, of each of which one unsure clause waits and one was accepted."""
     for number in range(first, first + 10):
         waits = {**FOUND, "id": f"cl_{number:032x}", "confidence": certainty + number / 1000}
         sure = {**FOUND, "id": f"cl_a{number:031x}", "confidence": 0.9, "route": "accept"}
@@ -32,14 +30,12 @@ def others(house: ReviewService, first: int, certainty: float) -> None:
 
 
 def kept(house: ReviewService) -> int:
-    """Of how many checks it is kept what they showed."""
     with house.service.store.read() as session:
         of = select(func.count()).select_from(store.shown).where(store.shown.c.tenant == "default")
         return int(session.execute(of).scalar_one())
 
 
 def test_what_a_check_shows_stays_until_its_document_goes(house: ReviewService) -> None:
-    """It is like what waits, and the same when it is read again behind many others."""
     others(house, 0, 0.5)
     first = confidence(house)
     assert 0.5 <= first <= 0.51

@@ -26,7 +26,6 @@ ADA, BEN = Actor("default", "ada", "k1"), Actor("default", "ben", "k2")
 
 
 def test_two_analysts_racing_for_one_item_never_both_get_it(house: ReviewService) -> None:
-    """In 200 races for the same item exactly one wins, and the other is told who has it."""
     house.fill(ROUNDS)
     commands = house.commands()
     items = [item["id"] for item in house.client().get("/v1/items?limit=500").json()["items"]]
@@ -53,7 +52,6 @@ def test_two_analysts_racing_for_one_item_never_both_get_it(house: ReviewService
 
 
 def test_two_analysts_asking_for_the_next_get_different_items(house: ReviewService) -> None:
-    """In 100 simultaneous requests for the next item nobody is given what the other holds."""
     house.fill(ROUNDS)
     commands = house.commands()
     gate = threading.Barrier(2)
@@ -72,7 +70,6 @@ def test_two_analysts_asking_for_the_next_get_different_items(house: ReviewServi
 
 
 def test_two_decisions_about_one_item_are_one(house: ReviewService) -> None:
-    """The same analyst in two windows decides once; the audit and the bus hear of one decision."""
     house.fill(20)
     commands = house.commands()
     gate = threading.Barrier(2)
@@ -95,7 +92,6 @@ def test_two_decisions_about_one_item_are_one(house: ReviewService) -> None:
 
 
 def test_a_lease_that_runs_out_gives_the_item_to_another(house: ReviewService) -> None:
-    """An analyst who vanishes holds an item for the lease and not longer."""
     house.fill(1)
     commands = house.commands(lease=5.0)
     item = commands.claim_next(ADA, Filters())
@@ -117,7 +113,6 @@ ENDLESS = base64.urlsafe_b64encode(b"[1e999]").decode()
 
 
 def test_text_that_no_database_holds_is_refused_at_the_door(house: ReviewService) -> None:
-    """A NUL or too much, wherever a request has text, is the request's fault and says so."""
     house.fill(1)
     client = house.client()
     item = client.post("/v1/items/claim", json={}).json()["id"]
@@ -167,7 +162,6 @@ def test_text_that_no_database_holds_is_refused_at_the_door(house: ReviewService
 
 
 def test_a_report_with_a_nul_in_a_label_is_queued(house: ReviewService) -> None:
-    """JSON can say what no database column holds; the finding waits all the same."""
     finding = {"id": "fd_1", "check": "balance", "confidence": 0.5, "message": f"{NUL} is off"}
     house.find("doc_2", [{**finding, "label": NUL}])
     (item,) = house.client().get("/v1/items").json()["items"]
@@ -175,7 +169,6 @@ def test_a_report_with_a_nul_in_a_label_is_queued(house: ReviewService) -> None:
 
 
 def test_an_event_that_comes_twice_queues_once(house: ReviewService) -> None:
-    """The bus may deliver again, and the same event may be published again."""
     text = "One clause stands here."
     house.read("doc_1", text)
     blob = house.blobs.put("default", b"[]")
@@ -189,7 +182,6 @@ def test_an_event_that_comes_twice_queues_once(house: ReviewService) -> None:
 
 
 def test_a_decision_survives_a_bus_that_is_away(house: ReviewService, tmp_path: Path) -> None:
-    """The decision is stored with its event; the relay sends it once the bus is back."""
     house.fill(1)
     commands = house.commands()
     item = commands.claim_next(ADA, Filters())

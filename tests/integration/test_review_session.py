@@ -39,7 +39,6 @@ def signed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Tes
 
 
 def test_a_key_becomes_a_session_that_ends(signed: tuple[TestClient, str, str]) -> None:
-    """The cookie holds another secret than the key, works, and is worthless after signing out."""
     browser, key, _ = signed
     answer = browser.post("/v1/session", json={"key": key})
     actor = answer.json()["actor"]
@@ -57,7 +56,6 @@ def test_a_key_becomes_a_session_that_ends(signed: tuple[TestClient, str, str]) 
 def test_neither_a_wrong_key_nor_a_session_opens_a_session(
     signed: tuple[TestClient, str, str],
 ) -> None:
-    """A session can't outlive itself by opening another one."""
     browser, key, key_id = signed
     wrong = key[:-1] + ("a" if key[-1] != "a" else "b")
     assert browser.post("/v1/session", json={"key": wrong}).status_code == 401
@@ -68,7 +66,6 @@ def test_neither_a_wrong_key_nor_a_session_opens_a_session(
 
 
 def test_a_silent_ingest_is_told_apart_from_a_bad_key() -> None:
-    """Who can't be asked is not somebody who said no."""
 
     def refused(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
@@ -88,7 +85,6 @@ def test_a_silent_ingest_is_told_apart_from_a_bad_key() -> None:
 
 @pytest.mark.parametrize("odd", ["schl\u00fcssel", "sp_\n", "sp_\r\nx: y", "\0"])
 def test_what_is_no_key_opens_no_session(signed: tuple[TestClient, str, str], odd: str) -> None:
-    """Whatever is typed where a key belongs is refused in words, in one process and in two."""
     browser, key, _ = signed
     for typed in (odd, key + odd):
         answer = browser.post("/v1/session", json={"key": typed})

@@ -23,12 +23,10 @@ THREADS = 100
 
 
 def tab(number: int, generation: int = 1) -> Tab:
-    """A tab by its number."""
     return Tab(id=f"tab_{number:032x}", generation=generation)
 
 
 def claim(client: TestClient, by: Tab | None = None, **wanted: object) -> dict[str, Any]:
-    """Claim, and expect to get it."""
     answer = client.post("/v1/items/claim", json={**wanted, **_named(by)})
     assert answer.status_code == 200, answer.text
     item: dict[str, Any] = answer.json()
@@ -36,14 +34,12 @@ def claim(client: TestClient, by: Tab | None = None, **wanted: object) -> dict[s
 
 
 def refused(client: TestClient, by: Tab, **wanted: object) -> None:
-    """Claim, and expect to be told that the tab has left."""
     answer = client.post("/v1/items/claim", json={**wanted, **_named(by)})
     assert (answer.status_code, answer.json()["title"]) == (409, "tab left"), answer.text
     assert "Reload" in answer.json()["detail"]
 
 
 def leave(client: TestClient, by: Tab) -> int:
-    """Leave, and answer how many items went back."""
     answer = client.post("/v1/items/release", json=_named(by))
     assert answer.status_code == 200, answer.text
     released: int = answer.json()["released"]
@@ -55,13 +51,11 @@ def _named(by: Tab | None) -> dict[str, object]:
 
 
 def held(client: TestClient) -> dict[str, str]:
-    """The holder of each item that is held, by its id."""
     items = client.get("/v1/items", params={"limit": 500}).json()["items"]
     return {item["id"]: item["lease"]["holder"] for item in items if item["lease"]}
 
 
 def test_leaving_gives_back_what_the_tab_holds_and_nothing_else(house: ReviewService) -> None:
-    """Another tab, a client without tabs, and another person under the same id keep theirs."""
     house.fill(8)
     ada, ben = house.client(), house.client("key-ben")
     mine = [claim(ada, tab(1)), claim(ada, tab(1)), claim(ada, tab(1))]
@@ -103,7 +97,6 @@ def test_a_reload_gives_back_what_was_held_before_it(house: ReviewService) -> No
 
 
 def test_what_another_tab_took_over_stays_there(house: ReviewService) -> None:
-    """The same person may open an item in a second tab; the first one's leaving is not about it."""
     house.fill(2)
     ada = house.client()
     item = claim(ada, tab(1))
@@ -117,7 +110,6 @@ def test_what_another_tab_took_over_stays_there(house: ReviewService) -> None:
 def test_an_undo_that_comes_after_its_tab_left_counts_and_holds_nothing(
     house: ReviewService,
 ) -> None:
-    """What a person decided stands, and the item waits for whoever comes next."""
     house.fill(1)
     ada = house.client()
     item = claim(ada, tab(1))["id"]
@@ -217,7 +209,6 @@ def test_a_hundred_threads_leave_nothing_behind(house: ReviewService) -> None:
 
 
 def test_tabs_are_forgotten(house: ReviewService) -> None:
-    """What is known of tabs stays as small as the last hour; within it a late claim is refused."""
     house.fill(1)
     now = datetime(2025, 1, 31, 9, tzinfo=UTC)
     commands = house.commands(clock=lambda: now)
@@ -253,7 +244,6 @@ def test_a_tab_that_was_forgotten_gives_back_all_the_same(house: ReviewService) 
 
 
 def test_a_tab_has_one_form(house: ReviewService) -> None:
-    """Whatever is no id, or no count, is the request's fault; a tab goes with an undo alone."""
     house.fill(1)
     ada = house.client()
     good = tab(1).model_dump()

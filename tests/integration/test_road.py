@@ -30,15 +30,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 class Suite(httpx.Client):
-    """A client of a running suite."""
-
     def __init__(self, url: str, key: str) -> None:
         super().__init__(
             base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         )
 
     def upload(self, name: str, data: bytes, kind: str | None = None) -> str:
-        """Send one document. Returns its id."""
         answer = self.post(
             "/v1/documents", files={"file": (name, data)}, data={"kind": kind} if kind else {}
         )
@@ -67,7 +64,6 @@ def _until(ask: Callable[[], Any], true: Callable[[Any], bool]) -> Any:
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """The embedded edition."""
     process = Embedded(tmp_path_factory.mktemp("embedded"))
     yield process
     assert process.end() == 0, process.tail()
@@ -75,7 +71,6 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 @pytest.fixture(scope="module")
 def suite(process: Embedded) -> Iterator[Suite]:
-    """A client with its first key."""
     line = process.start()
     assert line["url"] == process.url
     with Suite(process.url, line["key"]) as suite:
@@ -84,7 +79,6 @@ def suite(process: Embedded) -> Iterator[Suite]:
 
 @pytest.mark.slow
 def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
-    """Upload, state, text, clauses, an item, a decision, and its export in three forms."""
     data = contract(1)
     answer = suite.post(
         "/v1/documents", files={"file": ("services.txt", data)}, data={"kind": "contract"}
@@ -130,7 +124,6 @@ def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
 
 
 def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) -> None:
-    """Each clause that it prints is one that the suite answers."""
     (example,) = re.findall(
         r"```python\n(import os\n\nimport smallprint\n.*?)```", README, re.DOTALL
     )
@@ -219,7 +212,6 @@ def test_a_wrong_kind_is_changed_everywhere_and_back(suite: Suite) -> None:
 
 
 def test_a_report_goes_the_whole_road(suite: Suite) -> None:
-    """A filing with a broken sum ends complete, with a finding that a person can reject."""
     document = suite.upload("acme.json", report("acme-1"), "report")
     assert suite.ended(document)["outcome"] == "complete"
     findings = suite.get(f"/v1/documents/{document}/findings").json()["items"]
@@ -233,14 +225,12 @@ def test_a_report_goes_the_whole_road(suite: Suite) -> None:
 
 
 def test_a_sound_report_is_complete_without_findings(suite: Suite) -> None:
-    """Nothing to find is a result as well."""
     document = suite.upload("sound.json", report("sound", broken=False), "report")
     assert suite.ended(document)["outcome"] == "complete"
     assert suite.get(f"/v1/documents/{document}/findings").json()["items"] == []
 
 
 def test_a_mail_with_two_attachments_is_three_documents(suite: Suite) -> None:
-    """The mail, the contract and the report in it: each ends complete, with its own results."""
     attached = {"lease.txt": contract(21), "acme.json": report("acme-21")}
     document = suite.upload("lease.eml", mail("The lease", attached))
     ended = suite.ended(document)
@@ -263,7 +253,6 @@ def test_a_mail_with_two_attachments_is_three_documents(suite: Suite) -> None:
 
 
 def test_the_same_bytes_are_the_same_document(suite: Suite) -> None:
-    """A second upload answers 200 with the same id, and no item comes twice."""
     document = suite.upload("twice.txt", contract(2), "contract")
     suite.ended(document)
     clauses = suite.get(f"/v1/documents/{document}/clauses").json()["items"]
@@ -274,7 +263,6 @@ def test_the_same_bytes_are_the_same_document(suite: Suite) -> None:
 
 
 def test_a_deleted_document_is_gone_everywhere(suite: Suite) -> None:
-    """After a deletion no service knows the document or what was found in it."""
     document = suite.upload("secret.txt", contract(3), "contract")
     suite.ended(document)
     suite.items(document, 1)
@@ -289,7 +277,6 @@ def test_a_deleted_document_is_gone_everywhere(suite: Suite) -> None:
 
 
 def test_what_can_not_be_read_ends_with_its_reason(suite: Suite) -> None:
-    """A damaged PDF is refused at the door or ends failed, and the next document goes on."""
     answer = suite.post(
         "/v1/documents", files={"file": ("broken.pdf", b"%PDF-1.7\n" + b"x" * 5000)}
     )
@@ -304,7 +291,6 @@ def test_what_can_not_be_read_ends_with_its_reason(suite: Suite) -> None:
 
 
 def test_tenants_do_not_see_each_other(suite: Suite, process: Embedded) -> None:
-    """A key made on the command line for another tenant finds nothing of ours, in any service."""
     document = suite.upload("ours.txt", contract(5), "contract")
     suite.ended(document)
     suite.items(document, 1)
@@ -324,7 +310,6 @@ def test_tenants_do_not_see_each_other(suite: Suite, process: Embedded) -> None:
 
 
 def test_a_key_dies_when_it_is_revoked(suite: Suite) -> None:
-    """In one process a revoked key is turned away at once, by every service."""
     made = suite.post("/v1/keys", json={"name": "leaver"}).json()
     with Suite(str(suite.base_url), made["secret"]) as leaver:
         for path in ("/v1/documents", "/v1/items", "/v1/keys/self"):
@@ -335,7 +320,6 @@ def test_a_key_dies_when_it_is_revoked(suite: Suite) -> None:
 
 
 def test_the_origin_answers_for_all(suite: Suite) -> None:
-    """Probes, version, metrics, and the OpenAPI document of every service."""
     assert suite.get("/livez").json() == {"status": "ok"}
     assert suite.get("/readyz").json() == {"status": "ok"}
     assert suite.get("/version").json()["service"] == "smallprint"
@@ -350,14 +334,12 @@ def test_the_origin_answers_for_all(suite: Suite) -> None:
 
 
 def test_without_a_key_nothing_is_told(suite: Suite) -> None:
-    """Every service asks who it is."""
     for path in ("documents", "items", "decisions", "exports", "costs", "documents/doc_1/clauses"):
         answer = httpx.get(f"{suite.base_url}/v1/{path}", trust_env=False)
         assert answer.status_code == 401, path
 
 
 def test_a_second_process_on_the_folder_is_refused(suite: Suite, process: Embedded) -> None:
-    """It says who has the folder, and the first goes on."""
     second = Embedded(process.folder)
     second.data = process.data
     second.log = process.folder / "second.log"
@@ -372,7 +354,6 @@ def test_a_second_process_on_the_folder_is_refused(suite: Suite, process: Embedd
 
 @pytest.mark.slow
 def test_a_taken_port_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> None:
-    """A port that somebody listens on ends the start with what to do."""
     other = Embedded(tmp_path_factory.mktemp("other"))
     other.port = suite.base_url.port or free_port()
     other.launch()
@@ -388,7 +369,6 @@ def test_a_taken_port_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, su
 def test_it_stops_calmly_and_starts_again(
     tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
 ) -> None:
-    """A signal ends it with 0 in the middle of work, which is done after the next start."""
     process = Embedded(tmp_path_factory.mktemp("again"))
     key = process.start()["key"]
     with Suite(process.url, key) as suite:

@@ -33,7 +33,6 @@ Total liabilities and stockholders' equity,1201,1100
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """An embedded edition on a port of its own."""
     embedded = Embedded(tmp_path_factory.mktemp("suite"))
     try:
         yield embedded
@@ -65,7 +64,6 @@ def _line(done: Status) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
-    """Without a key, of one tenant; of a stopped suite where a document is, and how to start it."""
     key = suite.start()["key"]
     with smallprint.Client(suite.url, key) as client:
         sent = client.upload(BALANCE.encode(), name="balance.csv", kind="report")
@@ -103,7 +101,6 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
 
 
 def test_who_works_on_an_event_is_known_without_asking(tmp_path: Path) -> None:
-    """As each service has it; what nobody is said to work on would never be on the bus."""
     services = up.build_services(tmp_path)
     assert RECEIVERS.keys() == TYPES.keys()
     for service in services:

@@ -50,7 +50,6 @@ class Road:
         ]
 
     def send(self, name: str, data: bytes, **fields: str) -> dict[str, Any]:
-        """Upload one document, let everybody work, and give its state."""
         answer: Any = self.ingest.post(
             "/v1/documents", files={"file": (name, data)}, data={"kind": "report", **fields}
         )
@@ -61,7 +60,6 @@ class Road:
         return state
 
     def findings(self, document: str) -> dict[str, Any]:
-        """What triage answers about a document."""
         answer: Any = self.triage.get(f"/v1/documents/{document}/findings")
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
@@ -70,7 +68,6 @@ class Road:
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    """The two services on an empty folder."""
     road = Road(tmp_path)
     yield road
     for service in road.services:

@@ -26,7 +26,6 @@ NAMED = re.compile(r"\{[a-z_]+\}")
 
 @pytest.fixture
 def triage(tmp_path: Path) -> Iterator[Triage]:
-    """Triage at work on SQLite."""
     triage = Triage(tmp_path)
     yield triage
     triage.close()
@@ -34,7 +33,6 @@ def triage(tmp_path: Path) -> Iterator[Triage]:
 
 @pytest.fixture
 def client(triage: Triage) -> Iterator[smallprint.Client]:
-    """A client over loopback."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(triage.service.app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -48,7 +48,6 @@ def bus(world: World) -> Bus:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests each bus has passed."""
     passed: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         if "contract/bus/" in report.nodeid and report.when == "call":

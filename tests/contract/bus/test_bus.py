@@ -22,7 +22,6 @@ def test_nothing_published_is_nothing_read(bus: Bus) -> None:
 
 
 def test_messages_of_one_key_keep_their_order(bus: Bus) -> None:
-    """Published one by one or together, also more than are read at once."""
     bus.publish(message("a", 0))
     bus.publish(*[message("a", n) for n in range(1, 250)])
     bus.publish(message("a", 250))
@@ -45,7 +44,6 @@ def test_every_group_reads_everything(bus: Bus) -> None:
 
 
 def test_a_reader_goes_on_at_its_positions(world: World) -> None:
-    """Whatever it committed: the database of the service decides."""
     bus = world.open()
     bus.publish(*[message("a", n) for n in range(5)])
     first = bus.reader("g")
@@ -57,7 +55,6 @@ def test_a_reader_goes_on_at_its_positions(world: World) -> None:
 
 
 def test_the_lag_is_what_lies_behind_the_positions(world: World, bus: Bus) -> None:
-    """With its keys; on Kafka not the keys, but whether there are any."""
     bus.publish(*[message("a", n) for n in range(3)])
     positions = behind(read(bus.reader("g"), 3))
     bus.publish(message("b", 3), message("c", 4))
@@ -66,7 +63,6 @@ def test_the_lag_is_what_lies_behind_the_positions(world: World, bus: Bus) -> No
 
 
 def test_positions_of_another_log_mean_nothing(world: World, bus: Bus) -> None:
-    """A bus that was made anew has the same name and other events."""
     bus.publish(message("a", 1))
     assert bus.lag({"another": 7}) == 1
     assert texts(bus.reader("g", lambda: {"another": 7}), 1) == ["1"]
@@ -81,7 +77,6 @@ def test_what_was_published_outlives_the_bus(world: World) -> None:
 
 
 def test_a_closed_bus_says_so(world: World) -> None:
-    """Closing again is no error."""
     bus = world.open()
     reader = bus.reader("g")
     reader.close()

@@ -50,7 +50,6 @@ def bus_on(broker: Broker, lease: float = 6.0, **options: object) -> Iterator[Ka
 
 
 def share(*readers: Reader, counts: tuple[int, ...]) -> None:
-    """Read until each has so many partitions."""
 
     def shared() -> bool:
         for reader in readers:
@@ -61,7 +60,6 @@ def share(*readers: Reader, counts: tuple[int, ...]) -> None:
 
 
 def test_readers_of_a_group_share_the_partitions(broker: Broker) -> None:
-    """Each message is read by one of them, in the order of its key; one that leaves is replaced."""
     group = name()
     positions: dict[str, int] = {}
     with bus_on(broker) as bus:
@@ -96,7 +94,6 @@ time.sleep(3600)
 
 
 def test_partitions_of_a_killed_process_go_to_others(broker: Broker) -> None:
-    """What it had read and not stored is read again."""
     where, group = url(broker, partitions=1), name()
     bus = open_bus(where, lease=6.0)
     bus.publish(message("a", 1))
@@ -110,7 +107,6 @@ def test_partitions_of_a_killed_process_go_to_others(broker: Broker) -> None:
 
 
 def test_a_record_that_no_bus_wrote_stops_nobody(broker: Broker) -> None:
-    """It comes without key and value, and the pump makes it a dead letter."""
     with bus_on(broker, partitions=1) as bus:
         producer = KafkaProducer(bootstrap_servers=broker.address)
         producer.send(bus.options.topic, None, key=b"a").get(PATIENCE)
@@ -127,7 +123,6 @@ def test_a_record_that_no_bus_wrote_stops_nobody(broker: Broker) -> None:
 
 
 def test_what_is_too_large_is_refused_before_the_broker_is_asked(broker: Broker) -> None:
-    """A lasting error, and nothing of the batch is published."""
     with bus_on(broker) as bus:
         with pytest.raises(MessageTooLarge):
             bus.publish(message("a", 1), Message("big", b"x" * (MAX_BYTES + 1)))
@@ -151,7 +146,6 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(broker: Broker) -
 
 
 def test_the_topic_is_made_with_what_is_written_down(broker: Broker) -> None:
-    """Events are kept for ever and never compacted."""
     with bus_on(broker, partitions=3) as bus:
         topic = bus.options.topic
         admin = KafkaAdminClient(bootstrap_servers=broker.address)
@@ -167,7 +161,6 @@ def test_the_topic_is_made_with_what_is_written_down(broker: Broker) -> None:
 
 
 def test_a_static_member_that_restarts_disturbs_nobody(broker: Broker) -> None:
-    """It goes on with its partitions, and the other keeps its own."""
     topic = group = name()
     with (
         bus_on(broker, lease=60, topic=topic, instance="one") as one,
@@ -186,7 +179,6 @@ def test_a_static_member_that_restarts_disturbs_nobody(broker: Broker) -> None:
 
 
 def test_a_static_member_that_ends_properly_leaves_at_once_if_asked_to(broker: Broker) -> None:
-    """Its name does not come back, and nobody waits out its session for it."""
     topic = group = name()
     with (
         bus_on(broker, lease=120, topic=topic, instance="one", leave=1) as one,
@@ -201,7 +193,6 @@ def test_a_static_member_that_ends_properly_leaves_at_once_if_asked_to(broker: B
 
 
 def test_two_processes_of_one_name_are_told(broker: Broker) -> None:
-    """It is a mistake; the second goes on."""
     topic = group = name()
     with (
         bus_on(broker, topic=topic, instance="one") as one,
@@ -218,7 +209,6 @@ def test_two_processes_of_one_name_are_told(broker: Broker) -> None:
 def test_a_producer_that_is_given_up_sends_nothing_more(
     tmp_path_factory: pytest.TempPathFactory, broker: Broker
 ) -> None:
-    """Its thread ends with it, also while it still has a message for a broker that is gone."""
     mortal = Broker(tmp_path_factory.mktemp("gone"), free_port())
     mortal.start()
     before = set(threading.enumerate())

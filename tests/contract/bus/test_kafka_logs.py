@@ -84,7 +84,6 @@ def _of_kafka(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 def test_an_error_of_ones_own_end_is_no_news(
     logger: str, said: tuple[object, ...], told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What comes from the other side is told as it is, what the client mends itself at INFO."""
     hush()
     hush()  # once is enough
     caplog.set_level(logging.INFO)
@@ -105,7 +104,6 @@ def test_an_error_of_ones_own_end_is_no_news(
 def test_a_task_that_is_torn_off_is_no_news(
     error: Exception, said: str, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What else goes wrong in the client's loop is, and so is its end."""
     hush()
     caplog.set_level(logging.INFO)
     try:
@@ -124,7 +122,6 @@ def test_every_logger_of_the_list_is_one_of_the_client() -> None:
 def test_a_normal_start_and_end_warn_of_nothing(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Buses are opened, worked on and closed, a new group among them."""
     for number in range(5):
         address = f"kafka://{broker.address}?topic=t{uuid.uuid4().hex[:8]}&partitions=2&timeout=60"
         bus = open_bus(address, lease=6.0)
@@ -139,7 +136,6 @@ def test_a_normal_start_and_end_warn_of_nothing(
 def test_a_broker_that_dies_is_told(
     tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That is what the logs are for."""
     with running_broker(tmp_path_factory.mktemp("kafka")) as mine:
         bus = open_bus(f"kafka://{mine.address}?partitions=1&timeout=5", lease=6.0)
         try:

@@ -49,14 +49,11 @@ org.apache.kafka.common.security.scram.ScramLoginModule required;
 
 @dataclass
 class Secured:
-    """A broker with a listener for users and one for certificates."""
-
     users: int
     certificates: int
     authority: Authority
 
     def url(self, user: str = "", port: int = 0, **options: object) -> str:
-        """A bus URL with topics of its own."""
         known = {"topic": f"t{uuid.uuid4().hex[:8]}", "partitions": 2, "timeout": 60}
         said = {**known, "tls": 1, "ca": self.authority.ca, **options}
         query = "&".join(f"{name}={value}" for name, value in said.items() if value != "")
@@ -91,7 +88,6 @@ def bus_at(url: str) -> Iterator[Bus]:
 
 
 def goes_round(url: str) -> None:
-    """Publish, read, commit, ask for the lag: every kind of client that a bus has."""
     with bus_at(url) as bus:
         reader = bus.reader("g")
         bus.publish(message("a", 1), message("a", 2))
@@ -101,17 +97,14 @@ def goes_round(url: str) -> None:
 
 
 def test_a_user_with_a_password_that_is_never_sent(secured: Secured) -> None:
-    """SCRAM over TLS, with a password of characters that mean something in a URL."""
     goes_round(secured.url(f"scram:{IN_URL}", sasl="SCRAM-SHA-512"))
 
 
 def test_a_user_with_a_plain_password(secured: Secured) -> None:
-    """PLAIN, as hosted brokers have it, within TLS."""
     goes_round(secured.url(f"plain:{PLAIN}", sasl="PLAIN"))
 
 
 def test_a_certificate_of_our_own(secured: Secured) -> None:
-    """Both sides show one, and nobody needs a password."""
     cert, key = secured.authority.signed("worker")
     goes_round(secured.url(port=secured.certificates, cert=cert, key=key))
 
@@ -123,7 +116,6 @@ def _refused(url: str) -> str:
 
 
 def test_who_is_not_let_in_is_told_so_without_the_password(secured: Secured) -> None:
-    """A wrong password, and none where one is needed."""
     said = _refused(secured.url("scram:wr0ng", sasl="SCRAM-SHA-512", timeout=8))
     assert "wr0ng" not in said
     assert str(secured.users) in said
@@ -132,7 +124,6 @@ def test_who_is_not_let_in_is_told_so_without_the_password(secured: Secured) -> 
 
 
 def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path: Path) -> None:
-    """Whoever pretends to be the broker gets neither password nor documents."""
     other = Authority(tmp_path, "another")
     url = secured.url(f"plain:{PLAIN}", sasl="PLAIN", ca=other.ca, timeout=8)
     assert PLAIN not in _refused(url)
@@ -154,14 +145,12 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path
     ],
 )
 def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, told: str) -> None:
-    """The message says what is missing and shows no password."""
     with pytest.raises(SettingsError, match=told) as caught:
         open_bus(f"kafka://{rest}")
     assert "s3cret" not in caught.value.message
 
 
 def test_a_url_of_no_bus_shows_no_password() -> None:
-    """Its user and password are left out of the message."""
     with pytest.raises(SettingsError, match="'kafak://host:1' names no bus") as caught:
         open_bus("kafak://me:s3cret@host:1")
     assert "s3cret" not in caught.value.message

@@ -27,7 +27,6 @@ class World:
     _opened: list[Bus] = field(default_factory=list)
 
     def open(self) -> Bus:
-        """The bus; in memory there is only one."""
         if self.name == "memory" and self._opened:
             return self._opened[0]
         bus = open_bus(self.url, lease=6.0)
@@ -63,7 +62,6 @@ def behind(records: Collection[Record]) -> dict[str, int]:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until something becomes true."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"

@@ -13,7 +13,6 @@ MIGRATIONS = Path(__file__).parents[1] / "store" / "migrations"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return servers.database()
@@ -21,7 +20,6 @@ def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    """The database of one service."""
     store = Store(url, "extraction", MIGRATIONS)
     store.migrate()
     yield store

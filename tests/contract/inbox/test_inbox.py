@@ -23,14 +23,12 @@ def entry(key: str, value: object, queue: Queue = "main", error: str | None = No
 
 
 def claim(inbox: Inbox, queue: Queue = "main") -> Lease:
-    """The next entry, which must be there."""
     lease = inbox.claim(queue)
     assert lease is not None
     return lease
 
 
 def names(inbox: Inbox, queue: Queue = "main") -> list[str]:
-    """Claim and finish until nothing is ready."""
     found = []
     while (lease := inbox.claim(queue)) is not None:
         inbox.finish(lease)
@@ -39,19 +37,16 @@ def names(inbox: Inbox, queue: Queue = "main") -> list[str]:
 
 
 def retry(inbox: Inbox, lease: Lease, after: float = 0.0, *, failed: bool = True) -> None:
-    """Have it tried again after so many seconds."""
     at = datetime.now(UTC) + timedelta(seconds=after)
     inbox.retry(lease, at, "an error", failed=failed)
 
 
 def give_up(inbox: Inbox, lease: Lease, error: str = "damaged") -> bool:
-    """Make it a dead letter."""
     with inbox.store.write() as session:
         return inbox.give_up(session, lease, error, failed=True)
 
 
 def rows(store: Store) -> list[tuple[str, str]]:
-    """Event and state of every entry."""
     query = select(table.c.event_id, table.c.state).order_by(table.c.number)
     with store.read() as session:
         found = session.execute(across_tenants(query, "a test")).all()
@@ -60,13 +55,11 @@ def rows(store: Store) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def inbox(store: Store) -> Inbox:
-    """As the first process sees it."""
     return Inbox(store, "host/1")
 
 
 @pytest.fixture
 def other(store: Store) -> Inbox:
-    """As another process sees it."""
     return Inbox(store, "host/2")
 
 

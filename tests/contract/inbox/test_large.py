@@ -23,7 +23,6 @@ LARGE = 1000
 
 
 def document(tenant: str, name: str, size: int = 1) -> DocumentIngested:
-    """One that came in."""
     blob = BlobRef(sha256="0" * 64, size=size)
     return DocumentIngested(
         tenant=tenant,
@@ -36,12 +35,10 @@ def document(tenant: str, name: str, size: int = 1) -> DocumentIngested:
 
 
 def is_large(event: Event) -> bool:
-    """By the bytes of the document."""
     return isinstance(event, DocumentIngested) and event.original.size >= LARGE
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until something becomes true."""
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, what
@@ -49,8 +46,6 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 
 class Readers:
-    """Works on documents; a large one is in work until the test lets go of it."""
-
     def __init__(self, store: Store) -> None:
         self.store = store
         self.bus = MemoryBus()
@@ -82,11 +77,9 @@ class Readers:
             self.finished.append(f"{event.document_id} deleted")
 
     def send(self, *events: Event) -> None:
-        """Publish."""
         self.bus.publish(*(Message(event.key, event.to_json("ingest")) for event in events))
 
     def is_idle(self) -> bool:
-        """Whether nothing waits."""
         return self.bus.lag(self.worker.inbox.positions()) + self.worker.inbox.unfinished() == 0
 
     @contextmanager
@@ -109,12 +102,10 @@ class Readers:
 
 @pytest.fixture
 def readers(store: Store) -> Readers:
-    """Workers of ingest."""
     return Readers(store)
 
 
 def test_small_documents_do_not_wait_for_a_large_one(readers: Readers) -> None:
-    """They end while it is in work; its own later events wait."""
     readers.send(document("acme", "scan", LARGE), document("acme", "letter"))
     with readers.at_work():
         eventually(lambda: readers.in_work == {"scan"}, "the large one is begun")
@@ -131,7 +122,6 @@ def test_small_documents_do_not_wait_for_a_large_one(readers: Readers) -> None:
 
 
 def test_large_documents_take_turns(readers: Readers) -> None:
-    """One at a time, each once, and the small ones between them."""
     readers.send(*(document("acme", f"scan {n}", LARGE) for n in range(3)))
     with readers.at_work():
         eventually(lambda: len(readers.in_work) == 1, "one of them is begun")
@@ -144,7 +134,6 @@ def test_large_documents_take_turns(readers: Readers) -> None:
 
 
 def test_what_is_in_work_is_finished_before_the_end(readers: Readers) -> None:
-    """A calm stop waits for it, and nobody gets it again."""
     readers.send(document("acme", "scan", LARGE))
     with readers.at_work() as stop:
         eventually(lambda: readers.in_work == {"scan"}, "it is begun")
@@ -166,7 +155,6 @@ def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Reader
 
 
 def test_a_worker_reaches_the_single_document_early(readers: Readers) -> None:
-    """One document of a tenant among many of another."""
     readers.send(*(document("big", f"b{n}") for n in range(60)), document("small", "s"))
     while "s" not in readers.finished:
         assert readers.worker.run_once()

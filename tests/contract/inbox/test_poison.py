@@ -59,7 +59,6 @@ class Road:
         self.loops = [(Relay(s.store, s.bus), HandWorker.of(s)) for s in self.services]
 
     def work_until(self, true: Callable[[], bool]) -> None:
-        """Let everybody work until something is true."""
         end = time.monotonic() + PATIENCE
         while not true():
             assert time.monotonic() < end, "worked in vain"
@@ -68,7 +67,6 @@ class Road:
                 worker.run_once(0.05)
 
     def state(self, document: str) -> dict[str, Any]:
-        """The document as ingest shows it."""
         answer: dict[str, Any] = self.ingest.get(f"/v1/documents/{document}").json()
         return answer
 
@@ -99,7 +97,6 @@ class Road:
         return document, path, aside
 
     def close(self) -> None:
-        """Give everything back."""
         for service in self.services:
             service.close_parts()
             service.store.close()
@@ -107,14 +104,12 @@ class Road:
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    """The two services on a fresh bus."""
     road = Road(tmp_path / "data", MemoryBus())
     yield road
     road.close()
 
 
 def test_a_poison_event_is_listed_mended_and_replayed(road: Road, tmp_path: Path) -> None:
-    """The document ends as failed, and after the replay complete; a second replay finds nothing."""
     document, path, aside = road.poisoned(tmp_path / "data")
     state = road.state(document)
     assert (state["outcome"], state["reasons"][0].split(":")[0]) == ("failed", "missing_blob")
@@ -148,7 +143,6 @@ def test_a_poison_event_is_listed_mended_and_replayed(road: Road, tmp_path: Path
 
 
 def test_a_replay_before_the_mend_dies_again(road: Road, tmp_path: Path) -> None:
-    """It is a dead letter of another id, with its error; nothing else has changed."""
     document, *_ = road.poisoned(tmp_path / "data")
     (before,) = dead_letters.listed(road.stores)
     dead_letters.DeadLetterCommands(road.stores, tmp_path, "ann").replay(
@@ -165,7 +159,6 @@ def test_a_replay_before_the_mend_dies_again(road: Road, tmp_path: Path) -> None
 
 
 def test_a_dropped_letter_is_gone_and_noted(store: Store, tmp_path: Path) -> None:
-    """Its note has who, why and which; what is no event of ours can be dropped as well."""
     bus, stores = MemoryBus(), {"extraction": store}
     bus.publish(*(Message(f"acme/doc_{number}", b"nonsense \xff") for number in range(2)))
     HandWorker("extraction", store, bus, {}, CommonSettings()).run_until_idle()
@@ -190,7 +183,6 @@ def test_a_dropped_letter_is_gone_and_noted(store: Store, tmp_path: Path) -> Non
 
 
 def test_the_commands_do_the_same(road: Road, tmp_path: Path) -> None:
-    """`dlq ls`, `show`, `replay` and `drop`, beside the services at work."""
     document, path, aside = road.poisoned(tmp_path / "data")
     place = ["--data", str(tmp_path / "data")]
     for name, folder in migrations().items():

@@ -15,21 +15,16 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 @dataclass
 class Clock:
-    """Stands still until it is moved."""
-
     now: datetime = NOON
 
     def __call__(self) -> datetime:
-        """The time."""
         return self.now
 
     def move(self, **by: float) -> None:
-        """Let time pass."""
         self.now += timedelta(**by)
 
 
 def call(number: int, worst: int = 100, clock: Clock | None = None, **changed: Any) -> Call:
-    """A call with content of its own, for an escalation of its own."""
     now = clock() if clock else NOON
     values: dict[str, Any] = {
         "tenant": "default",

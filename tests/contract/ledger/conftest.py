@@ -14,7 +14,6 @@ from tests.support.postgres import Servers
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Store]:
-    """The database of escalation, with its tables."""
     sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'e.db'}" if sqlite else servers.database()
     store = Store(url, "escalation", MIGRATIONS)

@@ -18,7 +18,6 @@ from tests.support.queue import HandWorker
 
 
 def decision(result: str, **changed: Any) -> ReviewDecided:
-    """A person decided about a clause."""
     values: dict[str, Any] = {
         "document_id": "doc_1",
         "item_id": "it_1",
@@ -33,13 +32,11 @@ def decision(result: str, **changed: Any) -> ReviewDecided:
 
 
 def known(database: Store, result: str, tenant: str = "default") -> bool:
-    """Whether escalation knows of a decision since noon."""
     with database.read() as session:
         return KnownDecisions(session, tenant).since("doc_1", "extraction", result, NOON)
 
 
 def test_the_latest_decision_counts_until_its_document_is_deleted(database: Store) -> None:
-    """Over the bus, twice, undone, of an earlier time; one that no database takes holds up none."""
     bus = open_bus("memory:")
     handlers: dict[type[Event], Handler] = {
         ReviewDecided: note_decision,

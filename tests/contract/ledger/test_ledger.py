@@ -28,25 +28,21 @@ REPLY: dict[str, Any] = {"text": "{}"}
 
 
 def spent(database: Store, tenant: str = "default", day: str = "2026-01-31") -> tuple[int, int]:
-    """What counts for a day and its month."""
     with database.read() as session:
         return sums(session, tenant, day)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Noon."""
     return Clock()
 
 
 @pytest.fixture
 def book(database: Store, clock: Clock) -> Ledger:
-    """A ledger."""
     return Ledger(database, clock)
 
 
 def test_the_worst_case_counts_until_the_bill_is_there(book: Ledger, database: Store) -> None:
-    """A cap holds for what is reserved; what was not used is free again."""
     one, two, three = call(1), call(2), call(3)
     book.reserve(one, CAPS)
     book.reserve(two, CAPS)
@@ -70,7 +66,6 @@ def test_the_worst_case_counts_until_the_bill_is_there(book: Ledger, database: S
 def test_caps_are_of_a_day_a_month_and_a_tenant(
     book: Ledger, database: Store, clock: Clock
 ) -> None:
-    """The next day has a budget of its own, the month has not; other tenants have theirs."""
     clock.move(days=-1)
     book.reserve(call(1, 250, clock), CAPS)
     with pytest.raises(BudgetSpent, match=r"2026-01-30$"):
@@ -91,7 +86,6 @@ def test_caps_are_of_a_day_a_month_and_a_tenant(
 def test_a_bill_counts_for_the_day_of_its_reservation(
     book: Ledger, database: Store, clock: Clock
 ) -> None:
-    """A call over midnight is not moved to another day."""
     one = call(1)
     book.reserve(one, CAPS)
     clock.move(hours=13)
@@ -103,7 +97,6 @@ def test_a_bill_counts_for_the_day_of_its_reservation(
 def test_what_may_be_billed_counts_in_full_until_a_bill_comes(
     book: Ledger, database: Store, clock: Clock
 ) -> None:
-    """A lost call, and one whose process died, are spent; a late bill corrects it."""
     lost, died, alive = call(1), call(2, 50), call(3, 70, until=Clock().now.replace(hour=20))
     for one in (lost, died, alive):
         book.reserve(one, CAPS)
@@ -126,7 +119,6 @@ def test_what_may_be_billed_counts_in_full_until_a_bill_comes(
 def test_who_bills_more_than_was_reserved_is_stopped(
     book: Ledger, database: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The bill counts as it is, though it breaks the cap; nobody asks that provider again."""
     one, two = call(1), call(2)
     book.reserve(one, CAPS)
     book.reserve(two, CAPS)
@@ -154,7 +146,6 @@ def test_who_bills_more_than_was_reserved_is_stopped(
 def test_the_same_is_asked_once_at_a_time_and_remembered(
     book: Ledger, database: Store, clock: Clock
 ) -> None:
-    """Another escalation waits for the answer, and has it if it proved good."""
     one = call(1)
     same = call(2, content=one.content)
     book.reserve(one, CAPS)
@@ -178,7 +169,6 @@ def test_the_same_is_asked_once_at_a_time_and_remembered(
 def test_a_reservation_of_the_same_escalation_is_one_of_a_dead_process(
     book: Ledger, database: Store, clock: Clock
 ) -> None:
-    """Work that is done again does not wait for it: it counts in full, and a new one is made."""
     first = call(1)
     book.reserve(first, CAPS)
     again = call(1)
@@ -192,7 +182,6 @@ def test_a_reservation_of_the_same_escalation_is_one_of_a_dead_process(
 
 
 def test_an_escalation_has_so_many_calls(book: Ledger, database: Store) -> None:
-    """Those that cost nothing are not counted; with the last one it is over."""
     for _ in range(6):
         free = call(1, 10)
         book.reserve(free, CAPS)
@@ -207,7 +196,6 @@ def test_an_escalation_has_so_many_calls(book: Ledger, database: Store) -> None:
 
 
 def test_fifty_workers_exceed_no_cap(database: Store) -> None:
-    """Reserved at once by fifty threads, settled, released or lost by chance: no moment beyond."""
     caps = Caps(day=2_000, month=1_900)
     over: list[tuple[int, int]] = []
     done = threading.Event()
@@ -249,7 +237,6 @@ def test_fifty_workers_exceed_no_cap(database: Store) -> None:
 
 
 def test_the_same_content_is_reserved_once_by_fifty(database: Store) -> None:
-    """Whoever comes first asks; the others are told to wait."""
     start = threading.Barrier(20)
 
     def work(number: int) -> bool:

@@ -13,21 +13,18 @@ FIRST, SECOND, CLOSED = (version_of({"max_wrong": share}) for share in (0.05, 0.
 
 
 def note(database: Store, version: Version, seconds: int = 0) -> None:
-    """A process starts whose file names one tenant."""
     named = {"acme": version}
     time = NOW + timedelta(seconds=seconds)
     note_policies(database, named, lambda tenant: named.get(tenant, CLOSED), time)
 
 
 def held(database: Store, tenant: str = "acme") -> list[tuple[Version, datetime]]:
-    """What held, in order."""
     with database.read() as session:
         found = PolicyHistory(session, tenant).newest()
     return [(one.version, one.since) for one in reversed(found)]
 
 
 def test_each_change_is_kept_with_its_moment(database: Store) -> None:
-    """Also a change back to what was; another tenant has none of it."""
     for seconds, version in enumerate((FIRST, FIRST, SECOND, FIRST)):
         note(database, version, seconds)
     times = [NOW, NOW + timedelta(seconds=2), NOW + timedelta(seconds=3)]
@@ -36,14 +33,12 @@ def test_each_change_is_kept_with_its_moment(database: Store) -> None:
 
 
 def test_a_tenant_that_is_named_no_more_has_what_holds_by_default(database: Store) -> None:
-    """Its rules ended, and that is written down as well."""
     note(database, FIRST)
     note_policies(database, {}, lambda _tenant: CLOSED, NOW + timedelta(seconds=1))
     assert [version for version, _ in held(database)] == [FIRST, CLOSED]
 
 
 def test_processes_that_start_at_once_note_it_once(database: Store) -> None:
-    """Eight with the same file."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: note(database, FIRST), range(8)))
     assert held(database) == [(FIRST, NOW)]

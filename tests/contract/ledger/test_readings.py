@@ -7,7 +7,6 @@ from shared.storage import Store
 
 
 def reading(number: int, adapter: str, tenant: str = "default") -> Reading:
-    """One that took half a second."""
     return Reading(
         tenant=tenant,
         document_id=f"doc_{number}",
@@ -23,7 +22,6 @@ def reading(number: int, adapter: str, tenant: str = "default") -> Reading:
 
 
 def test_readings_are_added_up_and_counted_once(database: Store) -> None:
-    """By whatever key, with sums beyond 32 bits; two specialists read one document."""
     read = [reading(1, "a"), reading(1, "b"), reading(2, "a"), reading(2, "a")]
     for one in [*read, reading(3, "a", "other")]:
         with database.write() as session:

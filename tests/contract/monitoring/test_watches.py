@@ -49,13 +49,11 @@ KINDS = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    """A database of each kind."""
     return servers.database() if request.param == "postgresql" else f"sqlite:///{tmp_path}/a.db"
 
 
 @pytest.fixture(params=sorted(KINDS))
 def store(request: pytest.FixtureRequest, url: str) -> Iterator[Store]:
-    """The database of each service."""
     _, migrations = KINDS[request.param]
     one = Store(url, request.param, migrations)
     one.migrate()
@@ -64,12 +62,10 @@ def store(request: pytest.FixtureRequest, url: str) -> Iterator[Store]:
 
 
 def kind(store: Store) -> type[MonitoringStore]:
-    """The watches of the service."""
     return KINDS[store.service][0]
 
 
 def check(number: int, **more: object) -> AuditSample:
-    """A check of a document of its own."""
     values = AuditSample(
         f"r_{number}", f"doc_{number}", NAME, "1", "Law", 0.9, 0.9, "first", 0.5, True
     )
@@ -83,7 +79,6 @@ def decide(mine: MonitoringStore, one: AuditSample) -> None:
 
 
 def test_checks_are_kept_forgotten_and_counted(store: Store) -> None:
-    """Decided ones stay, in the order in which they counted; another tenant has none."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         for number, place in ((1, 2), (2, 1), (3, None)):
@@ -108,7 +103,6 @@ def test_checks_are_kept_forgotten_and_counted(store: Store) -> None:
 
 
 def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> None:
-    """One wrong check after another, until nothing is accepted; a person loosens."""
     told: list[MonitoringNotice] = []
     with store.write() as session:
         mine = kind(store)(session, "mine")
@@ -133,7 +127,6 @@ def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> N
 
 
 def test_nothing_is_loosened_that_is_not_tight(store: Store) -> None:
-    """What was checked so far counts on, and nothing is told."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
@@ -148,7 +141,6 @@ def test_nothing_is_loosened_that_is_not_tight(store: Store) -> None:
 
 
 def test_loosening_forgets_no_check_that_is_not_in_doubt(store: Store) -> None:
-    """Of a category in doubt those that have counted; the others, and what waits, count on."""
     terms = {**TERMS, "categories": 2}
     with store.write() as session:
         mine = kind(store)(session, "mine")
@@ -176,7 +168,6 @@ def test_loosening_forgets_no_check_that_is_not_in_doubt(store: Store) -> None:
 
 
 def test_checks_that_were_decided_again_count_when_it_is_loosened(store: Store) -> None:
-    """They are in doubt no more, so that nothing is forgotten; open ones count once decided."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
@@ -192,7 +183,6 @@ def test_checks_that_were_decided_again_count_when_it_is_loosened(store: Store) 
 
 
 def test_what_waits_counts_after_all_that_is_decided_was_forgotten(store: Store) -> None:
-    """A check that nobody had decided says something of the promise that holds again."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
@@ -208,7 +198,6 @@ def test_what_waits_counts_after_all_that_is_decided_was_forgotten(store: Store)
 
 
 def test_a_change_of_documents_is_answered_and_checks_count_on(store: Store) -> None:
-    """Where nothing else is tight, nothing else begins anew."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
@@ -221,7 +210,6 @@ def test_a_change_of_documents_is_answered_and_checks_count_on(store: Store) -> 
 
 
 def test_a_calibration_holds_for_its_version_until_it_is_undone(store: Store) -> None:
-    """What was tightened before it comes back with what was before."""
     with store.write() as session:
         mine = kind(store)(session, "mine")
         mine.state(NAME, lock=True)
@@ -245,7 +233,6 @@ def test_a_calibration_holds_for_its_version_until_it_is_undone(store: Store) ->
 
 
 def test_figures_are_compared_with_those_before_and_kept_once(store: Store) -> None:
-    """The third of three is above both, and above one of two that were known."""
     known = {"size": np.array([1.0, 9.0])}
     with store.write() as session:
         mine = kind(store)(session, "mine")
@@ -263,7 +250,6 @@ def test_figures_are_compared_with_those_before_and_kept_once(store: Store) -> N
 
 
 def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) -> None:
-    """Each sets its own specialists, and takes back those that are gone."""
     metrics.promise_tightened.labels("of another service").set(3)
     measure = gauge_updater(store, kind(store).tables)
     with store.write() as session:
@@ -304,7 +290,6 @@ def test_promises_in_doubt_are_counted_from_zero_on(store: Store) -> None:
 def test_what_is_accepted_without_a_category_in_doubt_is_kept_until_it_is_loosened(
     store: Store,
 ) -> None:
-    """Also while further checks come in; a step of the ladder below it changes nothing more."""
     terms = {**TERMS, "categories": 2}
 
     def settled(mine: MonitoringStore, one: AuditSample) -> list[MonitoringNotice]:

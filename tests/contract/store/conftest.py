@@ -25,7 +25,6 @@ NOTE = Table(
 
 @pytest.fixture(params=NAMES)
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return servers.database()
@@ -33,7 +32,6 @@ def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str
 
 @pytest.fixture
 def empty_store(url: str) -> Iterator[Store]:
-    """A store without tables."""
     store = Store(url, "extraction", MIGRATIONS)
     yield store
     store.close()
@@ -41,19 +39,16 @@ def empty_store(url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def store(empty_store: Store) -> Store:
-    """A store with the tables of the newest revision."""
     empty_store.migrate()
     return empty_store
 
 
 @pytest.fixture
 def note() -> Table:
-    """A table of the service's own."""
     return NOTE
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests each database has passed, and those of what PostgreSQL has."""
     passed: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         if "contract/store/" not in report.nodeid or report.when != "call":

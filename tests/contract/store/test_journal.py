@@ -19,14 +19,12 @@ CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
 
 
 def begun(store: Store, owner: str = "host/7") -> Lease:
-    """The event in work."""
     lease = begin(store, CAUSE, owner)
     assert lease is not None
     return lease
 
 
 def received(store: Store) -> ReceivedEvent:
-    """The one event that was received of its document."""
     (one,) = received_events(store, CAUSE.key)
     return one
 

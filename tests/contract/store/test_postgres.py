@@ -30,13 +30,11 @@ LONG = 600.0
 
 @pytest.fixture
 def url(servers: Servers) -> str:
-    """The URL of an empty database."""
     return servers.database()
 
 
 @contextmanager
 def store_of(url: str, connections: int = 10) -> Iterator[Store]:
-    """A store as another process has it, with its own signal."""
     store = Store(url, "extraction", MIGRATIONS, connections)
     store.migrate()
     yield store
@@ -45,14 +43,12 @@ def store_of(url: str, connections: int = 10) -> Iterator[Store]:
 
 @pytest.fixture
 def here(url: str) -> Iterator[Store]:
-    """The store of the relay's process."""
     with store_of(url) as store:
         yield store
 
 
 @pytest.fixture
 def there(url: str, here: Store) -> Iterator[Store]:
-    """The store of another process."""
     with store_of(url) as store:
         yield store
 
@@ -63,7 +59,6 @@ def publish(store: Store, document: str = "d") -> None:
 
 
 def pid(session: Session) -> object:
-    """Whose connection it is; a session has none before its first statement."""
     return session.execute(text("SELECT pg_backend_pid()")).scalar_one()
 
 
@@ -103,7 +98,6 @@ def at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Noti
 def test_a_relay_hears_what_another_process_commits(
     here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its interval is ten minutes, and every event is sent all the same."""
     with at_work(here, monkeypatch):
         for number in range(3):
             publish(there, f"d{number}")
@@ -111,7 +105,6 @@ def test_a_relay_hears_what_another_process_commits(
 
 
 def test_what_is_rolled_back_is_not_heard(here: Store, there: Store) -> None:
-    """The word goes out with the commit alone, once for all events of it."""
     heard: list[float] = []
     ears = Notifications(here.engine, lambda: heard.append(time.monotonic()))
     ears.start()
@@ -140,7 +133,6 @@ def test_what_is_rolled_back_is_not_heard(here: Store, there: Store) -> None:
 def test_a_connection_that_is_lost_is_made_again(
     here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server ends it; what was committed meanwhile is sent once it listens anew."""
     monkeypatch.setattr(notifications, "AGAIN_SECONDS", 0.1)
     with at_work(here, monkeypatch) as (ears,):
         with there.write() as session:
@@ -158,7 +150,6 @@ def test_a_connection_that_is_lost_is_made_again(
 
 
 def test_on_sqlite_nobody_listens(tmp_path: Path) -> None:
-    """No thread and no connection more; the relay looks at its interval."""
     with store_of(f"sqlite:///{tmp_path / 'store.db'}") as store:
         before = threading.active_count()
         ears = store.listening()
@@ -171,7 +162,6 @@ def test_on_sqlite_nobody_listens(tmp_path: Path) -> None:
 def test_a_process_has_no_more_connections_than_it_may(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever finds all in use waits, and is told to try again if none is given back."""
     monkeypatch.setattr(engine, "WAIT", 0.3)
     with store_of(url, connections=3) as store:
         with store.read() as one, store.read() as two, store.read() as three:
@@ -187,7 +177,6 @@ def test_a_process_has_no_more_connections_than_it_may(
 def test_a_server_without_a_free_connection_is_waited_for(
     servers: Servers, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database that takes no more is Unavailable, not an error of ours."""
     with store_of(url) as store:
         name = url.rpartition("/")[2]
         with store.write() as session:
@@ -225,7 +214,6 @@ def waits(connection: Any) -> tuple[int, int, int]:
 def test_a_server_that_is_gone_is_not_waited_for_long(
     url: str, stated: str, found: tuple[int, int, int]
 ) -> None:
-    """On every connection, of the pool and of who listens; what the URL states counts."""
     with store_of(url + stated) as store:
         with store.read() as session:
             assert waits(session.connection().connection.driver_connection) == found
@@ -237,9 +225,6 @@ def test_a_server_that_is_gone_is_not_waited_for_long(
 
 
 def test_a_database_that_takes_no_writes_is_waited_for(here: Store, url: str, note: Table) -> None:
-    """A copy that only reads, or a server that its operator stopped writing to: no error of ours,
-    and reading goes on.
-    """
     other = Store(f"{url}?options=-c%20default_transaction_read_only%3Don", "triage", MIGRATIONS)
     refused = pytest.raises(Unavailable, match="database of triage takes no writes now")
     with refused as said, other.write() as session:
@@ -283,7 +268,6 @@ def test_a_server_that_has_become_a_copy_is_asked_for_by_name_again(url: str, no
     ],
 )
 def test_what_is_wrong_with_the_server_is_no_error_of_ours(here: Store, state: str) -> None:
-    """A full disk, no memory, a shutdown: waited for, whatever their classes are called."""
     raised = f"DO $$ BEGIN RAISE EXCEPTION 'it is so' USING ERRCODE = '{state}'; END $$"
     with pytest.raises(Unavailable, match="database of extraction"), here.write() as session:
         session.execute(text(raised))

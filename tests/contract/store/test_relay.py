@@ -41,7 +41,6 @@ class Bus(MemoryBus):
         self.after: Callable[[], None] = lambda: None
 
     def publish(self, *messages: Message) -> None:
-        """Take the messages, unless told otherwise."""
         self.before()
         super().publish(*messages)
         self.after()
@@ -63,7 +62,6 @@ def _publish(store: Store, *documents: str) -> list[str]:
 
 
 def _received(bus: MemoryBus) -> list[str]:
-    """The ids of all events on the bus."""
     events = [decode(record.message.value) for record in bus.reader("checker").read(0)]
     assert None not in events
     return [event.id for event in events if event]
@@ -87,7 +85,6 @@ COMMON = {"queue": "main", "tenant": "a", "key": "a/1", "type": "", "value": b""
 
 
 def test_events_are_sent_in_order_and_once(store: Store) -> None:
-    """What waits is sent in the order in which it was committed, then nothing waits."""
     bus, ids = Bus(), []
     for name in ("a", "b", "a", "c"):
         ids += _publish(store, name)
@@ -97,7 +94,6 @@ def test_events_are_sent_in_order_and_once(store: Store) -> None:
 
 
 def test_more_than_a_batch_is_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long outbox is sent piece by piece, in order."""
     monkeypatch.setattr(relay, "BATCH", 3)
     bus, ids = Bus(), _publish(store, *"abcdefg")
     work = Relay(store, bus)
@@ -106,7 +102,6 @@ def test_more_than_a_batch_is_sent(store: Store, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_event_committed_before_a_crash_is_sent_after_it(store: Store) -> None:
-    """Between commit and publish the process dies: the next relay finds the event."""
     bus, ids = Bus(), _publish(store, "a")
     bus.before = _raise(Crash())
     with pytest.raises(Crash):
@@ -120,7 +115,6 @@ def test_an_event_committed_before_a_crash_is_sent_after_it(store: Store) -> Non
 def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
     store: Store, note: Table
 ) -> None:
-    """The bus has the event but the mark is missing: it comes again, which the inbox absorbs."""
     bus, (event_id,) = Bus(), _publish(store, "a")
     bus.after = _raise(Crash())
     with pytest.raises(Crash):
@@ -140,7 +134,6 @@ def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
 
 
 def test_a_bus_that_is_away_keeps_events_in_the_outbox(store: Store) -> None:
-    """While the bus does not answer nothing is lost; once it does, all is sent by itself."""
     bus, ids = Bus(), _publish(store, "a", "b")
     bus.before = _raise(Unavailable("the bus is away"))
     stop = threading.Event()
@@ -157,7 +150,6 @@ def test_a_bus_that_is_away_keeps_events_in_the_outbox(store: Store) -> None:
 def test_an_event_that_no_bus_takes_blocks_nobody(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is set aside with its id in the log; what is before and behind it is sent once."""
     bus, ids = Bus(), _publish(store, *"abc")
     with store.write() as session:
         large = update(outbox).where(outbox.c.event_id == ids[1])
@@ -170,7 +162,6 @@ def test_an_event_that_no_bus_takes_blocks_nobody(
 
 
 def test_a_bug_in_the_bus_does_not_end_the_relay(store: Store) -> None:
-    """Whatever is raised, the relay says so and goes on."""
     bus = Bus()
     bus.before = _raise(ValueError("a bug"))
     _publish(store, "a")
@@ -184,7 +175,6 @@ def test_a_bug_in_the_bus_does_not_end_the_relay(store: Store) -> None:
 
 
 def test_an_event_is_sent_without_waiting_for_the_interval(store: Store) -> None:
-    """A commit wakes the relay of its process at once."""
     bus, stop = Bus(), threading.Event()
     thread = _run(Relay(store, bus, interval=30), stop)
     time.sleep(0.2)
@@ -201,7 +191,6 @@ AGE = "smallprint_queue_age_seconds"
 
 
 def _told(name: str) -> list[float]:
-    """What is told of the service by a gauge: one number, or none."""
     lines = exposition().decode().splitlines()
     found = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
     return [float(line.split()[1]) for line in found]
@@ -213,7 +202,6 @@ def _gauge(name: str) -> float:
 
 
 def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
-    """Lag of the bus, and the age of what is unsent, or begun and not ended."""
     bus = Bus()
     relay = Relay(store, bus)
     (first,) = _publish(store, "a")
@@ -244,7 +232,6 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
 def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is measured for people must not keep work from being done."""
     bus, stop = Bus(), threading.Event()
     monkeypatch.setattr(bus, "lag", lambda _positions: _raise(Unavailable("away"))())
     ids = _publish(store, "a")
@@ -309,7 +296,6 @@ def test_no_age_is_told_while_half_of_it_is_not_known(
 
 
 def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
-    """As it stands in the envelope; an event without one has no such header."""
     parent = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
     bus = Bus()
     with UnitOfWork(store) as uow:
@@ -321,7 +307,6 @@ def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
 
 
 def test_one_relay_works_at_a_time(store: Store) -> None:
-    """A second relay stands by while the first holds the lease, so the order is kept."""
     bus = Bus()
     first, second = Relay(store, bus), Relay(store, bus)
     _publish(store, "a")
@@ -331,7 +316,6 @@ def test_one_relay_works_at_a_time(store: Store) -> None:
 
 
 def test_a_relay_that_vanished_is_replaced(store: Store) -> None:
-    """Once the lease has run out, another relay goes on."""
     bus = Bus()
     first, second = Relay(store, bus), Relay(store, bus)
     _publish(store, "a")
@@ -345,7 +329,6 @@ def test_a_relay_that_vanished_is_replaced(store: Store) -> None:
 
 
 def test_a_lease_from_the_future_has_run_out(store: Store) -> None:
-    """After the clock was set back by a day nobody waits a day for a relay that is no more."""
     bus = Bus()
     first, second = Relay(store, bus), Relay(store, bus)
     _publish(store, "a")
@@ -358,7 +341,6 @@ def test_a_lease_from_the_future_has_run_out(store: Store) -> None:
 
 
 def test_what_was_sent_long_ago_is_removed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sent events go after their days, in small batches; unsent ones stay however old they are."""
     monkeypatch.setattr(relay, "PRUNE_BATCH", 2)
     bus, ids = Bus(), _publish(store, *"abcdefg")
     Relay(store, bus).run_once()
@@ -383,7 +365,6 @@ def test_what_was_sent_long_ago_is_removed(store: Store, monkeypatch: pytest.Mon
 
 
 def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
-    """Of the inbox only handled rows go; what is begun or was given up is remembered."""
     now = datetime.now(UTC)
     old = now - timedelta(days=31)
     rows: list[dict[str, object]] = [
@@ -430,7 +411,6 @@ def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
 
 
 def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:
-    """After a clean stop the next relay need not wait."""
     bus, stop = Bus(), threading.Event()
     _publish(store, "a")
     thread = _run(Relay(store, bus, interval=0.02), stop)
@@ -442,7 +422,6 @@ def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:
 
 
 def test_what_was_sent_stays_as_a_record(store: Store) -> None:
-    """A sent event carries the time of sending, and is not sent again by a later relay."""
     bus = Bus()
     _publish(store, "a")
     Relay(store, bus, owner="x").run_once()
@@ -453,7 +432,6 @@ def test_what_was_sent_stays_as_a_record(store: Store) -> None:
 
 
 def test_events_of_the_worker_follow_its_cause(store: Store, note: Table) -> None:
-    """Consume, keep, announce: the event that a handler makes reaches the bus after its cause."""
     bus = Bus()
     read = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
     with UnitOfWork(store) as uow:

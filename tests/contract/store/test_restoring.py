@@ -18,7 +18,6 @@ from tests.support.postgres import Servers
 
 
 def test_nobody_else_restores_or_starts_meanwhile(servers: Servers) -> None:
-    """Both are told who it is; who restores goes on, and afterwards all may again."""
     url = servers.database()
     store = Store(url, "extraction", MIGRATIONS)
     me = f"smallprint restore, process {os.getpid()} on "
@@ -38,9 +37,6 @@ def test_nobody_else_restores_or_starts_meanwhile(servers: Servers) -> None:
 
 
 def test_a_suite_that_brings_its_tables_up_to_date_is_no_restore(servers: Servers) -> None:
-    """Who would restore is told that it is one, and which; also by a user who may see no more than
-    its name. Afterwards he may.
-    """
     url = servers.database()
     engine = create_engine(url)
     role = f"r{uuid.uuid4().hex[:12]}"
@@ -62,7 +58,6 @@ def test_a_suite_that_brings_its_tables_up_to_date_is_no_restore(servers: Server
 
 
 def test_another_database_of_the_server_is_nobody_s_business(servers: Servers) -> None:
-    """The lock is of one database."""
     with restoring({"extraction": servers.database()}):
         store = Store(servers.database(), "extraction", MIGRATIONS)
         store.migrate()
@@ -70,7 +65,6 @@ def test_another_database_of_the_server_is_nobody_s_business(servers: Servers) -
 
 
 def test_files_need_no_such_lock(tmp_path: Path) -> None:
-    """Their data folder has one."""
     store = Store(f"sqlite:///{tmp_path / 'e.db'}", "extraction", MIGRATIONS)
     with restoring({}):
         store.migrate()

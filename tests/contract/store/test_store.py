@@ -27,7 +27,6 @@ def _texts(store: Store, note: Table) -> list[str]:
 
 
 def test_migrations_go_up_and_down_and_up_again(empty_store: Store) -> None:
-    """Each revision can be taken back, down to an empty database, and done again."""
     assert current(empty_store.engine) is None
     empty_store.migrate()
     assert current(empty_store.engine) == "0002"
@@ -45,7 +44,6 @@ def test_migrations_go_up_and_down_and_up_again(empty_store: Store) -> None:
 
 
 def test_migrating_twice_changes_nothing(store: Store, note: Table) -> None:
-    """A service migrates at every start; rows stay."""
     with store.write() as session:
         session.execute(insert(note).values(text="kept"))
     store.migrate()
@@ -53,7 +51,6 @@ def test_migrating_twice_changes_nothing(store: Store, note: Table) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
-    """A revision is applied whole or not at all, and can be tried again once it is mended."""
     store = Store(url, "extraction", FOLDER / "broken_migrations")
     with pytest.raises(RuntimeError, match="tripped"):
         store.migrate()
@@ -66,7 +63,6 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
 
 
 def test_a_database_of_a_newer_program_is_refused(url: str, store: Store, note: Table) -> None:
-    """One error that names the database and what to do; no table is touched."""
     with store.write() as session:
         session.execute(insert(note).values(text="kept"))
         session.execute(text("UPDATE alembic_version SET version_num = '0009'"))
@@ -80,7 +76,6 @@ def test_a_database_of_a_newer_program_is_refused(url: str, store: Store, note: 
 
 
 def test_processes_that_start_at_once_migrate_once(url: str) -> None:
-    """Api, worker and relay of one service start together on an empty database, and all succeed."""
     program = (
         "import sys; from pathlib import Path; from shared.storage import Store\n"
         "store = Store(sys.argv[1], 'extraction', Path(sys.argv[2])); sys.stdin.readline()\n"
@@ -98,7 +93,6 @@ def test_processes_that_start_at_once_migrate_once(url: str) -> None:
 
 
 def test_an_error_takes_back_what_was_written(store: Store, note: Table) -> None:
-    """A transaction is kept whole or not at all."""
     with pytest.raises(ValueError, match="no"), store.write() as session:  # noqa: PT012
         session.execute(insert(note).values(text="lost"))
         raise ValueError("no")
@@ -106,7 +100,6 @@ def test_an_error_takes_back_what_was_written(store: Store, note: Table) -> None
 
 
 def test_a_time_comes_back_as_the_same_moment_in_utc(store: Store, note: Table) -> None:
-    """Moments are aware in Python, whatever zone they were given in and whatever the database."""
     given = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=timezone(timedelta(hours=5)))
     with store.write() as session:
         session.execute(insert(note).values(text="now", made=given))
@@ -117,7 +110,6 @@ def test_a_time_comes_back_as_the_same_moment_in_utc(store: Store, note: Table) 
 
 
 def test_a_time_without_a_zone_is_refused(store: Store, note: Table) -> None:
-    """A naive moment is a mistake that must not reach the database."""
     with pytest.raises(StatementError, match="without a zone"), store.write() as session:
         session.execute(insert(note).values(text="when?", made=datetime(2026, 3, 1)))  # noqa: DTZ001
 
@@ -141,7 +133,6 @@ def test_a_value_that_can_not_be_kept_is_refused_for_good(store: Store, note: Ta
 
 
 def test_errors_do_not_show_what_is_in_the_rows(store: Store, note: Table) -> None:
-    """An error is logged, and logs are no place for what people wrote."""
     with pytest.raises(IntegrityError) as caught, store.write() as session:  # noqa: PT012
         session.execute(insert(note).values(id=1, text="a"))
         session.execute(insert(note).values(id=1, text="a secret"))
@@ -149,7 +140,6 @@ def test_errors_do_not_show_what_is_in_the_rows(store: Store, note: Table) -> No
 
 
 def test_writers_wait_for_each_other(store: Store, note: Table) -> None:
-    """Threads that change the same row at once lose no change, and none of them fails."""
     with store.write() as session:
         session.execute(insert(note).values(id=1, text="counter", number=0))
     errors: list[Exception] = []
@@ -173,7 +163,6 @@ def test_writers_wait_for_each_other(store: Store, note: Table) -> None:
 
 
 def test_a_reader_does_not_wait_for_a_writer(store: Store, note: Table) -> None:
-    """While a transaction is open, others read what was there before."""
     with store.write() as writer:
         writer.execute(insert(note).values(text="not yet"))
         with store.read() as reader:
@@ -182,7 +171,6 @@ def test_a_reader_does_not_wait_for_a_writer(store: Store, note: Table) -> None:
 
 
 def test_a_database_that_is_away_is_unavailable() -> None:
-    """A database that does not answer is an error which the worker tries again."""
     url = f"postgresql+psycopg://nobody:x@127.0.0.1:{free_port()}/nothing"
     store = Store(url, "extraction", FOLDER / "migrations")
     with pytest.raises(Unavailable, match="database of extraction"):
@@ -192,13 +180,11 @@ def test_a_database_that_is_away_is_unavailable() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "nonsense", "oracle2://host/name"])
 def test_a_wrong_url_is_a_settings_error(wrong: str) -> None:
-    """A database URL that nobody can open is named at start."""
     with pytest.raises(SettingsError, match="database URL of extraction"):
         Store(wrong, "extraction", FOLDER / "migrations")
 
 
 def test_a_row_is_inserted_once_and_that_is_said(store: Store, note: Table) -> None:
-    """Whoever counts by it would count twice."""
     with store.write() as session:
         told = [insert_new(session, note, id=number, text="a") for number in (1, 1, 2)]
     assert told == [True, False, True]

@@ -40,7 +40,6 @@ TABLES: dict[str, list[MetaData]] = {
 
 
 def tables(service: str, dialect: str) -> Iterator[Table]:
-    """The tables that a service names on a database."""
     for metadata in {*TABLES[service], messages.metadata}:
         for table in metadata.tables.values():
             if table.info.get("dialect") in (None, dialect):
@@ -49,7 +48,6 @@ def tables(service: str, dialect: str) -> Iterator[Table]:
 
 @pytest.mark.parametrize("service", sorted(TABLES))
 def test_the_tables_are_those_of_the_revision(url: str, service: str) -> None:
-    """Their columns, what may be empty, their keys and their indexes; and there are no others."""
     with closing(Store(url, service, migrations()[service])) as store:
         store.migrate()
         there = inspect(store.engine)

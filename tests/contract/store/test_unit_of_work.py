@@ -53,7 +53,6 @@ def _handled(store: Store) -> Any:
 
 
 def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) -> None:
-    """After the block all three are there."""
     begin(store, CAUSE)
     with UnitOfWork(store, CAUSE) as uow:
         uow.session.execute(insert(note).values(text="found"))
@@ -65,9 +64,6 @@ def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) 
 
 
 def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: Store) -> None:
-    """Sent or not, earlier words about it go, those about others stay, and so does what the
-    handler of the deletion says itself.
-    """
     other = RESULT.model_copy(update={"id": "another", "document_id": "doc_another"})
     with UnitOfWork(store) as uow:
         uow.publish(RESULT)
@@ -81,7 +77,6 @@ def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: S
 
 
 def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
-    """An error in the block takes back rows, events and the mark in the inbox."""
     begin(store, CAUSE)
     with pytest.raises(ValueError, match="no"), UnitOfWork(store, CAUSE) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="lost"))
@@ -93,7 +88,6 @@ def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
 
 
 def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> None:
-    """If the event can't be stored, neither are the rows it tells of."""
     with UnitOfWork(store) as uow:
         uow.publish(RESULT)
     with pytest.raises(IntegrityError), UnitOfWork(store) as uow:  # noqa: PT012
@@ -103,7 +97,6 @@ def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> Non
 
 
 def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
-    """The second unit of work for one event changes nothing and says so."""
     begin(store, CAUSE)
     with UnitOfWork(store, CAUSE) as uow:
         uow.session.execute(insert(note).values(text="first"))
@@ -114,7 +107,6 @@ def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
 
 
 def test_of_two_at_once_one_takes_effect(store: Store, note: Table) -> None:
-    """Two workers that hold the same event at the same moment do its work once."""
     begin(store, CAUSE)
     together = threading.Barrier(2)
     outcomes: list[str] = []
@@ -139,7 +131,6 @@ def test_of_two_at_once_one_takes_effect(store: Store, note: Table) -> None:
 
 
 def test_a_cause_that_was_given_up_takes_no_effect(store: Store, note: Table) -> None:
-    """Its failure is announced already."""
     lease = begin(store, CAUSE)
     assert lease is not None
     with store.write() as session:
@@ -150,7 +141,6 @@ def test_a_cause_that_was_given_up_takes_no_effect(store: Store, note: Table) ->
 
 
 def test_an_event_that_is_too_large_is_refused(store: Store, note: Table) -> None:
-    """What would block every event behind it is never kept, nor the rows it tells of."""
     large = RESULT.model_copy(update={"name": "x" * EVENT_BYTES})
     with pytest.raises(EventTooLarge, match="256") as caught, UnitOfWork(store) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="lost"))
@@ -160,7 +150,6 @@ def test_an_event_that_is_too_large_is_refused(store: Store, note: Table) -> Non
 
 
 def test_a_request_gives_its_trace_to_its_events(store: Store) -> None:
-    """An event that no other caused carries the trace of the request in hand."""
     with log_context(trace="00-" + "c" * 32 + "-" + "d" * 16 + "-01"), UnitOfWork(store) as uow:
         uow.publish(RESULT)
     (event,) = _events(store)
@@ -170,7 +159,6 @@ def test_a_request_gives_its_trace_to_its_events(store: Store) -> None:
 
 
 def test_the_relay_is_woken_once_the_event_is_kept(store: Store) -> None:
-    """The signal comes after the commit, and only where there is something to send."""
     with UnitOfWork(store):
         pass
     assert not store.outbox_filled.is_set()
@@ -181,7 +169,6 @@ def test_the_relay_is_woken_once_the_event_is_kept(store: Store) -> None:
 
 
 def test_outside_its_block_a_unit_of_work_is_closed(store: Store) -> None:
-    """A forgotten `with` is an error, never a write that nobody commits."""
     uow = UnitOfWork(store)
     with pytest.raises(RuntimeError, match="not open"):
         _ = uow.session

@@ -161,7 +161,6 @@ FILING: dict[str, Any] = {"id": "q4", "statements": [STATEMENT]}
 
 
 def pdf_of(pages: Sequence[Sequence[str]]) -> bytes:
-    """A PDF with one paragraph a string; the first of all is its title."""
     body = ParagraphStyle("body", fontName="Times-Roman", fontSize=11.5, leading=16, spaceAfter=11)
     title = ParagraphStyle("title", parent=body, fontName="Times-Bold", fontSize=15, spaceAfter=20)
     title.alignment = 1
@@ -184,7 +183,6 @@ def pdf_of(pages: Sequence[Sequence[str]]) -> bytes:
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait for something to become true, and answer it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
@@ -211,7 +209,6 @@ class Road:
         """The status of every claim that review has answered."""
 
     def open(self) -> None:
-        """Let everything through, also what was held up."""
         self.there.set()
         self.back.set()
 
@@ -293,7 +290,6 @@ class Stage:
         )
 
     def move_to(self, tenant: str) -> None:
-        """Upload, extract and decide from now on for a new tenant, as a person of its name."""
         self.keys[tenant] = self.ingest.app.state.keys.create(tenant, tenant).secret
         self.http.headers["authorization"] = f"Bearer {self.keys[tenant]}"
         self.tenant = tenant
@@ -334,7 +330,6 @@ class Stage:
         return router
 
     def upload(self, name: str, data: bytes, kind: str = "contract") -> str:
-        """Upload as Ada, and wait until review has heard that it was read."""
         answer = self.http.post("/v1/documents", files={"file": (name, data)}, data={"kind": kind})
         assert answer.status_code == 202, answer.text
         document: str = answer.json()["id"]
@@ -454,7 +449,6 @@ class Stage:
         )
 
     def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:
-        """A model of somebody else proposes words for an item."""
         proposal = Proposal(
             verdict="present",
             category=item["category"],
@@ -466,7 +460,6 @@ class Stage:
         self.answer(item, proposal)
 
     def answer(self, item: dict[str, Any], proposal: Proposal) -> None:
-        """A model of somebody else says something of an item."""
         kept = self.review.blobs.put("default", proposal.model_dump_json().encode())
         self._publish(
             EscalationAnswered(
@@ -498,14 +491,12 @@ class Stage:
             assert answer.status_code == 201, answer.text
 
     def fail(self, document: str, reason: str) -> None:
-        """Announce that extraction gave it up."""
         event = DocumentFailed(document_id=document, stage="extraction", code="odd", reason=reason)
         self._publish(event)
         path = f"/v1/documents/{document}"
         until(lambda: self.http.get(path).json()["state"] == "ended", "its end")
 
     def open_items(self) -> list[dict[str, Any]]:
-        """What is not decided."""
         items: list[dict[str, Any]] = self.http.get("/v1/items?limit=200").json()["items"]
         return items
 
@@ -521,7 +512,6 @@ class Stage:
         self.review.bus.publish(Message(key=event.key, value=event.to_json("tests")))
 
     def close(self) -> None:
-        """Stop everything."""
         self.http.close()
         self.stop.set()
         self.server.should_exit = True
@@ -539,7 +529,6 @@ def _clause(
     words: str,
     confidence: float,
 ) -> dict[str, Any]:
-    """One clause; words that the page broke over lines are found all the same."""
     start = reading.text.replace("\n", " ").index(words)
     end = start + len(words)
     return {

@@ -48,7 +48,6 @@ DECIDED = {"few": (3, 0), "some": (39, 1), "begun": (20, 4), "tightened": (4, 8)
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A tenant without documents; a test says what is known of its promise."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -187,7 +186,6 @@ def decide(stage: Stage, name: str) -> None:
 def test_a_promise_is_told_in_plain_words(
     browser: Any, stage: Stage, name: str, pill: str, said: list[str]
 ) -> None:
-    """With whose it is and how sure, how many were accepted, and the exact figures behind it."""
     item = put(stage, name)
     assert item is not None
     ada = Watched(browser, stage)
@@ -211,7 +209,6 @@ def test_a_promise_is_told_in_plain_words(
 
 
 def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
-    """And where none was wrong it says what could be."""
     for name, counted, said in (
         ("few", "3 checks, none wrong", "Up to 70.8% could be wrong"),
         ("some", "40 checks, 1 wrong", "2.5% wrong (0.1% to 13.2% of all)"),
@@ -233,7 +230,6 @@ def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
 def test_the_page_is_drawn_without_a_sideways_scroll(
     browser: Any, stage: Stage, scheme: str, width: int
 ) -> None:
-    """Pictures for people to look at, in every state; none is wider than the window."""
     for name in states():
         item = put(stage, name)
         decide(stage, name)
@@ -257,7 +253,6 @@ PHONE = {"width": 390, "height": 844}
 
 
 def on_a_phone(browser: Any, stage: Stage, name: str) -> tuple[Watched, Any]:
-    """Whoever looks at a state on a narrow screen, and the page."""
     put(stage, name)
     decide(stage, name)
     person = Watched(browser, stage, viewport=PHONE)
@@ -269,7 +264,6 @@ def on_a_phone(browser: Any, stage: Stage, name: str) -> tuple[Watched, Any]:
 
 @pytest.mark.parametrize("name", ["tightened", "drift"])
 def test_an_alarm_is_on_the_first_screen_of_a_phone(browser: Any, stage: Stage, name: str) -> None:
-    """And what it rests on is not folded: its pill, its numbers, and the notice of it."""
     person, page = on_a_phone(browser, stage, name)
     alarm = page.get_by_role("alert").bounding_box()
     assert alarm["y"] + alarm["height"] <= PHONE["height"] / 2
@@ -291,9 +285,6 @@ def test_an_alarm_is_on_the_first_screen_of_a_phone(browser: Any, stage: Stage, 
 
 
 def test_a_promise_that_is_kept_is_short_on_a_phone(browser: Any, stage: Stage) -> None:
-    """It fits the first screen with its counts; what stands behind it opens by key, and by itself
-    on a wider screen.
-    """
     person, page = on_a_phone(browser, stage, "some")
     card = page.get_by_role("region", name="contract-clauses")
     box = card.bounding_box()
@@ -314,9 +305,6 @@ def test_a_promise_that_is_kept_is_short_on_a_phone(browser: Any, stage: Stage) 
 
 
 def test_history_is_folded_and_the_reason_of_an_alarm_is_not(browser: Any, stage: Stage) -> None:
-    """Of many notices the newest and those that hold now are shown; of many rates those that say
-    something.
-    """
     put(stage, "tightened")
     decide(stage, "tightened")
     first = stage.watched["notices"]
@@ -345,7 +333,6 @@ def test_history_is_folded_and_the_reason_of_an_alarm_is_not(browser: Any, stage
 
 
 def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: Stage) -> None:
-    """In filings and findings, and an alarm of its own."""
     put(stage, "nothing")
     terms = {"risk": 0.2, "belief": 0.55, "categories": 0, "most": 1.0}
     name = guarantee_name("1.2.0+0/0.5", 0.2, 0.95, 0.55)

@@ -43,9 +43,6 @@ MEETING = """() => [...document.querySelectorAll(".power-axis")].flatMap((axis) 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A contract that was read just now, one that failed, others on twelve days before, reports on
-    every third of them, and calls that were paid.
-    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -61,13 +58,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def worked(stage: Stage) -> dict[str, Any]:
-    """What specialists are said to have done."""
     found: dict[str, Any] = stage.http.get("/v1/costs").json()["specialists"]
     return found
 
 
 def seed(stage: Stage) -> None:
-    """What another day's work would have left behind."""
     store = stage.escalation.store
     book = Ledger(store)
     with store.write() as session:
@@ -124,12 +119,10 @@ def seed(stage: Stage) -> None:
 
 
 def figure(page: Any, name: str) -> Any:
-    """One chart, by its heading."""
     return page.locator("figure").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
 def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) -> None:
-    """From the link in the head to the numbers of each chart, which are those that REST answers."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.get_by_role("link", name="Costs").click()
@@ -172,7 +165,6 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
 
 
 def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
-    """By kind each has its bars and its row; a million tokens of each has a price of its own."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/costs?by=kind")
@@ -200,9 +192,6 @@ def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
 
 
 def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, stage: Stage) -> None:
-    """What a stand-in plays is marked, a budget that a bill has passed does not promise otherwise,
-    and a frontier model that would be a fifth cheaper is not said to be as dear.
-    """
     ada = Watched(browser, stage, viewport={"width": 1280, "height": 800})
     page = ada.sign_in()
     told = stage.http.get("/v1/costs").json()
@@ -227,7 +216,6 @@ def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, st
 
 
 def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
-    """A document is named as people know it; what is deleted is said to be."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/costs")
@@ -249,7 +237,6 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
 
 
 def test_nothing_has_cost_anything_in_a_new_tenant(browser: Any, stage: Stage) -> None:
-    """No chart of nothing: it says when there will be one."""
     key = stage.ingest.app.state.keys.create("other", "eve").secret
     ada = Watched(browser, stage)
     stage.keys["eve"] = key
@@ -265,7 +252,6 @@ def test_nothing_has_cost_anything_in_a_new_tenant(browser: Any, stage: Stage) -
 def test_the_page_is_drawn_without_a_sideways_scroll(
     browser: Any, stage: Stage, scheme: str, width: int
 ) -> None:
-    """Pictures for people to look at, with the numbers open; none is wider than the window."""
     ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = ada.sign_in()
     for name in ("day", "adapter", "kind"):

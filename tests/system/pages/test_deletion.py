@@ -21,7 +21,6 @@ ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 
 
 def contract() -> bytes:
-    """A PDF with the marker where a clause is found, and in clear also in its bytes."""
     out = io.BytesIO()
     canvas = Canvas(out, invariant=True, pageCompression=0)
     for number, line in enumerate(
@@ -51,13 +50,11 @@ def where(folder: Path, marker: str) -> list[str]:
 
 
 def hits(client: httpx.Client, q: str, within: str = "text") -> list[str]:
-    """Names of the documents that a search finds, one for each place."""
     answer = client.get("/v1/search", params={"q": q, "in": within}).raise_for_status()
     return [hit["document"] for hit in answer.json()["items"]]
 
 
 def until(what: str, check: Any) -> Any:
-    """The first result that is not empty."""
     end = time.monotonic() + PATIENCE
     while not (found := check()):
         assert time.monotonic() < end, what
@@ -66,9 +63,6 @@ def until(what: str, check: Any) -> Any:
 
 
 def test_nothing_of_a_deleted_document_is_found(tmp_path: Path) -> None:
-    """Text, results, index, page images, decisions, webhooks' messages: all of it was there, and is
-    gone once the suite has stopped, while another document stays; a tombstone says who and when.
-    """
     embedded = Embedded(tmp_path, SMALLPRINT_INGEST_WEBHOOK_PROXY="http://127.0.0.1:9")
     line = embedded.start()
     headers = {"authorization": f"Bearer {line['key']}"}

@@ -44,7 +44,6 @@ SEEN = """(selector) => [...document.querySelectorAll(selector)].map((one) => {
 
 
 def proposed(category: str, *quotes: str, why: str) -> Proposal:
-    """A model of somebody else proposes words."""
     named = tuple(Quote(text=words, start=0, end=len(words)) for words in quotes)
     return Proposal(
         verdict="present",
@@ -57,7 +56,6 @@ def proposed(category: str, *quotes: str, why: str) -> Proposal:
 
 
 def summed(item: dict[str, Any]) -> Proposal:
-    """A model of somebody else takes a finding for an error, by a sum."""
     finding = item["finding"]
     place = {"table": 1, "statement": finding["statement"], "column": finding["column"]}
     rows = STATEMENT["rows"]
@@ -84,9 +82,6 @@ def summed(item: dict[str, Any]) -> Proposal:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A contract of pages, a long one without, and a report, each with an item that a model has
-    answered about.
-    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -114,7 +109,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def is_seen(page: Any, selector: str) -> None:
-    """Every element of a selector is there, and seen whole."""
     found = page.evaluate(SEEN, selector)
     assert found, f"{selector} is not there"
     assert min(found) >= 99, f"{selector}: {found}% seen"
@@ -124,9 +118,6 @@ def is_seen(page: Any, selector: str) -> None:
 def test_the_proposal_and_the_decision_are_seen_when_an_item_opens(
     browser: Any, stage: Stage, width: int, height: int
 ) -> None:
-    """However long the clause, what stands around it, the words that a model names and its reason;
-    and the marked words are seen too, in the panel and in the document.
-    """
     ada = Watched(browser, stage, viewport={"width": width, "height": height})
     page = ada.sign_in()
     for category, name in (
@@ -152,7 +143,6 @@ def test_the_proposal_and_the_decision_are_seen_when_an_item_opens(
 
 
 def test_the_next_item_opens_at_its_words_too(browser: Any, stage: Stage) -> None:
-    """Also where no model has answered; what scrolls is reached with a key."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     (long,) = [one for one in stage.open_items() if one["category"] == "Cap On Liability"]
@@ -174,7 +164,6 @@ def test_the_next_item_opens_at_its_words_too(browser: Any, stage: Stage) -> Non
 
 
 def test_a_correction_begins_where_one_looks(browser: Any, stage: Stage) -> None:
-    """Its form takes the place of the words, above what the model proposes."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     (long,) = [one for one in stage.open_items() if one["category"] == "Cap On Liability"]

@@ -39,7 +39,6 @@ MEETS = """() => {
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A contract, a report in which nothing is found, and one that failed for many reasons."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -62,7 +61,6 @@ def failed(stage: Stage) -> str:
 
 
 def on(browser: Any, stage: Stage, screen: dict[str, int]) -> tuple[Watched, Any]:
-    """Ada at a screen, and the page."""
     ada = Watched(browser, stage, viewport=screen)
     return ada, ada.sign_in()
 
@@ -71,7 +69,6 @@ def on(browser: Any, stage: Stage, screen: dict[str, int]) -> tuple[Watched, Any
 def test_many_reasons_stay_off_the_footer(
     browser: Any, stage: Stage, failed: str, screen: dict[str, int]
 ) -> None:
-    """They are a list, which is reached whole, and so is what can be done."""
     ada, page = on(browser, stage, screen)
     page.goto(f"{stage.address}/documents/{failed}")
     page.get_by_text("Processing failed.").wait_for()
@@ -88,7 +85,6 @@ def test_many_reasons_stay_off_the_footer(
 
 
 def test_numbers_of_a_report_have_names_on_a_phone(browser: Any, stage: Stage) -> None:
-    """As on the cards of documents and findings."""
     shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
     one = {"document_id": stage.report, "name": "quiet.json", "risk": 0.7, "flagged": False,
            "findings": 2, "decided": 0, "dismissed": 3, "narrative_flags": 4, **shared}  # fmt: skip
@@ -112,7 +108,6 @@ def test_numbers_of_a_report_have_names_on_a_phone(browser: Any, stage: Stage) -
 def test_a_risk_without_a_finding_is_explained(
     browser: Any, stage: Stage, risk: float, said: bool
 ) -> None:
-    """A report of a high risk is not called clean without a word about it."""
 
     def risky(route: Any) -> None:
         answer = route.fetch()
@@ -132,7 +127,6 @@ def test_a_risk_without_a_finding_is_explained(
 
 
 def test_an_address_that_leads_nowhere_leads_on(browser: Any, stage: Stage) -> None:
-    """A browser gets a page and a way out; a program and a call of the API get a problem."""
     ada, page = on(browser, stage, PHONE)
     answer = page.goto(f"{stage.address}/nonsense")
     assert answer.status == 404
@@ -149,7 +143,6 @@ def test_an_address_that_leads_nowhere_leads_on(browser: Any, stage: Stage) -> N
 
 
 def test_more_tabs_than_a_phone_shows_are_hinted_at(browser: Any, stage: Stage) -> None:
-    """A shade lies at the edge beyond which there are more of them, and at no other."""
     ada, page = on(browser, stage, PHONE)
     page.goto(f"{stage.address}/documents")
     page.get_by_role("heading", name="Documents").wait_for()
@@ -157,7 +150,6 @@ def test_more_tabs_than_a_phone_shows_are_hinted_at(browser: Any, stage: Stage) 
     assert nav.evaluate("(one) => one.scrollWidth > one.clientWidth + 50"), "all tabs are shown"
 
     def dark(left: float) -> float:
-        """How dark it is there, just below the links' words: 0 is white."""
         box = nav.bounding_box()
         x = box["x"] + (0 if left == 0 else box["width"] - 4)
         clip = {"x": x, "y": box["y"] + box["height"] - 4, "width": 4, "height": 3}
@@ -175,7 +167,6 @@ def test_more_tabs_than_a_phone_shows_are_hinted_at(browser: Any, stage: Stage) 
 
 @pytest.mark.parametrize("screen", [PHONE, DESK], ids=["phone", "desk"])
 def test_a_note_keeps_off_the_buttons(browser: Any, stage: Stage, screen: dict[str, int]) -> None:
-    """Also while it has the focus, and an outline."""
     ada, page = on(browser, stage, screen)
     page.goto(f"{stage.address}/review?document={stage.contract}")
     heading(page, "Insurance")

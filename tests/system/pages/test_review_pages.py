@@ -56,7 +56,6 @@ window.alert = () => { window.alerted = true; };
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Services with a contract, a report, a document of an attacker, and one that failed."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -82,7 +81,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The system's Chromium, with a profile of its own that is thrown away."""
     require(CHROMIUM.exists(), "a browser: install chromium")
     sync_api = library("playwright.sync_api", "make setup-dev")
     with sync_api.sync_playwright() as playwright:
@@ -113,7 +111,6 @@ class Watched:
             self.errors.append(message.text)
 
     def sign_in(self, name: str = "ada") -> Any:
-        """Sign in as somebody, and answer the page."""
         self.page.goto(self.stage.address)
         self.page.get_by_label("Key").fill(self.stage.keys[name])
         self.page.get_by_role("button", name="Sign in").click()
@@ -133,7 +130,6 @@ class Watched:
         assert wide <= 0, f"{name} is {wide} pixels too wide"
 
     def close_tab(self) -> None:
-        """Close the tab as a person does: the page hears of it, the browser stays."""
         if not self.page.is_closed():
             self.ran = self.page.evaluate("[...window.violations, window.alerted ?? []].flat()")
             self.context.new_page()
@@ -141,7 +137,6 @@ class Watched:
                 self.page.close(run_before_unload=True)
 
     def close(self, allowed: tuple[str, ...] = ()) -> None:
-        """Close it, and hold it against its promise."""
         self.close_tab()
         self.context.close()
         errors = [e for e in self.errors if not any(part in e for part in allowed)]
@@ -151,7 +146,6 @@ class Watched:
 
 @pytest.fixture
 def ada(browser: Any, stage: Stage) -> Iterator[Watched]:
-    """Ada's browser."""
     watched = Watched(browser, stage)
     yield watched
     watched.close()
@@ -170,36 +164,30 @@ def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
 
 
 def until_given_back(stage: Stage) -> None:
-    """Wait until nobody holds an item, far less long than the lease of 300 s."""
     until(lambda: not held(stage), "items given back", 30)
 
 
 def held(stage: Stage) -> set[str]:
-    """The items that somebody holds."""
     return {item["id"] for item in stage.open_items() if item["lease"]}
 
 
 def heading(page: Any, text: str) -> Any:
-    """The category at the top of the panel."""
     place = page.locator(".panel h1", has_text=text)
     place.wait_for()
     return place
 
 
 def wait_for_picture(page: Any) -> None:
-    """The page of the document is drawn."""
     drawn = "document.querySelector('.sheet img')?.naturalWidth > 0"
     until(lambda: page.evaluate(drawn), "the picture of the page", PATIENCE / 1000)
 
 
 def decisions(stage: Stage) -> list[dict[str, Any]]:
-    """The audit, the newest first."""
     found: list[dict[str, Any]] = stage.http.get("/v1/decisions").json()["items"]
     return found
 
 
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
-    """Keys and mouse do what they say, and each decision is stored at once."""
     page = ada.sign_in()
     page.get_by_text("Sorted by confidence, lowest first").wait_for()
     page.get_by_role("button", name="Start reviewing").click()
@@ -310,7 +298,6 @@ def test_offsets_survive_letters_beyond_the_first_plane(
 
 
 def test_a_word_file_is_shown_as_text_page_by_page(ada: Watched, stage: Stage) -> None:
-    """It has no pictures: the page with the clause is there at once, the others a step away."""
     long = "Filler that makes the first page longer than what is shown at once. " * 300
     law = "This Agreement is governed by the laws of Norway."
     body = p("Opening words. " + long) + p(law, "<w:pageBreakBefore/>")
@@ -354,7 +341,6 @@ def decide(stage: Stage, document: str, category: str, verdict: str, **more: Any
 
 
 def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
-    """A document with three clauses: one rejected, one open, one corrected."""
     document = stage.upload(name, f"{FEE} {name}".encode())
     stage.extract(document, FEES)
     return document, [
@@ -364,7 +350,6 @@ def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
 
 
 def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage: Stage) -> None:
-    """As text, with how far the reading is; then the whole document takes their place."""
     page = ada.sign_in()
     address = f"**/v1/documents/{stage.contract}"
 
@@ -394,7 +379,6 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
 
 
 def test_a_page_that_is_not_drawn_at_once_is_shown_when_it_is(browser: Any, stage: Stage) -> None:
-    """While others are drawn the answer is 429: the page asks again when it may."""
     watched = Watched(browser, stage)
     page = watched.sign_in()
     refused: list[str] = []
@@ -415,7 +399,6 @@ def test_a_page_that_is_not_drawn_at_once_is_shown_when_it_is(browser: Any, stag
 
 
 def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Stage) -> None:
-    """The cell that it is about is lit up, the parts of its sum are fainter."""
     data = samples.pdf(samples.bent())
     reading = documents.read(data, name="annual.pdf")
     (found,) = read_document(data, reading.media_type, "annual.pdf", reading=lambda: reading)
@@ -460,7 +443,6 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
 
 
 def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:
-    """In the queue, beside its page with the words marked, and on the page of the report."""
     report = stage.upload("going-on.txt", f"Annual report.\n\n{FLAG['text']}\n".encode(), "report")
     start = len("Annual report.\n\n")
     place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
@@ -486,7 +468,6 @@ def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: St
 
 
 def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: Stage) -> None:
-    """And says that nothing of its figures was checked, instead of that nothing is wrong."""
     report = stage.upload("risks.txt", f"Risk factors.\n\n{FLAG['text']}\n".encode(), "report")
     start = len("Risk factors.\n\n")
     place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
@@ -508,7 +489,6 @@ def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: St
 
 
 def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: Stage) -> None:
-    """Where nothing was checked, and where all that was found is folded away."""
     unknown = stage.upload("bilanz.json", b'{"bilanz": 1}', "report")
     folded = stage.upload("folded.json", b'{"folded": 1}', "report")
     word = {"reason": "Rounded.", "by": "bob", "time": "2026-01-02T10:00:00Z"}
@@ -535,7 +515,6 @@ def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: S
 
 
 def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage) -> None:
-    """With the others of its report, when somebody opens them: no finding leads there."""
     reading = documents.read(equity_samples.html(), name="a.html")
     (equity,) = find_statements(reading).equity
     report = stage.upload("equity.json", b'{"equity": 1}', "report")
@@ -585,7 +564,6 @@ DRAW = """async (names) => {
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_statement_of_four_columns_stays_within_its_sheet(ada: Watched, width: int) -> None:
-    """It scrolls there where it does not fit, and its labels stay in sight."""
     page = ada.sign_in()
     page.set_viewport_size({"width": width, "height": 700})
     found = page.evaluate(DRAW, ["Net sales of products and services", "Cost of products sold"])
@@ -598,7 +576,6 @@ def test_a_statement_of_four_columns_stays_within_its_sheet(ada: Watched, width:
 
 
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
-    """Formula, source, cells and peers; its document lists it apart from what does not add up."""
     report = stage.upload("growth.json", b'{"growth": 1}', "report")
     place = {"statement": "balance_sheet", "row": 4, "label": "Total current assets", "place": None}
     signal = {
@@ -630,7 +607,6 @@ def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -
 
 
 def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, stage: Stage) -> None:
-    """The riskiest first; filters are in the address, and names are only ever text."""
     shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
     stage.reports = [
         {"document_id": stage.report, "name": EVIL, "risk": 0.997, "flagged": True, "findings": 2,
@@ -660,7 +636,6 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
 
 
 def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:
-    """A rejected clause is struck through, a corrected one has its new words and category."""
     document, _ = decided_fees(stage, "fees decided.txt")
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents/{document}")
@@ -681,7 +656,6 @@ def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None
 def test_what_the_machine_accepted_is_marked_and_waits_for_nobody(
     ada: Watched, stage: Stage
 ) -> None:
-    """On the page of its document, and in a list of its own; whoever wants looks at it."""
     document = stage.upload("accepted.txt", f"{FEE} accepted.txt".encode())
     stage.extract(document, [(name, words, 0.9) for name, words, _ in FEES], accepted=0.9)
     page = ada.sign_in()
@@ -700,7 +674,6 @@ def test_what_the_machine_accepted_is_marked_and_waits_for_nobody(
 
 
 def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage) -> None:
-    """The item and its row in the audit have an Undo for Ada, and none for Ben."""
     _, (rejected, corrected) = decided_fees(stage, "fees undone.txt")
     ben = Watched(browser, stage)
     page = ben.sign_in("ben")
@@ -733,7 +706,6 @@ def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage
 
 
 def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> None:
-    """Half a word selected is the whole word; Enter saves, and what does nothing is disabled."""
     document = stage.upload("fees corrected.txt", f"{FEE} By hand.".encode())
     stage.extract(document, FEES[2:])
     page = ada.sign_in()
@@ -754,7 +726,6 @@ def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> 
 
 
 def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Stage) -> None:
-    """The page says that the work failed and why, and doesn't ask to review nothing."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
@@ -777,7 +748,6 @@ def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Sta
 
 
 def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> None:
-    """The list and the page of each show the other; what was refused says so and why."""
     attached = {"Side letter.txt": b"A side letter.", "scan.gif": b"GIF89a" + bytes(30)}
     data = mail("The side letter", attached)
     files = {"file": ("Side letter.eml", data)}
@@ -800,7 +770,6 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
 
 
 def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> None:
-    """Verdicts are accepted, rejected, corrected; checks and columns have names, not codes."""
     page = ada.sign_in()
     assert "Sum of rows" in page.get_by_label("Category").inner_text()
     page.locator("a.open", has_text="Sum of rows").wait_for()
@@ -816,7 +785,6 @@ def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> Non
 
 
 def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage) -> None:
-    """Items that one's own other tab holds are said to be under review, not lost."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     held = [item["id"] for item in stage.open_items()[-2:]]
@@ -831,7 +799,6 @@ def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage
 
 
 def picture(page: Any, name: str, *, whole: bool = False) -> None:
-    """A picture for people to look at."""
     folder = ROOT / "var" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(250)
@@ -839,7 +806,6 @@ def picture(page: Any, name: str, *, whole: bool = False) -> None:
 
 
 def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:
-    """Names, clauses and reasons that look like markup are shown as they are, and nothing runs."""
     page = ada.sign_in()
     page.locator("tbody").get_by_text(EVIL).first.wait_for()
     page.get_by_text(SCRIPT).first.wait_for()
@@ -858,7 +824,6 @@ def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> 
 
 
 def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
-    """Who proposes, the document's words, and the model's own apart, which are only ever text."""
     words = "1. Law. The laws of Ulm govern. The end."
     document = stage.upload("law.txt", words.encode())
     stage.extract(document, [("Governing Law", "laws of Ulm", 0.99)])
@@ -878,7 +843,6 @@ def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
 
 
 def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stage: Stage) -> None:
-    """The report's own cells and amounts, and what they make; its labels are only ever text."""
     report = stage.upload("answered.json", b'{"answered": 1}', "report")
     stage.find(report)
     (item,) = (one for one in stage.open_items() if one["document_id"] == report)
@@ -921,9 +885,6 @@ def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stag
 
 
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
-    """The slash asks, the arrows go through the hits, Enter opens the place with its words lit.
-    What a document contains stays text, and the address alone finds the same again.
-    """
     page = ada.sign_in()
     page.keyboard.press("/")
     page.get_by_role("searchbox").wait_for()
@@ -959,7 +920,6 @@ def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
 
 
 def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> None:
-    """Each one's workspace begins with another item, and a taken one says who has it."""
     ada, ben = Watched(browser, stage), Watched(browser, stage)
     first, second = ada.sign_in("ada"), ben.sign_in("ben")
     first.get_by_role("button", name="Start reviewing").click()
@@ -980,7 +940,6 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
 
 
 def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
-    """What one worked on is there after a reload, and waits for others once the tab is closed."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.keyboard.press("Enter")
@@ -1017,7 +976,6 @@ def skip_with_the_road_shut(page: Any, way: threading.Event) -> None:
 def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
     browser: Any, stage: Stage
 ) -> None:
-    """The tab's leaving overtakes it: all goes back at once, and the claim is refused."""
     ada = Watched(browser, stage)
     page = begin(ada, stage)
     skip_with_the_road_shut(page, stage.road.there)
@@ -1032,7 +990,6 @@ def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
 
 
 def test_a_claim_whose_answer_never_arrived_is_given_back(browser: Any, stage: Stage) -> None:
-    """The tab is closed before it hears what it holds: that goes back with the rest."""
     ada = Watched(browser, stage)
     page = begin(ada, stage)
     skip_with_the_road_shut(page, stage.road.back)
@@ -1043,7 +1000,6 @@ def test_a_claim_whose_answer_never_arrived_is_given_back(browser: Any, stage: S
 
 
 def test_a_claim_under_way_when_one_signs_out_holds_nothing(ada: Watched, stage: Stage) -> None:
-    """What was granted and not heard of goes back before the session ends."""
     page = begin(ada, stage)
     skip_with_the_road_shut(page, stage.road.back)
     until(lambda: len(held(stage)) == 2, "the claim granted")
@@ -1084,7 +1040,6 @@ def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
 def test_of_two_copies_of_a_tab_that_was_elsewhere_one_is_the_tab(
     ada: Watched, stage: Stage
 ) -> None:
-    """Even a copy that was made while the tab showed something else shares nothing."""
     named = stage.road.tabs
     named.clear()
     page = begin(ada, stage)
@@ -1114,7 +1069,6 @@ def take_for_left(stage: Stage, tab: dict[str, Any]) -> str:
 def test_a_tab_that_is_taken_to_have_left_goes_on_under_another_id(
     browser: Any, stage: Stage
 ) -> None:
-    """Nobody who works is stopped by what another tab of the same id did."""
     ada = Watched(browser, stage)
     named = stage.road.tabs
     named.clear()
@@ -1158,7 +1112,6 @@ def test_a_page_that_comes_back_from_the_browsers_cache_is_the_same_tab(
 
 
 def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
-    """A decision that is made offline is sent once the connection is back."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/review")
@@ -1176,14 +1129,12 @@ def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
 
 
 def undo(stage: Stage, item: str) -> None:
-    """Take Ada's decision back, and give the item back too."""
     answer = stage.http.post("/v1/decisions", json={"item": item, "verdict": "undo"})
     assert answer.status_code == 201, answer.text
     stage.http.post(f"/v1/items/{item}/release")
 
 
 def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, stage: Stage) -> None:
-    """What one decided in a tab is not undone, nor seen, by whoever signs in there next."""
     page = ada.sign_in("ada")
     page.keyboard.press("Enter")
     heading(page, "Rofr/Rofo/Rofn")
@@ -1203,7 +1154,6 @@ def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, st
 
 
 def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage: Stage) -> None:
-    """A decision that met the end of Ada's session is not sent in Ben's name."""
     watched = Watched(browser, stage)
     page = watched.sign_in("ada")
     page.goto(f"{stage.address}/review")
@@ -1225,7 +1175,6 @@ def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage
 
 
 def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -> None:
-    """Signing in again goes on with the very decision that met the end of the session."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/review")
@@ -1243,7 +1192,6 @@ def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -
 
 
 def test_a_wrong_key_is_told_so(browser: Any, stage: Stage) -> None:
-    """The message says what to do, and the page stays."""
     somebody = Watched(browser, stage)
     somebody.page.goto(stage.address)
     somebody.page.get_by_label("Key").fill("sp_wrong")
@@ -1253,7 +1201,6 @@ def test_a_wrong_key_is_told_so(browser: Any, stage: Stage) -> None:
 
 
 def test_files_are_uploaded_with_their_errors(ada: Watched, stage: Stage) -> None:
-    """Each file has its own answer: stored, Already uploaded, or why not."""
     page = ada.sign_in()
     page.get_by_role("link", name="Documents").click()
     again = {
@@ -1278,7 +1225,6 @@ def test_files_are_uploaded_with_their_errors(ada: Watched, stage: Stage) -> Non
 
 
 def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
-    """An empty file is refused in words, and can be tried again."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.get_by_role("link", name="Documents").click()
@@ -1291,7 +1237,6 @@ def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
 
 
 def test_a_file_waits_for_room_and_goes_by_itself(browser: Any, stage: Stage) -> None:
-    """While as many documents are in work as may be, a file is sent again until it is taken in."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.get_by_role("link", name="Documents").click()
@@ -1317,7 +1262,6 @@ SCENES = ("sign-in", "queue", "review", "correct", "finding", "findings", "docum
 def test_every_page_is_drawn_without_a_sideways_scroll(
     browser: Any, stage: Stage, scheme: str, width: int
 ) -> None:
-    """Pictures of every page, for people to look at; none is wider than the window."""
     height = 800 if width == 1280 else 844
     ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": height})
     page = ada.page
@@ -1381,7 +1325,6 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
 
 
 def test_the_queue_says_by_what_it_is_ordered(ada: Watched, stage: Stage) -> None:
-    """Where it was learned what a person is likeliest to change, the list names what tells it."""
     document = stage.upload("ordered.pdf", pdf_of([("It is governed by the laws of Ghent.",)]))
     wanted = [("Governing Law", "laws of Ghent", 0.6)]
     stage.extract(document, wanted, adapter="contract-clauses")
@@ -1398,7 +1341,6 @@ def test_the_queue_says_by_what_it_is_ordered(ada: Watched, stage: Stage) -> Non
 def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     browser: Any, stage: Stage
 ) -> None:
-    """An analyst whose key opens no results: no links to them, and a document that says so."""
     wish = {"name": "analyst", "scopes": ["documents:read", "review"]}
     stage.keys["analyst"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
     analyst = Watched(browser, stage)

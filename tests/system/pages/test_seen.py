@@ -30,8 +30,6 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Travelled:
-    """A suite through which one document has gone."""
-
     suite: Traced
     document: str
     edition: str
@@ -41,7 +39,6 @@ class Travelled:
 def travelled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Travelled]:
-    """Each edition, after one document went from its upload to a decision."""
     artefacts()
     if request.param == "kafka":
         lacking = kafka.missing()
@@ -52,7 +49,6 @@ def travelled(
 
 
 def test_upload_and_decision_and_all_between_are_one_trace(travelled: Travelled) -> None:
-    """Every span of the document has the trace of its upload, and hangs on another one of it."""
     suite, document = travelled.suite, travelled.document
     trace = suite.trace(document)
     assert {(one.service, one.name) for one in trace} >= set(WAY)
@@ -71,7 +67,6 @@ def test_upload_and_decision_and_all_between_are_one_trace(travelled: Travelled)
 def test_the_decision_hangs_on_the_document_and_is_linked_to_its_request(
     travelled: Travelled,
 ) -> None:
-    """Who decides comes with a request of his own, whose trace can be followed as well."""
     trace = travelled.suite.trace(travelled.document)
     (decided,) = [one for one in trace if one.name == "decide"]
     asked = {s.trace for s in travelled.suite.collector.spans if s.name == "POST /v1/decisions"}
@@ -91,7 +86,6 @@ ALLOWED = re.compile(
 
 
 def test_spans_have_ids_and_no_word_of_a_document(travelled: Travelled) -> None:
-    """Nothing of what was uploaded leaves by this door, nor a key."""
     sent = b"".join(travelled.suite.collector.bodies)
     key = travelled.suite.key
     for secret in (WORDS, NAME, "Northwind", "New York", key, key[-20:], FRONTIER_KEY, PASSWORD):
@@ -106,7 +100,6 @@ def _lines(travelled: Travelled) -> list[dict[str, Any]]:
 
 
 def test_one_id_finds_a_document_in_the_logs_of_all_services(travelled: Travelled) -> None:
-    """Each service has lines with the id of the document, its tenant and its trace."""
     trace = travelled.suite.trace(travelled.document)[0].trace
     mine = [line for line in _lines(travelled) if line.get("document") == travelled.document]
     if travelled.edition == "kafka":
@@ -126,7 +119,6 @@ def test_one_id_finds_a_document_in_the_logs_of_all_services(travelled: Travelle
 
 
 def test_no_secret_and_no_word_of_a_document_is_in_a_log(travelled: Travelled) -> None:
-    """Keys, passwords and text are in no line of any process."""
     log = travelled.suite.log()
     assert travelled.document in log
     key = travelled.suite.key
@@ -136,7 +128,6 @@ def test_no_secret_and_no_word_of_a_document_is_in_a_log(travelled: Travelled) -
 
 
 def test_a_waiting_event_says_how_long_it_waited(travelled: Travelled) -> None:
-    """Spans of events have the seconds between what caused them and their work."""
     trace: list[Received] = travelled.suite.trace(travelled.document)
     events = [one for one in trace if one.name.endswith(".v1")]
     assert events
@@ -145,7 +136,6 @@ def test_a_waiting_event_says_how_long_it_waited(travelled: Travelled) -> None:
 
 
 def _status(travelled: Travelled, *arguments: str) -> str:
-    """What `smallprint status` prints."""
     client = travelled.suite.client
     command = [sys.executable, "-m", "services.cli", "status", *arguments]
     done = subprocess.run(
@@ -161,7 +151,6 @@ def _status(travelled: Travelled, *arguments: str) -> str:
 
 
 def test_status_says_where_a_document_is(travelled: Travelled) -> None:
-    """Every service's events of it, all done, each once, and what waits for people."""
     line = json.loads(_status(travelled, travelled.document, "--json"))
     assert (line["id"], line["state"], line["silent"]) == (travelled.document, "ended", [])
     assert {stage["service"] for stage in line["stages"]} == set(SERVICES)
@@ -173,7 +162,6 @@ def test_status_says_where_a_document_is(travelled: Travelled) -> None:
 
 
 def test_status_says_what_is_slow(travelled: Travelled) -> None:
-    """Queues of every service and stages with their quantiles."""
     line = json.loads(_status(travelled, "--json"))
     assert {queue["service"] for queue in line["queues"]} == set(SERVICES)
     assert line["silent"] == {"relays": [], "workers": [], "addresses": {}}
@@ -204,7 +192,6 @@ such."""
 
 
 def test_every_metric_is_there_after_a_contract_and_a_report(travelled: Travelled) -> None:
-    """By the names and labels that were agreed on; those of workers come through their own port."""
     client = travelled.suite.client
     sent = client.post("/v1/documents", files={"file": ("filing.json", report())})
     assert sent.status_code == 202

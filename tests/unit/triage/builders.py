@@ -39,7 +39,6 @@ class Triage(RunningService):
         self.close()
 
     def answer(self, document: str, part: str, **params: Any) -> Any:
-        """What REST answers about a part of a document."""
         answer = self.client.get(f"/v1/documents/{document}/{part}", params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -57,7 +56,6 @@ class Triage(RunningService):
         return event
 
     def ingested(self, document: str, kind: Kind = "report", attempt: int = 1) -> DocumentIngested:
-        """The first event of ingest about a document."""
         return DocumentIngested(
             document_id=document,
             name="a.json",

@@ -13,13 +13,11 @@ from tests.unit.triage.builders import Triage
 
 @pytest.fixture(scope="session")
 def shipped() -> BreakClassifier:
-    """The classifier that comes with the suite."""
     return BreakClassifier.load(artefacts())
 
 
 @pytest.fixture
 def triage(tmp_path: Path) -> Iterator[Triage]:
-    """Triage on SQLite."""
     with Triage(tmp_path) as triage:
         yield triage
 

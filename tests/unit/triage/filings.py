@@ -42,7 +42,6 @@ def row(label: str, *values: float | None, **more: Any) -> Record:
 
 
 def balance_sheet() -> Record:
-    """Two year ends that balance."""
     return {
         "statement": "balance_sheet",
         "columns": [{"end": "20231231"}, {"end": "20221231"}],
@@ -69,7 +68,6 @@ def balance_sheet() -> Record:
 
 
 def income() -> Record:
-    """Three years of an income statement."""
     return {
         "statement": "income",
         "columns": [{"end": f"{year}1231", "quarters": 4} for year in (2023, 2022, 2021)],
@@ -89,7 +87,6 @@ def income() -> Record:
 
 
 def cash_flow() -> Record:
-    """Three years of a cash flow statement."""
     return {
         "statement": "cash_flow",
         "columns": [{"end": f"{year}1231", "quarters": 4} for year in (2023, 2022, 2021)],
@@ -130,13 +127,11 @@ def read(filing: Record) -> Filing:
 
 
 def statement_of(filing: Record, name: str) -> Record:
-    """A statement of a record."""
     found: Record = next(s for s in filing["statements"] if s["statement"] == name)
     return found
 
 
 def find_row(filing: Record, statement: str, label: str) -> tuple[Record, int]:
-    """A statement of a record, and the index of a line in it."""
     part = statement_of(filing, statement)
     return part, next(i for i, r in enumerate(part["rows"]) if r["label"] == label)
 
@@ -170,17 +165,14 @@ def without(statement: str, label: str) -> Record:
 
 
 def verdict(filing: Record) -> Verdict:
-    """The verdict of rules about a record."""
     return triage_filing(read(filing))
 
 
 def only(filing: Record) -> Finding:
-    """The single finding about a record."""
     found = verdict(filing).findings
     assert len(found) == 1, [f.message for f in found]
     return found[0]
 
 
 def millions(amount: int) -> Decimal:
-    """An amount in whole units."""
     return Decimal(amount) * 1_000_000

@@ -23,8 +23,6 @@ from tests.unit.triage.builders import Triage
 
 @dataclass(frozen=True)
 class Installed:
-    """A copy of a shipped model, to be damaged."""
-
     model: type[OptionalModel]
     manifest: type[Manifest]
     folder: Path

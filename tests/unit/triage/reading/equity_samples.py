@@ -146,7 +146,6 @@ def workbook(rows: Rows = MOVEMENTS) -> bytes:
 
 
 def workbook_of(lines: Rows) -> bytes:
-    """One sheet with these lines over one another; empty ones are left out."""
     shown = [
         row(place, *_cells(place, line[0], line[1:])) for place, line in enumerate(lines, 1) if line
     ]
