@@ -1,24 +1,23 @@
-"""What people decide about checks goes the whole road: uploaded, drawn, rejected, and less is
-accepted by itself, on the embedded store and bus.
-"""
+"""Rejected checks of findings, from their upload through review back to triage."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
+from services.ingest import bootstrap as ingest
+from services.ingest.settings import Settings as IngestSettings
 from services.review import bootstrap as review
 from services.review.settings import Settings as ReviewSettings
-from shared.messaging import Relay
+from services.triage import bootstrap as triage
+from services.triage.settings import Settings as TriageSettings
 from shared.settings import load
-from tests.integration.test_triage import Road
-from tests.support.queue import HandWorker
-from tests.unit.triage.filings import bent
+from tests.support.builders import Chain
+from tests.unit.ingest.builders import InProcessReader
+from tests.unit.triage.filings import wrong
 
 POLICY = """
 [tenants.default]
@@ -30,56 +29,39 @@ broken = 0.5
 """
 
 
-class Suite(Road):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        asks = review.build(load(ReviewSettings, data=folder), keys=self.services[0].app.state.keys)
-        asks.store.migrate()
-        self.services.append(asks)
-        self.loops.append(
-            (Relay(asks.store, asks.bus), HandWorker("review", asks.store, asks.bus, asks.handlers,
-                                                 asks.settings))
-        )  # fmt: skip
-        self.review = TestClient(asks.app, headers=dict(self.ingest.headers))
-
-    def decide(self, verdict: str) -> int:
-        """Decide about every item that waits; how many these were."""
-        items: Any = self.review.get("/v1/items?limit=200").json()["items"]
-        for item in items:
-            self.review.post("/v1/items/claim", json={"item": item["id"]})
-            wish = {"item": item["id"], "verdict": verdict}
-            assert self.review.post("/v1/decisions", json=wish).status_code == 201
-        self.work()
-        return len(items)
-
-    def work(self) -> None:
-        while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
-            pass
-
-
 @pytest.fixture
-def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    """Every finding that could be accepted is checked."""
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)
-    monkeypatch.setenv("SMALLPRINT_POLICY", str(policy))
-    one = Suite(tmp_path)
-    yield one
-    for service in one.services:
-        service.close()
+    common = {"data": tmp_path, "policy": policy}
+    first = ingest.build(load(IngestSettings, **common), reader=InProcessReader())
+    keys = first.app.state.keys
+    chain = Chain(
+        first,
+        triage.build(load(TriageSettings, **common), keys=keys),
+        review.build(load(ReviewSettings, **common), keys=keys),
+    )
+    yield chain
+    chain.close()
 
 
-def filing(number: int) -> bytes:
-    bad = bent("balance_sheet", "Total current assets", 1, 4509)
-    return json.dumps({**bad, "id": f"f{number}", "company": f"Company {number}"}).encode()
-
-
-def test_rejected_checks_end_what_is_accepted_and_the_alert_says_why(suite: Suite) -> None:
+def test_rejected_checks_end_what_is_accepted_and_the_alert_says_why(chain: Chain) -> None:
+    reviewer, findings = chain.clients["review"], chain.clients["triage"]
     for number in range(5):
-        suite.send(f"{number}.json", filing(number))
-        assert suite.decide("reject") >= 1
-    told: Any = suite.triage.get("/v1/watch/findings").json()
-    (item,) = told["items"]
+        filing = wrong(id=f"f{number}", company=f"Company {number}")
+        chain.upload(f"{number}.json", json.dumps(filing).encode(), kind="report")
+        chain.work()
+        items = reviewer.get("/v1/items?limit=200").json()["items"]
+        assert items
+        for item in items:
+            reviewer.post("/v1/items/claim", json={"item": item["id"]})
+            decision = {"item": item["id"], "verdict": "reject"}
+            assert reviewer.post("/v1/decisions", json=decision).status_code == 201
+        chain.work()
+    monitored = findings.get("/v1/watch/findings").json()
+    (item,) = monitored["items"]
     assert (item["adapter"], item["step"], item["belief_now"]) == ("triage-breaks", 4, None)
-    assert "were wrong" in told["notices"][0]["text"]
-    rates: Any = suite.review.get("/v1/decisions/error-rates").json()["items"]
+    assert "were wrong" in monitored["notices"][0]["text"]
+    rates = reviewer.get("/v1/decisions/error-rates").json()["items"]
     assert {(one["checked"], one["wrong"]) for one in rates if one["category"] is None} >= {(3, 3)}

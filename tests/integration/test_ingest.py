@@ -18,9 +18,6 @@ from fastapi.testclient import TestClient
 
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
-from shared.blobs.files import MARKER
-from shared.blobs.markers import deletion_mark
-from shared.documents import ParsedDocument
 from shared.events import ClausesExtracted, DocumentRead
 from shared.messaging import UnitOfWork
 from shared.runtime import Service
@@ -31,10 +28,6 @@ from tests.support.queue import Listener, dead_letters
 from tests.unit.ingest.builders import SENTENCE, clauses_extracted, encrypted, pdf
 
 PATIENCE = 300.0
-OFFICE = sorted(
-    path.with_suffix("")
-    for path in (ROOT / "tests" / "data" / "documents" / "office").glob("agreement.*.txt")
-)
 
 
 @pytest.fixture
@@ -104,48 +97,6 @@ def test_valid_and_invalid_documents_end(running: Service, client: TestClient) -
     assert page.content.startswith(b"\x89PNG")
     assert client.get(f"/v1/documents/{good}/pages/3.png").status_code == 404
     assert dead_letters(running) == []
-
-
-@pytest.mark.parametrize("path", OFFICE, ids=lambda path: path.name)
-def test_an_office_document_ends_complete(running: Service, client: TestClient, path: Path) -> None:
-    document = upload(client, path.read_bytes(), path.name)
-    wait(client, document, "processing")
-    say_extracted(running, document)
-    state = wait(client, document, "ended")
-    assert state["outcome"] == "complete"
-    assert state["kind"] == "contract"
-    text = client.get(f"/v1/documents/{document}/text").content
-    assert text == path.with_name(f"{path.name}.txt").read_bytes()
-    assert client.get(f"/v1/documents/{document}/pages/1.png").status_code == 404
-
-
-def test_the_layout_has_boxes_for_the_text(running: Service, client: TestClient) -> None:
-    document = upload(client, pdf("Preamble.", SENTENCE))
-    wait(client, document, "processing")
-    read = next(
-        event for event in Listener(running.bus).events(5.0) if isinstance(event, DocumentRead)
-    )
-    text = running.blobs.get("default", read.text).decode()
-    reading = ParsedDocument.from_bytes(running.blobs.get("default", read.layout), text)
-    start = text.index(SENTENCE)
-    [box] = reading.boxes_of(start, start + len(SENTENCE))
-    assert box.page == 2
-    assert 70 < box.x0 < 74
-
-
-def test_a_deletion_removes_every_file(
-    running: Service, client: TestClient, tmp_path: Path
-) -> None:
-    document = upload(client, pdf("A marker that is nowhere else: Xyzzy."))
-    wait(client, document, "processing")
-    client.get(f"/v1/documents/{document}/pages/1.png")
-    assert client.delete(f"/v1/documents/{document}").status_code == 204
-    until = time.monotonic() + PATIENCE
-    files = (tmp_path / "blobs").rglob
-    kept = {MARKER, deletion_mark("default", document).sha256}
-    while left := [path for path in files("*") if path.is_file() and path.name not in kept]:
-        assert time.monotonic() < until, left
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

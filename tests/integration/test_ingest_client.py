@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 import smallprint
-import uvicorn
 
-from infra.servers.ports import free_port
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
 from shared.messaging import UnitOfWork
@@ -19,6 +17,7 @@ from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import load
 from tests.support.samples import mail
+from tests.support.served import served
 from tests.unit.ingest.builders import SENTENCE, clauses_extracted, encrypted, pdf
 
 
@@ -36,19 +35,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[smallprint.Client]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.05)
     first = service.app.state.keys.first_key()
-    with smallprint.Client(f"http://127.0.0.1:{port}", first.secret) as client:
+    with served(service.app) as url, smallprint.Client(url, first.secret) as client:
         yield client
-    server.should_exit = True
-    thread.join(30)
 
 
 def test_the_client_uploads_reads_and_deletes(

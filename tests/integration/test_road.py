@@ -23,7 +23,7 @@ from tests.bench.pages import pdf_of
 from tests.integration import docs_curl
 from tests.support import ROOT, require
 from tests.support.embedded import Embedded
-from tests.support.samples import contract, mail, report
+from tests.support.samples import contract, report
 
 SECONDS = 120.0
 README = (ROOT / "README.md").read_text("utf-8")
@@ -222,72 +222,6 @@ def test_a_report_goes_the_whole_road(suite: Suite) -> None:
     suite.post("/v1/items/claim", json={"item": item["id"]})
     decided = suite.post("/v1/decisions", json={"item": item["id"], "verdict": "reject"})
     assert decided.status_code == 201, decided.text
-
-
-def test_a_sound_report_is_complete_without_findings(suite: Suite) -> None:
-    document = suite.upload("sound.json", report("sound", broken=False), "report")
-    assert suite.ended(document)["outcome"] == "complete"
-    assert suite.get(f"/v1/documents/{document}/findings").json()["items"] == []
-
-
-def test_a_mail_with_two_attachments_is_three_documents(suite: Suite) -> None:
-    attached = {"lease.txt": contract(21), "acme.json": report("acme-21")}
-    document = suite.upload("lease.eml", mail("The lease", attached))
-    ended = suite.ended(document)
-    assert (ended["outcome"], ended["reasons"]) == ("complete", [])
-    parts = {part["name"]: part["id"] for part in ended["parts"]}
-    assert list(parts) == list(attached)
-    listed = suite.get("/v1/documents", params={"parent": document}).json()["items"]
-    assert {item["id"] for item in listed} == set(parts.values())
-    for name, part in parts.items():
-        state = suite.ended(part)
-        assert (state["outcome"], state["name"], state["parent"]) == ("complete", name, document)
-        assert suite.get(f"/v1/documents/{part}/original").content == attached[name]
-    assert suite.get(f"/v1/documents/{parts['lease.txt']}/clauses").json()["items"]
-    assert suite.get(f"/v1/documents/{parts['acme.json']}/findings").json()["items"]
-    text = suite.get(f"/v1/documents/{document}/text").text
-    assert text.startswith("From: Ann <ann@example.com>\nTo: Bob <bob@example.com>\n")
-    assert suite.delete(f"/v1/documents/{document}").status_code == 204
-    for one in (document, *parts.values()):
-        assert suite.get(f"/v1/documents/{one}").status_code == 404
-
-
-def test_the_same_bytes_are_the_same_document(suite: Suite) -> None:
-    document = suite.upload("twice.txt", contract(2), "contract")
-    suite.ended(document)
-    clauses = suite.get(f"/v1/documents/{document}/clauses").json()["items"]
-    items = suite.items(document, len(clauses))
-    again = suite.post("/v1/documents", files={"file": ("other.txt", contract(2))})
-    assert (again.status_code, again.json()["id"]) == (200, document)
-    assert len(suite.items(document, len(clauses))) == len(items) == len(clauses)
-
-
-def test_a_deleted_document_is_gone_everywhere(suite: Suite) -> None:
-    document = suite.upload("secret.txt", contract(3), "contract")
-    suite.ended(document)
-    suite.items(document, 1)
-    assert suite.delete(f"/v1/documents/{document}").status_code in (202, 204)
-    paths = (f"/v1/documents/{document}", f"/v1/documents/{document}/clauses")
-    for path in paths:
-        _until(lambda path=path: suite.get(path).status_code, lambda code: code == 404)  # type: ignore[misc]
-    _until(
-        lambda: suite.get(f"/v1/items?document={document}&state=all").json()["items"],
-        lambda items: not items,
-    )
-
-
-def test_what_can_not_be_read_ends_with_its_reason(suite: Suite) -> None:
-    answer = suite.post(
-        "/v1/documents", files={"file": ("broken.pdf", b"%PDF-1.7\n" + b"x" * 5000)}
-    )
-    if answer.status_code == 202:
-        ended = suite.ended(answer.json()["id"])
-        assert ended["outcome"] in ("failed", "rejected")
-        assert ended["reasons"]
-    else:
-        assert answer.headers["content-type"] == "application/problem+json"
-    document = suite.upload("next.txt", contract(4), "contract")
-    assert suite.ended(document)["outcome"] == "complete"
 
 
 def test_tenants_do_not_see_each_other(suite: Suite, process: Embedded) -> None:

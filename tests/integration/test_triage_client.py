@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import smallprint
-import uvicorn
 
-from infra.servers.ports import free_port
 from tests.support import ROOT
+from tests.support.served import served
 from tests.unit.triage.builders import Triage
 from tests.unit.triage.filings import bent, find_row, record
 from tests.unit.triage.test_history import a_year_later
@@ -26,25 +23,14 @@ NAMED = re.compile(r"\{[a-z_]+\}")
 
 @pytest.fixture
 def triage(tmp_path: Path) -> Iterator[Triage]:
-    triage = Triage(tmp_path)
-    yield triage
-    triage.close()
+    with Triage(tmp_path) as triage:
+        yield triage
 
 
 @pytest.fixture
 def client(triage: Triage) -> Iterator[smallprint.Client]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(triage.service.app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    with smallprint.Client(f"http://127.0.0.1:{port}", "default") as client:
+    with served(triage.service.app) as url, smallprint.Client(url, "default") as client:
         yield client
-    server.should_exit = True
-    thread.join(30)
 
 
 def test_everything_that_triage_serves_has_a_method(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
@@ -20,11 +19,9 @@ from typing import Any
 
 import pytest
 import smallprint
-import uvicorn
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
-from infra.servers.ports import free_port
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
 from shared.messaging import UnitOfWork
@@ -35,6 +32,7 @@ from tests.support import ROOT
 from tests.support.embedded import Embedded
 from tests.support.receiver import Receiver, Reply, Request
 from tests.support.samples import contract, report
+from tests.support.served import served
 from tests.unit.ingest.builders import clauses_extracted
 
 PATIENCE = 300.0
@@ -120,52 +118,6 @@ def say(service: Service, *documents: str) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_failing_webhooks_get_every_message_once(service: Service, api: TestClient) -> None:
-    chance = random.Random(3)
-    asked, failures = itertools.count(), Counter[str]()
-
-    def answer(request: Request) -> Reply:
-        bad = chance.random()
-        if next(asked) > 600 or bad > 0.5:
-            return Reply()
-        if bad < 0.05:
-            failures["silence"] += 1
-            time.sleep(1)
-            return Reply()
-        if bad < 0.1:
-            failures["hang-up"] += 1
-            raise ConnectionError
-        failures["status"] += 1
-        return Reply(random.choice((500, 502, 503, 429, 302)), {"retry-after": "1"})
-
-    with Receiver(answer) as receiver:
-        hooks = {n: register(api, receiver.url(f"/{n}"))["id"] for n in range(50)}
-        with at_work(service):
-            poems = [upload(api, n, "other") for n in range(6)]
-            contracts = [upload(api, n, "contract") for n in range(100, 103)]
-            for document in contracts:
-                wait_until(lambda d=document: _state(api, d) == "processing")  # type: ignore[misc]
-            say(service, *contracts)
-            events = len(poems) + 2 * len(contracts)
-            wait_until(
-                lambda: all(len(log(api, h, state="delivered")) == events for h in hooks.values()),
-                lambda: [len(log(api, h, state="delivered")) for h in hooks.values()],
-            )
-    assert min(failures["silence"], failures["hang-up"], failures["status"]) > 0, failures
-    ids = {delivery["message_id"] for delivery in log(api, hooks[0])}
-    assert len(ids) == events
-    for n, webhook in hooks.items():
-        kept = log(api, webhook)
-        assert {delivery["message_id"] for delivery in kept} == ids
-        assert len(kept) == events
-        assert set(receiver.ids(f"/{n}")) == ids
-        tried = sum(len(delivery["attempts"]) for delivery in kept)
-        assert tried == len(receiver.ids(f"/{n}"))
-    subjects = Counter((d["type"], d["document_id"]) for d in log(api, hooks[0]))
-    assert set(subjects.values()) == {1}
-
-
-@pytest.mark.slow
 def test_a_repeatedly_killed_worker_loses_no_message(
     service: Service, api: TestClient, tmp_path: Path
 ) -> None:
@@ -211,7 +163,7 @@ def test_the_client_manages_webhooks(service: Service) -> None:
     with (
         Receiver(lambda _: Reply(404 if broken.is_set() else 200, body=b"hello")) as receiver,
         at_work(service),
-        _served(service) as url,
+        served(service.app) as url,
         smallprint.Client(url, first.secret) as client,
     ):
         since = datetime.now(UTC) - timedelta(seconds=1)
@@ -327,15 +279,3 @@ class _Worker:
 
 def _state(api: TestClient, document: str) -> str:
     return str(ask(api, f"/v1/documents/{document}")["state"])
-
-
-@contextmanager
-def _served(service: Service) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(PATIENCE)

@@ -1,0 +1,31 @@
+"""A service behind a real socket of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from infra.servers.ports import free_port
+
+SECONDS = 60.0
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Yields the URL of an ASGI app that is served on loopback."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    end = time.monotonic() + SECONDS
+    while not server.started:
+        assert time.monotonic() < end, "the server does not start"
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(SECONDS)
