@@ -93,6 +93,15 @@ def servers() -> Iterator[Servers]:
         yield Servers(stack)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of each kind; empty for SQLite in the data folder."""
+    if request.param == "sqlite":
+        return ""
+    servers: Servers = request.getfixturevalue("servers")
+    return servers.database()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write half characters that a test logged as escapes: they can't go to another process."""

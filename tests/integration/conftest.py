@@ -5,16 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import Servers
 from tests.unit.review.builders import ReviewService
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path
-) -> Iterator[ReviewService]:
-    on_server = request.param == "postgresql"
-    url = servers.database() if on_server else ""
-    house = ReviewService(tmp_path, database=url)
+@pytest.fixture
+def house(database_url: str, tmp_path: Path) -> Iterator[ReviewService]:
+    house = ReviewService(tmp_path, database=database_url)
     yield house
     house.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,13 +46,3 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def blobs(place: Place) -> BlobStore:
     return place.store()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed: Counter[str] = Counter()
-    for report in terminalreporter.stats.get("passed", []):
-        if "contract/blobs/" in report.nodeid and report.when == "call":
-            passed.update(name for name in NAMES if f"[{name}" in report.nodeid)
-    if passed:
-        counts = ", ".join(f"{name} {passed[name]}" for name in NAMES)
-        terminalreporter.write_line(f"blob contract, tests passed: {counts}")

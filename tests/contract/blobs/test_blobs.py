@@ -19,7 +19,6 @@ from shared.blobs.markers import (
     is_deleted,
     mark_cancelled,
     mark_deleted,
-    ref_of,
 )
 from shared.blobs.protocol import CHUNK
 from shared.events import BlobRef
@@ -208,10 +207,6 @@ def test_deletion_and_cancellation_marks_are_visible_to_every_service(
     assert is_deleted(triage, "default", "d1")
     assert not is_deleted(triage, "other", "d1")
     assert [is_cancelled(triage, "default", "d1", n) for n in (1, 2)] == [False, True]
-
-
-def test_ref_of_predicts_the_reference(blobs: BlobStore) -> None:
-    assert blobs.put("default", b"later") == ref_of(b"later")
 
 
 def test_threads_can_share_a_store(place: Place, blobs: BlobStore) -> None:

@@ -8,7 +8,6 @@ import re
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -146,49 +145,6 @@ def test_the_next_start_removes_copies_of_a_killed_backup(
     grow_old(blobs, monkeypatch)
     blobs.sweep(timedelta(days=1))
     assert not [key for key in bucket.stored() if key.endswith((PINNED_SUFFIX, PIN_MARKER))]
-
-
-def test_copies_of_a_backup_killed_at_its_end_are_removed_too(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blobs = S3Blobs(bucket.url)
-    ref = blobs.put("default", b"some")
-    remove = S3Blobs.remove
-
-    def cut_off(blobs: S3Blobs, key: str) -> None:
-        if key.endswith(PINNED_SUFFIX):
-            raise Unavailable("the bucket is away")
-        remove(blobs, key)
-
-    hold = blobs.pin()
-    with monkeypatch.context() as patch:
-        patch.setattr(s3_pins, "PAUSES", ())
-        patch.setattr(S3Blobs, "remove", cut_off)
-        hold.__enter__()
-        blobs.delete("default", ref)
-        with pytest.raises(Unavailable, match="away"):
-            hold.__exit__(None, None, None)
-    assert [key for key in bucket.stored() if key.endswith(PINNED_SUFFIX)]
-    with pytest.raises(Conflict, match="Another backup"), blobs.pin():
-        pass
-    with ExitStack() as stack:
-        with monkeypatch.context() as patch:
-            grow_old(blobs, patch)
-            stack.enter_context(blobs.pin())
-        assert list(blobs.listed_pinned()) == []
-    assert bucket.stored() == {}
-
-
-def test_a_backup_fails_after_the_machine_slept(
-    bucket: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)
-    hold = s3_pins.BlobPin(S3Blobs(bucket.url))
-    hold.__enter__()
-    hold._mark._written = float("inf")
-    threading.Event().wait(4)
-    with pytest.raises(Unavailable, match="Repeat the backup"):
-        hold.__exit__(None, None, None)
 
 
 def test_a_copy_made_after_the_backup_ended_is_removed(

@@ -77,21 +77,6 @@ def test_the_server_refuses_bytes_damaged_in_transit(
     assert blobs.sweep(timedelta(0)) == 0, "the parts are given up at once"
 
 
-def test_a_stream_that_changes_while_it_is_read_is_refused(bucket: Place, blobs: S3Blobs) -> None:
-    class Changing(io.BytesIO):
-        rewound = 0
-
-        def seek(self, offset: int, whence: int = 0, /) -> int:
-            self.rewound += 1
-            if self.rewound == 1:
-                self.getbuffer()[5] ^= 1
-            return super().seek(offset, whence)
-
-    with pytest.raises(Unavailable, match="changed while it was read"):
-        blobs.put_stream("default", Changing(bytes_of(TWO_PARTS)))
-    assert bucket.stored() == {}
-
-
 def test_a_process_killed_during_an_upload_leaves_no_blob(bucket: Place, blobs: S3Blobs) -> None:
     program = (
         "import io, os, signal, sys\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +13,6 @@ from infra.servers.kafka import Broker, missing, running_broker
 from shared.bus import Bus
 from tests.contract.bus.worlds import BUSES, World
 from tests.support import require
-
-NAMES = ("memory", "sqlite", "kafka")
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +42,3 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def bus(world: World) -> Bus:
     return world.open()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed: Counter[str] = Counter()
-    for report in terminalreporter.stats.get("passed", []):
-        if "contract/bus/" in report.nodeid and report.when == "call":
-            passed.update(bus for bus in NAMES if f"[{bus}]" in report.nodeid)
-    if passed:
-        counts = ", ".join(f"{bus} {passed[bus]}" for bus in NAMES)
-        terminalreporter.write_line(f"bus contract, tests passed: {counts}")

@@ -96,12 +96,11 @@ def goes_round(url: str) -> None:
         assert bus.lag(behind(records)) == 0
 
 
-def test_a_user_with_a_password_that_is_never_sent(secured: Secured) -> None:
-    goes_round(secured.url(f"scram:{IN_URL}", sasl="SCRAM-SHA-512"))
-
-
-def test_a_user_with_a_plain_password(secured: Secured) -> None:
-    goes_round(secured.url(f"plain:{PLAIN}", sasl="PLAIN"))
+@pytest.mark.parametrize(
+    ("user", "sasl"), [(f"scram:{IN_URL}", "SCRAM-SHA-512"), (f"plain:{PLAIN}", "PLAIN")]
+)
+def test_a_user_with_a_password(secured: Secured, user: str, sasl: str) -> None:
+    goes_round(secured.url(user, sasl=sasl))
 
 
 def test_a_certificate_of_our_own(secured: Secured) -> None:

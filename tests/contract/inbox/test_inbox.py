@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from shared.errors import NotFound
-from shared.events import DocumentDeleted
-from shared.messaging import AlreadyHandled, Inbox, Lease, UnitOfWork
+from shared.messaging import Inbox, Lease
 from shared.messaging.inbox import QUEUES, NewEntry, Queue
 from shared.messaging.tables import inbox as table
 from shared.storage import Store
@@ -341,16 +340,3 @@ def test_workers_never_share_an_entry_or_a_key(store: Store) -> None:
     assert (failed, overlaps) == ([], [])
     assert sorted(number for numbers in done.values() for number in numbers) == list(range(120))
     assert first.unfinished() == 0
-
-
-def test_an_effect_happens_once_whoever_holds_the_lease(store: Store) -> None:
-    event = DocumentDeleted(tenant="a", document_id="1")
-    short, other = Inbox(store, "host/1", lease=0.1), Inbox(store, "host/2")
-    short.insert([NewEntry(event.id, "main", event.key, event.type, b"{}")])
-    claim(short)
-    assert other.wait("main", 30) is not None
-    with UnitOfWork(store, event):
-        pass
-    with pytest.raises(AlreadyHandled), UnitOfWork(store, event):
-        pass
-    assert rows(store) == [(event.id, "done")]

@@ -152,10 +152,3 @@ def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Reader
     assert letter.key == "acme/scan"
     assert letter.error.splitlines()[0] == "it is torn"  # and behind it, where it came from
     assert readers.finished == ["lease"]
-
-
-def test_a_worker_reaches_the_single_document_early(readers: Readers) -> None:
-    readers.send(*(document("big", f"b{n}") for n in range(60)), document("small", "s"))
-    while "s" not in readers.finished:
-        assert readers.worker.run_once()
-    assert len(readers.finished) <= 3

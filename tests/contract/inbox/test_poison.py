@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fastapi.testclient import TestClient
 
 from services.cli import cli
 from services.cli.deployment.stores import migrations
@@ -25,9 +24,9 @@ from services.ingest.settings import Settings as IngestSettings
 from shared.bus import Bus, Message
 from shared.bus.memory import MemoryBus
 from shared.errors import InvalidRequest, NotFound
-from shared.messaging import Relay
 from shared.settings import CommonSettings, load
 from shared.storage import Store
+from tests.support.builders import Chain
 from tests.support.queue import HandWorker
 from tests.unit.extraction.builders import KeywordSpecialists
 from tests.unit.ingest.builders import InProcessReader, pdf
@@ -37,8 +36,8 @@ PATIENCE = 90.0
 CONTRACT = "This Agreement shall be governed by the laws of the State of Utah."
 
 
-class Road:
-    """Ingest and extraction on one bus, worked by hand."""
+class PoisonedChain(Chain):
+    """Ingest and extraction on one bus."""
 
     def __init__(self, folder: Path, bus: Bus) -> None:
         specialists = KeywordSpecialists()
@@ -49,14 +48,8 @@ class Road:
             keys=first.app.state.keys,
             specialists=lambda: specialists,
         )
-        self.services = (first, replace(second, bus=bus))
-        for service in self.services:
-            service.store.migrate()
-        secret = first.app.state.keys.create("default", "tester").secret
-        headers = {"authorization": f"Bearer {secret}"}
-        self.ingest, self.extraction = (TestClient(s.app, headers=headers) for s in self.services)
+        super().__init__(first, replace(second, bus=bus))
         self.stores: dict[str, Store] = {service.name: service.store for service in self.services}
-        self.loops = [(Relay(s.store, s.bus), HandWorker.of(s)) for s in self.services]
 
     def work_until(self, true: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -66,25 +59,16 @@ class Road:
                 relay.run_once()
                 worker.run_once(0.05)
 
-    def state(self, document: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.ingest.get(f"/v1/documents/{document}").json()
-        return answer
-
     def poisoned(self, folder: Path) -> tuple[str, Path, Path]:
         """A contract whose text is gone when extraction wants it: its id, where the text belongs,
         and where it lies now.
         """
-        answer: Any = self.ingest.post(
-            "/v1/documents",
-            files={"file": ("a.pdf", pdf(CONTRACT))},
-            data={"kind": "contract"},
-        )
-        document = str(answer.json()["id"])
-        reading, _ = self.loops[0]
-        while self.state(document)["state"] == "received":
-            reading.run_once()
-            self.loops[0][1].run_once(0.05)
-        text = self.ingest.get(f"/v1/documents/{document}/text").content
+        document = self.upload("a.pdf", pdf(CONTRACT), kind="contract")
+        relay, worker = self.loops[0]
+        while self.document(document)["state"] == "received":
+            relay.run_once()
+            worker.run_once(0.05)
+        text = self.clients["ingest"].get(f"/v1/documents/{document}/text").content
         (path,) = (
             one
             for one in folder.glob("blobs/default/*/*")
@@ -92,7 +76,7 @@ class Road:
         )
         aside = folder / "aside"
         path.rename(aside)
-        self.work_until(lambda: self.state(document)["state"] == "ended")
+        self.work_until(lambda: self.document(document)["state"] == "ended")
         self.work_until(lambda: bool(dead_letters.all_of(self.stores)))
         return document, path, aside
 
@@ -103,59 +87,45 @@ class Road:
 
 
 @pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path / "data", MemoryBus())
-    yield road
-    road.close()
+def chain(tmp_path: Path) -> Iterator[PoisonedChain]:
+    chain = PoisonedChain(tmp_path / "data", MemoryBus())
+    yield chain
+    chain.close()
 
 
-def test_a_poison_event_is_listed_mended_and_replayed(road: Road, tmp_path: Path) -> None:
-    document, path, aside = road.poisoned(tmp_path / "data")
-    state = road.state(document)
+def test_a_poison_event_is_listed_mended_and_replayed(chain: PoisonedChain, tmp_path: Path) -> None:
+    document, path, aside = chain.poisoned(tmp_path / "data")
+    state = chain.document(document)
     assert (state["outcome"], state["reasons"][0].split(":")[0]) == ("failed", "missing_blob")
 
-    (line,) = dead_letters.listed(road.stores, "extraction", document)
+    (line,) = dead_letters.listed(chain.stores, "extraction", document)
     assert (line["type"], line["attempts"], line["tenant"]) == ("document.read.v1", 1, "default")
     assert "is missing: restore it from a backup" in line["error"]
     assert (
-        dead_letters.listed(road.stores, "review")
-        == dead_letters.listed(road.stores, document="doc_x")
+        dead_letters.listed(chain.stores, "review")
+        == dead_letters.listed(chain.stores, document="doc_x")
         == []
     )
-    letter = dead_letters.find(road.stores, line["id"][:6])
+    letter = dead_letters.find(chain.stores, line["id"][:6])
     whole = dead_letters.details(letter)
     assert whole["message"]["value"]["data"]["kind"] == "contract"
     assert whole["trace"][-1] == "shared.blobs.protocol.MissingBlob"
     assert any("extraction/handlers.py" in row for row in whole["trace"])
 
     aside.rename(path)
-    desk = dead_letters.DeadLetterCommands(road.stores, tmp_path, "ann")
+    desk = dead_letters.DeadLetterCommands(chain.stores, tmp_path, "ann")
     desk.replay(letter, "the disk is back")
-    road.work_until(lambda: road.state(document)["outcome"] == "complete")
-    clauses: Any = road.extraction.get(f"/v1/documents/{document}/clauses").json()["items"]
+    chain.work_until(lambda: chain.document(document)["outcome"] == "complete")
+    clauses: Any = (
+        chain.clients["extraction"].get(f"/v1/documents/{document}/clauses").json()["items"]
+    )
     assert [one["category"] for one in clauses] == ["Governing Law"]
-    assert dead_letters.all_of(road.stores) == []
+    assert dead_letters.all_of(chain.stores) == []
     with pytest.raises(NotFound):
-        dead_letters.find(road.stores, line["id"])
+        dead_letters.find(chain.stores, line["id"])
     (noted,) = (tmp_path / dead_letters.LOG_FILE).read_text().splitlines()
     said = json.loads(noted)
     assert (said["done"], said["by"], said["id"]) == ("replayed", "ann", line["id"])
-
-
-def test_a_replay_before_the_mend_dies_again(road: Road, tmp_path: Path) -> None:
-    document, *_ = road.poisoned(tmp_path / "data")
-    (before,) = dead_letters.listed(road.stores)
-    dead_letters.DeadLetterCommands(road.stores, tmp_path, "ann").replay(
-        dead_letters.find(road.stores, before["id"])
-    )
-
-    def again() -> bool:
-        return [one["id"] for one in dead_letters.listed(road.stores)] not in ([], [before["id"]])
-
-    road.work_until(again)
-    (after,) = dead_letters.listed(road.stores)
-    assert after["event"] == before["event"]
-    assert road.state(document)["outcome"] == "failed"
 
 
 def test_a_dropped_letter_is_gone_and_noted(store: Store, tmp_path: Path) -> None:
@@ -182,8 +152,8 @@ def test_a_dropped_letter_is_gone_and_noted(store: Store, tmp_path: Path) -> Non
         dead_letters.find(stores, "")
 
 
-def test_the_commands_do_the_same(road: Road, tmp_path: Path) -> None:
-    document, path, aside = road.poisoned(tmp_path / "data")
+def test_the_commands_do_the_same(chain: PoisonedChain, tmp_path: Path) -> None:
+    document, path, aside = chain.poisoned(tmp_path / "data")
     place = ["--data", str(tmp_path / "data")]
     for name, folder in migrations().items():
         store = Store(f"sqlite:///{tmp_path / 'data' / name}.db", name, folder)
@@ -202,11 +172,11 @@ def test_the_commands_do_the_same(road: Road, tmp_path: Path) -> None:
     assert json.loads(run("show", line["id"], "--json"))["id"] == line["id"]
     aside.rename(path)
     assert "replayed" in run("replay", "--all", "--service", "extraction", "--by", "ann")
-    road.work_until(lambda: road.state(document)["outcome"] == "complete")
+    chain.work_until(lambda: chain.document(document)["outcome"] == "complete")
     assert run("ls") == ""
 
-    road.bus.publish(Message("acme/doc_1", b"nonsense"))
-    road.work_until(lambda: len(dead_letters.all_of(road.stores)) == 2)  # of both services
+    chain.bus.publish(Message("acme/doc_1", b"nonsense"))
+    chain.work_until(lambda: len(dead_letters.all_of(chain.stores)) == 2)  # of both services
     ids = [json.loads(one)["id"] for one in run("ls", "--json").splitlines()]
     assert run("drop", *ids, "--reason", "a test", "--by", "ann").count("dropped") == 2
     assert run("ls") == ""

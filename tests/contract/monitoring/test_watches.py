@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +34,6 @@ from shared.monitoring.store import (
     all_tenants,
 )
 from shared.storage import Store
-from tests.support.postgres import Servers
 
 NAME = "specialist"
 TERMS = {"risk": 0.2, "belief": 0.8, "categories": 0, "most": 1.0}
@@ -45,11 +43,6 @@ KINDS = {
     "extraction": (OfClauses, extraction.MIGRATIONS),
     "triage": (OfFindings, triage.MIGRATIONS),
 }
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    return servers.database() if request.param == "postgresql" else f"sqlite:///{tmp_path}/a.db"
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -165,36 +158,6 @@ def test_loosening_forgets_no_check_that_is_not_in_doubt(store: Store) -> None:
         counted = mine.state(NAME).test
         assert counted
         assert (counted.steps[0].checks, counted.steps[0].wrong) == (23, 0)
-
-
-def test_checks_that_were_decided_again_count_when_it_is_loosened(store: Store) -> None:
-    with store.write() as session:
-        mine = kind(store)(session, "mine")
-        mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
-        for number in range(8):
-            decide(mine, check(number, wrong=True, belief=0.999))
-        assert mine.state(NAME).step == 4
-        for number in range(8):
-            decide(mine, replace(check(number, belief=0.999), wrong=False, position=number + 1))
-        loosen(mine, NAME, "they were decided by mistake, and again", "ann")
-        now = mine.state(NAME)
-        assert now.test
-        assert (now.step, now.documents, now.test.steps[0].checks) == (0, 8, 8)
-
-
-def test_what_waits_counts_after_all_that_is_decided_was_forgotten(store: Store) -> None:
-    with store.write() as session:
-        mine = kind(store)(session, "mine")
-        mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS))
-        for number in range(8):
-            decide(mine, check(number, wrong=True, belief=0.999))
-        mine.save_sample(check(9, belief=0.999))
-        loosen(mine, NAME, "decided by mistake", "ann")
-        assert mine.counted_checks(NAME, "first") == []
-        decide(mine, check(9, belief=0.999, wrong=False))
-        now = mine.state(NAME)
-        assert now.test
-        assert (now.step, now.test.steps[0].checks, now.test.steps[0].wrong) == (0, 1, 0)
 
 
 def test_a_change_of_documents_is_answered_and_checks_count_on(store: Store) -> None:

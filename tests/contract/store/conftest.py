@@ -1,6 +1,5 @@
 """Every test in this folder runs on SQLite and on PostgreSQL."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +8,8 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from shared.messaging.tables import Time
 from shared.storage import Store
-from tests.support.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-NAMES = ("sqlite", "postgresql")
 NOTE = Table(
     "note",
     MetaData(),
@@ -21,13 +18,6 @@ NOTE = Table(
     Column("number", Integer, default=0),
     Column("made", Time),
 )
-
-
-@pytest.fixture(params=NAMES)
-def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return servers.database()
 
 
 @pytest.fixture
@@ -46,18 +36,3 @@ def store(empty_store: Store) -> Store:
 @pytest.fixture
 def note() -> Table:
     return NOTE
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed: Counter[str] = Counter()
-    for report in terminalreporter.stats.get("passed", []):
-        if "contract/store/" not in report.nodeid or report.when != "call":
-            continue
-        with_what = report.nodeid.partition("[")[2].rstrip("]").split("-")
-        passed.update(name for name in NAMES if name in with_what)
-        passed["alone"] += "test_postgres.py" in report.nodeid
-    if passed:
-        counts = ", ".join(f"{name} {passed[name]}" for name in NAMES)
-        terminalreporter.write_line(
-            f"store contract, tests passed: {counts}, and {passed['alone']} of PostgreSQL"
-        )

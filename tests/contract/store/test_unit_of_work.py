@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Table, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from shared.events import (
     REASON_CHARACTERS,
@@ -85,15 +84,6 @@ def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
     assert (_count(store, note), _count(store, outbox)) == (0, 0)
     assert _handled(store) is None
     assert not store.outbox_filled.is_set()
-
-
-def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> None:
-    with UnitOfWork(store) as uow:
-        uow.publish(RESULT)
-    with pytest.raises(IntegrityError), UnitOfWork(store) as uow:  # noqa: PT012
-        uow.session.execute(insert(note).values(text="lost"))
-        uow.publish(RESULT)
-    assert (_count(store, note), _count(store, outbox)) == (0, 1)
 
 
 def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.ingest.domain import DocumentReader
-from tests.support.postgres import Servers
 from tests.unit.ingest.builders import IngestService, NewIngest
 
 
@@ -35,14 +34,6 @@ def new_ingest(tmp_path: Path, settings: dict[str, Any]) -> Iterator[NewIngest]:
 @pytest.fixture
 def ingest(new_ingest: NewIngest) -> IngestService:
     return new_ingest()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    servers: Servers = request.getfixturevalue("servers")
-    return servers.database()
 
 
 @pytest.fixture

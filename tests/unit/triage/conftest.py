@@ -7,7 +7,6 @@ import pytest
 
 from services.triage.checks.classifier import BreakClassifier
 from tests.support import artefacts
-from tests.support.postgres import Servers
 from tests.unit.triage.builders import Triage
 
 
@@ -20,12 +19,6 @@ def shipped() -> BreakClassifier:
 def triage(tmp_path: Path) -> Iterator[Triage]:
     with Triage(tmp_path) as triage:
         yield triage
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, servers: Servers) -> str:
-    """The address of each kind of database; empty for SQLite."""
-    return servers.database() if request.param == "postgresql" else ""
 
 
 @pytest.fixture
