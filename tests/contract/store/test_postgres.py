@@ -252,19 +252,8 @@ def test_a_server_that_has_become_a_copy_is_asked_for_by_name_again(url: str, no
 @pytest.mark.parametrize(
     "state",
     [
-        "08000",
-        "08006",
-        "53000",
-        "53100",
-        "53200",
-        "53300",
-        "57P01",
-        "57P02",
-        "57P03",
-        "57P04",
-        "57P05",
-        "58030",
-        "25006",
+        *("08000", "08006", "53000", "53100", "53200", "53300", "58030", "25006"),
+        *("57P01", "57P02", "57P03", "57P04", "57P05"),
     ],
 )
 def test_what_is_wrong_with_the_server_is_no_error_of_ours(here: Store, state: str) -> None:
