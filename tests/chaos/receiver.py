@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.local_server import Receiver, Reply, Request
 
 ANSWERS_AFTER = 0.05
 """Seconds."""
@@ -24,44 +24,16 @@ class ReceivedMessage:
     """By the monotonic clock."""
 
 
-class Receiver:
-    """Listens on a port of 127.0.0.1 and records every message in `messages`."""
+class SlowReceiver(Receiver):
+    """Records every message in `messages`."""
 
     def __init__(self) -> None:
+        super().__init__(self._hear)
         self.messages: list[ReceivedMessage] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        """The URL to register."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            body = self.rfile.read(length)
-            if len(body) < length:  # the sender died
-                self.close_connection = True
-                return
-            message = json.loads(body)
-            name, now = self.headers["webhook-id"], time.monotonic()
-            receiver.messages.append(ReceivedMessage(name, message["type"], message["data"], now))
-            time.sleep(ANSWERS_AFTER)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """The messages themselves are kept."""
-
-    return Handler
+    def _hear(self, request: Request) -> Reply:
+        message, now = json.loads(request.body), time.monotonic()
+        identity = request.headers["webhook-id"]
+        self.messages.append(ReceivedMessage(identity, message["type"], message["data"], now))
+        time.sleep(ANSWERS_AFTER)
+        return Reply()

@@ -33,7 +33,7 @@ from tests.chaos.people import (
 )
 from tests.chaos.plan import EVERYTHING, SERVERS, plan
 from tests.chaos.proxy import Proxy
-from tests.chaos.receiver import Receiver
+from tests.chaos.receiver import SlowReceiver
 from tests.chaos.report import Report
 from tests.chaos.run_folder import RunFolder
 from tests.chaos.trouble import Running, Troubles
@@ -78,7 +78,7 @@ class Run:
         self.patience = STALL_SECONDS
         self.record = ClientRecord()
         self.sent = make_documents(seed, documents)
-        self.receiver = Receiver()
+        self.receiver = SlowReceiver()
         self.proxies = {
             "kafka": Proxy(run_folder.broker_proxy, run_folder.broker),
             "postgres": Proxy(run_folder.database_proxy, run_folder.database),
@@ -97,7 +97,7 @@ class Run:
         """Do all of it. Raises NotStartedError, GivenUpError."""
         began = time.monotonic()
         with self._stack:
-            self._stack.callback(self.receiver.close)
+            self._stack.enter_context(self.receiver)
             for proxy in self.proxies.values():
                 self._stack.callback(proxy.close)
             self.provider = self._stack.enter_context(stand_in(self.seed))
@@ -134,7 +134,7 @@ class Run:
         """Start the clients, each with its own key."""
         url = f"http://127.0.0.1:{self.run_folder.origin}"
         self.client = Client(url, key, self.record)
-        hook = self.client.ask("POST", "/v1/webhooks", json={"url": self.receiver.url})
+        hook = self.client.ask("POST", "/v1/webhooks", json={"url": self.receiver.url("/hook")})
         self.webhook = hook.json()["id"]
         self.doubler = Doubler(self.run_folder.bus_url, LEASE, self.seed)
         self._stack.callback(self.doubler.close)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from infra.servers.ports import free_port
 from services.cli.output.document_status import queues, read_metrics, silent_processes
 from services.proxy.proxy import create_app
 from services.proxy.settings import OriginSettings
+from tests.support.local_server import Receiver, Reply, Request
 
 NAME, NOBODY = "ingest-worker.test", "ingest-relay.test"
 METRICS = """\
@@ -31,29 +29,14 @@ smallprint_dead_letters_total{service="ingest"} 3.0
 Resolve = Callable[..., Any]
 
 
-@contextmanager
-def _worker(host: str, port: int, *, ready: bool = True) -> Iterator[list[str]]:
-    """A process that answers there; yields the names that it was asked by."""
-    asked: list[str] = []
+def _worker(host: str, port: int, *, ready: bool = True) -> Receiver:
+    """A process that answers there."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.headers["host"])
-            body = METRICS if self.path == "/metrics" else json.dumps({"service": host})
-            self.send_response(200 if ready or self.path != "/readyz" else 503)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def answer(request: Request) -> Reply:
+        body = METRICS if request.path == "/metrics" else json.dumps({"service": host})
+        return Reply(200 if ready or request.path != "/readyz" else 503, body=body.encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is there
-            pass
-
-    with ThreadingHTTPServer((host, port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield asked
-        server.shutdown()
-        thread.join(10)
+    return Receiver(answer, host=host, port=port)
 
 
 @pytest.fixture
@@ -94,7 +77,7 @@ def test_every_address_of_a_name_is_asked(two: int) -> None:
         assert it.get("/readyz").status_code == 200
     assert _dead(measured.text) == [({"service": "ingest"}, 3.0 * (5 + 2))]
     assert versions == [*["127.0.0.1"] * 5, "127.0.0.1", "127.0.0.2"]
-    assert set(second) == {f"{NAME}:{two}"}
+    assert {one.headers["host"] for one in second.requests} == {f"{NAME}:{two}"}
     [(labels, count)] = read_metrics(measured.text)["processes"]
     assert (labels, count) == ({"role": "worker", "service": "ingest"}, 7.0)
     assert "silent" not in measured.text

@@ -237,9 +237,7 @@ def test_a_share_is_from_0_to_1(
     given: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(StandIn, "serve", lambda _: None)
     labels = tmp_path / "labels.jsonl"
     labels.write_text('{"category": "Governing Law", "text": "x"}\n')
     with pytest.raises(SystemExit) as ended:

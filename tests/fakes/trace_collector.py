@@ -6,16 +6,16 @@ that stores.
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from tests.support.local_server import LocalServer, Reply, Request
 
 PATH = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
@@ -43,30 +43,31 @@ class Received:
         return (self.end - self.start) / 1e9
 
 
-@dataclass
-class Collector:
+class Collector(LocalServer):
     """Listens on a port of 127.0.0.1 during a `with` block."""
 
-    spans: list[Received] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)  # every request as it came, unpacked
-    refused: list[str] = field(default_factory=list)  # errors of requests outside the protocol
-
-    def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def __init__(self) -> None:
+        super().__init__()
+        self.spans: list[Received] = []
+        self.bodies: list[bytes] = []  # every request as it came, unpacked
+        self.refused: list[str] = []  # errors of requests outside the protocol
 
     @property
     def url(self) -> str:
         """For SMALLPRINT_TRACES."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
+
+    def reply(self, request: Request) -> Reply:
+        """Keep the spans of a request."""
+        kind = request.headers["content-type"]
+        wrong = request.path != PATH or kind != PROTOBUF
+        if wrong:
+            self.refused.append(f"{request.path} {kind}")
+        else:
+            packed = request.headers.get("content-encoding") == "gzip"
+            self.take(gzip.decompress(request.body) if packed else request.body)
+        answer = ExportTraceServiceResponse().SerializeToString()
+        return Reply(400 if wrong else 200, {"content-type": PROTOBUF}, answer)
 
     def trace_of(self, document: str) -> str | None:
         """The trace of a document: that of its upload, if it has come in."""
@@ -111,29 +112,3 @@ def _received(span: Any, service: str) -> Received:
 
 def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
-
-
-def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            wrong = self.path != PATH or self.headers["content-type"] != PROTOBUF
-            if wrong:
-                collector.refused.append(f"{self.path} {self.headers['content-type']}")
-            else:
-                collector.take(body)
-            answer = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(400 if wrong else 200)
-            self.send_header("content-type", PROTOBUF)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: Any) -> None:
-            """The spans themselves are kept."""
-
-    return Handler

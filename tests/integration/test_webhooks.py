@@ -30,7 +30,7 @@ from shared.runtime.main import join, start_background
 from shared.settings import PREFIX, load
 from tests.support import ROOT
 from tests.support.embedded import Embedded
-from tests.support.receiver import Receiver, Reply, Request
+from tests.support.local_server import Receiver, Reply, Request
 from tests.support.samples import contract, report
 from tests.support.served import served
 from tests.unit.ingest.builders import clauses_extracted
@@ -242,7 +242,7 @@ def test_the_embedded_edition_sends_every_message(tmp_path: Path) -> None:
         assert hook.secret
         body = Webhook(hook.secret).verify(request.body, request.headers)
         assert body == json.loads(request.body)
-        assert body["type"] == kept[request.id]
+        assert body["type"] == kept[request.headers["webhook-id"]]
 
 
 class _Worker:

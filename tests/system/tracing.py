@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 
 from infra.servers.ports import free_port
-from tests.chaos.receiver import Receiver
 from tests.fakes.provider import Labels, StandIn
 from tests.fakes.trace_collector import Collector, Received
+from tests.support.local_server import Receiver
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 600.0
@@ -156,8 +156,7 @@ def traced(folder: Path, *, kafka: bool = False, **settings: str) -> Iterator[Tr
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         collector = stack.enter_context(Collector())
-        hook = Receiver()
-        stack.callback(hook.close)
+        hook = stack.enter_context(Receiver())
         found = [("Governing Law", "the laws of the State of New York")]
         stand_in = stack.enter_context(StandIn(Labels(found)))
         policy = folder / "policy.toml"
@@ -182,7 +181,7 @@ def traced(folder: Path, *, kafka: bool = False, **settings: str) -> Iterator[Tr
                 trust_env=False,
             )
         )
-        wish = {"url": hook.url, "types": ["document.ended", "review.decided"]}
+        wish = {"url": hook.url("/hook"), "types": ["document.ended", "review.decided"]}
         client.post("/v1/webhooks", json=wish).raise_for_status()
         yield Traced(client, key, collector, log)
 

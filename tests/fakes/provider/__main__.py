@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -82,17 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         labels = Labels.of_file(asked.labels)
     except (OSError, ValueError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    stand_in = StandIn(
-        labels,
-        errors=asked.errors,
-        faults=dict(asked.fault),
-        seed=asked.seed,
-        port=asked.port,
-    )
-    sys.stdout.write(ENTRY.format(url=stand_in.url))
-    sys.stdout.flush()
-    with suppress(KeyboardInterrupt):
-        stand_in.serve()
+    chosen = {"errors": asked.errors, "seed": asked.seed, "port": asked.port}
+    with suppress(KeyboardInterrupt), StandIn(labels, faults=dict(asked.fault), **chosen) as it:
+        print(ENTRY.format(url=it.url), end="", flush=True)
+        threading.Event().wait()
     return 0
 
 

@@ -7,11 +7,11 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 from tests.fakes.provider.labelled_answers import Labels
 from tests.fakes.provider.protocols import Said, answer, read
+from tests.support.local_server import LocalServer, Reply, Request
 
 Fault = Literal[
     "none", "invent", "alter", "foreign", "decline", "break_json", "cut", "busy", "overloaded",
@@ -41,7 +41,7 @@ class Bill:
     turns: tuple[str, ...] = field(default=(), compare=False, repr=False)  # its turns, as in `Said`
 
 
-class StandIn:
+class StandIn(LocalServer):
     """A server on this machine for one block: `with StandIn(labels) as it: it.url`.
 
     Args:
@@ -70,6 +70,7 @@ class StandIn:
         choose: Choose | None = None,
         speak: Speak | None = None,
     ) -> None:
+        super().__init__(port=port)
         self.labels = labels or Labels([])
         self.errors = errors
         self.faults = dict(faults or {})
@@ -84,27 +85,32 @@ class StandIn:
         self._last = "{}"
         self._chance = random.Random(seed)
         self._guard = threading.Lock()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def serve(self) -> None:
-        """Serve in this thread until it is interrupted."""
-        self._server.serve_forever()
+    def reply(self, request: Request) -> Reply | None:
+        """Answer a call, or `/bill` with what was billed so far."""
+        if request.path == "/bill":
+            return _json(200, self.billed())
+        try:
+            said = read(request.path, json.loads(request.body))
+        except (LookupError, TypeError, ValueError):
+            return _json(400, {"error": {"message": "stand-in: not of a known protocol"}})
+        fault, text = self.turn(said)
+        if fault in STATUS:
+            return _json(STATUS[fault], {"error": {"message": f"stand-in: {fault}"}})
+        bill = self.bill(said, text, fault)
+        if fault == "drop":
+            return None
+        self.wait(fault)
+        return _json(200, _answer(said, fault, text, bill))
 
     def billed(self) -> dict[str, int]:
         """Calls and tokens of all bills so far."""
@@ -193,62 +199,14 @@ class StandIn:
         return self.labels.right(question)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Callers are killed in the middle: that is what this is for."""
+def _json(status: int, content: object) -> Reply:
+    headers = {HEADER: "no model, for tests and demonstrations alone"}
+    headers |= {"content-type": "application/json", "connection": "close"}
+    headers |= {"retry-after": "1"} if status in (429, 529) else {}
+    return Reply(status, headers, json.dumps(content).encode())
 
 
 def _answer(said: Said, fault: Fault, text: str, bill: Bill) -> dict[str, Any]:
     tokens = None if fault == "no_bill" else (bill.input, bill.output)
     end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
     return answer(said.protocol, text, end, tokens)
-
-
-def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            """`/bill`: what was billed so far."""
-            self._send(200 if self.path == "/bill" else 404, stand_in.billed())
-
-        def do_POST(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            data = self.rfile.read(length)
-            self.close_connection = True
-            if len(data) < length:  # the caller died before it had asked
-                return
-            try:
-                said = read(self.path, json.loads(data))
-            except (LookupError, TypeError, ValueError):
-                self._send(400, {"error": {"message": "stand-in: not of a known protocol"}})
-                return
-            fault, text = stand_in.turn(said)
-            if fault in STATUS:
-                self._send(STATUS[fault], {"error": {"message": f"stand-in: {fault}"}})
-                return
-            bill = stand_in.bill(said, text, fault)
-            if fault == "drop":
-                return
-            stand_in.wait(fault)
-            self._send(200, _answer(said, fault, text, bill))
-
-        def _send(self, status: int, content: object) -> None:
-            data = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header(HEADER, "no model, for tests and demonstrations alone")
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            if status in (429, 529):
-                self.send_header("retry-after", "1")
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            """It says what it billed, at `/bill`."""
-
-    return Handler

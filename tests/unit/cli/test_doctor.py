@@ -1,11 +1,9 @@
 """`smallprint doctor`: its checks and their messages."""
 
-import json
 import shutil
 import socket
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from services.cli import doctor_checks
 from services.cli.doctor_checks import Check
 from shared.errors import SuiteError
 from tests.support import ROOT
+from tests.support.local_server import Receiver, Reply
 from tests.unit.cli.builders import Run, lines
 
 
@@ -90,26 +89,14 @@ def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert doctor_checks.disk(tmp_path).state == "wrong"
 
 
-class Ours(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"service": "smallprint", "version": "1"}).encode())
-
-    def log_message(self, *_: object) -> None: ...
-
-
 def _hang_up(server: socket.socket) -> None:
     server.accept()[0].close()
 
 
 def test_a_port_is_free_or_ours_or_taken() -> None:
-    with HTTPServer(("127.0.0.1", 0), Ours) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        assert "answers there already" in doctor_checks.port(server.server_port).found
-        server.shutdown()
-        thread.join()
+    ours = Reply(200, body=b'{"service": "smallprint", "version": "1"}')
+    with Receiver(lambda _request: ours) as server:
+        assert "answers there already" in doctor_checks.port(server.port).found
     with socket.create_server(("127.0.0.1", 0)) as other:
         threading.Thread(target=_hang_up, args=(other,)).start()
         check = doctor_checks.port(other.getsockname()[1])

@@ -36,7 +36,7 @@ from services.escalation.providers.provider import (
 from services.escalation.providers.transport import LARGEST, Post
 from shared.errors import SuiteError
 from shared.policy.prices import Price
-from tests.support.receiver import Receiver, Reply
+from tests.support.local_server import Receiver, Reply
 from tests.unit.escalation.shapes import ANSWERS, CUT, DECLINED
 
 KEY = "sk-3c1f0a77-never-to-be-seen"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.receiver import Receiver
+from tests.support.local_server import Receiver
 from tests.unit.ingest.webhooks.builders import NewHooks, WebhookService
 
 

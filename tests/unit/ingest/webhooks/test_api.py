@@ -11,7 +11,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.ingest.webhooks.store import attempts, deliveries, webhooks
-from tests.support.receiver import Receiver, Reply, Request
+from tests.support.local_server import Receiver, Reply, Request
 from tests.unit.ingest.webhooks.builders import NewHooks, WebhookService
 
 URL = "https://hooks.example/in"

@@ -18,7 +18,7 @@ from shared.documents import FailedPage
 from shared.events import DocumentDeleted, FindingsFound
 from shared.messaging.tables import inbox
 from tests.support import ROOT
-from tests.support.receiver import Receiver, Reply
+from tests.support.local_server import Receiver, Reply
 from tests.unit.ingest.builders import clauses_extracted, document_failed, findings_found, pdf
 from tests.unit.ingest.webhooks.builders import NewHooks, WebhookService, review_decision
 

@@ -19,7 +19,7 @@ import pytest
 from services.ingest.webhooks.addresses import Policy, read_networks
 from services.ingest.webhooks.post import EXCERPT, Poster, trust
 from shared.errors import SettingsError
-from tests.support.receiver import Receiver, Reply
+from tests.support.local_server import Receiver, Reply
 from tests.unit.ingest.webhooks.certificates import Authority
 
 HERE = Policy(read_networks("127.0.0.0/8"), plain_http=True, ports=((1, 65535),))

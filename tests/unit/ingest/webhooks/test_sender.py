@@ -19,7 +19,7 @@ from services.ingest.webhooks.store import Turn, attempts, deliveries, messages,
 from shared.errors import Unavailable
 from shared.runtime.main import join, start_background
 from tests.support.killed import Killed
-from tests.support.receiver import Receiver, Reply, Request
+from tests.support.local_server import Receiver, Reply, Request
 from tests.unit.ingest.webhooks.builders import NewHooks, WebhookService
 
 WAIT_SECONDS = 120.0

@@ -1,7 +1,4 @@
-"""A customer's server on this machine: takes webhooks, and answers as a test wants.
-
-`with Receiver() as receiver: … receiver.url("/hook") … receiver.requests`
-"""
+"""An HTTP server in threads of this process, which answers as a test or a program wants."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 
@@ -23,11 +19,6 @@ class Request:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
-
-    @property
-    def id(self) -> str:
-        """The message's id."""
-        return self.headers["webhook-id"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +33,37 @@ class Reply:
 Answering = Callable[[Request], Reply]
 
 
-class Receiver:
-    """A real HTTP server in threads of this process; with `tls`, over HTTPS.
+class LocalServer:
+    """Listens for the time of a `with` block. Subclasses answer in `reply`."""
+
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = _Server((host, port), _handler(self))
+        self._server.tls = tls
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    def reply(self, request: Request) -> Reply | None:
+        """Answer a request; None hangs up."""
+        raise NotImplementedError
+
+
+class Receiver(LocalServer):
+    """A customer's server: takes webhooks, over HTTPS with `tls`.
 
     `answer` may be changed at any time; `requests` are in the order of their arrival.
     """
@@ -56,55 +76,34 @@ class Receiver:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(host=host, port=port, tls=tls)
         self.answer = answer
         self.requests: list[Request] = []
         self.server_names: list[str | None] = []
         """Server names in TLS handshakes."""
-        self._lock = threading.Lock()
-        self._server = _Server((host, port), _handler(self))
         self._scheme = "https" if tls else "http"
         if tls:
             tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
-            self._server.tls = tls
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         """An address of it."""
         return f"{self._scheme}://{host}:{self.port}{path}"
 
     def ids(self, path: str | None = None) -> list[str]:
-        """The received message ids, with repetitions."""
-        return [r.id for r in list(self.requests) if path is None or r.path == path]
+        """The ids of the received messages, with repetitions."""
+        requests = list(self.requests)
+        return [r.headers["webhook-id"] for r in requests if path is None or r.path == path]
 
-    def take(self, request: Request) -> Reply:
-        """Remember a request, and say what is answered."""
-        with self._lock:
-            self.requests.append(request)
+    def reply(self, request: Request) -> Reply:
+        """Record a request, and answer it."""
+        self.requests.append(request)
         return self.answer(request)
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 256
     tls: ssl.SSLContext | None = None
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -118,21 +117,22 @@ class _Server(ThreadingHTTPServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that hangs up is what some tests are about."""
+        """Senders that hang up or are killed are what some tests are about."""
 
 
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+def _handler(server: LocalServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
+            length = int(self.headers.get("content-length", 0))
             body = self.rfile.read(length)
-            if len(body) < length:  # the sender died: nobody reads this answer
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            dead = len(body) < length  # the sender died: nobody reads this answer
+            reply = None if dead else server.reply(Request(self.path, headers, body))
+            if reply is None:
                 self.close_connection = True
                 return
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = receiver.take(Request(self.path, headers, body))
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
@@ -141,7 +141,9 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(reply.body)
 
+        do_GET = do_POST  # noqa: N815 - the name that the library looks for
+
         def log_message(self, *_: Any) -> None:
-            """Tests look at the requests themselves."""
+            """The servers record what they want to know."""
 
     return Handler
