@@ -105,166 +105,136 @@ def _another(evidence: Evidence, name: str, of: str, **changed: object) -> None:
     evidence.seen = {**evidence.seen, name: SeenEvent(**{**vars(old), "id": name, **changed})}
 
 
-BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
-    "a document never ends": (
-        "every accepted document",
-        lambda e: e.facts.documents[0].update(state="processing", outcome=None),
-    ),
-    "a document is found again": ("every accepted", lambda e: e.before.ended.clear()),
-    "a document is not there": ("every accepted", lambda e: e.facts.documents.clear()),
-    "a decision is refused": ("every accepted", lambda e: e.record.refused.append("404")),
-    "a document is there twice": (
-        "one document",
-        lambda e: e.facts.documents.append(e.facts.documents[0]),
-    ),
-    "a text is not the one that was read": (
-        "bytes come back",
-        lambda e: e.seen["2"].data.update(text={"sha256": "0", "size": 1}),
-    ),
-    "a report's text is lost": ("bytes come back", _lose_report_text),
-    "a layout is lost": ("bytes come back", lambda e: e.facts.pages.update(doc_1=[])),
-    "a layout is of another text": (
-        "bytes come back",
-        lambda e: e.facts.pages["doc_1"][0].update(end=len(TEXT) + 1),
-    ),
-    "a layout leaves words out": (
-        "bytes come back",
-        lambda e: e.facts.pages["doc_1"][0].update(start=9),
-    ),
-    "other bytes come back": ("bytes come back", lambda e: e.facts.originals.update(doc_1="0")),
-    "a quote is not the text's": (
-        "bytes come back",
-        lambda e: e.facts.results["doc_1"][0].update(text="other"),
-    ),
-    "a clause is there twice": (
-        "clauses and findings",
-        lambda e: e.facts.results["doc_1"].append(e.facts.results["doc_1"][0]),
-    ),
-    "a finding is there twice under two ids": ("clauses and findings", _find_again),
-    "a result has no item": (
-        "each result waits once",
-        lambda e: e.facts.results["doc_1"].append({"id": "cl_2", **_place(9)}),
-    ),
-    "an item is of no result": (
-        "each result waits once",
-        lambda e: e.facts.items.append({**e.facts.items[0], "id": "it_2", "result_id": "cl_2"}),
-    ),
-    "a document is asked about twice": ("each result waits once", _ask_twice),
-    "an item is of no document": ("each result waits once", _ask_about_nothing),
-    "an item has become another": ("each result waits once", lambda e: e.before.items.add("it_0")),
-    "a decision is lost": ("each decision", lambda e: e.facts.decisions.clear()),
-    "nobody took a decision": ("each decision", lambda e: e.record.attempted.clear()),
-    "two hold an item": (
-        "in the hands of one",
-        lambda e: e.record.claims.append(Claim("it_1", "bob", 1.5, 3.0)),
-    ),
-    "nobody is given what waits": ("whoever asks", _serve_nobody),
-    "an item comes late": ("only when all is delivered", lambda e: e.before.items.clear()),
-    "a webhook comes late": (
-        "only when all is delivered",
-        lambda e: e.before.webhooks.remove("msg_2"),
-    ),
-    "a reading is booked late": ("only when all is delivered", lambda e: e.before.booked.clear()),
-    "a question is answered late": (
-        "only when all is delivered",
-        lambda e: e.before.events.remove("a"),
-    ),
-    "a webhook is missing": ("one webhook for each", lambda e: e.messages.pop()),
-    "a thing is told twice": (
-        "one webhook for each",
-        lambda e: e.messages.append(
+BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
+    "every accepted": {
+        "a document never ends": lambda e: e.facts.documents[0].update(
+            state="processing", outcome=None
+        ),
+        "a document is found again": lambda e: e.before.ended.clear(),
+        "a document is not there": lambda e: e.facts.documents.clear(),
+        "a decision is refused": lambda e: e.record.refused.append("404"),
+    },
+    "one document": {
+        "a document is there twice": lambda e: e.facts.documents.append(e.facts.documents[0]),
+    },
+    "bytes come back": {
+        "a text is not the one that was read": lambda e: e.seen["2"].data.update(
+            text={"sha256": "0", "size": 1}
+        ),
+        "a report's text is lost": _lose_report_text,
+        "a layout is lost": lambda e: e.facts.pages.update(doc_1=[]),
+        "a layout is of another text": lambda e: e.facts.pages["doc_1"][0].update(
+            end=len(TEXT) + 1
+        ),
+        "a layout leaves words out": lambda e: e.facts.pages["doc_1"][0].update(start=9),
+        "other bytes come back": lambda e: e.facts.originals.update(doc_1="0"),
+        "a quote is not the text's": lambda e: e.facts.results["doc_1"][0].update(text="other"),
+    },
+    "clauses and findings": {
+        "a clause is there twice": lambda e: e.facts.results["doc_1"].append(
+            e.facts.results["doc_1"][0]
+        ),
+        "a finding is there twice under two ids": _find_again,
+    },
+    "each result waits once": {
+        "a result has no item": lambda e: e.facts.results["doc_1"].append(
+            {"id": "cl_2", **_place(9)}
+        ),
+        "an item is of no result": lambda e: e.facts.items.append(
+            {**e.facts.items[0], "id": "it_2", "result_id": "cl_2"}
+        ),
+        "a document is asked about twice": _ask_twice,
+        "an item is of no document": _ask_about_nothing,
+        "an item has become another": lambda e: e.before.items.add("it_0"),
+    },
+    "each decision": {
+        "a decision is lost": lambda e: e.facts.decisions.clear(),
+        "nobody took a decision": lambda e: e.record.attempted.clear(),
+    },
+    "in the hands of one": {
+        "two hold an item": lambda e: e.record.claims.append(Claim("it_1", "bob", 1.5, 3.0)),
+    },
+    "whoever asks": {
+        "nobody is given what waits": _serve_nobody,
+    },
+    "only when all is delivered": {
+        "an item comes late": lambda e: e.before.items.clear(),
+        "a webhook comes late": lambda e: e.before.webhooks.remove("msg_2"),
+        "a reading is booked late": lambda e: e.before.booked.clear(),
+        "a question is answered late": lambda e: e.before.events.remove("a"),
+    },
+    "one webhook for each": {
+        "a webhook is missing": lambda e: e.messages.pop(),
+        "a thing is told twice": lambda e: e.messages.append(
             ReceivedMessage("msg_9", "document.ended", {"document_id": "doc_1"})
         ),
-    ),
-    "a webhook says that a complete document failed": (
-        "saying what REST",
-        _says(0, outcome="failed"),
-    ),
-    "a webhook counts otherwise": ("saying what REST", _says(1, count=2)),
-    "a webhook leads elsewhere": ("saying what REST", _says(1, links={})),
-    "a webhook tells another risk": ("saying what REST", _tell_another_risk),
-    "a webhook tells of another document": ("saying what REST", _says(2, document_id="doc_2")),
-    "a webhook tells another verdict": ("saying what REST", _says(2, verdict="reject")),
-    "a webhook tells another actor": ("saying what REST", _says(2, actor="bob")),
-    "webhooks come in reverse order": ("in the order of", lambda e: e.messages.reverse()),
-    "a message is sent again without trouble": ("sent again", lambda e: again(e, 30.0)),
-    "a reading is booked twice": (
-        "ledger",
-        lambda e: e.facts.costs["groups"][0].update(tokens_read=100),
-    ),
-    "a cap is passed": ("ledger", lambda e: e.facts.costs["budgets"][0].update(usd=1.0)),
-    "a cap was passed for a moment": (
-        "ledger",
-        lambda e: e.record.spent.update({"2026-01": 0.6}),
-    ),
-    "the provider billed more than the cap, and the budget says less": (
-        "no cap is passed",
-        lambda e: _pay(e, 0.6),
-    ),
-    "what is billed does not count": ("no cap is passed", lambda e: _pay(e, 0.45)),
-    "the cap is another": (
-        "no cap is passed",
-        lambda e: e.facts.costs["budgets"][0].update(most_usd=0.6),
-    ),
-    "the cap was another for a moment": ("no cap is passed", lambda e: e.record.caps.add(0.6)),
-    "a question has no answer": (
-        "question",
-        lambda e: setattr(e, "seen", {k: v for k, v in e.seen.items() if k != "b"}),
-    ),
-    "a question has two answers": ("question", lambda e: _another(e, "c", "b")),
-    "an answer is to no question": (
-        "question",
-        lambda e: _another(e, "c", "b", data={"result_id": "cl_3"}),
-    ),
-    "a bill is not in the ledger": (
-        "all that the provider billed",
-        lambda e: setattr(e, "billed", Bills(calls=2, tokens_in=2000, tokens_out=200)),
-    ),
-    "a call is settled that was not billed": (
-        "all that the provider billed",
-        lambda e: setattr(e, "billed", Bills(calls=0, tokens_in=0, tokens_out=0)),
-    ),
-    "a call is settled with another sum": (
-        "all that the provider billed",
-        lambda e: e.facts.costs["items"][0].update(usd=0.006),
-    ),
-    "a document has more calls than were billed": (
-        "all that the provider billed",
-        lambda e: e.facts.costs["groups"][0].update(calls=9),
-    ),
-    "there are more calls than were billed": (
-        "all that the provider billed",
-        lambda e: [e.facts.costs[one][0].update(calls=9) for one in ("groups", "items")],
-    ),
-    "a bill of nothing is in no ledger": (
-        "all that the provider billed",
-        lambda e: setattr(e, "billed", Bills(calls=2, tokens_in=1000, tokens_out=100)),
-    ),
-    "money is left set aside": (
-        "all that the provider billed",
-        lambda e: e.facts.costs["items"][0].update(reserved_usd=0.001, usd=0.0055),
-    ),
-    "documents have other sums than providers": (
-        "all that the provider billed",
-        lambda e: e.facts.costs["groups"][0].update(usd=0.009),
-    ),
-    "an event has no cause": (
-        "without its cause",
-        lambda e: _another(e, "5", "2", cause="nobody"),
-    ),
-    "an event has two sequels": ("without its cause", lambda e: _another(e, "5", "2")),
-    "an event comes late": ("in order", lambda e: _another(e, "5", "2", cause="4")),
-    "a state goes back": (
-        "in order",
-        lambda e: e.record.states["doc_1"].append((1, "received")),
-    ),
-    "a document is never streamed": ("streamed to its end", lambda e: e.record.states.clear()),
-    "an end is not streamed": ("streamed to its end", lambda e: e.record.states["doc_1"].pop()),
-    "the end of another attempt is streamed": (
-        "streamed to its end",
-        lambda e: e.facts.documents[0].update(attempt=2),
-    ),
+        "a webhook says that a complete document failed": _says(0, outcome="failed"),
+        "a webhook counts otherwise": _says(1, count=2),
+        "a webhook leads elsewhere": _says(1, links={}),
+        "a webhook tells another risk": _tell_another_risk,
+        "a webhook tells of another document": _says(2, document_id="doc_2"),
+        "a webhook tells another verdict": _says(2, verdict="reject"),
+        "a webhook tells another actor": _says(2, actor="bob"),
+    },
+    "in the order of": {
+        "webhooks come in reverse order": lambda e: e.messages.reverse(),
+    },
+    "sent again": {
+        "a message is sent again without trouble": lambda e: again(e, 30.0),
+    },
+    "no cap is passed": {
+        "a reading is booked twice": lambda e: e.facts.costs["groups"][0].update(tokens_read=100),
+        "a cap is passed": lambda e: e.facts.costs["budgets"][0].update(usd=1.0),
+        "a cap was passed for a moment": lambda e: e.record.spent.update({"2026-01": 0.6}),
+        "the provider billed more than the cap, and the budget says less": lambda e: _pay(e, 0.6),
+        "what is billed does not count": lambda e: _pay(e, 0.45),
+        "the cap is another": lambda e: e.facts.costs["budgets"][0].update(most_usd=0.6),
+        "the cap was another for a moment": lambda e: e.record.caps.add(0.6),
+    },
+    "question": {
+        "a question has no answer": lambda e: setattr(
+            e, "seen", {k: v for k, v in e.seen.items() if k != "b"}
+        ),
+        "a question has two answers": lambda e: _another(e, "c", "b"),
+        "an answer is to no question": lambda e: _another(e, "c", "b", data={"result_id": "cl_3"}),
+    },
+    "all that the provider billed": {
+        "a bill is not in the ledger": lambda e: setattr(
+            e, "billed", Bills(calls=2, tokens_in=2000, tokens_out=200)
+        ),
+        "a call is settled that was not billed": lambda e: setattr(
+            e, "billed", Bills(calls=0, tokens_in=0, tokens_out=0)
+        ),
+        "a call is settled with another sum": lambda e: e.facts.costs["items"][0].update(usd=0.006),
+        "a document has more calls than were billed": lambda e: e.facts.costs["groups"][0].update(
+            calls=9
+        ),
+        "there are more calls than were billed": lambda e: [
+            e.facts.costs[one][0].update(calls=9) for one in ("groups", "items")
+        ],
+        "a bill of nothing is in no ledger": lambda e: setattr(
+            e, "billed", Bills(calls=2, tokens_in=1000, tokens_out=100)
+        ),
+        "money is left set aside": lambda e: e.facts.costs["items"][0].update(
+            reserved_usd=0.001, usd=0.0055
+        ),
+        "documents have other sums than providers": lambda e: e.facts.costs["groups"][0].update(
+            usd=0.009
+        ),
+    },
+    "without its cause": {
+        "an event has no cause": lambda e: _another(e, "5", "2", cause="nobody"),
+        "an event has two sequels": lambda e: _another(e, "5", "2"),
+    },
+    "in order, and is streamed": {
+        "an event comes late": lambda e: _another(e, "5", "2", cause="4"),
+        "a state goes back": lambda e: e.record.states["doc_1"].append((1, "received")),
+        "a document is never streamed": lambda e: e.record.states.clear(),
+        "an end is not streamed": lambda e: e.record.states["doc_1"].pop(),
+        "the end of another attempt is streamed": lambda e: e.facts.documents[0].update(attempt=2),
+    },
 }
+"""Ways to break each promise, by words of the promise."""
 
 
 def _place(start: int) -> dict[str, object]:
@@ -282,12 +252,13 @@ def test_all_is_well_where_every_promise_is_kept() -> None:
     assert not [wrong for one in checks for wrong in one.wrong]
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_each_promise_is_seen_broken(what: str) -> None:
-    promise, break_it = BROKEN[what]
+@pytest.mark.parametrize(
+    ("promise", "what"), [(promise, what) for promise, ways in BROKEN.items() for what in ways]
+)
+def test_each_promise_is_seen_broken(promise: str, what: str) -> None:
     evidence = sound()
-    break_it(evidence)
-    assert any(promise in one.promise for one in check(evidence) if one.wrong), what
+    BROKEN[promise][what](evidence)
+    assert any(promise in one.promise for one in check(evidence) if one.wrong)
 
 
 def test_what_a_frontier_model_proposed_waits_too() -> None:
