@@ -7,12 +7,13 @@ servers. Waits are short, so that a run recovers in seconds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from infra.run_kafka import SERVICES, Suite, until_ended
+from infra.run_kafka import until_ended
 from infra.servers.supervisor import Program
 from tests.chaos.run_folder import RunFolder
+from tests.support.postgres_suite import PostgresSuite
 
 SECOND = ("ingest-worker", "extraction-worker", "ingest-relay")
 """Of these there are two: one takes over from the other, and both want the same work."""
@@ -36,35 +37,22 @@ SETTINGS = {
 }
 
 
-class Edition(Suite):
+class Edition(PostgresSuite):
     """The processes of one run."""
 
     def __init__(self, run_folder: RunFolder) -> None:
         self.run_folder = run_folder
-        super().__init__(run_folder.data, run_folder.origin)
+        data, cluster = run_folder.data, run_folder.postgres
+        super().__init__(data, run_folder.origin, cluster, run_folder.database_proxy)
         self.ports["kafka"] = run_folder.broker
 
     def _names(self) -> list[str]:
         return [*super()._names(), *(f"{name}-2" for name in SECOND)]
 
     def _environment(self) -> dict[str, str]:
-        databases = {
-            f"SMALLPRINT_{service.upper()}_DATABASE_URL": self.run_folder.postgres.url(
-                service, self.run_folder.database_proxy
-            )
-            for service in SERVICES
-        }
         bus = {"SMALLPRINT_BUS_URL": self.run_folder.bus_url}
         door = {"SMALLPRINT_POLICY": str(self.run_folder.policy), "NO_PROXY": "127.0.0.1"}
-        return {**super()._environment(), **SETTINGS, **databases, **bus, **door}
-
-    def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
-        yield from super()._servers()
-        log = self.data / "logs" / "postgres.log"
-        cluster = self.run_folder.postgres
-        yield Program("postgres", cluster.command(), log=log), cluster.answers
-        for service in SERVICES:
-            cluster.create(service)
+        return {**super()._environment(), **SETTINGS, **bus, **door}
 
     def _broker(self, *options: str) -> Program:
         return super()._broker("--advertised", str(self.run_folder.broker_proxy), *options)

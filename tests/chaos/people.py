@@ -149,7 +149,6 @@ class Uploader(threading.Thread):
             record.refused.append(f"{paper.name}: {answer.status_code} {answer.text[:200]}")
             return
         paper.id = answer.json()["id"]
-        paper.answers.append(paper.id)
         record.sent.append(paper)
 
 

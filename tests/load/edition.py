@@ -10,17 +10,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from infra.run_kafka import SERVICES, StartError, Suite, until_ended
+from infra.run_kafka import StartError, until_ended
 from infra.servers.ports import free_port
 from infra.servers.postgres import Cluster, missing
 from infra.servers.supervisor import Program, Supervisor
+from tests.support.postgres_suite import PostgresSuite
 
 READY = 300.0  # seconds that a start may take
 SETTINGS = {"SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
@@ -35,28 +36,6 @@ class Running:
     url: str
     key: str
     process: int
-
-
-class Full(Suite):
-    """The suite of `make run-kafka` on PostgreSQL, with separate processes."""
-
-    def __init__(self, data: Path, port: int, cluster: Cluster) -> None:
-        self.cluster = cluster
-        super().__init__(data, port)
-
-    def _environment(self) -> dict[str, str]:
-        databases = {
-            f"SMALLPRINT_{service.upper()}_DATABASE_URL": self.cluster.url(service)
-            for service in SERVICES
-        }
-        return {**super()._environment(), **databases}
-
-    def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
-        yield from super()._servers()
-        log = self.data / "logs" / "postgres.log"
-        yield Program("postgres", self.cluster.command(), log=log), self.cluster.answers
-        for service in SERVICES:
-            self.cluster.create(service)
 
 
 @contextmanager
@@ -137,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the full edition until SIGTERM. Returns the exit code."""
     data, port, folder, database, password = arguments
     cluster = Cluster(Path(folder), int(database), password=password)
-    return until_ended("load", lambda: Full(Path(data), int(port), cluster))
+    return until_ended("load", lambda: PostgresSuite(Path(data), int(port), cluster))
 
 
 if __name__ == "__main__":
