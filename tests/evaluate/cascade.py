@@ -24,11 +24,9 @@ documents in order of arrival, and gains less.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,9 +44,8 @@ from models.clauses.risk_control import (
     cross_fitted,
     rows_of,
 )
-from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import ScoredContract, judge, predicted_folds
-from models.evaluation.predict import Candidate, read_predictions
+from models.evaluation.evaluate import ScoredContract, judged
+from models.evaluation.predict import Candidate
 from models.files import folder_of
 from services.escalation.comparison.prompts import question
 from services.escalation.comparison.reader import CHARACTERS_PER_TOKEN, windows
@@ -68,7 +65,6 @@ from shared.policy.risk_control import Calibration, control_risk
 from shared.settings import CommonSettings, load
 from tests.evaluate.prompt_costs import Bill, Bills
 
-ROOT = Path(__file__).resolve().parents[2]
 SPECIALIST = folder_of("contract-clauses")
 POINTS = {
     "Claude Opus 4.8": (0.603, 0.711),
@@ -316,42 +312,13 @@ def measured(texts: Sequence[str], count: int) -> float:
     return (time.perf_counter() - began) * sum(map(len, texts)) / sum(map(len, read))
 
 
-@dataclass(frozen=True)
-class Read:
-    """The training contracts, judged by predictions of models that had not seen them."""
-
-    manifest: AdapterManifest
-    labels: Sequence[str]
-    records: Sequence[dict[str, Any]]
-    contracts: Sequence[ScoredContract]
-
-    @property
-    def folds(self) -> list[int]:
-        """Of each contract."""
-        return [record["fold"] for record in self.records]
-
-
-def read_all(data: Path) -> Read:
-    """The contracts of the data folder with their committed predictions."""
-    config = tomllib.loads((SPECIALIST / "config.toml").read_text("utf-8"))
-    artefacts = load(CommonSettings).artefacts_folder
-    manifest = AdapterManifest.read(newest_version(artefacts, SPECIALIST.name))
-    labels = read_labels(SPECIALIST, config["data"])
-    folds = predicted_folds(SPECIALIST)
-    predictions: dict[str, list[Candidate]] = {}
-    for fold in folds:
-        predictions |= read_predictions(SPECIALIST / f"predictions-fold{fold}.jsonl.gz")
-    records = list(read_records(data, config["data"], folds))
-    contracts = [judge(record, predictions[record["id"]], labels) for record in records]
-    return Read(manifest, labels, records, contracts)
-
-
-def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def evaluate(data: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All ways beside each other."""
-    read = read_all(data)
-    contracts, labels = read.contracts, read.labels
+    records, contracts, labels = judged(SPECIALIST, data)
+    version = newest_version(load(CommonSettings).artefacts_folder, SPECIALIST.name)
+    manifest = AdapterManifest.read(version)
     price = known_prices()["anthropic"][REFERENCE]
-    field = field_of(contracts, read.folds, read.manifest, price)
+    field = field_of(contracts, [record["fold"] for record in records], manifest, price)
     pairs = len(contracts) * len(labels)
     point = Point.of(*POINTS[arguments.point], field.answers, pairs)
     seconds = measured([contract.text for contract in contracts], arguments.measure)
@@ -359,48 +326,28 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     nobody = np.zeros(len(field.belief), bool)
     shipped = cascade(field, point, nobody)
     shipped["wrong"], shipped["missed"] = map(float, field.errors(field.shown))
-    ways = [
-        ("specialist alone, as it is shown", shipped),
-        ("specialist alone, likelier right than wrong", cascade(field, point, nobody)),
-    ]
+    ways = {
+        "specialist alone, as it is shown": shipped,
+        "specialist alone, likelier right than wrong": cascade(field, point, nobody),
+    }
     for budget in [*arguments.budget, None]:
         name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, all that is worth it"
-        ways.append((name, cascade(field, point, chosen(field, point, budget))))
-    ways.append(("frontier alone (stand-in)", alone(contracts, labels, point, price)))
-    for name, way in ways:
+        ways[name] = cascade(field, point, chosen(field, point, budget))
+    ways["frontier alone (stand-in)"] = alone(contracts, labels, point, price)
+    for name, way in ways.items():
         own = 0.0 if name.startswith("frontier") else seconds
         way["errors"] = way["wrong"] + way["missed"]
         way["seconds"] = own + way["calls"] * arguments.call_seconds
         way["machine_usd"] = own * hour / 3600
-    return {
-        "contracts": len(contracts),
-        "families": field.rows.families,
-        "answers": field.answers,
-        "shown": int(field.shown.sum()),
-        "point": {"model": arguments.point, **vars(point)},
-        "price": {"model": REFERENCE, "as_of": price.as_of},
-        "call_seconds": arguments.call_seconds,
-        "hour_usd": hour,
-        "ways": [{"way": name, **way} for name, way in ways],
-    }
+    return [{"way": name, **way} for name, way in ways.items()]
 
 
-def table(report: dict[str, Any]) -> str:
+def table(ways: Sequence[dict[str, Any]]) -> str:
     """The ways as a table in Markdown."""
-    heads = [
-        "way",
-        "asked",
-        "calls",
-        "US$ asked",
-        "US$ machine",
-        "seconds",
-        "wrong",
-        "missed",
-        "errors",
-    ]
-    heads += [f"accepted at {risk:.0%} (wrong)" for risk in RISKS]
+    heads = ["way", "asked", "calls", "US$ asked", "US$ machine", "seconds"]
+    heads += ["wrong", "missed", "errors", *(f"accepted at {risk:.0%} (wrong)" for risk in RISKS)]
     lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
-    for way in report["ways"]:
+    for way in ways:
         covered = [way["accepted"].get(str(risk)) for risk in RISKS]
         cells = [
             way["way"],
@@ -424,13 +371,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--point", choices=sorted(POINTS), default="Claude Opus 4.8")
     parser.add_argument("--call-seconds", type=float, default=5.0, help="of one call, as stated")
     parser.add_argument("--measure", type=int, default=5, help="contracts that are read to time it")
-    parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
     asked.budget = sorted(asked.budget or (2.0, 5.0, 10.0))
     if not asked.folder:
         raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
-    report = evaluate(Path(asked.folder), asked)
-    sys.stdout.write(f"{json.dumps(report, indent=1) if asked.json else table(report)}\n")
+    print(table(evaluate(Path(asked.folder), asked)))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Count names of parties and sums of money that are left after masking real contracts.
 
-    python -m tests.evaluate.masking [FOLDER] [--amounts] [--fold 3]… [--told 10] [--json]
+    python -m tests.evaluate.masking [FOLDER] [--amounts] [--fold 3]… [--told 10]
 
 FOLDER holds legal/ (default: the setting SMALLPRINT_TEST_DATA). Each contract is cut into windows
 of the size of a question about a clause. Each window is masked as in the gateway, with the parties
@@ -20,11 +20,9 @@ or with the name or code of a currency right before it or among the three words 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import predicted_folds
-from models.evaluation.predict import Candidate, read_predictions
-from models.files import folder_of
+from models.evaluation.evaluate import folds_predicted, predicted_folds
+from models.evaluation.predict import Candidate
+from models.files import folder_of, read_config
 from services.escalation.estimates import WINDOW
 from services.escalation.masking.masking import mask
 from services.escalation.masking.party_names import Span, known_names
@@ -44,7 +42,6 @@ from shared.errors import SettingsError
 from shared.inference.adapters import AdapterManifest, newest_version
 from shared.settings import CommonSettings, load
 
-ROOT = Path(__file__).resolve().parents[2]
 SPECIALIST = folder_of("contract-clauses")
 RARE = 0.05  # share of the contracts of other families that may have a word of a name
 SMALL = 2  # families of contracts that may have a word of a name in small letters
@@ -221,18 +218,16 @@ def told_in(
 
 def evaluate(data: Path, folds: Sequence[int], *, amounts: bool = False) -> list[Leak]:
     """Look at the contracts of some folds that name a party, or have a sum of money."""
-    settings = tomllib.loads((SPECIALIST / "config.toml").read_text("utf-8"))["data"]
+    settings = read_config(SPECIALIST)["data"]
     if amounts:
         leaks = [sums_left(record) for record in read_records(data, settings, folds)]
         return [leak for leak in leaks if leak.named]
     labels = read_labels(SPECIALIST, settings)
-    artefacts = load(CommonSettings).artefacts_folder
-    manifest = AdapterManifest.read(newest_version(artefacts, SPECIALIST.name))
+    version = newest_version(load(CommonSettings).artefacts_folder, SPECIALIST.name)
+    manifest = AdapterManifest.read(version)
     records = list(read_records(data, settings))
     corpus = Corpus.of(records)
-    predictions: dict[str, list[Candidate]] = {}
-    for fold in folds:
-        predictions |= read_predictions(SPECIALIST / f"predictions-fold{fold}.jsonl.gz")
+    _, predictions = folds_predicted(SPECIALIST)
     leaks = []
     for record in records:
         if record["fold"] not in folds:
@@ -276,14 +271,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fold", type=int, action="append", help="0 to 4; may be repeated")
     parser.add_argument("--amounts", action="store_true", help="sums of money instead of parties")
     parser.add_argument("--told", type=int, default=0, help="contracts that are named, worst first")
-    parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
     if not asked.folder:
         raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
     folds = asked.fold or predicted_folds(SPECIALIST)
     leaks = evaluate(Path(asked.folder), folds, amounts=asked.amounts)
-    told = json.dumps(report_of(leaks), indent=1) if asked.json else table(leaks, asked.told)
-    sys.stdout.write(f"{told}\n")
+    print(table(leaks, asked.told))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Measure how well statements are read, against the data set's statements of the same filings.
 
-    python -m tests.evaluate.statements [FOLDER] [--format NAME] [--misses N] [--only TEXT]
+    python -m tests.evaluate.statements [FOLDER] [--misses N] [--only TEXT]
 
 FOLDER holds finance/ (default: the setting SMALLPRINT_TEST_DATA). The truth is statements.jsonl,
 for the raw files that `raw_manifest.jsonl` links to statements of the same filing. Lines are paired
@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.docs import us_gaap
+from models.files import read_lines
 from models.triage_breaks.rules_scores import wilson
 from services.triage.reading.concept_order import Table, read_unordered
 from services.triage.reading.equity import is_balance
@@ -89,7 +90,6 @@ def main(arguments: list[str]) -> int:
     """Print the figures. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.evaluate.statements")
     parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA", ""))
-    parser.add_argument("--format", default="")
     parser.add_argument("--only", default="")
     parser.add_argument("--misses", type=int, default=0)
     asked = parser.parse_args(arguments)
@@ -97,23 +97,20 @@ def main(arguments: list[str]) -> int:
     if not asked.folder or not folder.is_dir():
         raise SettingsError("name the folder that holds finance/, or set SMALLPRINT_TEST_DATA")
     scores: dict[str, Score] = defaultdict(Score)
-    tables = tables_without(folder) if asked.format in ("", "tags") else []
+    tables = tables_without(folder)
     for path, form, truths in documents(folder):
         if asked.only not in path.name:
             continue
-        if asked.format in ("", form.split()[0]):
-            measure(path, truths, scores[form], whole=form != OTHER_FILINGS)
-        if form == "html" and tables:
+        measure(path, truths, scores[form], whole=form != OTHER_FILINGS)
+        if form == "html":
             usual = tables[truths[0]["cik"] % FOLDS]
             measure(path, named(truths), scores[TAGS_ALONE], usual=usual)
     print(table(scores))
     for form, score in sorted(scores.items()):
         for line in score.misses[: asked.misses]:
             print(f"{form}: {line}")
-    formats = tuple(one for one in EQUITY_FORMATS if asked.format in ("", one))
-    of_equity = measure_equity(folder, asked.only, formats)
-    if of_equity:
-        print(f"\nStatements of equity, of all raw files:\n\n{equity_table(of_equity)}")
+    of_equity = measure_equity(folder, asked.only)
+    print(f"\nStatements of equity, of all raw files:\n\n{equity_table(of_equity)}")
     for form, tried in sorted(of_equity.items()):
         for line in tried.misses[: asked.misses]:
             print(f"{form} equity: {line}")
@@ -122,31 +119,24 @@ def main(arguments: list[str]) -> int:
 
 def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
     """The raw files with statements of the very same filing, their format, and those."""
-    known: dict[str, dict[str, Any]] = {}
     with (folder / "statements.jsonl").open("rb") as lines:
-        for line in lines:
-            record = json.loads(line, parse_float=Decimal)
-            known[record["id"]] = record
-    with (folder / "raw_manifest.jsonl").open("rb") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            path = folder / entry["file"]
-            same = [
-                known[key] for key in entry.get("same_filing_statement_ids", ()) if key in known
-            ]
-            others = [
-                known[key] for key in entry.get("overlapping_statement_ids", ()) if key in known
-            ]
-            if same:
-                yield path, path.parent.name, same
-            elif others and path.parent.name == "pdf":
-                yield path, OTHER_FILINGS, others
+        records = [json.loads(line, parse_float=Decimal) for line in lines]
+    known = {record["id"]: record for record in records}
+    for entry in read_lines(folder / "raw_manifest.jsonl"):
+        path = folder / entry["file"]
+        same, others = (
+            [known[key] for key in entry.get(f"{which}_statement_ids", ()) if key in known]
+            for which in ("same_filing", "overlapping")
+        )
+        if same:
+            yield path, path.parent.name, same
+        elif others and path.parent.name == "pdf":
+            yield path, OTHER_FILINGS, others
 
 
 def tables_without(folder: Path) -> list[Table]:
     """For each fold of companies the table of common concepts that was made of all others."""
-    with (folder / "statements.jsonl").open("rb") as lines:
-        records = [json.loads(line) for line in lines]
+    records = list(read_lines(folder / "statements.jsonl"))
     return [
         us_gaap.table([record for record in records if record["cik"] % FOLDS != fold])
         for fold in range(FOLDS)
@@ -180,10 +170,12 @@ def measure(
     began = time.process_time()
     score.documents += 1
     try:
-        read = (
-            read_unordered(facts_of(opened(path)[0]).facts, usual) if usual else statements_of(path)
+        found = (
+            read_unordered(facts_of(opened(path)[0]).facts, usual)
+            if usual
+            else statements_in(path).statements
         )
-        statements = {s.kind: s for s in read}
+        statements = {s.kind: s for s in found}
     except SuiteError as error:
         score.misses.append(f"{path.name}: {error.message}")
         statements = {}
@@ -195,10 +187,10 @@ def measure(
         compare(path.name, truth, statement, score, whole=whole)
 
 
-def statements_of(path: Path) -> list[ReadStatement]:
+def statements_in(path: Path) -> DocumentStatements:
     """The statements that are read from a file."""
     data, name = opened(path)
-    return list(find_statements(read(data, name=name)).statements)
+    return find_statements(read(data, name=name))
 
 
 def opened(path: Path) -> tuple[bytes, str]:
@@ -407,10 +399,10 @@ class EquityScore:
     misses: list[str] = field(default_factory=list)
 
 
-def measure_equity(folder: Path, only: str, formats: tuple[str, ...]) -> dict[str, EquityScore]:
+def measure_equity(folder: Path, only: str) -> dict[str, EquityScore]:
     """The scores by format, of all raw files: none needs a truth."""
     scores: dict[str, EquityScore] = defaultdict(EquityScore)
-    for form in formats:
+    for form in EQUITY_FORMATS:
         for path in sorted((folder / "raw" / form).iterdir()):
             if only in path.name:
                 count_equity(path, scores[form])
@@ -420,9 +412,8 @@ def measure_equity(folder: Path, only: str, formats: tuple[str, ...]) -> dict[st
 def count_equity(path: Path, score: EquityScore) -> None:
     """Read one document and count."""
     score.documents += 1
-    data, name = opened(path)
     try:
-        found = find_statements(read(data, name=name))
+        found = statements_in(path)
     except SuiteError as error:
         score.misses.append(f"{path.name}: {error.message}")
         return

@@ -24,7 +24,7 @@ def test_the_cascade_starts_from_what_ships_and_asking_more_leaves_fewer_errors(
     """The specialist's part is that of its calibration set; no budget is passed."""
     monkeypatch.setattr(cascade, "measured", lambda *_: 1.0)
     asked = Namespace(point="Claude Opus 4.8", budget=BUDGETS, measure=0, call_seconds=5.0)
-    ways = cascade.evaluate(data_folder("legal"), asked)["ways"]
+    ways = cascade.evaluate(data_folder("legal"), asked)
     known = read_calibration(
         (newest_version(MODELS / "artefacts", NAME) / GUARANTEE_FILE).read_bytes()
     )
