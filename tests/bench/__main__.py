@@ -1,6 +1,6 @@
 """Measure the speed of `smallprint extract` on this machine: `make bench`.
 
-    python -m tests.bench [-n 20] [--json]
+    python -m tests.bench [-n 20]
 
 Runs `smallprint extract FILES --json` on PDFs spread evenly over those in SMALLPRINT_TEST_DATA, or
 on a generated contract. Prints seconds a document, tokens a second, memory, and start time. Also
@@ -24,15 +24,9 @@ from typing import Any
 from shared.inference.adapters import base_folder
 from shared.inference.tokeniser import Tokeniser
 from shared.settings import CommonSettings, load
+from tests.bench.legal import made_text
 
 COMMAND = Path(sys.executable).parent / "smallprint"
-MADE = """\
-{n}. Governing Law. This Agreement shall be governed by the laws of the State of New York.
-{n}.1 Term. This Agreement shall commence on the Effective Date and continue for five (5) years.
-{n}.2 Assignment. Neither party may assign this Agreement without the prior written consent of the
-other party, and any attempt to do so shall be void.
-
-"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,15 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("-n", type=int, default=20, help="documents (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(_documents(options.n, Path(scratch)))
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name.replace('_', ' '):34} {value}")
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):34} {value}")
     return int(figures["failed"] > 0 or figures["clauses_unlike_their_slice"] > 0)
 
 
@@ -97,7 +87,7 @@ def _documents(count: int, scratch: Path) -> list[Path]:
         return found[::step][:count]
     print("SMALLPRINT_TEST_DATA is not set: measuring on a made contract", file=sys.stderr)
     made = scratch / "made.txt"
-    made.write_text("".join(MADE.format(n=n) for n in range(1, 200)), "utf-8")
+    made.write_text(made_text(20_000), "utf-8")
     return [made] * min(count, 3)
 
 

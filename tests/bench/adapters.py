@@ -1,6 +1,6 @@
 """Measure the cost of several specialists on one base: part of `make bench-legal`.
 
-    python -m tests.bench.adapters [--rounds 3] [--tokens 3000] [--json]
+    python -m tests.bench.adapters [--rounds 3] [--tokens 3000]
 
 The same texts go through the base with one, two and eight adapters, changing for every text. The
 adapters are copies of the shipped one under different names; each is verified, loaded and merged
@@ -16,7 +16,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from shared.inference import Specialist, Specialists
 from shared.inference.adapters import AdapterManifest, base_folder, newest_version
@@ -69,11 +69,6 @@ def mixed(specialists: list[Specialist], text: str) -> float:
     return time.perf_counter() - began
 
 
-def named(count: int) -> str:
-    """Say how many adapters."""
-    return f"{count} adapter{'s' if count > 1 else ''}"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.adapters", description=__doc__)
@@ -82,20 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="of each; medians are printed")
     parser.add_argument("--tokens", type=int, default=3000, help="of each text")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     given = options.threads, options.rounds, options.tokens
-    figures: dict[str, Any] = {
-        arithmetic: measured(options.artefacts, arithmetic, *given)
-        for arithmetic in get_args(Arithmetic)
-    }
-    if options.json:
-        print(json.dumps(figures))
-        return 0
-    print(f"{'':6}" + "".join(f"{named(count):>26}" for count in COUNTS))
-    for arithmetic, speeds in figures.items():
+    print("adapters" + "".join(f"{count:>26}" for count in COUNTS))
+    for arithmetic in get_args(Arithmetic):
+        speeds = measured(options.artefacts, arithmetic, *given)
         cells = (f"{speed:,.0f} tokens/s ({speed / speeds[1]:.0%})" for speed in speeds.values())
-        print(f"{arithmetic:6}" + "".join(f"{cell:>26}" for cell in cells))
+        print(f"{arithmetic:8}" + "".join(f"{cell:>26}" for cell in cells))
     return 0
 
 

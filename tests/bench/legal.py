@@ -1,6 +1,6 @@
 """Compare the arithmetics of the legal specialist: `make bench-legal`.
 
-    python -m tests.bench.legal [--rounds 3] [--tokens 10000] [--price 0.10] [--json]
+    python -m tests.bench.legal [--rounds 3] [--tokens 10000] [--price 0.10]
 
 All run in alternating processes on the same text and windows. The text is a contract of the data
 folder in SMALLPRINT_TEST_DATA, or a generated one in which every sentence is a clause.
@@ -24,7 +24,6 @@ fp32.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import platform
@@ -40,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from models.files import folder_of
+from models.files import folder_of, read_lines
 from services.extraction.pipeline.search import search, search_scores
 from shared.artefacts.loader import sha256
 from shared.documents.sandbox import Reader
@@ -60,6 +59,7 @@ from shared.inference.weights import Array, read_weights
 from tests.bench.pages import pdf_of
 
 NAME = "contract-clauses"
+CONTRACTS = "legal/cuad_train.jsonl.gz"
 TEXT_FILE = "text.txt"
 LENGTH = 256
 LETTERS = 4.5  # of a token, about
@@ -83,8 +83,7 @@ def made_text(tokens: int) -> str:
 
 def contract(data: Path, tokens: int, tokenise: Tokeniser) -> str:
     """A contract of the data folder that has about so many tokens, as plain ASCII."""
-    with gzip.open(data / "legal/cuad_train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"] for line in lines]
+    texts = [record["text"] for record in read_lines(data / CONTRACTS)]
     texts.sort(key=lambda text: abs(len(text) - LETTERS * tokens))
     nearest = min(texts[:20], key=lambda text: abs(len(tokenise(text).ids) - tokens))
     return str(nearest.encode("ascii", "replace").decode("ascii"))
@@ -101,7 +100,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--price", type=float, default=0.10, help="of such a machine, in US$ an hour"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--one", choices=[*ENGINES, "bare"], help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -118,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         export_bare(options.artefacts, LENGTH, options.scratch / "bare.onnx")
         figures = compared(options)
     figures["machine"]["text"] = about
-    print(json.dumps(figures) if options.json else table(figures))
+    print(table(figures))
     return 0
 
 
@@ -296,12 +294,6 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("US$/million", "dollars_a_million", lambda v: f"{v:.5f}"),
     ("best F1", "best_f1", lambda v: f"{v:.4f}"),
 )
-OTHERS = (
-    "A specialist writes no output tokens: its price is for input alone. Prices of others, as "
-    "published: frontier models US$ 0.10 to 10 a million input tokens and 0.50 to 50 a million "
-    "output tokens (25 in the article that asked the question); a 7 B model in INT4 on a GPU of "
-    "one's own 0.02 to 0.10 a million."
-)
 LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory", "int8": "INT8"}
 FORMS = {
     "fp32": "fp32, the same INT4 numbers",
@@ -339,7 +331,6 @@ def table(figures: dict[str, Any]) -> str:
         f"best F1 is that of {COMPARED}: {machine['contracts']} contracts of a fold that the "
         "adapter had not seen, by plain decoding"
     )
-    lines.append(OTHERS)
     return "\n".join(lines)
 
 

@@ -1,37 +1,36 @@
 """Compare OCR engines in quality and speed, on pages of real contracts.
 
-    SMALLPRINT_TEST_DATA=FOLDER python -m tests.bench.ocr [--pages 12] [--lines FILE]
+    SMALLPRINT_TEST_DATA=FOLDER python -m tests.bench.ocr [--pages 12]
 
 Renders pages with labelled spans at 200 dpi, and degrades them in four ways. The output of an
 engine goes through our layout and is compared with the page's text. Measures are right characters
 (one minus the edit distance), labelled spans with every letter and digit in order, spans with a
 match by the legal metric (Jaccard index of at least 0.5), and processor time a page. Engines get
 the picture as it is, or prepared by `shared/documents/pages/ocr.py`. RapidOCR
-(`rapidocr-onnxruntime`) is measured if it is installed. With --lines an interrupted run continues.
-The decision is in docs/explanation/decisions/ocr-with-tesseract.md.
+(`rapidocr-onnxruntime`) is measured if it is installed. The decision is in
+docs/explanation/decisions/ocr-with-tesseract.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import importlib
 import importlib.util
 import io
-import json
 import os
 import re
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from models.files import read_json, read_lines
 from shared.documents.model.glyphs import Glyphs
 from shared.documents.pages.layout import page_lines
 from shared.documents.pages.ocr import (
@@ -45,6 +44,7 @@ from shared.documents.pages.ocr import (
     recognise,
 )
 from shared.documents.pages.pdfium_reader import PdfiumDocument
+from tests.bench.legal import CONTRACTS
 
 _FIRST_PAGES = 6  # of a document, among which one is chosen
 _LEAST = 1_200  # characters of a page
@@ -63,15 +63,13 @@ def normalised(text: str) -> str:
 
 def documents(data: Path, count: int) -> list[tuple[Path, list[str]]]:
     """`count` PDFs spread over the index, each with the texts of its labelled spans."""
-    index = json.loads((data / "legal/pdf_index.json").read_text())
+    index = read_json(data / "legal/pdf_index.json")
     chosen = [index[i] for i in np.linspace(0, len(index) - 1, min(count, len(index))).astype(int)]
     wanted = {entry["id"]: data / "legal" / entry["file"] for entry in chosen}
     spans: dict[str, list[str]] = {}
-    with gzip.open(data / "legal/cuad_train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            contract = json.loads(line)
-            if contract["id"] in wanted:
-                spans[contract["id"]] = [a["text"] for a in contract["annotations"]]
+    for contract in read_lines(data / CONTRACTS):
+        if contract["id"] in wanted:
+            spans[contract["id"]] = [a["text"] for a in contract["annotations"]]
     return [(path, spans[identity]) for identity, path in wanted.items()]
 
 
@@ -157,16 +155,9 @@ CONDITIONS: dict[str, Callable[[Gray], Gray]] = {
 }
 
 
-def _by_tesseract(picture: Gray) -> Glyphs:
+def _by_tesseract(picture: Gray, *, prepare: bool) -> Glyphs:
     try:
-        return recognise(picture, dpi=DPI, seconds=3_600, prepare=False).glyphs
-    except NotRecognised as error:
-        raise SystemExit(f"tesseract: {error}") from error
-
-
-def _as_shipped(picture: Gray) -> Glyphs:
-    try:
-        return recognise(picture, dpi=DPI, seconds=3_600).glyphs
+        return recognise(picture, dpi=DPI, seconds=3_600, prepare=prepare).glyphs
     except NotRecognised as error:
         raise SystemExit(f"tesseract: {error}") from error
 
@@ -192,8 +183,8 @@ def _by_rapidocr(picture: Gray) -> Glyphs:
 
 
 ENGINES: dict[str, Callable[[Gray], Glyphs]] = {
-    "tesseract": _by_tesseract,
-    "tesseract, prepared": _as_shipped,
+    "tesseract": partial(_by_tesseract, prepare=False),
+    "tesseract, prepared": partial(_by_tesseract, prepare=True),
     "rapidocr": _by_rapidocr,
     "rapidocr, prepared": lambda picture: _by_rapidocr(level(cleaned(picture)).picture),
 }
@@ -271,26 +262,16 @@ def table(found: list[Measured]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure what is not measured yet, and print the table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=12, help="one of each document")
-    parser.add_argument("--lines", type=Path, help="file that keeps each measurement")
-    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES))
     arguments = parser.parse_args()
+    engines = [name for name in ENGINES if "rapidocr" not in name or _installed()]
     found: list[Measured] = []
-    if arguments.lines and arguments.lines.exists():
-        found = [Measured(**json.loads(line)) for line in arguments.lines.open()]
-    engines = [name for name in arguments.engines if "rapidocr" not in name or _installed()]
-    known = {(one.page, one.condition, one.engine) for one in found}
     for sample in samples(Path(os.environ["SMALLPRINT_TEST_DATA"]), arguments.pages):
         for engine in engines:
             for condition in CONDITIONS:
-                if (sample.name, condition, engine) in known:
-                    continue
                 found.append(measure(sample, condition, engine))
-                if arguments.lines:
-                    with arguments.lines.open("a") as lines:
-                        lines.write(json.dumps(asdict(found[-1])) + "\n")
                 print(found[-1], file=sys.stderr, flush=True)
     print("\n".join(table(found)))
 

@@ -1,6 +1,6 @@
 """Check that clauses do not depend on how they are computed: part of `make bench-legal`.
 
-    python -m tests.bench.steady [--documents 6] [--json]
+    python -m tests.bench.steady [--documents 6]
 
 The specialist reads the same texts with one, two and five threads, with single windows, and without
 VNNI, where 8-bit products overflow. The texts are contracts of the data folder in
@@ -11,8 +11,6 @@ Exits with 1 on a difference.
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,9 +20,10 @@ from unittest.mock import patch
 
 import numpy as np
 
+from models.files import read_lines
 from services.extraction.pipeline.search import ClauseSpan, search
 from shared.inference import Specialists, session, specialists
-from tests.bench.legal import NAME, made_text
+from tests.bench.legal import CONTRACTS, NAME, made_text
 
 THREADS = (1, 2, 5)
 WAYS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -39,9 +38,7 @@ def texts(count: int) -> list[str]:
     data = os.environ.get("SMALLPRINT_TEST_DATA")
     if not data:
         return [made_text(3000)]
-    path = Path(data) / "legal/cuad_train.jsonl.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        found = sorted((json.loads(line)["text"] for line in lines), key=len)
+    found = sorted((one["text"] for one in read_lines(Path(data) / CONTRACTS)), key=len)
     return [found[i] for i in np.linspace(0, 0.75 * len(found), count).astype(int)]
 
 
@@ -89,19 +86,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     parser.add_argument("--documents", type=int, default=6)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     some = texts(options.documents)
     figures = compared(options.artefacts, some)
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        print(f"{len(some)} texts; products of 8 bits overflow here: {session.overflows()}")
-        for name, row in figures.items():
-            print(
-                f"{name:20} {row['passages']:,} passages, {row['others']} others; confidences "
-                f"differ by {row['largest_difference']:.2g} at most"
-            )
+    print(f"{len(some)} texts; products of 8 bits overflow here: {session.overflows()}")
+    for name, row in figures.items():
+        print(
+            f"{name:20} {row['passages']:,} passages, {row['others']} others; confidences "
+            f"differ by {row['largest_difference']:.2g} at most"
+        )
     return int(any(row["others"] for row in figures.values()))
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from models.files import read_lines
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.verdict import triage_filing
 from services.triage.concepts.ensemble import load_labeller
@@ -150,8 +151,7 @@ class Triage:
 
 def filings(folder: Path, most: int) -> Iterator[bytes]:
     """So many filings of the data, as lines of JSON, evenly spread."""
-    lines = (folder / "statements.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
+    records = list(read_lines(folder / "statements.jsonl"))
     key = lambda one: (one["cik"], one["company"], one["form"], one["period"], one["source"])  # noqa: E731
     whole = [list(some) for _, some in groupby(sorted(records, key=key), key=key)]
     for some in whole[:: max(1, len(whole) // most)][:most]:
@@ -250,7 +250,6 @@ def main(arguments: list[str] | None = None) -> int:
         *_bounds_of_filings(triage, folder, options.filings),
         _bound_of_reports(triage, folder, options.reports),
     ]
-    print("Arelle is not used: no ratio")
     print("\nBounds, the slowest of each, in seconds of the processor:")
     for bound in bounds:
         print(f"  {bound}")
