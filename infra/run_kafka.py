@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -208,19 +208,21 @@ class Suite:
             supervisor.look()
             time.sleep(0.2)
 
+    def _readiness(self) -> httpx.Response | None:
+        with suppress(httpx.TransportError):
+            return httpx.get(self.url + "/readyz", timeout=10, trust_env=False)
+        return None
+
     def _is_ready(self) -> bool:
-        try:
-            return httpx.get(self.url + "/readyz", timeout=10, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        answer = self._readiness()
+        return answer is not None and answer.is_success
 
     def _unready(self) -> Sequence[str]:
         """The processes that do not answer yet, by name, as the origin has it."""
-        try:
-            said = httpx.get(self.url + "/readyz", timeout=10, trust_env=False).text
-        except httpx.TransportError:
+        answer = self._readiness()
+        if answer is None:
             return ["origin"]
-        late = [name for name, port in self.ports.items() if re.search(rf":{port}\b", said)]
+        late = [name for name, port in self.ports.items() if re.search(rf":{port}\b", answer.text)]
         more = len(late) - SAY_NAMES
         return late if more <= 0 else [*late[:SAY_NAMES], f"{more} more"]
 

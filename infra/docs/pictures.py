@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import httpx
 from PIL import Image
+
+from infra.servers.ports import free_port
+from shared.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs/tutorials/examples"
@@ -44,10 +45,7 @@ INK, SOFT, LINE, FILL, BAND = "#1d2328", "#566068", "#4a6a70", "#ffffff", "#e3ec
 @contextmanager
 def running_suite(folder: Path) -> Iterator[tuple[str, str]]:
     """Run the embedded edition on a folder. Gives its address and its first key."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", str(port)]
+    command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", str(free_port())]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SMALLPRINT_")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -89,23 +87,18 @@ def screenshot(page: Any, name: str) -> None:
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def first_item(url: str, key: str, document: str) -> str:
+def first_item(client: Client, document: str) -> str:
     """Wait until a document has items in the queue, and give the most urgent one."""
-    headers = {"authorization": f"Bearer {key}"}
-    query = {"document": document}
-    with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as http:
-        for _ in range(600):
-            if items := http.get("/v1/items", params=query).json()["items"]:
-                return str(items[0]["id"])
-            time.sleep(0.1)
+    for _ in range(600):
+        for item in client.items(document=document):
+            return item.id
+        time.sleep(0.1)
     raise TimeoutError(f"{document} has no item in the queue")
 
 
 def photograph() -> None:
     """Upload both examples and take a picture of an item of each in the review pages."""
     from playwright.sync_api import sync_playwright
-
-    from shared.client import Client
 
     contract = contract_pdf((EXAMPLES / "supply-agreement.txt").read_text("utf-8"))
     with (
@@ -131,7 +124,7 @@ def photograph() -> None:
         page.get_by_role("button", name="Sign in").click()
         for name, document in documents.items():
             client.wait(document)
-            page.goto(f"{url}/review?item={first_item(url, key, document)}")
+            page.goto(f"{url}/review?item={first_item(client, document)}")
             page.locator("img, table").first.wait_for()
             page.wait_for_load_state("networkidle")
             screenshot(page, name)

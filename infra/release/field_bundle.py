@@ -25,11 +25,13 @@ from packaging.markers import Marker
 from packaging.tags import Tag, cpython_tags
 from packaging.utils import parse_wheel_filename
 
+from shared.artefacts.loader import sha256
 from shared.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.11", "3.12", "3.13")
 GLIBC = (2, 28)  # oldest C library that the wheels run on: Debian 10, RHEL 8, Ubuntu 20.04
+PINS = ("run.txt", "bundle.txt")
 NAME = f"smallprint-field-{VERSION}-linux-x86_64"
 SOURCES = (
     *("services", "shared", "models", "requirements"),
@@ -50,12 +52,9 @@ def main() -> int:
             download(version, wheels)
         say("our own wheel, with the artefacts in it")
         ours = build_wheel(Path(scratch) / "source", wheels)
-        for name in ("run.txt", "bundle.txt"):
-            shutil.copy(ROOT / "requirements" / name, folder / name)
-        for path in (ROOT / "infra" / "field").iterdir():
-            shutil.copy(path, folder / path.name)
-        for name in ("LICENSE", "NOTICE"):
-            shutil.copy(ROOT / name, folder / name)
+        pins = [ROOT / "requirements" / name for name in PINS]
+        for path in (*pins, *(ROOT / "infra/field").iterdir(), ROOT / "LICENSE", ROOT / "NOTICE"):
+            shutil.copy(path, folder)
         write_manifest(folder, ours)
         pack(folder, archive)
     size = archive.stat().st_size / 1e6
@@ -102,7 +101,7 @@ def pinned(text: str, version: str) -> list[str]:
 def download(version: str, wheels: Path) -> None:
     """Fetch the wheels of one Python version, each checked against its pinned hash."""
     lines = []
-    for name in ("run.txt", "bundle.txt"):
+    for name in PINS:
         lines += pinned((ROOT / "requirements" / name).read_text("utf-8"), version)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(lines) + "\n")
@@ -156,7 +155,7 @@ def build_wheel(source: Path, wheels: Path) -> Path:
 
 def write_manifest(folder: Path, ours: Path) -> None:
     """List every file with its hash, and the artefacts that our wheel carries with theirs."""
-    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
     with zipfile.ZipFile(ours) as wheel:
         artefacts = {
             name: hashlib.sha256(wheel.read(name)).hexdigest()
@@ -209,11 +208,6 @@ def list_wheels(archive: Path) -> list[str]:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

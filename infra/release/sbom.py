@@ -10,7 +10,6 @@ with 1 if a licence is unknown, or not compatible with Apache-2.0.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import subprocess
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared.artefacts.loader import sha256
 from shared.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,12 +139,6 @@ def spdx(licence: str) -> list[str]:
     said = re.sub(r"\(.*?\)", "", licence.partition(":")[0]).split(" and ")
     words = {"CC BY 4.0": "CC-BY-4.0", "public": "US-PD"}
     return [words.get(one.strip(), one.strip()) for one in said]
-
-
-def sha256(path: Path) -> str:
-    """Of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def licences(component: Mapping[str, Any]) -> list[str]:

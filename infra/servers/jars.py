@@ -45,6 +45,12 @@ def _fetch(what: str, pom: Path, libs: Path) -> None:
     shutil.copy(pom, stamp)
 
 
+def java(libs: Path, *options: str) -> list[str]:
+    """The beginning of a command that runs a class of the jars, for a small server."""
+    small = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    return ["java", *small, *options, "-cp", f"{libs}/*"]
+
+
 def last_line(text: str) -> str:
     """The last line of a program's output that looks like a reason."""
     lines = [line for line in text.splitlines() if line.strip()]

@@ -114,6 +114,9 @@ class Broker:
         self.advertised = advertised or port
         self.more = more
         self.users = users or {}
+        self._properties = self.data / "server.properties"
+        self._pid_file = self.data / "broker.pid"
+        self._log = self.data / "broker.log"
 
     @property
     def address(self) -> str:
@@ -164,30 +167,9 @@ class Broker:
         """End it by kill -9."""
         self._end(signal.SIGKILL)
 
-    @property
-    def _properties(self) -> Path:
-        return self.data / "server.properties"
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.data / "broker.pid"
-
-    @property
-    def _log(self) -> Path:
-        return self.data / "broker.log"
-
     def _java(self, heap: str) -> list[str]:
-        logging = self.data / "log4j2.properties"
-        return [
-            "java",
-            f"-Xmx{heap}",
-            "-Xms64m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={logging}",
-            "-cp",
-            f"{LIBS}/*",
-        ]
+        logging = f"-Dlog4j2.configurationFile={self.data / 'log4j2.properties'}"
+        return jars.java(LIBS, f"-Xmx{heap}", "-Xms64m", logging)
 
     def _command(self) -> list[str]:
         return [*self._java("512m"), "kafka.Kafka", str(self._properties)]
@@ -195,9 +177,6 @@ class Broker:
     def _prepare(self) -> None:
         fetch_jars()
         self.data.mkdir(parents=True, exist_ok=True)
-        self._configure()
-
-    def _configure(self) -> None:
         (self.data / "log4j2.properties").write_text(_LOGGING)
         properties = _PROPERTIES.format(
             node=_NODE,
@@ -209,21 +188,11 @@ class Broker:
         self._properties.write_text(properties + (_DURABLE if self.durable else "") + self.more)
         if (self.data / "log" / "meta.properties").exists():
             return
-        done = subprocess.run(
-            [
-                *self._java("128m"),
-                "kafka.tools.StorageTool",
-                *("format", "--standalone", "-t", _CLUSTER, "-c", str(self._properties)),
-                *(
-                    part
-                    for name, password in self.users.items()
-                    for part in ("-S", f"SCRAM-SHA-512=[name={name},password={password}]")
-                ),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [*self._java("128m"), "kafka.tools.StorageTool", "format", "--standalone"]
+        command += ["-t", _CLUSTER, "-c", str(self._properties)]
+        for name, password in self.users.items():
+            command += ["-S", f"SCRAM-SHA-512=[name={name},password={password}]"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BrokerError(f"Kafka can't format {self.data}: {last_line(done.stderr)}")
 

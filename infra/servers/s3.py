@@ -98,13 +98,12 @@ class Server:
                 port=self.port, identity=self.identity, secret=self.secret, objects=self.objects
             )
         )
+        configured = f"-Dlogback.configurationFile={logging.resolve()}"
         with (self.data / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *("java", "-Xmx256m", "-Xms32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-                    f"-Dlogback.configurationFile={logging.resolve()}",
-                    *("-cp", f"{LIBS}/*", "org.gaul.s3proxy.Main"),
-                    *("--properties", str(properties.resolve())),
+                    *jars.java(LIBS, "-Xmx256m", "-Xms32m", configured),
+                    *("org.gaul.s3proxy.Main", "--properties", str(properties.resolve())),
                 ],
                 stdout=log,
                 stderr=log,
@@ -130,16 +129,14 @@ class Server:
 
     def kill(self) -> None:
         """End it by kill -9."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def _answers(self) -> bool:
-        with (
-            suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.port), timeout=2) as peer,
-        ):
+        where = ("127.0.0.1", self.port)
+        with suppress(OSError), socket.create_connection(where, timeout=2) as peer:
             peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return peer.recv(5) == b"HTTP/"
         return False
@@ -173,10 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     server.bucket(options.bucket)
-    for name, value in {
-        "SMALLPRINT_BLOBS_URL": f"s3://{options.bucket}",
-        **server.environment,
-    }.items():
+    environment = {"SMALLPRINT_BLOBS_URL": f"s3://{options.bucket}", **server.environment}
+    for name, value in environment.items():
         print(f"export {name}={value}", flush=True)
     try:
         assert server.process is not None
