@@ -1,14 +1,13 @@
 """Measure the capacity of each edition, latencies at shares of it, and overload: `make load`.
 
-    python -m tests.load [--sources FOLDER] [--seconds 60] [--editions embedded full] [--room 40]
-        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--rate R] [--hour 0.10]
-        [--out var/capacity.md]
+    python -m tests.load [--sources FOLDER] [--seconds 60] [--editions embedded full]
+        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--out var/capacity.md]
 
 Locust generates the load, in a separate environment (`make load` builds it). With eight documents
 always in work, the number that ends each second is the capacity. Then documents arrive at random
 (Poisson) at shares of it, until all accepted ones have ended. The documents are the shorter half of
-the PDFs below FOLDER (generated ones without it), always as new bytes. `--room` limits the
-documents in work, so requests above capacity get 429.
+the PDFs below FOLDER (generated ones without it), always as new bytes. At most 40 are in work, so
+requests above capacity get 429.
 
 Overhead is the processor time of the suite for one document minus that of `smallprint extract`:
 uploads, events, databases, review items, pages. It includes idle time for the duration of a
@@ -62,16 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of a share (%(default)g)")
     parser.add_argument("--editions", nargs="+", default=["embedded", "full"])
     parser.add_argument("--shares", nargs="*", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
-    parser.add_argument("--room", type=int, default=40, help="documents in work (%(default)s)")
     parser.add_argument("--steady", type=float, default=0.0, help="seconds at 80%% for memory")
-    parser.add_argument("--rate", type=float, help="documents a second of these instead of 80%%")
-    parser.add_argument(
-        "--hour", type=float, default=0.10, help="US$ of this machine's (%(default)s)"
-    )
     parser.add_argument("--out", type=Path, help="page to write")
     options = parser.parse_args(arguments)
-    if options.room < ON_THEIR_WAY:
-        parser.error(f"--room is at least {ON_THEIR_WAY}: so many documents measure the capacity")
     if not LOCUST.exists():
         print(f"load: {LOCUST} is missing: run `make load`, which builds it", file=sys.stderr)
         return 1
@@ -89,11 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
         found: dict[str, EditionResult] = {}
         try:
             for edition in options.editions:
-                with running(edition, folder, {ROOM: str(options.room)}) as suite:
+                with running(edition, folder) as suite:
                     found[edition] = _measure(suite, folder, documents, options)
         except (StartError, ClusterError) as error:
             print(f"load: {error}", file=sys.stderr)
-        page = write(found, alone, said, options.hour)
+        page = write(found, alone, said)
     print(page)
     if options.out and found:
         options.out.write_text(page, encoding="utf-8")
@@ -181,9 +173,9 @@ def _measure(
     capacity = run.capacity(options.seconds)
     tell(f"capacity {capacity:.2f} documents a second")
     phases = []
-    steady = [((options.rate or 0.8 * capacity) / capacity, options.steady)]
-    steady = steady if options.steady else []
-    for share, seconds in [*((share, options.seconds) for share in options.shares), *steady]:
+    wanted = [(share, options.seconds) for share in options.shares]
+    wanted += [(0.8, options.steady)] if options.steady else []
+    for share, seconds in wanted:
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
         tell(f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}")
@@ -279,7 +271,7 @@ def _said(documents: Sequence[Path], options: argparse.Namespace) -> str:
     return (
         f"{len(documents)} {sort} of {size:,.0f} kB on average, "
         f"{os.cpu_count()} processors ({platform.machine()}), {options.seconds:g} s a share, "
-        f"{options.room} documents may be in work, {time.strftime('%Y-%m-%d')}"
+        f"{ROOM} documents may be in work, {time.strftime('%Y-%m-%d')}"
     )
 
 

@@ -24,8 +24,12 @@ from infra.servers.supervisor import Program, Supervisor
 from tests.support.postgres_suite import PostgresSuite
 
 READY = 300.0  # seconds that a start may take
-SETTINGS = {"SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
-ROOM = "SMALLPRINT_INGEST_MAX_IN_WORK"
+ROOM = 40  # documents that may be in work
+SETTINGS = {
+    "SMALLPRINT_INGEST_MAX_IN_WORK": f"{ROOM}",
+    "SMALLPRINT_RATE_REQUESTS": "0",
+    "SMALLPRINT_LOG_LEVEL": "WARNING",
+}
 COMMAND = Path(sys.executable).parent / "smallprint"
 
 
@@ -39,20 +43,17 @@ class Running:
 
 
 @contextmanager
-def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[Running]:
+def running(name: str, folder: Path) -> Iterator[Running]:
     """An edition, `embedded` or `full`, until the block ends.
 
     Raises StartError or ClusterError if it can't start.
-
-    Args:
-        settings: environment variables beside the defaults.
     """
     port = free_port()
     log = folder / f"{name}.log"
     log.touch()
     supervisor = Supervisor(lambda _line: None)  # whatever ends this process, ends that one too
     with _command(name, folder, port) as command, _without_settings():
-        program = Program(name, command, {**SETTINGS, **settings}, log)
+        program = Program(name, command, SETTINGS, log)
         try:
             supervisor.start(program)
             url = f"http://127.0.0.1:{port}"

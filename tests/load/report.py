@@ -7,6 +7,8 @@ from math import inf
 
 from tests.load.phases import EditionResult, Phase, percentile
 
+HOUR = 0.10
+"""US$ for an hour of such a machine."""
 HEAD = """# Capacity
 
 Written by `make load`: {said}.
@@ -66,31 +68,19 @@ A million documents: {hours:,.0f} hours of this machine at its capacity, US$ {pr
 PARTITIONS = 12  # of a topic, unless stated otherwise
 SERVER = 32  # processors of a server on which a database or a broker runs alone
 COLUMNS = (
-    *(
-        "share",
-        "a second",
-        "seconds",
-        "sent",
-        "accepted",
-        "429",
-        "`Retry-After`",
-        "other",
-        "complete",
-        "partial or failed",
-        "lost",
-    ),
-    *("p50", "p95", "p99", "upload answered p50", "p99", "memory before, most, after (MB)"),
+    "share | a second | seconds | sent | accepted | 429 | `Retry-After` | other | complete"
+    " | partial or failed | lost | p50 | p95 | p99 | upload answered p50 | p99"
+    " | memory before, most, after (MB)"
 )
 
 
-def write(found: Mapping[str, EditionResult], alone: float, said: str, hour: float) -> str:
+def write(found: Mapping[str, EditionResult], alone: float, said: str) -> str:
     """The page.
 
     Args:
         found: the measurements of each edition.
         alone: processor seconds for one document without the suite.
         said: a description of the run.
-        hour: US$ for an hour of the machine.
     """
     page = HEAD.format(said=said)
     for edition, one in found.items():
@@ -99,7 +89,7 @@ def write(found: Mapping[str, EditionResult], alone: float, said: str, hour: flo
         page += "".join(_course(phase) for phase in one.phases if phase.course)
         page += "".join(_parts(one))
         hours = 1e6 / one.capacity / 3600
-        page += COST.format(hours=hours, price=hours * hour, hour=hour)
+        page += COST.format(hours=hours, price=hours * HOUR, hour=HOUR)
     page += "".join(_plumbing(found, alone))
     if "full" in found:
         page += "".join(_growth(found["full"]))
@@ -107,7 +97,7 @@ def write(found: Mapping[str, EditionResult], alone: float, said: str, hour: flo
 
 
 def _table(phases: Iterable[Phase]) -> str:
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " ---: |" * len(COLUMNS)]
+    lines = [f"| {COLUMNS} |", "|" + " ---: |" * len(COLUMNS.split(" | "))]
     for one in phases:
         accepted, refused = one.statuses.get(202, 0), one.statuses.get(429, 0)
         times = [percentile(one.took, share) for share in (0.5, 0.95, 0.99)]

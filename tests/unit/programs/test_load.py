@@ -16,7 +16,7 @@ from pypdf import PdfReader
 
 from tests.load import __main__ as load
 from tests.load.__main__ import prepare, processor_idle, processor_within
-from tests.load.edition import ROOM, running
+from tests.load.edition import running
 from tests.load.phases import EditionResult, Phase, joined, percentile
 from tests.load.report import write
 from tests.load.resources import course, memory_of, usage_of
@@ -93,7 +93,7 @@ def test_what_never_ended_is_an_upload_all_the_same() -> None:
 def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     parts = {"extraction worker": 1.4, "postgres": 0.4, "origin": 0.2}
     phases, idle = [phase(0.5), phase(1.2, lost=2)], {"postgres": 0.004, "origin": 0.001}
-    page = write({"full": EditionResult(2.0, parts, phases, idle)}, 1.5, "two papers", 0.1)
+    page = write({"full": EditionResult(2.0, parts, phases, idle)}, 1.5, "two papers")
     (line,) = (line for line in page.splitlines() if line.startswith("| 50%"))
     assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 10 to 12, 1 without | 0 | 6 | 1 | 0 |")
     assert line.endswith("| 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |")
@@ -123,7 +123,7 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
 )
 def test_a_refusal_that_names_no_time_is_on_the_page(told: tuple[float, ...], said: str) -> None:
     phases = [replace(phase(2.0), retry_after=told)]
-    page = write({"full": EditionResult(2.0, {"origin": 2.0}, phases, {})}, 1.5, "two papers", 0.1)
+    page = write({"full": EditionResult(2.0, {"origin": 2.0}, phases, {})}, 1.5, "two papers")
     assert f"| 200% | 4.00 | 10 | 10 | 7 | 3 | {said} | 0 | 6 |" in page
 
 
@@ -159,7 +159,6 @@ def test_the_course_of_memory_over_a_long_phase_is_told_and_which_part_grew() ->
         {"full": EditionResult(2.0, {"origin": 2.0}, [long, flat, phase(1.0)], {"origin": 0.1})},
         1.5,
         "two papers",
-        0.1,
     )
     sizes = ", ".join(str(number) for number in range(12))
     told = f"60 minutes at 1.00 a second, the median of each twelfth (MB):\n{sizes}."
@@ -188,7 +187,7 @@ def test_an_edition_takes_documents_and_ends_with_its_block(
 ) -> None:
     monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", "sqlite:////nowhere/at/all.db")
     documents = prepare(tmp_path / "documents", None)[:2]
-    with running("embedded", tmp_path, {ROOM: "9"}) as suite:
+    with running("embedded", tmp_path) as suite:
         working = sum(processor_within(suite, documents).values())
         assert working > 0.05
         assert sum(processor_idle(suite, 2.0).values()) < working
