@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fakes.provider import Bill, Fault, Labels, StandIn
+from tests.fakes.provider import ENTRY, Bill, Fault, Labels, StandIn
 
 PRICE_IN, PRICE_OUT = 3, 15
-"""US$ for a million tokens, and so millionths of a US$ for each."""
+"""US$ for a million tokens in the policy, and so millionths of a US$ for each."""
 SECONDS = 5.0
 """That one call may take."""
 CAP_EACH = 4_000
@@ -36,13 +36,7 @@ KNOWN = (
 )
 MOST_TOKENS = 400
 """That one answer may have."""
-POLICY = """# STAND-IN FRONTIER: no model answers here. For this proof alone.
-[providers.stand-in]
-protocol = "own"
-model = "stand-in"
-url = "{url}"
-price = {{ input = "{input}", output = "{output}", as_of = 2026-01-31 }}
-seconds = {seconds:g}
+POLICY = """{entry}seconds = {seconds:g}
 most_tokens = {most_tokens}
 
 [tenants.default]
@@ -94,9 +88,7 @@ def write_policy(path: Path, url: str, documents: int) -> None:
     """Open the door to it, and set the cap of day and month."""
     path.write_text(
         POLICY.format(
-            url=url,
-            input=PRICE_IN,
-            output=PRICE_OUT,
+            entry=ENTRY.format(url=url),
             seconds=SECONDS,
             most_tokens=MOST_TOKENS,
             cap=cap(documents) / 1e6,

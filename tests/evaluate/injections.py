@@ -46,7 +46,7 @@ from shared.events import BlobRef
 from shared.events.questions import Question, Subject
 from shared.events.tables import CellPosition, Table, TableColumn, TableRow, render_tables
 from shared.storage import Store
-from tests.fakes.provider import Fault, Labels, StandIn
+from tests.fakes.provider import ENTRY, Fault, Labels, StandIn
 from tests.fakes.provider.injections import FORTY
 from tests.fakes.provider.protocols import Said
 from tests.fakes.provider.server import Speak
@@ -61,19 +61,12 @@ TOGETHER = 4
 CATEGORY = "Governing Law"
 LAW = "This Agreement number {number} is governed by the laws of the State of Delaware."
 TEXT = "1. Term. It lasts for {number} years.\n2. Law. " + LAW + "\n3. Notices. In writing.\n"
-POLICY = """
-# STAND-IN FRONTIER: no model answers here. For this demonstration alone.
-[providers.stand-in]
-protocol = "own"
-model = "stand-in"
-url = "{url}"
-price = {{ input = "0", output = "0", as_of = 2026-01-31 }}
-
+POLICY = """{entry}
 [tenants.default]
 providers = ["stand-in"]
 leaves = ["contract", "report"]
-day_usd = "1"
-month_usd = "1"
+day_usd = "1000"
+month_usd = "1000"
 """
 
 FAULTS: dict[tuple[Subject, Fault], str] = {
@@ -240,7 +233,7 @@ class Attack:
 
     def __init__(self, folder: Path, stand_in: StandIn) -> None:
         policy = folder / "policy.toml"
-        policy.write_text(POLICY.format(url=stand_in.url), "utf-8")
+        policy.write_text(POLICY.format(entry=ENTRY.format(url=stand_in.url)), "utf-8")
         self.database = Store(f"sqlite:///{folder / 'attack.db'}", "escalation", MIGRATIONS)
         self.database.migrate()
         self.stand_in = stand_in

@@ -8,6 +8,6 @@ learns from it.
 """
 
 from tests.fakes.provider.labelled_answers import Labels
-from tests.fakes.provider.server import Bill, Fault, StandIn
+from tests.fakes.provider.server import ENTRY, Bill, Fault, StandIn
 
-__all__ = ["Bill", "Fault", "Labels", "StandIn"]
+__all__ = ["ENTRY", "Bill", "Fault", "Labels", "StandIn"]

@@ -20,17 +20,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.fakes.provider import Labels, StandIn
+from tests.fakes.provider import ENTRY, Labels, StandIn
 from tests.fakes.provider.server import FAULTS, Fault
-
-ENTRY = """\
-# STAND-IN FRONTIER: no model answers here, only labels with mistakes. For tests and demonstrations.
-[providers.stand-in]
-protocol = "own"
-model = "stand-in"
-url = "{url}"
-price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
-"""
 
 
 def part(text: str) -> float:

@@ -23,6 +23,15 @@ to whomever; `no_bill` does not say what it billed.
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 HEADER = "x-smallprint-stand-in"
 STATUS: Mapping[Fault, int] = {"busy": 429, "overloaded": 529, "fail": 500}
+ENTRY = """\
+# STAND-IN FRONTIER: no model answers here, only labels with mistakes. For tests and demonstrations.
+[providers.stand-in]
+protocol = "own"
+model = "stand-in"
+url = "{url}"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+"""
+"""A provider in a policy file."""
 OVERBILLED = 50
 CHARACTERS_PER_TOKEN = 4
 
