@@ -178,8 +178,8 @@ def _late(evidence: Evidence) -> Check:
     before = evidence.before
     for item in evidence.facts.items:
         found.look(item["id"] in before.items, f"item {item['id']}")
-    for messages in evidence.messages:
-        found.look(messages.id in before.webhooks, f"webhook {messages.id}, {messages.type}")
+    for message in evidence.messages:
+        found.look(message.id in before.webhooks, f"webhook {message.id}, {message.type}")
     for line in evidence.booked:
         found.look(line in before.booked, f"in the ledger {line}")
     for event in evidence.seen.values():

@@ -253,8 +253,8 @@ class Listener(threading.Thread):
 
     def _hear(self, document: dict[str, Any]) -> None:
         if "state" in document:
-            messages = (document["attempt"], document["state"])
-            self.client.record.states[document["id"]].append(messages)
+            states = self.client.record.states[document["id"]]
+            states.append((document["attempt"], document["state"]))
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:

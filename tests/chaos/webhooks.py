@@ -40,26 +40,24 @@ def webhooks(evidence: Evidence) -> Check:
     """One message for each thing that happened, which says what REST says."""
     found = Check("one webhook for each thing that happened, saying what REST says")
     ids: dict[About, set[str]] = defaultdict(set)
-    for messages in evidence.messages:
-        ids[_about(messages)].add(messages.id)
+    for message in evidence.messages:
+        ids[_about(message)].add(message.id)
     wanted = dict(_wanted(evidence))
     for about in wanted.keys() | ids.keys():
         heard_of = len(ids.get(about, ()))
         expected = int(about in wanted)
         found.look(heard_of == expected, f"{' '.join(about)}: {heard_of} webhooks")
-    for messages in evidence.messages:
-        for name, value in wanted.get(_about(messages), {}).items():
-            said = messages.data.get(name)
-            found.look(
-                said == value, f"{messages.type} {messages.id}: {name} is {said}, not {value}"
-            )
+    for message in evidence.messages:
+        for name, value in wanted.get(_about(message), {}).items():
+            said = message.data.get(name)
+            found.look(said == value, f"{message.type} {message.id}: {name} is {said}, not {value}")
     for delivery in evidence.facts.deliveries:
         found.look(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
     return found
 
 
-def _about(messages: ReceivedMessage) -> About:
-    return messages.type, messages.data.get("decision_id") or messages.data["document_id"]
+def _about(message: ReceivedMessage) -> About:
+    return message.type, message.data.get("decision_id") or message.data["document_id"]
 
 
 def _wanted(evidence: Evidence) -> Iterator[tuple[About, dict[str, Any]]]:
@@ -108,14 +106,14 @@ def order(evidence: Evidence) -> Check:
     """
     found = Check("webhooks of a document come in the order of what they tell, where no try failed")
     first: dict[str, int] = {}
-    for run_folder, messages in enumerate(evidence.messages):
-        first.setdefault(messages.id, run_folder)
+    for position, message in enumerate(evidence.messages):
+        first.setdefault(message.id, position)
     last: dict[str, tuple[int, str]] = {}
     for delivery in reversed(evidence.facts.deliveries):  # REST gives the newest first
-        name, message = delivery["document_id"], delivery["message_id"]
-        if message not in first or _failed(delivery):
+        name, identity = delivery["document_id"], delivery["message_id"]
+        if identity not in first or _failed(delivery):
             continue
-        now = (first[message], delivery["type"])
+        now = (first[identity], delivery["type"])
         before = last.get(name, now)
         found.look(before <= now, f"{name}: {now[1]} came before {before[1]}")
         last[name] = max(before, now)
@@ -137,23 +135,21 @@ def repeats(evidence: Evidence) -> Check:
     hits = sorted(evidence.hits, key=_until)
     left = [1 + int((_until(hit) - hit.begin) / LEASE) for hit in hits]
     last: dict[str, float] = {}
-    for messages in evidence.messages:
+    for message in evidence.messages:
         explained = True
-        if messages.id in last:
-            explained = failed[messages.id] > 0 or _spend(
-                hits, left, last[messages.id], messages.at
-            )
-            failed[messages.id] -= 1
-        said = f"{messages.type} {messages.id} again, and no trouble explains it"
+        if message.id in last:
+            explained = failed[message.id] > 0 or _spend(hits, left, last[message.id], message.at)
+            failed[message.id] -= 1
+        said = f"{message.type} {message.id} again, and no trouble explains it"
         found.look(explained, said)
-        last[messages.id] = messages.at
+        last[message.id] = message.at
     return found
 
 
-def _spend(hits: Sequence[PastTrouble], left: list[int], messages: float, again: float) -> bool:
+def _spend(hits: Sequence[PastTrouble], left: list[int], sent: float, again: float) -> bool:
     """Take one from what explains a repeat, if anything does that is not used up."""
     for number, hit in enumerate(hits):
-        near = hit.begin <= min(messages + IN_HAND, again) and messages <= _until(hit)
+        near = hit.begin <= min(sent + IN_HAND, again) and sent <= _until(hit)
         if left[number] and near and (hit.kind, hit.target) in EXPLAINS:
             left[number] -= 1
             return True
