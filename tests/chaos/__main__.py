@@ -13,8 +13,8 @@ from infra.servers import kafka, postgres
 from tests.chaos.breaks import BREAKS
 from tests.chaos.people import GivenUpError
 from tests.chaos.run import prove
-from tests.chaos.trouble import NotStartedError
 from tests.chaos.volume import VolumeError
+from tests.support.suite_process import NotStartedError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

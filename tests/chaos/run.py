@@ -36,7 +36,8 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import SlowReceiver
 from tests.chaos.report import Report
 from tests.chaos.run_folder import RunFolder
-from tests.chaos.trouble import Running, Troubles
+from tests.chaos.trouble import Troubles
+from tests.support.suite_process import SuiteProcess
 
 UPLOADERS = 2
 ANALYSTS = ("ann", "bob")
@@ -81,13 +82,10 @@ class Run:
         self.receiver = SlowReceiver()
         self.proxies = {
             "kafka": Proxy(run_folder.broker_proxy, run_folder.broker),
-            "postgres": Proxy(run_folder.database_proxy, run_folder.database),
+            "postgres": Proxy(run_folder.database_proxy, run_folder.postgres.port),
         }
         self._stack = ExitStack()
-        databases = [
-            Store(run_folder.postgres.url(name, run_folder.database), name, Path())
-            for name in SERVICES
-        ]
+        databases = [Store(run_folder.postgres.url(name), name, Path()) for name in SERVICES]
         self.inboxes = [Inbox(store) for store in databases]
         for store in databases:
             self._stack.callback(store.close)
@@ -102,11 +100,12 @@ class Run:
                 self._stack.callback(proxy.close)
             self.provider = self._stack.enter_context(stand_in(self.seed))
             write_policy(self.run_folder.policy, self.provider.url, len(self.sent))
-            running = Running(self.run_folder)
+            edition = ["tests.chaos.edition", str(self.run_folder.data)]
+            running = SuiteProcess(self.run_folder.data / "edition.log", edition, {})
             self._stack.callback(running.stop)
             self._begin(running.key())
             self.tell(f"ready after {time.monotonic() - began:.0f} s")
-            troubles = Troubles(running, self.proxies)
+            troubles = Troubles(running, self.run_folder, self.proxies)
             self._make_trouble(troubles)
             ended = self._ended()
             self._recover(troubles)

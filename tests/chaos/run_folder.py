@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,13 +31,11 @@ class RunFolder:
     """The folders and ports of one run."""
 
     data: Path
-    cluster: Path
-    """Of PostgreSQL, which belongs to another user."""
-    password: str
+    postgres: Cluster
+    """Its folder belongs to another user."""
     origin: int
     broker: int
     broker_proxy: int
-    database: int
     database_proxy: int
     broken: str = ""
     """The protection that is taken away, if any."""
@@ -52,27 +50,15 @@ class RunFolder:
         ports = free_ports(random.randrange(12_000, 25_000), 5)
         database, database_proxy, broker, broker_proxy, origin = ports
         (data / "kafka").mkdir()
-        folders = {"kafka": data / "kafka", "postgres": folder}
-        small = tuple(name for name in SERVERS if volume(folders[name]))
         cluster = Cluster(folder, database)
+        run_folder = cls(data, cluster, origin, broker, broker_proxy, database_proxy, broken)
+        small = tuple(name for name in SERVERS if volume(run_folder.folder(name)))
+        run_folder = replace(run_folder, small=small)
         try:
-            cluster.initialise()
+            run_folder.postgres.initialise()
         except ClusterError:
-            for name in small:
-                Volume(folders[name]).unmount()
+            run_folder.remove()
             raise
-        run_folder = cls(
-            data=data,
-            cluster=folder,
-            password=cluster.password,
-            origin=origin,
-            broker=broker,
-            broker_proxy=broker_proxy,
-            database=database,
-            database_proxy=database_proxy,
-            broken=broken,
-            small=small,
-        )
         (data / FILE).write_text(json.dumps(asdict(run_folder), default=str))
         return run_folder
 
@@ -80,13 +66,9 @@ class RunFolder:
     def load(cls, data: Path) -> Self:
         """The place that was made there. Raises FileNotFoundError if none was."""
         known = json.loads((data / FILE).read_text())
-        paths = {name: Path(known[name]) for name in ("data", "cluster")}
-        return cls(**{**known, **paths, "small": tuple(known["small"])})
-
-    @property
-    def postgres(self) -> Cluster:
-        """The cluster in it."""
-        return Cluster(self.cluster, self.database, password=self.password)
+        postgres = known["postgres"]
+        cluster = Cluster(**{**postgres, "folder": Path(postgres["folder"])})
+        return cls(**{**known, "data": data, "postgres": cluster, "small": tuple(known["small"])})
 
     @property
     def blobs(self) -> Path:
@@ -96,8 +78,11 @@ class RunFolder:
     @property
     def volumes(self) -> dict[str, Volume]:
         """The file systems of servers, by their names; empty where none could be mounted."""
-        folders = {"kafka": self.data / "kafka", "postgres": self.cluster}
-        return {name: Volume(folders[name]) for name in self.small}
+        return {name: Volume(self.folder(name)) for name in self.small}
+
+    def folder(self, server: str) -> Path:
+        """Where a server keeps its data."""
+        return self.data / "kafka" if server == "kafka" else self.postgres.folder
 
     def refusals(self, server: str) -> int:
         """Lines of a server's log that say that its disk is full."""
@@ -122,4 +107,4 @@ class RunFolder:
         for one in self.volumes.values():
             one.unmount()
         shutil.rmtree(self.data, ignore_errors=True)
-        shutil.rmtree(self.cluster, ignore_errors=True)
+        shutil.rmtree(self.postgres.folder, ignore_errors=True)

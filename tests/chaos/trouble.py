@@ -6,12 +6,8 @@ They reach processes by signals and limits, and the network by the proxies in fr
 from __future__ import annotations
 
 import os
-import queue
-import re
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -24,18 +20,12 @@ from tests.chaos.disk import lose_unsynced
 from tests.chaos.plan import EVERYTHING, Trouble
 from tests.chaos.proxy import Proxy
 from tests.chaos.run_folder import RunFolder
+from tests.support.suite_process import SuiteProcess
 
-READY_SECONDS = 400.0
 ALIVE_SECONDS = 60.0
 """Seconds for which a target may be down; it is restarted within half a minute."""
 FULL_SECONDS = 20.0
 """Further seconds for which a disk stays full until its server has reported it."""
-_STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
-_KEY = re.compile(r"\b(sp_\w+)")
-
-
-class NotStartedError(Exception):
-    """The edition did not come up; the message says where its log is."""
 
 
 @dataclass(frozen=True)
@@ -48,51 +38,6 @@ class PastTrouble:
     end: float
 
 
-class Running:
-    """The edition as a process, with the process ids that it prints."""
-
-    def __init__(self, run_folder: RunFolder) -> None:
-        self.run_folder = run_folder
-        self.log = run_folder.data / "edition.log"
-        self.pids: dict[str, int] = {}
-        """Of each process that was started last under its name."""
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.edition", str(run_folder.data)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def key(self) -> str:
-        """The first key, once everything is ready. Raises NotStartedError."""
-        until = time.monotonic() + READY_SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
-            with suppress(queue.Empty):
-                if found := _KEY.search(self._lines.get(timeout=1)):
-                    return found.group(1)
-        raise NotStartedError(f"the edition does not come up: see {self.log}")
-
-    def stop(self) -> int:
-        """End it calmly. Returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(90)
-        finally:
-            self.process.kill()
-
-    def _follow(self) -> None:
-        assert self.process.stdout is not None
-        with self.log.open("w") as log:
-            for line in self.process.stdout:
-                log.write(line)
-                log.flush()
-                if found := _STARTED.search(line):
-                    self.pids[found.group(1)] = int(found.group(2))
-                self._lines.put(line)
-
-
 class Troubles:
     """Makes trouble in a running edition, and ends all of it again.
 
@@ -100,8 +45,11 @@ class Troubles:
         proxies: those in front of the servers, by the name of the server.
     """
 
-    def __init__(self, running: Running, proxies: dict[str, Proxy]) -> None:
+    def __init__(
+        self, running: SuiteProcess, run_folder: RunFolder, proxies: dict[str, Proxy]
+    ) -> None:
         self.running = running
+        self.run_folder = run_folder
         self.proxies = proxies
         self.made: Counter[str] = Counter()
         """How often what was done to whom."""
@@ -190,16 +138,14 @@ class Troubles:
 
     def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
         """The file system of a server is full; of another process the kernel refuses all writes."""
-        if volume := self.running.run_folder.volumes.get(trouble.target):
-            run_folder, record = (
-                self.running.run_folder,
-                self.running.run_folder.refusals(trouble.target),
-            )
+        run_folder = self.run_folder
+        if volume := run_folder.volumes.get(trouble.target):
+            before = run_folder.refusals(trouble.target)
             volume.fill()
 
             def free() -> None:
                 until = time.monotonic() + FULL_SECONDS
-                while run_folder.refusals(trouble.target) == record and time.monotonic() < until:
+                while run_folder.refusals(trouble.target) == before and time.monotonic() < until:
                     time.sleep(0.2)
                 volume.free()
 
@@ -214,15 +160,14 @@ class Troubles:
         """Kill all at once, and let the disk forget, before anything is started again."""
         supervisor = self.running.process.pid
         _signal(supervisor, signal.SIGSTOP)
-        time.sleep(0.1)  # its last lines about starts have been read by then
         try:
-            for pid in self.running.pids.values():
+            pids = self.running.pids.values()
+            for pid in pids:
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
-            for pid in self.running.pids.values():
+            for pid in pids:
                 _wait_for_end(pid)
-            run_folder = self.running.run_folder
-            self.emptied += lose_unsynced(run_folder.data, run_folder.blobs)
+            self.emptied += lose_unsynced(self.run_folder.data, self.run_folder.blobs)
         finally:
             _signal(supervisor, signal.SIGCONT)
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,58 +18,38 @@ from infra.run_kafka import StartError, Suite
 from infra.servers.kafka import missing
 from infra.servers.ports import free_port
 from tests.support import ROOT, require
+from tests.support.suite_process import SuiteProcess
 
 SECONDS = 600.0
 """Far more than a quiet machine needs."""
 LATE = ("review", "extraction-worker")
 
 
-class Runner:
-    """The running suite: its address, its first key, and what it said."""
+class Runner(SuiteProcess):
+    """The running suite, and how to ask it."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
         self.port = free_port()
-        self.said = data.parent / "said"
-        command = [sys.executable, "-m", "infra.run_kafka"]
-        with self.said.open("wb") as out:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--data", str(data)],
-                cwd=ROOT,
-                stdout=out,
-                stderr=out,
-            )
-        self.key = self._first_key()
+        command = ["infra.run_kafka", "--port", str(self.port), "--data", str(data)]
+        super().__init__(data.parent / "said", command, {})
+        self.first_key = self.key()
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
-            headers={"authorization": f"Bearer {self.key}"},
+            headers={"authorization": f"Bearer {self.first_key}"},
             timeout=60,
         )
-
-    def children(self) -> dict[int, str]:
-        """The processes that it named when it started them, by number."""
-        lines = re.findall(r"(\S+) started \(process (\d+)\)", self.said.read_text("utf-8"))
-        return {int(pid): name for name, pid in lines}
 
     def command(self, *words: str, with_key: bool = False) -> subprocess.CompletedProcess[str]:
         others = {k: v for k, v in os.environ.items() if k != "SMALLPRINT_KEY"}
         return subprocess.run(
             [sys.executable, "-m", "services.cli", *words, "--data", str(self.data)],
             cwd=ROOT,
-            env={**others, **({"SMALLPRINT_KEY": self.key} if with_key else {})},
+            env={**others, **({"SMALLPRINT_KEY": self.first_key} if with_key else {})},
             capture_output=True,
             text=True,
             check=False,
         )
-
-    def _first_key(self) -> str:
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
-            if found := re.search(r"\bsp_[\w-]+", self.said.read_text("utf-8")):
-                return found[0]
-            time.sleep(0.2)
-        self.process.terminate()
-        pytest.fail(self.said.read_text("utf-8"))
 
 
 @pytest.fixture
@@ -80,8 +59,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     require(not lacking, lacking or "")
     running = Runner(tmp_path / "data")
     yield running
-    running.process.terminate()
-    running.process.wait(60)
+    running.stop()
 
 
 def _assert_found_by_its_folder(runner: Runner) -> None:
@@ -89,7 +67,7 @@ def _assert_found_by_its_folder(runner: Runner) -> None:
     for words in (["dlq", "ls"], ["verify", "--quick"], ["status"]):
         done = runner.command(*words)
         assert done.returncode == 0, (words, done.stderr)
-    for words in (["status"], ["search", "lease"], ["upload", str(runner.said)]):
+    for words in (["status"], ["search", "lease"], ["upload", str(runner.log)]):
         done = runner.command(*words, with_key=True)
         assert done.returncode == 0, (words, done.stderr)
     again = [sys.executable, "-m", "infra.run_kafka", "--port", str(free_port())]
@@ -107,12 +85,12 @@ def _gone(pid: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.kafka
 def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runner: Runner) -> None:
-    assert len(runner.children()) == 17
-    workers = [pid for pid, name in runner.children().items() if name == "ingest-worker"]
-    Path(f"/proc/{workers[0]}").stat()
+    assert len(runner.started()) == 17
+    worker = runner.pids["ingest-worker"]
+    Path(f"/proc/{worker}").stat()
     answer = runner.client.post("/v1/documents", files={"file": ("a.txt", b"A lease.\n")})
     assert answer.status_code == 202, answer.text
-    subprocess.run(["kill", "-9", str(workers[0])], check=True)
+    os.kill(worker, signal.SIGKILL)
 
     document: dict[str, object] = {}
     until = time.monotonic() + SECONDS
@@ -121,7 +99,7 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
         got = runner.client.get(answer.headers["location"])
         document = got.json() if got.is_success else {}
     assert document["outcome"] == "complete", document
-    assert len([n for n in runner.children().values() if n == "ingest-worker"]) == 2
+    assert [name for name, _ in runner.started()].count("ingest-worker") == 2
     _assert_found_by_its_folder(runner)
 
     runner.process.send_signal(signal.SIGINT)
@@ -135,7 +113,7 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
         assert start in runner.command(*words).stderr, words
     where = runner.command("status", str(document["id"]), "--json")
     assert json.loads(where.stdout)["outcome"] == "complete", where.stderr
-    assert not [name for pid, name in runner.children().items() if not _gone(pid)]
+    assert not [name for name, pid in runner.started() if not _gone(pid)]
 
 
 def _with_databases_of(patch: pytest.MonkeyPatch, data: Path, *services: str) -> Suite:

@@ -4,26 +4,20 @@ frontier model, a webhook, a decision. What it took is in the trace.
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from infra.servers.ports import free_port
-from tests.fakes.provider import Labels, StandIn
+from tests.fakes.provider import ENTRY, Labels, StandIn
 from tests.fakes.trace_collector import Collector, Received
 from tests.support.local_server import Receiver
+from tests.support.suite_process import SuiteProcess
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 600.0
 """Far more than a quiet machine needs."""
 FRONTIER_KEY = "frontier-key-that-nobody-may-see"
@@ -48,13 +42,7 @@ that were paid in the year before.
 11. Price. No other bakery pays less than Client for the same flour.
 12. People. For a year nobody hires those who work for the other.
 """
-POLICY = """# STAND-IN FRONTIER: no model answers here.
-[providers.stand-in]
-protocol = "own"
-model = "stand-in"
-url = "{url}"
-key_env = "TRACED_FRONTIER_KEY"
-price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+POLICY = """{entry}key_env = "TRACED_FRONTIER_KEY"
 seconds = 20
 
 [tenants.default]
@@ -160,7 +148,7 @@ def traced(folder: Path, *, kafka: bool = False, **settings: str) -> Iterator[Tr
         found = [("Governing Law", "the laws of the State of New York")]
         stand_in = stack.enter_context(StandIn(Labels(found)))
         policy = folder / "policy.toml"
-        policy.write_text(POLICY.format(url=stand_in.url), "utf-8")
+        policy.write_text(POLICY.format(entry=ENTRY.format(url=stand_in.url)), "utf-8")
         env = {
             "SMALLPRINT_TRACES": collector.url,
             "SMALLPRINT_POLICY": str(policy),
@@ -193,24 +181,22 @@ Started = tuple[str, str, Callable[[], str]]
 def _embedded(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
     port, log = free_port(), folder / "embedded.log"
     command = ["services.cli", "up", "--port", str(port), "--data", str(folder / "data")]
-    with _process(command, env, log) as process:
-        key = _key_in(log, process)
-        yield f"http://127.0.0.1:{port}", key, lambda: _without_first_key(log.read_text("utf-8"))
+    with _process(log, command, env) as suite:
+        yield f"http://127.0.0.1:{port}", suite.key(), lambda: _without_first_key(suite.text())
 
 
 @contextmanager
 def _on_kafka(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
-    port, said = free_port(), folder / "run.log"
+    port = free_port()
     command = ["infra.run_kafka", "--port", str(port), "--data", str(folder / "data")]
-    with _process(command, env, said) as process:
-        key = _key_in(said, process)
-        logs = folder / "data" / "logs"
+    with _process(folder / "run.log", command, env) as suite:
 
         def log() -> str:
-            found = sorted(path for path in logs.glob("*.log") if path.stem != "kafka")
-            return "\n".join(path.read_text("utf-8", "replace") for path in found)
+            found = sorted((folder / "data" / "logs").glob("*.log"))
+            kept = (path for path in found if path.stem != "kafka")
+            return "\n".join(path.read_text("utf-8", "replace") for path in kept)
 
-        yield f"http://127.0.0.1:{port}", key, log
+        yield f"http://127.0.0.1:{port}", suite.key(), log
 
 
 def _without_first_key(text: str) -> str:
@@ -219,32 +205,9 @@ def _without_first_key(text: str) -> str:
 
 
 @contextmanager
-def _process(
-    command: list[str], env: Mapping[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={**others, **env},
-            stdout=out,
-            stderr=out,
-        )
+def _process(log: Path, command: list[str], env: Mapping[str, str]) -> Iterator[SuiteProcess]:
+    suite = SuiteProcess(log, command, env)
     try:
-        yield process
+        yield suite
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(120)
-        finally:
-            process.kill()
-
-
-def _key_in(log: Path, process: subprocess.Popen[Any]) -> str:
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        if found := re.search(r"\bsp_[0-9a-f]{16}_[A-Za-z0-9]{43}\b", log.read_text("utf-8")):
-            return found[0]
-        time.sleep(0.2)
-    raise RoadError(f"the suite does not start: {log.read_text('utf-8')[-2000:]}")
+        suite.stop()

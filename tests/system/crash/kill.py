@@ -17,9 +17,7 @@ import argparse
 import os
 import queue
 import random
-import re
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,11 +32,11 @@ from typing import Any, Protocol
 import httpx
 
 from infra.servers.ports import free_port
-from tests.support import ROOT, artefacts
+from tests.support import artefacts
 from tests.support.embedded import Embedded
 from tests.support.samples import contract, mail, report
+from tests.support.suite_process import SuiteProcess
 
-READY_SECONDS = 240.0
 END_SECONDS = 600.0
 
 
@@ -91,58 +89,26 @@ class Separate:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "infra.run_kafka", "--port", str(port)]
-        self._command += ["--data", str(folder / "data")]
-        self._process: subprocess.Popen[str] | None = None
-        self._running: dict[str, int] = {}
-        self._lines: queue.Queue[str] = queue.Queue()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> str:
         """See `Edition.start`."""
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            env={**os.environ, "SMALLPRINT_ARTEFACTS": str(artefacts())},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        threading.Thread(target=self._follow, daemon=True).start()
-        end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end:
-            with suppress(queue.Empty):
-                found = re.search(r"\b(sp_\w+)", self._lines.get(timeout=1))
-                if found:
-                    return found.group(1)
-        raise SystemExit(f"the separate processes are not ready after {READY_SECONDS:g} s")
+        command = ["infra.run_kafka", "--port", str(self.port), "--data", str(self.folder / "data")]
+        settings = {"SMALLPRINT_ARTEFACTS": str(artefacts())}
+        self._suite = SuiteProcess(self.folder / "log", command, settings)
+        return self._suite.key()
 
     def kill(self, chance: random.Random) -> str:
         """See `Edition.kill`; the supervisor starts it again."""
-        name = chance.choice(sorted(self._running))
+        name, pid = chance.choice(sorted(self._suite.pids.items()))
         with suppress(ProcessLookupError):
-            os.kill(self._running[name], signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         return name
 
     def stop(self) -> int:
         """See `Edition.stop`."""
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        process.send_signal(signal.SIGTERM)
-        return process.wait(90)
-
-    def _follow(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with (self.folder / "log").open("w") as log:
-            for line in self._process.stdout:
-                log.write(line)
-                log.flush()
-                if found := re.search(r"(\S+) started \(process (\d+)\)", line):
-                    self._running[found.group(1)] = int(found.group(2))
-                self._lines.put(line)
+        return self._suite.stop()
 
 
 # Documents

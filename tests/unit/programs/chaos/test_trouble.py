@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.servers.ports import free_port
+from infra.servers.postgres import Cluster
 from tests.chaos import trouble
 from tests.chaos.breaks import BREAKS
 from tests.chaos.disk import line, lose_unsynced, now
@@ -148,7 +149,7 @@ def test_the_disk_of_a_server_is_full_for_a_while(tmp_path: Path) -> None:
         run_folder = SimpleNamespace(
             volumes={"postgres": small}, refusals=lambda _server: next(met)
         )
-        troubles = Troubles(SimpleNamespace(run_folder=run_folder), {})  # type: ignore[arg-type]
+        troubles = Troubles(SimpleNamespace(), run_folder, {})  # type: ignore[arg-type]
         assert troubles.make(Trouble("full", "postgres", 0.5))
         with old.open("r+b") as file:
             file.write(b"b" * 100_000)
@@ -172,8 +173,8 @@ def test_only_what_was_hit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
     run_folder = SimpleNamespace(volumes={})
     pids = {"extraction-worker": dead.pid}  # a zombie
-    running = SimpleNamespace(pids=pids, run_folder=run_folder)
-    troubles = Troubles(running, {})  # type: ignore[arg-type]
+    running = SimpleNamespace(pids=pids)
+    troubles = Troubles(running, run_folder, {})  # type: ignore[arg-type]
     starting = threading.Timer(0.3, running.pids.update, [{"extraction-worker": next_one.pid}])
     starting.start()
     assert troubles.kill("extraction-worker")
@@ -271,7 +272,7 @@ def test_nothing_is_broken_outside_a_run(tmp_path: Path) -> None:
 
 def test_a_server_says_in_either_way_that_its_disk_is_full(tmp_path: Path) -> None:
     """The second line is of a Java broker that started on a full disk."""
-    run_folder = RunFolder(tmp_path, tmp_path, "", 1, 2, 3, 4, 5)
+    run_folder = RunFolder(tmp_path, Cluster(tmp_path, 1), 2, 3, 4, 5)
     assert run_folder.refusals("kafka") == 0
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "kafka.log").write_text(

@@ -1,0 +1,74 @@
+"""A suite as a process of its own: what it prints, its processes and its first key."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support import ROOT
+
+READY_SECONDS = 600.0
+"""Far more than a quiet machine needs."""
+_STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
+_KEY = re.compile(r"\bsp_[0-9a-f]{16}_[A-Za-z0-9]{43}\b")
+
+
+class NotStartedError(Exception):
+    """The suite did not come up; the message says where its log is."""
+
+
+class SuiteProcess:
+    """`python -m COMMAND`, without the settings of this process.
+
+    Args:
+        log: gets its output.
+        settings: its environment variables.
+    """
+
+    def __init__(self, log: Path, command: list[str], settings: Mapping[str, str]) -> None:
+        self.log = log
+        others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env={**others, **settings},
+                stdout=out,
+                stderr=out,
+            )
+
+    def text(self) -> str:
+        """All that it printed so far."""
+        return self.log.read_text("utf-8", "replace")
+
+    def started(self) -> list[tuple[str, int]]:
+        """Name and id of each process that it started, in order."""
+        return [(name, int(pid)) for name, pid in _STARTED.findall(self.text())]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of each process that was started last under its name."""
+        return dict(self.started())
+
+    def key(self) -> str:
+        """The first key, once everything is ready. Raises NotStartedError."""
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until and self.process.poll() is None:
+            if found := _KEY.search(self.text()):
+                return found[0]
+            time.sleep(0.2)
+        raise NotStartedError(f"the suite does not start, see {self.log}: {self.text()[-2000:]}")
+
+    def stop(self) -> int:
+        """End it calmly. Returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(120)
+        finally:
+            self.process.kill()
