@@ -1,4 +1,4 @@
-"""References for the served arithmetic: the base in fp32, and its bare multiplications."""
+"""The reference for the served arithmetic: the base in fp32."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from onnx import TensorProto, helper
 
-from models.base.graph import GraphBuilder
 from models.base.integer_graph import PARTS
 from shared.artefacts.loader import sha256
 from shared.inference.adapters import GRAPH_FILE, base_folder, load_adapter, newest_version
@@ -110,31 +108,3 @@ def plain_weights(stored: dict[str, Array], parameters: dict[str, Array]) -> dic
             state[f"encoder.layer.{layer}.{PARTS[entry]}.weight"] = matrix + (a @ b).T
             state[f"encoder.layer.{layer}.{PARTS[entry]}.bias"] = bias.copy()
     return state
-
-
-def linear_shapes(stored: dict[str, Array]) -> list[tuple[int, int]]:
-    """[columns, rows] of every linear map of the encoder."""
-    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
-    return [(stored[n].shape[1] * stored[n].shape[2] * 2, stored[n].shape[0]) for n in codes]
-
-
-def export_bare(artefacts: Path, length: int, path: Path) -> None:
-    """Write a graph of the encoder's INT8 multiplications alone, for one window of a length."""
-    stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
-    graph, draw = GraphBuilder(), np.random.default_rng(0)
-    codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
-    column = graph.node("Unsqueeze", [codes, graph.constant("two", np.array([2]))], "column")
-    inputs = {}
-    for width in {columns for columns, _ in linear_shapes(stored)}:
-        shape_of = graph.constant(f"to.{width}", np.array([1, length, width]))
-        inputs[width] = graph.node("Expand", [column, shape_of], f"x{width}")
-    zero = graph.constant("first", np.array(0))
-    rows = []
-    for n, shape in enumerate(linear_shapes(stored)):
-        weight = graph.constant(f"w{n}", draw.integers(-64, 65, shape).astype(np.int8))
-        product = graph.node("MatMulInteger", [inputs[shape[0]], weight], f"y{n}")
-        rows.append(graph.node("Gather", [product, zero], f"row{n}", axis=1))
-    graph.node("Concat", rows, "rows", axis=-1)
-    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [1, length])
-    outputs = [helper.make_tensor_value_info("rows", TensorProto.INT32, None)]
-    path.write_bytes(graph.model("bare", [ids], outputs).SerializeToString())

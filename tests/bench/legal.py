@@ -10,9 +10,7 @@ eight windows at a time, then ranked like the others;
 
 * INT4: the weights in memory as on disk (SMALLPRINT_ARITHMETIC=int4);
 
-* INT8: widened once at load (the default);
-
-* bare: only the INT8 multiplications of the encoder, the lower bound of INT8.
+* INT8: widened once at load (the default).
 
 Prints bytes on disk, resident memory, seconds to load, and tokens a second from text to token
 probabilities and to clauses. Also prints the seconds from the bytes of a PDF to its clauses (read
@@ -53,15 +51,13 @@ from shared.inference.adapters import (
     newest_version,
 )
 from shared.inference.engines import Int8
-from shared.inference.session import Forest, IntegerSession, Session
+from shared.inference.session import Forest, Session
 from shared.inference.tokeniser import Tokeniser
-from shared.inference.weights import Array, read_weights
 from tests.bench.pages import pdf_of
 
 NAME = "contract-clauses"
 CONTRACTS = "legal/cuad_train.jsonl.gz"
 TEXT_FILE = "text.txt"
-LENGTH = 256
 LETTERS = 4.5  # of a token, about
 COMPARED = folder_of(NAME) / "comparison.json"
 ENGINES = ("fp32", "int4", "int8")
@@ -100,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--price", type=float, default=0.10, help="of such a machine, in US$ an hour"
     )
-    parser.add_argument("--one", choices=[*ENGINES, "bare"], help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
@@ -108,12 +104,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         options.scratch = Path(scratch)
-        from models.base.fp32 import export_bare, export_plain
+        from models.base.fp32 import export_plain
 
         text, about = text_of(options.artefacts, options.tokens)
         (options.scratch / TEXT_FILE).write_text(text, encoding="ascii")
         export_plain(options.artefacts, NAME, options.scratch / "fp32.onnx")
-        export_bare(options.artefacts, LENGTH, options.scratch / "bare.onnx")
         figures = compared(options)
     figures["machine"]["text"] = about
     print(table(figures))
@@ -134,7 +129,7 @@ def text_of(artefacts: Path, tokens: int) -> tuple[str, str]:
 
 def compared(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything in turns, each time in a new process, and take medians."""
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in (*ENGINES, "bare")}
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
     for _ in range(options.rounds):
         for name, results in runs.items():
             command = [sys.executable, "-m", "tests.bench.legal", "--one", name]
@@ -166,9 +161,6 @@ def compared(options: argparse.Namespace) -> dict[str, Any]:
             / figures[name]["clauses_tokens_a_second"]
             * 1e6,
         }
-    figures["int8"]["share_of_bare"] = (
-        figures["int8"]["window_tokens_a_second"] / figures["bare"]["window_tokens_a_second"]
-    )
     quality = json.loads(COMPARED.read_text(encoding="utf-8"))
     for name, form in FORMS.items():
         figures[name]["best_f1"] = quality["forms"][form]["best_f1"]
@@ -186,10 +178,8 @@ def compared(options: argparse.Namespace) -> dict[str, Any]:
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
     """The figures of one of them, in this process."""
-    if options.one == "bare":
-        return bare(options)
     text = (options.scratch / TEXT_FILE).read_text(encoding="ascii")
-    before, began = _resident(), time.perf_counter()
+    began = time.perf_counter()
     specialist = specialist_of(options)
     seconds = time.perf_counter() - began
     specialist.token_probabilities(text[:3000])
@@ -207,11 +197,8 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
         read = time.perf_counter() - began
         search(reading.text, specialist, reading.furniture)
         whole = time.perf_counter() - began
-    content, stride = LENGTH - 2, specialist.manifest.window_stride
-    windows = 1 + -(-max(0, tokens - content) // stride)
     return {
         "load_seconds": seconds,
-        "megabytes_before": before,
         "megabytes": resident,
         "tokens": tokens,
         "document_seconds": whole,
@@ -220,7 +207,6 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
         "clauses_seconds": decoded - encoded,
         "tokens_a_second": tokens / encoded,
         "clauses_tokens_a_second": tokens / decoded,
-        "window_tokens_a_second": windows * LENGTH / encoded,
     }
 
 
@@ -241,29 +227,6 @@ def specialist_of(options: argparse.Namespace) -> Specialist:
     files = {name: (adapter / name).read_bytes() for name in manifest.files}
     tokenise = Tokeniser(folder / TOKENISER_FILE)
     return Specialist(manifest, tokenise, session.run, forests, files=files)
-
-
-def bare(options: argparse.Namespace) -> dict[str, float]:
-    """How fast the INT8 multiplications alone are: tokens of windows, and 10^9 operations."""
-    stored = read_weights(base_folder(options.artefacts) / GRAPH_FILE)
-    weights = _count(stored)
-    with ThreadPoolExecutor(options.threads) as pool:
-        session = IntegerSession(options.scratch / "bare.onnx", {}, {}, pool)
-        ids = np.random.default_rng(0).integers(0, 255, (32, LENGTH))
-        session.run(["rows"], ids[:2])
-        began = time.perf_counter()
-        session.run(["rows"], ids)
-        seconds = time.perf_counter() - began
-    return {
-        "window_tokens_a_second": ids.size / seconds,
-        "giga_operations_a_second": 2 * weights * ids.size / seconds / 1e9,
-    }
-
-
-def _count(stored: dict[str, Array]) -> int:
-    """How many weights the linear maps of the encoder have."""
-    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
-    return sum(2 * stored[name].size for name in codes)
 
 
 def _resident() -> float:
@@ -316,12 +279,6 @@ def table(figures: dict[str, Any]) -> str:
     for name, label in LABELS.items():
         cells = "".join(f"{show(figures[name][key]):>13}" for _, key, show in COLUMNS)
         lines.append(f"{label:20}{cells}")
-    bare, share = figures["bare"], figures["int8"]["share_of_bare"]
-    lines.append(
-        f"INT8 multiplications alone: {bare['giga_operations_a_second']:,.0f} GOP/s, "
-        f"{bare['window_tokens_a_second']:,.0f} tokens of windows a second; "
-        f"INT8 reaches {share:.0%}"
-    )
     int8 = figures["int8"]
     lines.append(
         f"INT8, one after the other: reading the PDF {int8['reading_seconds']:.2f} s, token "

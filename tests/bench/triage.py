@@ -7,9 +7,7 @@ tags, classifier, signals and narrative flags. Bounds apply to processor seconds
 since these depend little on other load; wall seconds are printed too. A page of HTML has as many
 characters as an average PDF page. Exits with 1 if a bound is broken or could not be measured.
 
-The time is also compared with naming the same lines by `line-concepts`: by its linear model (plain
-fp32), with its adapter on the shared base, and, if torch is installed (`make setup-train`), with
-both in plain fp32. Filings are judged once before the base is loaded and once after.
+Filings are judged once before the base is loaded and once after.
 """
 
 from __future__ import annotations
@@ -20,18 +18,16 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from models.files import read_lines
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.verdict import triage_filing
-from services.triage.concepts.ensemble import load_labeller
-from services.triage.concepts.linear import ConceptLabeller, LinearLabeller
 from services.triage.narrative.flags import read_narrative
 from services.triage.narrative.model import FlagModel
 from services.triage.reading.document import ReadFiling, read_document
@@ -42,21 +38,13 @@ from shared import documents
 from shared.documents import sniff
 from shared.documents.model.formats import NDJSON
 from shared.errors import SettingsError, SuiteError
-from shared.inference import Base, lazy_specialists
-from shared.inference.adapters import base_folder
-from shared.inference.engines import Run
-from shared.inference.session import Adapter, Session
+from shared.inference import lazy_specialists
 from shared.settings import CommonSettings, load
 
 PAGES = 150  # pages of the report that the bound is about
 HTML_BOUND, FILING_BOUND = 5.0, 0.05
 """Seconds: of such a report in HTML, and of a structured filing."""
-SHARED = 20  # filings of which the lines are named on the base
 SMALLEST_ANNUAL = 300_000  # characters from which a report counts as annual
-NO_TORCH = (
-    "against the base with the adapter in plain fp32: not printed, for torch, which exports it, is "
-    "not here (make setup-train; then run this by var/venv-train/bin/python)"
-)
 
 
 @dataclass(frozen=True)
@@ -109,27 +97,19 @@ class Triage:
 
     def __init__(self) -> None:
         settings = load(CommonSettings)
-        self.artefacts, self.threads = settings.artefacts_folder, settings.threads
+        self.artefacts = settings.artefacts_folder
         self.classifier = BreakClassifier.load(self.artefacts)
         self.peers = Peers.load_if_installed(self.artefacts)
         self.narrative = FlagModel.load_if_installed(self.artefacts)
-        self.namer: ConceptLabeller = LinearLabeller.load(self.artefacts)
-        models = lazy_specialists(
+        self.models = lazy_specialists(
             self.artefacts, settings.threads, settings.arithmetic, settings.adapters_folder
         )
-        self.base: Callable[[], Base] = lambda: models().base
-        self.both = load_labeller(self.artefacts, self.base)
 
     def judged(self, filing: Filing) -> None:
         """The verdict and the signals."""
         triage_filing(filing, self.classifier)
         for _ in signals_of(filing, self.peers) if self.peers else ():
             pass
-
-    def named(self, filing: Filing, naming: ConceptLabeller) -> None:
-        """The concept of every line."""
-        for statement in filing.statements:
-            naming.names(statement)
 
     def document(self, data: bytes, name: str) -> Measured:
         """One document from its bytes to its findings. Raises SuiteError."""
@@ -159,23 +139,15 @@ def filings(folder: Path, most: int) -> Iterator[bytes]:
         yield json.dumps({**head, "statements": some}).encode()
 
 
-def of_filings(
-    triage: Triage, lines: Sequence[bytes], naming: ConceptLabeller
-) -> tuple[list[Seconds], list[Seconds]]:
-    """How long each filing takes: read and judged, and its lines named."""
-    judged, named = [], []
-    for line in lines:
-        kept: list[Filing] = []
+def of_filings(triage: Triage, lines: Sequence[bytes]) -> list[Seconds]:
+    """How long each filing takes to be read and judged."""
 
-        def work(line: bytes = line, kept: list[Filing] = kept) -> None:
-            (found,) = read_document(line, NDJSON, "a.jsonl", reading=_none)
-            assert isinstance(found, ReadFiling)
-            triage.judged(found.filing)
-            kept.append(found.filing)
+    def judge(line: bytes) -> None:
+        (found,) = read_document(line, NDJSON, "a.jsonl", reading=_none)
+        assert isinstance(found, ReadFiling)
+        triage.judged(found.filing)
 
-        judged.append(timed(work))
-        named.append(timed(lambda kept=kept: triage.named(kept[0], naming)))  # type: ignore[misc]
-    return judged, named
+    return [timed(partial(judge, line)) for line in lines]
 
 
 def _none() -> documents.ParsedDocument:
@@ -198,38 +170,8 @@ def reports(triage: Triage, files: Sequence[Path], most: int) -> list[Measured]:
     return found
 
 
-class PlainEngine:
-    """The base in plain fp32, exported with each adapter."""
-
-    def __init__(
-        self, folder: Path, threads: int, adapter_inputs: Mapping[str, tuple[int | str, ...]]
-    ):
-        self.adapter_inputs = adapter_inputs
-        self._folder, self._threads = folder, threads
-
-    def specialise(self, adapter: Adapter) -> Run:
-        """See shared.inference.engines.Engine. Raises ImportError without torch."""
-        from models.base.fp32 import export_with
-
-        with tempfile.TemporaryDirectory() as scratch:
-            graph = Path(scratch) / "fp32.onnx"
-            export_with(self._folder, adapter.parameters(), graph)
-            return Session(graph, self._threads).run
-
-
-def plain(triage: Triage) -> ConceptLabeller | None:
-    """Both models with the base and its adapter in plain fp32; None without torch or adapter."""
-    try:
-        import models.base.fp32  # noqa: F401 - whether torch is here
-    except ImportError:
-        return None
-    base = triage.base()
-    engine = PlainEngine(base_folder(triage.artefacts), triage.threads, base.engine.adapter_inputs)
-    return load_labeller(triage.artefacts, lambda: replace(base, engine=engine))
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Print times beside the bounds, and the ratios. Returns the exit code.
+    """Print times beside the bounds. Returns the exit code.
 
     Raises SettingsError without data.
     """
@@ -257,41 +199,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _bounds_of_filings(triage: Triage, folder: Path, most: int) -> list[Bound]:
-    """Measure structured filings: alone, beside the base, and with names in between."""
+    """Measure structured filings: alone, and beside the base."""
     lines = list(filings(folder, most))
-    of_filings(triage, lines[:5], triage.namer)
-    judged, named = of_filings(triage, lines, triage.namer)
-    measured = {"a structured filing": judged}
-    print(f"structured filings, {len(judged)}: {_judged(judged)}")
-    print(f"their lines named by the linear model, plain fp32: {_spread(named, 1000)} ms each")
-    print(f"  judging takes {_ratio(judged, named):.2f} times as long as naming")
-    few = lines[:: max(1, len(lines) // SHARED)][:SHARED]
-    if triage.both is not None:
-        of_filings(triage, few[:1], triage.both)
-        alone, _ = of_filings(triage, lines, triage.namer)
-        beside, both = of_filings(triage, few, triage.both)
-        print(f"the same in a process that holds the base: {_judged(alone)}")
-        print(f"{len(few)} of them with names in between: {_judged(beside)}")
-        print(f"  named on the base too, as it ships: {_spread(both, 1000)} ms each")
-        print(f"  judging takes {_ratio(beside, both):.3f} times as long as that naming")
-        _against_plain(triage, few)
-        measured |= {"the same beside the base": alone, "with names in between": beside}
+    of_filings(triage, lines[:5])
+    measured = {"a structured filing": of_filings(triage, lines)}
+    triage.models()
+    measured["the same beside the base"] = of_filings(triage, lines)
+    for about, seconds in measured.items():
+        print(f"{about}, {len(seconds)}: {_judged(seconds)}")
     return [
         Bound(about, FILING_BOUND, max((one.processor for one in seconds), default=None))
         for about, seconds in measured.items()
     ]
-
-
-def _against_plain(triage: Triage, lines: Sequence[bytes]) -> None:
-    """Print the ratio against base and adapter in plain fp32, or why there is none."""
-    naming = plain(triage)
-    if naming is None:
-        print(f"  {NO_TORCH}")
-        return
-    of_filings(triage, lines[:1], naming)
-    judged, named = of_filings(triage, lines, naming)
-    print(f"  named with the base and the adapter in plain fp32: {_spread(named, 1000)} ms each")
-    print(f"  judging takes {_ratio(judged, named):.3f} times as long as that naming")
 
 
 def _bound_of_reports(triage: Triage, folder: Path, most: int) -> Bound:
@@ -332,11 +251,6 @@ def _judged(seconds: Sequence[Seconds]) -> str:
         f"{_spread(seconds, 1000)} ms each; below {FILING_BOUND * 1000:g} ms {kept} of "
         f"{len(seconds)} (wall {walls})"
     )
-
-
-def _ratio(some: Sequence[Seconds], others: Sequence[Seconds]) -> float:
-    """Processor time of some over that of others."""
-    return sum(one.processor for one in some) / sum(one.processor for one in others)
 
 
 def _spread(seconds: Sequence[Seconds], times: float) -> str:

@@ -82,12 +82,9 @@ def test_a_filing_of_the_data_is_its_statements_and_a_report_is_measured_whole(
     lines = list(filings(tmp_path, 5))
     assert [len(json.loads(line)["statements"]) for line in lines] == [3, 3]
     triage = Triage()
-    for naming in (triage.namer, triage.both):
-        assert naming is not None
-        judged, named = of_filings(triage, lines, naming)
-        assert len(judged) == len(named) == 2
-        took = [*judged, *named]
-        assert min(min(one.processor, one.wall) for one in took) > 0
+    judged = of_filings(triage, lines)
+    assert len(judged) == 2
+    assert min(min(one.processor, one.wall) for one in judged) > 0
     one = triage.document(triage_samples.html(), "a.html")
     assert (one.name, one.pages) == ("a.html", 1)
     assert one.took.processor > 0
