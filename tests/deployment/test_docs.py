@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.docs.settings import FILE, classes, rendered
+from infra.docs.settings import classes
 from infra.servers.ports import free_port
 from services.cli import cli
 from services.escalation.policy.policy import read_policies
@@ -109,11 +109,6 @@ def test_settings_exist() -> None:
     named = set(re.findall(rf"\b{PREFIX}[A-Z][A-Z_]*[A-Z]\b", text))
     assert named
     assert not {name for name in named - known if not name.startswith(f"{PREFIX}TEST_")}
-
-
-def test_the_page_of_all_settings_is_fresh() -> None:
-    assert len(classes()) == 7
-    assert FILE.read_text("utf-8") == rendered(), "stale: run `make schemas`"
 
 
 def test_make_alone_prints_every_target() -> None:

@@ -141,7 +141,7 @@ class Field:
         """The price of some questions together; of each alone without a contract."""
         if self.bills is not None:
             return self.bills.of(asked)
-        return Bill(float(self.usd[asked].sum()), int(asked.sum()), int(asked.sum()))
+        return Bill(float(self.usd[asked].sum()), int(asked.sum()))
 
     def errors(self, kept: Flags) -> tuple[int, int]:
         """Wrong clauses that are kept, and answers that none of the kept matches."""

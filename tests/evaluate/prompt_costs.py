@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from models.evaluation.evaluate import ScoredContract
 from services.escalation.masking.masking import mask
 from services.escalation.prompts.questions import Part, numbers_of, several_prompt
 from services.escalation.prompts.subjects import prompt_of
-from services.escalation.providers import Prompt
 from services.extraction.questions import (
     UncertainResult,
     question_batches,
@@ -38,47 +38,27 @@ Floats = NDArray[np.float64]
 _TEXT = BlobRef(sha256="0" * 64, size=1)
 
 
-@dataclass(frozen=True)
-class Bill:
-    """The price of some questions together.
+class Bill(NamedTuple):
+    """The price of some questions together, and the prompts that they take."""
 
-    Args:
-        usd: all prompts and answers.
-        calls: prompts.
-        questions: of their results, of which some share an answer.
-        characters: sent.
-    """
-
-    usd: float = 0.0
-    calls: int = 0
-    questions: int = 0
-    characters: int = 0
-
-    def __add__(self, other: Bill) -> Bill:
-        return Bill(
-            self.usd + other.usd,
-            self.calls + other.calls,
-            self.questions + other.questions,
-            self.characters + other.characters,
-        )
+    usd: float
+    calls: int
 
 
 def bill_of(text: str, asked: Sequence[UncertainResult], price: Price) -> Bill:
     """The price of questions about one contract."""
-    total = Bill()
-    for batch in question_batches(asked, text, _TEXT, ()):
-        prompt, parts = _prompt(batch, text)
-        sent = len(prompt.system) + sum(map(len, prompt.turns))
-        quoted = sum(c.end - c.start for one in batch for c in one.candidates)
-        written = quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS * max(numbers_of(parts))
-        usage = Tokens(sent // CHARACTERS_PER_TOKEN, written)
-        total += Bill(price.of(usage) / 1e6, 1, len(parts), sent)
-    return total
+    prices = [_price(batch, text, price) for batch in question_batches(asked, text, _TEXT, ())]
+    return Bill(sum(prices), len(prices))
 
 
-def _prompt(batch: Sequence[Question], text: str) -> tuple[Prompt, list[Part]]:
+def _price(batch: Sequence[Question], text: str, price: Price) -> float:
+    """What one prompt and its answer cost."""
     parts = [_part(one, text) for one in batch]
-    return (prompt_of(parts[0]) if len(parts) == 1 else several_prompt(parts)), parts
+    prompt = prompt_of(parts[0]) if len(parts) == 1 else several_prompt(parts)
+    sent = len(prompt.system) + sum(map(len, prompt.turns))
+    quoted = sum(c.end - c.start for one in batch for c in one.candidates)
+    written = quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS * max(numbers_of(parts))
+    return price.of(Tokens(sent // CHARACTERS_PER_TOKEN, written)) / 1e6
 
 
 def _part(question: Question, text: str) -> Part:
@@ -104,7 +84,8 @@ class Bills:
     def of(self, asked: Flags) -> Bill:
         """For flags of those that count [N]."""
         doubts = zip(self.contracts, self.doubts(asked), strict=True)
-        return sum((bill_of(one.text, unsure, self.price) for one, unsure in doubts), Bill())
+        bills = [bill_of(one.text, unsure, self.price) for one, unsure in doubts]
+        return Bill(sum(one.usd for one in bills), sum(one.calls for one in bills))
 
     def doubts(self, asked: Flags) -> list[list[UncertainResult]]:
         """Those that are asked about, of each contract; each is named by its place among those
@@ -132,16 +113,15 @@ class Bills:
         for contract, mine in zip(self.contracts, self._spans(), strict=True):
             doubts: list[UncertainResult] = []
             nearest: dict[str, UncertainResult] = {}
-            for place, (name, start, end) in mine:
-                sure = float(belief[place])
+            for place, span in mine:
+                sure, name = float(belief[place]), span[0]
+                one = UncertainResult(
+                    str(place), "clause" if shown[place] else "category", *span, sure, sure
+                )
                 if shown[place]:
-                    doubts.append(
-                        UncertainResult(str(place), "clause", name, start, end, sure, sure)
-                    )
+                    doubts.append(one)
                 elif name not in nearest or nearest[name].belief < sure:
-                    nearest[name] = UncertainResult(
-                        str(place), "category", name, start, end, sure, sure
-                    )
+                    nearest[name] = one
             names = {one.category for one in doubts}
             doubts += [one for name, one in nearest.items() if name not in names]
             for one in worth_asking(doubts, asks, RiskRules(), len(contract.text)):
