@@ -4,7 +4,6 @@ settings and code.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -28,6 +27,8 @@ from tests.deployment.test_containers import _names
 from tests.support import ROOT, require
 
 FOLDER = ROOT / "infra" / "kubernetes"
+PAGE = (FOLDER / "README.md").read_text("utf-8")
+RESTORE = PAGE[PAGE.index("**Restore.**") : PAGE.index("**Locked down.**")]
 RENDERERS = (("kubectl", "kustomize"), ("kustomize", "build"))
 FOREIGN = {"ScaledObject", "TriggerAuthentication"}
 """Kinds that a cluster knows only with KEDA, and the schemas of Kubernetes do not."""
@@ -41,9 +42,7 @@ def manifests() -> tuple[dict[str, Any], ...]:
 def rendered(folder: Path) -> tuple[dict[str, Any], ...]:
     found = [command for command in RENDERERS if shutil.which(command[0])]
     require(found, "kustomize: install kubectl (1.21 or later) or kustomize")
-    done = subprocess.run(
-        [*found[0], str(folder)], capture_output=True, text=True, check=False, env=dict(os.environ)
-    )
+    done = subprocess.run([*found[0], str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))
 
@@ -52,11 +51,15 @@ def of_kind(kind: str) -> dict[str, dict[str, Any]]:
     return {m["metadata"]["name"]: m for m in manifests() if m["kind"] == kind}
 
 
+def pods() -> dict[str, dict[str, Any]]:
+    """The pod of every deployment, by its name."""
+    return {n: one["spec"]["template"]["spec"] for n, one in of_kind("Deployment").items()}
+
+
 def processes() -> dict[str, dict[str, Any]]:
     found = {}
-    for name, deployment in of_kind("Deployment").items():
-        [container] = deployment["spec"]["template"]["spec"]["containers"]
-        found[name] = container
+    for name, pod in pods().items():
+        [found[name]] = pod["containers"]
     return found
 
 
@@ -209,8 +212,7 @@ def test_jobs_see_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) -> No
             assert wanted.items() <= env.items()
         for path in ("policy", "kafka"):
             [volume] = [one for one in job["spec"]["volumes"] if one["name"] == path]
-            pod = of_kind("Deployment")["ingest"]["spec"]["template"]["spec"]
-            assert volume in pod["volumes"]
+            assert volume in pods()["ingest"]["volumes"]
         mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
         volumes = {one["name"]: one for one in job["spec"]["volumes"]}
         assert set(volumes) == set(mounts.values())
@@ -237,7 +239,7 @@ def test_jobs_run_when_somebody_says_so_and_are_locked_down() -> None:
             5 if name == "migrate" else 0
         )
         pod = jobs()[name]["spec"]
-        process = of_kind("Deployment")["ingest"]["spec"]["template"]["spec"]
+        process = pods()["ingest"]
         for one in ("automountServiceAccountToken", "enableServiceLinks", "securityContext"):
             assert pod[one] == process[one]
         [container] = pod["containers"]
@@ -254,9 +256,8 @@ def test_jobs_run_when_somebody_says_so_and_are_locked_down() -> None:
 
 
 def test_tables_can_be_brought_up_to_date_before_the_processes_are_replaced() -> None:
-    page = (FOLDER / "README.md").read_text("utf-8")
-    assert "kubectl apply -k infra/kubernetes -l upgrade=first" in page
-    assert "--from=cronjob/migrate" in page
+    assert "kubectl apply -k infra/kubernetes -l upgrade=first" in PAGE
+    assert "--from=cronjob/migrate" in PAGE
     first = [m for m in manifests() if m["metadata"].get("labels", {}).get("upgrade") == "first"]
     assert {m["kind"] for m in first} == {"ConfigMap", "CronJob", "PersistentVolumeClaim"}
     assert {m["metadata"]["name"] for m in first} >= {*of_kind("ConfigMap"), *of_kind("CronJob")}
@@ -279,22 +280,18 @@ def test_every_volume_that_a_job_mounts_is_applied_with_it() -> None:
 
 
 def test_the_suite_is_ended_with_and_without_keda() -> None:
-    page = (FOLDER / "README.md").read_text("utf-8")
     told = {
         kinds
-        for kinds, rest in re.findall(r"kubectl -n smallprint delete ([\w,]+) (.*)", page)
+        for kinds, rest in re.findall(r"kubectl -n smallprint delete ([\w,]+) (.*)", PAGE)
         if rest.startswith("--all")
     }
     assert told == {"scaledobjects", "deployments"}
-    section = page[page.index("**Restore.**") : page.index("**Locked down.**")]
-    assert section.index("delete scaledobjects --all") < section.index("delete deployments --all")
+    assert RESTORE.index("delete scaledobjects --all") < RESTORE.index("delete deployments --all")
 
 
 def test_whoever_restores_is_told_where_the_topic_is_named() -> None:
-    page = (FOLDER / "README.md").read_text("utf-8")
-    section = page[page.index("**Restore.**") : page.index("**Locked down.**")]
-    assert "`settings.env`" in section
-    assert "`smallprint-bus`" in section
+    assert "`settings.env`" in RESTORE
+    assert "`smallprint-bus`" in RESTORE
     every = [*processes().values(), *(one["spec"]["containers"][0] for one in jobs().values())]
     for container in every:
         kinds = [next(iter(one)) for one in container["envFrom"] if "smallprint-bus" in str(one)]
@@ -311,8 +308,7 @@ def test_what_ingest_keeps_is_one_folder_for_its_api_and_workers() -> None:
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     data = settings_map()["SMALLPRINT_DATA"]
     shared = set()
-    for name, deployment in of_kind("Deployment").items():
-        pod = deployment["spec"]["template"]["spec"]
+    for name, pod in pods().items():
         volumes = {one["name"]: one for one in pod["volumes"]}
         mounts = {one["mountPath"]: one["name"] for one in pod["containers"][0]["volumeMounts"]}
         kept = volumes[mounts[data]]
@@ -328,13 +324,11 @@ def test_what_ingest_keeps_is_one_folder_for_its_api_and_workers() -> None:
 
 def test_every_process_finds_the_certificates_of_kafka() -> None:
     """As files of one secret, which may be missing."""
-    for deployment in of_kind("Deployment").values():
-        pod = deployment["spec"]["template"]["spec"]
+    for pod in pods().values():
         [kafka] = [one["secret"] for one in pod["volumes"] if one["name"] == "kafka"]
         assert (kafka["secretName"], kafka["optional"]) == ("smallprint-kafka", True)
         assert {one["key"] for one in kafka["items"]} == {"ca", "cert", "key"}
-    page = (FOLDER / "README.md").read_text("utf-8")
-    assert "`smallprint-kafka`" in page
+    assert "`smallprint-kafka`" in PAGE
 
 
 def test_the_page_says_how_many_connections_full_scale_takes() -> None:
@@ -352,8 +346,7 @@ def test_the_page_says_how_many_connections_full_scale_takes() -> None:
         return processes * each + relays + 3
 
     upgrading = (processes + len(names), 2 * relays)
-    page = (FOLDER / "README.md").read_text("utf-8")
-    [section] = re.findall(r"\*\*Connections of PostgreSQL\.\*\*.*?\n\n", page, re.DOTALL)
+    [section] = re.findall(r"\*\*Connections of PostgreSQL\.\*\*.*?\n\n", PAGE, re.DOTALL)
     said = [int(number) for number in re.findall(r"\b\d+\b", section)]
     limit = int(re.findall(r"max_connections = (\d+)", section)[0])
     assert needed(processes, relays, each) in said
@@ -365,11 +358,7 @@ def test_the_page_says_how_many_connections_full_scale_takes() -> None:
 
 def test_secrets_are_named_and_never_here() -> None:
     assert not of_kind("Secret")
-    see = [
-        name
-        for name, container in processes().items()
-        if "smallprint-frontier" in str(container["envFrom"])
-    ]
+    see = [n for n, one in processes().items() if "smallprint-frontier" in str(one["envFrom"])]
     assert see == ["escalation-worker"]
     for name, value in settings_map().items():
         assert "PASSWORD" not in name

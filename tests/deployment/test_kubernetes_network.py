@@ -21,7 +21,7 @@ from services.ingest.settings import Settings
 from services.ingest.webhooks.addresses import read_ports
 from services.proxy.settings import OriginSettings
 from tests.architecture.source import SERVICES
-from tests.deployment.test_kubernetes import FOLDER, rendered
+from tests.deployment.test_kubernetes import FOLDER, PAGE, rendered
 
 Labels = Mapping[str, str]
 NODE, ANYWHERE = "169.254.169.254", "52.216.0.1"
@@ -146,8 +146,7 @@ def with_parts(folder: Path, *components: str, **settings: str) -> Applied:
 def lacking(applied: Applied, bus: str, *, bucket_asks_node: bool = False) -> set[tuple[str, str]]:
     """Who does not reach what it needs: of deployments and jobs, and what is out of reach."""
     given = applied.settings
-    page = (FOLDER / "README.md").read_text("utf-8")
-    [database] = set(re.findall(r"--from-literal=ingest=(\S+)", page))
+    [database] = set(re.findall(r"--from-literal=ingest=(\S+)", PAGE))
     bucket = urlsplit(given["AWS_ENDPOINT_URL_S3"] or "https://s3.us-east-1.amazonaws.com")
     stores = {
         "bus": (Place.of(_host(bus)), urlsplit(bus).port or 9092),
@@ -212,8 +211,7 @@ def test_traces_reach_their_collector(tmp_path: Path) -> None:
 
 
 def test_kafka_with_tls_is_reached(tmp_path: Path) -> None:
-    page = (FOLDER / "README.md").read_text("utf-8")
-    [bus] = re.findall(r"`(kafka://\S+tls=1\S+)`", page)
+    [bus] = re.findall(r"`(kafka://\S+tls=1\S+)`", PAGE)
     assert lacking(base(), bus), "the component is needed"
     applied = with_parts(tmp_path, "secured")
     assert not lacking(applied, bus)
@@ -229,7 +227,7 @@ def test_no_webhook_is_accepted_that_could_not_be_called(monkeypatch: pytest.Mon
     for first, last in accepted:
         for port in {first, (first + last) // 2, last}:
             assert applied.leaves(sender, Place(address=ANYWHERE), port), port
-    assert "SMALLPRINT_INGEST_WEBHOOK_PORTS" in (FOLDER / "README.md").read_text("utf-8")
+    assert "SMALLPRINT_INGEST_WEBHOOK_PORTS" in PAGE
 
 
 def test_the_origin_asks_every_worker_and_relay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +288,6 @@ def _selects_all(selector: Labels, labels: Labels) -> bool:
 
 
 def test_the_page_says_when_each_component_is_needed() -> None:
-    page = (FOLDER / "README.md").read_text("utf-8")
     offered = (FOLDER / "kustomization.yaml").read_text("utf-8")
     components = [
         file.parent.name
@@ -299,5 +296,5 @@ def test_the_page_says_when_each_component_is_needed() -> None:
     ]
     assert len(components) >= 5
     for name in components:
-        assert f"`{name}`" in page or f"`{name}/`" in page, name
+        assert f"`{name}`" in PAGE or f"`{name}/`" in PAGE, name
         assert re.search(rf"^  (# )?- {name}\b", offered, re.MULTILINE), name
