@@ -52,7 +52,7 @@ def bill_of(text: str, asked: Sequence[UncertainResult], price: Price) -> Bill:
 
 
 def _price(batch: Sequence[Question], text: str, price: Price) -> float:
-    """What one prompt and its answer cost."""
+    """The price of one prompt and its answer."""
     parts = [_part(one, text) for one in batch]
     prompt = prompt_of(parts[0]) if len(parts) == 1 else several_prompt(parts)
     sent = len(prompt.system) + sum(map(len, prompt.turns))

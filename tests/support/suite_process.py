@@ -1,4 +1,4 @@
-"""A suite as a process of its own: what it prints, its processes and its first key."""
+"""The suite as a separate process, with its output, its child processes and its first key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NotStartedError(Exception):
 
 
 class SuiteProcess:
-    """`python -m COMMAND`, without the settings of this process.
+    """Runs `python -m COMMAND`, without the settings of this process.
 
     Args:
         log: gets its output.
