@@ -11,6 +11,7 @@ port.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from infra.servers import jars
 from infra.servers.jars import last_line
@@ -115,46 +117,32 @@ class Broker:
         self.more = more
         self.users = users or {}
         self._properties = self.data / "server.properties"
-        self._pid_file = self.data / "broker.pid"
         self._log = self.data / "broker.log"
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """The address in a bus URL: kafka://ADDRESS."""
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        """The broker's process, if it runs."""
-        with suppress(OSError, ValueError):
-            pid = int(self._pid_file.read_text())
-            if _is_java(pid):
-                return pid
-        return None
-
     def start(self) -> None:
-        """Start in the background and return once it answers; nothing if it runs already."""
-        if self.pid is not None:
-            return
-        self._prepare()
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
+        """Start in the background and return once it answers. Raises BrokerError."""
+        with self._prepare() as lock, self._log.open("ab") as log:
+            self._process = subprocess.Popen(
                 self._command(),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=self.data,
+                pass_fds=[lock.fileno()],
             )
-        self._pid_file.write_text(str(process.pid))
-        self._wait_until_it_answers(process)
+        self._wait_until_it_answers(self._process)
 
     def become(self) -> None:
-        """Replace this process by the broker, for a supervisor."""
-        if self.pid not in (None, os.getpid()):
-            raise BrokerError(f"a broker (process {self.pid}) already works on {self.data}")
-        self._prepare()
-        self._pid_file.write_text(str(os.getpid()))
+        """Replace this process by the broker, for a supervisor. Raises BrokerError."""
+        lock = self._prepare()
+        os.set_inheritable(lock.fileno(), True)
         os.chdir(self.data)
         command = self._command()
         os.execvp(command[0], command)  # noqa: S606 - a fixed command
@@ -174,9 +162,15 @@ class Broker:
     def _command(self) -> list[str]:
         return [*self._java("512m"), "kafka.Kafka", str(self._properties)]
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> TextIO:
+        """Write the files that it reads. Returns the lock of its folder, which it inherits."""
         fetch_jars()
         self.data.mkdir(parents=True, exist_ok=True)
+        lock = (self.data / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BrokerError(f"a broker already works on {self.data}") from None
         (self.data / "log4j2.properties").write_text(_LOGGING)
         properties = _PROPERTIES.format(
             node=_NODE,
@@ -187,7 +181,7 @@ class Broker:
         )
         self._properties.write_text(properties + (_DURABLE if self.durable else "") + self.more)
         if (self.data / "log" / "meta.properties").exists():
-            return
+            return lock
         command = [*self._java("128m"), "kafka.tools.StorageTool", "format", "--standalone"]
         command += ["-t", _CLUSTER, "-c", str(self._properties)]
         for name, password in self.users.items():
@@ -195,6 +189,7 @@ class Broker:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BrokerError(f"Kafka can't format {self.data}: {last_line(done.stderr)}")
+        return lock
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + START_SECONDS
@@ -210,18 +205,13 @@ class Broker:
         raise BrokerError(f"Kafka did not answer within {START_SECONDS:.0f} s: see {self._log}")
 
     def _end(self, how: signal.Signals) -> None:
-        pid = self.pid
-        if pid is None:
-            return
-        os.kill(pid, how)
-        end = time.monotonic() + STOP_SECONDS
-        while _is_java(pid):
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # if it is our own child, let it go
-            if time.monotonic() > end:
-                raise BrokerError(f"Kafka (process {pid}) does not stop: see {self._log}")
-            time.sleep(0.05)
-        self._pid_file.unlink(missing_ok=True)
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise BrokerError(f"Kafka does not stop: see {self._log}") from None
 
 
 @contextmanager
@@ -249,19 +239,6 @@ def _answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as peer:
         peer.sendall(len(request).to_bytes(4, "big") + request)
         return len(peer.recv(8)) == 8
-    return False
-
-
-def _is_java(pid: int) -> bool:
-    """Whether the process lives and is a Java program, so that a used-again number is not ours."""
-    with suppress(OSError):
-        name = subprocess.run(
-            ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
-        return "kafka.Kafka" in name and not name.startswith("Z")
     return False
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import pytest
@@ -13,38 +11,26 @@ from infra.servers import kafka as module
 from infra.servers.kafka import Broker, BrokerError, main
 
 
-@pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with the command line of a broker, that long, and its number in the folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)", "x" * 500, "kafka.Kafka"]
-    )
-    (tmp_path / "broker.pid").write_text(str(process.pid))
-    yield process
-    process.kill()
-    process.wait()
-
-
-def test_a_broker_is_found_and_killed_on_a_narrow_screen(
-    tmp_path: Path, stand_in: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+def test_a_second_broker_on_a_folder_is_refused_until_the_first_has_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """However wide the terminal is: `ps` cuts long lines, and a broker's is long."""
-    monkeypatch.setenv("COLUMNS", "80")
-    broker = Broker(tmp_path)
-    assert broker.pid == stand_in.pid
+    """The first is a program in place of Java, which lives longer than it takes to start it."""
+    (tmp_path / "java").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(module, "fetch_jars", lambda: None)
+    monkeypatch.setattr(module, "_answers", lambda _port: True)
+    (tmp_path / "data" / "log").mkdir(parents=True)
+    (tmp_path / "data" / "log" / "meta.properties").touch()
+    first = Broker(tmp_path / "data")
+    first.start()
 
-    broker.kill()
+    assert main(["--data", str(tmp_path / "data")]) == 1
+    assert capsys.readouterr().err == f"a broker already works on {first.data}\n"
 
-    assert broker.pid is None
-    assert not (tmp_path / "broker.pid").exists()
-
-
-def test_a_number_that_was_used_again_is_not_ours(tmp_path: Path) -> None:
-    """A process that is no broker is left alone."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        (tmp_path / "broker.pid").write_text(str(other.pid))
-        Broker(tmp_path).stop()
-        assert other.poll() is None
+    first.kill()
+    first.start()
+    first.stop()
 
 
 def test_without_java_one_line_says_so(
