@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import tests.chaos
 from infra.servers import kafka, postgres
 from tests.chaos.breaks import BREAKS
-from tests.chaos.people import GivenUpError
 from tests.chaos.run import prove
 from tests.chaos.volume import VolumeError
+from tests.support.patient_client import GivenUpError
 from tests.support.suite_process import NotStartedError
 
 

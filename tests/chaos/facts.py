@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.people import Client, GivenUpError
+from tests.chaos.people import Client
+from tests.support.patient_client import GivenUpError
 
 BYTES_PATIENCE = 10.0
 """Seconds for which bytes are asked for when all is over: those that are lost never come."""

@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +17,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.documents import SentDocument
-
-SECONDS = 10.0
-"""Timeout of one answer."""
-PATIENCE = 300.0
-"""Time after which a client gives up."""
-
-
-class GivenUpError(Exception):
-    """No answer for too long."""
+from tests.support.patient_client import GivenUpError, PatientClient
 
 
 @dataclass
@@ -61,35 +53,13 @@ class ClientRecord:
     """How often a request was answered so, or not."""
 
 
-class Client:
-    """Asks by REST with one key."""
+class Client(PatientClient):
+    """Asks by REST with one key, and records the answers."""
 
     def __init__(self, url: str, key: str, record: ClientRecord) -> None:
+        super().__init__(url, key)
         self.record = record
-        self.http = httpx.Client(
-            base_url=url,
-            headers={"authorization": f"Bearer {key}"},
-            timeout=SECONDS,
-            trust_env=False,
-        )
-
-    def ask(
-        self, method: str, path: str, patience: float = PATIENCE, **content: Any
-    ) -> httpx.Response:
-        """The first answer that is none of a server in trouble. Raises GivenUpError."""
-        until = time.monotonic() + patience
-        while True:
-            try:
-                answer = self.http.request(method, path, **content)
-                said = str(answer.status_code)
-            except httpx.TransportError as error:
-                said = type(error).__name__
-            self.record.answers[said] += 1
-            if said.isdigit() and int(said) < 500 and said != "429":
-                return answer
-            if time.monotonic() > until:
-                raise GivenUpError(f"{method} {path} is not answered for {patience:g} s: {said}")
-            time.sleep(0.3)
+        self.answers = record.answers
 
     def ask_once(self, path: str) -> bool:
         """Whether a path answers, and well, at the first try."""
@@ -97,22 +67,6 @@ class Client:
             return self.http.get(path).is_success
         except httpx.TransportError:
             return False
-
-    def get(self, path: str) -> Any:
-        """The answer of a path. Raises GivenUpError, also for a status other than 200."""
-        answer = self.ask("GET", path)
-        if answer.status_code != 200:
-            raise GivenUpError(f"GET {path} answers {answer.status_code}: {answer.text[:200]}")
-        return answer.json()
-
-    def all(self, path: str) -> Iterator[dict[str, Any]]:
-        """All items of a list, page by page."""
-        joint = "&" if "?" in path else "?"
-        page = self.get(path)
-        yield from page["items"]
-        while page.get("next"):
-            page = self.get(f"{path}{joint}cursor={page['next']}")
-            yield from page["items"]
 
 
 class Uploader(threading.Thread):

@@ -29,13 +29,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
-
 from infra.servers.ports import free_port
 from tests.support import artefacts
 from tests.support.embedded import Embedded
+from tests.support.patient_client import GivenUpError, PatientClient
 from tests.support.samples import contract, mail, report
-from tests.support.suite_process import SuiteProcess
+from tests.support.suite_process import NotStartedError, SuiteProcess
 
 END_SECONDS = 600.0
 
@@ -155,70 +154,31 @@ def _report(n: int) -> Document:
 # The client's side
 
 
-class Client:
-    """Asks by REST, and asks again while nobody answers, as clients do."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._http = httpx.Client(
-            base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
-        )
-
-    def upload(self, document: Document, until: float) -> None:
-        """Send it until it is accepted."""
-        files = {"file": (document.name, document.data)}
-        fields = {"kind": document.kind} if document.kind else {}
-        answer = self._ask("POST", "/v1/documents", until, files=files, data=fields)
-        if answer.status_code not in (200, 202):
-            raise SystemExit(f"{document.name} was refused: {answer.text}")
-        document.id = answer.json()["id"]
-
-    def get(self, path: str, until: float) -> Any:
-        """What a path answers."""
-        answer = self._ask("GET", path, until)
-        answer.raise_for_status()
-        return answer.json()
-
-    def all(self, path: str, until: float) -> list[dict[str, Any]]:
-        """All items of a list, page by page."""
-        found: list[dict[str, Any]] = []
-        cursor = ""
-        joint = "&" if "?" in path else "?"
-        while True:
-            page = self.get(path + (f"{joint}cursor={cursor}" if cursor else ""), until)
-            found += page["items"]
-            if not page.get("next"):
-                return found
-            cursor = page["next"]
-
-    def _ask(self, method: str, path: str, until: float, **content: Any) -> httpx.Response:
-        while True:
-            try:
-                answer = self._http.request(method, path, **content)
-                if answer.status_code < 500:
-                    return answer
-                said = f"{answer.status_code} {answer.text[:200]}"
-            except httpx.TransportError as error:
-                said = str(error)
-            if time.monotonic() > until:
-                raise SystemExit(f"{method} {path} is not answered: {said}")
-            time.sleep(0.2)
+def upload(client: PatientClient, document: Document) -> None:
+    """Send a document until it is accepted."""
+    files = {"file": (document.name, document.data)}
+    fields = {"kind": document.kind} if document.kind else {}
+    answer = client.ask("POST", "/v1/documents", files=files, data=fields)
+    if answer.status_code not in (200, 202):
+        raise SystemExit(f"{document.name} was refused: {answer.text}")
+    document.id = answer.json()["id"]
 
 
-def settle(client: Client, sent: Sequence[Document], seconds: float) -> None:
+def settle(client: PatientClient, sent: Sequence[Document], seconds: float) -> None:
     """Wait until every document has ended and its items are there, or for so long."""
     end = time.monotonic() + seconds
     for document in sent:
         while time.monotonic() < end:
-            check(client, document, end + 60)
+            check(client, document)
             if not document.wrong:
                 break
             time.sleep(0.5)
 
 
-def check(client: Client, document: Document, until: float) -> None:
+def check(client: PatientClient, document: Document) -> None:
     """Ask for everything about one document, and note what is wrong."""
     document.wrong = []
-    state = client.get(f"/v1/documents/{document.id}", until)
+    state = client.get(f"/v1/documents/{document.id}")
     document.outcome = state["outcome"] or state["state"]
     if state["state"] != "ended":
         document.wrong.append(f"has not ended: {state['state']}")
@@ -226,12 +186,12 @@ def check(client: Client, document: Document, until: float) -> None:
     if state["outcome"] != "complete":
         document.wrong.append(f"{state['outcome']}: {'; '.join(state['reasons'])}")
         return
-    check_parts(client, document, state, until)
+    check_parts(client, document, state)
     if document.parts:  # its own few words need hold no clause
         return
     what = "clauses" if document.kind == "contract" else "findings"
-    results = client.all(f"/v1/documents/{document.id}/{what}", until)
-    items = client.all(f"/v1/items?document={document.id}&state=all&limit=500", until)
+    results = list(client.all(f"/v1/documents/{document.id}/{what}"))
+    items = list(client.all(f"/v1/items?document={document.id}&state=all&limit=500"))
     document.results = len(results)
     ids = Counter(result["id"] for result in results)
     queued = Counter(item["result_id"] for item in items)
@@ -248,10 +208,10 @@ def check(client: Client, document: Document, until: float) -> None:
         document.wrong.append(f"{len(extra)} items without a result")
 
 
-def check_parts(client: Client, mail: Document, state: dict[str, Any], until: float) -> None:
+def check_parts(client: PatientClient, mail: Document, state: dict[str, Any]) -> None:
     """Ask for everything that is attached to a mail, and note what is wrong."""
     ids = {part["name"]: part["id"] for part in state["parts"]}
-    within = [item["id"] for item in client.all(f"/v1/documents?parent={mail.id}", until)]
+    within = [item["id"] for item in client.all(f"/v1/documents?parent={mail.id}")]
     if list(ids) != [part.name for part in mail.parts] or len(state["parts"]) != len(ids):
         mail.wrong.append(f"has other parts: {state['parts']}")
     elif sorted(within) != sorted(ids.values()):
@@ -259,7 +219,7 @@ def check_parts(client: Client, mail: Document, state: dict[str, Any], until: fl
     else:
         for part in mail.parts:
             part.id = ids[part.name]
-            check(client, part, until)
+            check(client, part)
             mail.wrong += [f"{part.name}: {wrong}" for wrong in part.wrong]
 
 
@@ -310,16 +270,15 @@ def run(
     chance = random.Random(seed)
     began = time.monotonic()
     key = edition.start()
-    client = Client(edition.url, key)
+    client = PatientClient(edition.url, key)
     sent = list(documents(number))
-    until = time.monotonic() + 60.0 * max(kills, 1) + END_SECONDS
     waiting: queue.SimpleQueue[Document | None] = queue.SimpleQueue()
 
-    def upload() -> None:
+    def send() -> None:
         while (document := waiting.get()) is not None:
-            client.upload(document, until)
+            upload(client, document)
 
-    uploader = threading.Thread(target=upload, daemon=True)
+    uploader = threading.Thread(target=send, daemon=True)
     uploader.start()
     killed = []
     try:
@@ -334,7 +293,7 @@ def run(
         waiting.put(None)
         uploader.join(END_SECONDS)
         settle(client, sent, END_SECONDS)
-        listed = len(client.all("/v1/documents?limit=100", until))
+        listed = len(list(client.all("/v1/documents?limit=100")))
     finally:
         edition.stop()
     return Report(killed, sent, listed, time.monotonic() - began)
@@ -352,7 +311,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="smallprint-kill-") as name:
         folder = Path(name)
         edition = InOneProcess(folder) if options.edition == "embedded" else Separate(folder)
-        report = run(edition, options.kills, options.documents, options.seed)
+        try:
+            report = run(edition, options.kills, options.documents, options.seed)
+        except (NotStartedError, GivenUpError) as error:
+            sys.exit(str(error))
         if not report.good:
             print("\n".join((folder / "log").read_text("utf-8", "replace").splitlines()[-20:]))
     print("\n".join(report.table()))

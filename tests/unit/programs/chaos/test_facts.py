@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.chaos.facts import gather
-from tests.chaos.people import Client, GivenUpError
+from tests.chaos.people import Client
+from tests.support.patient_client import GivenUpError
 
 
 class _Lost:
