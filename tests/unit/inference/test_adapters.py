@@ -26,10 +26,6 @@ def fields(copied: Path) -> dict[str, object]:
     return values
 
 
-def test_an_untouched_copy_loads(copied: Path) -> None:
-    get(copied)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -43,7 +43,6 @@ def test_the_figures_of_a_document_are_counted_by_hand() -> None:
 
 
 def test_the_reference_has_one_figure_a_contract_in_order() -> None:
-    """A set from before, which can't tell contracts apart, has none."""
     kept = read_calibration(calibration().to_bytes())
     found = reference(kept)
     assert set(found) == set(FIGURES)
@@ -52,7 +51,6 @@ def test_the_reference_has_one_figure_a_contract_in_order() -> None:
 
 
 def test_ranks_among_like_documents_are_uniform() -> None:
-    """Smoothed, ties and all."""
     draw = np.random.default_rng(1)
     ranks = []
     for _ in range(2000):
@@ -81,14 +79,12 @@ def test_like_documents_seldom_raise_an_alarm_and_others_soon_do() -> None:
 
 
 def test_what_is_kept_is_read_again() -> None:
-    """A document without one of the figures leaves that one as it was."""
     drift = Drift.none(FIGURES).after({"mix": 0.4})
     assert drift.documents == {"sureness": 0, "mix": 1, "size": 0}
     assert Drift.of_json(json.loads(json.dumps(drift.to_json()))).log_capital == drift.log_capital
 
 
 def test_the_stability_index_is_near_nothing_for_the_same_and_large_for_others() -> None:
-    """Two samples of one distribution, and one that is shifted by its spread."""
     draw = np.random.default_rng(3)
     known, same = draw.normal(size=500), draw.normal(size=500)
     assert stability_index(known, same) < 0.1

@@ -40,7 +40,6 @@ def decisions(documents: int = 400, seed: int = 2) -> list[DecidedResult]:
 
 
 def test_lines_follow_what_was_decided() -> None:
-    """What was always right is believed more, what never was is believed no more."""
     known = refit_calibration(LABELS, None, decisions())
     assert known.belief_of("Governing Law", 0.95) > 0.95
     assert known.belief_of("Governing Law", 0.5) == pytest.approx(0.5, abs=0.1)
@@ -49,7 +48,6 @@ def test_lines_follow_what_was_decided() -> None:
 
 
 def test_a_category_without_decisions_keeps_its_line() -> None:
-    """It is drawn to what was in force."""
     before = refit_calibration(LABELS, None, decisions())
     after = refit_calibration(LABELS, before, [DecidedResult("doc_1", LABELS[0], 0.9, False, 1.0)])
     assert after.lines[1] == pytest.approx(before.lines[1])
@@ -92,7 +90,6 @@ def test_decisions_of_unequal_weight_tell_less_than_as_many_equal_ones() -> None
 
 
 def test_clauses_of_one_document_that_are_wrong_together_widen_the_interval() -> None:
-    """Ten documents of ten clauses, one of them all wrong: it is drawn never, or several times."""
     found = [
         DecidedResult(f"doc_{i}", LABELS[0], 0.97, i == 0, 1.0)
         for i in range(10)
@@ -106,7 +103,6 @@ def test_clauses_of_one_document_that_are_wrong_together_widen_the_interval() ->
 
 
 def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
-    """Twenty documents alone, and with four hundred like them."""
     few = refit_calibration(LABELS, None, decisions(20))
     assert "not attainable" in control_risk(few, 0.05, 0.95).why_not
     both = read_calibration(pool(few, refit_calibration(LABELS, None, decisions())).to_bytes())
@@ -120,7 +116,6 @@ def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
 
 
 def test_what_is_pooled_is_judged_by_the_line_that_decides_here() -> None:
-    """Else a belief is one confidence for the shipped results, and another one for those here."""
     shipped = refit_calibration(LABELS, None, decisions())
     lucky = [DecidedResult(f"mine_{i}", LABELS[0], 0.3 + i / 100, False, 1.0) for i in range(40)]
     new = refit_calibration(LABELS, shipped, lucky)
@@ -135,13 +130,11 @@ def test_what_is_pooled_is_judged_by_the_line_that_decides_here() -> None:
 
 
 def _log_odds_by(known: Calibration) -> Floats:
-    """Of the confidences that its lines have made its beliefs of."""
     start, slope = known.lines[known.label].T
     return np.asarray((log_odds(known.belief) - start) / slope)
 
 
 def test_what_is_of_no_label_or_without_doubt_is_left_out() -> None:
-    """A confidence of one has no log-odds."""
     odd = [
         DecidedResult("d", "Poetry", 0.5, False, 1.0),
         DecidedResult("d", LABELS[0], 1.0, False, 1.0),
@@ -163,7 +156,6 @@ def told_after(documents: int, wrong: int, alone: bool = False) -> str:
 
 
 def test_how_many_more_would_do_is_a_range_that_one_mistake_hardly_moves() -> None:
-    """Of forty documents, which by themselves say a number and then that more would hardly help."""
     assert "About " in told_after(40, 0, alone=True)
     assert "hardly" in told_after(40, 1, alone=True)
     few, some = told_after(40, 0), told_after(40, 1)
@@ -176,7 +168,6 @@ def test_how_many_more_would_do_is_a_range_that_one_mistake_hardly_moves() -> No
 
 
 def test_without_a_set_that_came_beliefs_say_what_was_expected() -> None:
-    """Of which each was learned from other documents; nothing else of the set changes."""
     known = refit_calibration(LABELS, None, decisions(40))
     expected = expected_calibration(known, None)
     assert expected.wrong == pytest.approx(1.0 - known.belief)

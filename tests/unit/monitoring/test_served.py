@@ -25,7 +25,6 @@ RISK = 0.1
 
 
 def fold_of(group: str) -> int:
-    """In which fold a document is."""
     return int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS
 
 
@@ -71,9 +70,6 @@ def router(known: Calibration, found: Sequence[DecidedResult]) -> list[bool]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_router_accepts_clause_by_clause_what_the_test_accepted(seed: int) -> None:
-    """By the lines that are served, whether they rise, fall or do neither; of those that fall
-    nothing.
-    """
     found = decisions(seed)
     new = refit_calibration(LABELS, None, found)
     lines = new.lines.copy()
@@ -110,7 +106,6 @@ def test_each_fold_is_tested_by_what_the_lines_of_the_others_accept(seed: int) -
 
 
 def test_named_is_what_is_flat_or_asks_for_more_than_any_confidence() -> None:
-    """Also what checks have put in doubt, but not what the policy has a person look at anyway."""
     found = decisions(1)
     new = refit_calibration(LABELS, None, found)
     lines = np.array([[0.0, 1.0], [2.0, -0.5], [0.0, 0.02], [0.0, 1.0]] * 2)
@@ -180,7 +175,6 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
 def test_what_is_in_force_is_what_is_served_while_categories_are_in_doubt(
     step: int, doubted: tuple[str, ...]
 ) -> None:
-    """From the belief on that the set shows for what is left without them, or from none."""
     found = decisions(2)
     known = refit_calibration(LABELS, None, found)
     told = np.array([known.belief_of(one.category, one.confidence) for one in found])
@@ -209,7 +203,6 @@ def test_what_is_in_force_is_what_is_served_while_categories_are_in_doubt(
 
 
 def test_of_a_line_that_does_not_rise_no_confidence_is_sure_enough() -> None:
-    """Nor of one that is hardly steep, whose thresholds hang on how numbers are rounded."""
     known = refit_calibration(LABELS, None, decisions(1))
     assert known.belief_of(FALLS, 0.4) > known.belief_of(FALLS, 0.99)
     assert known.confidence_of(FALLS, 0.3) == NEVER

@@ -20,7 +20,6 @@ MakeWorker = Callable[[Mapping[type[Event], Handler]], HandWorker]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """The database of one service."""
     store = Store(f"sqlite:///{tmp_path / 'store.db'}", "extraction", MIGRATIONS)
     store.migrate()
     yield store
@@ -29,7 +28,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
-    """An empty bus."""
     url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'bus.db'}"
     bus = open_bus(url)
     yield bus
@@ -38,7 +36,6 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
 
 @pytest.fixture
 def inbox(store: Store) -> Inbox:
-    """The inbox of the service."""
     return Inbox(store)
 
 
@@ -50,5 +47,4 @@ def settings() -> CommonSettings:
 
 @pytest.fixture
 def make_worker(store: Store, bus: Bus, settings: CommonSettings) -> MakeWorker:
-    """Builds one more worker of the service."""
     return lambda handlers: HandWorker("extraction", store, bus, handlers, settings)

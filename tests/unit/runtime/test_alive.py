@@ -31,7 +31,6 @@ Asked = Callable[[str], httpx.Response]
 
 
 def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited in vain"
@@ -39,8 +38,6 @@ def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 class Fallen:
-    """A job that ends although nobody has told it to, once it may."""
-
     name = "fallen"
 
     def __init__(self, may: threading.Event) -> None:
@@ -48,7 +45,6 @@ class Fallen:
         self.pulse = Heartbeat()
 
     def run(self, stop: threading.Event) -> None:
-        """Wait, and end."""
         while not stop.is_set() and not self.may.wait(0.02):
             self.pulse.beat()
 
@@ -78,14 +74,12 @@ class Place:
             pass
 
     def upload(self) -> None:
-        """Something to work on."""
         with UnitOfWork(self.service.store) as uow:
             uow.publish(DocumentDeleted(tenant="default", document_id="doc_1", actor="x"))
 
 
 @pytest.fixture
 def place(store: Store, bus: Bus, tmp_path: Path) -> Iterator[Place]:
-    """One that holds nothing in the end."""
     place = Place(store, bus, tmp_path)
     yield place
     place.go_on.set()
@@ -124,7 +118,6 @@ def _served(service: Service, role: str, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_a_process_of_which_a_thread_has_ended_asks_for_a_new_start(
     place: Place, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever starts processes asks /livez alone: one that stays well there is never mended."""
     with _served(place.service, role, monkeypatch) as asked:
         assert (asked("/livez").status_code, asked("/readyz").status_code) == (200, 200)
         assert 'smallprint_stuck_loops{service="extraction"} 0.0' in asked("/metrics").text
@@ -140,7 +133,6 @@ def test_a_process_of_which_a_thread_has_ended_asks_for_a_new_start(
 def test_a_process_without_that_thread_is_well(
     place: Place, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An api has no such threads, and a relay has one of its own."""
     place.felled.set()
     with _served(place.service, role, monkeypatch) as asked:
         assert asked("/livez").json() == {"status": "ok"}
@@ -149,9 +141,6 @@ def test_a_process_without_that_thread_is_well(
 def test_long_work_is_alive_whatever_stands_still_beside_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A document of a thousand pages is not begun again because of a loop that hangs; once it is
-    done, the process asks for a new start.
-    """
     monkeypatch.setattr(pulse, "STUCK_SECONDS", 0.5)
     hung = threading.Event()
 
@@ -182,7 +171,6 @@ def test_long_work_is_alive_whatever_stands_still_beside_it(
 
 
 def test_the_embedded_edition_asks_for_it_too(place: Place) -> None:
-    """One process, and all its threads."""
     with at_work([place.service]) as (application, _):
         client = TestClient(application)
         assert client.get("/livez").json() == {"status": "ok"}
@@ -193,9 +181,6 @@ def test_the_embedded_edition_asks_for_it_too(place: Place) -> None:
 
 
 def test_a_loop_that_has_stood_still_for_a_minute_is_not_yet_given_up() -> None:
-    """It is not ready, and counted; only far later nothing but a new start helps. So a database
-    that hangs for minutes starts nothing again.
-    """
     stop = threading.Event()
     loop = Loop("extraction-worker-0", lambda stop: (stop.wait(), None)[1], stop, Heartbeat())
     loop.start()

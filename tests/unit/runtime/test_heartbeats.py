@@ -40,7 +40,6 @@ def _eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 def test_an_event_is_seen_as_long_as_it_is_in_hand(store: Store) -> None:
-    """And no longer, which is what a dead process looks like."""
     lease = begin(store, EVENT, "host/7")
     assert lease is not None
     began = _seen(store)
@@ -54,38 +53,27 @@ def test_an_event_is_seen_as_long_as_it_is_in_hand(store: Store) -> None:
         assert _seen(store) == last
 
 
-def test_a_store_that_is_away_ends_no_heartbeats(store: Store) -> None:
-    """The next one is noted again."""
-    lease = begin(store, EVENT, "host/7")
-    assert lease is not None
-    away: Any = Away(store, "write", 3)
-    heartbeats = Heartbeats(Inbox(away, "host/7"), every=0.01)
-    began = _seen(store)
-    with heartbeats.sent(), heartbeats.of(lease):
-        assert _eventually(_later(store, began))
-    assert away.left == 0
-
-
-def test_an_error_that_nobody_foresaw_ends_no_heartbeats(
-    store: Store, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("error", "logged"), [(None, 0), (RuntimeError("cannot write in a read-only transaction"), 3)]
+)
+def test_an_error_of_the_store_ends_no_heartbeats(
+    store: Store, caplog: pytest.LogCaptureFixture, error: Exception | None, logged: int
 ) -> None:
-    """Such as a database that can be read alone while another takes its place."""
     lease = begin(store, EVENT, "host/7")
     assert lease is not None
-    away: Any = Away(store, "write", 3, RuntimeError("cannot write in a read-only transaction"))
+    away: Any = Away(store, "write", 3, error)
     heartbeats = Heartbeats(Inbox(away, "host/7"), every=0.01)
     began = _seen(store)
     with caplog.at_level(logging.WARNING), heartbeats.sent(), heartbeats.of(lease):
         assert _eventually(_later(store, began))
+    assert away.left == 0
     said = [one for one in caplog.records if one.name == "shared.runtime.heartbeats"]
-    assert len(said) == 3
-    assert all(one.exc_info for one in said)
+    assert len([one for one in said if one.exc_info]) == logged
 
 
 def test_a_worker_gives_heartbeats_while_its_handler_works(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
-    """However long that takes; afterwards there is nothing to be seen."""
     go_on, stop = threading.Event(), threading.Event()
 
     def work(event: DocumentDeleted, uow: UnitOfWork) -> None:

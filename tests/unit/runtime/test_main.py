@@ -47,14 +47,12 @@ def service(store: Store, bus: Bus, tmp_path: Path) -> Service:
 
 @pytest.fixture
 def stop() -> Iterator[threading.Event]:
-    """The signal to stop, given at the end at the latest."""
     stop = threading.Event()
     yield stop
     stop.set()
 
 
 def test_work_that_does_not_end_in_time_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    """The process ends, and whoever stopped it reads that something is begun again."""
     go = threading.Event()
     long = threading.Thread(target=go.wait, name="extraction-worker-0", daemon=True)
     long.start()
@@ -74,18 +72,15 @@ class Stuck(threading.Thread):
     waited: float
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits as long as it is told to."""
         assert timeout is not None
         self.waited = timeout
         time.sleep(timeout)
 
     def is_alive(self) -> bool:
-        """Always."""
         return True
 
 
 def test_the_wait_for_several_threads_is_one_wait() -> None:
-    """Else whoever supervises the process kills it before the last has had its turn."""
     stuck = [Stuck() for _ in range(8)]
     join(stuck, seconds=0.1)
     assert sum(one.waited for one in stuck) < 0.1 + 1e-6
@@ -96,7 +91,6 @@ def _names(threads: list[threading.Thread]) -> list[str]:
 
 
 def test_as_many_workers_are_started_as_are_set(service: Service, stop: threading.Event) -> None:
-    """The setting counts, unless the service has a number of its own or the caller asks for one."""
     threads = start_background(service, stop)
     few = start_background(service, stop, relay=False, workers=1)
     own = start_background(replace(service, workers=2), stop, relay=False)
@@ -113,7 +107,6 @@ def test_as_many_workers_are_started_as_are_set(service: Service, stop: threadin
 
 
 def test_the_embedded_edition_starts_as_many(service: Service) -> None:
-    """One process of all services takes the same setting."""
     with at_work([service]):
         names = [thread.name for thread in threading.enumerate()]
     assert sum(name.startswith("extraction-worker-") for name in names) == 3
@@ -130,13 +123,11 @@ class Bell:
         self.rung = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Ring."""
         self.rung.set()
         stop.wait()
 
 
 def test_jobs_run_beside_the_worker(service: Service, stop: threading.Event) -> None:
-    """Each start makes its own, with the worker alone; only one process by itself is named."""
     made: list[Bell] = []
 
     def make(owner: str | None) -> Bell:
@@ -165,7 +156,6 @@ def test_jobs_run_beside_the_worker(service: Service, stop: threading.Event) -> 
 
 @pytest.mark.parametrize("busy", [True, False])
 def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool) -> None:
-    """Whoever stops it is told what it waits for, and only if it does."""
     begun, done, said = threading.Event(), threading.Event(), []
 
     def slow(event: DocumentDeleted, uow: UnitOfWork) -> None:
@@ -188,7 +178,6 @@ def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool
 
 
 def test_files_of_a_process_are_its_owners_alone(service: Service, tmp_path: Path) -> None:
-    """Databases, documents and folders are made so that others on the machine can't read them."""
     made = tmp_path / "made"
 
     def build() -> Service:
@@ -219,7 +208,6 @@ def _probe(service: Service, role: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_process_whose_threads_ended_is_not_ready(
     service: Service, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A probe that asks the database alone would keep a dead process for ever."""
     answer = TestClient(_probe(service, role, monkeypatch)).get("/readyz")
     assert answer.status_code == 503
     first = {"worker": "pump", "relay": "relay", "all": "pump"}[role]
@@ -235,7 +223,6 @@ def _thread(pulse: Heartbeat, stop: threading.Event) -> Loop:
 
 
 def test_a_loop_that_stands_still_is_not_ready(stop: threading.Event) -> None:
-    """Between two events a loop comes round often; one that does not is stuck."""
     pulse = Heartbeat(idle=0.2)
     thread = _thread(pulse, stop)
     check_threads([thread])
@@ -249,7 +236,6 @@ def test_a_loop_that_stands_still_is_not_ready(stop: threading.Event) -> None:
 def test_who_waits_is_let_go_when_the_process_is_asked_to_end(
     service: Service, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On its own, and in the embedded edition; the server would wait for them otherwise."""
     asked: list[str] = []
     service = replace(service, let_go=lambda: asked.append("let go"))
     monkeypatch.setattr(main, "serve_http", lambda *_, let_go, **__: let_go())
@@ -261,7 +247,6 @@ def test_who_waits_is_let_go_when_the_process_is_asked_to_end(
 
 
 def test_long_work_is_no_standstill(stop: threading.Event) -> None:
-    """One event may take as long as it takes."""
     pulse = Heartbeat(idle=0.2)
     thread = _thread(pulse, stop)
     pulse.begin()
@@ -273,7 +258,6 @@ def test_long_work_is_no_standstill(stop: threading.Event) -> None:
 
 
 def test_worker_and_relay_beat(service: Service, stop: threading.Event) -> None:
-    """All loops beat also when there is nothing to do."""
     threads = start_background(service, stop, workers=1, relay_interval=0.05)
     pulses = [thread.pulse for thread in threads if isinstance(thread, Loop)]
     assert len(pulses) == 3

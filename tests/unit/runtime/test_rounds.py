@@ -21,7 +21,6 @@ class Troubled(PeriodicJob):
         self.rounds = 0
 
     def work(self, stop: threading.Event) -> None:
-        """Run into a store that is away, then into a full disk."""
         self.rounds += 1
         if self.rounds == 1:
             raise Unavailable("the store is away")
@@ -31,7 +30,6 @@ class Troubled(PeriodicJob):
 
 
 def test_it_goes_on_whatever_a_round_runs_into(caplog: pytest.LogCaptureFixture) -> None:
-    """What passes is a warning with its reason, what is unforeseen an error with its trace."""
     job = Troubled()
     with caplog.at_level(logging.WARNING):
         job.run(threading.Event())

@@ -1,8 +1,6 @@
 """What the worker makes of success, failure and poison; each on two buses."""
 
 import json
-import threading
-import time
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from shared.events import (
     FirstPagesRead,
 )
 from shared.messaging import Inbox, UnitOfWork
-from shared.messaging.journal import received_events
 from shared.metrics import exposition
 from shared.settings import CommonSettings
 from shared.storage import Store
@@ -44,16 +41,7 @@ REKINDED = DocumentReclassified(
 )
 
 
-def test_an_event_is_handled_and_acknowledged(store: Store, bus: Bus, make_worker: Any) -> None:
-    """The work is done once, and nothing waits any more."""
-    send(bus, DocumentDeleted(document_id="a"), DocumentDeleted(document_id="b"))
-    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 2
-    assert sorted(notes(store)) == ["a", "b"]
-    assert waiting(bus, store) == 0
-
-
 def test_what_is_in_hand_is_counted_while_it_is(store: Store, bus: Bus, make_worker: Any) -> None:
-    """However it ends."""
     seen: list[float] = []
 
     def look(event: DocumentDeleted, uow: UnitOfWork) -> None:
@@ -78,7 +66,6 @@ def test_what_is_in_hand_is_counted_while_it_is(store: Store, bus: Bus, make_wor
 def test_other_types_are_passed_over(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """What is not for this service, or not known at all, is acknowledged and leaves no trace."""
     send(bus, DocumentReclassified(document_id="a", kind="report", previous="contract"))
     newer = DocumentDeleted(document_id="a").to_json("ingest").replace(b"deleted.v1", b"burnt.v7")
     bus.publish(Message("default/a", newer))
@@ -89,7 +76,6 @@ def test_other_types_are_passed_over(
 def test_poison_is_buried_and_holds_up_nobody(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """Bytes that are no event become a dead letter at once; the same key goes on."""
     bus.publish(Message("default/a", b"\x00 not an event"))
     send(bus, REKINDED)
     make_worker({DocumentReclassified: keep}).run_until_idle()
@@ -99,19 +85,9 @@ def test_poison_is_buried_and_holds_up_nobody(
     assert notes(store) == ["a"]
 
 
-def test_an_event_delivered_twice_is_handled_once(store: Store, bus: Bus, make_worker: Any) -> None:
-    """The inbox recognises an event that comes again."""
-    event = DocumentDeleted(document_id="a")
-    send(bus, event, event)
-    assert make_worker({DocumentDeleted: keep}).run_until_idle() == 1
-    assert notes(store) == ["a"]
-    assert waiting(bus, store) == 0
-
-
 def test_a_bug_that_passes_is_tried_again(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """Unknown errors are tried again, and success forgets them."""
     handler = Fails(2, ValueError("a bug"))
     send(bus, DocumentDeleted(document_id="a"))
     work_for(make_worker({DocumentDeleted: handler}), lambda: notes(store) == ["a"])
@@ -122,7 +98,6 @@ def test_a_bug_that_passes_is_tried_again(
 def test_while_one_waits_for_its_retry_others_go_on(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
-    """A document that fails holds up itself alone, and its own later events stay behind it."""
     handler = Fails(1, ValueError("a bug"))
     first, later = DocumentDeleted(document_id="a"), DocumentDeleted(document_id="a", actor="later")
     send(bus, first, later, DocumentDeleted(document_id="b"))
@@ -135,7 +110,6 @@ def test_while_one_waits_for_its_retry_others_go_on(
 def test_a_bug_that_stays_is_given_up(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """After the last try the failure is announced, and the event becomes a dead letter."""
     handler = Fails(99, ValueError("a bug"))
     event = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
     send(bus, event, DocumentDeleted(document_id="b"))
@@ -155,7 +129,6 @@ def test_a_bug_that_stays_is_given_up(
 def test_a_lasting_error_is_given_up_at_once(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """What no further try can mend is not tried again; its own code and sentence are announced."""
     handler = Fails(99, UnreadableDocument("the text of a is damaged", document="a"))
     send(bus, DocumentDeleted(document_id="a"))
     make_worker({DocumentDeleted: handler}).run_until_idle()
@@ -169,7 +142,6 @@ def test_a_lasting_error_is_given_up_at_once(
 def test_a_failure_over_first_pages_fails_no_document(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox, error: Exception
 ) -> None:
-    """The document itself is still to come; the dead letter says what there was."""
     text = BlobRef(sha256="0" * 64, size=4)
     begun = FirstPagesRead(document_id="a", kind="contract", text=text, pages=(1,), starts=(0,))
     send(bus, begun, REKINDED)
@@ -182,7 +154,6 @@ def test_a_failure_over_first_pages_fails_no_document(
 def test_data_that_do_not_fit_end_the_document(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """Its envelope names the document, so the failure is announced beside the dead letter."""
     handler = Fails(0, ValueError())
     bus.publish(damaged(REKINDED, kind="novel", previous="contract", attempt=3))
     make_worker({DocumentReclassified: handler}).run_until_idle()
@@ -198,7 +169,6 @@ def test_data_that_do_not_fit_end_the_document(
 def test_data_of_a_type_that_is_not_handled_are_not_looked_at(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """What a newer release sends to others is no concern of this service."""
     bus.publish(damaged(REKINDED, kind="novel"))
     make_worker({DocumentDeleted: keep}).run_until_idle()
     assert (waiting(bus, store), inbox.dead_letters(), announced(store)) == (0, [], [])
@@ -207,7 +177,6 @@ def test_data_of_a_type_that_is_not_handled_are_not_looked_at(
 def test_an_envelope_without_a_document_is_buried_alone(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """An id that no event can have ends nothing, and holds up nobody."""
     message = json.loads(REKINDED.to_json("ingest")) | {"subject": "a" * 65}
     bus.publish(Message("default/a", json.dumps(message).encode()))
     send(bus, REKINDED)
@@ -219,8 +188,6 @@ def test_an_envelope_without_a_document_is_buried_alone(
 def test_failing_at_a_failure_announces_no_failure(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox, error: Exception
 ) -> None:
-    """Otherwise each failure would beget the next, without end."""
-
     def fail(event: DocumentFailed, uow: UnitOfWork) -> None:
         raise error
 
@@ -233,21 +200,9 @@ def test_failing_at_a_failure_announces_no_failure(
     assert announced(store) == []
 
 
-def test_a_reason_without_end_is_announced_shortened(
-    store: Store, bus: Bus, make_worker: Any
-) -> None:
-    """A failure that can't be announced would leave its document without an outcome."""
-    handler = Fails(99, UnreadableDocument("x" * 3_000_000))
-    send(bus, DocumentDeleted(document_id="a"))
-    make_worker({DocumentDeleted: handler}).run_until_idle()
-    (failed,) = announced(store)
-    assert failed.reason == "x" * 1999 + "…"
-
-
 def test_a_reason_that_no_database_keeps_is_announced_without_its_odd_characters(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """NUL and half characters, quoted from a document, must not keep it from ending."""
     handler = Fails(99, UnreadableDocument("the name a\0b\ud800c is odd"))
     send(bus, DocumentDeleted(document_id="a"))
     make_worker({DocumentDeleted: handler}).run_until_idle()
@@ -258,8 +213,6 @@ def test_a_reason_that_no_database_keeps_is_announced_without_its_odd_characters
 def test_an_event_that_is_too_large_fails_its_document(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
-    """A handler that announces more than an event may hold is given up at once."""
-
     def shout(event: DocumentDeleted, uow: UnitOfWork) -> None:
         with uow:
             uow.publish(DocumentDeleted(document_id="a", actor="x" * 256_000))
@@ -269,41 +222,9 @@ def test_an_event_that_is_too_large_fails_its_document(
     assert [x.code for x in announced(store)] == ["event_too_large"]
 
 
-def test_several_workers_share_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
-    """Two workers of one service do each event once, and both can be stopped."""
-    send(bus, *(DocumentDeleted(document_id=f"{n:02d}") for n in range(20)))
-    stop = threading.Event()
-    workers = [make_worker({DocumentDeleted: keep}) for _ in range(2)]
-    loops = [run for worker in workers for run in (worker.pump.run, worker.workers[0].run)]
-    threads = [threading.Thread(target=run, args=(stop,)) for run in loops]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + 20
-    while len(notes(store)) < 20 and time.monotonic() < end:
-        time.sleep(0.02)
-    stop.set()
-    for thread in threads:
-        thread.join(10)
-    assert sorted(notes(store)) == [f"{n:02d}" for n in range(20)]
-
-
-def test_an_attempt_is_counted_before_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
-    """So that one which ends in a crash counts too."""
-    seen: list[Any] = []
-
-    def look(event: DocumentDeleted, uow: UnitOfWork) -> None:
-        seen.extend(received_events(store, event.key))
-        keep(event, uow)
-
-    send(bus, DocumentDeleted(document_id="a"))
-    make_worker({DocumentDeleted: look}).run_until_idle()
-    assert [(one.state, one.attempts) for one in seen] == [("working", 1)]
-
-
 def test_an_event_without_a_handler_any_more_is_passed_over(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
-    """It was stored by another version of the service."""
     send(bus, DocumentDeleted(document_id="a"))
     make_worker({DocumentDeleted: keep}).pump.run_once()
     assert make_worker({}).run_once()
@@ -313,7 +234,6 @@ def test_an_event_without_a_handler_any_more_is_passed_over(
 def test_a_failure_at_a_decision_fails_no_document(
     store: Store, bus: Bus, settings: CommonSettings, inbox: Inbox
 ) -> None:
-    """It is a dead letter alone."""
     handler = Fails(99, UnreadableDocument("damaged"))
     worker = HandWorker(
         "extraction", store, bus, {}, settings, decisions={DocumentDeleted: handler}

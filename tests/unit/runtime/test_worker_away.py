@@ -18,7 +18,6 @@ from tests.unit.runtime.working import Away, Fails, announced, keep, notes, send
 
 
 def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any, inbox: Inbox) -> None:
-    """A dependency that does not answer costs no document, however often it is asked."""
     handler = Fails(8, Unavailable("the frontier is away"))
     send(bus, DocumentDeleted(document_id="a"))
     work_for(make_worker({DocumentDeleted: handler}), lambda: notes(store) == ["a"])
@@ -29,7 +28,6 @@ def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any, in
 def test_where_it_is_known_when_to_come_again_it_comes_then(
     store: Store, bus: Bus, settings: CommonSettings
 ) -> None:
-    """And not as often as it fails, nor later and later."""
     handler = Fails(2, Unavailable("there is room in half a second", wait=0.5))
     often = settings.model_copy(update={"retry_delay_most": 60.0})
     send(bus, DocumentDeleted(document_id="a"))
@@ -47,9 +45,6 @@ def test_where_it_is_known_when_to_come_again_it_comes_then(
 def test_a_store_that_is_away_after_the_work_is_no_crash(
     store: Store, bus: Bus, settings: Any, inbox: Inbox, pause: float, times: int
 ) -> None:
-    """Failures are kept in mind until they can be counted, so that outages cost no document; also
-    where the event comes again before they could be.
-    """
     handler = Fails(6, Unavailable("the frontier is away"))
     away = Away(store, "write", 0)
 
@@ -73,7 +68,6 @@ def test_a_store_that_is_away_after_the_work_is_no_crash(
 
 
 def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any, inbox: Inbox) -> None:
-    """After an outage a bug still has all the tries that it would have had."""
     outage, bug = Fails(8, Unavailable("away")), Fails(2, ValueError("a bug"))
 
     def work(event: DocumentDeleted, uow: UnitOfWork) -> None:
@@ -90,7 +84,6 @@ def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any, inbox: 
 def test_a_store_or_bus_that_was_away_leaves_no_event_behind(
     store: Store, bus: Bus, settings: Any, what: str
 ) -> None:
-    """The worker waits, takes up what it held, and needs no restart."""
     parts: dict[str, Any] = {"store": store, "bus": bus}
     on = "bus" if what == "consumer" else "store"
     parts[on] = Away(parts[on], what, 1)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from shared.bus import Bus, Message
+from shared.bus import Bus
 from shared.errors import UnreadableDocument
 from shared.events import DocumentDeleted
 from shared.messaging import Inbox, UnitOfWork
@@ -22,7 +22,6 @@ from tests.unit.runtime.working import (
     send,
     waiting,
     why,
-    work_for,
 )
 
 
@@ -39,42 +38,9 @@ def dies(worker: Any, inbox: Inbox) -> None:
     inbox.release()
 
 
-def test_a_replayed_dead_letter_is_worked_on(
-    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
-) -> None:
-    """Once the cause is mended, a replay has all its tries again and takes effect."""
-    handler = Fails(4, ValueError("a bug"))
-    send(bus, DocumentDeleted(document_id="a"))
-    worker = make_worker({DocumentDeleted: handler})
-    work_for(worker, lambda: len(inbox.dead_letters()) == 1)
-    inbox.replay(inbox.dead_letters()[0])
-    work_for(worker, lambda: notes(store) == ["a"])
-    assert handler.calls == 5
-    assert inbox.dead_letters() == []
-
-
-def test_a_replay_of_what_is_no_event_dies_again(
-    store: Store, bus: Bus, make_worker: Any, inbox: Inbox
-) -> None:
-    """It holds up nobody."""
-    bus.publish(Message("default/a", b"not an event"))
-    worker = make_worker({DocumentDeleted: keep})
-    worker.run_until_idle()
-    (first,) = inbox.dead_letters()
-    inbox.replay(first)
-    worker.run_until_idle()
-    (second,) = inbox.dead_letters()
-    assert (second.value, second.id != first.id) == (b"not an event", True)
-    send(bus, DocumentDeleted(document_id="a"))
-    worker.run_until_idle()
-    assert notes(store) == ["a"]
-
-
 def test_a_crash_in_a_handler_repeats_it(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """Before the commit nothing is kept: another worker does the whole work."""
-
     def half(event: DocumentDeleted, uow: UnitOfWork) -> None:
         with uow:
             uow.session.execute(insert(NOTE).values(text="half"))
@@ -89,8 +55,6 @@ def test_a_crash_in_a_handler_repeats_it(
 def test_a_crash_after_the_commit_does_not_repeat_the_effect(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """The commit itself marks the event as done."""
-
     def late(event: DocumentDeleted, uow: UnitOfWork) -> None:
         keep(event, uow)
         raise Crash
@@ -104,8 +68,6 @@ def test_a_crash_after_the_commit_does_not_repeat_the_effect(
 def test_a_failure_after_the_commit_announces_nothing(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """What took effect is neither tried again nor given up."""
-
     def late(event: DocumentDeleted, uow: UnitOfWork) -> None:
         keep(event, uow)
         raise UnreadableDocument("damaged")
@@ -118,7 +80,6 @@ def test_a_failure_after_the_commit_announces_nothing(
 def test_a_crash_between_inbox_and_bus_does_not_repeat_the_effect(
     store: Store, bus: Bus, make_worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bus gives the event out again, and the inbox knows it."""
     send(bus, DocumentDeleted(document_id="a"))
     dying = make_worker({DocumentDeleted: keep})
     insert = dying.inbox.insert
@@ -137,9 +98,6 @@ def test_a_crash_between_inbox_and_bus_does_not_repeat_the_effect(
 def test_an_event_that_kills_its_workers_is_given_up(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Tries that end in a crash are counted, so that one document can't kill workers for ever; the
-    log says what is begun again.
-    """
     send(bus, DocumentDeleted(document_id="a"))
     for _ in range(2):
         dies(make_worker({DocumentDeleted: crash}), inbox)
@@ -155,7 +113,6 @@ def test_an_event_that_kills_its_workers_is_given_up(
 def test_what_was_given_up_is_not_worked_on_when_it_comes_again(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """A relay that died before its mark sends twice; the second changes nothing."""
     handler = Fails(99, UnreadableDocument("damaged"))
     event = DocumentDeleted(document_id="a")
     worker = make_worker({DocumentDeleted: handler})
@@ -169,8 +126,6 @@ def test_what_was_given_up_is_not_worked_on_when_it_comes_again(
 def test_a_worker_that_lost_its_event_gives_nothing_up(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
-    """A process that slept past its lease changes nothing; the failure is announced once."""
-
     def slow(event: DocumentDeleted, uow: UnitOfWork) -> None:
         if len(slept) < 1:
             slept.append(event)

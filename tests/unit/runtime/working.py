@@ -72,7 +72,6 @@ class Fails:
         self.left, self.error, self.calls = times, error, 0
 
     def __call__(self, event: DocumentDeleted, uow: UnitOfWork) -> None:
-        """Fail, or keep."""
         self.calls += 1
         if self.left:
             self.left -= 1
@@ -88,7 +87,6 @@ class Away:
         self._error = error or Unavailable(f"{name} does not answer")
 
     def __getattr__(self, name: str) -> Any:
-        """The real thing, except for what is away."""
         if name == self._name and self.left:
             self.left -= 1
             raise self._error

@@ -22,7 +22,6 @@ from tests.support import ROOT
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> FileBlobs:
-    """An empty store."""
     return FileBlobs(tmp_path / "blobs")
 
 
@@ -34,8 +33,6 @@ def _files(blobs: FileBlobs) -> list[Path]:
 def test_a_disk_that_fails_leaves_nothing(
     blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the bytes can't be made durable there is no blob, and the work is tried again."""
-
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -53,7 +50,6 @@ def test_a_disk_that_fails_leaves_nothing(
 
 
 def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
-    """The system's own refusal in the middle of a write is Unavailable, however it is put."""
     program = (
         "import io, resource, signal, sys; from pathlib import Path\n"
         "from shared.errors import Unavailable\n"
@@ -80,7 +76,6 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
 def test_a_disk_that_can_not_be_read_is_unavailable(
     blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error of the disk loses no document: the worker tries again."""
     ref = blobs.put("default", b"x")
 
     def fail(*_args: object) -> None:
@@ -96,7 +91,6 @@ def test_a_disk_that_can_not_be_read_is_unavailable(
 def test_new_folders_are_made_durable_up_to_the_root(
     blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut can take back no folder on the way to a blob: each one's parent is synced."""
     synced: list[Path] = []
     sync = os.fsync
 
@@ -113,7 +107,6 @@ def test_new_folders_are_made_durable_up_to_the_root(
 
 
 def test_a_folder_that_is_not_mounted_loses_nothing(blobs: FileBlobs) -> None:
-    """Without the mark of its first use the folder is away, and its blobs are not missing."""
     ref = blobs.put("default", b"x")
     away = blobs.root.rename(blobs.root.parent / "away")
     later = FileBlobs(blobs.root)
@@ -135,7 +128,6 @@ def test_a_folder_that_is_not_mounted_loses_nothing(blobs: FileBlobs) -> None:
 
 
 def test_many_may_use_it_first(blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that write at once to a new folder do not take each other's mark for a lost one."""
     exists = Path.exists
 
     def look_slowly(path: Path) -> bool:
@@ -163,7 +155,6 @@ def test_many_may_use_it_first(blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_folder_of_an_earlier_release_is_taken_over(blobs: FileBlobs) -> None:
-    """Blobs without the mark are read, and a missing one is missing; the next write sets it."""
     ref = blobs.put("default", b"x")
     (blobs.root / MARKER).unlink()
     later = FileBlobs(blobs.root)
@@ -176,13 +167,11 @@ def test_a_folder_of_an_earlier_release_is_taken_over(blobs: FileBlobs) -> None:
 
 @pytest.mark.parametrize("owner", ["..", "a/b", "ab", "Extraction", "x" * 33])
 def test_an_owner_can_not_leave_the_tenant(owner: str) -> None:
-    """What is no plain name of a service is no reference."""
     with pytest.raises(ValidationError, match="owner"):
         BlobRef(sha256="0" * 64, size=1, owner=owner)
 
 
 def test_a_process_killed_while_writing_leaves_no_half_blob(blobs: FileBlobs) -> None:
-    """Killed just before the rename, the name of the hash does not exist; the next try succeeds."""
     program = (
         "import os, signal, sys; from pathlib import Path\n"
         "from shared.blobs import FileBlobs\n"

@@ -28,26 +28,21 @@ class Bucket:
         self.hangs, self.hung, self.through = hangs, threading.Event(), threading.Event()
 
     def objects(self) -> Iterator[dict[str, Any]]:
-        """Everything."""
         return iter([{"Key": key} for key in sorted(self.kept)])
 
     def read(self, key: str, what: str) -> tuple[bytes, float] | None:
-        """An object and its age."""
         found = self.kept.get(key)
         return found and (found[0], time.monotonic() - found[1])
 
     def write(self, key: str, data: bytes) -> None:
-        """Keep one."""
         self._hang("write", key)
         self.kept[key] = (data, time.monotonic())
 
     def remove(self, key: str) -> None:
-        """Remove one."""
         self._hang("remove", key)
         self.kept.pop(key, None)
 
     def grow_old(self, key: str, seconds: float) -> None:
-        """It was written so long ago."""
         self.kept[key] = (self.kept[key][0], time.monotonic() - seconds)
 
     def _hang(self, request: str, key: str) -> None:
@@ -60,9 +55,6 @@ class Bucket:
 def test_nobody_begins_while_a_request_of_the_end_hangs(
     monkeypatch: pytest.MonkeyPatch, hangs: tuple[str, str]
 ) -> None:
-    """For longer than a mark counts: the other would be robbed of what is put aside for him. Where
-    the mark itself was that late, the other mark and what was put aside are left to the next one.
-    """
     monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)
     monkeypatch.setattr(s3_pins, "RENEW_SECONDS", 0.2)
     bucket = Bucket(hangs)
@@ -84,7 +76,6 @@ def test_nobody_begins_while_a_request_of_the_end_hangs(
 
 
 def taken_by_another(bucket: Bucket) -> None:
-    """Somebody else ends."""
     bucket.write(ENDING, b"another")
 
 
@@ -97,9 +88,6 @@ def half_old(bucket: Bucket) -> None:
 def test_who_may_lose_the_mark_of_his_end_removes_no_more(
     monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Bucket], None]
 ) -> None:
-    """What lies there by then may have been put aside for whoever came after; his own copy is
-    whole. The mark stays, for by it the rest is found.
-    """
     bucket = Bucket()
     remove = bucket.remove
 
@@ -118,29 +106,7 @@ def test_who_may_lose_the_mark_of_his_end_removes_no_more(
     assert bucket.kept == {}
 
 
-def test_a_request_that_failed_is_made_again_only_while_it_takes_nobody_elses_mark(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The bucket is away from one backup alone at its end, so another begins: its mark stays."""
-    monkeypatch.setattr(s3_pins, "PAUSES", (0.0,))
-    bucket = Bucket()
-    remove = bucket.remove
-
-    def late(key: str) -> None:
-        if key == PIN_MARKER and bucket.kept[PIN_MARKER][0] != b"another":
-            bucket.grow_old(ENDING, FRESH_SECONDS)
-            bucket.write(PIN_MARKER, b"another")
-            raise Unavailable("the bucket is away")
-        remove(key)
-
-    monkeypatch.setattr(bucket, "remove", late)
-    with BlobPin(bucket):
-        pass
-    assert bucket.kept[PIN_MARKER][0] == b"another"
-
-
 def test_a_request_that_failed_once_at_the_end_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them: the mark of the end, and what is removed."""
     monkeypatch.setattr(s3_pins, "PAUSES", (0.0,))
     bucket = Bucket()
     failed: set[tuple[str, str]] = set()
@@ -163,21 +129,3 @@ def test_a_request_that_failed_once_at_the_end_is_no_harm(monkeypatch: pytest.Mo
     assert bucket.kept == {}
     assert {key for request, key in failed if request == "remove"} == {PIN_MARKER, ENDING, ASIDE[0]}
     assert {key for request, key in failed if request == "write"} == {PIN_MARKER, ENDING}
-
-
-def test_who_wrote_his_mark_too_late_has_lost_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request hung until the mark before it counted no more: what was deleted then was not put
-    aside.
-    """
-    monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)
-    monkeypatch.setattr(s3_pins, "RENEW_SECONDS", 1.6)
-    bucket = Bucket()
-    hold = BlobPin(bucket)
-    hold.__enter__()
-    bucket.hangs = ("write", PIN_MARKER)
-    assert bucket.hung.wait(5)
-    threading.Event().wait(1.0)
-    bucket.through.set()
-    threading.Event().wait(0.1)
-    with pytest.raises(Unavailable, match="Repeat the backup"):
-        hold.__exit__(None, None, None)

@@ -12,7 +12,6 @@ from shared.storage.notifications import Notifications
 
 
 def test_a_server_that_does_not_answer_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for a connection, and says nothing; the thread is left to the process's end."""
     asked, answered = threading.Event(), threading.Event()
 
     def connect(_self: Notifications) -> None:

@@ -71,14 +71,12 @@ _KEY = {"tenant": "ours", "parent": "p1"}
 
 
 def linked(table: Table, key: list[str], /, given: dict[str, Any], **changed: Any) -> sqlite.Insert:
-    """A row, or a change of the one that has its key."""
     row = sqlite.insert(table).values(**given)
     return row.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A database with a paper of each of two tenants."""
     found = Store(f"sqlite:///{tmp_path / 'papers.db'}", "ingest", tmp_path)
     with found.write() as session:
         metadata.create_all(session.connection())
@@ -174,7 +172,6 @@ UNNAMED: dict[str, Executable] = {
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_statement_that_says_whose_rows_it_means_is_put(store: Store, name: str) -> None:
-    """However it is built; the second time as well, by its form."""
     for _ in range(2):
         with store.write() as session:
             session.execute(NAMED[name])
@@ -185,7 +182,6 @@ def test_a_statement_that_says_whose_rows_it_means_is_put(store: Store, name: st
 def test_a_statement_that_does_not_is_refused_whatever_it_would_find(
     store: Store, name: str
 ) -> None:
-    """Before the database gets it, each time, and nothing is changed."""
     for _ in range(2):
         with store.write() as session:
             with pytest.raises(CrossesTenants):
@@ -195,14 +191,12 @@ def test_a_statement_that_does_not_is_refused_whatever_it_would_find(
 
 
 def names(store: Store) -> list[Any]:
-    """Of all papers."""
     query = across_tenants(select(papers.c.name).order_by(papers.c.id), "a test")
     with store.read() as session:
         return list(session.execute(query).scalars())
 
 
 def test_what_is_marked_may_mean_all(store: Store) -> None:
-    """For the jobs of a place; a reason has to be given."""
     with store.write() as session:
         gone = session.execute(across_tenants(delete(papers), "a test"))
         assert gone.rowcount == 2  # type: ignore[attr-defined]
@@ -211,8 +205,6 @@ def test_what_is_marked_may_mean_all(store: Store) -> None:
 
 
 def test_in_the_work_of_a_tenant_no_other_can_be_named(store: Store) -> None:
-    """Also by a statement whose form was put for the right one before."""
-
     def by(tenant: str) -> Any:
         return select(papers.c.name).where(papers.c.tenant == tenant)
 
@@ -245,7 +237,6 @@ def test_in_the_work_of_a_tenant_no_other_can_be_named(store: Store) -> None:
 
 
 def test_the_work_is_that_of_one_tenant_in_all_its_threads() -> None:
-    """What is said once holds for whoever helps, and ends with the work."""
     with work_of():
         must_be_of("ours", "a row")
         belongs_to("ours")
@@ -280,7 +271,6 @@ def in_a_thread(do: Callable[[], object]) -> BaseException | None:
 
 
 def test_no_blob_of_another_tenant_has_a_name_in_the_work_of_one(tmp_path: Path) -> None:
-    """For whoever reads, writes, lists by name or deletes."""
     blobs = FileBlobs(tmp_path)
     ref = blobs.put("theirs", b"secret")
     with work_of("ours"):
@@ -300,7 +290,6 @@ def test_no_blob_of_another_tenant_has_a_name_in_the_work_of_one(tmp_path: Path)
 
 
 def test_no_event_is_announced_in_the_name_of_another_tenant(store: Store) -> None:
-    """Than whose work it is."""
     event = SAMPLES[0].model_copy(update={"tenant": "theirs"})
     with work_of("ours"), pytest.raises(CrossesTenants):
         UnitOfWork(store).publish(event)
