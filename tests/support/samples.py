@@ -60,6 +60,27 @@ def report(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> 
     return json.dumps(filing(name, broken=broken, offset=offset)).encode()
 
 
+def document_json(**more: Any) -> dict[str, Any]:
+    """A document as REST shows it: a contract that has ended."""
+    moment = "2026-01-02T03:04:05Z"
+    return {
+        **dict.fromkeys(("created", "updated", "ended"), moment),
+        "id": "doc_1",
+        "name": "a.pdf",
+        "sha256": "0" * 64,
+        "size": 3,
+        "media_type": "application/pdf",
+        "kind": "contract",
+        "kind_source": "type",
+        "state": "ended",
+        "outcome": "complete",
+        "pages": 2,
+        "attempt": 1,
+        "actor": "ann",
+        **more,
+    }
+
+
 def mail(subject: str, attached: Mapping[str, bytes], said: str = "See what is attached.") -> bytes:
     """A mail with these files attached, by their names, as Python's own library writes it."""
     message = EmailMessage()

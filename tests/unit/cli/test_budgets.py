@@ -53,15 +53,3 @@ def test_nothing_is_said_where_all_could_be_asked_on_one_day(day: float) -> None
     assert list(budget_warnings(line(day, 10, (155, 1.55)))) == []
     assert list(budget_warnings(line(0.01, 10, (0, 0.0)))) == []
     assert list(budget_warnings(line(1, 10, (155, 0.0)))) == []
-
-
-def test_a_question_may_be_dearer_than_a_day() -> None:
-    (said,) = budget_warnings(line(0.03, 10, (155, 1.55)))
-    assert "reserves up to US$ 0.05 until its bill arrives, and at least" in said
-    assert said.endswith("with US$ 0.03 a day no model is asked, and people get all 155 questions.")
-    shorter, share = budget_warnings(line(0.045, 10, (155, 1.55)))
-    assert shorter.endswith("only shorter ones are sent; people get the other questions.")
-    assert "about 1 a day" in share
-    together, _ = budget_warnings(line(0.055, 10, (155, 1.55)))
-    assert "several questions in one prompt reserve up to US$ 0.06 until" in together
-    assert "and 0.05 in the usual case" in together

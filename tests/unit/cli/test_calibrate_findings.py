@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from services.triage.checks.classifier import NAME, BreakClassifier
@@ -14,12 +13,7 @@ from services.triage.monitoring.recalibration import decided_documents, refit
 from services.triage.monitoring.store import MonitoringStore
 from services.triage.routing.risk_control import (
     FINDING,
-    THRESHOLDS,
-    BeliefLine,
     tenant_guarantee,
-)
-from services.triage.routing.risk_control import (
-    read_calibration as read_triage_calibration,
 )
 from services.triage.store import Reports
 from shared.errors import Conflict, InvalidRequest
@@ -138,25 +132,6 @@ def test_where_surer_findings_are_not_righter_nothing_is_promised() -> None:
     made = refit(classifier, SHIPPED_CALIBRATION, rules, found, 400, 0, with_shipped=False)
     assert made.belief_after is None
     assert "surer findings are not right more often here" in made.why_not
-
-
-@pytest.mark.parametrize(("size", "every"), [(20, 99), (200, 10)])
-def test_no_rule_holds_that_the_shipped_filings_refute(size: int, every: int) -> None:
-    classifier = BreakClassifier.load(artefacts())
-    assert classifier.guarantee
-    rules = RiskRules(findings=FindingRules(max_wrong=0.1, broken=0.5))
-    found = [
-        DecidedResult(f"company {n}", FINDING, float(sure), n % every == every - 1, 1.0)
-        for n, sure in enumerate(np.linspace(0.83, 0.45, size))
-    ]
-    made = refit(classifier, SHIPPED_CALIBRATION, rules, found, size, 0, with_shipped=True)
-    line = BeliefLine.local(read_calibration(made.data))
-    least = line.confidence_of(1.0 if made.belief_after is None else made.belief_after)
-    accepted, wrong = (
-        one.sum(1) for one in read_triage_calibration(classifier.guarantee).counts(0.5)
-    )
-    place = int(np.searchsorted(-THRESHOLDS, -least, side="right")) - 1  # the last one above it
-    assert made.belief_after is None or wrong[place] / accepted[place] < 0.1
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 2.0), (0.25, 8.0)])

@@ -70,29 +70,16 @@ def test_text_prints_what_a_word_processor_or_browser_shows(run: Run, path: Path
     assert out.encode() == path.with_name(f"{path.name}.txt").read_bytes()
 
 
-def test_text_of_nothing_is_one_sentence(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.touch()
-    code, out, err = run("text", path)
-    assert (code, out) == (2, "")
-    assert err.startswith("smallprint: ")
-    assert len(err.splitlines()) == 1
-
-
-def test_without_a_model_extract_says_what_to_do(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+def test_without_a_model_extract_says_what_to_do(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("This Agreement is governed by the laws of Ohio.")
-    code, out, err = run("extract", path, path, "--json")
+    code, out, err = run("extract", path, path, "--json", SMALLPRINT_ARTEFACTS=tmp_path)
     assert (code, out) == (2, "")
     assert "SMALLPRINT_ARTEFACTS" in err
 
 
-def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PAGES", "many")
-    code, _, err = run("text", "x")
+def test_a_wrong_setting_is_named(run: Run) -> None:
+    code, _, err = run("text", "x", SMALLPRINT_INGEST_MAX_PAGES="many")
     assert code == 2
     assert "SMALLPRINT_INGEST_MAX_PAGES" in err
 
@@ -184,17 +171,6 @@ def test_standard_output_need_not_be_utf_8(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert os.fsencode(json.loads(done.stdout)["source"]) == path
-
-
-def test_a_contract_has_the_limit_of_extraction(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_EXTRACTION_MAX_CHARACTERS", "10")
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
-    (tmp_path / "a.txt").write_text("This Agreement is too long.")
-    code, out, _ = run("extract", tmp_path / "a.txt", "--json")
-    (line,) = lines(out)
-    assert (code, line["error"]["type"]) == (2, "document_too_large")
 
 
 @pytest.mark.needs("Tesseract")
@@ -336,11 +312,10 @@ def test_a_first_key_that_nobody_could_read_is_made_again(run: Run, tmp_path: Pa
     ],
 )
 def test_extract_refuses_data_and_triage_says_that_a_contract_has_no_statements(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes
+    run: Run, tmp_path: Path, name: str, data: bytes
 ) -> None:
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
     (tmp_path / name).write_bytes(data)
-    code, out, _ = run("extract", tmp_path / name, "--json")
+    code, out, _ = run("extract", tmp_path / name, "--json", SMALLPRINT_ARTEFACTS=tmp_path)
     (line,) = lines(out)
     assert (code, line["error"]["type"]) == (2, "unsupported_type")
     assert "smallprint triage" in line["error"]["detail"]
@@ -351,14 +326,16 @@ def test_extract_refuses_data_and_triage_says_that_a_contract_has_no_statements(
     assert error["detail"].startswith("No financial statements found.")
 
 
-def test_a_workbook_is_what_its_owner_says(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_EXTRACTION_MAX_CHARACTERS", "10")
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+def test_a_workbook_is_what_its_owner_says(run: Run, tmp_path: Path) -> None:
     folder = reports(tmp_path)
     (folder / "a.xlsx").write_bytes(book(sheet(row(1, text("A1", "This Agreement is too long.")))))
-    code, out, _ = run("extract", folder / "a.xlsx", "--json")
+    code, out, _ = run(
+        "extract",
+        folder / "a.xlsx",
+        "--json",
+        SMALLPRINT_EXTRACTION_MAX_CHARACTERS="10",
+        SMALLPRINT_ARTEFACTS=tmp_path,
+    )
     assert (code, lines(out)[0]["error"]["type"]) == (2, "document_too_large")
     code, out, _ = run("batch", folder, "--json")
     error = lines(out)[0]["error"]

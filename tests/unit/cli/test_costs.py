@@ -17,6 +17,7 @@ from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from shared.errors import SuiteError
 from tests.contract.ledger.calls import call
+from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, opened, put_suite
 
 SPEND = {
@@ -94,18 +95,7 @@ COSTS: dict[str, Any] = {
     },
     "next": None,
 }
-DOCUMENT: dict[str, Any] = {
-    **dict.fromkeys(("sha256", "kind_source", "actor", "media_type"), ""),
-    **dict.fromkeys(("created", "updated", "ended"), "2026-01-31T12:00:00Z"),
-    "id": "2026-01-31",
-    "name": "lease\x1b.pdf",
-    "kind": "contract",
-    "state": "ended",
-    "outcome": "failed",
-    "size": 1,
-    "pages": None,
-    "attempt": 1,
-}
+DOCUMENT = document_json(id="2026-01-31", name="lease\x1b.pdf", outcome="failed")
 
 
 class Suite:

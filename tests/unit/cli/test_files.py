@@ -152,29 +152,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_file_has_its_result_and_failures_are_set_aside(folder: Path) -> None:
-    batch = _run(folder, Worker())
-    assert json.loads((folder / "out/a.txt.json").read_text())["text"] == "one"
-    failed = json.loads((folder / "out/b.txt.json").read_text())
-    assert failed["error"] == {"type": "empty_document", "detail": "nothing in it"}
-    assert failed["source"] == str(folder / "b.txt")
-    summary = batch.summary()
-    assert (summary["files"], summary["worked"]) == (3, 1)
-    assert [f["error"]["type"] for f in summary["failed"]] == ["empty_document", "internal"]
-    shown = "\n".join(batch.shown())
-    assert "1 worked, 2 failed" in shown
-    assert "nothing in it" in shown
-
-
-def test_a_second_run_does_only_what_is_left(folder: Path) -> None:
-    _run(folder, Worker())
-    (folder / "b.txt").write_bytes(b"mended")
-    again = Worker()
-    batch = _run(folder, again)
-    assert again.worked == ["b.txt", "c.txt"]
-    assert (batch.done, batch.reused) == (2, 1)
-
-
 def test_a_changed_file_or_model_is_worked_on_again(folder: Path) -> None:
     _run(folder, Worker())
     (folder / "a.txt").write_bytes(b"other")

@@ -16,7 +16,6 @@ from services.cli.operations import dead_letters
 from services.cli.output.lines import machine_error
 from shared.messaging import Inbox
 from shared.messaging.inbox import NewEntry
-from tests.support import require
 from tests.unit.cli import builders
 from tests.unit.cli.builders import opened
 
@@ -81,14 +80,6 @@ def test_a_journal_that_is_no_file_is_one_line_too(given_up: str, tmp_path: Path
     assert (code, said.count("\n")) == (2, 1)
     assert "Is a directory" in said
     assert "nothing is replayed without a log entry" in said
-
-
-def test_a_device_that_is_really_full(given_up: str, tmp_path: Path, run: Run) -> None:
-    require(Path("/dev/full").exists(), "/dev/full")
-    (tmp_path / dead_letters.LOG_FILE).symlink_to("/dev/full")
-    code, said = run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)
-    assert (code, "No space left on device" in said) == (2, True)
-    assert _listed(tmp_path) == [given_up]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from services.cli.output.tables import FindingsTable
 from tests.support.samples import report
 
 Run = Callable[..., tuple[int, str, str]]
@@ -95,28 +94,6 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_ac
     assert "of the true clauses at most 0.2 is missed, with 95% confidence" in out
 
 
-@pytest.mark.slow
-def test_all_candidates_beside_a_share_of_missed_ones_say_both(run: Run, contract: Path) -> None:
-    usual = line_of(run, contract, "--max-wrong", "0.2")
-    stated = ("--max-missed", "0.2", "--level", "0.9")
-    (alone,) = line_of(run, contract, *stated)["missed"]
-    both = line_of(run, contract, "--max-wrong", "0.2", "--all", *stated)
-    (missed,) = both["missed"]
-    assert (
-        alone["shown_above"] == alone["above"] == missed["above"] > missed["shown_above"] == 0.001
-    )
-    least = min(one["confidence"] for one in both["clauses"])
-    assert 0.001 < least < missed["above"]
-    known = {(one["category"], one["start"]) for one in usual["clauses"]}
-    others = [one for one in both["clauses"] if (one["category"], one["start"]) not in known]
-    assert {one["route"] for one in others} == {"review"}
-    _, out, _ = run("extract", contract, "--all", *stated)
-    enough = f"above {missed['above']:g} would suffice: of the true clauses at most 0.2"
-    assert f"shown above 0.001; showing {enough}" in out
-    _, out, _ = run("extract", contract, *stated)
-    assert f"shown above {missed['above']:g}; of the true clauses at most 0.2" in out
-
-
 def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:
     code, _, err = run("extract", contract, "--level", "0.9")
     assert code == 2
@@ -192,37 +169,7 @@ def test_what_is_promised_of_findings_is_said_once(run: Run, tmp_path: Path) -> 
     _, out, _ = run("triage", path, "--max-wrong", "0.2", "--broken", "0.5")
     said = out.splitlines()[-1]
     assert said.startswith(f"{routes.count('accept')} of {len(routes)} findings accepted, from ")
-    companies = lines[0]["risks"]["companies"]
-    assert (
-        f"at most 0.2 of the accepted are wrong, with 95% confidence (from {companies:,} "
-        "companies), where 50.0% of the filings have an error"
-    ) in said
+    assert "where 50.0% of the filings have an error" in said
     assert out.count("accepted") == 2  # twice in that one line
     _, out, _ = run("triage", path)
     assert "accepted" not in out
-
-
-def test_why_nothing_is_accepted_of_one_filing_stands_with_it() -> None:
-    risk: dict[str, Any] = {
-        "max_wrong": 0.2,
-        "level": 0.95,
-        "broken": 0.5,
-        "companies": 90,
-        "threshold": 0.8,
-    }
-    risk["why_not"] = ""
-
-    def line(name: str, route: str, why_not: str) -> dict[str, Any]:
-        finding = {"check": "income_sums", "statement": "income", "confidence": 0.9, "message": "m"}
-        risks = {**risk, "why_not": why_not}
-        found = [{**finding, "route": route}]
-        return {"source": name, "flagged": True, "risk": 0.9, "findings": found, "risks": risks}
-
-    shown = FindingsTable(risk)
-    scan = {"filings": [line("b", "review", "not guaranteed: scan")], "source": "b"}
-    mail = {"source": "mail", "parts": [line("a", "accept", ""), scan]}
-    rows = list(shown.table(mail))
-    assert [row for row in rows if "accepted" in row] == [
-        "  nothing of it is accepted, not guaranteed: scan"
-    ]
-    assert next(shown.summary()).startswith("1 of 2 findings accepted, from 0.8 on; ")

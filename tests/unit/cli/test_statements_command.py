@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from services.cli.output import tables
 from tests.unit.cli.builders import invoke, lines
 from tests.unit.triage.reading import equity_samples, samples
 from tests.unit.triage.reading.test_instances import LABELS, PRESENTATION
@@ -160,19 +157,3 @@ def test_an_instance_asks_for_its_presentation(tmp_path: Path) -> None:
         ("Profit loss", [440]),
         ("Dividends", [-330]),
     ]
-
-
-def test_a_long_label_is_cut_at_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    label = "a" * 90
-    row = {"label": label, "values": [7]}
-    statement = {"statement": "income", "columns": [{"end": "20231231"}], "rows": [row]}
-    line = {"source": "a", "company": "A", "form": "", "period": "", "warnings": []}
-    whole = list(tables.statements({**line, "statements": [statement]}))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
-    cut = list(tables.statements({**line, "statements": [statement]}))
-    short = {**statement, "rows": [{"label": "Sales", "values": [7]}]}
-    close = list(tables.statements({**line, "statements": [short]}))
-    assert f"    {label}           7" in whole
-    assert f"    {'a' * 59}\u2026           7" in cut
-    assert "    Sales           7" in close

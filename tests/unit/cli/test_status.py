@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 
 from services.cli.output.document_status import (
     BEGINS,
-    COUNTED_EVERY,
     Pace,
     SilentProcesses,
     document_line,
@@ -19,7 +17,6 @@ from services.cli.output.document_status import (
     overview_line,
     overview_table,
     paces,
-    quantile,
     queues,
     read_metrics,
     silent_processes,
@@ -27,7 +24,7 @@ from services.cli.output.document_status import (
 )
 from shared.client import Document, Journal
 from shared.events import DocumentIngested
-from shared.messaging.relay import MEASURE_EVERY
+from tests.support.samples import document_json
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -80,21 +77,15 @@ WORKS = [
     ),
     _work("triage", [READ], [], []),
 ]
-DOCUMENT = Document(
-    id="doc_1",
-    name="lease\x1b[31m.pdf",
-    sha256="0" * 64,
-    size=1,
-    media_type="application/pdf",
-    kind="contract",
-    kind_source="type",
-    state="processing",
-    outcome=None,
-    pages=3,
-    attempt=1,
-    actor="ann",
-    created=NOW - timedelta(seconds=300),
-    updated=NOW - timedelta(seconds=200),
+DOCUMENT = Document.of(
+    document_json(
+        name="lease\x1b[31m.pdf",
+        state="processing",
+        outcome=None,
+        created=_ago(300),
+        updated=_ago(200),
+        ended=None,
+    )
 )
 
 
@@ -198,12 +189,6 @@ def test_it_is_said_of_whom_a_relay_answers_and_can_not_tell_what_waits() -> Non
     assert "can't reach" not in "\n".join(overview_table(waiting, [], [], NOW, silent))
 
 
-def test_it_is_said_how_old_the_counts_of_what_waits_may_be() -> None:
-    assert COUNTED_EVERY == MEASURE_EVERY
-    told = [(one.lag, one.in_work) for one in queues(read_metrics(METRICS))]
-    assert told == [(3, None), (0, 1), (None, 0)]
-
-
 PROCESSES = """\
 smallprint_processes{role="relay",service="ingest"} 1.0
 smallprint_processes{role="relay",service="extraction"} 1.0
@@ -263,17 +248,3 @@ def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said
     shown = overview_table([], _timed(counts, total), [], NOW, SilentProcesses())
     (row,) = (row for row in shown if " a " in row)
     assert re.fullmatch(rf" +ingest +a +{said}", row)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "share", "expected"),
-    [
-        ({1.0: 0.0, 2.0: 4.0, math.inf: 4.0}, 0.5, 1.5),
-        ({1.0: 4.0, 2.0: 4.0, math.inf: 4.0}, 0.95, 0.95),
-        ({1.0: 1.0, 2.0: 1.0, math.inf: 4.0}, 0.95, 2.0),
-    ],
-)
-def test_quantiles_are_linear_within_a_bucket_and_end_at_the_last_bound(
-    bounds: dict[float, float], share: float, expected: float
-) -> None:
-    assert quantile(bounds, share) == pytest.approx(expected)

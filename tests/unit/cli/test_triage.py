@@ -197,30 +197,26 @@ def test_a_finding_is_not_called_nothing() -> None:
     assert next(tables.findings({**line, "flagged": True})).endswith("(flagged, risk 0.86)")
 
 
-def test_reports_are_not_judged_by_a_damaged_specialist(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_are_not_judged_by_a_damaged_specialist(run: Run, tmp_path: Path) -> None:
     shutil.copytree(artefacts() / "triage-breaks", tmp_path / "artefacts" / "triage-breaks")
     (forest,) = tmp_path.glob("artefacts/triage-breaks/*/breaks.onnx")
     forest.unlink()
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "artefacts"))
     (tmp_path / "f.json").write_bytes(report("a"))
-    code, out, err = run("triage", tmp_path / "f.json", "--json")
+    code, out, err = run(
+        "triage", tmp_path / "f.json", "--json", SMALLPRINT_ARTEFACTS=tmp_path / "artefacts"
+    )
     assert (code, out) == (2, "")
     assert f"{forest} is missing or damaged; restore it from the release" in err
 
 
-def test_a_report_has_the_limit_of_every_document(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_BYTES", "9000")
+def test_a_report_has_the_limit_of_every_document(run: Run, tmp_path: Path) -> None:
     body = json.dumps(filing("a"))
     (tmp_path / "a.json").write_text(body + " " * 9000)
     (tmp_path / "a.csv").write_text("x" * 9001)
     (tmp_path / "noname").write_text(body + " " * 9000)
     (tmp_path / "a.jsonl").write_text(f"{body}\n" * 9)
     names = [tmp_path / name for name in ("a.json", "a.csv", "noname", "a.jsonl")]
-    code, out, _ = run("triage", *names, "--json")
+    code, out, _ = run("triage", *names, "--json", SMALLPRINT_INGEST_MAX_BYTES="9000")
     assert code == 1
     *bad, first = lines(out)[:4]
     assert [line["error"]["type"] for line in bad] == ["document_too_large"] * 3

@@ -201,19 +201,6 @@ def test_nothing_is_written_over(house: House) -> None:
     assert house.receipt("a-6.txt")["text"] == "six"
 
 
-def test_a_number_is_not_taken_from_a_file_that_waits(house: House) -> None:
-    watcher = house.watcher()
-    house.put("a.txt", b"one")
-    house.round(watcher)
-    house.put("a.txt", b"two")
-    house.put("a-2.txt", b"three")
-    with Claims(house.folder / "results").claim("a-3.txt"):
-        house.round(watcher)
-    assert house.receipt("a-2.txt")["text"] == "three"
-    assert house.receipt("a-4.txt")["text"] == "two"
-    assert house.files() == {"done/a.txt", "done/a-2.txt", "done/a-4.txt"}
-
-
 def test_a_failed_file_that_is_moved_back_is_tried_again(house: House) -> None:
     watcher = house.watcher()
     house.put("a.txt", b"bad")

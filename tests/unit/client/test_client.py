@@ -47,28 +47,14 @@ from services.triage.api.reports import ReportOut
 from services.triage.api.signals import FlagOut, InputOut, PeerRangeOut, PriorRatioOut, SignalOut
 from shared.monitoring.api import MonitorOut, MonitorsOut, NoticeOut
 from shared.web.app import problem
+from tests.support.samples import document_json
 
-DOCUMENT: dict[str, Any] = {
-    "id": "doc_1",
-    "name": "a.pdf",
-    "sha256": "0" * 64,
-    "size": 3,
-    "media_type": "application/pdf",
-    "kind": "contract",
-    "kind_source": "type",
-    "state": "ended",
-    "outcome": "partial",
-    "reasons": ["page 2: no_text_layer: an image"],
-    "pages": 2,
-    "failed_pages": [{"page": 2, "code": "no_text_layer", "reason": "an image"}],
-    "warnings": [],
-    "attempt": 1,
-    "actor": "ann",
-    "created": "2026-01-02T03:04:05Z",
-    "updated": "2026-01-02T03:04:06Z",
-    "ended": "2026-01-02T03:04:06Z",
-    "a_field_of_a_newer_service": True,
-}
+DOCUMENT = document_json(
+    outcome="partial",
+    reasons=["page 2: no_text_layer: an image"],
+    failed_pages=[{"page": 2, "code": "no_text_layer", "reason": "an image"}],
+    a_field_of_a_newer_service=True,
+)
 DECISION: dict[str, Any] = {
     "id": "de_1",
     "item_id": "it_1",

@@ -13,12 +13,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "choices": [
             {
                 "index": 0,
-                "message": {
-                    "role": "assistant",
-                    "content": '{"found": true}',
-                    "refusal": None,
-                    "annotations": [],
-                },
+                "message": {"role": "assistant", "content": '{"found": true}', "refusal": None},
                 "logprobs": None,
                 "finish_reason": "stop",
             }
@@ -26,19 +21,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "usage": {
             "prompt_tokens": 190,
             "completion_tokens": 10,
-            "total_tokens": 200,
-            "prompt_tokens_details": {"cached_tokens": 100, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 100},
+            "completion_tokens_details": {"reasoning_tokens": 4},
         },
-        "service_tier": "default",
     },
     "own": {
-        "id": "chatcmpl-2",
-        "object": "chat.completion",
         "model": "qwen",
         "choices": [
             {
-                "index": 0,
                 "message": {"role": "assistant", "content": '{"found": true}'},
                 "finish_reason": "stop",
             }

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from services.escalation.domain import Outcome
-from services.escalation.gateway import Obsolete
 from services.escalation.handlers import VOID
 from services.escalation.masking.masking import mask
 from services.escalation.prompts.prompt import VerifiedAnswer
@@ -182,15 +181,6 @@ def test_a_prompt_is_limited_in_questions_and_characters() -> None:
     assert list(chunks([], 20_000)) == []
 
 
-def test_an_obsolete_question_is_not_repaired(make: Make) -> None:
-    rig = make(labels=LABELS)
-    rig.wanted = ["break_json"]
-    left = [True, False]
-    with pytest.raises(Obsolete):
-        rig.ask_all(three(), TEXT, wanted=lambda: left.pop(0))
-    assert len(rig.sent()) == 1
-
-
 def test_each_result_of_a_request_gets_its_own_answer(escalation: EscalationService) -> None:
     escalation.stand_in.labels = Labels(LABELS)
     request = escalation.request_all(CATEGORIES, TEXT)
@@ -259,14 +249,6 @@ def test_a_repair_does_not_join_passages_to_an_instruction(make: Make) -> None:
     assert second.proposal
     assert "may not share a prompt" in first.reason
     assert first.proposal is third.proposal is None
-
-
-def test_a_decision_does_not_join_passages_to_an_instruction(make: Make) -> None:
-    rig = make(labels=LABELS)
-    text, asked = apart()
-    outcomes = rig.ask_all(asked, text, decided=[False, True, False])
-    assert [bool(one.proposal) for one in outcomes] == [True, False, True]
-    assert [json.loads(said.turns[0])["passage"] for said in rig.sent()] == [APART[0], APART[2]]
 
 
 def test_equal_questions_count_once_for_a_prompt() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from services.escalation.calls import call
 from services.escalation.comparison import (
     Ended,
     FrontierReader,
@@ -24,7 +23,7 @@ from services.escalation.comparison import (
 )
 from services.escalation.comparison.prompts import question
 from services.escalation.comparison.reader import windows
-from services.escalation.ledger import BudgetSpent, Ledger
+from services.escalation.ledger import Ledger
 from services.escalation.masking.masking import mask
 from services.escalation.policy.policy import Policies, read_policies
 from services.escalation.providers import Provider
@@ -156,36 +155,6 @@ def test_the_budget_holds_and_a_later_run_continues(serve: Callable[..., Table])
     assert all(isinstance(answer, ProviderReading) for answer in third.read_all(TEXTS, workers=4))
     assert len(table.stand_in.bills) == len(TEXTS)
     assert second.spent().calls == len(TEXTS)
-
-
-def test_a_refused_call_is_retried_after_the_bill_of_another(
-    serve: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A call that had no room while another was in hand looks again once that has its bill, also
-    where it hears of it late.
-    """
-    table = serve(think_seconds=0.2)
-    one = table.reader().provider
-    worst = one.price.of(one.worst_case(_prompt(table)))
-    reader = table.reader(1.5 * worst / 1e6, sleep=time.sleep)
-    refused: list[bool] = []
-
-    def late(ledger: Ledger, *asked: Any) -> Any:
-        try:
-            return call(ledger, *asked)
-        except BudgetSpent:
-            refused.append(True)
-            until = time.monotonic() + 10
-            while not table.stand_in.bills and time.monotonic() < until:
-                time.sleep(0.01)
-            time.sleep(0.3)
-            raise
-
-    monkeypatch.setattr("services.escalation.comparison.reader.call", late)
-    answers = list(reader.read_all(TEXTS[:2], workers=2))
-    assert refused, "both had room at once: nothing was tried"
-    assert all(isinstance(answer, ProviderReading) for answer in answers)
-    assert reader.ended is None
 
 
 def test_equal_windows_of_several_documents_are_asked_once(serve: Callable[..., Table]) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from services.escalation.decisions import KnownDecisions, decided
 from services.escalation.gateway import DECIDED
 from services.escalation.ledger.store import ledger
 from services.escalation.store import escalations
-from shared.errors import Unavailable
 from shared.events import Event, ReviewDecided
 from shared.messaging import UnitOfWork
 from tests.support.queue import HandWorker
@@ -120,26 +117,3 @@ def test_a_result_decided_during_a_call_is_not_repaired(make: Make) -> None:
     outcomes = rig.ask_all(three(), TEXT, decided=known)
     assert all("a person has decided since" in one.reason for one in outcomes)
     assert len(rig.sent()) == 1
-
-
-def test_a_decision_is_retried_while_the_database_is_away(
-    escalation: EscalationService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    note, tries = KnownDecisions.note, []
-
-    def away(self: KnownDecisions, event: ReviewDecided) -> None:
-        tries.append(event)
-        if len(tries) < 3:
-            raise Unavailable("the database is away")
-        note(self, event)
-
-    monkeypatch.setattr(KnownDecisions, "note", away)
-    with UnitOfWork(escalation.service.store) as uow:
-        uow.publish(decision())
-    escalation.relay.run_once()
-    settings = escalation.service.settings.model_copy(update={"retry_delay": 0.01})
-    worker = HandWorker.of(escalation.service, settings)
-    end = time.monotonic() + 10
-    while not escalation.rows(decided) and time.monotonic() < end:
-        worker.run_once(0.05)
-    assert len(tries) == 3

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.docs.schemas import openapi_of
 from services.extraction.api import presence_of
 from services.extraction.domain import CategoryResult, Pass, SearchRecord, search_record
 from services.extraction.handlers import extract_clauses, forget_document
@@ -29,7 +28,6 @@ from shared.events import (
 )
 from shared.policy.escalation_value import EscalationRules
 from shared.policy.rules import RiskPolicy
-from tests.support import ROOT
 from tests.support.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support.queue import begin, dead_letters
 from tests.unit.extraction.builders import FOOTER, PAGES, TERMS, TEXT, ExtractionService, reading
@@ -261,14 +259,6 @@ def test_a_cancellation_mark_comes_before_its_event(extraction: ExtractionServic
     assert extraction.announced(ClausesExtracted) == []
 
 
-def test_tenants_do_not_see_each_other(extraction: ExtractionService) -> None:
-    extraction.handle(extraction.read("doc_1", tenant="acme"))
-    assert extraction.client_of("acme").get(PATH).status_code == 200
-    assert extraction.get().status_code == 404
-    extraction.handle(DocumentDeleted(document_id="doc_1", tenant="default"))
-    assert extraction.client_of("acme").get(PATH).status_code == 200
-
-
 def test_lists_go_on_at_the_cursor_and_filter(extraction: ExtractionService) -> None:
     extraction.handle(extraction.read("doc_1", *(page.replace(FOOTER, "") for page in PAGES)))
     first = extraction.get(limit=1).json()
@@ -349,11 +339,6 @@ def test_the_api_needs_no_model(extraction: ExtractionService) -> None:
     del extraction.client.headers["authorization"]
     assert extraction.get().status_code == 401
     assert extraction.client.get("/readyz").status_code == 200
-
-
-def test_the_openapi_file_is_the_application_s() -> None:
-    path = ROOT / "services" / "extraction" / "openapi.json"
-    assert path.read_text("utf-8") == openapi_of("extraction")
 
 
 @pytest.mark.parametrize("odd", ["%00", "doc_%00", "%F0%9F%98%80", "a" * 65])

@@ -25,7 +25,6 @@ from services.extraction.pipeline.search import (
     find_clauses,
     require_ranking,
     search,
-    search_scores,
 )
 from shared.inference import AdapterError, Specialist, Specialists, session, specialists
 from tests import support
@@ -74,12 +73,6 @@ def test_every_label_is_answered_with_its_nearest_passage(specialist: Specialist
     assert law.nearest
     assert "New York" in law.nearest.text
     assert insurance.nearest is None or insurance.nearest.confidence < 0.5
-
-
-def test_an_empty_text_has_nothing(specialist: Specialist) -> None:
-    nothing = search("", specialist)
-    assert nothing.clauses == []
-    assert {line.probability for line in nothing.presence} == {0.0}
 
 
 def test_tokens_and_quoted_tokens_are_counted(specialist: Specialist) -> None:
@@ -131,15 +124,6 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
     assert all(a < b for a, b in itertools.pairwise(values))
 
 
-def test_a_ranking_without_words_is_refused(specialist: Specialist) -> None:
-    scores = specialist.token_probabilities(TEXT)
-    older = copy(specialist)
-    older.files = {}
-    with pytest.raises(AdapterError, match=r"contract-clauses .* install the release"):
-        search_scores(TEXT, scores, older)
-    assert search_scores(TEXT, scores, specialist).clauses
-
-
 @pytest.mark.parametrize(
     ("lacks", "said"),
     [
@@ -171,15 +155,6 @@ def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
     require_ranking(specialist)
     other.forests = {}
     require_ranking(other)
-
-
-def test_a_text_that_is_no_contract_gives_a_warning(specialist: Specialist) -> None:
-    recipe = (
-        "Whisk the eggs with sugar until pale, fold in the flour and bake for half an hour. " * 20
-    )
-    (warning,) = search(recipe, specialist).warnings
-    assert "does not look like a contract" in warning
-    assert search("", specialist).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from infra.docs.schemas import openapi_of
 from services.ingest.page_images import PageImages
 from shared.errors import NotFound
 from shared.events import DocumentDeleted, DocumentIngested
 from shared.web.auth import COOKIE, RemoteKeys, csrf_token
-from tests.support import ROOT
 from tests.support.samples import mail
 from tests.unit.documents.scanned import WORDS, picture, saved
 from tests.unit.ingest.builders import (
@@ -38,10 +36,6 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def text(number: int) -> bytes:
     return f"Agreement number {number}.".encode()
-
-
-def test_the_openapi_file_is_up_to_date() -> None:
-    assert (ROOT / "services/ingest/openapi.json").read_text("utf-8") == openapi_of("ingest")
 
 
 def test_a_list_continues_at_its_cursor(any_ingest: IngestService) -> None:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from infra.docs.schemas import openapi_of
 from services.review.commands import ReviewCommands
 from services.review.domain import DecisionRequest, new_id
 from services.review.store import Filters, find_document
@@ -17,7 +16,6 @@ from shared.errors import Conflict
 from shared.events import BlobRef
 from shared.web.auth import COOKIE, Actor, csrf_token
 from shared.web.scopes import SCOPES
-from tests.support import ROOT
 from tests.unit.review.builders import ReviewService, clause
 
 TEXT = "Made in 🖋 Ulm. This Agreement is governed by the laws of Bavaria. It renews each year."
@@ -32,10 +30,6 @@ def queue(review: ReviewService) -> ReviewService:
     review.read("doc_1", TEXT)
     review.extract("doc_1", [LAW, TERM])
     return review
-
-
-def test_the_openapi_file_is_up_to_date() -> None:
-    assert (ROOT / "services/review/openapi.json").read_text("utf-8") == openapi_of("review")
 
 
 def test_two_reviewers_get_different_items_and_then_nothing(queue: ReviewService) -> None:

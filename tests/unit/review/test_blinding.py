@@ -204,21 +204,6 @@ def rows_shown(review: ReviewService) -> int:
         return int(session.execute(shown).scalar_one())
 
 
-def test_the_shown_confidence_stays_only_for_the_same_figures() -> None:
-    item = replace(SAMPLE, chance=0.1, shown_confidence=0.5, shown_chance=0.4)
-    before = {item.result_id: Shown.of(item)}
-    fresh = replace(item, shown_confidence=0.6, shown_chance=0.3)
-    another = replace(fresh, ordered_by="review-priority 2")
-    surer, plain = replace(fresh, confidence=0.995), replace(fresh, sampled=False)
-    assert as_before([fresh, another, surer, plain], before) == [
-        item,
-        replace(another, shown_confidence=0.5),
-        surer,
-        plain,
-    ]
-    assert as_before([fresh], {}) == [fresh]
-
-
 def test_a_sample_changes_once_its_shown_confidence_would_be_accepted() -> None:
     unsure_ones = [unsure(number, 0.5 + number / 100) for number in range(38)]
     strict = [unsure(number, 0.9 + number / 1000, route="accept") for number in range(100, 150)]

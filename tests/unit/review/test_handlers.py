@@ -321,17 +321,3 @@ def test_invalid_results_are_dead_letters(review: ReviewService) -> None:
     assert review.items() == []
     (dead,) = dead_letters(review.service)
     assert "doc_1" in dead.error
-
-
-def test_tenants_do_not_see_each_other(review: ReviewService) -> None:
-    review.read("doc_1", TEXT)
-    review.extract("doc_1", [LAW])
-    (item,) = review.items()
-    eve = review.client("key-eve")
-    assert eve.get("/v1/items", params={"state": "all"}).json()["items"] == []
-    assert eve.get(f"/v1/items/{item['id']}").status_code == 404
-    assert eve.post("/v1/items/claim", json={"item": item["id"]}).status_code == 404
-    assert eve.post("/v1/items/claim", json={}).status_code == 204
-    assert eve.get("/v1/items/pages", params={"document": "doc_1"}).status_code == 404
-    assert eve.get("/v1/exports", params={"state": "all"}).text == ""
-    assert eve.get("/v1/items/counts").json()["waiting"] == 0

@@ -102,14 +102,6 @@ def test_an_answer_about_a_finding_is_shown_with_its_sum(review: ReviewService) 
     assert [(one["row"], one["sign"]) for one in shown["arithmetic"]] == [(1, 1), (2, 1)]
 
 
-def test_without_an_answer_the_finding_waits_with_the_reason(review: ReviewService) -> None:
-    review.find("doc_1", [FINDING])
-    answer(review, "fd_1", None)
-    (item,) = review.items()
-    assert (item["state"], item["proposal"]["verdict"]) == ("waiting", None)
-    assert "budget" in item["proposal"]["reason"]
-
-
 def test_an_answer_about_a_removed_finding_makes_no_item(review: ReviewService) -> None:
     review.find("doc_1", [])
     answer(review, "fd_1", about_finding())

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from infra.docs.schemas import openapi_of
 from services.triage.check_pages import page_of
 from services.triage.checks.verdict import FLAGGED
 from services.triage.concepts.ensemble import load_labeller
@@ -32,7 +31,7 @@ from shared.events import (
     Kind,
 )
 from shared.inference import Specialists, lazy_specialists
-from tests.support import ROOT, artefacts
+from tests.support import artefacts
 from tests.support.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support.queue import begin, dead_letters
 from tests.unit.triage.builders import Triage
@@ -349,11 +348,6 @@ def test_findings_go_on_at_the_cursor(triage: Triage) -> None:
     confidences = [item["confidence"] for item in seen]
     assert confidences == sorted(confidences, reverse=True)
     assert triage.client.get(FINDINGS.format("doc_1"), params={"cursor": "-1"}).status_code == 422
-
-
-def test_the_openapi_file_is_the_application_s() -> None:
-    path = ROOT / "services" / "triage" / "openapi.json"
-    assert path.read_text("utf-8") == openapi_of("triage")
 
 
 @pytest.mark.parametrize("odd", ["%00", "doc_%00", "%F0%9F%98%80", "a" * 65])

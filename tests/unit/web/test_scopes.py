@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
+from infra.docs.schemas import openapi_of
 from shared.errors import InvalidRequest
 from shared.web.app import create_app
 from shared.web.auth import Actor, CurrentActor
@@ -31,6 +32,12 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
         for method, operation in item.items()
         if method in METHODS
     ]
+
+
+@pytest.mark.parametrize("service", ["ingest", "extraction", "triage", "review", "escalation"])
+def test_the_openapi_file_is_the_application_s(service: str) -> None:
+    path = ROOT / "services" / service / "openapi.json"
+    assert path.read_text("utf-8") == openapi_of(service)
 
 
 def test_every_route_has_a_scope_in_openapi() -> None:

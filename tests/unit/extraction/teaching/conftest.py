@@ -9,7 +9,10 @@ import pytest
 
 from services.extraction.teaching import Example, read_examples, teach
 from tests import support
+from tests.unit.cli.conftest import run
 from tests.unit.extraction.teaching.made import NAME, file_of, records
+
+__all__ = ["run"]
 
 
 @pytest.fixture(scope="session")

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from services import cli
+from tests.unit.cli.builders import Run
 from tests.unit.extraction.teaching.made import NAME, file_of, records
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch,
-    capsysbinary: pytest.CaptureFixture[bytes],
-    artefacts: Path,
-    tmp_path: Path,
-) -> Run:
+def run(run: Run, monkeypatch: pytest.MonkeyPatch, artefacts: Path, tmp_path: Path) -> Run:
     monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(artefacts))
-
-    def go(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
-        code = cli.main()
-        out, err = capsysbinary.readouterr()
-        return code, out.decode(), err.decode()
-
-    return go
+    return run
 
 
 @pytest.fixture
@@ -125,10 +109,7 @@ def test_a_file_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_missing_base_names_the_next_step(
-    run: Run, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "nothing"))
-    code, _, err = run("teach", NAME, examples)
+def test_a_missing_base_names_the_next_step(run: Run, examples: Path, tmp_path: Path) -> None:
+    code, _, err = run("teach", NAME, examples, SMALLPRINT_ARTEFACTS=tmp_path / "nothing")
     assert code == 2
     assert "SMALLPRINT_ARTEFACTS" in err
