@@ -8,20 +8,35 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 
-Members = Iterable[tuple[str | zipfile.ZipInfo, bytes]]
+Body = str | bytes | Iterable[bytes]
+Members = Iterable[tuple[str | zipfile.ZipInfo, Body]]
 
 
-def archive(members: Members | Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """Return an archive of these files; names may repeat."""
+def archive(members: Members | Mapping[str, Body], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return an archive of these files, some in pieces perhaps; names may repeat."""
     out = io.BytesIO()
     listed = members.items() if isinstance(members, Mapping) else members
     with zipfile.ZipFile(out, "w", method) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that come twice
-        for name, data in listed:
+        for name, body in listed:
             info = name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name)
-            info.compress_type = method
-            file.writestr(info, data)
+            in_sight = info.filename == "mimetype"  # of an OpenDocument
+            info.compress_type = zipfile.ZIP_STORED if in_sight else method
+            with file.open(info, "w") as member:
+                for piece in [body] if isinstance(body, str | bytes) else body:
+                    member.write(piece.encode() if isinstance(piece, str) else piece)
     return out.getvalue()
+
+
+def changed(data: bytes, name: str, body: Body | None) -> bytes:
+    """Return an archive with this file replaced or added, or without it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as given:
+        files: dict[str, Body] = {found: given.read(found) for found in given.namelist()}
+    if body is None:
+        del files[name]
+    else:
+        files[name] = body
+    return archive(files)
 
 
 def special(name: str, mode: int) -> zipfile.ZipInfo:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-Part = str | bytes | Iterable[bytes]
+from tests.unit.documents.archives import Body, archive
+
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
-def book(*sheets: str, others: Mapping[str, Part] | None = None, ns: str = MAIN) -> bytes:
+def book(*sheets: str, others: Mapping[str, Body] | None = None, ns: str = MAIN) -> bytes:
     """Return a workbook with this XML of its sheets (`S1`, `S2` …); `others` replace or add
     parts.
     """
@@ -22,7 +21,7 @@ def book(*sheets: str, others: Mapping[str, Part] | None = None, ns: str = MAIN)
     related = "".join(relation(f"r{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in numbers)
     related += relation("rs", "sharedStrings", "sharedStrings.xml")
     related += relation("rf", "styles", "styles.xml")
-    parts: dict[str, Part] = {
+    parts: dict[str, Body] = {
         "[Content_Types].xml": "<Types/>",
         "_rels/.rels": relations(relation("r", "officeDocument", "xl/workbook.xml")),
         "xl/workbook.xml": (
@@ -32,18 +31,7 @@ def book(*sheets: str, others: Mapping[str, Part] | None = None, ns: str = MAIN)
         **{f"xl/worksheets/sheet{n}.xml": sheets[n - 1] for n in numbers},
         **(others or {}),
     }
-    return zipped(parts)
-
-
-def zipped(parts: Mapping[str, Part]) -> bytes:
-    """Return an archive of these parts; parts given in pieces are written piece by piece."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, body in parts.items():
-            with archive.open(name, "w") as part:
-                for piece in [body] if isinstance(body, str | bytes) else body:
-                    part.write(piece.encode() if isinstance(piece, str) else piece)
-    return out.getvalue()
+    return archive(parts)
 
 
 def relations(inner: str) -> str:

@@ -1,8 +1,16 @@
-"""How reading a document ends, and what was read: its cells and pages."""
+"""How reading a document ends, and what was read: its cells, pages and parts."""
 
 from __future__ import annotations
 
-from shared.documents import Cell, Limits, ParsedDocument, read
+from shared.documents import (
+    Attachment,
+    Cell,
+    Limits,
+    ParsedDocument,
+    RefusedPart,
+    read,
+    unpack,
+)
 from shared.documents.model.formats import HTML
 from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
@@ -56,3 +64,20 @@ def named(reading: ParsedDocument) -> dict[str, str]:
 def shown(reading: ParsedDocument) -> list[str]:
     """Return the text of each page."""
     return [reading.text[page.start : page.end] for page in reading.pages]
+
+
+def parts(data: bytes, depth: int = 0, **limits: int) -> list[Attachment | RefusedPart]:
+    return list(unpack(data, name="a.eml", limits=Limits(**limits), depth=depth).parts())
+
+
+def codes(data: bytes, **limits: int) -> list[tuple[str, str]]:
+    """Return the name of each part and why it was refused."""
+    return [(part.name, getattr(part, "code", "")) for part in parts(data, **limits)]
+
+
+def refused(data: bytes, code: str, depth: int = 0, **limits: int) -> str:
+    """Return the reason why the only part is refused, with this code."""
+    [part] = parts(data, depth, **limits)
+    assert isinstance(part, RefusedPart), part
+    assert part.code == code
+    return part.reason

@@ -28,7 +28,7 @@ from shared.documents.containers.zip_package import Package
 from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 from tests.unit.documents import mails
-from tests.unit.documents.archives import archive
+from tests.unit.documents.archives import archive, changed
 from tests.unit.documents.ends import outcome
 from tests.unit.documents.fuzz_words import PARTS, WORDS
 from tests.unit.documents.outlook_files import Attached, Outlook
@@ -37,7 +37,6 @@ from tests.unit.documents.scanned import picture, saved
 from tests.unit.documents.test_xbrl import INSTANCE, inline
 from tests.unit.documents.word import (
     FOLDER,
-    changed,
     docx,
     field,
     level,

@@ -9,7 +9,6 @@ from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
     EncryptedDocument,
-    NoTextLayer,
     UnreadableDocument,
     UnsupportedType,
 )
@@ -35,7 +34,6 @@ def test_a_document_cut_off_anywhere_is_read_or_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENCRYPTED)
 def test_an_encrypted_document_asks_for_its_password(name: str) -> None:
-    """Without, with a wrong and with the right password, for RC4 and AES-256."""
     data = sample(name)
     for password, says in ((None, "encrypted: give its password"), ("open barley", "wrong")):
         with pytest.raises(EncryptedDocument, match=says) as caught:
@@ -81,21 +79,6 @@ def test_a_page_count_that_is_a_lie_is_no_trouble() -> None:
     data = samples.plain(2).replace(b"/Count 2", b"/Count 999999999")
     reading = read(data)
     assert [page.number for page in reading.pages] == [1, 2]
-
-
-@pytest.mark.usefixtures("no_engine")
-def test_images_have_no_text_layer() -> None:
-    with pytest.raises(NoTextLayer, match=r"no text layer.* apt-get install tesseract") as caught:
-        read(sample("image_only"), name="scan.pdf")
-    assert caught.value.document == "scan.pdf"
-
-
-@pytest.mark.usefixtures("no_engine")
-def test_a_scanned_page_fails_alone() -> None:
-    reading = read(sample("some_images"))
-    assert [(page.number, page.code) for page in reading.failed] == [(2, "no_text_layer")]
-    assert "install tesseract" in reading.failed[0].reason
-    assert [page.number for page in reading.pages] == [1, 3, 4]
 
 
 def test_a_broken_table_of_objects_is_repaired() -> None:

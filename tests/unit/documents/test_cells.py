@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from shared.documents import Cell, Page, ParsedDocument, read
 from shared.documents.model.cells import CELL, Cells, letters, no_cells
@@ -70,29 +68,6 @@ def test_cells_come_back_from_the_layout_blob(compress: bool) -> None:
     assert again.cells.tobytes() == reading.cells.tobytes()
     assert again.pages == reading.pages
     assert np.isnan(again.boxes).all()
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            *[st.integers(0, 2**16 - 1)] * 4,
-            *[st.integers(0, 2**32 - 1)] * 2,
-            st.floats(allow_nan=False),
-        )
-    )
-)
-def test_any_cells_come_back(records: list[tuple[float, ...]]) -> None:
-    cells = no_cells(len(records))
-    for index, (cell, record) in enumerate(zip(cells, records, strict=True)):
-        for name, value in zip(
-            ("page", "table", "column", "columns", "row", "rows", "value"), record, strict=True
-        ):
-            cell[name] = value
-        cell["start"], cell["end"] = 2 * index, 2 * index + 1
-    text = "a\t" * len(records)
-    reading = ParsedDocument(text, (Page(1, 0, len(text)),), cells=cells)
-    assert ParsedDocument.from_bytes(reading.to_bytes(), text).cells.tobytes() == cells.tobytes()
 
 
 def test_a_million_cells_take_little() -> None:

@@ -176,7 +176,6 @@ def test_hostile_quotes_take_no_more_than_their_length(piece: str) -> None:
 
 @pytest.mark.slow
 def test_half_a_million_lines_stay_within_a_bound() -> None:
-    """36 MB of eight fields a line, in a child with one gigabyte."""
     line = b'2024-02-29,A0%d,"Invoice, of a customer",-1234.56,17,84.7%%,TRUE,%d\n'
     data = b"".join(line % (n % 9, n) for n in range(500_000))
     with Reader(Limits(memory_bytes=1_000_000_000, seconds=600)) as reader:

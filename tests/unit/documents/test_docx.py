@@ -8,11 +8,11 @@ import pytest
 
 from shared.documents import Limits, read, sniff
 from shared.errors import DocumentTooLarge, EmptyDocument, NoTextLayer
+from tests.unit.documents.archives import changed
 from tests.unit.documents.ends import all_cells, named, shown
 from tests.unit.documents.word import (
     FOLDER,
     cell,
-    changed,
     docx,
     field,
     level,
@@ -76,17 +76,7 @@ def test_list_numbers_are_those_that_another_program_counts() -> None:
 
 def test_numbers_of_several_levels() -> None:
     body = "".join(
-        numbered(text, at)
-        for text, at in [
-            ("A", 0),
-            ("B", 1),
-            ("C", 2),
-            ("D", 3),
-            ("E", 2),
-            ("F", 1),
-            ("G", 2),
-            ("H", 0),
-        ]
+        numbered(text, at) for text, at in zip("ABCDEFGH", (0, 1, 2, 3, 2, 1, 2, 0), strict=True)
     )
     assert text_of(body, numbering=LEGAL).split("\n\n") == [
         *("1. A", "1.1 B", "(a) C", "(i) D", "(b) E", "1.2 F", "(a) G", "2. H")
@@ -304,11 +294,6 @@ def test_pages_are_those_of_the_last_layout() -> None:
     ]
 
 
-def test_a_document_without_marks_is_one_page() -> None:
-    reading = read(docx(p("word " * 1000) * 20))
-    assert reading.page_count == 1
-
-
 def test_tables_are_read_row_by_row() -> None:
     down = '<w:vMerge w:val="restart"/>'
     body = table(
@@ -439,8 +424,3 @@ def test_limits_hold_for_pages_and_characters() -> None:
         read(pages, limits=Limits(max_pages=5))
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
         read(docx(p("ten words! ") * 20), limits=Limits(max_plain_text=50))
-
-
-def test_the_type_is_known_by_its_parts() -> None:
-    assert sniff(docx(p("x")), "contract.zip") == DOCX
-    assert sniff((FOLDER / "agreement.docx").read_bytes()) == DOCX

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
 
@@ -12,12 +11,11 @@ from shared.documents import Limits, read, sniff
 from shared.documents.office import package_reader
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument, UnsupportedType
+from tests.unit.documents.archives import archive, changed, encrypted, with_method
 from tests.unit.documents.ends import outcome
 from tests.unit.documents.word import (
     FOLDER,
     SPACES,
-    archive,
-    changed,
     docx,
     level,
     lists,
@@ -33,9 +31,9 @@ DEEP = 100_000
 NAME = "lease.docx"
 
 
-def body_of(inner: bytes) -> bytes:
-    head = f"<w:document {SPACES}><w:body>".encode()
-    return archive({"word/document.xml": head + inner + b"</w:body></w:document>"})
+def body_of(inner: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    whole = f"<w:document {SPACES}><w:body>{inner}</w:body></w:document>"
+    return archive({"word/document.xml": whole}, method)
 
 
 def test_a_document_cut_off_anywhere_is_refused() -> None:
@@ -45,21 +43,16 @@ def test_a_document_cut_off_anywhere_is_refused() -> None:
 
 
 def test_a_wrong_checksum_is_said() -> None:
-    reading = read(_stored(p("word") * 9_999 + p("Terms")).replace(b"Terms", b"Tears", 1))
+    long, short = (
+        body_of(body + p("Terms"), zipfile.ZIP_STORED).replace(b"Terms", b"Tears", 1)
+        for body in (p("word") * 9_999, "")
+    )
+    reading = read(long)
     assert 5_000 < len(reading.text.split()) < 10_000
     assert [(f.number, f.code) for f in reading.failed] == [(2, "unreadable_page")]
     assert "CRC" in reading.failed[0].reason
     with pytest.raises(UnreadableDocument, match="CRC"):
-        read(_stored(p("Terms")).replace(b"Terms", b"Tears", 1))
-
-
-def _stored(body: str) -> bytes:
-    """Return a DOCX with an uncompressed body, so a test can change a byte."""
-    out = io.BytesIO()
-    whole = f"<w:document {SPACES}><w:body>{body}</w:body></w:document>"
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as written:
-        written.writestr("word/document.xml", whole)
-    return out.getvalue()
+        read(short)
 
 
 def test_a_body_that_breaks_off_is_read_so_far() -> None:
@@ -79,7 +72,7 @@ def test_a_damaged_part_costs_a_warning(kind: str, part: bytes) -> None:
 
 
 def test_missing_parts_are_no_trouble() -> None:
-    assert read(body_of(p("Term").encode())).text == "Term"
+    assert read(body_of(p("Term"))).text == "Term"
     lost = changed(docx(p("Term")), "word/document.xml", None)
     assert sniff(lost) == "application/zip"
     elsewhere = changed(lost, "word/document2.xml", b"")
@@ -202,30 +195,13 @@ def test_a_huge_attribute_is_read_over() -> None:
     assert read(docx(f'<w:p w:rsid="{"x" * 10_000_000}">{r("Term")}</w:p>')).text == "Term"
 
 
-@pytest.mark.parametrize("name", ["W:\\u202eword", "Term\\u2066\\u202e"])
-def test_direction_marks_stay_text(name: str) -> None:
-    text = name.encode().decode("unicode-escape")
-    assert read(docx(p(text))).text == text
-
-
-def _with_header(data: bytes, offset: int, form: str, value: int) -> bytes:
-    """Change one field of every entry, in the directory and in the local headers."""
-    changed_data = bytearray(data)
-    for magic, shift in ((b"PK\1\2", 2), (b"PK\3\4", 0)):
-        at = data.find(magic)
-        while at >= 0:
-            struct.pack_into(form, changed_data, at + offset + shift, value)
-            at = data.find(magic, at + 4)
-    return bytes(changed_data)
-
-
 def test_an_archive_with_a_password_says_so() -> None:
     with pytest.raises(EncryptedDocument, match="save it without"):
-        read(_with_header(docx(p("Term")), 6, "<H", 1), name="lease.docx")
+        read(encrypted(docx(p("Term"))), name="lease.docx")
 
 
 def test_an_unknown_compression_is_refused() -> None:
-    assert outcome(_with_header(docx(p("Term")), 8, "<H", 77), NAME) == "refused"
+    assert outcome(with_method(docx(p("Term")), 77), NAME) == "refused"
 
 
 def test_a_directory_that_lies_is_refused() -> None:

@@ -16,8 +16,9 @@ from shared.documents.flow import embedded_pictures
 from shared.documents.pages import ocr
 from shared.documents.pages.ocr import NEEDS
 from shared.errors import NoTextLayer
+from tests.unit.documents.archives import changed
 from tests.unit.documents.scanned import PATIENT, WORDS, picture, saved
-from tests.unit.documents.word import changed, docx, p
+from tests.unit.documents.word import docx, p
 
 PNG = saved(picture(), "PNG", dpi=(150, 150))
 OTHER = saved(picture("Signed in the city of Boston"), "PNG", dpi=(150, 150))

@@ -8,10 +8,11 @@ import pytest
 
 from shared.documents import read
 from shared.errors import UnreadableDocument
+from tests.unit.documents.archives import changed
 from tests.unit.documents.books import book, row, shared, sheet
 from tests.unit.documents.test_odt import content, document
 from tests.unit.documents.test_xbrl import INSTANCE
-from tests.unit.documents.word import changed, docx, p
+from tests.unit.documents.word import docx, p
 
 
 def workbook(part: str) -> Callable[[bytes], bytes]:

@@ -30,7 +30,6 @@ def test_blocks_are_paragraphs_and_white_space_is_single() -> None:
 
 
 def test_entities_are_characters() -> None:
-    """By name, by number, without semicolon, and as Windows-1252 codes."""
     assert text_of("&sect;&#167;&#xA7; &copy; &AMP &lt;b&gt; &#146;&#150; &eacute;&unknown;") == (
         "§§§ © & <b> ’– é&unknown;"
     )
@@ -214,7 +213,6 @@ def test_a_sentence_that_goes_on_over_a_page_reads_on() -> None:
     ],
 )  # fmt: skip
 def test_the_encoding_is_found(data: bytes, expected: str) -> None:
-    """By byte order mark, by declaration, else UTF-8, and Windows-1252 for invalid UTF-8."""
     reading = read(data)
     assert reading.text == expected
     assert reading.warnings == ()

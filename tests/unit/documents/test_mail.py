@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from shared.documents import Attachment, Limits, RefusedPart, read, sniff, unpack
+from shared.documents import Attachment, Limits, read, sniff, unpack
 from shared.documents.mail.eml import unflowed
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnsupportedType
 from tests.unit.documents import samples
+from tests.unit.documents.ends import codes, parts, refused
 from tests.unit.documents.mails import (
     HEAD,
     attached,
@@ -28,10 +27,6 @@ SHOWN = (
     "From: Ann <ann@example.com>\nTo: Bob <bob@example.com>\n"
     "Date: Mon, 3 Mar 2025 10:00:00 +0100\nSubject: The lease\n"
 )
-
-
-def parts(data: bytes, **limits: int) -> list[Attachment | RefusedPart]:
-    return list(unpack(data, name="a.eml", limits=Limits(**limits)).parts())
 
 
 def accepted(data: bytes) -> list[Attachment]:
@@ -138,7 +133,6 @@ def test_what_a_printer_took_for_a_line_end_is_one() -> None:
 
 
 def test_transfer_encodings_are_undone() -> None:
-    """Quoted-printable, base64 and uuencode, also where they are damaged."""
     for coding, coded in (
         ("quoted-printable", "Gr=C3=B6=\n=C3=9Fe"),
         ("base64", "R3LDtsOfZQ=="),
@@ -206,68 +200,56 @@ def test_a_mail_that_is_nothing_but_an_attachment() -> None:
 def test_what_is_refused_has_a_reason() -> None:
     sealed = part("AAAA", "Content-Type: application/pkcs7-mime; name=smime.p7m")
     image = attached(b"GIF89a\r\n", "p.gif", "image/gif")
-    results = parts(
-        whole([attached(b"", "e.pdf"), image, sealed, attached(PDF), text()]), max_bytes=len(PDF)
-    )
-    assert [(item.name, getattr(item, "code", "")) for item in results] == [
+    data = whole([attached(b"", "e.pdf"), image, sealed, attached(PDF), text()])
+    assert codes(data, max_bytes=len(PDF)) == [
         ("e.pdf", "empty_document"),
         ("p.gif", "unsupported_type"),
         ("smime.p7m", "encrypted_document"),
         ("lease.pdf", ""),
     ]
-    [large] = parts(whole([attached(PDF)]), max_bytes=len(PDF) - 1)
-    assert isinstance(large, RefusedPart)
-    assert large.code == "document_too_large"
+    assert refused(whole([attached(PDF)]), "document_too_large", max_bytes=len(PDF) - 1)
 
 
 def test_an_encrypted_mail_is_one_refused_part() -> None:
     sealed = [part("Version: 1", "Content-Type: application/pgp-encrypted"), text("-----BEGIN")]
     data = whole(sealed, "encrypted")
-    [item] = parts(data)
-    assert isinstance(item, RefusedPart)
-    assert item.code == "encrypted_document"
-    assert "upload" in item.reason
+    assert "upload" in refused(data, "encrypted_document")
     assert body(data) == ""
 
 
 @pytest.mark.parametrize(
-    ("headers", "name"),
+    ("given", "name"),
     [
-        (["Content-Disposition: attachment; filename*=utf-8''Vertr%C3%A4ge.pdf"], "Verträge.pdf"),
-        (
-            [
-                "Content-Disposition: attachment;\n filename*0*=utf-8''Vertr%C3%A4;"
-                "\n filename*1=ge.pdf"
-            ],
-            "Verträge.pdf",
-        ),
-        (
-            ['Content-Disposition: attachment; filename="=?utf-8?q?Vertr=C3=A4ge.pdf?="'],
-            "Verträge.pdf",
-        ),
-        (['Content-Disposition: attachment; filename="Verträge.pdf"'], "Verträge.pdf"),
-        (
-            [
-                b'Content-Disposition: attachment; filename="Vertr\xe4ge.pdf"'.decode(
-                    "ascii", "surrogateescape"
-                )
-            ],
-            "Verträge.pdf",
-        ),
-        (['Content-Type: application/pdf; name="a b.pdf"'], "a b.pdf"),
-        (["Content-Disposition: attachment; filename=../../etc/passwd"], "passwd"),
-        (['Content-Disposition: attachment; filename="C:\\\\x\\\\a.pdf"'], "a.pdf"),
-        (['Content-Disposition: attachment; filename="a\u202efdp.exe"'], "afdp.exe"),
-        ([f"Content-Disposition: attachment; filename={'n' * 10_000}.pdf"], "n" * 196 + ".pdf"),
-        (["Content-Disposition: attachment; filename*=nonsense''%C3%A4.pdf"], "ä.pdf"),
-        (["Content-Disposition: attachment"], "part 1.bin"),
-        (["Content-Type: application/pdf"], "part 1.pdf"),
+        ("filename*=utf-8''Vertr%C3%A4ge.pdf", "Verträge.pdf"),
+        ("filename*0*=utf-8''Vertr%C3%A4;\n filename*1=ge.pdf", "Verträge.pdf"),
+        ('filename="=?utf-8?q?Vertr=C3=A4ge.pdf?="', "Verträge.pdf"),
+        ('filename="Verträge.pdf"', "Verträge.pdf"),
+        ('filename="Vertr\udce4ge.pdf"', "Verträge.pdf"),  # the byte of Latin-1
+        ("filename=../../etc/passwd", "passwd"),
+        ('filename="C:\\\\x\\\\a.pdf"', "a.pdf"),
+        ('filename="a\u202efdp.exe"', "afdp.exe"),
+        (f"filename={'n' * 10_000}.pdf", "n" * 196 + ".pdf"),
+        ("filename*=nonsense''%C3%A4.pdf", "ä.pdf"),
+        ("", "part 1.bin"),
     ],
 )
-def test_names_are_labels(headers: Sequence[str], name: str) -> None:
-    lines = "\n".join(headers).encode("utf-8", "surrogateescape")
-    kind = b"" if b"Content-Type" in lines else b"\nContent-Type: application/octet-stream"
-    [item] = accepted(whole([lines + kind + b"\n\n" + PDF]))
+def test_names_are_labels(given: str, name: str) -> None:
+    headers = [
+        f"Content-Disposition: attachment;\n {given}"
+        if given
+        else "Content-Disposition: attachment",
+        "Content-Type: application/octet-stream",
+    ]
+    [item] = accepted(whole([part(PDF, *headers)]))
+    assert item.name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [('application/pdf; name="a b.pdf"', "a b.pdf"), ("application/pdf", "part 1.pdf")],
+)
+def test_without_a_name_it_is_that_of_the_type(kind: str, name: str) -> None:
+    [item] = accepted(whole([part(PDF, f"Content-Type: {kind}")]))
     assert item.name == name
 
 
@@ -332,16 +314,11 @@ def test_a_report_of_delivery_is_text() -> None:
 
 
 def test_mails_a_hundred_deep_are_refused_in_a_line() -> None:
-    [item] = parts(deep(100))
-    assert isinstance(item, RefusedPart)
-    assert item.code == "nested_too_deep"
-    assert "100 deep" in item.reason
-    assert "SMALLPRINT_INGEST_MAX_DEPTH" in item.reason
-    [item] = parts(deep(9))
-    assert isinstance(item, Attachment)
-    assert item.data == deep(8)
-    [item] = unpack(deep(1), depth=9).parts()
-    assert isinstance(item, RefusedPart)
+    reason = refused(deep(100), "nested_too_deep")
+    assert "100 deep" in reason
+    assert "SMALLPRINT_INGEST_MAX_DEPTH" in reason
+    assert [item.data for item in accepted(deep(9))] == [deep(8)]
+    assert refused(deep(1), "nested_too_deep", depth=9)
 
 
 @pytest.mark.parametrize("data", [deep(5_000), b""])
@@ -358,8 +335,8 @@ def test_parts_are_counted_and_weighed() -> None:
     data = whole([attached(b"x" * 100, f"{n}.txt") for n in range(5)])
     with pytest.raises(DocumentTooLarge, match="5 attachments: at most 4"):
         parts(data, max_parts=4)
-    codes = [getattr(item, "code", "") for item in parts(data, max_unpacked=350)]
-    assert codes == ["", "", "", "document_too_large", "document_too_large"]
+    ends = [code for _, code in codes(data, max_unpacked=350)]
+    assert ends == ["", "", "", "document_too_large", "document_too_large"]
 
 
 @pytest.mark.parametrize(
@@ -379,11 +356,8 @@ def test_a_mail_that_breaks_off_says_so() -> None:
     inner = whole([text(), attached(PDF)], boundary="in")
     data = whole([text(), attached(PDF), nested(inner), attached(PDF, "last.pdf")])
     assert read(data).warnings == ()
-    for at in (
-        data.index(b"last.pdf") + 60,
-        data.index(b"message/rfc822"),
-        data.rindex(b"--=_b--"),
-    ):
+    last = data.index(b"last.pdf") + 60
+    for at in (last, data.index(b"message/rfc822"), data.rindex(b"--=_b--")):
         (warning,) = read(data[:at]).warnings
         assert "truncated" in warning
 

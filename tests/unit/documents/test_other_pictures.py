@@ -6,11 +6,11 @@ import pytest
 
 from shared.documents import ParsedDocument, read
 from shared.errors import NoTextLayer
+from tests.unit.documents.archives import changed
 from tests.unit.documents.books import book, number, row, sheet
 from tests.unit.documents.samples import FOLDER
 from tests.unit.documents.scanned import PATIENT, WORDS, picture, saved
 from tests.unit.documents.test_odt import document, p
-from tests.unit.documents.word import changed
 
 PNG = saved(picture(), "PNG", dpi=(150, 150))
 LOGO = saved(picture().resize((300, 200)), "PNG")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.documents import Attachment, Limits, RefusedPart, read, sniff, unpack
+from shared.documents import Attachment, Limits, read, sniff, unpack
 from shared.documents.mail.msg import OutlookMail
 from shared.errors import (
     NestedTooDeep,
@@ -12,6 +12,7 @@ from shared.errors import (
     UnsupportedType,
 )
 from tests.unit.documents import samples
+from tests.unit.documents.ends import parts, refused
 from tests.unit.documents.mails import HEAD, attached, text, whole
 from tests.unit.documents.outlook_files import Attached, Outlook, compound
 
@@ -20,10 +21,6 @@ SHOWN = (
     "From: Ann <ann@example.com>\nTo: Bob <bob@example.com>\n"
     "Date: Mon, 03 Mar 2025 09:00:00 +0000\nSubject: The lease\n\n"
 )
-
-
-def parts(data: bytes, **limits: int) -> list[Attachment | RefusedPart]:
-    return list(unpack(data, name="a.msg", limits=Limits(**limits)).parts())
 
 
 def test_a_mail_of_outlook_is_its_headers_and_its_words() -> None:
@@ -132,11 +129,9 @@ def test_messages_a_hundred_deep_are_refused_in_a_line() -> None:
             message = Outlook("Deeper", attached=[Attached("", message=message)])
         return message.file()
 
-    [part] = parts(deep(100))
-    assert isinstance(part, RefusedPart)
-    assert part.code == "nested_too_deep"
-    assert "100 deep" in part.reason
-    assert "SMALLPRINT_INGEST_MAX_DEPTH" in part.reason
+    reason = refused(deep(100), "nested_too_deep")
+    assert "100 deep" in reason
+    assert "SMALLPRINT_INGEST_MAX_DEPTH" in reason
     with pytest.raises(NestedTooDeep):
         parts(deep(400))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 
 from tests.support import ROOT
+from tests.unit.documents.archives import archive
 
 FOLDER = ROOT / "tests" / "data" / "documents" / "office"
 
@@ -97,28 +96,9 @@ def docx(body: str, parts: Mapping[str, str] | None = None, *, strict: bool = Fa
         f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="word/document.xml"/>'
     )
     files["word/_rels/document.xml.rels"] = _relationships(related)
-    return archive({name: (_DECLARATION + text).encode() for name, text in files.items()})
+    return archive({name: _DECLARATION + text for name, text in files.items()})
 
 
 def _relationships(inner: str) -> str:
     space = "http://schemas.openxmlformats.org/package/2006/relationships"
     return f'<Relationships xmlns="{space}">{inner}</Relationships>'
-
-
-def archive(files: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as written:
-        for name, data in files.items():
-            stored = name == "mimetype"  # which has to be in sight
-            written.writestr(name, data, zipfile.ZIP_STORED if stored else None)
-    return out.getvalue()
-
-
-def changed(data: bytes, name: str, part: bytes | None) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(data)) as given:
-        files = {found: given.read(found) for found in given.namelist()}
-    if part is None:
-        del files[name]
-    else:
-        files[name] = part
-    return archive(files)
