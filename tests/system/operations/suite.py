@@ -4,11 +4,13 @@ background. Only the specialist is fake: it finds keywords.
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from services.cli.operations.backup import BackedUpDeployment
+from services.cli.operations.partial_backup import BLOBS
 from services.escalation import bootstrap as escalation
 from services.escalation.settings import Settings as EscalationSettings
 from services.extraction import bootstrap as extraction
@@ -26,6 +30,7 @@ from services.review import bootstrap as review
 from services.review.settings import Settings as ReviewSettings
 from services.triage import bootstrap as triage
 from services.triage.settings import Settings as TriageSettings
+from shared.blobs.files import MARKER
 from shared.messaging import Relay
 from shared.runtime.embedded import at_work
 from shared.settings import load
@@ -164,3 +169,17 @@ def under_load(suite: Suite, first: int) -> Iterator[list[str]]:
             loading.join()
     if failures:
         raise failures[0]
+
+
+def place_of(folder: Path, blobs: int) -> BackedUpDeployment:
+    """A place with one database and so many blobs."""
+    for number in range(blobs):
+        data = b"%d" % number
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = folder / BLOBS / "default" / sha256[:2] / sha256
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (folder / BLOBS / MARKER).touch()
+    with closing(sqlite3.connect(folder / "one.db")) as made:
+        made.execute("CREATE TABLE rows (id INTEGER)")
+    return BackedUpDeployment(folder, {"one": f"sqlite:///{folder / 'one.db'}"}, None)

@@ -19,10 +19,9 @@ from sqlalchemy import create_engine, text
 
 from infra.servers.kafka import Broker
 from services.cli import cli
-from services.cli.operations.backup import BackedUpDeployment, backup
+from services.cli.operations.backup import backup
 from services.cli.operations.backup_manifest import BackupManifest, BadBackup, files_of
-from shared.blobs import FileBlobs, MissingBlob
-from shared.blobs.files import open_pinned, pin
+from shared.blobs import FileBlobs
 from shared.blobs.protocol import PIN_MARKER
 from shared.errors import Conflict, SuiteError, Unavailable
 from shared.events import BlobRef
@@ -30,7 +29,7 @@ from shared.messaging import Inbox
 from shared.storage import snapshot
 from tests.support.postgres import Servers
 from tests.support.queue import dead_letters, unfinished
-from tests.system.operations.suite import NAMES, Suite, environment, under_load
+from tests.system.operations.suite import NAMES, Suite, environment, place_of, under_load
 
 
 def run(*arguments: object, code: int = 0) -> list[dict[str, Any]]:
@@ -72,8 +71,7 @@ def test_a_backup_under_load_is_restored_whole(
     *_, counts = run("restore", tmp_path / "backup", "--data", where)
     assert counts["faults"] == 0
     assert counts["documents"] >= len(before) + 2
-    restored = Suite(where)
-    try:
+    with closing(Suite(where)) as restored:
         living = [one for one in sure if restored.state(one).get("id")]
         deleted = set(sure) - set(living)
         assert len(living) >= 2
@@ -89,8 +87,6 @@ def test_a_backup_under_load_is_restored_whole(
         with restored.store("ingest").read() as session:
             tombs = "SELECT id FROM documents WHERE deleted IS NOT NULL"
             assert deleted <= set(session.execute(text(tombs)).scalars())
-    finally:
-        restored.close()
     *_, counts = run("verify", "--settle", "0", "--stuck", "0", "--data", where)
     assert (counts["faults"], counts["waiting"]) == (0, 0)
 
@@ -127,8 +123,7 @@ def test_events_of_a_broker_are_sent_once_more(
     topic("second")
     *_, counts = run("restore", tmp_path / "backup", "--data", tmp_path / "restored")
     assert counts["faults"] == 0
-    restored = Suite(tmp_path / "restored")
-    try:
+    with closing(Suite(tmp_path / "restored")) as restored:
         restored.ended(first, second, third)
         restored.work(lambda: unfinished(restored.store("extraction")) == 0)
         assert {restored.state(one)["attempt"] for one in (first, second, third)} == {1}
@@ -137,8 +132,6 @@ def test_events_of_a_broker_are_sent_once_more(
             starts = session.execute(text("SELECT max(attempts) FROM inbox")).scalar_one()
         assert starts == 1
         assert dead_letters(restored.services[0]) == []
-    finally:
-        restored.close()
 
 
 def test_a_place_that_is_not_empty_is_refused(suite: Suite, tmp_path: Path) -> None:
@@ -155,11 +148,7 @@ def test_a_place_that_is_not_empty_is_refused(suite: Suite, tmp_path: Path) -> N
 def test_a_second_backup_to_the_same_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, target = tmp_path / "data", tmp_path / "backup"
-    FileBlobs(data / "blobs").put("default", b"some")
-    with closing(sqlite3.connect(data / "one.db")) as made:
-        made.execute("CREATE TABLE rows (id INTEGER)")
-    place = BackedUpDeployment(data, {"one": f"sqlite:///{data / 'one.db'}"}, None)
+    place, target = place_of(tmp_path / "data", 1), tmp_path / "backup"
     refused: list[BaseException] = []
 
     def again() -> None:
@@ -235,35 +224,18 @@ def test_nobody_holds_anything_in_a_restored_place(suite: Suite, tmp_path: Path)
     assert worker.inbox.claim("main") is not None
     run("backup", tmp_path / "backup", "--data", suite.folder)
     run("restore", tmp_path / "backup", "--data", tmp_path / "restored")
-    restored = Suite(tmp_path / "restored")
-    try:
+    with closing(Suite(tmp_path / "restored")) as restored:
         with restored.store("ingest").read() as session:
             assert session.execute(text("SELECT count(*) FROM relay_lease")).scalar_one() == 0
         assert Inbox(restored.services[0].store).claim("main") is not None
         assert restored.state(document)["state"] == "received"
-    finally:
-        restored.close()
 
 
-def test_a_held_blob_is_deleted_for_all_but_the_backup(tmp_path: Path) -> None:
+def test_blobs_whose_holder_was_killed_are_swept(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "blobs")
-    ref = blobs.put("default", b"some words")
-    path = blobs._path("default", ref)
-    with pin(tmp_path / "blobs"):
-        blobs.delete("default", ref)
-        with pytest.raises(MissingBlob):
-            blobs.get("default", ref)
-        with open_pinned(path) as stream:
-            assert stream.read() == b"some words"
-        blobs.put("default", b"some words")
-        blobs.delete("default", ref)
-        blobs.delete("default", BlobRef(sha256="0" * 64, size=1))
-    assert [one for one in (tmp_path / "blobs").rglob("*") if one.is_file()] == [
-        tmp_path / "blobs" / ".smallprint-blobs"
-    ]
-    ref = blobs.put("default", b"other words")
-    blobs._path("default", ref).rename(blobs._path("default", ref).with_suffix(".held"))
-    (tmp_path / "blobs" / PIN_MARKER).touch()  # their holders died
+    path = blobs._path("default", blobs.put("default", b"some words"))
+    path.rename(path.with_suffix(".held"))
+    (tmp_path / "blobs" / PIN_MARKER).touch()
     FileBlobs(tmp_path / "blobs").sweep(older=timedelta(hours=1))
     assert not list((tmp_path / "blobs").rglob("*.held"))
 

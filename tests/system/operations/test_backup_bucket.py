@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,15 +83,12 @@ def test_a_bucket_is_in_the_backup_that_is_made_under_load(
     where = elsewhere()
     *_, counts = run("restore", tmp_path / "backup", "--data", where)
     assert counts["faults"] == 0
-    restored = Suite(where)
-    try:
+    with closing(Suite(where)) as restored:
         living = [one for one in sure if restored.state(one).get("id")]
         restored.ended(*before, *living)
         assert len(living) >= 2
         original: Any = restored.clients["ingest"].get(f"/v1/documents/{before[0]}/original")
         assert original.status_code == 200
-    finally:
-        restored.close()
     *_, counts = run("verify", "--settle", "0", "--stuck", "0", "--data", where)
     assert (counts["faults"], counts["waiting"]) == (0, 0)
 
@@ -156,13 +154,10 @@ def test_a_folder_moves_to_a_bucket_by_its_backup(
     assert S3Blobs(bucket.url).get("others", theirs)
     assert len(list(blobs.listed())) == len(rest) + 2
     assert not list(FileBlobs(tmp_path / "restored" / "blobs").listed())
-    restored = Suite(tmp_path / "restored")
-    try:
+    with closing(Suite(tmp_path / "restored")) as restored:
         assert restored.state(document)["outcome"] == "complete"
         answer: Any = restored.clients["ingest"].get(f"/v1/documents/{document}/original")
         assert answer.status_code == 200
-    finally:
-        restored.close()
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)

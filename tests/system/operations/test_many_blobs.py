@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -30,24 +28,10 @@ from shared.errors import SuiteError
 from shared.events import BlobRef
 from shared.settings import CommonSettings
 from shared.storage import Store
-from tests.system.operations.suite import Suite
+from tests.system.operations.suite import Suite, place_of
 
 BACKUP_BYTES = 100
 """Of memory a blob that a backup may take: what two folders of 256 list is in it."""
-
-
-def place_of(folder: Path, blobs: int) -> BackedUpDeployment:
-    """A place with one database and so many blobs."""
-    for number in range(blobs):
-        data = b"%d" % number
-        sha256 = hashlib.sha256(data).hexdigest()
-        path = folder / BLOBS / "default" / sha256[:2] / sha256
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    (folder / BLOBS / MARKER).touch()
-    with closing(sqlite3.connect(folder / "one.db")) as made:
-        made.execute("CREATE TABLE rows (id INTEGER)")
-    return BackedUpDeployment(folder, {"one": f"sqlite:///{folder / 'one.db'}"}, None)
 
 
 def copied_blobs(target: Path) -> set[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,19 +13,15 @@ from services.cli.deployment.lock import FolderInUse, FolderLock
 from services.cli.operations import backup as backups
 from services.cli.operations.backup import BackedUpDeployment, PutKeys, backup, restore
 from services.cli.operations.backup_manifest import BackupManifest, BadBackup
-from shared.blobs import FileBlobs
 from shared.errors import Conflict, SuiteError
+from tests.system.operations.suite import place_of
 
 ME = re.escape(f"process {os.getpid()} uses the data folder")
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    data = tmp_path / "data"
-    FileBlobs(data / "blobs").put("default", b"some")
-    with closing(sqlite3.connect(data / "one.db")) as made:
-        made.execute("CREATE TABLE rows (id INTEGER)")
-    backup(place(data), tmp_path / "backup")
+    backup(place_of(tmp_path / "data", 1), tmp_path / "backup")
     return tmp_path / "backup"
 
 
