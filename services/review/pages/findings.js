@@ -10,7 +10,7 @@ const TIMES = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maxim
 const DAYS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
 /** Checks named after the error, not after the rule. */
-const NAMED_AFTER_ERROR = new Set(["exceeds_total", "finer_than_unit", "line_twice", "magnitude", "missing_line", "statement_scale", "swapped_columns", "switched_sign"]);
+const NAMED_AFTER_ERROR = new Set(["earlier_filing", "earlier_filing_scale", "exceeds_total", "finer_than_unit", "implied_shares", "line_twice", "magnitude", "missing_line", "statement_scale", "swapped_columns", "switched_sign"]);
 
 /** The line of a finding; for a missing line, the total below it. */
 function lineOf({ check, label, row, cells }) {

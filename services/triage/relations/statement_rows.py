@@ -48,7 +48,7 @@ class StatementRows:
     def money(self) -> tuple[int, ...]:
         """Rows of money: no shares, amounts per share or ratios, and not empty.
 
-        Below a heading of share counts, a line per share without a unit counts shares.
+        Below a heading such as "Weighted average shares", a line "Basic" is a number of shares.
         """
         rows: list[int] = []
         of_shares = False

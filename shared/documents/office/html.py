@@ -4,7 +4,8 @@ The only module that imports lxml. Its parser (libxml2) reports elements as even
 tree, so size and depth of a document don't matter.
 
 * Blocks are paragraphs, white space is single, `<br>` is a line break; `<pre>` is unchanged.
-* Tables are read row by row. A single cell in its row is a frame around text.
+* Tables are read row by row. A row with one filled cell is layout: its text is read as
+  paragraphs.
 * List items have their numbers or bullets.
 * Scripts, styles, comments and hidden elements are left out. Elements are hidden by attribute,
   style, a simple rule of the document's style sheet, or as the header of inline XBRL. Tags of
