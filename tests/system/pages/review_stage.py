@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import APIRouter
 from reportlab.lib.pagesizes import letter
@@ -336,6 +339,20 @@ class Stage:
         until(lambda: self._read(document), f"the reading of {name}")
         return document
 
+    @contextmanager
+    def passing_report(self, name: str, data: bytes) -> Iterator[str]:
+        """A report that is deleted again, so that its items are in no other test's way."""
+        document = self.upload(name, data, "report")
+        try:
+            yield document
+        finally:
+            self.http.delete(f"/v1/documents/{document}")
+            until(lambda: document not in self.documents(), "the deletion")
+
+    def documents(self) -> set[str]:
+        """The documents of the items that are not decided."""
+        return {item["document_id"] for item in self.open_items()}
+
     def _read(self, document: str) -> bool:
         with self.review.store.read() as session:
             return find_document(session, self.tenant, document) is not None
@@ -519,6 +536,18 @@ class Stage:
         self.ingest.close()
         self.review.close()
         self.escalation.close()
+
+
+@contextmanager
+def new_stage(folder: Path) -> Iterator[Stage]:
+    """A stage without the developer's own settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SMALLPRINT_"):
+                patch.delenv(name)
+        stage = Stage(folder)
+        yield stage
+        stage.close()
 
 
 def _clause(

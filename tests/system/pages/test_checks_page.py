@@ -6,7 +6,6 @@ often checks were wrong review answers itself, of what was decided.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from shared.monitoring.store import MonitoringNotice, MonitoringState
 from shared.monitoring.tenant_calibration import guarantee_name
 from shared.policy.risk_control import NEVER
 from shared.policy.rules import RiskRules
-from tests.system.pages.review_stage import CONTRACT, Stage, pdf_of
+from tests.system.pages.review_stage import CONTRACT, Stage, new_stage, pdf_of
 from tests.system.pages.test_review_pages import Watched, browser
 
 __all__ = ["browser"]
@@ -48,13 +47,8 @@ DECIDED = {"few": (3, 0), "some": (39, 1), "begun": (20, 4), "tightened": (4, 8)
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith("SMALLPRINT_"):
-                patch.delenv(name)
-        stage = Stage(tmp_path_factory.mktemp("data"))
+    with new_stage(tmp_path_factory.mktemp("data")) as stage:
         yield stage
-        stage.close()
 
 
 def checked(right: int, wrong: int) -> tuple[MonitoringState, list[MonitoringNotice]]:

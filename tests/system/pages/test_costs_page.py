@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from tests.contract.ledger.calls import NOON, call
-from tests.system.pages.review_stage import CONTRACT, SHIPPED, Stage, pdf_of, until
+from tests.system.pages.review_stage import CONTRACT, SHIPPED, Stage, new_stage, pdf_of, until
 from tests.system.pages.test_review_pages import Watched, browser
 
 __all__ = ["browser"]
@@ -43,18 +42,13 @@ MEETING = """() => [...document.querySelectorAll(".power-axis")].flatMap((axis) 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith("SMALLPRINT_"):
-                patch.delenv(name)
-        stage = Stage(tmp_path_factory.mktemp("data"))
+    with new_stage(tmp_path_factory.mktemp("data")) as stage:
         stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
         stage.extract(stage.contract)
         until(lambda: worked(stage)["documents"], "the reading to be counted")
         stage.fail(stage.upload("Torn.pdf", pdf_of(CONTRACT[:1])), "nothing of it could be read")
         seed(stage)
         yield stage
-        stage.close()
 
 
 def worked(stage: Stage) -> dict[str, Any]:

@@ -4,14 +4,13 @@ place, and the decision.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from shared.events.questions import Proposal, Quote
-from tests.system.pages.review_stage import CONTRACT, FINDING, STATEMENT, Stage, pdf_of
+from tests.system.pages.review_stage import CONTRACT, FINDING, STATEMENT, Stage, new_stage, pdf_of
 from tests.system.pages.test_review_pages import Watched, _nobody_holds_anything, browser, heading
 
 __all__ = ["_nobody_holds_anything", "browser"]
@@ -82,11 +81,7 @@ def summed(item: dict[str, Any]) -> Proposal:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith("SMALLPRINT_"):
-                patch.delenv(name)
-        stage = Stage(tmp_path_factory.mktemp("data"))
+    with new_stage(tmp_path_factory.mktemp("data")) as stage:
         short = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
         stage.extract(short, [("Insurance", "product liability insurance", 0.6)])
         long = stage.upload("long.txt", f"{CONTEXT}\n\n{CLAUSE}\n\n{CONTEXT}\n{LATER}.".encode())
@@ -105,7 +100,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 quotes = (CLAUSE[:1500], SENTENCE * 4)
                 stage.answer(item, proposed("Cap On Liability", *quotes, why=REASON))
         yield stage
-        stage.close()
 
 
 def is_seen(page: Any, selector: str) -> None:

@@ -4,24 +4,19 @@ numbers without names, addresses that lead nowhere.
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from PIL import Image, ImageStat
 
-from tests.system.pages.review_stage import CONTRACT, Stage, pdf_of
-from tests.system.pages.test_review_pages import Watched, _nobody_holds_anything, browser, heading
+from tests.system.pages.review_stage import CONTRACT, Stage, new_stage, pdf_of
+from tests.system.pages.test_review_pages import Watched, _nobody_holds_anything, browser
 
 __all__ = ["_nobody_holds_anything", "browser"]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 LINES = [f"Bilanz row {n} column 1, 'Summe {n}': '1.910,50' is not an amount" for n in range(14)]
 REASON = "; ".join(["'Bilanz': unknown kind of statement", *LINES])
-FAR = 4.5 + 3
-"""Pixels between a field and the button below it: the outline of its focus takes 4.5 of them."""
 MEETS = """() => {
   const foot = document.querySelector(".foot").getBoundingClientRect();
   return [...document.querySelectorAll(".panel *")].filter((one) => {
@@ -39,17 +34,12 @@ MEETS = """() => {
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith("SMALLPRINT_"):
-                patch.delenv(name)
-        stage = Stage(tmp_path_factory.mktemp("data"))
+    with new_stage(tmp_path_factory.mktemp("data")) as stage:
         stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
         stage.extract(stage.contract, [("Insurance", "product liability insurance", 0.6)])
         stage.report = stage.upload("quiet.json", b'{"quiet": 1}', "report")
         stage.find(stage.report, [])
         yield stage
-        stage.close()
 
 
 @pytest.fixture(scope="module")
@@ -82,26 +72,6 @@ def test_many_reasons_stay_off_the_footer(
     page.get_by_role("link", name="Download the original").click(trial=True)
     ada.draw(f"first-visit-failed-end-{screen['width']}", ".desk", whole=False)
     ada.close()
-
-
-def test_numbers_of_a_report_have_names_on_a_phone(browser: Any, stage: Stage) -> None:
-    shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
-    one = {"document_id": stage.report, "name": "quiet.json", "risk": 0.7, "flagged": False,
-           "findings": 2, "decided": 0, "dismissed": 3, "narrative_flags": 4, **shared}  # fmt: skip
-    stage.reports = [one]
-    try:
-        ada, page = on(browser, stage, PHONE)
-        page.goto(f"{stage.address}/reports")
-        row = page.locator("table.reports tbody tr")
-        row.wait_for()
-        names = row.locator("td.figure").evaluate_all(
-            "(all) => all.map((one) => getComputedStyle(one, '::before').content)"
-        )
-        assert names == ['"Findings "', '"Sentences "', '"Filings "']
-        ada.draw("first-visit-reports-390", whole=False)
-        ada.close()
-    finally:
-        stage.reports = []
 
 
 @pytest.mark.parametrize(("risk", "said"), [(0.7034, True), (0.02, False)])
@@ -140,41 +110,3 @@ def test_an_address_that_leads_nowhere_leads_on(browser: Any, stage: Stage) -> N
     page.locator("#view").get_by_role("link", name="Documents").click()
     page.get_by_role("heading", name="Documents").wait_for()
     ada.close(allowed=("404",))
-
-
-def test_more_tabs_than_a_phone_shows_are_hinted_at(browser: Any, stage: Stage) -> None:
-    ada, page = on(browser, stage, PHONE)
-    page.goto(f"{stage.address}/documents")
-    page.get_by_role("heading", name="Documents").wait_for()
-    nav = page.locator("#nav")
-    assert nav.evaluate("(one) => one.scrollWidth > one.clientWidth + 50"), "all tabs are shown"
-
-    def dark(left: float) -> float:
-        box = nav.bounding_box()
-        x = box["x"] + (0 if left == 0 else box["width"] - 4)
-        clip = {"x": x, "y": box["y"] + box["height"] - 4, "width": 4, "height": 3}
-        picture = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("L")
-        return 255 - ImageStat.Stat(picture).mean[0]
-
-    nav.evaluate("(one) => { one.scrollLeft = 0; }")
-    ada.draw("first-visit-tabs-390", "#nav, .desk", whole=False)
-    assert (dark(0) < 3, dark(1) > 15) == (True, True), (dark(0), dark(1))
-    nav.evaluate("(one) => { one.scrollLeft = 9999; }")
-    ada.draw("first-visit-tabs-end-390", "#nav, .desk", whole=False)
-    assert (dark(0) > 15, dark(1) < 3) == (True, True), (dark(0), dark(1))
-    ada.close()
-
-
-@pytest.mark.parametrize("screen", [PHONE, DESK], ids=["phone", "desk"])
-def test_a_note_keeps_off_the_buttons(browser: Any, stage: Stage, screen: dict[str, int]) -> None:
-    ada, page = on(browser, stage, screen)
-    page.goto(f"{stage.address}/review?document={stage.contract}")
-    heading(page, "Insurance")
-    page.keyboard.press("n")
-    note = page.get_by_label("Note", exact=True)
-    note.wait_for()
-    field = note.bounding_box()
-    button = page.get_by_role("button", name="Accept").bounding_box()
-    ada.draw(f"first-visit-note-{screen['width']}", ".desk", whole=False)
-    assert button["y"] - field["y"] - field["height"] >= FAR
-    ada.close()

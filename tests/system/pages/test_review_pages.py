@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from tests.system.pages.review_stage import (
     SCRIPT,
     STATEMENT,
     Stage,
+    new_stage,
     pdf_of,
     until,
 )
@@ -56,11 +56,7 @@ window.alert = () => { window.alerted = true; };
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith("SMALLPRINT_"):
-                patch.delenv(name)
-        stage = Stage(tmp_path_factory.mktemp("data"))
+    with new_stage(tmp_path_factory.mktemp("data")) as stage:
         stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
         stage.extract(stage.contract)
         other = stage.upload("Halden – Ostwald, supply.pdf", pdf_of(CONTRACT[1:]))
@@ -76,7 +72,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.rename(failed, BROKEN)
         stage.fail(failed, REASON)
         yield stage
-        stage.close()
 
 
 @pytest.fixture(scope="module")
@@ -405,8 +400,7 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
     assert isinstance(found, ReadFiling)
     made = triage_filing(found.filing).findings[:1]
     findings = [ReportFinding("fd_1", "annual", f).to_json() for f in made]
-    report = stage.upload("annual.pdf", data, "report")
-    try:
+    with stage.passing_report("annual.pdf", data) as report:
         stage.find(report, findings, found.form)
         items = stage.open_items()
         item = next(one["id"] for one in items if one["document_id"] == report)
@@ -435,18 +429,14 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         page.goto(f"{stage.address}/documents/{report}")
         page.get_by_role("button", name="Show page 1").click()
         page.locator(".mark.part").first.wait_for()
-    finally:
-        stage.http.delete(f"/v1/documents/{report}")
-        until(
-            lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion"
-        )
 
 
 def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:
-    report = stage.upload("going-on.txt", f"Annual report.\n\n{FLAG['text']}\n".encode(), "report")
     start = len("Annual report.\n\n")
     place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
-    try:
+    with stage.passing_report(
+        "going-on.txt", f"Annual report.\n\n{FLAG['text']}\n".encode()
+    ) as report:
         stage.find(report, [], flags=[{**FLAG, **place}])
         (item,) = [one for one in stage.open_items() if one["document_id"] == report]
         page = ada.sign_in()
@@ -462,16 +452,12 @@ def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: St
         page.get_by_role("heading", name="Flagged sentences").wait_for()
         page.get_by_role("button", name="Show page 1").click()
         page.locator(".viewer mark").get_by_text("substantial doubt").wait_for()
-    finally:
-        stage.http.delete(f"/v1/documents/{report}")
-        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: Stage) -> None:
-    report = stage.upload("risks.txt", f"Risk factors.\n\n{FLAG['text']}\n".encode(), "report")
     start = len("Risk factors.\n\n")
     place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
-    try:
+    with stage.passing_report("risks.txt", f"Risk factors.\n\n{FLAG['text']}\n".encode()) as report:
         stage.find(
             report, [], flags=[{**FLAG, **place}], missing="no balance sheet was found in it"
         )
@@ -483,20 +469,17 @@ def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: St
         assert not page.get_by_text("No errors found").count()
         page.get_by_role("link", name="Review this document").wait_for()
         picture(page, "words-alone")
-    finally:
-        stage.http.delete(f"/v1/documents/{report}")
-        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: Stage) -> None:
-    unknown = stage.upload("bilanz.json", b'{"bilanz": 1}', "report")
-    folded = stage.upload("folded.json", b'{"folded": 1}', "report")
     word = {"reason": "Rounded.", "by": "bob", "time": "2026-01-02T10:00:00Z"}
-    try:
+    dismissed = {**FINDING, "dismissed": {**word, "document_id": "d", "finding_id": "f"}}
+    with (
+        stage.passing_report("bilanz.json", b'{"bilanz": 1}') as unknown,
+        stage.passing_report("folded.json", b'{"folded": 1}') as folded,
+    ):
         stage.find(unknown, [], warnings=["q4: nothing was checked: no line is known"])
-        stage.find(
-            folded, [{**FINDING, "dismissed": {**word, "document_id": "d", "finding_id": "f"}}]
-        )
+        stage.find(folded, [dismissed])
         page = ada.sign_in()
         page.goto(f"{stage.address}/documents/{unknown}")
         page.get_by_text("Nothing was checked. See the notes").wait_for()
@@ -507,18 +490,12 @@ def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: S
         page.get_by_text("findings were dismissed before").wait_for()
         page.get_by_text("1 finding dismissed in an earlier report").wait_for()
         assert not page.get_by_text("No errors found").count()
-    finally:
-        for report in (unknown, folded):
-            stage.http.delete(f"/v1/documents/{report}")
-        gone = {unknown, folded}
-        until(lambda: all(one["document_id"] not in gone for one in stage.open_items()), "deletion")
 
 
 def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage) -> None:
     reading = documents.read(equity_samples.html(), name="a.html")
     (equity,) = find_statements(reading).equity
-    report = stage.upload("equity.json", b'{"equity": 1}', "report")
-    try:
+    with stage.passing_report("equity.json", b'{"equity": 1}') as report:
         stage.find(report, filing={"id": "q4", "statements": [STATEMENT, equity.to_json()]})
         page = ada.sign_in()
         page.goto(f"{stage.address}/documents/{report}")
@@ -535,9 +512,6 @@ def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage)
         assert row.get_by_role("cell").first.inner_text() == "2023-12-31 (12 months)"
         assert row.get_by_role("cell").last.inner_text() == "15,000,000"
         picture(page, "equity")
-    finally:
-        stage.http.delete(f"/v1/documents/{report}")
-        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 DRAW = """async (names) => {
@@ -576,14 +550,13 @@ def test_a_statement_of_four_columns_stays_within_its_sheet(ada: Watched, width:
 
 
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
-    report = stage.upload("growth.json", b'{"growth": 1}', "report")
     place = {"statement": "balance_sheet", "row": 4, "label": "Total current assets", "place": None}
     signal = {
         **SIGNAL,
         "filing": "q4",
         "inputs": [{**place, "figure": "current_assets", "value": 83_280, "column": 0}],
     }
-    try:
+    with stage.passing_report("growth.json", b'{"growth": 1}') as report:
         stage.find(report, [], signals=[signal])
         (item,) = [one for one in stage.open_items() if one["document_id"] == report]
         page = ada.sign_in()
@@ -601,9 +574,6 @@ def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -
         page.goto(f"{stage.address}/documents/{report}")
         page.get_by_role("heading", name="Unusual ratios").wait_for()
         page.get_by_text("No errors found").wait_for()
-    finally:
-        stage.http.delete(f"/v1/documents/{report}")
-        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, stage: Stage) -> None:
@@ -769,21 +739,6 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     page.get_by_role("heading", name="Side letter.txt").wait_for()
 
 
-def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> None:
-    page = ada.sign_in()
-    assert "Sum of rows" in page.get_by_label("Category").inner_text()
-    page.locator("a.open", has_text="Sum of rows").wait_for()
-    assert page.get_by_text("sum_of_rows").count() == 0
-    page.goto(f"{stage.address}/?state=decided")
-    page.locator("td.state", has_text="accepted · ben").first.wait_for()
-    assert page.locator("td.state", has_text=re.compile("(accept|reject|correct) ")).count() == 0
-    page.goto(f"{stage.address}/findings")
-    page.get_by_role("cell", name="Total current assets, first column").wait_for()
-    page.locator("a.open").first.click()
-    page.get_by_role("button", name="Accept").wait_for()
-    page.get_by_role("button", name="Reject").wait_for()
-
-
 def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage) -> None:
     ada = Watched(browser, stage)
     page = ada.sign_in()
@@ -843,45 +798,43 @@ def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
 
 
 def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stage: Stage) -> None:
-    report = stage.upload("answered.json", b'{"answered": 1}', "report")
-    stage.find(report)
-    (item,) = (one for one in stage.open_items() if one["document_id"] == report)
-    finding = item["finding"]
-    cell = {"table": 1, "statement": finding["statement"], "column": finding["column"]}
-    doubted = {**cell, "row": finding["row"], "label": "Total", "value": 8_000_000}
-    terms = [
-        {**cell, "row": 0, "label": EVIL, "value": 9_500_000, "sign": 1},
-        {**cell, "row": 1, "label": "Returns", "value": 250_000, "sign": -1},
-    ]
-    said = {
-        "subject": "finding",
-        "verdict": "error",
-        "category": item["category"],
-        "cell": doubted,
-        "expected": 9_250_000,
-        "arithmetic": terms,
-        "total": 9_250_000,
-        "tolerance": 1_000,
-        "why": "so",
-        "provider": "claude",
-        "model": "m-1",
-    }
-    stage.answer(item, Proposal.model_validate(said))
-    page = ada.sign_in()
-    page.goto(f"{stage.address}/review?document={report}")
-    shown = page.get_by_role("complementary", name="Proposal of a model")
-    shown.get_by_text("claude (m-1) finds an error, by this sum:").wait_for()
-    rows = [row.text_content() for row in shown.locator("tr").all()]
-    assert rows == [
-        f"{EVIL}+ 9,500,000",
-        "Returns− 250,000",
-        "Sum9,250,000",
-        "Total, as reported8,000,000",
-    ]
-    assert page.locator("main script, main b").count() == 0
-    picture(page, "finding-answered")
-    stage.http.delete(f"/v1/documents/{report}")
-    until(lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion")
+    with stage.passing_report("answered.json", b'{"answered": 1}') as report:
+        stage.find(report)
+        (item,) = (one for one in stage.open_items() if one["document_id"] == report)
+        finding = item["finding"]
+        cell = {"table": 1, "statement": finding["statement"], "column": finding["column"]}
+        doubted = {**cell, "row": finding["row"], "label": "Total", "value": 8_000_000}
+        terms = [
+            {**cell, "row": 0, "label": EVIL, "value": 9_500_000, "sign": 1},
+            {**cell, "row": 1, "label": "Returns", "value": 250_000, "sign": -1},
+        ]
+        said = {
+            "subject": "finding",
+            "verdict": "error",
+            "category": item["category"],
+            "cell": doubted,
+            "expected": 9_250_000,
+            "arithmetic": terms,
+            "total": 9_250_000,
+            "tolerance": 1_000,
+            "why": "so",
+            "provider": "claude",
+            "model": "m-1",
+        }
+        stage.answer(item, Proposal.model_validate(said))
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/review?document={report}")
+        shown = page.get_by_role("complementary", name="Proposal of a model")
+        shown.get_by_text("claude (m-1) finds an error, by this sum:").wait_for()
+        rows = [row.text_content() for row in shown.locator("tr").all()]
+        assert rows == [
+            f"{EVIL}+ 9,500,000",
+            "Returns− 250,000",
+            "Sum9,250,000",
+            "Total, as reported8,000,000",
+        ]
+        assert page.locator("main script, main b").count() == 0
+        picture(page, "finding-answered")
 
 
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
@@ -1035,59 +988,6 @@ def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
     heading(page, "Change Of Control")
     until(lambda: len(held(stage)) == 2, "the item ahead")
     assert named[-1]["id"] == mine
-
-
-def test_of_two_copies_of_a_tab_that_was_elsewhere_one_is_the_tab(
-    ada: Watched, stage: Stage
-) -> None:
-    named = stage.road.tabs
-    named.clear()
-    page = begin(ada, stage)
-    elsewhere = f"{stage.address}/v1/session"
-    page.goto(elsewhere)
-    with page.expect_popup() as opened:
-        page.evaluate("(path) => window.open(path)", elsewhere)
-    copy = opened.value
-    copy.wait_for_load_state()
-    parked = "sessionStorage.getItem('smallprint.tab')"
-    assert page.evaluate(parked) == copy.evaluate(parked) != None  # noqa: E711
-    copy.goto(f"{stage.address}/review")
-    heading(copy, "Rofr/Rofo/Rofn")
-    page.goto(f"{stage.address}/review")
-    heading(page, "Anti-Assignment")
-    assert len({one["id"] for one in named}) == 2
-    copy.close()
-
-
-def take_for_left(stage: Stage, tab: dict[str, Any]) -> str:
-    """Leave in the name of a tab of Ada's that stays, for long; answer its id."""
-    left = {"tab": {**tab, "generation": 1_000}}
-    assert stage.http.post("/v1/items/release", json=left).json()["released"] > 0
-    return str(tab["id"])
-
-
-def test_a_tab_that_is_taken_to_have_left_goes_on_under_another_id(
-    browser: Any, stage: Stage
-) -> None:
-    ada = Watched(browser, stage)
-    named = stage.road.tabs
-    named.clear()
-    page = begin(ada, stage)
-    first = take_for_left(stage, named[-1])
-    page.keyboard.press("s")
-    heading(page, "Change Of Control")
-    until(lambda: held(stage), "a claim")
-    assert named[-1]["id"] != first
-    page.keyboard.press("r")
-    heading(page, "Anti-Assignment")
-    assert decisions(stage)[0]["verdict"] == "reject"
-    second = take_for_left(stage, named[-1])
-    page.keyboard.press("u")
-    heading(page, "Change Of Control")
-    until(lambda: decisions(stage)[0]["item_id"] in held(stage), "the undone item held again")
-    assert named[-1]["id"] not in (first, second)
-    ada.close(allowed=("409",))
-    until_given_back(stage)
 
 
 def test_a_page_that_comes_back_from_the_browsers_cache_is_the_same_tab(
@@ -1252,9 +1152,6 @@ def test_a_file_waits_for_room_and_goes_by_itself(browser: Any, stage: Stage) ->
     page.locator(".uploads .good", has_text="late.txt").wait_for()
     page.get_by_role("link", name="late.txt").wait_for()
     ada.close(allowed=("status of 429",))
-
-
-SCENES = ("sign-in", "queue", "review", "correct", "finding", "findings", "documents", "document")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
