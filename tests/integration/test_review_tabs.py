@@ -107,6 +107,26 @@ def test_what_another_tab_took_over_stays_there(house: ReviewService) -> None:
     assert held(ada) == {item["id"]: "ada"}
 
 
+def test_an_undo_that_comes_after_its_tab_left_counts_and_holds_nothing(
+    house: ReviewService,
+) -> None:
+    house.fill(1)
+    ada = house.client()
+    item = claim(ada, tab(1))["id"]
+    ada.post("/v1/decisions", json={"item": item, "verdict": "reject"})
+    undo = {"item": item, "verdict": "undo", **_named(tab(1))}
+    undone = ada.post("/v1/decisions", json=undo).json()
+    assert undone["item"]["lease"]["holder"] == "ada"
+    assert leave(ada, tab(1)) == 1
+    claim(ada, tab(1, 2))
+    ada.post("/v1/decisions", json={"item": item, "verdict": "reject"})
+    late = ada.post("/v1/decisions", json=undo)
+    assert (late.status_code, late.json()["item"]["state"]) == (201, "waiting")
+    assert late.json()["item"]["lease"] is None
+    verdicts = [one["verdict"] for one in ada.get("/v1/decisions").json()["items"]]
+    assert verdicts == ["undo", "reject", "undo", "reject"]
+
+
 def _must_wait(future: Future[Any]) -> None:
     with pytest.raises(TimeoutError):
         future.result(0.5)
@@ -208,6 +228,19 @@ def test_tabs_are_forgotten(house: ReviewService) -> None:
 def _tabs(house: ReviewService) -> int:
     with house.service.store.read() as session:
         return session.execute(select(func.count()).select_from(store.tabs)).scalar_one()
+
+
+def test_a_tab_that_was_forgotten_gives_back_all_the_same(house: ReviewService) -> None:
+    """One that works on the same item for long is heard of at its end alone."""
+    house.fill(1)
+    now = datetime(2025, 1, 31, 9, tzinfo=UTC)
+    commands = house.commands(lease=86_400, clock=lambda: now)
+    item = commands.claim_next(ADA, Filters(), (), tab(1, 5))
+    assert item is not None
+    now += timedelta(hours=2)
+    commands.leave(ADA, tab(2))
+    assert _tabs(house) == 1
+    assert commands.leave(ADA, tab(1, 5)) == 1
 
 
 def test_a_tab_has_one_form(house: ReviewService) -> None:

@@ -14,12 +14,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from shared.blobs import BlobStore, FileBlobs, MissingBlob
-from shared.blobs.markers import (
-    is_cancelled,
-    is_deleted,
-    mark_cancelled,
-    mark_deleted,
-)
+from shared.blobs.markers import is_cancelled, is_deleted, mark_cancelled, mark_deleted
 from shared.blobs.protocol import CHUNK
 from shared.events import BlobRef
 from tests.contract.blobs.stores import Breaks, Place, bytes_of, once

@@ -7,12 +7,7 @@ import logging
 import sys
 
 import pytest
-from kafka.errors import (
-    Cancelled,
-    KafkaConnectionError,
-    NotCoordinatorError,
-    RequestTimedOutError,
-)
+from kafka.errors import Cancelled, KafkaConnectionError, NotCoordinatorError, RequestTimedOutError
 
 from shared.bus.kafka_logs import LOGGERS, hush
 

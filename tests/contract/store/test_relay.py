@@ -13,12 +13,7 @@ from shared.bus import MAX_BYTES, Message
 from shared.bus.memory import MemoryBus
 from shared.errors import Unavailable
 from shared.events import ClausesExtracted, DocumentDeleted, decode
-from shared.messaging import (
-    Inbox,
-    Relay,
-    UnitOfWork,
-    relay,
-)
+from shared.messaging import Inbox, Relay, UnitOfWork, relay
 from shared.messaging import outbox as trail
 from shared.messaging.tables import inbox, outbox, relay_lease
 from shared.metrics import exposition
@@ -246,6 +241,24 @@ def test_what_can_not_be_measured_is_told_no_more(
             bus.before = lambda: None
         store.outbox_filled.set()
         _wait_until(lambda: _told(LAG) == [1 if away == "bus" else 0] and _told(AGE) == [0])
+
+
+def test_no_age_is_told_while_half_of_it_is_not_known(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is begun can't be read, what is unsent alone would say that nothing is old."""
+    bus = Bus()
+    work = Relay(store, bus)
+    begin(store, DocumentDeleted(document_id="a"))
+    monkeypatch.setattr(relay, "MEASURE_EVERY", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "read", _raise(Unavailable("away")))
+        work.measure()
+    work.run_once()
+    assert (_told(LAG), _told(AGE)) == ([], [])
+    work.measure()
+    assert _told(LAG) == [1]
+    assert _told(AGE)
 
 
 def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:

@@ -15,12 +15,7 @@ from shared.events import (
     decode,
 )
 from shared.logs import log_context
-from shared.messaging import (
-    AlreadyHandled,
-    EventTooLarge,
-    Inbox,
-    UnitOfWork,
-)
+from shared.messaging import AlreadyHandled, EventTooLarge, Inbox, UnitOfWork
 from shared.messaging.tables import inbox, outbox
 from shared.messaging.unit_of_work import EVENT_BYTES
 from shared.storage import Store
