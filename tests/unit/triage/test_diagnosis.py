@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from services.triage.checks.diagnosis import Diagnosis, describe_cause, diagnose, likeliest_cause
-from services.triage.checks.verdict import _of_diagnosis
 from services.triage.relations.identities import REGISTRY
 from services.triage.relations.relations import Cell, Equation, StatementView, statement_views
 from services.triage.statements.model import Column, Filing, Row, Statement
@@ -89,20 +88,6 @@ def test_breaks_that_share_no_cell_are_each_looked_at_once(monkeypatch: pytest.M
     assert len(asked) == 200, "total assets, and liabilities and equity, of each column"
 
 
-def test_what_is_explained_mends_nothing_else() -> None:
-    (page,) = statement_views(wide(3))
-    one, two, three, four = (Cell(0, 0, 0), Cell(0, 1, 0), Cell(0, 0, 1), Cell(0, 1, 1))
-
-    def broken(residual: int, *cells: Cell) -> Equation:
-        terms = tuple((cell, 1) for cell in cells)
-        return Equation("balance_equation", terms, Decimal(residual), Decimal(0), 0)
-
-    relations = [broken(5, one, two), broken(5, one, three), broken(5, one, four),
-                 broken(7, two, three)]  # fmt: skip
-    found = diagnose([page], relations)
-    assert [(d.cell, len(d.mends)) for d in found] == [(one, 3), (two, 1)]
-
-
 def _two_columns(
     parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int]
 ) -> StatementView:
@@ -133,15 +118,3 @@ def test_columns_are_exchanged_only_where_that_breaks_nothing(
     cause = likeliest_cause(sheet, cell, reported, expected)
     assert cause == "swapped"
     assert said in describe_cause(sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0))
-
-
-def test_the_expected_amount_of_a_part_is_named() -> None:
-    sheet = _two_columns((2673, 700), (300, 100), (2199, 800))
-    terms = ((Cell(0, 2, 0), 1), (Cell(0, 0, 0), -1), (Cell(0, 1, 0), -1))
-    equation = Equation("balance_sheet_sums", terms, Decimal(-774), Decimal(0), 1)
-    part, total = Cell(0, 0, 0), Cell(0, 2, 0)
-    for cell, now, then in ((part, 2673, 1899), (total, 2199, 2973)):
-        found = Diagnosis(cell, Decimal(now), Decimal(then), "unexplained", (equation,), 0)
-        message = _of_diagnosis([sheet], found, False).message
-        assert ("It holds if 'A' is 1,899 instead of 2,673." in message) == (cell == part)
-        assert "'Total assets' (2023-12-31) is 2,199, but 2,673 + 300 = 2,973" in message

@@ -85,9 +85,7 @@ def test_a_dismissal_is_remembered_until_it_is_undone(any_triage: Triage) -> Non
     assert triage.findings("doc_5")["flagged"]
 
 
-def test_a_dismissed_figure_is_hidden_in_the_next_report(
-    any_triage: Triage,
-) -> None:
+def test_a_dismissed_figure_is_hidden_in_the_next_report(any_triage: Triage) -> None:
     triage = any_triage
     triage.handle(triage.read("doc_1", balance("20231231", OLD, SOUND)))
     (item,) = triage.findings("doc_1")["items"]
@@ -217,18 +215,6 @@ def test_a_report_that_is_checked_meanwhile_is_checked_again(
     Inbox(triage.service.store).release()
     triage.handle(reading)
     counts_again(triage, "doc_2")
-
-
-def test_a_company_may_have_a_name_without_end(any_triage: Triage) -> None:
-    triage = any_triage
-    name = " ".join(f"trust{n}" for n in range(4_000))
-    triage.handle(triage.read("doc_1", wrong(company=name)))
-    (item,) = triage.findings("doc_1")["items"]
-    triage.decide("doc_1", item["id"], "reject", WORDS)
-    triage.handle(triage.read("doc_2", wrong(company=name, id="next")))
-    assert not triage.findings("doc_2")["flagged"]
-    triage.handle(triage.read("doc_3", wrong(company=f"{name} two", id="next")))
-    assert triage.findings("doc_3")["flagged"]
 
 
 def test_dismissals_are_loaded_once_for_a_filer(triage: Triage) -> None:

@@ -110,9 +110,7 @@ NEW = (1_320, 770, 540, 1_310)
 
 
 @pytest.mark.parametrize("judged", [None, classifier(shown=0.05)], ids=["rules", "forest"])
-def test_a_dismissed_figure_is_hidden_beside_a_new_break(
-    judged: BreakClassifier | None,
-) -> None:
+def test_a_dismissed_figure_is_hidden_beside_a_new_break(judged: BreakClassifier | None) -> None:
     (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND)), judged).findings
     after = triage_filing(read(balance("20241231", NEW, OLD)), judged, of_company(said))
     folded = [one for one in after.findings if one.dismissed]

@@ -211,19 +211,6 @@ def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
     assert "earlier_filing_scale" in {f.check for f in said.findings}
 
 
-def test_lines_that_were_restated_as_well_hide_no_unit() -> None:
-    later = a_year_later()
-    rows = later["statements"][0]["rows"]
-    for line in rows[1:]:
-        line["values"][1] *= 1_000
-    for line in rows[1:6]:
-        line["values"][1] += 7_000_000_000_000
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
-    assert finding.message.startswith("11 of the 16 lines of this column")
-    assert finding.cells[0].label == "Total assets"
-
-
 def test_a_part_of_a_column_is_no_unit() -> None:
     later = a_year_later()
     rows = later["statements"][0]["rows"]

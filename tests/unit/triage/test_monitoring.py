@@ -28,7 +28,7 @@ from services.triage.routing.routing import Routing
 from shared.bus import Message
 from shared.events import DocumentDeleted, DocumentReclassified
 from shared.metrics import exposition
-from shared.monitoring.store import AuditSample, MonitoringState
+from shared.monitoring.store import AuditSample
 from shared.monitoring.tenant_calibration import TenantCalibration
 from shared.policy.rules import FindingRules, RiskRules
 from tests.unit.triage.builders import Triage
@@ -231,19 +231,6 @@ def test_rejections_with_a_note_count_for_another_version_like_acceptances(triag
     assert item["dismissed"]["reason"] == "as they do"
 
 
-def test_what_another_report_of_the_filer_dismisses_takes_no_decision_away(triage: Triage) -> None:
-    found = [read(triage, f"doc_{number}", "Acme") for number in range(3)]
-    for number in range(2):
-        triage.decide(f"doc_{number}", found[number], "reject", "as they do")
-    as_if_older(triage, *found)
-    for number in range(3):
-        read_again(triage, f"doc_{number}", "Acme")
-    with stored(triage) as watches:
-        now = watches.samples(NAME, one_version(triage))
-        assert watches.samples(NAME, "0.9") == []
-    assert [(one.result_id, one.wrong) for one in now] == [(found[0], True), (found[1], True)]
-
-
 @pytest.mark.parametrize(
     ("before", "after", "version", "stands"),
     [(0.2, 0.05, "9", 0.2), (0.05, 0.2, "9", 0.2), (1.0, 0.05, "9", 1.0), (1.0, 0.05, "10", 0.05)],
@@ -331,60 +318,6 @@ def test_another_stated_share_ends_the_alarm(watches: MonitoringStore) -> None:
     assert drifted(2, 0.5)
     assert drifted(3, 0.5, "10")
     assert not drifted(4, 0.6, "11")
-
-
-def like(number: int, doubt: float = 0.97, lines: float = 60.0) -> MonitoredFiling:
-    return replace(judged(number), figures={"doubt": doubt, "lines": lines, "words": 0.9})
-
-
-def comes(
-    watches: MonitoringStore,
-    one: MonitoredFiling,
-    broken: float,
-    data: bytes | None = None,
-    risk: float = 0.05,
-) -> MonitoringState:
-    note_filings(watches, f"doc_{one.id}", [one], routing_for(broken, risk, data), "9")
-    return watches.state(NAME)
-
-
-def test_another_stated_share_is_no_answer_to_an_alarm_of_other_figures(triage: Triage) -> None:
-    with stored(triage) as watches:
-        for number in range(40):
-            assert not comes(watches, like(number, lines=60.0 + number % 7), 0.5).drifted
-        for number in range(40, 80):
-            kept = comes(watches, like(number, lines=200.0 + number % 7), 0.5)
-        assert kept.drifted
-        after = comes(watches, like(80, lines=203.0), 0.4)
-        assert after.drifted
-        assert after.drift_test.documents == {"doubt": 1, "lines": 81, "words": 81}
-    with stored(triage, "rivals") as watches:
-        for number in range(40):
-            kept = comes(watches, like(number, doubt=0.05), 0.5)
-        assert kept.drifted
-        assert not comes(watches, like(40, doubt=0.05), 0.4).drifted
-
-
-def test_an_unattainable_share_ends_the_alarm_too(watches: MonitoringStore) -> None:
-    broken = np.arange(2000) % 2 == 1
-    sure = broken | (np.arange(2000) % 20 == 0)
-    risk = np.where(sure, 0.995, 0.1)
-    data = Calibration(np.arange(2000) // 2, broken, broken, risk).to_bytes()
-    few, half = (
-        tenant_guarantee(data, FindingRules(max_wrong=0.2, broken=share), 0.95)
-        for share in (0.1, 0.5)
-    )
-    assert few
-    assert half
-    assert (few.belief, half.belief is None) == (None, False)
-    for number in range(40):
-        kept = comes(watches, like(number, doubt=0.05), 0.5, data, 0.2)
-    assert kept.drifted
-    assert not comes(watches, like(40, doubt=0.05), 0.1, data, 0.2).drifted
-    assert not comes(watches, like(41, doubt=0.05), 0.5, data, 0.2).drifted
-    for number in range(42, 80):
-        kept = comes(watches, like(number, doubt=0.05), 0.5, data, 0.2)
-    assert kept.drifted
 
 
 def test_the_first_check_of_a_company_counts(watches: MonitoringStore) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from models.files import folder_of
 from services.cli import cli
 from services.cli.documents.reports import Reports
-from services.triage.narrative.features import PLACES, context_words, cues
+from services.triage.narrative.features import PLACES
 from services.triage.narrative.flags import (
     NarrativeResult,
     flags_for_review,
@@ -102,13 +102,6 @@ def test_a_long_sentence_is_cut_around_its_keyword() -> None:
     (found,) = candidates("word " * 400 + "and substantial doubt " + "about it " * 400)
     assert "substantial doubt" in found.text
     assert found.end - found.start <= 720
-
-
-def test_words_beside_a_keyword_are_told_apart() -> None:
-    pieces = context_words("we identified two material weaknesses in it", "material_weakness")
-    assert {"<1 two", "<2 identified", "@ material weakness", "< we"} <= set(pieces)
-    assert cues("If we fail, there could be no doubt") == ["self", "condition", "modal", "denial",
-                                                          "risk"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -256,17 +256,6 @@ def test_a_dismissed_finding_ends_the_guarantee(triage: Triage) -> None:
     assert (tally.accepted, tally.why_not) == (3, {})
 
 
-def test_filings_of_one_name_are_told_apart(triage: Triage) -> None:
-    odd = wrong(id="same")
-    odd["statements"][0]["rows"][1]["values"] = ["a word", 1]
-    triage.handle(triage.read("doc_1", {**record(), "id": "same"}, wrong(id="same"), odd))
-    (report,) = stored_reports(triage)
-    assert report
-    assert [len(one.filing.warnings) for one in report.filings] == [0, 1]
-    (tally,) = counted(triage, LAX)
-    assert (tally.accepted, tally.why_not) == (1, {WARNED: tally.results - 1})
-
-
 def test_the_verdict_of_another_version_has_no_guarantee(triage: Triage) -> None:
     triage.handle(triage.read("doc_1", wrong()))
     assert "rules" in why(triage, classifier=None) or "calibration" in why(triage, classifier=None)
@@ -283,13 +272,3 @@ def test_a_share_that_is_not_stated_is_named_as_the_policy_has_it(triage: Triage
     unstated = RiskRules(findings=FindingRules(max_wrong=0.2), sample_share=0.0)
     assert why(triage, (unstated, NO_ESCALATION)) == UNSTATED
     assert "--broken" not in UNSTATED
-
-
-def test_what_checks_have_tightened_holds_for_what_is_tried(triage: Triage) -> None:
-    triage.handle(triage.read("doc_1", wrong()))
-    with triage.service.store.read() as session:
-        key = draw_key(session)
-    known = [one for one in stored_reports(triage) if one]
-    (tally,) = simulate(known, [LAX], JUDGE, {}, key, TenantCalibration(step=4))
-    assert (tally.accepted, tally.reviewed) == (0, 1)
-    assert any("too many checks were wrong" in why for why in tally.why_not)

@@ -28,7 +28,6 @@ from shared.events import (
     DocumentRead,
     DocumentReclassified,
     FindingsFound,
-    Kind,
 )
 from shared.inference import Specialists, lazy_specialists
 from tests.support import artefacts
@@ -97,18 +96,6 @@ def test_a_document_without_one_readable_filing_fails(triage: Triage) -> None:
     answer = triage.client.get(FINDINGS.format("doc_1"))
     assert answer.status_code == 409
     assert "unreadable_report" in answer.json()["detail"]
-
-
-def test_a_text_that_nothing_can_hold_costs_its_filing_alone(triage: Triage) -> None:
-    odd = json.dumps(record()).replace("Inventories", "\\ud800").encode()
-    nul = json.dumps(record()).replace("Inventories", "\\u0000").encode()
-    triage.handle(triage.read("doc_1", odd, wrong(), nul))
-    body = triage.findings("doc_1")
-    assert (len(body["items"]), body["filings"]) == (1, 1)
-    assert [w[:6] for w in body["warnings"]] == ["line 1", "line 3"]
-    (event,) = triage.announced(FindingsFound)
-    assert (event.count, event.unreadable) == (1, 2)
-    assert not dead_letters(triage.service)
 
 
 def test_a_reason_is_short_enough_to_be_read(triage: Triage) -> None:
@@ -320,19 +307,6 @@ def test_findings_are_withdrawn_when_the_kind_changes(triage: Triage) -> None:
     assert triage.client.get(FINDINGS.format("doc_1")).status_code == 409
     triage.handle(triage.ingested("doc_1", attempt=2), triage.read("doc_1", wrong(), attempt=2))
     assert triage.client.get(FINDINGS.format("doc_1")).status_code == 200
-
-
-def test_a_new_kind_begins_with_its_attempt(triage: Triage) -> None:
-    def rekinded(kind: Kind, previous: Kind, attempt: int) -> DocumentReclassified:
-        names = {"document_id": "doc_1", "kind": kind, "previous": previous}
-        return DocumentReclassified(**names, attempt=attempt)
-
-    triage.handle(triage.ingested("doc_1"), triage.read("doc_1", wrong()))
-    triage.handle(rekinded("contract", "report", 2), triage.read("doc_1", wrong()))
-    assert "of kind contract" in triage.client.get(FINDINGS.format("doc_1")).json()["detail"]
-    triage.handle(rekinded("report", "contract", 3), triage.read("doc_1", wrong(), attempt=3))
-    triage.handle(rekinded("contract", "report", 2), rekinded("report", "contract", 3))
-    assert triage.findings("doc_1")["items"]
 
 
 def test_findings_go_on_at_the_cursor(triage: Triage) -> None:

@@ -19,15 +19,7 @@ from services.triage.signals.signals import Signal, signals_of
 from shared.events import DocumentDeleted, FindingsFound
 from tests.support import ROOT, artefacts
 from tests.unit.triage.builders import Triage
-from tests.unit.triage.filings import (
-    bent,
-    change,
-    find_row,
-    read,
-    record,
-    statement_of,
-    without,
-)
+from tests.unit.triage.filings import bent, change, find_row, read, record, statement_of, without
 
 LABELS = {
     "income|net sales": "revenue",
@@ -341,12 +333,3 @@ def test_of_many_rows_the_first_are_checked() -> None:
     assert found.statements[0].rows == long.rows[:MOST_ROWS]
     assert found.warnings == ("income: only the first 500 of 1,500 rows are checked",)
     assert limit_size(filing) is filing
-
-
-def test_a_period_finds_the_year_before_it_at_once() -> None:
-    books = FilingFigures.of(read(wide(50)), peers().figure)
-    first, *_, last = books.periods
-    before = books.year_before(first)
-    assert before is not None
-    assert before.end.year == first.end.year - 1
-    assert books.year_before(last) is None

@@ -305,9 +305,7 @@ def test_long_words_are_not_kept_for_later() -> None:
 
 
 @pytest.mark.parametrize("given", [{"id": "a"}, {"id": "a", "statements": []}])
-def test_a_line_without_statements_is_refused(
-    given: dict[str, object],
-) -> None:
+def test_a_line_without_statements_is_refused(given: dict[str, object]) -> None:
     (bad,) = filings(json.dumps(given).encode(), NDJSON)
     assert isinstance(bad, BadFiling)
     assert bad.reason == (

@@ -50,17 +50,6 @@ def test_a_report_without_statements_was_read_for_its_sentences(triage: Triage) 
     assert 0 < (took.quoted or 0) <= (took.tokens or 0)
 
 
-def test_findings_that_count_again_were_not_read_again(triage: Triage) -> None:
-    triage.handle(triage.read("doc_1", wrong()))
-    (item,) = triage.findings("doc_1")["items"]
-    triage.decide("doc_1", item["id"], "reject", "ours")
-    triage.handle(triage.read("doc_2", wrong()))
-    triage.announced(FindingsFound)
-    triage.decide("doc_1", item["id"], "undo")
-    (again,) = triage.announced(FindingsFound)
-    assert (again.document_id, again.adapters) == ("doc_2", ())
-
-
 @pytest.mark.parametrize(("extra", "expected"), [(0, 2), (1, 2), (MOST_COUNTED, 4)])
 def test_the_tokens_of_a_long_text_are_estimated(extra: int, expected: int) -> None:
     half = MOST_COUNTED // 2

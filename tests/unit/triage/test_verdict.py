@@ -15,11 +15,9 @@ from services.triage.check_pages import page_of
 from services.triage.checks import plausibility
 from services.triage.checks.root_causes import MOST
 from services.triage.checks.suspects import CHECKS
-from services.triage.checks.total_suspects import describe_gaps
-from services.triage.checks.verdict import FLAGGED, triage_filing
+from services.triage.checks.verdict import FLAGGED
 from services.triage.relations import identities
 from services.triage.relations.message_format import money, title
-from services.triage.relations.relations import statement_views
 from tests.support import ROOT
 from tests.unit.triage.filings import (
     bent,
@@ -28,7 +26,6 @@ from tests.unit.triage.filings import (
     income,
     millions,
     only,
-    read,
     record,
     row,
     statement_of,
@@ -150,21 +147,6 @@ def test_a_whole_amount_is_written_without_decimals() -> None:
     assert money(Decimal("2.31")) == "2.31"
 
 
-def test_columns_that_add_up_are_counted() -> None:
-    statement = {
-        "statement": "cash_flow",
-        "columns": [{"end": "20231231", "quarters": 4}, {"end": "20221231", "quarters": 4}],
-        "rows": [row("Net income", 100, 90)],
-    }
-    sheet = statement_views(read({"id": "f", "statements": [statement]}))[0]
-    assert describe_gaps(sheet, (0, 1), (Decimal(-180), Decimal(0))) == (
-        "add up to it in 1 of 2 columns, and miss it by -180 (2023-12-31)"
-    )
-    assert describe_gaps(sheet, (0, 1), (Decimal(2), Decimal(3))) == (
-        "do not add up to it in any column, by 2 (2023-12-31), 3 (2022-12-31)"
-    )
-
-
 def test_an_amount_that_dwarfs_everything_is_found() -> None:
     filing = record()
     for year, label in enumerate(("Cash paid for interest", "Cash paid for taxes")):
@@ -273,11 +255,6 @@ def test_no_filing_breaks_triage(data: st.DataObject) -> None:
         part = statement_of(filing, finding.statement)
         assert finding.row is None or 0 <= finding.row <= len(part["rows"])
         assert finding.column is None or 0 <= finding.column < len(part["columns"])
-
-
-def test_the_same_filing_gets_the_same_verdict() -> None:
-    filing = read(bent("income", "Operating income", 1, 1568))
-    assert triage_filing(filing) == triage_filing(filing)
 
 
 def test_every_check_has_a_page() -> None:

@@ -15,9 +15,7 @@ from services.triage.reading.reader import DocumentStatements, ReadStatement, fi
 from services.triage.reading.statement_kind import is_title
 from services.triage.routing.risk_control import exclusion_reason
 from services.triage.statements.model import Column
-from shared.documents import ParsedDocument, read
-from shared.errors import DocumentTooLarge
-from tests.evaluate.statements import parts_of
+from shared.documents import read
 from tests.unit.triage.reading import equity_samples as samples
 from tests.unit.triage.reading.equity_samples import COMPONENTS, YEAR_2022, YEAR_2023
 from tests.unit.triage.reading.samples import BALANCE
@@ -287,25 +285,6 @@ def test_marks_of_footnotes_in_cells_of_their_own_are_no_amounts() -> None:
     assert values(statement, "Net income") == [0, 0, 55 * MILLION, 55 * MILLION]
 
 
-def test_a_total_is_made_of_what_stands_before_it() -> None:
-    head = (
-        " | Redeemable noncontrolling interest | Common stock Shares | Common stock Amount"
-        " | Retained earnings | Total Acme stockholders' equity | Noncontrolling interests"
-        " | Total equity"
-    )
-    figures = "7 | 10 | 1 | 2 | 3 | 4 | 7"
-    data = page(
-        f"Balance, December 31, 2022 | {figures}",
-        "Net income | — | — | — | — | — | — | —",
-        f"Balance, December 31, 2023 | {figures}",
-        head=head,
-    )
-
-    total, parts = parts_of(only(data, "a.html").components)
-
-    assert (total, parts) == (6, (2, 3, 5))
-
-
 @pytest.mark.parametrize(
     ("label", "balance"),
     [
@@ -375,17 +354,6 @@ def test_in_data_it_is_shown_and_left_out_of_what_is_checked() -> None:
     assert [shown["statement"] for shown in one.form["statements"]] == ["balance_sheet", "equity"]
 
 
-def test_a_table_whose_columns_all_turn_out_to_be_none_costs_nothing_else() -> None:
-    odd = (
-        "<table><tr><td></td><td>x</td><td></td><td>(unaudited)</td></tr>"
-        "<tr><td>Balance</td><td>2020</td><td>(1)</td><td>(2)</td></tr>"
-        "<tr><td>Balance</td><td>2021</td><td>(1)</td><td>(2)</td></tr></table>"
-    )
-    page = samples.html(()).replace(b"</body>", f"<p>{samples.TITLE}</p>{odd}</body>".encode())
-    one = reported(page, "a.html")
-    assert [statement.statement for statement in one.filing.statements] == ["balance_sheet"]
-
-
 @pytest.mark.parametrize(
     "text",
     ["statement of " * 100_000, "stockholders" + " " * 1_000_000, "changes in equity " * 50_000],
@@ -406,19 +374,6 @@ def test_a_heading_within_a_csv_of_data_ends_nothing(heading: str) -> None:
     one = reported("\n".join(whole).encode(), "a.csv")
     (sheet,) = one.filing.statements
     assert [row.label for row in sheet.rows if not row.heading] == [row[0] for row in BALANCE]
-
-
-def test_a_csv_that_is_too_long_for_reading_is_checked_without_it() -> None:
-    equity = f"\n{samples.TITLE}\n," + ",".join(COMPONENTS) + "\n"
-
-    def too_long() -> ParsedDocument:
-        raise DocumentTooLarge("it has too many characters", most=1)
-
-    data = (DATED + equity).encode()
-    (one,) = read_document(data, "text/csv", "a.csv", reading=too_long)
-    assert isinstance(one, ReadFiling)
-    assert [statement.statement for statement in one.filing.statements] == ["balance_sheet"]
-    assert one.notes == ("the statement of equity was not read: it has too many characters",)
 
 
 def test_a_unit_over_the_shares_is_not_that_of_the_amounts() -> None:

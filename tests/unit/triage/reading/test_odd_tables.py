@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from decimal import Decimal
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from services.triage.reading.page_tables import _TOKEN, _ends_of_dates
-from services.triage.reading.reader import ReadStatement, find_statements
-from services.triage.reading.report import _same_period, read_report
+from services.triage.reading.reader import find_statements
+from services.triage.reading.report import read_report
 from services.triage.statements.model import Column
 from shared.documents import read
 from shared.errors import UnreadableDocument
@@ -99,24 +97,6 @@ def test_damaged_tags_cost_no_statement() -> None:
     report = read_report(read(data, name="a.html"), data, "a.html")
     assert report.statements
     assert any("inline XBRL" in warning for warning in report.filing.warnings)
-
-
-def test_dates_that_stand_close_together_are_heads_of_their_columns() -> None:
-    assert _ends_of_dates("December 31, 2023December 31, 2022") == {17, 34}
-    assert _ends_of_dates("December 31, 2023 December 31, 2022") == {17, 35}
-    assert not _ends_of_dates("At December 31, 2023 and December 31, 2022")
-    assert not _ends_of_dates("December 31, 2023")
-    tokens = _TOKEN.findall("31, 2023December 31, FY2023A")
-    assert tokens == ["31,", "2023", "December", "31,", "FY2023A"]
-
-
-def test_two_columns_of_one_period_are_a_warning() -> None:
-    same = (Column("20221231", 0),) * 2
-    said = list(_same_period(ReadStatement("balance_sheet", "", Decimal(1), same, ())))
-    apart = ReadStatement("balance_sheet", "", Decimal(1), same, (), restated=(False, True))
-    assert len(said) == 1
-    assert "columns 1 and 2 were read as the same period, 2022-12-31:" in said[0]
-    assert not list(_same_period(apart))
 
 
 def balance_pdf(heads: Sequence[tuple[float, int, str]], rights: tuple[int, int]) -> bytes:
@@ -271,15 +251,6 @@ def test_a_table_that_is_too_short_is_named_with_both_numbers(page: bytes, reaso
     assert [one.reason for one in found.unread] == [reason]
 
 
-def test_a_title_beside_many_dates_is_a_title() -> None:
-    rows = [["Balance Sheet", *(f"{2025 - n}-12-31" for n in range(40))]]
-    rows += [[label, *["1"] * 40] for label in ("Alpha", "Beta", "Gamma", "Delta")]
-    page = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    found = find_statements(read(f"<table>{page}</table>".encode(), name="a.html"))
-    assert [one.title for one in found.unread] == ["Balance Sheet"]
-    assert found.unread[0].reason == "it has 4 lines (0 recognised), and 8 are needed"
-
-
 def test_text_where_an_amount_belongs_is_named() -> None:
     lines = [line.rsplit("|", 1)[0] for line in LINES]
     lines[1] = "Services | 300 | #REF!"
@@ -294,10 +265,3 @@ def test_text_where_an_amount_belongs_is_named() -> None:
         "income row 4 column 2, 'Cost of revenue': '#N/A' is not an amount, left out",
         "income row 5 column 1, 'Other expense, net': 'not yet known' is not an amount, left out",
     ]
-
-
-def test_two_left_out_columns_of_one_name_are_one_warning() -> None:
-    lines = [f"{line.rsplit('|', 1)[0]}| 5 | 6" for line in LINES]
-    data = page("In millions | 2023 | 2022 | Inc/ (Dec) | Inc/ (Dec)", *lines)
-    said = read_report(read(data, name="a.html"), data, "a.html").filing.warnings
-    assert len([one for one in said if "'Inc/ (Dec)' is left out" in one]) == 1
