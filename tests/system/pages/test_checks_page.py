@@ -24,9 +24,9 @@ from shared.monitoring.tenant_calibration import guarantee_name
 from shared.policy.risk_control import NEVER
 from shared.policy.rules import RiskRules
 from tests.system.pages.review_stage import CONTRACT, Stage, new_stage, pdf_of
-from tests.system.pages.test_review_pages import Watched, browser
+from tests.system.pages.test_review_pages import Watched, ada, browser
 
-__all__ = ["browser"]
+__all__ = ["ada", "browser"]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RULES = RiskRules(max_wrong=0.05)
 BELIEF = 0.875
@@ -178,11 +178,10 @@ def decide(stage: Stage, name: str) -> None:
     ],
 )
 def test_a_promise_is_told_in_plain_words(
-    browser: Any, stage: Stage, name: str, pill: str, said: list[str]
+    ada: Watched, stage: Stage, name: str, pill: str, said: list[str]
 ) -> None:
     item = put(stage, name)
     assert item is not None
-    ada = Watched(browser, stage)
     page = ada.sign_in()
     page.get_by_role("link", name="Checks").click()
     card = page.get_by_role("region", name="contract-clauses")
@@ -199,7 +198,6 @@ def test_a_promise_is_told_in_plain_words(
     page.keyboard.press("Enter")
     card.get_by_text("Population stability index").wait_for()
     assert f"{round(item['evidence'], 1):g}; alarm at 40" in card.inner_text()
-    ada.close()
 
 
 def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:

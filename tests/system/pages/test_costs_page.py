@@ -13,9 +13,9 @@ from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from tests.contract.ledger.calls import NOON, call
 from tests.system.pages.review_stage import CONTRACT, SHIPPED, Stage, new_stage, pdf_of, until
-from tests.system.pages.test_review_pages import Watched, browser
+from tests.system.pages.test_review_pages import Watched, ada, browser
 
-__all__ = ["browser"]
+__all__ = ["ada", "browser"]
 DAYS = 12
 JUDGE = "1.2.0"
 """Of `triage-breaks`."""
@@ -116,8 +116,7 @@ def figure(page: Any, name: str) -> Any:
     return page.locator("figure").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
-def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.get_by_role("link", name="Costs").click()
     page.get_by_role("heading", name="Costs", exact=True).wait_for()
@@ -155,11 +154,9 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
     assert f"contract-clauses {SHIPPED}" in training
     assert "4.21 hours on two processor cores at US$ 0.10 an hour cost US$ 0.42" in training
     assert "“Quoted” figures" in figure(page, "A million tokens").inner_text()
-    ada.close()
 
 
-def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_reports_stand_beside_contracts(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.goto(f"{stage.address}/costs?by=kind")
     chart = figure(page, "By kind")
@@ -182,7 +179,6 @@ def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
     training = figure(page, "Payback of training").inner_text()
     assert f"triage-breaks {JUDGE}" in training
     assert "its training hours were not recorded. Each document saves US$ 0.42" in training
-    ada.close()
 
 
 def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, stage: Stage) -> None:
@@ -230,15 +226,13 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     ada.close(allowed=("404",))
 
 
-def test_nothing_has_cost_anything_in_a_new_tenant(browser: Any, stage: Stage) -> None:
+def test_nothing_has_cost_anything_in_a_new_tenant(ada: Watched, stage: Stage) -> None:
     key = stage.ingest.app.state.keys.create("other", "eve").secret
-    ada = Watched(browser, stage)
     stage.keys["eve"] = key
     page = ada.sign_in("eve")
     page.goto(f"{stage.address}/costs")
     page.get_by_role("heading", name="No costs yet").wait_for()
     assert page.locator("main svg").count() == 0
-    ada.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

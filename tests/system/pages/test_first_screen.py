@@ -11,9 +11,15 @@ import pytest
 
 from shared.events.questions import Proposal, Quote
 from tests.system.pages.review_stage import CONTRACT, FINDING, STATEMENT, Stage, new_stage, pdf_of
-from tests.system.pages.test_review_pages import Watched, _nobody_holds_anything, browser, heading
+from tests.system.pages.test_review_pages import (
+    Watched,
+    _nobody_holds_anything,
+    ada,
+    browser,
+    heading,
+)
 
-__all__ = ["_nobody_holds_anything", "browser"]
+__all__ = ["_nobody_holds_anything", "ada", "browser"]
 SENTENCE = (
     "Nothing in this Section limits what either party owes for death or personal injury, for "
     "fraud, or for whatever else the governing law does not let the parties limit. "
@@ -136,8 +142,7 @@ def test_the_proposal_and_the_decision_are_seen_when_an_item_opens(
     ada.close()
 
 
-def test_the_next_item_opens_at_its_words_too(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_the_next_item_opens_at_its_words_too(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     (long,) = [one for one in stage.open_items() if one["category"] == "Cap On Liability"]
     page.goto(f"{stage.address}/review?document={long['document_id']}")
@@ -154,11 +159,9 @@ def test_the_next_item_opens_at_its_words_too(browser: Any, stage: Stage) -> Non
     is_seen(page, ".passage mark")
     is_seen(page, ".desk mark")
     assert page.locator(".proposal").count() == 0
-    ada.close()
 
 
-def test_a_correction_begins_where_one_looks(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_a_correction_begins_where_one_looks(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     (long,) = [one for one in stage.open_items() if one["category"] == "Cap On Liability"]
     page.goto(f"{stage.address}/review?item={long['id']}")
@@ -172,4 +175,3 @@ def test_a_correction_begins_where_one_looks(browser: Any, stage: Stage) -> None
     page.keyboard.press("Escape")
     page.locator(".passage").wait_for()
     is_seen(page, ".passage mark")
-    ada.close()

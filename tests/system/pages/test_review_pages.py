@@ -739,8 +739,7 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     page.get_by_role("heading", name="Side letter.txt").wait_for()
 
 
-def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_the_review_page_counts_what_is_in_other_tabs(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     held = [item["id"] for item in stage.open_items()[-2:]]
     for item in held:
@@ -750,7 +749,6 @@ def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage
     page.get_by_text("2 items are being reviewed").wait_for()
     page.goto(f"{stage.address}/review")
     page.locator(".tally", has_text="being reviewed").wait_for()
-    ada.close()
 
 
 def picture(page: Any, name: str, *, whole: bool = False) -> None:
@@ -892,8 +890,7 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
     ben.close(allowed=("409",))
 
 
-def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.keyboard.press("Enter")
     heading(page, "Rofr/Rofo/Rofn")
@@ -907,7 +904,6 @@ def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, st
     assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
     ada.close_tab()
     until_given_back(stage)
-    ada.close()
 
 
 def begin(watched: Watched, stage: Stage) -> Any:
@@ -927,9 +923,8 @@ def skip_with_the_road_shut(page: Any, way: threading.Event) -> None:
 
 
 def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
-    browser: Any, stage: Stage
+    ada: Watched, stage: Stage
 ) -> None:
-    ada = Watched(browser, stage)
     page = begin(ada, stage)
     skip_with_the_road_shut(page, stage.road.there)
     until(lambda: stage.road.waiting == 1, "the claim on its way")
@@ -939,17 +934,14 @@ def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
     stage.road.open()
     until(lambda: stage.road.answers[answered:] == [409], "the refusal")
     assert held(stage) == set()
-    ada.close()
 
 
-def test_a_claim_whose_answer_never_arrived_is_given_back(browser: Any, stage: Stage) -> None:
-    ada = Watched(browser, stage)
+def test_a_claim_whose_answer_never_arrived_is_given_back(ada: Watched, stage: Stage) -> None:
     page = begin(ada, stage)
     skip_with_the_road_shut(page, stage.road.back)
     until(lambda: len(held(stage)) == 2, "the claim granted")
     ada.close_tab()
     until_given_back(stage)
-    ada.close()
 
 
 def test_a_claim_under_way_when_one_signs_out_holds_nothing(ada: Watched, stage: Stage) -> None:
