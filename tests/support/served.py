@@ -26,6 +26,8 @@ def served(app: Any) -> Iterator[str]:
     while not server.started:
         assert time.monotonic() < end, "the server does not start"
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(SECONDS)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
@@ -36,6 +37,7 @@ from shared.settings import load
 from shared.web.auth import Actor
 from tests.support.killed import MARK
 from tests.support.queue import HandWorker, Listener
+from tests.support.served import served
 
 E = TypeVar("E", bound=Event)
 Parts = Iterator[Attachment | RefusedPart]
@@ -118,6 +120,22 @@ class IngestService:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
+    def read_new(self, data: bytes, name: str = "a.pdf", **fields: Any) -> str:
+        """Upload a document and read it."""
+        document = self.upload_new(data, name, **fields)
+        self.run()
+        return document
+
+    def complete_new(self, data: bytes, name: str = "a.pdf", **fields: Any) -> str:
+        """Upload a contract that ends complete."""
+        document = self.read_new(data, name, **fields)
+        self.publish(clauses_extracted(document))
+        return document
+
+    def delete(self, document_id: str) -> None:
+        assert self.client.delete(f"/v1/documents/{document_id}").status_code == 204
+        self.run()
+
     def state(self, document_id: str) -> dict[str, Any]:
         answer = self.client.get(f"/v1/documents/{document_id}")
         assert answer.status_code == 200, answer.text
@@ -141,6 +159,12 @@ class IngestService:
     def count(self, table: Table) -> int:
         with self.service.store.read() as session:
             return int(session.execute(select(func.count()).select_from(table)).scalar_one())
+
+    def ids(self, **params: Any) -> list[str]:
+        """The documents of the first page of a list, newest first."""
+        answer = self.client.get("/v1/documents", params={"limit": 200, **params})
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
 
     def every(self, path: str, **params: Any) -> list[dict[str, Any]]:
         """The items of all pages of a list."""
@@ -176,6 +200,18 @@ class IngestService:
 
 
 NewIngest = Callable[..., IngestService]
+
+
+@contextmanager
+def connected(ingest: IngestService, app: Any = None) -> Iterator[httpx.Client]:
+    """A client of ingest, or of an app before it, over a real socket."""
+    secret = ingest.keys.create("default", "remote").secret
+    headers = {"authorization": f"Bearer {secret}"}
+    with (
+        served(app or ingest.service.app) as url,
+        httpx.Client(base_url=url, headers=headers, timeout=300) as client,
+    ):
+        yield client
 
 
 def parallel(work: Callable[[], object], count: int) -> None:

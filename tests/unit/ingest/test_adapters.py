@@ -43,8 +43,7 @@ def test_requested_adapters_are_stored_and_announced(any_ingest: IngestService) 
 
 
 def test_without_requested_adapters_none_are_announced(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     assert ingest.state(document)["adapters"] == []
     assert requested(ingest, DocumentRead) == [()]
 
@@ -100,9 +99,7 @@ def test_parts_inherit_the_adapters(ingest: IngestService) -> None:
 
 
 def test_the_same_bytes_for_other_adapters_start_a_new_attempt(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(PROSE, "a.txt", adapter="contract-clauses")
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(PROSE, "a.txt", adapter="contract-clauses")
     for names in ([], ["contract-clauses"]):
         answer = any_ingest.upload(PROSE, "a.txt", adapter=names)
         assert (answer.status_code, answer.json()["attempt"]) == (200, 1)
@@ -119,9 +116,7 @@ def test_the_same_bytes_for_other_adapters_start_a_new_attempt(any_ingest: Inges
 
 
 def test_naming_the_default_adapter_starts_no_attempt(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(PROSE, "a.txt")
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(PROSE, "a.txt")
     answer = any_ingest.upload(PROSE, "a.txt", adapter="contract-clauses")
     assert (answer.status_code, answer.json()["attempt"]) == (200, 1)
     assert any_ingest.state(document)["adapters"] == []
@@ -132,8 +127,7 @@ def test_naming_the_default_adapter_starts_no_attempt(any_ingest: IngestService)
 def test_kind_and_adapters_can_be_set_by_one_upload(ingest: IngestService) -> None:
     for number, kind in enumerate(("contract", "report")):
         data = PROSE + bytes(str(number), "ascii")
-        document = ingest.upload_new(data, "a.txt", adapter="contract-clauses")
-        ingest.run()
+        document = ingest.read_new(data, "a.txt", adapter="contract-clauses")
         answer = ingest.upload(data, "a.txt", kind=kind, adapter=TAUGHT)
         assert answer.status_code == 202
         assert (answer.json()["kind"], answer.json()["adapters"]) == (kind, [TAUGHT])
@@ -141,8 +135,7 @@ def test_kind_and_adapters_can_be_set_by_one_upload(ingest: IngestService) -> No
 
 
 def test_reprocess_can_change_the_adapters(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(PROSE, "a.txt", adapter=TAUGHT)
-    any_ingest.run()
+    document = any_ingest.read_new(PROSE, "a.txt", adapter=TAUGHT)
     any_ingest.publish(document_failed(document))
     path = f"/v1/documents/{document}/reprocess"
     wrong = any_ingest.client.post(path, json={"adapters": ["nobody"]})
@@ -157,8 +150,7 @@ def test_reprocess_can_change_the_adapters(any_ingest: IngestService) -> None:
 
 
 def test_reprocess_refuses_an_uninstalled_adapter(ingest: IngestService, tmp_path: Path) -> None:
-    document = ingest.upload_new(PROSE, "a.txt", adapter=TAUGHT)
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt", adapter=TAUGHT)
     ingest.publish(document_failed(document))
     shutil.rmtree(tmp_path / "adapters" / TAUGHT)
     path = f"/v1/documents/{document}/reprocess"
@@ -171,8 +163,7 @@ def test_reprocess_refuses_an_uninstalled_adapter(ingest: IngestService, tmp_pat
 
 
 def test_an_upload_after_a_failure_resets_the_adapters(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt", adapter=TAUGHT)
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt", adapter=TAUGHT)
     ingest.publish(document_failed(document))
     again = ingest.upload(PROSE, "a.txt")
     assert (again.status_code, again.json()["id"]) == (202, document)
@@ -193,8 +184,7 @@ def test_adapters_are_part_of_the_idempotent_request(ingest: IngestService) -> N
 
 
 def test_adapters_survive_a_change_of_kind(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt", kind="report", adapter=TAUGHT)
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt", kind="report", adapter=TAUGHT)
     ingest.client.put(f"/v1/documents/{document}/kind", json={"kind": "contract"})
     ingest.run()
     assert requested(ingest, DocumentRead)[-1] == (TAUGHT,)

@@ -47,49 +47,35 @@ def test_a_list_continues_at_its_cursor(any_ingest: IngestService) -> None:
 
 
 def test_a_list_is_filtered(any_ingest: IngestService) -> None:
-    done = any_ingest.upload_new(text(1), "1.txt")
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(done))
+    done = any_ingest.complete_new(text(1), "1.txt")
     poem = any_ingest.upload_new(text(2), "2.txt", kind="other")
     report = any_ingest.upload_new(b"{}", "3.json")
-
-    def ids(**params: str) -> list[str]:
-        answer = any_ingest.client.get("/v1/documents", params=params)
-        return [item["id"] for item in answer.json()["items"]]
-
-    assert ids(state="ended") == [poem, done]
-    assert ids(outcome="complete") == [done]
-    assert ids(kind="report") == [report]
-    assert ids(state="ended", kind="contract") == [done]
-    assert ids(state="received", kind="contract") == []
+    assert any_ingest.ids(state="ended") == [poem, done]
+    assert any_ingest.ids(outcome="complete") == [done]
+    assert any_ingest.ids(kind="report") == [report]
+    assert any_ingest.ids(state="ended", kind="contract") == [done]
+    assert any_ingest.ids(state="received", kind="contract") == []
 
 
 def test_a_list_by_bytes_uploader_and_time(any_ingest: IngestService) -> None:
     mine = [any_ingest.upload_new(text(n), f"{n}.txt") for n in (1, 2)]
     other = any_ingest.client_for("default", "Ännchen")
     theirs = any_ingest.upload(text(3), "3.txt", client=other).json()
-
-    def ids(**params: str) -> list[str]:
-        answer = any_ingest.client.get("/v1/documents", params=params)
-        assert answer.status_code == 200, answer.text
-        return [item["id"] for item in answer.json()["items"]]
-
-    assert ids(sha256=any_ingest.state(mine[0])["sha256"]) == [mine[0]]
-    assert ids(sha256="0" * 64) == []
-    assert ids(actor="Ännchen") == [theirs["id"]]
-    assert ids(actor="tester") == mine[::-1]
+    assert any_ingest.ids(sha256=any_ingest.state(mine[0])["sha256"]) == [mine[0]]
+    assert any_ingest.ids(sha256="0" * 64) == []
+    assert any_ingest.ids(actor="Ännchen") == [theirs["id"]]
+    assert any_ingest.ids(actor="tester") == mine[::-1]
     middle = any_ingest.state(mine[1])["created"]
-    assert ids(since=middle) == [theirs["id"], mine[1]]
-    assert ids(before=middle) == [mine[0]]
-    assert ids(since=middle, before=theirs["created"], actor="tester") == [mine[1]]
+    assert any_ingest.ids(since=middle) == [theirs["id"], mine[1]]
+    assert any_ingest.ids(before=middle) == [mine[0]]
+    assert any_ingest.ids(since=middle, before=theirs["created"], actor="tester") == [mine[1]]
     first = any_ingest.client.get("/v1/documents", params={"actor": "tester", "limit": 1}).json()
-    assert ids(actor="tester", cursor=first["next"]) == [mine[0]]
+    assert any_ingest.ids(actor="tester", cursor=first["next"]) == [mine[0]]
 
 
 def test_warnings_about_results_are_warnings_of_the_document(any_ingest: IngestService) -> None:
     contract = any_ingest.upload_new(text(1), "a.txt")
-    report = any_ingest.upload_new(b'{"statements": []}', "a.json")
-    any_ingest.run()
+    report = any_ingest.read_new(b'{"statements": []}', "a.json")
     any_ingest.publish(clauses_extracted(contract, warnings=("not English", "odd")))
     any_ingest.publish(clauses_extracted(contract, warnings=("odd",)))
     any_ingest.publish(findings_found(report, warnings=("no cash flow was found",)))
@@ -155,8 +141,7 @@ def test_pages_show_method_and_confidence(ingest: IngestService) -> None:
 
 @pytest.mark.needs("Tesseract")
 def test_a_scan_is_read_and_shown(ingest: IngestService) -> None:
-    document = ingest.upload_new(saved(picture(), "PNG", dpi=(150, 150)), "page.png")
-    ingest.run()
+    document = ingest.read_new(saved(picture(), "PNG", dpi=(150, 150)), "page.png")
     assert ingest.client.get(f"/v1/documents/{document}/text").text == "\n".join(WORDS)
     (page,) = ingest.client.get(f"/v1/documents/{document}/pages").json()["items"]
     assert page["method"] == "tesseract"
@@ -176,8 +161,7 @@ def test_a_page_image_is_rendered_once(
         return render(self, data, number)
 
     monkeypatch.setattr(InProcessReader, "render", counting)
-    document = ingest.upload_new(pdf("one", "two"))
-    ingest.run()
+    document = ingest.read_new(pdf("one", "two"))
     first = ingest.client.get(f"/v1/documents/{document}/pages/2.png")
     again = ingest.client.get(f"/v1/documents/{document}/pages/2.png")
     assert first.content == again.content
@@ -204,8 +188,7 @@ def test_a_text_has_no_page_images(ingest: IngestService) -> None:
 
 
 def test_page_images_are_bounded(ingest: IngestService) -> None:
-    document_id = ingest.upload_new(pdf("one", "two", "three", "four"))
-    ingest.run()
+    document_id = ingest.read_new(pdf("one", "two", "three", "four"))
     document = ingest.stored(document_id)
     root = ingest.service.settings.blobs
     size = len(InProcessReader().render(pdf("one"), 1))
@@ -233,9 +216,7 @@ def test_an_image_of_a_document_deleted_meanwhile_is_removed(ingest: IngestServi
 
 
 def test_another_tenants_document_is_not_found(any_ingest: IngestService) -> None:
-    mine = any_ingest.upload_new(pdf())
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(mine))
+    mine = any_ingest.complete_new(pdf())
     acme = any_ingest.client_for("acme")
     for document in (mine, "doc_" + "0" * 32):
         for method, path in (
@@ -268,8 +249,7 @@ def test_every_route_requires_a_key(ingest: IngestService) -> None:
 
 
 def test_a_long_poll_answers_at_the_end(ingest: IngestService) -> None:
-    document = ingest.upload_new(pdf())
-    ingest.run()
+    document = ingest.read_new(pdf())
     timer = threading.Timer(0.3, lambda: ingest.publish(clauses_extracted(document)))
     timer.start()
     began = time.monotonic()
@@ -457,9 +437,7 @@ def test_a_current_document_answers_304(any_ingest: IngestService) -> None:
 
 
 def test_current_contents_answer_304(ingest: IngestService) -> None:
-    document = ingest.upload_new(TEXT, "a.txt")
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
+    document = ingest.complete_new(TEXT, "a.txt")
     tags = []
     for part in ("original", "text"):
         path = f"/v1/documents/{document}/{part}"
@@ -500,8 +478,7 @@ def test_a_change_with_an_old_tag_is_refused(
 
 
 def test_a_new_or_deleted_part_changes_the_tag_of_the_mail(any_ingest: IngestService) -> None:
-    post = any_ingest.upload_new(mail("Lease", {"lease.pdf": pdf()}), "lease.eml")
-    any_ingest.run()
+    post = any_ingest.read_new(mail("Lease", {"lease.pdf": pdf()}), "lease.eml")
     [part] = any_ingest.client.get("/v1/documents", params={"parent": post}).json()["items"]
     before = etag(any_ingest, post)
     any_ingest.client.delete(f"/v1/documents/{part['id']}")

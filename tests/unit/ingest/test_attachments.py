@@ -18,7 +18,7 @@ from shared.events import BlobRef, DocumentDeleted, DocumentIngested, DocumentRe
 from shared.messaging import UnitOfWork
 from tests.support.killed import Killed, KilledAfterCommit, KilledAfterPut
 from tests.support.queue import dead_letters
-from tests.unit.documents.archives import archive, layers, sharing
+from tests.unit.documents.archives import archive, sharing
 from tests.unit.documents.mails import attached, mail, nested, text, whole
 from tests.unit.ingest.builders import (
     SENTENCE,
@@ -44,9 +44,7 @@ def parts_of(ingest: IngestService, document: str) -> dict[str, str | None]:
 
 
 def listed(ingest: IngestService, **filters: Any) -> set[str]:
-    answer = ingest.client.get("/v1/documents", params={"limit": 200, **filters})
-    assert answer.status_code == 200, answer.text
-    return {item["id"] for item in answer.json()["items"]}
+    return set(ingest.ids(**filters))
 
 
 def ingested(ingest: IngestService) -> DocumentIngested:
@@ -55,8 +53,7 @@ def ingested(ingest: IngestService) -> DocumentIngested:
 
 
 def test_a_mail_with_two_attachments_is_three_documents(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(MAIL, "lease.eml")
-    any_ingest.run()
+    document = any_ingest.read_new(MAIL, "lease.eml")
     parts = parts_of(any_ingest, document)
     assert list(parts) == ["lease.pdf", "report.json"]
     lease, report = str(parts["lease.pdf"]), str(parts["report.json"])
@@ -88,9 +85,7 @@ def test_a_mail_with_two_attachments_is_three_documents(any_ingest: IngestServic
 
 
 def test_a_refused_part_makes_the_mail_partial(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(whole([text(), IMAGE, attached(LEASE)]), "m.eml")
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(whole([text(), IMAGE, attached(LEASE)]), "m.eml")
     state = any_ingest.state(document)
     assert state["outcome"] == "partial"
     [reason] = state["reasons"]
@@ -106,10 +101,8 @@ def test_a_refused_part_makes_the_mail_partial(any_ingest: IngestService) -> Non
 
 def test_the_same_bytes_are_one_document_in_any_mail(any_ingest: IngestService) -> None:
     lease = any_ingest.upload_new(LEASE, "mine.pdf")
-    one = any_ingest.upload_new(whole([text(), attached(LEASE), attached(LEASE, "copy.pdf")]))
-    any_ingest.run()
-    two = any_ingest.upload_new(whole([text("Again.\n"), attached(LEASE, "again.pdf")]))
-    any_ingest.run()
+    one = any_ingest.read_new(whole([text(), attached(LEASE), attached(LEASE, "copy.pdf")]))
+    two = any_ingest.read_new(whole([text("Again.\n"), attached(LEASE, "again.pdf")]))
     assert parts_of(any_ingest, one) == {"lease.pdf": lease, "copy.pdf": lease}
     assert parts_of(any_ingest, two) == {"again.pdf": lease}
     assert listed(any_ingest) == {lease, one, two}
@@ -121,8 +114,7 @@ def test_the_same_bytes_are_one_document_in_any_mail(any_ingest: IngestService) 
 
 def test_nested_mails_are_documents_with_parts(ingest: IngestService) -> None:
     inner = whole([text(), attached(LEASE)], boundary="inner")
-    document = ingest.upload_new(whole([text(), nested(inner)]), "outer.eml")
-    ingest.run()
+    document = ingest.read_new(whole([text(), nested(inner)]), "outer.eml")
     [(name, inside)] = parts_of(ingest, document).items()
     assert name == "The lease.eml"
     [(name, lease)] = parts_of(ingest, str(inside)).items()
@@ -133,23 +125,20 @@ def test_nested_mails_are_documents_with_parts(ingest: IngestService) -> None:
 
 def test_a_mail_of_kind_report_ends_with_its_parts(ingest: IngestService) -> None:
     csv = b"Balance Sheet,2023-12-31\nTotal assets,1\nDebt,2\n"
-    document = ingest.upload_new(whole([text(), attached(csv, "b.csv")]), "m.eml", kind="report")
-    ingest.run()
+    document = ingest.read_new(whole([text(), attached(csv, "b.csv")]), "m.eml", kind="report")
     state = ingest.state(document)
     assert (state["outcome"], state["reasons"], state["pages"]) == ("complete", [], 1)
     [part] = [ingest.state(one) for one in listed(ingest, parent=document)]
     assert (part["kind"], part["kind_source"]) == ("report", "uploader")
     published = [event for event in ingest.published(DocumentRead) if event.document_id == document]
     assert [getattr(event, "kind", "") for event in published] == ["other"]
-    alone = ingest.upload_new(mail("Nothing attached."), "n.eml", kind="report")
-    ingest.run()
+    alone = ingest.read_new(mail("Nothing attached."), "n.eml", kind="report")
     assert ingest.state(alone)["outcome"] == "failed"
     assert ingest.state(alone)["reasons"][0].startswith("no_parts: ")
 
 
 def test_a_mail_of_kind_other_is_not_unpacked(ingest: IngestService) -> None:
-    document = ingest.upload_new(MAIL, "m.eml", kind="other")
-    ingest.run()
+    document = ingest.read_new(MAIL, "m.eml", kind="other")
     state = ingest.state(document)
     assert (state["outcome"], state["parts"]) == ("rejected", [])
     assert ingest.upload(MAIL, "m.eml", kind="contract").status_code == 202
@@ -196,8 +185,7 @@ def test_an_archive_ends_once_its_parts_are_documents(any_ingest: IngestService)
 def test_refused_parts_make_an_archive_partial_or_failed(any_ingest: IngestService) -> None:
     some = any_ingest.upload_new(archive({"a.pdf": LEASE, "e.txt": b""}), "some.zip")
     none = any_ingest.upload_new(archive({"p.gif": b"GIF89a", "e.txt": b""}), "none.zip")
-    bomb = any_ingest.upload_new(sharing(), "bomb.zip")
-    any_ingest.run()
+    bomb = any_ingest.read_new(sharing(), "bomb.zip")
     state = any_ingest.state(some)
     assert (state["outcome"], state["reasons"]) == (
         "partial",
@@ -218,8 +206,7 @@ def test_refused_parts_make_an_archive_partial_or_failed(any_ingest: IngestServi
 def test_parts_inherit_the_kind_of_an_archive(ingest: IngestService) -> None:
     data = archive({"m.eml": whole([text(), attached(b'{"id": "2", "statements": []}', "r.json")])})
     document = ingest.upload_new(data, "all.zip", kind="report")
-    remaining = ingest.upload_new(archive({"a.pdf": LEASE}), "left.zip", kind="other")
-    ingest.run()
+    remaining = ingest.read_new(archive({"a.pdf": LEASE}), "left.zip", kind="other")
     [mail] = listed(ingest, parent=document)
     [report] = listed(ingest, parent=mail)
     assert (ingest.state(report)["kind"], ingest.state(mail)["outcome"]) == ("report", "complete")
@@ -230,22 +217,6 @@ def test_parts_inherit_the_kind_of_an_archive(ingest: IngestService) -> None:
     assert ingest.upload(archive({"a.pdf": LEASE}), kind="contract").json()["state"] == "received"
     ingest.run()
     assert ingest.state(remaining)["outcome"] == "complete"
-
-
-def test_nested_archives_have_a_limit_of_parts(new_ingest: NewIngest) -> None:
-    ingest = new_ingest(ingest_max_parts=40)
-    document = ingest.upload_new(layers(3, 16, b"text "), "42.zip")
-    ingest.run()
-    every = listed(ingest)
-    assert len(every) == 41
-    assert all(ingest.state(one)["state"] == "ended" for one in listed(ingest, kind="other"))
-    refused = [
-        part["code"] for one in every for part in ingest.state(one)["parts"] if part["id"] is None
-    ]
-    assert set(refused) == {"document_too_large"}
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
-    assert (listed(ingest), ingest.blob_names()) == (set(), set())
 
 
 class SelfContainingReader(InProcessReader):
@@ -262,8 +233,7 @@ class SelfContainingReader(InProcessReader):
 def test_archives_that_contain_themselves_end(tmp_path: Path) -> None:
     one, two = archive({"a.txt": b"one"}), archive({"a.txt": b"two"})
     ingest = IngestService(tmp_path, SelfContainingReader(one, two))
-    document = ingest.upload_new(one, "one.zip")
-    ingest.run()
+    document = ingest.read_new(one, "one.zip")
     assert len(listed(ingest)) == 2
     itself, other = ingest.state(document)["parts"][::-1]
     assert (itself["code"], other["code"]) == ("contains_itself", None)
@@ -325,8 +295,7 @@ def test_parts_stored_by_a_killed_worker_are_deleted_with_the_mail(
 ) -> None:
     document = any_ingest.upload_new(MAIL, "m.eml")
     try_and_die(any_ingest, ingested(any_ingest), puts)
-    assert any_ingest.client.delete(f"/v1/documents/{document}").status_code == 204
-    any_ingest.run()
+    any_ingest.delete(document)
     assert any_ingest.blob_names() == set()
     assert listed(any_ingest) == set()
 
@@ -388,8 +357,7 @@ def test_a_part_uploaded_while_its_mail_is_unpacked_is_one_document(tmp_path: Pa
 
 def test_deleting_a_mail_deletes_its_parts(any_ingest: IngestService) -> None:
     inner = whole([text(), attached(LEASE)], boundary="inner")
-    document = any_ingest.upload_new(whole([text(), nested(inner), attached(REPORT, "r.json")]))
-    any_ingest.run()
+    document = any_ingest.read_new(whole([text(), nested(inner), attached(REPORT, "r.json")]))
     every = listed(any_ingest)
     assert len(every) == 4
     assert any_ingest.client.delete(f"/v1/documents/{document}").status_code == 204
@@ -405,13 +373,11 @@ def test_deleting_a_mail_deletes_its_parts(any_ingest: IngestService) -> None:
 def test_a_separately_uploaded_part_stays(any_ingest: IngestService, when: str) -> None:
     if when == "before":
         any_ingest.upload_new(LEASE)
-    document = any_ingest.upload_new(MAIL, "m.eml")
-    any_ingest.run()
+    document = any_ingest.read_new(MAIL, "m.eml")
     lease = str(parts_of(any_ingest, document)["lease.pdf"])
     if when == "after":
         assert any_ingest.upload(LEASE).status_code == 200
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    any_ingest.run()
+    any_ingest.delete(document)
     assert listed(any_ingest) == {lease}
     assert any_ingest.state(lease)["parent"] is None
     assert any_ingest.client.get(f"/v1/documents/{lease}/text").text.strip() == SENTENCE
@@ -419,33 +385,26 @@ def test_a_separately_uploaded_part_stays(any_ingest: IngestService, when: str) 
 
 def test_a_part_of_two_mails_is_deleted_with_the_last(any_ingest: IngestService) -> None:
     one = any_ingest.upload_new(MAIL, "one.eml")
-    two = any_ingest.upload_new(whole([text("Again.\n"), attached(LEASE)]), "two.eml")
-    any_ingest.run()
+    two = any_ingest.read_new(whole([text("Again.\n"), attached(LEASE)]), "two.eml")
     lease = str(parts_of(any_ingest, two)["lease.pdf"])
-    any_ingest.client.delete(f"/v1/documents/{one}")
-    any_ingest.run()
+    any_ingest.delete(one)
     assert listed(any_ingest) == {two, lease}
     assert any_ingest.state(lease)["parent"] == two
-    any_ingest.client.delete(f"/v1/documents/{two}")
-    any_ingest.run()
+    any_ingest.delete(two)
     assert (listed(any_ingest), any_ingest.blob_names()) == (set(), set())
 
 
 def test_a_part_twice_in_one_mail_is_deleted_with_it(any_ingest: IngestService) -> None:
     inner = whole([text(), attached(LEASE)], boundary="inner")
-    document = any_ingest.upload_new(whole([text(), attached(LEASE), nested(inner)]), "m.eml")
-    any_ingest.run()
+    document = any_ingest.read_new(whole([text(), attached(LEASE), nested(inner)]), "m.eml")
     assert len(listed(any_ingest)) == 3
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    any_ingest.run()
+    any_ingest.delete(document)
     assert (listed(any_ingest), any_ingest.blob_names()) == (set(), set())
 
 
 def test_a_part_can_be_deleted_separately(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(MAIL, "m.eml")
-    any_ingest.run()
-    any_ingest.client.delete(f"/v1/documents/{parts_of(any_ingest, document)['lease.pdf']}")
-    any_ingest.run()
+    document = any_ingest.read_new(MAIL, "m.eml")
+    any_ingest.delete(str(parts_of(any_ingest, document)["lease.pdf"]))
     lease, report = any_ingest.state(document)["parts"]
     assert (lease["name"], lease["id"], lease["code"]) == ("lease.pdf", None, "deleted")
     assert report["id"]
@@ -456,8 +415,7 @@ def test_a_part_can_be_deleted_separately(any_ingest: IngestService) -> None:
 
 
 def test_reprocessing_a_mail_restarts_only_failed_parts(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(MAIL, "m.eml")
-    any_ingest.run()
+    document = any_ingest.read_new(MAIL, "m.eml")
     parts = parts_of(any_ingest, document)
     lease, report = str(parts["lease.pdf"]), str(parts["report.json"])
     any_ingest.publish(clauses_extracted(document), findings_found(report), document_failed(lease))
@@ -469,26 +427,10 @@ def test_reprocessing_a_mail_restarts_only_failed_parts(any_ingest: IngestServic
     assert any_ingest.state(lease)["kind_source"] == "type"
 
 
-def test_a_part_missing_in_the_next_attempt_stays_linked(new_ingest: NewIngest) -> None:
-    reader = InProcessReader()
-    ingest = new_ingest(reader)
-    document = ingest.upload_new(MAIL, "m.eml")
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
-    reader.parts = lambda parts: (one for one in parts if one.name != "lease.pdf")
-    ingest.client.post(f"/v1/documents/{document}/reprocess")
-    ingest.run()
-    assert list(parts_of(ingest, document)) == ["report.json", "lease.pdf"]
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
-    assert (ingest.blob_names(), listed(ingest)) == (set(), set())
-
-
 def test_a_mail_with_too_many_parts_fails(new_ingest: NewIngest) -> None:
     ingest = new_ingest()
     many = whole([attached(b"%d\n" % n, f"{n}.txt") for n in range(1_001)])
-    document = ingest.upload_new(many, "many.eml")
-    ingest.run()
+    document = ingest.read_new(many, "many.eml")
     state = ingest.state(document)
     assert (state["outcome"], state["parts"]) == ("failed", [])
     assert "1,001 attachments: at most 1,000" in state["reasons"][0]
@@ -513,8 +455,7 @@ def test_a_thousand_parts_are_a_thousand_documents(ingest: IngestService) -> Non
 def test_the_limit_of_parts_counts_all_depths(new_ingest: NewIngest) -> None:
     ingest = new_ingest(ingest_max_parts=3)
     inner = whole([attached(b"%d\n" % n, f"{n}.txt") for n in range(3)], boundary="inner")
-    document = ingest.upload_new(whole([text(), nested(inner), attached(LEASE)]), "m.eml")
-    ingest.run()
+    document = ingest.read_new(whole([text(), nested(inner), attached(LEASE)]), "m.eml")
     parts = parts_of(ingest, document)
     assert len(listed(ingest)) == 4
     inside = ingest.state(str(parts["The lease.eml"]))
@@ -524,20 +465,3 @@ def test_the_limit_of_parts_counts_all_depths(new_ingest: NewIngest) -> None:
         "document_too_large",
     ]
     assert "SMALLPRINT_INGEST_MAX_PARTS" in inside["reasons"][0]
-
-
-def test_a_separately_uploaded_mail_has_depth_zero(new_ingest: NewIngest) -> None:
-    reader = InProcessReader()
-    reader.limits = Limits(max_depth=2)
-    ingest = new_ingest(reader, ingest_max_depth=2)
-    deepest = whole([text(), attached(LEASE)], boundary="c")
-    middle = whole([text(), nested(deepest)], boundary="b")
-    ingest.upload_new(whole([text(), attached(REPORT), attached(middle, "b.txt")]), "a.eml")
-    ingest.run()
-    answer = ingest.upload(middle, "b.eml").json()
-    assert [part["code"] for part in answer["parts"]] == ["nested_too_deep"]
-    ingest.publish(clauses_extracted(answer["id"]))
-    ingest.client.post(f"/v1/documents/{answer['id']}/reprocess")
-    ingest.run()
-    [part] = ingest.state(answer["id"])["parts"]
-    assert (part["name"], part["code"]) == ("The lease.eml", None)

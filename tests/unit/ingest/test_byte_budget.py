@@ -18,8 +18,9 @@ import pytest
 from services.ingest.uploads.multipart import IN_MEMORY
 from shared.errors import TooManyRequests, Unavailable
 from shared.web.admission import ByteBudget
+from tests.support.served import served
 from tests.unit.ingest.builders import IngestService
-from tests.unit.ingest.test_resumable import Server, wait_until
+from tests.unit.ingest.test_resumable import wait_until
 
 PART = b'\r\n--B\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
 
@@ -30,14 +31,14 @@ def arrived(ingest: IngestService) -> int:
 
 
 @contextmanager
-def started(ingest: IngestService, server: Server, tenant: str, *pieces: bytes) -> Iterator[None]:
+def started(ingest: IngestService, url: str, tenant: str, *pieces: bytes) -> Iterator[None]:
     secret = ingest.keys.create(tenant, f"key {arrived(ingest)}").secret
     head = (
         f"POST /v1/documents HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\n"
         "content-type: multipart/form-data; boundary=B\r\ncontent-length: 90000000\r\n\r\n"
     )
     expected = arrived(ingest) + sum(map(len, pieces))
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+    with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port)) as connection:
         connection.sendall(head.encode())
         for piece in pieces:
             connection.sendall(piece)
@@ -45,10 +46,10 @@ def started(ingest: IngestService, server: Server, tenant: str, *pieces: bytes) 
         yield
 
 
-def sent(ingest: IngestService, server: Server, tenant: str, size: int) -> httpx.Response:
+def sent(ingest: IngestService, url: str, tenant: str, size: int) -> httpx.Response:
     secret = ingest.keys.create(tenant, f"sender {arrived(ingest)} {size}").secret
     return httpx.post(
-        f"http://127.0.0.1:{server.port}/v1/documents",
+        f"{url}/v1/documents",
         files={"file": ("a.txt", b"lease " * (size // 6))},
         headers={"authorization": f"Bearer {secret}"},
         timeout=60,
@@ -56,30 +57,29 @@ def sent(ingest: IngestService, server: Server, tenant: str, size: int) -> httpx
 
 
 @contextmanager
-def served(folder: Path, **settings: Any) -> Iterator[tuple[IngestService, Server]]:
+def ingest_at(folder: Path, **settings: Any) -> Iterator[tuple[IngestService, str]]:
     ingest = IngestService(folder, **settings)
-    server = Server(ingest.service.app)
-    yield ingest, server
-    server.stop()
+    with served(ingest.service.app) as url:
+        yield ingest, url
     ingest.close()
 
 
 def test_unfinished_uploads_leave_room_for_others(tmp_path: Path) -> None:
     bounds = {"ingest_max_upload": 100_000_000, "ingest_max_arriving": 200_000_000}
-    with served(tmp_path, **bounds) as (ingest, server):
+    with ingest_at(tmp_path, **bounds) as (ingest, url):
         budget = ingest.service.app.state.upload_bytes
         budget.total, budget.per_key = 400_000, 300_000
         with ExitStack() as open_ones:
             for tenant in ("a", "b"):
-                open_ones.enter_context(started(ingest, server, tenant, PART, b"x" * 150_000))
-            assert sent(ingest, server, "c", 60_000).status_code == 202
+                open_ones.enter_context(started(ingest, url, tenant, PART, b"x" * 150_000))
+            assert sent(ingest, url, "c", 60_000).status_code == 202
             wait_until(lambda: arrived(ingest) == 2 * (150_000 + len(PART)))
-            refused = sent(ingest, server, "c", 150_000)
+            refused = sent(ingest, url, "c", 150_000)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             assert "SMALLPRINT_INGEST_MAX_ARRIVING" in refused.json()["detail"]
             wait_until(lambda: arrived(ingest) == 2 * (150_000 + len(PART)))
         wait_until(lambda: not arrived(ingest))
-        assert sent(ingest, server, "c", 150_000).status_code == 202
+        assert sent(ingest, url, "c", 150_000).status_code == 202
         wait_until(lambda: not arrived(ingest))
 
 
@@ -118,9 +118,9 @@ def test_shares_and_released_bytes() -> None:
 
 def test_arriving_files_are_spooled_to_disk(tmp_path: Path) -> None:
     piece = b"x" * 900_000
-    with served(tmp_path) as (ingest, server):
+    with ingest_at(tmp_path) as (ingest, url):
         tracemalloc.start()
-        with started(ingest, server, "a", *[PART, piece] * 30):
+        with started(ingest, url, "a", *[PART, piece] * 30):
             now, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert now < 8_000_000, now

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from services.ingest.domain import Progress, advance
 from shared.blobs.markers import cancellation_mark, is_cancelled
-from shared.errors import Unavailable, UnreadableDocument
+from shared.errors import UnreadableDocument
 from shared.events import DocumentDeleted, DocumentFailed, DocumentIngested, DocumentRead
 from tests.support.samples import mail
 from tests.unit.documents.archives import archive
@@ -121,9 +120,7 @@ def test_a_cancelled_document_can_be_reprocessed(any_ingest: IngestService, how:
 
 
 def test_an_ended_document_is_not_cancelled(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(TEXT, "a.txt")
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(TEXT, "a.txt")
     any_ingest.published()
     answer = cancel(any_ingest, document)
     assert answer.status_code == 409
@@ -145,8 +142,7 @@ def test_parts_are_cancelled_with_their_archive(any_ingest: IngestService) -> No
     done, mine = b"Agreement one.", b"Agreement two."
     data = archive({"done.txt": done, "mine.txt": mine, "open.txt": TEXT})
     alone = any_ingest.upload_new(mine, "mine.txt")
-    box = any_ingest.upload_new(data, "box.zip")
-    any_ingest.run()
+    box = any_ingest.read_new(data, "box.zip")
     parts = {part["name"]: part["id"] for part in any_ingest.state(box)["parts"]}
     any_ingest.publish(clauses_extracted(parts["done.txt"]))
     assert over(cancel(any_ingest, box).json()) == ("ended", "complete", ())
@@ -165,8 +161,7 @@ def test_the_cancellation_mark_stays_until_deletion(any_ingest: IngestService) -
         assert not is_cancelled(blobs, "default", document, 2)
         assert not is_cancelled(blobs, "acme", document, 1)
     any_ingest.client.post(f"/v1/documents/{stored[0]}/reprocess")
-    any_ingest.client.delete(f"/v1/documents/{stored[1]}")
-    any_ingest.run()
+    any_ingest.delete(stored[1])
     assert [is_cancelled(blobs, "default", document, 1) for document in stored] == [True, False]
     assert any_ingest.published(DocumentDeleted)
     assert len(any_ingest.published(DocumentIngested)) == 3
@@ -176,8 +171,7 @@ def test_a_cancellation_is_marked_later_if_the_blob_store_was_down(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = any_ingest.upload_new(TEXT, "a.txt")
-    broken = any_ingest.upload_new(TEXT + b" It broke.", "b.txt")
-    any_ingest.run()
+    broken = any_ingest.read_new(TEXT + b" It broke.", "b.txt")
     refused = fail_first_mark(any_ingest, monkeypatch)
     assert cancel(any_ingest, document).status_code == 200
     any_ingest.publish(document_failed(broken))
@@ -185,29 +179,3 @@ def test_a_cancellation_is_marked_later_if_the_blob_store_was_down(
     assert any_ingest.state(broken)["outcome"] == "failed"
     blobs = any_ingest.service.blobs
     assert [is_cancelled(blobs, "default", one, 1) for one in (document, broken)] == [True, False]
-
-
-def test_a_cancellation_succeeds_while_the_blob_store_is_down(
-    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = any_ingest.upload_new(TEXT, "a.txt")
-
-    def gone(*_: Any) -> Any:
-        raise Unavailable("the bucket is away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(any_ingest.service.blobs, "put", gone)
-        patch.setattr(any_ingest.service.blobs, "delete", gone)
-        any_ingest.relay.run_once()
-        any_ingest.worker.run_until_idle()
-        assert any_ingest.state(document)["state"] == "received"
-        assert cancel(any_ingest, document).status_code == 200
-    assert any_ingest.state(document)["outcome"] == "failed"
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    until = time.monotonic() + 60
-    while (
-        any_ingest.blob_names() and time.monotonic() < until
-    ):  # its first event is tried again first
-        any_ingest.run()
-        time.sleep(0.1)
-    assert any_ingest.blob_names() == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from services.ingest.resumable import api
 from shared.errors import TooManyRequests
 from shared.web import admission
 from shared.web.admission import ConcurrencyLimit
+from tests.support.served import served
 from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest, encrypted, pdf
-from tests.unit.ingest.test_resumable import Server, send, started, wait_until
+from tests.unit.ingest.test_resumable import send, started, wait_until
 
 POOL = 40
 """Threads that answer requests: anyio's default."""
@@ -46,25 +47,20 @@ class Stuck(InProcessReader):
 
 
 @contextmanager
-def served(ingest: IngestService) -> Iterator[Callable[[str], httpx.Client]]:
-    server = Server(ingest.service.app)
-    clients: list[httpx.Client] = []
+def clients_of(ingest: IngestService) -> Iterator[Callable[[str], httpx.Client]]:
+    with served(ingest.service.app) as url, ExitStack() as stack:
 
-    def client_for(tenant: str) -> httpx.Client:
-        secret = ingest.keys.create(tenant, f"key {len(clients)}").secret
-        client = httpx.Client(
-            base_url=f"http://127.0.0.1:{server.port}",
-            headers={"authorization": f"Bearer {secret}"},
-            timeout=60,
-            limits=httpx.Limits(max_connections=2 * MANY),
-        )
-        clients.append(client)
-        return client
+        def client_for(tenant: str) -> httpx.Client:
+            secret = ingest.keys.create(tenant, f"key of {tenant}").secret
+            client = httpx.Client(
+                base_url=url,
+                headers={"authorization": f"Bearer {secret}"},
+                timeout=60,
+                limits=httpx.Limits(max_connections=2 * MANY),
+            )
+            return stack.enter_context(client)
 
-    yield client_for
-    for client in clients:
-        client.close()
-    server.stop()
+        yield client_for
     ingest.close()
 
 
@@ -81,7 +77,7 @@ def test_slow_page_images_leave_threads_for_other_requests(
     reader = Stuck()
     ingest = IngestService(tmp_path, reader, rate_requests=0)
     document = ingest.upload_new(pdf(*["A page."] * MANY))
-    with served(ingest) as client_for, ThreadPoolExecutor(MANY) as many:
+    with clients_of(ingest) as client_for, ThreadPoolExecutor(MANY) as many:
         one, other = client_for("default"), client_for("acme")
         pages = [f"/v1/documents/{document}/pages/{n}.png" for n in range(1, MANY + 1)]
         requested = [many.submit(one.get, page) for page in pages]
@@ -115,7 +111,7 @@ def test_few_requests_wait_for_a_busy_upload(
         assert let_go.wait(120)
         yield b"x" * 10
 
-    with served(ingest) as client_for, ThreadPoolExecutor(MANY + 1) as many:
+    with clients_of(ingest) as client_for, ThreadPoolExecutor(MANY + 1) as many:
         one, other = client_for("default"), client_for("acme")
         address = started(one, 1000)
         headers = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}

@@ -106,12 +106,6 @@ def test_each_fact_reaches_its_state() -> None:
     assert (progress.outcome, progress.reasons) == ("complete", ())
 
 
-def test_failed_pages_make_it_partial() -> None:
-    end = after(Progress("contract"), PagesRead(1, 2, (BAD_PAGE,)), clauses_extracted(DOC))
-    assert end.outcome == "partial"
-    assert end.reasons == (f"page 2: no_text_layer: {BAD_PAGE.reason}",)
-
-
 def test_many_failed_pages_are_counted() -> None:
     pages = tuple(FailedPage(n, "x", "y") for n in range(1, 301))
     end = after(Progress("contract"), PagesRead(1, 400, pages), clauses_extracted(DOC))
@@ -119,38 +113,29 @@ def test_many_failed_pages_are_counted() -> None:
     assert end.reasons[-1] == f"{300 - REASONS_SHOWN} more pages failed"
 
 
-def test_a_late_success_supersedes_a_failure() -> None:
-    failed = after(Progress("contract"), PagesRead(1, 2), document_failed(DOC))
-    assert (failed.outcome, failed.reasons) == ("failed", ("internal: it broke",))
-    assert advance(failed, clauses_extracted(DOC)).outcome == "complete"
-
-
-def test_a_failure_of_review_is_a_reason_only() -> None:
-    end = after(
-        Progress("contract"),
-        PagesRead(1, 2),
-        clauses_extracted(DOC),
-        document_failed(DOC, "review"),
-    )
-    assert end.outcome == "complete"
-    assert end.reasons == ("review: internal: it broke",)
-
-
-def test_a_failure_of_the_other_specialist_is_ignored() -> None:
-    assert after(Progress("contract"), document_failed(DOC, "triage")).outcome is None
-    assert after(Progress("report"), document_failed(DOC, "triage")).outcome == "failed"
-
-
-def test_a_failure_of_ingest_ends_the_document() -> None:
-    failed = after(Progress("contract"), PagesRead(1, 1), document_failed(DOC, "ingest"))
-    assert failed.outcome == "failed"
-    assert advance(failed, clauses_extracted(DOC)).outcome == "complete"
-
-
-def test_other_kinds_are_rejected_at_once() -> None:
-    progress = Progress("other")
-    assert (progress.state, progress.outcome) == ("ended", "rejected")
-    assert "other" in progress.reasons[0]
+@pytest.mark.parametrize(
+    ("kind", "facts", "outcome", "reasons"),
+    [
+        ("contract", [PagesRead(1, 2, (BAD_PAGE,)), clauses_extracted(DOC)], "partial",
+         (f"page 2: no_text_layer: {BAD_PAGE.reason}",)),
+        ("contract", [document_failed(DOC)], "failed", ("internal: it broke",)),
+        ("contract", [document_failed(DOC, "ingest")], "failed", ("internal: it broke",)),
+        ("contract", [clauses_extracted(DOC), document_failed(DOC, "review")], "complete",
+         ("review: internal: it broke",)),
+        ("contract", [document_failed(DOC), clauses_extracted(DOC)], "complete", None),
+        ("contract", [document_failed(DOC, "ingest"), clauses_extracted(DOC)], "complete", None),
+        ("contract", [document_failed(DOC, "triage")], None, None),
+        ("report", [document_failed(DOC, "triage")], "failed", None),
+        ("other", [], "rejected", None),
+    ],
+)  # fmt: skip
+def test_outcome_and_reasons_follow_from_the_facts(
+    kind: Kind, facts: list[Fact], outcome: str | None, reasons: tuple[str, ...] | None
+) -> None:
+    end = after(Progress(kind), PagesRead(1, 2), *facts)
+    assert (end.outcome, end.state == "ended") == (outcome, outcome is not None)
+    if reasons is not None:
+        assert end.reasons == reasons
 
 
 @pytest.mark.parametrize(

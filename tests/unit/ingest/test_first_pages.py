@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from services.ingest import first_pages, handlers
+from services.ingest import first_pages
 from services.ingest.classifier import BY_TYPE
 from services.ingest.store import first_pages as table
-from shared.blobs.markers import ref_of
 from shared.documents import PageCallback, PageRead, ParsedDocument
 from shared.errors import UnreadableDocument
-from shared.events import BlobRef, DocumentIngested, FirstPagesRead
-from shared.messaging import UnitOfWork
+from shared.events import DocumentIngested, FirstPagesRead
 from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest, pdf
 from tests.unit.ingest.test_cancel import cancel
 
@@ -180,27 +177,6 @@ def test_first_pages_of_a_void_attempt_are_removed(
         assert ingest.state(document)["progress"] is None
 
 
-def test_a_cancellation_during_the_announcement_leaves_no_blob(
-    tmp_path: Path, reader: WatchedReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(first_pages, "PAGES", 2)
-    ingest = IngestService(tmp_path, reader)
-    document = ingest.upload_new(pdf(*FIVE), kind="contract")
-    text, put = f"{PAGES[0]}\n\n{PAGES[1]}".encode(), ingest.service.blobs.put
-
-    def late(tenant: str, data: bytes) -> BlobRef:
-        if data == text:
-            cancel(ingest, document)
-        return put(tenant, data)
-
-    monkeypatch.setattr(ingest.service.blobs, "put", late)
-    ingest.run()
-    assert ingest.state(document)["reasons"][0].startswith("cancelled: ")
-    assert ingest.published(FirstPagesRead) == []
-    assert ref_of(text).sha256 not in ingest.blob_names()
-    ingest.close()
-
-
 FIVE = (*PAGES, "The fourth page.", "The fifth page.")
 
 
@@ -228,41 +204,6 @@ def test_first_pages_are_announced_once(
     ingest.run()
     assert ingest.state(document)["pages"] == 5
     assert seen[0].text.sha256 not in ingest.blob_names()
-
-
-def test_shared_first_pages_stay_until_both_documents_are_read(
-    new_ingest: NewIngest,
-    reader: WatchedReader,
-    monkeypatch: pytest.MonkeyPatch,
-    database_url: str,
-) -> None:
-    monkeypatch.setattr(first_pages, "PAGES", 2)
-    ingest = new_ingest(reader, ingest_database_url=database_url)
-    ingest.upload_new(pdf(*FIVE), kind="contract")
-    text = ref_of(f"{PAGES[0]}\n\n{PAGES[1]}".encode()).sha256
-    seen: list[bool] = []
-
-    def look(page: int) -> None:
-        if page != 4:
-            return
-        reader.on_page = lambda page: None
-        longer = ingest.upload_new(pdf(*FIVE, "The last page."), kind="contract")
-        document = next(e for e in ingest.published(DocumentIngested) if e.document_id == longer)
-        assert isinstance(document, DocumentIngested)
-        handlers.read_document(
-            document,
-            UnitOfWork(ingest.service.store),
-            ingest.service.blobs,
-            reader,
-            reader.limits,
-        )
-        assert ingest.state(longer)["pages"] == 6
-        seen.append(text in ingest.blob_names())
-
-    reader.on_page = look
-    ingest.run()
-    assert seen == [True]
-    assert text not in ingest.blob_names()
 
 
 @pytest.mark.parametrize("why", ["a report", "too few are left", "deleted"])
@@ -302,14 +243,3 @@ def test_pages_read_again_are_recorded_once(ingest: IngestService) -> None:
         recorder(PageRead(number, 9, f"page {number}"))
     assert ingest.state(document)["progress"] == {"pages_done": 4, "pages": 9}
     assert stored(ingest) == 4
-
-
-def test_pages_between_repeated_ones_stay(ingest: IngestService) -> None:
-    ingest.upload_new(pdf(*PAGES))
-    [event] = ingest.published(DocumentIngested)
-    store = ingest.service.store
-    now = [0.0]
-    recorder = first_pages.Recorder(event, store, ingest.service.blobs, BY_TYPE, lambda: now[0])
-    for number, now[0] in ((1, 0), (2, 0), (3, 0), (4, 0), (5, 2), (6, 2), (1, 4)):
-        recorder(PageRead(number, 9, f"page {number}"))
-    assert stored(ingest) == 6

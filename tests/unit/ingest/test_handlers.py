@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.commands import delete, reprocess
-from services.ingest.handlers import note_progress, read_document
+from services.ingest.commands import delete
+from services.ingest.handlers import read_document
 from shared import metrics
 from shared.blobs.markers import is_deleted
-from shared.bus import Message
 from shared.documents import Limits, ParsedDocument
 from shared.errors import UnreadableDocument
 from shared.events import DocumentFailed, DocumentIngested, DocumentRead
@@ -51,8 +50,7 @@ def test_a_contract_goes_from_received_to_complete(any_ingest: IngestService) ->
 
 
 def test_the_announced_blobs_are_the_stored_ones(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(TEXT, "a.txt")
-    any_ingest.run()
+    document = any_ingest.read_new(TEXT, "a.txt")
     [event] = any_ingest.published(DocumentRead)
     blobs = any_ingest.service.blobs
     text = blobs.get("default", event.text)
@@ -65,9 +63,7 @@ def test_the_announced_blobs_are_the_stored_ones(any_ingest: IngestService) -> N
 
 @pytest.mark.usefixtures("no_engine")
 def test_failed_pages_are_listed_with_reasons(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(pdf(SENTENCE, "", SENTENCE))
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(pdf(SENTENCE, "", SENTENCE))
     state = any_ingest.state(document)
     assert (state["outcome"], state["pages"]) == ("partial", 3)
     [page] = state["failed_pages"]
@@ -81,8 +77,7 @@ def test_failed_pages_are_listed_with_reasons(any_ingest: IngestService) -> None
 @pytest.mark.parametrize("data", [pdf(""), b"%PDF-1.7\nnothing of the kind", pdf()[:300]])
 def test_an_unreadable_document_fails_with_a_reason(any_ingest: IngestService, data: bytes) -> None:
     before = ended("failed", "contract")
-    document = any_ingest.upload_new(data)
-    any_ingest.run()
+    document = any_ingest.read_new(data)
     state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     code, _, sentence = state["reasons"][0].partition(": ")
@@ -97,26 +92,8 @@ def test_an_unreadable_document_fails_with_a_reason(any_ingest: IngestService, d
     assert code in answer.json()["detail"]
 
 
-def test_a_repeated_event_is_handled_once(ingest: IngestService) -> None:
-    document = ingest.upload_new(pdf())
-    [ingested] = ingest.published(DocumentIngested)
-    ingest.run()
-    done = clauses_extracted(document)
-    ingest.publish(done)
-    state = ingest.state(document)
-    count = len(ingest.published(DocumentRead))
-    assert count == 1
-    for event in (ingested, done):
-        ingest.service.bus.publish(Message(key=event.key, value=event.to_json("ingest")))
-    ingest.run()
-    assert ingest.state(document) == state
-    assert ingest.published(DocumentRead) == []
-
-
 def test_events_of_an_old_attempt_are_ignored(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(pdf())
-    any_ingest.run()
-    any_ingest.publish(clauses_extracted(document))
+    document = any_ingest.complete_new(pdf())
     answer = any_ingest.client.post(f"/v1/documents/{document}/reprocess")
     assert answer.status_code == 202
     assert (answer.json()["state"], answer.json()["attempt"]) == ("received", 2)
@@ -163,8 +140,7 @@ def test_a_defect_of_the_reader_is_retried_then_a_dead_letter(new_ingest: NewIng
 
 
 def test_a_deletion_removes_everything_but_the_tombstone(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(pdf(), "Very Private.pdf")
-    any_ingest.run()
+    document = any_ingest.read_new(pdf(), "Very Private.pdf")
     assert any_ingest.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
     assert len(any_ingest.blob_names()) == 4
     assert any_ingest.client.delete(f"/v1/documents/{document}").status_code == 204
@@ -186,12 +162,10 @@ def test_a_shared_blob_stays_after_one_deletion(any_ingest: IngestService) -> No
     first, second = any_ingest.upload_new(one), any_ingest.upload_new(two)
     any_ingest.run()
     assert len(any_ingest.blob_names()) == 4  # two originals, one text, one layout
-    any_ingest.client.delete(f"/v1/documents/{first}")
-    any_ingest.run()
+    any_ingest.delete(first)
     assert len(any_ingest.blob_names()) == 3
     assert any_ingest.client.get(f"/v1/documents/{second}/text").text.strip() == SENTENCE
-    any_ingest.client.delete(f"/v1/documents/{second}")
-    any_ingest.run()
+    any_ingest.delete(second)
     assert any_ingest.blob_names() == set()
 
 
@@ -200,8 +174,7 @@ def test_the_blobs_of_another_tenant_stay(any_ingest: IngestService) -> None:
     mine = any_ingest.upload_new(pdf())
     theirs = any_ingest.upload(pdf(), client=acme).json()["id"]
     any_ingest.run()
-    any_ingest.client.delete(f"/v1/documents/{mine}")
-    any_ingest.run()
+    any_ingest.delete(mine)
     assert any_ingest.blob_names() == set()
     assert acme.get(f"/v1/documents/{theirs}/text").text.strip() == SENTENCE
 
@@ -216,32 +189,13 @@ def test_a_document_deleted_while_it_is_read_leaves_nothing(new_ingest: NewInges
     assert ingest.published(DocumentRead) == []
 
 
-def test_a_document_reprocessed_while_read_is_read_again(new_ingest: NewIngest) -> None:
-    reader = InProcessReader()
-    ingest = new_ingest(reader)
-    document = ingest.upload_new(pdf())
-
-    def fail_and_begin_again() -> None:
-        note_progress(document_failed(document, "ingest"), UnitOfWork(ingest.service.store))
-        reprocess(ingest.service.app.state.resumables.commands, actor(), document)
-
-    reader.after = fail_and_begin_again
-    ingest.run()
-    state = ingest.state(document)
-    assert (state["attempt"], state["state"], state["pages"]) == (2, "processing", 1)
-    [event] = ingest.published(DocumentRead)
-    assert event.attempt == 2
-
-
 def test_a_new_text_replaces_the_old_text(new_ingest: NewIngest) -> None:
     def fail(data: bytes) -> bytes:
         raise UnreadableDocument("not any more")
 
     reader = InProcessReader()
     ingest = new_ingest(reader)
-    document = ingest.upload_new(b"one", "a.txt")
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
+    document = ingest.complete_new(b"one", "a.txt")
     assert len(ingest.blob_names()) == 2  # the text of a text file is its very bytes
     reader.before = lambda data: data + b" and two"
     ingest.client.post(f"/v1/documents/{document}/reprocess")
@@ -257,8 +211,7 @@ def test_a_new_text_replaces_the_old_text(new_ingest: NewIngest) -> None:
 
 
 def test_events_of_unknown_documents_are_ignored(ingest: IngestService) -> None:
-    mine = ingest.upload_new(pdf())
-    ingest.run()
+    mine = ingest.read_new(pdf())
     ingest.publish(clauses_extracted("doc_unknown"), clauses_extracted(mine, tenant="acme"))
     assert ingest.state(mine)["state"] == "processing"
     assert dead_letters(ingest.service) == []
@@ -280,34 +233,12 @@ def test_blobs_of_a_killed_reader_are_deleted_with_the_document(any_ingest: Inge
     with pytest.raises(Killed):
         read_document(event, KilledAfterPut(store, event), blobs, InProcessReader(), LIMITS)
     assert len(any_ingest.blob_names()) == 3
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    any_ingest.run()
+    any_ingest.delete(document)
     assert any_ingest.blob_names() == set()
 
 
-def test_a_noted_but_unwritten_text_is_not_read_yet(ingest: IngestService) -> None:
-    document = ingest.upload_new(pdf())
-    [event] = ingest.published(DocumentIngested)
-    with pytest.raises(Killed):
-        read_document(
-            event,
-            KilledAfterPut(ingest.service.store, event),
-            ingest.service.blobs,
-            InProcessReader(),
-            LIMITS,
-        )
-    stored = ingest.stored(document)
-    assert stored.text is not None
-    ingest.service.blobs.delete("default", stored.text)
-    answer = ingest.client.get(f"/v1/documents/{document}/text")
-    assert answer.status_code == 409
-    assert "not read yet" in answer.json()["detail"]
-
-
 def test_a_deletion_leaves_a_mark_for_other_services(ingest: IngestService) -> None:
-    document = ingest.upload_new(pdf())
-    ingest.run()
+    document = ingest.read_new(pdf())
     assert not is_deleted(ingest.service.blobs, "default", document)
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
+    ingest.delete(document)
     assert is_deleted(ingest.service.blobs, "default", document)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from services.ingest.idempotency import commands
@@ -31,10 +34,7 @@ def send(
     ingest: IngestService, key: str, data: bytes = TEXT, name: str = "a.txt", **fields: Any
 ) -> Any:
     return ingest.client.post(
-        "/v1/documents",
-        files={"file": (name, data)},
-        data=fields,
-        headers={"idempotency-key": key},
+        "/v1/documents", files={"file": (name, data)}, data=fields, headers={"idempotency-key": key}
     )
 
 
@@ -74,13 +74,7 @@ def test_several_files_are_one_idempotent_request(any_ingest: IngestService) -> 
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        {"data": TEXT + b"!"},
-        {"name": "b.txt"},
-        {"kind": "report"},
-        {"password": "open"},
-    ],
+    "other", [{"data": TEXT + b"!"}, {"name": "b.txt"}, {"kind": "report"}, {"password": "open"}]
 )
 def test_a_key_belongs_to_one_request(any_ingest: IngestService, other: dict[str, Any]) -> None:
     first = send(any_ingest, "k")
@@ -125,8 +119,13 @@ def test_fifty_parallel_requests_with_one_key_create_one_document(
     assert len(any_ingest.published(DocumentIngested)) == 1
 
 
-def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+@contextmanager
+def first_request(
+    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[httpx.Response]]:
+    """A request that is at work within the block; its answer is there afterwards."""
     there, go_on = threading.Event(), threading.Event()
+    answers: list[httpx.Response] = []
 
     def slow(*arguments: Any) -> Any:
         there.set()
@@ -134,21 +133,20 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Ev
         return answer_upload(*arguments)
 
     monkeypatch.setattr("services.ingest.api.documents.answer_upload", slow)
-    return there, go_on
+    thread = threading.Thread(target=lambda: answers.append(send(ingest, "k")))
+    thread.start()
+    assert there.wait(30)
+    yield answers
+    go_on.set()
+    thread.join()
 
 
 def test_a_repetition_during_the_first_request_is_refused(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, go_on = held(monkeypatch)
-    first: list[Any] = []
-    thread = threading.Thread(target=lambda: first.append(send(any_ingest, "k")))
-    thread.start()
-    assert there.wait(30)
-    second = send(any_ingest, "k")
-    other = send(any_ingest, "k", TEXT + b"!")
-    go_on.set()
-    thread.join()
+    with first_request(any_ingest, monkeypatch) as first:
+        second = send(any_ingest, "k")
+        other = send(any_ingest, "k", TEXT + b"!")
     assert (second.status_code, code(second)) == (409, "idempotency_in_flight")
     assert second.headers["retry-after"] == "1"
     assert code(other) == "idempotency_key_reused"
@@ -158,17 +156,11 @@ def test_a_repetition_during_the_first_request_is_refused(
 def test_a_claim_is_renewed_during_the_work(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, go_on = held(monkeypatch)
     monkeypatch.setattr(idempotency, "CLAIM_LIFETIME", timedelta(seconds=1))
     monkeypatch.setattr(commands, "RENEW_EVERY", timedelta(seconds=0.1))
-    first: list[Any] = []
-    thread = threading.Thread(target=lambda: first.append(send(any_ingest, "k")))
-    thread.start()
-    assert there.wait(30)
-    time.sleep(1.5)
-    second = send(any_ingest, "k")
-    go_on.set()
-    thread.join()
+    with first_request(any_ingest, monkeypatch) as first:
+        time.sleep(1.5)
+        second = send(any_ingest, "k")
     assert (second.status_code, code(second)) == (409, "idempotency_in_flight")
     assert first[0].status_code == 202
 
@@ -176,16 +168,10 @@ def test_a_claim_is_renewed_during_the_work(
 def test_the_next_request_takes_over_after_a_crash(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, go_on = held(monkeypatch)
-    first: list[Any] = []
-    thread = threading.Thread(target=lambda: first.append(send(any_ingest, "k")))
     monkeypatch.setattr(idempotency, "CLAIM_LIFETIME", timedelta(0))
-    thread.start()
-    assert there.wait(30)
-    monkeypatch.setattr("services.ingest.api.documents.answer_upload", answer_upload)
-    second = send(any_ingest, "k")
-    go_on.set()
-    thread.join()
+    with first_request(any_ingest, monkeypatch) as first:
+        monkeypatch.setattr("services.ingest.api.documents.answer_upload", answer_upload)
+        second = send(any_ingest, "k")
     assert second.status_code == 202
     assert (first[0].status_code, code(first[0])) == (409, "idempotency_in_flight")
     assert send(any_ingest, "k").json() == second.json()

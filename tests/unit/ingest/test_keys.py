@@ -179,9 +179,7 @@ def test_parallel_requests_for_a_name_create_one_key(any_ingest: IngestService) 
     assert len(any_ingest.keys.list("acme")) == 1
 
 
-def test_sessions_have_the_scopes_of_their_key(
-    any_ingest: IngestService,
-) -> None:
+def test_sessions_have_the_scopes_of_their_key(any_ingest: IngestService) -> None:
     assert any_ingest.keys.create("acme", "Ann").key.scopes == ALL
     few = any_ingest.keys.create("acme", "Bob", scopes=["documents:read", "review"])
     actor = any_ingest.keys.check(few.secret)

@@ -11,12 +11,7 @@ import pytest
 from services.ingest.classifier import DocumentClassifier
 from shared.blobs.markers import is_cancelled
 from shared.errors import UnreadableDocument
-from shared.events import (
-    DocumentIngested,
-    DocumentRead,
-    DocumentReclassified,
-    ReviewDecided,
-)
+from shared.events import DocumentIngested, DocumentRead, DocumentReclassified, ReviewDecided
 from shared.features import linear
 from tests.unit.documents.archives import archive
 from tests.unit.ingest.builders import (
@@ -82,8 +77,7 @@ def unreadable(*_args: Any, **_named: Any) -> Any:
 
 
 def test_another_kind_starts_a_new_attempt_from_the_stored_text(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(PROSE, "a.txt", kind="contract")
-    any_ingest.run()
+    document = any_ingest.read_new(PROSE, "a.txt", kind="contract")
     any_ingest.publish(clauses_extracted(document, warnings=("not English",)))
     assert any_ingest.state(document)["outcome"] == "complete"
     answer = set_kind(any_ingest, document, "report")
@@ -123,16 +117,14 @@ def reclassify(ingest: IngestService, document: str, how: str) -> None:
 @pytest.mark.parametrize("how", ["set", "uploaded", "answered"])
 def test_waiting_work_under_the_old_kind_is_void_at_once(make: NewIngest, how: str) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     blobs = ingest.service.blobs
     assert not is_cancelled(blobs, "default", document, 1)
     reclassify(ingest, document, how)
     assert ingest.state(document)["attempt"] == 2
     assert is_cancelled(blobs, "default", document, 1)
     assert not is_cancelled(blobs, "default", document, 2)
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
+    ingest.delete(document)
     assert not is_cancelled(blobs, "default", document, 1)
 
 
@@ -141,8 +133,7 @@ def test_a_void_attempt_is_marked_later_if_the_blob_store_was_down(
     make: NewIngest, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     refused = fail_first_mark(ingest, monkeypatch)
     reclassify(ingest, document, how)
     ingest.run()
@@ -152,20 +143,8 @@ def test_a_void_attempt_is_marked_later_if_the_blob_store_was_down(
     assert marked == [True, False]
 
 
-def test_a_deleted_document_is_not_marked(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
-    set_kind(ingest, document, "report")
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
-    late = DocumentReclassified(document_id=document, kind="report", previous="contract", attempt=2)
-    ingest.publish(late)
-    assert ingest.blob_names() == set()
-
-
 def test_setting_the_same_kind_starts_no_attempt(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     assert set_kind(ingest, document, "contract").json()["attempt"] == 1
     ingest.run()
     assert len(ingest.published(DocumentReclassified)) == 1
@@ -173,8 +152,7 @@ def test_setting_the_same_kind_starts_no_attempt(ingest: IngestService) -> None:
 
 
 def test_a_document_rejected_unread_is_read_under_its_new_kind(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt", kind="other")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt", kind="other")
     assert ingest.state(document)["outcome"] == "rejected"
     assert set_kind(ingest, document, "contract").json()["state"] == "received"
     ingest.run()
@@ -183,8 +161,7 @@ def test_a_document_rejected_unread_is_read_under_its_new_kind(ingest: IngestSer
 
 
 def test_a_rejected_document_can_get_another_kind(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     assert set_kind(ingest, document, "other").json()["outcome"] == "rejected"
     assert ingest.client.get(f"/v1/documents/{document}/text").content == PROSE
     assert ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 409
@@ -197,8 +174,7 @@ def test_a_rejected_document_can_get_another_kind(ingest: IngestService) -> None
 
 def test_setting_a_kind_is_refused(ingest: IngestService) -> None:
     assert set_kind(ingest, "doc_0", "report").status_code == 404
-    whole = ingest.upload_new(archive({"a.txt": PROSE}), "a.zip")
-    ingest.run()
+    whole = ingest.read_new(archive({"a.txt": PROSE}), "a.zip")
     assert set_kind(ingest, whole, "contract").status_code == 409
     document = ingest.upload_new(PROSE + b".", "b.txt")
     assert (
@@ -213,14 +189,12 @@ def test_setting_a_kind_is_refused(ingest: IngestService) -> None:
 
 
 def test_an_upload_sets_the_kind_once(ingest: IngestService) -> None:
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     again = ingest.upload(PROSE, "a.txt", kind="contract")
     assert (again.status_code, again.json()["attempt"]) == (200, 1)
     assert again.json()["kind_source"] == "uploader"
     assert ingest.upload(PROSE, "a.txt", kind="report").json()["kind"] == "contract"
-    other = ingest.upload_new(PROSE + b".", "b.txt")
-    ingest.run()
+    other = ingest.read_new(PROSE + b".", "b.txt")
     reported = ingest.upload(PROSE + b".", "b.txt", kind="report")
     assert (reported.status_code, reported.json()["attempt"], reported.json()["kind"]) == (
         202,
@@ -233,8 +207,7 @@ def test_an_upload_sets_the_kind_once(ingest: IngestService) -> None:
 
 def test_a_sure_prediction_decides_the_kind(make: NewIngest) -> None:
     ingest = make(0.02, 0.95, 0.03)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     (read,) = ingest.published(DocumentRead)
     assert (read.kind, read.kind_unsure) == ("report", False)
     assert read.kind_confidence == pytest.approx(0.95)
@@ -245,8 +218,7 @@ def test_a_sure_prediction_decides_the_kind(make: NewIngest) -> None:
 
 def test_a_sure_other_is_rejected(make: NewIngest) -> None:
     ingest = make(0.01, 0.01, 0.98)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     state = ingest.state(document)
     assert (state["kind"], state["outcome"]) == ("other", "rejected")
     assert "correct the kind" in state["reasons"][0]
@@ -261,8 +233,7 @@ def test_an_unsure_document_is_processed_as_the_likelier_kind(
     make: NewIngest, chances: tuple[float, ...], met: bool
 ) -> None:
     ingest = make(*chances, met=met)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     (read,) = ingest.published(DocumentRead)
     assert (read.kind, read.kind_unsure) == ("contract", True)
     assert ingest.state(document)["kind_unsure"]
@@ -270,16 +241,14 @@ def test_an_unsure_document_is_processed_as_the_likelier_kind(
 
 def test_a_likely_other_with_typical_words_is_unsure(make: NewIngest) -> None:
     ingest = make(0.01, 0.01, 0.98)
-    document = ingest.upload_new(PROSE.replace(b"nothing", b"the landlord"), "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE.replace(b"nothing", b"the landlord"), "a.txt")
     state = ingest.state(document)
     assert (state["kind"], state["kind_unsure"], state["outcome"]) == ("contract", True, None)
 
 
 def test_an_answer_settles_the_kind_until_it_is_withdrawn(make: NewIngest) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     ingest.publish(answered(document, "correct", "report"))
     state = ingest.state(document)
     assert (state["kind"], state["kind_source"], state["attempt"]) == ("report", "uploader", 2)
@@ -305,8 +274,7 @@ def test_an_answer_settles_the_kind_until_it_is_withdrawn(make: NewIngest) -> No
 
 def test_an_answer_after_a_newer_kind_is_ignored(make: NewIngest) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     assert set_kind(ingest, document, "other").status_code == 200
     ingest.publish(answered(document, "accept"), answered(document, "undo"))
     assert ingest.state(document)["kind"] == "other"
@@ -326,8 +294,7 @@ def test_given_kinds_short_texts_and_fixed_types_are_not_predicted(
     make: NewIngest, name: str, data: bytes, fields: dict[str, str]
 ) -> None:
     ingest = make(0.01, 0.01, 0.98)
-    document = ingest.upload_new(data, name, **fields)
-    ingest.run()
+    document = ingest.read_new(data, name, **fields)
     state = ingest.state(document)
     assert state["kind"] == ("report" if name == "data.json" else "contract")
     assert (state["kind_confidence"], state["kind_unsure"]) == (None, False)
@@ -350,8 +317,7 @@ def test_marks_of_void_attempts_stay(
     make: NewIngest, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     set_kind(ingest, document, "report")
     ingest.run()
     if then == "cancelled":
@@ -364,6 +330,5 @@ def test_marks_of_void_attempts_stay(
     ingest.run()
     assert ingest.state(document)["attempt"] == (2 if then == "cancelled" else 3)
     assert is_cancelled(ingest.service.blobs, "default", document, 1)
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
+    ingest.delete(document)
     assert ingest.blob_names() == set()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from services.ingest.commands import DocumentCommands
 from shared.events import DocumentIngested
 from shared.messaging import UnitOfWork
-from tests.unit.ingest.builders import IngestService, clauses_extracted, encrypted, pdf
+from tests.unit.ingest.builders import IngestService, clauses_extracted
 
 LEASE = b"This lease is governed by the law of Ohio.\n"
-WORD = "open"
 
 
 @pytest.fixture(autouse=True)
@@ -25,14 +22,6 @@ def lost(_self: UnitOfWork) -> None:
     raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
 
-def complete(ingest: IngestService, data: bytes, name: str, **fields: Any) -> str:
-    document = ingest.upload_new(data, name, **fields)
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
-    assert ingest.state(document)["outcome"] == "complete"
-    return document
-
-
 def there(ingest: IngestService, document_id: str) -> None:
     document = ingest.stored(document_id)
     for ref in document.blobs:
@@ -42,7 +31,7 @@ def there(ingest: IngestService, document_id: str) -> None:
 def test_a_lost_commit_of_an_upload_for_other_adapters(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = complete(any_ingest, LEASE, "lease.txt", adapter="cuad")
+    document = any_ingest.complete_new(LEASE, "lease.txt", adapter="cuad")
     before = any_ingest.blob_names()
     with monkeypatch.context() as patch:
         patch.setattr(UnitOfWork, "_seal", lost)
@@ -57,47 +46,22 @@ def test_a_lost_commit_of_an_upload_for_other_adapters(
     any_ingest.run()
     any_ingest.publish(clauses_extracted(document, attempt=2))
     assert any_ingest.blob_names() == before, "the same text and layout, and nothing beside"
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    any_ingest.run()
+    any_ingest.delete(document)
     assert any_ingest.blob_names() == set()
 
 
 def test_a_deletion_removes_blobs_of_the_previous_attempt(any_ingest: IngestService) -> None:
-    document = complete(any_ingest, LEASE, "lease.txt", adapter="cuad")
+    document = any_ingest.complete_new(LEASE, "lease.txt", adapter="cuad")
     assert any_ingest.upload(LEASE, "lease.txt", adapter="other").status_code == 202
-    any_ingest.client.delete(f"/v1/documents/{document}")
-    any_ingest.run()
+    any_ingest.delete(document)
     assert any_ingest.blob_names() == set()
     assert len(any_ingest.published(DocumentIngested)) == 2
-
-
-def test_a_lost_commit_of_a_later_password(
-    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = complete(ingest, encrypted(pdf(), WORD), "a.pdf", password=WORD)
-    real = DocumentCommands.decrypt
-
-    def again(self: DocumentCommands, *arguments: Any) -> bytes | None:
-        return (real(self, *arguments) or b"") + b"\n% decrypted again"
-
-    monkeypatch.setattr(DocumentCommands, "decrypt", again)
-    path = f"/v1/documents/{document}/reprocess"
-    with monkeypatch.context() as patch:
-        patch.setattr(UnitOfWork, "_seal", lost)
-        assert ingest.client.post(path, json={"password": WORD}).status_code == 503
-    assert ingest.state(document)["outcome"] == "complete"
-    assert ingest.client.get(f"/v1/documents/{document}/pages/1.png").status_code == 200
-    assert ingest.client.post(path, json={"password": WORD}).json()["attempt"] == 2
-    ingest.run()
-    ingest.publish(clauses_extracted(document, attempt=2))
-    there(ingest, document)
-    assert len(ingest.blob_names()) == 5, "the original, what was opened last, text, layout, a page"
 
 
 def test_a_lost_commit_of_a_cancellation(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = complete(any_ingest, LEASE, "lease.txt")
+    document = any_ingest.complete_new(LEASE, "lease.txt")
     assert any_ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
     before = any_ingest.blob_names()
     path = f"/v1/documents/{document}/cancel"

@@ -60,8 +60,7 @@ def test_a_stream_resumes_at_its_last_event(any_ingest: IngestService) -> None:
     ]
     seen = everything[-1][1]
     assert events(watch.stream_tenant(actor(), seen)) == []
-    two = any_ingest.upload_new(text(2), "b.txt")
-    any_ingest.run()
+    two = any_ingest.read_new(text(2), "b.txt")
     any_ingest.publish(clauses_extracted(one))
     any_ingest.client.delete(f"/v1/documents/{two}")
     later = events(watch.stream_tenant(actor(), seen))

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from shared.blobs import MissingBlob
-from shared.blobs.markers import mark_cancelled
 from shared.documents import Limits, read
 from shared.events import BlobRef, DocumentDeleted, DocumentRead, EscalationRequested
 from shared.events.questions import Question
@@ -63,8 +62,7 @@ def last_read(ingest: IngestService) -> DocumentRead:
 def test_an_unsure_kind_is_asked_about(make: NewIngest) -> None:
     ingest = make(0.5, 0.1, 0.4)
     text = PROSE * 40
-    document = ingest.upload_new(text, "a.txt")
-    ingest.run()
+    document = ingest.read_new(text, "a.txt")
     questions = requested(ingest)
     assert questions.keys() == {document}
     question = questions[document]
@@ -80,8 +78,7 @@ def test_an_unsure_kind_is_asked_about(make: NewIngest) -> None:
 
 def test_an_unlikely_kind_is_asked_about(make: NewIngest) -> None:
     ingest = make(0.03, 0.02, 0.95)
-    document = ingest.upload_new(PROSE * 40, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE * 40, "a.txt")
     published = last_read(ingest)
     assert (published.kind, published.kind_unsure) == ("contract", True)
     assert (published.kind_confidence or 1.0) < 0.1
@@ -123,8 +120,7 @@ def test_a_damaged_page_is_asked_about(make: NewIngest, monkeypatch: pytest.Monk
     reading = read(data, name="a.pdf", limits=Limits(page_seconds=0.001, scan_seconds=0.001))
     assert reading.unsound == (1,)
     ingest = make(0.99, 0.005, 0.005, leaves='"contract"')
-    document = ingest.upload_new(data, "a.pdf", kind="contract")
-    ingest.run()
+    document = ingest.read_new(data, "a.pdf", kind="contract")
     questions = requested(ingest)
     assert questions.keys() == {f"{document}_p1"}
     (question,) = questions.values()
@@ -137,8 +133,7 @@ def test_a_damaged_page_is_asked_about(make: NewIngest, monkeypatch: pytest.Monk
 
 def test_an_answer_about_a_page_leaves_the_kind_unsure(make: NewIngest) -> None:
     ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE, "a.txt")
-    ingest.run()
+    document = ingest.read_new(PROSE, "a.txt")
     about_page = answered(document, "accept").model_copy(update={"result_id": f"{document}_p1"})
     ingest.publish(about_page)
     state = ingest.state(document)
@@ -151,42 +146,15 @@ def test_an_answer_about_a_page_leaves_the_kind_unsure(make: NewIngest) -> None:
 def test_questions_are_deleted_with_their_document_only(make: NewIngest, how: str) -> None:
     ingest = make(0.5, 0.1, 0.4)
     one = ingest.upload_new(PROSE, "a.txt")
-    other = ingest.upload_new(b"<p>" + PROSE + b"</p>", "b.html")
-    ingest.run()
+    other = ingest.read_new(b"<p>" + PROSE + b"</p>", "b.html")
     refs = {e.result_id: e.question for e in ingest.published(EscalationRequested)}
     assert refs.keys() == {one, other}
     if how == "set":
         set_kind(ingest, one, "report")
         ingest.run()
         assert ingest.service.blobs.get("default", refs[one])
-    ingest.client.delete(f"/v1/documents/{one}")
-    ingest.run()
+    ingest.delete(one)
     assert ingest.published(DocumentDeleted)
     with pytest.raises(MissingBlob):
         ingest.service.blobs.get("default", refs[one])
     assert ingest.service.blobs.get("default", refs[other])
-
-
-def test_a_new_attempt_during_cancellation_keeps_its_question(
-    make: NewIngest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ingest = make(0.5, 0.1, 0.4)
-    document = ingest.upload_new(PROSE * 40, "a.txt")
-    ingest.run()
-    assert requested(ingest)
-
-    def begun_again(*marked: Any) -> None:
-        mark_cancelled(*marked)
-        monkeypatch.setattr("services.ingest.cancellation.mark_cancelled", mark_cancelled)
-        assert ingest.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
-        ingest.run()
-
-    monkeypatch.setattr("services.ingest.cancellation.mark_cancelled", begun_again)
-    assert ingest.client.post(f"/v1/documents/{document}/cancel").status_code == 200
-    (again,) = ingest.published(EscalationRequested)
-    assert again.attempt == 2
-    assert ingest.state(document)["state"] == "processing"
-    stored = ingest.stored(document)
-    assert stored.noted
-    for ref in stored.noted:
-        assert ingest.service.blobs.get("default", ref)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import threading
 from functools import partial
@@ -10,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.ingest.commands import DocumentCommands, Upload, reprocess
-from services.ingest.limits import QueueFull, QueueLimit
+from services.ingest.commands import DocumentCommands, reprocess
+from services.ingest.limits import QueueLimit
 from tests.unit.documents.mails import attached, text, whole
 from tests.unit.ingest.builders import (
     IngestService,
@@ -19,7 +18,6 @@ from tests.unit.ingest.builders import (
     actor,
     clauses_extracted,
     document_failed,
-    encrypted,
     parallel,
     pdf,
 )
@@ -101,23 +99,6 @@ def test_parallel_uploads_do_not_exceed_the_limit(made: NewIngest) -> None:
     assert len(ingest.blob_names()) == 3
 
 
-def test_a_refusal_after_storing_removes_the_bytes(made: NewIngest) -> None:
-    ingest = made(ingest_max_in_work=1)
-    intake = intake_of(ingest)
-    look = intake.require_capacity
-
-    def look_and_lose(tenant: str) -> None:
-        look(tenant)
-        intake.require_capacity = look  # type: ignore[method-assign]
-        ingest.upload_new(pdf("Quicker."))
-
-    intake.require_capacity = look_and_lose  # type: ignore[method-assign]
-    slower = pdf("Slower.")
-    with pytest.raises(QueueFull):
-        intake.accept(actor(), Upload(io.BytesIO(slower), len(slower), "slow.pdf"))
-    assert len(ingest.blob_names()) == 1
-
-
 def test_several_files_are_accepted_up_to_the_limit(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
     some = ingest.client.post(
@@ -132,28 +113,9 @@ def test_several_files_are_accepted_up_to_the_limit(made: NewIngest) -> None:
     refused(none)
 
 
-def test_a_partly_refused_upload_can_be_repeated_with_its_key(made: NewIngest) -> None:
-    ingest = made(ingest_max_in_work=1)
-    headers = {"idempotency-key": '"k2"'}
-
-    def send() -> list[dict[str, Any]]:
-        files = [("file", ("1.pdf", pdf("1"))), ("file", ("2.pdf", pdf("2")))]
-        answer = ingest.client.post("/v1/documents", files=files, headers=headers)
-        assert answer.status_code == 202, answer.text
-        items: list[dict[str, Any]] = answer.json()["items"]
-        return items
-
-    first, refused_one = send()
-    assert refused_one["error"]["type"].endswith(":queue_full")
-    end(ingest, first["id"])
-    again, taken = send()
-    assert (again["id"], taken["state"]) == (first["id"], "received")
-
-
 def test_a_refused_attempt_keeps_the_text(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
-    failed = ingest.upload_new(pdf("Failed."))
-    ingest.run()
+    failed = ingest.read_new(pdf("Failed."))
     ingest.publish(document_failed(failed))
     assert ingest.state(failed)["outcome"] == "failed"
     ingest.upload_new(pdf("In work."))
@@ -173,20 +135,6 @@ def test_setting_a_kind_ignores_the_limit(made: NewIngest) -> None:
     assert ingest.state(document)["kind"] == "report"
 
 
-def test_a_password_above_the_limit_is_not_used(made: NewIngest) -> None:
-    ingest = made(ingest_max_in_work=1)
-    locked = ingest.upload_new(encrypted(pdf("Locked."), "secret"))
-    ingest.run()
-    assert ingest.state(locked)["state"] == "ended"
-    ingest.upload_new(pdf("In work."))
-    before = ingest.blob_names()
-    for _ in range(3):
-        refused(
-            ingest.client.post(f"/v1/documents/{locked}/reprocess", json={"password": "secret"})
-        )
-    assert ingest.blob_names() == before
-
-
 def test_a_resumable_upload_is_refused_only_at_its_beginning(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
     data = pdf("In pieces.")
@@ -203,8 +151,7 @@ def test_a_resumable_upload_is_refused_only_at_its_beginning(made: NewIngest) ->
 
 def test_parts_of_an_accepted_mail_are_never_refused(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
-    parent = ingest.upload_new(MAIL, "mail.eml")
-    ingest.run()
+    parent = ingest.read_new(MAIL, "mail.eml")
     parts = [str(part["id"]) for part in ingest.state(parent)["parts"]]
     assert len(parts) == 2
     refused(ingest.upload(pdf("After.")))

@@ -15,11 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from infra.servers.ports import free_port
 from services.ingest.domain import now_utc
 from services.ingest.resumable.commands import Resumables
 from services.ingest.resumable.domain import Metadata, read_checksum, read_metadata
@@ -29,7 +27,8 @@ from services.proxy.proxy import create_app
 from services.proxy.settings import OriginSettings
 from shared.errors import InvalidRequest
 from shared.settings import load
-from tests.unit.ingest.builders import IngestService, NewIngest, pdf
+from tests.support.served import served
+from tests.unit.ingest.builders import IngestService, NewIngest, connected, pdf
 
 TUS = {"tus-resumable": "1.0.0"}
 BYTES = {"content-type": "application/offset+octet-stream"}
@@ -71,58 +70,27 @@ def offset_of(client: Any, address: str) -> int:
     return int(answer.headers["upload-offset"])
 
 
-class Server:
-    def __init__(self, app: Any) -> None:
-        self.port = free_port()
-        config = uvicorn.Config(app, port=self.port, log_level="error")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.server.force_exit = True
-        self.thread.join(10)
-
-
-@pytest.fixture
-def server(any_ingest: IngestService) -> Iterator[Server]:
-    server = Server(any_ingest.service.app)
-    yield server
-    server.stop()
-
-
-def cut_off(
-    server: Server, client: httpx.Client, address: str, data: bytes, offset: int, cut: int
-) -> None:
+def cut_off(client: httpx.Client, address: str, data: bytes, offset: int, cut: int) -> None:
     secret = client.headers["authorization"]
     head = (
         f"PATCH {address} HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\n"
         f"tus-resumable: 1.0.0\r\ncontent-type: {BYTES['content-type']}\r\n"
         f"upload-offset: {offset}\r\ncontent-length: {len(data)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
         connection.sendall(head.encode() + data[:cut])
         wait_until(lambda: offset_of(client, address) == offset + cut)
     wait_until(lambda: send(client, address, b"", offset + cut).status_code == 204)
 
 
-def test_an_upload_broken_off_ten_times_is_one_document(
-    any_ingest: IngestService, server: Server
-) -> None:
+def test_an_upload_broken_off_ten_times_is_one_document(any_ingest: IngestService) -> None:
     data = pdf("A long contract.", "Its second page.") + random.Random(1).randbytes(300_000)
-    secret = any_ingest.keys.create("default", "breaker").secret
-    headers = {"authorization": f"Bearer {secret}"}
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60
-    ) as client:
+    with connected(any_ingest) as client:
         address = started(client, len(data), "broken.pdf")
         offset, offsets = 0, []
         cuts = [1, 100, 4_095, 65_536, 1, 30_000, 65_537, 7, 20_000, 50_000]
         for cut in cuts:
-            cut_off(server, client, address, data[offset:], offset, cut)
+            cut_off(client, address, data[offset:], offset, cut)
             offset = offset_of(client, address)
             offsets.append(offset)
         assert offsets == sorted(offsets)
@@ -138,36 +106,25 @@ def test_an_upload_broken_off_ten_times_is_one_document(
 
 
 def test_an_upload_through_the_proxy_can_be_resumed(ingest: IngestService) -> None:
-    server = Server(ingest.service.app)
-    origin = Server(create_app(load(OriginSettings, ingest_url=f"http://127.0.0.1:{server.port}")))
     data = b"An agreement that comes in pieces. " * 2000
-    headers = {"authorization": f"Bearer {ingest.keys.create('default', 'far').secret}"}
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{origin.port}", headers=headers, timeout=60
-        ) as client:
-            address = started(client, len(data))
-            cut_off(origin, client, address, data, 0, 10_000)
-            cut_off(origin, client, address, data[10_000:], 10_000, 1)
-            last = send(client, address, data[10_001:], 10_001)
-            document = last.headers["smallprint-document"]
-            assert client.get(f"/v1/documents/{document}/original").content == data
-            with client.stream("GET", "/v1/documents/events?after=0") as events:
-                lines = events.iter_lines()
-                reported = next(line for line in lines if line.startswith("data: "))
-                assert document in reported
-    finally:
-        origin.stop()
-        server.stop()
+    with (
+        served(ingest.service.app) as url,
+        connected(ingest, create_app(load(OriginSettings, ingest_url=url))) as client,
+    ):
+        address = started(client, len(data))
+        cut_off(client, address, data, 0, 10_000)
+        cut_off(client, address, data[10_000:], 10_000, 1)
+        last = send(client, address, data[10_001:], 10_001)
+        document = last.headers["smallprint-document"]
+        assert client.get(f"/v1/documents/{document}/original").content == data
+        with client.stream("GET", "/v1/documents/events?after=0") as events:
+            lines = events.iter_lines()
+            assert document in next(line for line in lines if line.startswith("data: "))
 
 
-def test_two_writers_do_not_mix_bytes(any_ingest: IngestService, server: Server) -> None:
+def test_two_writers_do_not_mix_bytes(any_ingest: IngestService) -> None:
     data = b"An agreement. " * 1000
-    secret = any_ingest.keys.create("default", "writer").secret
-    headers = {"authorization": f"Bearer {secret}"}
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60
-    ) as client:
+    with connected(any_ingest) as client:
         address = started(client, len(data))
         holding, let_go = threading.Event(), threading.Event()
 
@@ -198,36 +155,25 @@ def test_two_writers_do_not_mix_bytes(any_ingest: IngestService, server: Server)
 
 
 def test_memory_stays_small(ingest: IngestService) -> None:
-    server = Server(ingest.service.app)
-    secret = ingest.keys.create("default", "large").secret
-    piece = random.Random(2).randbytes(1 << 20)
-    head = pdf()
-    length = len(head) + 24 * len(piece)
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{server.port}",
-            headers={"authorization": f"Bearer {secret}"},
-            timeout=300,
-        ) as client:
-            address = started(client, length, "large.pdf")
-            tracemalloc.start()
-            half = len(head) + 12 * len(piece)
+    head, piece = pdf(), random.Random(2).randbytes(1 << 20)
+    half = len(head) + 12 * len(piece)
 
-            def pieces(first: bytes, number: int) -> Iterator[bytes]:
-                yield first
-                for _ in range(number):
-                    yield piece
+    def pieces(first: bytes) -> Iterator[bytes]:
+        yield first
+        for _ in range(12):
+            yield piece
 
-            for offset, first in ((0, head), (half, b"")):
-                more = {**TUS, **BYTES, "upload-offset": str(offset)}
-                answer = client.patch(address, content=pieces(first, 12), headers=more)
-                assert answer.status_code == 204, answer.text
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            assert "smallprint-document" in answer.headers
-            assert peak < 8 * (1 << 20), peak
-    finally:
-        server.stop()
+    with connected(ingest) as client:
+        address = started(client, half + 12 * len(piece), "large.pdf")
+        tracemalloc.start()
+        for offset, first in ((0, head), (half, b"")):
+            more = {**TUS, **BYTES, "upload-offset": str(offset)}
+            answer = client.patch(address, content=pieces(first), headers=more)
+            assert answer.status_code == 204, answer.text
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert "smallprint-document" in answer.headers
+    assert peak < 8 * (1 << 20), peak
 
 
 def test_pieces_with_checksums(any_ingest: IngestService) -> None:

@@ -31,8 +31,7 @@ def listed_with_age(ingest: IngestService, document: str, days: float) -> None:
 
 
 def ended(ingest: IngestService, words: str, kind: str = "contract", days: float = 0) -> str:
-    document = ingest.upload_new(words.encode(), "a.txt", kind=kind)
-    ingest.run()
+    document = ingest.read_new(words.encode(), "a.txt", kind=kind)
     if kind != "other":
         ingest.publish(
             clauses_extracted(document) if kind == "contract" else findings_found(document)
@@ -114,8 +113,7 @@ def test_rules_and_tombstones_are_separate_for_each_tenant(any_ingest: IngestSer
 
 
 def test_a_document_in_work_does_not_expire(ingest: IngestService) -> None:
-    document = ingest.upload_new(b"still being worked on", "a.txt")
-    ingest.run()
+    document = ingest.read_new(b"still being worked on", "a.txt")
     listed_with_age(ingest, document, 100)
     stored(ingest, (None, 1))
     assert keeper(ingest).run_once() == 0
@@ -126,8 +124,7 @@ def test_a_document_in_work_does_not_expire(ingest: IngestService) -> None:
 def test_a_mail_stays_until_its_parts_expire(ingest: IngestService) -> None:
     table = b"Balance Sheet,2023-12-31\nTotal assets,1\n"
     data = whole([text(), attached(table, "report.csv", "text/csv")])
-    letter = ingest.upload_new(data, "letter.eml")
-    ingest.run()
+    letter = ingest.read_new(data, "letter.eml")
     [part] = ingest.client.get(f"/v1/documents?parent={letter}").json()["items"]
     assert part["kind"] == "report"
     ingest.publish(clauses_extracted(letter), findings_found(part["id"]))

@@ -84,18 +84,9 @@ def test_fifty_parallel_uploads_create_one_document(any_ingest: IngestService) -
     assert len(any_ingest.published(DocumentIngested)) == 1
 
 
-def test_the_unique_index_works_without_the_lock(any_ingest: IngestService) -> None:
-    document_id = any_ingest.upload_new(pdf())
-    document = any_ingest.stored(document_id)
-    twin = Document(**{**vars(document), "id": "doc_twin"})
-    with pytest.raises(Exception, match=r"(?i)unique"), any_ingest.service.store.write() as session:
-        Documents(session, "default").add(twin)
-
-
 def test_an_encrypted_pdf_with_its_password_is_read(any_ingest: IngestService) -> None:
     secret = encrypted(pdf(), "Zauberwort")
-    document = any_ingest.upload_new(secret, password="Zauberwort")
-    any_ingest.run()
+    document = any_ingest.read_new(secret, password="Zauberwort")
     assert any_ingest.state(document)["state"] == "processing"
     text = any_ingest.client.get(f"/v1/documents/{document}/text")
     assert text.text.strip() == SENTENCE
@@ -123,8 +114,7 @@ def test_an_encrypted_pdf_fails_until_it_is_uploaded_with_its_password(
     any_ingest: IngestService,
 ) -> None:
     secret = encrypted(pdf(), "open")
-    document = any_ingest.upload_new(secret)
-    any_ingest.run()
+    document = any_ingest.read_new(secret)
     state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     assert "encrypted_document" in state["reasons"][0]
@@ -139,8 +129,7 @@ def test_an_encrypted_pdf_fails_until_it_is_uploaded_with_its_password(
 
 def test_a_password_for_a_plain_pdf_is_ignored(ingest: IngestService) -> None:
     document = ingest.upload_new(pdf(), password="open")
-    text = ingest.upload_new(TEXT, "a.txt", password="open")
-    ingest.run()
+    text = ingest.read_new(TEXT, "a.txt", password="open")
     assert ingest.state(document)["state"] == ingest.state(text)["state"] == "processing"
 
 
@@ -180,9 +169,7 @@ def test_every_response_to_an_upload_has_the_limits(new_ingest: NewIngest) -> No
     ingest = new_ingest(ingest_max_bytes=5000, ingest_max_upload=20_000, ingest_max_files=3)
     for _ in range(2):
         answer = ingest.client.post(
-            "/v1/documents",
-            files={"file": ("a.txt", TEXT)},
-            headers={"idempotency-key": "k"},
+            "/v1/documents", files={"file": ("a.txt", TEXT)}, headers={"idempotency-key": "k"}
         )
         assert answer.status_code == 202
         published = "max-size=20000, max-document-size=5000, max-documents=3"
@@ -299,8 +286,7 @@ def test_the_uploaders_kind_outweighs_the_type(
 
 
 def test_kind_other_is_accepted_and_rejected(any_ingest: IngestService) -> None:
-    document = any_ingest.upload_new(TEXT, "poem.txt", kind="other")
-    any_ingest.run()
+    document = any_ingest.read_new(TEXT, "poem.txt", kind="other")
     state = any_ingest.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "rejected")
     assert state["reasons"]
@@ -388,8 +374,7 @@ def again(ingest: IngestService, document: str, body: Any, **headers: str) -> An
 
 def test_a_later_password_opens_an_encrypted_document(any_ingest: IngestService) -> None:
     secret = encrypted(pdf(), WORD)
-    box = any_ingest.upload_new(archive({"lease.pdf": secret}), "box.zip")
-    any_ingest.run()
+    box = any_ingest.read_new(archive({"lease.pdf": secret}), "box.zip")
     [part] = any_ingest.state(box)["parts"]
     document = part["id"]
     before = any_ingest.state(document)
@@ -417,55 +402,28 @@ def test_a_later_password_opens_an_encrypted_document(any_ingest: IngestService)
     assert not any(WORD.encode() in data for data in stored)
 
 
-def test_decrypted_bytes_are_deleted_with_the_document(
-    ingest: IngestService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = ingest.upload_new(encrypted(pdf(), WORD))
-    ingest.run()
-    decrypt: list[bytes] = []
-    real = DocumentCommands.decrypt
-
-    def counting(self: DocumentCommands, *arguments: Any) -> bytes | None:
-        data = real(self, *arguments)
-        assert data is not None
-        decrypt.append(data + b"\n% decrypted again" * len(decrypt))
-        return decrypt[-1]
-
-    monkeypatch.setattr(DocumentCommands, "decrypt", counting)
-    with monkeypatch.context() as patch:
-        patch.setattr("services.ingest.commands.next_attempt", crash)
-        assert again(ingest, document, {"password": WORD}).status_code == 503
-    assert len(ingest.blob_names()) == 2, "the original, and what was opened"
+def test_decrypted_bytes_are_deleted_with_the_document(ingest: IngestService) -> None:
+    document = ingest.read_new(encrypted(pdf(), WORD))
     for attempt in (2, 3):
         assert again(ingest, document, {"password": WORD}).json()["attempt"] == attempt
         ingest.run()
         ingest.publish(clauses_extracted(document, attempt=attempt))
-    assert len(ingest.blob_names()) == 4, "the original, what was opened last, text and layout"
-    ingest.client.delete(f"/v1/documents/{document}")
-    ingest.run()
+    assert len(ingest.blob_names()) == 4, "original, decrypted, text and layout"
+    ingest.delete(document)
     assert ingest.blob_names() == set()
 
 
-def crash(*_: object) -> None:
-    raise Unavailable("no more")
-
-
-@pytest.mark.parametrize("body", [None, {}, {"password": None}, {"password": ""}])
-def test_an_empty_body_is_a_normal_attempt(ingest: IngestService, body: Any) -> None:
-    document = ingest.upload_new(pdf())
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
-    assert again(ingest, document, body).status_code == 202
-
-
-@pytest.mark.parametrize("body", [{"pass": "x"}, {"password": 1}, {"password": "x" * 1001}, []])
-def test_an_invalid_body_starts_nothing(ingest: IngestService, body: Any) -> None:
-    document = ingest.upload_new(pdf())
-    ingest.run()
-    ingest.publish(clauses_extracted(document))
-    assert again(ingest, document, body).status_code == 422
-    stored = ingest.stored(document)
-    assert stored.progress.attempt == 1
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        *((None, 202), ({}, 202), ({"password": None}, 202), ({"password": ""}, 202)),
+        *(({"pass": "x"}, 422), ({"password": 1}, 422), ({"password": "x" * 1001}, 422), ([], 422)),
+    ],
+)
+def test_only_a_valid_body_starts_an_attempt(ingest: IngestService, body: Any, status: int) -> None:
+    document = ingest.complete_new(pdf())
+    assert again(ingest, document, body).status_code == status
+    assert ingest.stored(document).progress.attempt == (2 if status == 202 else 1)
 
 
 def test_a_password_for_a_document_in_work_is_refused(ingest: IngestService) -> None:

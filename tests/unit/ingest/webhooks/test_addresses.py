@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.webhooks.addresses import (
-    AddressNotAllowed,
-    Policy,
-    read_networks,
-    read_ports,
-)
+from services.ingest.webhooks.addresses import AddressNotAllowed, Policy, read_networks, read_ports
 
 PUBLIC_ONLY = Policy(ports=((80, 80), (443, 443), (1024, 65535)))
 

@@ -122,8 +122,7 @@ def test_a_list_continues_at_its_cursor(any_hooks: WebhookService) -> None:
 def test_the_log_is_filtered(hooks: WebhookService, receiver: Receiver) -> None:
     made = hooks.register(receiver.url())
     first, second = poem(hooks, 1), poem(hooks, 2)
-    hooks.client.delete(f"/v1/documents/{first}")
-    hooks.run()
+    hooks.delete(first)
 
     def reported(**filters: str) -> list[tuple[str, str]]:
         return [(d["type"], d["document_id"]) for d in hooks.log(made["id"], **filters)]
@@ -195,19 +194,6 @@ def test_webhooks_of_another_tenant_are_not_found(
     assert [item["id"] for item in other.get("/v1/webhooks").json()["items"]] == [theirs["id"]]
     assert any_hooks.webhook(made["id"])["enabled"] is True
     assert any_hooks.log(made["id"]) == [delivery]
-
-
-def test_every_webhook_route_requires_a_key(hooks: WebhookService) -> None:
-    made = hooks.register(URL)
-    nobody = hooks.client_with("sp_nothing")
-    for method, path in (
-        ("GET", "/v1/webhooks"),
-        ("POST", "/v1/webhooks"),
-        ("DELETE", f"/v1/webhooks/{made['id']}"),
-        ("POST", f"/v1/webhooks/{made['id']}/rotate"),
-        ("GET", f"/v1/webhooks/{made['id']}/deliveries"),
-    ):
-        assert nobody.request(method, path).status_code == 401, path
 
 
 def test_a_session_reads_but_changes_nothing(hooks: WebhookService) -> None:

@@ -43,12 +43,9 @@ def test_a_contract_sends_messages_from_clauses_to_deletion(
     any_hooks: WebhookService, receiver: Receiver
 ) -> None:
     any_hooks.register(receiver.url())
-    document = any_hooks.upload_new(CONTRACT, "secret name.txt")
-    any_hooks.run()
-    any_hooks.publish(clauses_extracted(document))
+    document = any_hooks.complete_new(CONTRACT, "secret name.txt")
     any_hooks.publish(review_decision(document))
-    any_hooks.client.delete(f"/v1/documents/{document}")
-    any_hooks.run()
+    any_hooks.delete(document)
     any_hooks.send()
     clauses, ended, decision, deleted = bodies(receiver)
     assert clauses["type"] == "clauses.extracted"
@@ -75,8 +72,7 @@ def test_a_contract_sends_messages_from_clauses_to_deletion(
 
 def test_a_report_sends_findings_and_its_end(hooks: WebhookService, receiver: Receiver) -> None:
     hooks.register(receiver.url())
-    report = hooks.upload_new(b'{"id": "a"}', "a.json")
-    hooks.run()
+    report = hooks.read_new(b'{"id": "a"}', "a.json")
     hooks.publish(findings_found(report, unreadable=2))
     hooks.send()
     findings, ended = bodies(receiver)
@@ -92,8 +88,7 @@ def test_every_outcome_sends_a_message(hooks: WebhookService, receiver: Receiver
     poem = hooks.upload_new(b"A poem.", "poem.txt", kind="other")
     broken = hooks.upload_new(pdf()[:400] + b"\0" * 50, "broken.pdf")
     lost = hooks.upload_new(CONTRACT, "lost.txt")
-    half = hooks.upload_new(pdf("One page.", ""), "half.pdf")
-    hooks.run()
+    half = hooks.read_new(pdf("One page.", ""), "half.pdf")
     hooks.publish(document_failed(lost), clauses_extracted(half))
     hooks.send()
     reported = {body["data"]["document_id"]: body["data"] for body in bodies(receiver)}
@@ -113,8 +108,7 @@ def test_a_success_after_a_failure_is_another_end(
     hooks: WebhookService, receiver: Receiver
 ) -> None:
     hooks.register(receiver.url(), "document.ended")
-    document = hooks.upload_new(CONTRACT, "a.txt")
-    hooks.run()
+    document = hooks.read_new(CONTRACT, "a.txt")
     hooks.publish(document_failed(document))
     hooks.publish(clauses_extracted(document))
     assert hooks.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
@@ -128,8 +122,7 @@ def test_a_success_after_a_failure_is_another_end(
 
 def test_a_repeated_event_sends_one_message(any_hooks: WebhookService, receiver: Receiver) -> None:
     made = any_hooks.register(receiver.url())
-    document = any_hooks.upload_new(CONTRACT, "a.txt")
-    any_hooks.run()
+    document = any_hooks.read_new(CONTRACT, "a.txt")
     events = [clauses_extracted(document), review_decision(document)]
     any_hooks.publish(*events)
     for _ in range(2):
@@ -147,12 +140,10 @@ def test_a_repeated_event_sends_one_message(any_hooks: WebhookService, receiver:
 def test_late_events_send_nothing(hooks: WebhookService, receiver: Receiver) -> None:
     hooks.register(receiver.url(), "clauses.extracted", "findings.found", "review.decided")
     gone = hooks.upload_new(CONTRACT, "a.txt")
-    again = hooks.upload_new(CONTRACT + b"2", "b.txt")
-    hooks.run()
+    again = hooks.read_new(CONTRACT + b"2", "b.txt")
     hooks.publish(document_failed(again))
     hooks.client.post(f"/v1/documents/{again}/reprocess")
-    hooks.client.delete(f"/v1/documents/{gone}")
-    hooks.run()
+    hooks.delete(gone)
     hooks.publish(
         clauses_extracted(gone),
         review_decision(gone),
@@ -178,11 +169,8 @@ def test_messages_are_separate_for_each_tenant(
 def test_a_webhook_gets_its_types_only(hooks: WebhookService, receiver: Receiver) -> None:
     hooks.register(receiver.url("/deleted"), "document.deleted")
     hooks.register(receiver.url("/two"), "document.deleted", "clauses.extracted")
-    document = hooks.upload_new(CONTRACT, "a.txt")
-    hooks.run()
-    hooks.publish(clauses_extracted(document))
-    hooks.client.delete(f"/v1/documents/{document}")
-    hooks.run()
+    document = hooks.complete_new(CONTRACT, "a.txt")
+    hooks.delete(document)
     hooks.send()
     sent = sorted((request.path, json.loads(request.body)["type"]) for request in receiver.requests)
     assert sent == [
@@ -196,8 +184,7 @@ def test_a_message_is_committed_with_its_cause(
     hooks: WebhookService, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = hooks.register(receiver.url(), "document.ended")
-    document = hooks.upload_new(CONTRACT, "a.txt")
-    hooks.run()
+    document = hooks.read_new(CONTRACT, "a.txt")
     broken = [True]
 
     def publish_then_break(*arguments: Any) -> None:
@@ -230,15 +217,13 @@ def test_a_deletion_removes_reasons_and_excerpts(
     quoted = "MARKER-7f3a"
     receiver.answer = lambda request: Reply(500, body=request.body)
     made = any_hooks.register(receiver.url(), "document.ended", "document.deleted")
-    document = any_hooks.upload_new(CONTRACT, "a.txt")
-    any_hooks.run()
+    document = any_hooks.read_new(CONTRACT, "a.txt")
     failure = document_failed(document).model_copy(update={"reason": f"can't parse {quoted}"})
     any_hooks.publish(failure)
     any_hooks.send()
     assert quoted in receiver.requests[0].body.decode()
     assert quoted in str(any_hooks.log(made["id"]))
-    any_hooks.client.delete(f"/v1/documents/{document}")
-    any_hooks.run()
+    any_hooks.delete(document)
     assert quoted not in str(any_hooks.log(made["id"]))
     any_hooks.let_time_pass()
     receiver.answer = lambda request: Reply()

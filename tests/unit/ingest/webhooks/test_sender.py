@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import insert, select, update
 
 from services.ingest.domain import now_utc
 from services.ingest.webhooks import store
@@ -159,38 +159,6 @@ def test_a_sender_without_its_lease_stops(any_hooks: WebhookService, receiver: R
     assert any_hooks.queue.claim("third", now_utc(), 10) is not None
 
 
-def test_a_late_failure_does_not_undo_a_success(
-    any_hooks: WebhookService, receiver: Receiver
-) -> None:
-    made = any_hooks.register(receiver.url())
-    poem(any_hooks)
-    turn = claimed(any_hooks)
-    (delivery, _), *_ = turn.due
-    lost = Attempt(now_utc(), 20.0, None, "timeout: the receiver did not answer in time", "")
-    taken = Attempt(now_utc(), 0.1, 200, None, "")
-    any_hooks.queue.note(turn, delivery, taken, None, lambda webhook: webhook)
-    any_hooks.queue.note(turn, delivery, lost, now_utc(), lambda webhook: webhook)
-    (shown,) = any_hooks.log(made["id"])
-    assert (shown["state"], len(shown["attempts"])) == ("delivered", 2)
-
-
-def test_a_redelivery_during_a_try_is_sent(any_hooks: WebhookService, receiver: Receiver) -> None:
-    made = any_hooks.register(receiver.url())
-    poem(any_hooks)
-    (delivery,) = any_hooks.log(made["id"])
-    path = f"/v1/webhooks/{made['id']}/deliveries/{delivery['id']}/redeliver"
-
-    def answer(_request: Request) -> Reply:
-        if len(receiver.requests) == 1:
-            assert any_hooks.client.post(path).status_code == 202
-        return Reply()
-
-    receiver.answer = answer
-    any_hooks.send()
-    assert receiver.ids() == [delivery["message_id"]] * 2
-    assert any_hooks.states(made["id"]) == ["delivered"]
-
-
 def test_a_failing_webhook_pauses_and_recovers(
     any_hooks: WebhookService, receiver: Receiver
 ) -> None:
@@ -263,26 +231,6 @@ def test_days_of_failures_disable_a_webhook(any_hooks: WebhookService, receiver:
     assert any_hooks.states(made["id"]) == ["failed"]
     on = any_hooks.client.patch(f"/v1/webhooks/{made['id']}", json={"enabled": True}).json()
     assert (on["failures"], on["failing_since"]) == (0, None)
-
-
-def test_the_result_of_an_old_url_is_ignored(any_hooks: WebhookService, receiver: Receiver) -> None:
-    made = any_hooks.register(receiver.url("/old"))
-    poem(any_hooks)
-
-    def answer(request: Request) -> Reply:
-        if request.path == "/new":
-            return Reply()
-        changed = {"url": receiver.url("/new")}
-        assert any_hooks.client.patch(f"/v1/webhooks/{made['id']}", json=changed).is_success
-        return Reply(500)
-
-    receiver.answer = answer
-    any_hooks.send()
-    shown = any_hooks.webhook(made["id"])
-    assert (shown["enabled"], shown["failures"]) == (True, 0)
-    any_hooks.let_time_pass()
-    any_hooks.send()
-    assert any_hooks.states(made["id"]) == ["delivered"]
 
 
 def test_a_webhook_deleted_during_a_try_is_not_updated(
@@ -416,10 +364,6 @@ def test_the_loop_runs_in_the_worker(hooks: WebhookService) -> None:
 def _drain(sender: Sender) -> None:
     while sender.serve_next():
         pass
-
-
-def _tables(hooks: WebhookService) -> set[str]:
-    return set(inspect(hooks.service.store.engine).get_table_names())
 
 
 def _forward(hooks: WebhookService, seconds: float) -> None:
