@@ -21,7 +21,7 @@ class Settings(PolicySettings):
         300.0,
         gt=0,
         le=28_800,
-        description="seconds until an abandoned claim ends",
+        description="seconds after which an abandoned claim ends",
     )
     review_patience: float = Field(
         900.0,

@@ -16,10 +16,11 @@ class Settings(PolicySettings):
         "", description="SQLAlchemy URL; empty: triage.db below the data folder"
     )
     triage_max_characters: int = Field(
-        20_000_000, ge=1, description="characters that the text of one report may have"
+        20_000_000, ge=1, description="most characters in the text of one report"
     )
     triage_large_bytes: int = Field(
         1_000_000,
         ge=1,
-        description="bytes from which a report has its own worker, so that others need not wait",
+        description="size in bytes from which a report has a separate worker, so that others do "
+        "not wait for it",
     )

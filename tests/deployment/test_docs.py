@@ -185,7 +185,7 @@ def test_the_reports_of_the_tutorials_have_one_error(
     assert not filing.warnings
     (finding,) = triage_filing(filing).findings
     assert (finding.check, finding.label) == (check, label)
-    assert "two neighbouring digits are exchanged" in finding.message
+    assert "two neighbouring digits are swapped" in finding.message
 
 
 REPORTS = [

@@ -54,7 +54,7 @@ export function findingBody(item, proposal = null) {
       finding.settle && [h("dt", {}, "How to verify"), h("dd", {}, finding.settle)],
       finding.lawful && [h("dt", {}, "Possible explanation"), h("dd", {}, finding.lawful)]),
     finding.compares && h("details", {}, h("summary", {}, "About this check"), h("dl.reasoning", {},
-      h("dt", {}, "Compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
+      h("dt", {}, "What it compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
     factList(facts),
     h("p.muted.small", {}, "Accept if the report is wrong here. Reject a false alarm and add a note."),
   ] };

@@ -59,7 +59,7 @@ class DifferenceOut(BaseModel):
     filing: str
     doubted: bool = Field(description="looks like a slip, not like a restatement")
     cause: Literal["stale", "transposed", "scale"] | None = Field(
-        description="of a suspect: the amount of another column, two exchanged digits, or a "
+        description="of a suspect: the amount of another column, two swapped digits, or a "
         "factor of a thousand or a million"
     )
     place: PositionOut | None

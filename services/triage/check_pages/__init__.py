@@ -18,7 +18,7 @@ class CheckPage:
     title: str
     compares: str  # what is compared
     lawful: str  # why it may differ in a sound report
-    settle: str  # how to settle it
+    settle: str  # how to verify it
     example: str
 
 
@@ -34,7 +34,7 @@ def page_of(check: str) -> CheckPage | None:
     return CheckPage(
         title=title,
         compares=parts["What it compares"],
-        lawful=parts["Why it may break lawfully"],
-        settle=parts["What would settle it"],
+        lawful=parts["Why a sound filing may break it"],
+        settle=parts["How to verify"],
         example=parts["Example"],
     )

@@ -19,9 +19,9 @@ from services.triage.relations.statement_rows import ZERO
 CAUSES = {
     "sign": "the sign is switched",
     "scale": "a factor of a thousand (or a million) too large or too small",
-    "transposed": "two neighbouring digits are exchanged",
+    "transposed": "two neighbouring digits are swapped",
     "digit": "one digit differs",
-    "swapped": "the amounts of two columns are exchanged",
+    "swapped": "the amounts of two columns are swapped",
     "unexplained": "no familiar slip explains the difference",
 }
 RANK = {"sign": 5, "scale": 5, "transposed": 4, "swapped": 4, "digit": 2, "unexplained": 0}
@@ -127,9 +127,9 @@ def _slip_of_digits(reported: Decimal, expected: Decimal) -> str:
 
 
 def describe_cause(view: StatementView, d: Diagnosis) -> str:
-    """The likeliest cause in words, with exchanged digits counted from the left.
+    """The likeliest cause in words, with swapped digits counted from the left.
 
-    Exchanged columns are named only if the exchange also mends the relation in the other column.
+    Swapped columns are named only if the swap also mends the relation in the other column.
     """
     reported, expected = d.reported, d.expected
     alike = reported != 0 and expected != 0 and (reported < 0) == (expected < 0)

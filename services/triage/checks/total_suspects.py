@@ -178,7 +178,7 @@ def _exchanged(
         reason = (
             f"The lines above {label!r} miss it by {money(short[first])} and "
             f"{money(short[second])}: both gaps close if {money(here)} and {money(there)} are "
-            "exchanged."
+            "swapped."
         )
         return Anomaly("swapped_columns", view.index, line, first, here, there, reason,
                          (*(row for row, _ in parts), total), abs(short[first]))  # fmt: skip

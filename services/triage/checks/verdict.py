@@ -276,7 +276,7 @@ def _of_swap(views: Views, swap: Swap) -> Finding:
         f"{_arithmetic(views, swap.equations[0])} {_arithmetic(views, swap.equations[1])} "
         f"The differences are "
         f"opposite: both hold if the amounts of {row.label!r}, {_money(here)} and {_money(there)}, "
-        f"are exchanged. Likeliest cause: {CAUSES['swapped']}."
+        f"are swapped. Likeliest cause: {CAUSES['swapped']}."
     )
     return Finding(
         check="swapped_columns",

@@ -101,7 +101,7 @@ def _two_columns(
 @pytest.mark.parametrize(
     ("parts", "others", "totals", "said"),
     [
-        ((900, 700), (300, 100), (1000, 1000), "are exchanged"),
+        ((900, 700), (300, 100), (1000, 1000), "are swapped"),
         ((900, 700), (300, 100), (1000, 800), "one digit differs"),
         ((8500, 8050), (300, 100), (8350, 8600), "(digits 2 and 3)"),
         ((8500, 8050), (300, 100), (8350, 8150), "(digits 2 and 3)"),

@@ -49,7 +49,7 @@ def test_what_agrees_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "cause"), [(2719 * 2, "another column"), (2791, "exchanged"), (2.719, "thousand")]
+    ("amount", "cause"), [(2719 * 2, "another column"), (2791, "swapped"), (2.719, "thousand")]
 )
 def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None:
     later = a_year_later()

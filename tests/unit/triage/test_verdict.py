@@ -55,12 +55,12 @@ def test_training_columns_make_no_difference() -> None:
 @pytest.mark.parametrize(
     ("statement", "label", "column", "amount", "check", "cause"),
     [
-        ("balance_sheet", "Total current assets", 1, 4509, "balance_sheet_sums", "exchanged"),
+        ("balance_sheet", "Total current assets", 1, 4509, "balance_sheet_sums", "swapped"),
         ("balance_sheet", "Goodwill", 0, -2116, "balance_sheet_sums", "sign"),
         ("balance_sheet", "Accounts payable", 1, 1.795, "balance_sheet_sums", "thousand"),
-        ("income", "Cost of goods sold", 1, 7212, "income_sums", "exchanged"),
+        ("income", "Cost of goods sold", 1, 7212, "income_sums", "swapped"),
         ("income", "Operating income", 1, 1568, "income_sums", "2 relations"),
-        ("cash_flow", "Dividends paid", 0, -459, "cash_flow_sums", "exchanged"),
+        ("cash_flow", "Dividends paid", 0, -459, "cash_flow_sums", "swapped"),
         ("cash_flow", "Net income", 1, 1302, "net_income_agrees", "2 relations"),
     ],
 )
@@ -98,7 +98,7 @@ def test_assets_that_are_not_liabilities_and_equity_are_found_without_support() 
     }
     finding = only({"id": "x", "statements": [sheet]})
     assert finding.check == "balance_equation"
-    assert "exchanged" in finding.message
+    assert "swapped" in finding.message
 
 
 def test_two_columns_that_changed_places_in_one_line_are_one_finding() -> None:
