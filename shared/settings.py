@@ -40,91 +40,91 @@ class CommonSettings(BaseSettings):
     bus_instance: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,200}$",
-        description="name of this process in its Kafka group, unlike that of any other process of "
-        "its service; after a crash it goes on with its partitions; `host`: the name of the "
-        "machine, container or pod; empty: none",
+        description="name of this process in its Kafka group, unique in its service, so that it "
+        "keeps its partitions after a crash; `host` uses the name of the machine, container or "
+        "pod; empty: no name",
     )
     bus_lease: float = Field(
-        30.0, gt=0, description="seconds until work of a vanished worker is given to another"
+        30.0, gt=0, description="seconds until the events of a crashed worker go to another worker"
     )
     database_connections: int = Field(
         10,
         ge=2,
         le=100,
-        description="connections to PostgreSQL that one process of a service has at the most",
+        description="most connections to PostgreSQL of one process of a service",
     )
     http_connections: int = Field(
         500,
         ge=10,
         le=100_000,
-        description="connections of clients that one process has open at the same time; requests "
-        "on further ones are answered 503 with `Retry-After`",
+        description="most open connections of clients to one process; requests on other "
+        "connections get 503 with `Retry-After`",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="least severity that is logged"
+        "INFO", description="lowest severity that is logged"
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     ingest_url: str = Field(
         "http://127.0.0.1:8401", description="where the other services check keys"
     )
     key_cache: float = Field(
-        60.0, ge=0, le=60, description="seconds for which a checked key is remembered"
+        60.0, ge=0, le=60, description="seconds for which a checked key is cached"
     )
     attempts: int = Field(
-        5, ge=1, description="failed tries before an event goes to the dead letters"
+        5, ge=1, description="failed attempts after which an event becomes a dead letter"
     )
     crashes: int = Field(
-        20, ge=1, description="tries cut short by a crash before an event goes to the dead letters"
+        20, ge=1, description="crashes during an event after which it becomes a dead letter"
     )
     retry_delay: float = Field(
-        1.0, gt=0, description="seconds before the second try; doubles with each further one"
+        1.0, gt=0, description="seconds before the second attempt; doubles with each attempt"
     )
-    retry_delay_most: float = Field(300.0, gt=0, description="seconds between tries at the most")
-    relay_interval: float = Field(
-        0.2, gt=0, description="seconds between two looks into the outbox"
-    )
+    retry_delay_most: float = Field(300.0, gt=0, description="most seconds between two attempts")
+    relay_interval: float = Field(0.2, gt=0, description="seconds between two polls of the outbox")
     outbox_days: float = Field(7, gt=0, description="days for which sent events are kept")
     inbox_days: float = Field(
-        30, gt=0, description="days for which it is remembered which events were handled"
+        30, gt=0, description="days for which the ids of handled events are kept"
     )
     workers: int = Field(
-        1, ge=1, le=64, description="events that one process of a service works on at once"
+        1, ge=1, le=64, description="events that one process of a service handles at once"
     )
     artefacts: Path | None = Field(
-        None, description="folder of base and adapters; empty: the ones that came along"
+        None, description="folder of the base model and its adapters; empty: the installed ones"
     )
     adapters: Path | None = Field(
         None,
-        description="folder of the adapters that `smallprint teach` made; empty: `adapters` below "
+        description="folder of the adapters that `smallprint teach` made; empty: `adapters` in "
         "the data folder",
     )
     threads: int = Field(2, ge=1, le=64, description="processor threads that one inference may use")
     arithmetic: Literal["int8", "int4"] = Field(
         "int8",
-        description="of inference; int4 is slower, and keeps its weights in memory once for all "
-        "adapters",
+        description="number format of inference; int4 is slower but saves memory: all adapters "
+        "share one copy of the weights",
     )
     rate_requests: int = Field(
         600,
         ge=0,
-        description="requests a minute that one key may make of one process of a service; 0, and "
-        "by default in the embedded edition: as many as it likes",
+        description="requests a minute that one key may send to one process of a service; 0: no "
+        "limit, as by default in the embedded edition",
     )
     health_port: int = Field(
-        0, ge=0, le=65535, description="where worker and relay processes answer probes; 0: nowhere"
+        0, ge=0, le=65535, description="port on which workers and relays answer probes; 0: none"
     )
     traces: str = Field(
         "",
         description="collector of traces (OTLP over HTTP) such as http://127.0.0.1:4318; empty: "
-        "what OTEL_EXPORTER_OTLP_ENDPOINT names, or none",
+        "the value of OTEL_EXPORTER_OTLP_ENDPOINT, if set",
     )
     url: str = Field(
         "",
-        description="where the commands that ask a suite find it, unless `--url` or `--data` is "
-        "given; empty: as the data folder says",
+        description="address of the running suite, for commands without `--url` and `--data`; "
+        "empty: the address stored in the data folder",
     )
     public_url: str = Field(
-        "", description="origin that browsers use, such as https://papers.example; empty: as asked"
+        "",
+        description="origin that browsers use, such as https://papers.example; empty: the host "
+        "of the request",
     )
 
     @property
@@ -134,17 +134,17 @@ class CommonSettings(BaseSettings):
 
     @property
     def artefacts_folder(self) -> Path:
-        """Where the base and the adapters lie; beside the installed `models` package by default."""
+        """The folder of the base and the adapters; in the installed `models` package by default."""
         return self.artefacts or Path(__file__).resolve().parent.parent / "models" / "artefacts"
 
     @property
     def adapters_folder(self) -> Path:
-        """Where the adapters lie that were taught here."""
+        """The folder of the adapters that `smallprint teach` made."""
         return self.adapters or self.data / "adapters"
 
     @property
     def bus(self) -> str:
-        """The bus URL with its default filled in, and the name of this process where it has one."""
+        """The bus URL or its default, with the name of this process if it has one."""
         url = self.bus_url or f"sqlite:///{(self.data / 'bus.db').resolve()}"
         if not self.bus_instance or not url.startswith("kafka:") or "instance=" in url:
             return url
@@ -152,7 +152,7 @@ class CommonSettings(BaseSettings):
         return f"{url}{'&' if '?' in url else '?'}instance={quote(name)}&leave=1"
 
     def database(self, service: str, url: str) -> str:
-        """The database URL of a service with its default filled in: one SQLite file each."""
+        """The database URL of a service, by default its own SQLite file."""
         return url or f"sqlite:///{(self.data / f'{service}.db').resolve()}"
 
 

@@ -15,8 +15,8 @@ FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md
 HEAD = """\
 # Settings
 
-Every setting is an environment variable. A wrong value stops the start, and the message names the
-setting. `make schemas` writes this page from the settings classes.
+Every setting is an environment variable. If a value is wrong, the process does not start, and its
+message names the setting. `make schemas` writes this page from the settings classes.
 
 Two variables are for commands only: `SMALLPRINT_KEY` holds the key of a running suite, and
 `SMALLPRINT_PASSWORD` opens encrypted PDFs.

@@ -21,7 +21,7 @@ class Settings(PolicySettings):
         4,
         ge=1,
         le=64,
-        description="questions that one worker process asks at once; 1 without providers",
+        description="questions that one worker process asks at once; always 1 without providers",
     )
     escalation_patience: float = Field(
         600.0,
@@ -32,13 +32,14 @@ class Settings(PolicySettings):
     escalation_oldest: float = Field(
         900.0,
         gt=0,
-        description="seconds after which a question is not asked any more; see "
+        description="age in seconds from which a question is no longer asked; see "
         "`SMALLPRINT_REVIEW_PATIENCE`",
     )
     escalation_recovery: float = Field(
         30.0,
         gt=0,
-        description="seconds between searches for calls of crashed processes, which count as spent",
+        description="seconds between two searches for calls of crashed processes; their costs "
+        "count as spent",
     )
     escalation_machine_hour: Decimal = Field(
         Decimal("0.10"),

@@ -17,7 +17,7 @@ class Settings(PolicySettings):
     )
     extraction_adapter: str = Field(
         "contract-clauses",
-        description="name of the specialist that is used if an upload names none",
+        description="specialist for uploads that name none",
     )
     extraction_max_characters: int = Field(
         5_000_000, ge=1, description="most characters in the text of one contract"
@@ -25,6 +25,6 @@ class Settings(PolicySettings):
     extraction_large_text: int = Field(
         200_000,
         ge=1,
-        description="bytes of text from which on a contract has a queue of its own, so that others "
-        "do not wait for it",
+        description="bytes of text from which a contract has a separate queue, so that others do "
+        "not wait for it",
     )

@@ -41,22 +41,22 @@ class Settings(PolicySettings):
     ingest_max_arriving: int = Field(
         1_000_000_000,
         ge=1,
-        description="bytes of unfinished uploads that one process keeps, in memory "
-        "and temporary files; one key may use half of them, or at least "
-        "one upload",
+        description="most bytes of unfinished uploads in memory and temporary files of one "
+        "process; one key may use half of them, and always one upload",
     )
     ingest_max_in_work: int = Field(
         10_000,
         ge=1,
-        description="documents of a tenant in work; further uploads are answered 429",
+        description="most unfinished documents of one tenant; beyond it, uploads get 429",
     )
     ingest_max_in_work_together: int = Field(
-        50_000, ge=1, description="documents of all tenants in work"
+        50_000, ge=1, description="most unfinished documents of all tenants"
     )
     ingest_max_partial: int = Field(
         5_000_000_000,
         ge=1,
-        description="announced bytes of all unfinished resumable uploads of a tenant",
+        description="most bytes of all unfinished resumable uploads of a tenant, by the length "
+        "that each declares",
     )
     ingest_upload_hours: float = Field(
         24.0,
@@ -107,8 +107,8 @@ class Settings(PolicySettings):
     ingest_large_bytes: int = Field(
         500_000,
         ge=1,
-        description="bytes above which a document is read separately, so that others "
-        "need not wait for it",
+        description="size in bytes above which a document is read separately, so that others do "
+        "not wait for it",
     )
     ingest_max_parts: int = Field(
         _LIMITS.max_parts,
@@ -116,13 +116,13 @@ class Settings(PolicySettings):
         description="documents in one mail or archive, at any depth",
     )
     ingest_max_unpacked: int = Field(
-        _LIMITS.max_unpacked, ge=1, description="bytes of these documents together"
+        _LIMITS.max_unpacked, ge=1, description="bytes of all documents in one mail or archive"
     )
     ingest_max_depth: int = Field(
         _LIMITS.max_depth,
         ge=1,
         le=50,
-        description="depth of mails and archives inside each other",
+        description="how deep mails and archives may be nested",
     )
     ingest_renders: int = Field(
         2, ge=1, le=32, description="pages rendered, or passwords tried, at the same time"
@@ -131,7 +131,7 @@ class Settings(PolicySettings):
         2_000_000_000, ge=0, description="bytes of cached page images per tenant; 0: no cache"
     )
     ingest_waiters: int = Field(
-        16, ge=0, le=32, description="requests that wait for a document at the same time"
+        16, ge=0, le=32, description="requests that may wait for a document at the same time"
     )
     ingest_streams: int = Field(8, ge=1, description="open event streams of one key in one process")
     ingest_session: float = Field(
@@ -139,8 +139,8 @@ class Settings(PolicySettings):
     )
     ingest_webhook_networks: Annotated[str, _readable(read_networks)] = Field(
         "",
-        description="networks that webhooks may call although they are not public, "
-        "comma-separated: `10.1.0.0/16,fd00::/8`",
+        description="networks that are not public but that webhooks may call: "
+        "`10.1.0.0/16,fd00::/8`",
     )
     ingest_webhook_http: bool = Field(False, description="whether webhooks may use http")
     ingest_webhook_ports: Annotated[str, _readable(read_ports)] = Field(
@@ -152,7 +152,7 @@ class Settings(PolicySettings):
         "so it must refuse addresses that are not public; empty: none",
     )
     ingest_webhook_certificates: Path | None = Field(
-        None, description="PEM file of further certificate authorities for receivers"
+        None, description="PEM file of more certificate authorities to trust for receivers"
     )
     ingest_webhook_most: int = Field(100, ge=1, description="webhooks per tenant")
     ingest_webhook_threads: int = Field(
@@ -162,17 +162,17 @@ class Settings(PolicySettings):
         5.0, gt=0, description="seconds for connecting to a receiver"
     )
     ingest_webhook_seconds: float = Field(
-        20.0, gt=0, le=300, description="seconds until a receiver must answer"
+        20.0, gt=0, le=300, description="seconds in which a receiver must answer"
     )
     ingest_webhook_retries: Annotated[str, _readable(read_delays)] = Field(
         "5,300,1800,7200,18000,36000,50400,72000,86400",
-        description="seconds after each failed try of a message, comma-separated; none: no retry",
+        description="seconds to wait after each failed attempt, comma-separated; empty: no retry",
     )
     ingest_webhook_rest: float = Field(
         1.0,
         ge=0,
-        description="seconds without messages to a webhook after a failure; doubled "
-        "by each further one, up to five minutes",
+        description="seconds for which a webhook pauses after a failure; doubles with each "
+        "failure, up to five minutes",
     )
     ingest_webhook_disable_days: float = Field(
         5.0, gt=0, description="days of failures after which a webhook is disabled"

@@ -17,8 +17,8 @@ class OriginSettings(CommonSettings):
     escalation_url: str = Field("http://127.0.0.1:8405", description="the escalation service")
     origin_probes: str = Field(
         "",
-        description="addresses of workers and relays to probe and measure, comma-separated; of a "
-        "name every address that it has",
+        description="addresses of workers and relays to probe and measure, comma-separated; a host "
+        "name counts with all its IP addresses",
     )
 
     def services(self) -> dict[str, str]:
