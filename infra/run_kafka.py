@@ -112,7 +112,7 @@ class Suite:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             tell("ending all processes")
             supervisor.stop()
-            tell("ended; whatever is still in work goes on at the next start")
+            tell("stopped; unfinished work continues at the next start")
 
     def _names(self) -> list[str]:
         """Everything with a separate port, except the proxy."""
@@ -233,7 +233,7 @@ class Suite:
             f"smallprint dlq, verify, backup, status, upload and search find it by --data {folder}"
         )
         if not self._smallprint("keys", "list"):
-            tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
+            tell(f"the first key (shown only once): {self._smallprint('keys', 'new', 'first')}")
 
     def _smallprint(self, *arguments: str) -> str:
         """The output of the command, run with the settings of the services."""

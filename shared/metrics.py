@@ -21,13 +21,13 @@ documents_total = Counter(
 )
 stage_seconds = Histogram(
     "smallprint_stage_seconds",
-    "Seconds an event was worked on.",
+    "Processing time of an event, in seconds.",
     ["service", "stage"],
     buckets=_SECONDS,
 )
 queue_age_seconds = Gauge(
     "smallprint_queue_age_seconds",
-    "Age of the oldest event that a service has yet to send, or has begun and not ended.",
+    "Age of the oldest event that a service has not sent or not finished, in seconds.",
     ["service"],
 )
 bus_lag = Gauge(
@@ -35,17 +35,17 @@ bus_lag = Gauge(
 )
 events_in_work = Gauge(
     "smallprint_events_in_work",
-    "Events that workers have in hand at this moment; the origin adds them up.",
+    "Events that workers are handling now; the origin adds them up.",
     ["service"],
 )
 stuck_loops = Gauge(
     "smallprint_stuck_loops",
-    "Loops of this process that have ended, or stand still between two events.",
+    "Loops of this process that have ended or are stuck.",
     ["service"],
 )
 processes = Gauge(
     "smallprint_processes",
-    "Processes at work by what they do for a service; the origin adds up those that answer it.",
+    "Running processes by service and role; the origin counts those that answer.",
     ["service", "role"],
 )
 dead_letters_total = Counter("smallprint_dead_letters_total", "Events given up.", ["service"])
@@ -54,28 +54,28 @@ clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])
 findings_total = Counter("smallprint_findings_total", "Findings made.", ["route"])
 sample_error_rate = Gauge(
     "smallprint_sample_error_rate",
-    "Share of wrong ones among the last clauses that could be accepted and that people checked.",
+    "Share of errors among the latest checked clauses that could be accepted.",
     ["adapter"],
 )
 calibration_drift = Gauge(
     "smallprint_calibration_drift",
-    "How far the last documents are from those of the calibration (population stability index); "
-    "of several tenants the largest.",
+    "Population stability index between the latest documents and the calibration data; the "
+    "largest of all tenants.",
     ["adapter"],
 )
 promise_tightened = Gauge(
     "smallprint_promise_tightened",
-    "Tenants for whom less is accepted than their stated risk would allow, for checks were wrong.",
+    "Tenants for which less is accepted than the stated risk allows, after wrong checks.",
     ["adapter"],
 )
 promise_alerts_total = Counter(
     "smallprint_promise_alerts_total",
-    "Stated risks that came into doubt (risk, category), and changes of documents (drift).",
+    "Alarms about stated risks (risk, category) and about changed documents (drift).",
     ["adapter", "kind"],
 )
 escalation_spend_usd_total = Counter(
     "smallprint_escalation_spend_usd_total",
-    "Cost of calls to frontier models; the worst case where it is unknown.",
+    "Cost of calls to frontier models, or the worst case if it is unknown.",
     ["provider"],
 )
 

@@ -24,7 +24,7 @@ def problems(folder: Path) -> list[str]:
     known = {*manifest["files"], "manifest.json"}
     strange = (p.relative_to(folder).as_posix() for p in (folder / "wheels").iterdir())
     return wrong + [
-        f"{name} is not of this bundle" for name in sorted(strange) if name not in known
+        f"{name} is not part of this bundle" for name in sorted(strange) if name not in known
     ]
 
 

@@ -1,10 +1,10 @@
-"""One server that speaks S3 from its jars, for development and tests: S3Proxy on a folder.
+"""An S3 server for development and tests: S3Proxy, which stores objects in a folder.
 
     python -m infra.servers.s3 [--port 9000] [--data var/s3/data] [--bucket smallprint]
 
-runs it in the foreground on loopback, makes the bucket, and prints the environment that points the
-suite at it. It needs Java 17 or newer and, the first time, Maven. In a program,
-`with running_server(folder) as server:` starts one on a free port.
+runs it in the foreground on loopback, makes the bucket, and prints the environment variables for
+the suite. It needs Java 17 or newer. The first time, it also needs Maven, to fetch the jars. In a
+program, `with running_server(folder) as server:` starts one on a free port.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class Supervisor:
             while not _has_ended(program.process.pid) and time.monotonic() < until:
                 time.sleep(0.05)
             if not _has_ended(program.process.pid):
-                self.tell(f"{program.name} does not end by itself: killed")
+                self.tell(f"{program.name} did not stop: killed")
             self._buried(program)
 
     @staticmethod

@@ -162,7 +162,7 @@ def coded(weights: Weights, name: str) -> Quantised:
 
 
 def stacked(parts: list[Quantised]) -> Quantised:
-    """Stack quantised matrices of one input on top of each other."""
+    """Stack quantised matrices that take the same input, along their output dimension."""
     return Quantised(
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.scales for part in parts]),

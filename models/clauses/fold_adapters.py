@@ -31,13 +31,13 @@ def keep(run: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line and keep."""
+    """Store the adapters of the runs that the command line names."""
     parser = command(__doc__, "specialist")
     parser.add_argument("runs", type=Path, nargs="+", help="folders written by models.lora.train")
     arguments = parser.parse_args()
     for run in arguments.runs:
         keep(run, arguments.specialist / "runs" / run.name)
-        print(f"kept {arguments.specialist / 'runs' / run.name}")
+        print(f"stored {run} in {arguments.specialist / 'runs' / run.name}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
 
 FOLDER has finance/. For each of five folds by company, a model is trained without the fold and
 scores its lines. The shipped model is trained on all companies with the same recipe. If predictions
-of an adapter exist (models.line_concepts.adapter) and both together are significantly better, the
-adapter of all companies ships, too. `--folds` without a number counts stored predictions and trains
-only the shipped model. `--recount` trains nothing; it updates the figures and the artefact's maps.
+of an adapter exist (models.line_concepts.adapter), they are combined with the model. If that is
+significantly better, the adapter trained on all companies ships, too. `--folds` without a number
+scores the stored predictions and trains only the shipped model. `--recount` trains no model; it
+updates the figures and the calibration of the artefact.
 """
 
 from __future__ import annotations

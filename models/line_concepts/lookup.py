@@ -30,7 +30,7 @@ Line = tuple[Sheet, int]
 
 @dataclass(frozen=True)
 class Lookup:
-    """The concept that most companies mean by a label of a statement."""
+    """The concept for which most companies use a label of a statement."""
 
     votes: Mapping[tuple[str, str], Counter[str]]
 
@@ -47,7 +47,10 @@ class Lookup:
         return cls({key: Counter(name for _, name in sorted(some)) for key, some in users.items()})
 
     def of(self, kind: str, label: str) -> tuple[str | None, int]:
-        """Return the concept of a label, None if unknown, and the number of its companies."""
+        """Return the concept of a label, and how many companies use the label.
+
+        None and 0 if the label is unknown.
+        """
         result = self.votes.get((kind, label_words(label)))
         return (result.most_common(1)[0][0], result.total()) if result else (None, 0)
 

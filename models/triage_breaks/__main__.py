@@ -147,7 +147,7 @@ SUMS = ("balance_sheet_sums", "income_sums", "cash_flow_sums")
 
 
 def _of_checks(example: Example, names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which suspects are about a relation of some checks [N]."""
+    """Return whether each suspect [N] is about a relation of one of the named checks."""
     columns = [COLUMNS.index(f"check_{name}") for name in names]
     return np.asarray((example.rows[:, columns] > 0).any(axis=1), np.bool_)
 
@@ -218,7 +218,7 @@ def dismissed(data: Path, file: Path, taught: Mapping[int, LearnedPatterns]) -> 
     numbers = companies(sound(data))
     result = [lawful(lesson, taught, numbers) for lesson in read_lessons(file)]
     doubts = sum(len(entry.rows) for entry in result)
-    say(f"{doubts} doubts about {len(result)} filings were dismissed and are learned as lawful")
+    say(f"{doubts} suspects in {len(result)} filings were dismissed and are learned as correct")
     return result
 
 
@@ -274,7 +274,7 @@ def keep(
     less: Mapping[str, Sequence[Floats]],
     version: str,
 ) -> None:
-    """Write the predictions of each filing, also those of ablations."""
+    """Write the predictions of each filing, also those made without some columns."""
     lines = (
         record_of(example, result[i], {name: values[i] for name, values in less.items()})
         | {"fold": example.fold, "set": example.part, "version": version}

@@ -62,7 +62,7 @@ def table(calibration: Calibration) -> str:
 
 
 def main() -> None:
-    """Write and print."""
+    """Write the calibration into the artefact and print the table of thresholds."""
     calibration = calibration_of()
     put(ARTEFACTS, calibration, predictions(FOLDER)[0]["version"])
     print(f"{calibration.companies} companies, {len(calibration.risk)} filings\n")

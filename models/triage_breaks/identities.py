@@ -1,7 +1,7 @@
-"""Common accounting identities, found by the usual labels alone.
+"""Common accounting identities between lines that are found only by their usual labels.
 
-A baseline (`models.triage_breaks.baselines`), not the product: any difference is flagged, without a
-tolerance for rounding or other explanations.
+This is a baseline (`models.triage_breaks.baselines`) and not used in the product. It flags every
+difference and allows for no rounding and no other explanation.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _common_words(filings: Iterable[LabelledFiling]) -> list[str]:
 
 
 def _names(filings: Iterable[LabelledFiling], least: int, words: CommonWords) -> dict[str, str]:
-    """Names of full labels, and of shortened labels that most companies use alike."""
+    """The concept of each full label, and of each shortened label if most companies agree on it."""
     votes: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for company, kind, label, concept in _lines_of(filings):
         for text in (label_words(label), *name_keys(words, label)):

@@ -193,7 +193,7 @@ def _poster(settings: Settings, policy: Policy) -> Poster:
         tls = trust(settings.ingest_webhook_certificates)
     except OSError as error:
         raise SettingsError(
-            f"SMALLPRINT_INGEST_WEBHOOK_CERTIFICATES is no readable PEM file: {error}"
+            f"SMALLPRINT_INGEST_WEBHOOK_CERTIFICATES is not a readable PEM file: {error}"
         ) from None
     return Poster(
         policy,

@@ -137,7 +137,7 @@ class DocumentCommands:
 
         Raises:
             UnreadableDocument, UnknownAdapter: the upload is refused.
-            QueueFull: too many documents are in work.
+            QueueFull: too many documents are in progress.
             TooManyRequests: too many large documents are in memory.
         """
         name = safe_name(upload.name)
@@ -424,7 +424,7 @@ def reprocess(
         NotFound, Conflict: no such document, or it has not ended, or is not processed.
         EncryptedDocument: the password is wrong.
         UnknownAdapter: an adapter is not installed.
-        QueueFull: too many documents are in work.
+        QueueFull: too many documents are in progress.
     """
     intake.require(adapters)
     readable = None

@@ -224,7 +224,7 @@ def _require_free_name(rows: KeyRows, new: Key) -> None:
 def _require_tenant(tenant: str) -> None:
     if not re.fullmatch(TENANT, tenant):
         raise InvalidRequest(
-            f"{tenant!r} is no valid tenant. Use at most 64 letters, digits, `_`, `.` and `-`."
+            f"{tenant!r} is not a valid tenant. Use at most 64 letters, digits, `_`, `.` and `-`."
         )
 
 

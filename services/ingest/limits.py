@@ -1,4 +1,4 @@
-"""The limit of documents in work; beyond it an upload is refused and can be retried.
+"""The limit of unfinished documents. Beyond it, an upload is refused and can be retried.
 
 Accepted documents are never dropped, so without a limit the queue and its waiting time would grow
 without end.
@@ -16,14 +16,14 @@ RETRY_AFTER = 10
 
 
 class QueueFull(TooManyRequests):
-    """Too many documents are in work."""
+    """Too many documents are in progress."""
 
     code = "queue_full"
 
 
 @dataclass(frozen=True)
 class QueueLimit:
-    """The most documents in work, that is, received and not ended.
+    """The most documents that may be in progress: received and not ended.
 
     Parts of mails and archives count, but are not refused: their container was accepted.
 
@@ -43,14 +43,14 @@ class QueueLimit:
         """
         if documents.in_work(self.of_tenant) + more > self.of_tenant:
             raise QueueFull(
-                f"This tenant already has {self.of_tenant:,} documents in work, the "
+                f"This tenant already has {self.of_tenant:,} documents in progress, the "
                 "most it may have (setting SMALLPRINT_INGEST_MAX_IN_WORK). Retry in "
                 f"{RETRY_AFTER} s.",
                 retry_after=RETRY_AFTER,
             )
         if documents.in_work(self.of_all, of_all=True) + more > self.of_all:
             raise QueueFull(
-                f"All tenants already have {self.of_all:,} documents in work, the most"
+                f"All tenants already have {self.of_all:,} documents in progress, the most"
                 " there may be (setting SMALLPRINT_INGEST_MAX_IN_WORK_TOGETHER). "
                 f"Retry in {RETRY_AFTER} s.",
                 retry_after=RETRY_AFTER,

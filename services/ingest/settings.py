@@ -139,7 +139,7 @@ class Settings(PolicySettings):
     )
     ingest_webhook_networks: Annotated[str, _readable(read_networks)] = Field(
         "",
-        description="networks that are not public but that webhooks may call: "
+        description="networks that are not public but that webhooks may call, comma-separated: "
         "`10.1.0.0/16,fd00::/8`",
     )
     ingest_webhook_http: bool = Field(False, description="whether webhooks may use http")

@@ -507,9 +507,9 @@ class ReadPages:
 class Changes:
     """The order in which the documents of a tenant changed, within one transaction.
 
-    Each change removes a document's number. A listener assigns new numbers, under a lock and to
-    committed changes alone. So no number is assigned below one that a listener has seen, and
-    writers never wait for each other.
+    A document has a number for its place in that order. Each change of the document removes the
+    number. A listener later assigns new numbers, under a lock and only to committed changes. So a
+    listener never gets a number below one that it has seen, and writers never wait for each other.
     """
 
     _AT_ONCE = 500

@@ -369,7 +369,7 @@ def unless_deleted(
     except MissingBlob:
         if not is_deleted(blobs, tenant, document_id):
             raise
-        log.info("the document is deleted: its blobs are marked")
+        log.info("a document was deleted, so it is skipped", extra={"document": document_id})
         return None
 
 

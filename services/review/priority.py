@@ -68,7 +68,7 @@ class Priority(OptionalModel):
     def load(cls, artefacts: Path) -> Priority:
         folder, manifest = PriorityManifest.open_newest(artefacts, NAME)
         if manifest.columns != COLUMNS:
-            raise PriorityError(f"{folder} was learned from other columns: make it again")
+            raise PriorityError(f"{folder} was trained with other columns: train it again")
         numbers = {category: i for i, category in enumerate(manifest.categories)}
         return cls(Forest(folder / FOREST_FILE), manifest.adapter, numbers, manifest.version)
 

@@ -54,9 +54,9 @@ class DismissalExample:
             dismissed = [_dismissal(row) for row in parts["dismissed"]]
             filing = parts["filing"]
         except (KeyError, TypeError, ArithmeticError) as error:
-            raise ValueError(f"no filing with what was dismissed of it: {error!r}") from error
+            raise ValueError(f"not a filing with its dismissals: {error!r}") from error
         if not isinstance(filing, dict) or not dismissed:
-            raise ValueError("no filing with what was dismissed of it")
+            raise ValueError("not a filing with its dismissals")
         return cls(filing, dismissed, [None] * len(dismissed))
 
 

@@ -89,7 +89,8 @@ def remove_dead_pin(bucket: Bucket) -> None:
     try:
         _end_dead_pin(bucket)
     except SuiteError as error:
-        log.warning("copies of a dead backup can't be removed now", extra={"reason": error.message})
+        extra = {"reason": error.message}
+        log.warning("copies of an interrupted backup can't be removed now", extra=extra)
 
 
 def _end_dead_pin(bucket: Bucket) -> None:
@@ -194,7 +195,7 @@ class _Mark:
                     return
             except SuiteError as reason:
                 log.warning(
-                    "the mark of the backup can't be written now", extra={"why": str(reason)}
+                    "the pin of the backup can't be written now", extra={"why": str(reason)}
                 )
 
 
@@ -225,7 +226,7 @@ def _remove_pin(bucket: Bucket, ending: _Mark) -> bool:
     for key in chain([bucket.prefix + PIN_MARKER], _copy_pinned(bucket)):
         if not _retry(partial(bucket.remove, key), ending.is_surely_ours):
             # The remaining copies may belong to another backup by then.
-            log.warning("copies of a backup are left to the next one: the bucket was down")
+            log.warning("the bucket was down: the next backup removes the copies of this one")
             return False
     return True
 
@@ -271,7 +272,7 @@ class BlobPin:
             self._mark.stop()
         if not complete and error is None:
             raise Unavailable(
-                "The bucket was down too long, or its mark was removed, so copied "
+                "The bucket was down too long, or the pin was removed, so copied "
                 "blobs may be missing. Repeat the backup."
             )
 

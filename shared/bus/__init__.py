@@ -117,8 +117,8 @@ def refuse_large(messages: Iterable[Message]) -> None:
     for message in messages:
         if len(message.value) > MAX_BYTES:
             raise MessageTooLarge(
-                f"a message of {message.key} has {len(message.value)} bytes; a bus takes"
-                f" {MAX_BYTES}: put what is large into a blob, and name it in the message"
+                f"a message of {message.key} has {len(message.value)} bytes; the limit is"
+                f" {MAX_BYTES}: put the data into a blob and refer to it"
             )
 
 
@@ -149,7 +149,7 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
 
         return KafkaBus(parts.netloc, lease=lease, options=options)
     raise SettingsError(
-        f"The bus URL {_shown(url)!r} names no bus we know: it starts with memory:, "
+        f"The bus URL {_shown(url)!r} names an unknown bus: it must start with memory:, "
         "sqlite:///path or kafka://host:port."
     )
 

@@ -94,7 +94,7 @@ class _Options:
             return cls(**{name: kinds[name](value) for name, value in options.items()})
         except (KeyError, ValueError) as error:
             raise SettingsError(
-                f"The options of the bus URL are wrong at {error}: kafka://host:port"
+                f"The bus URL has a wrong option, {error}: use kafka://host:port"
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
                 f"&leave=1&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
             ) from None
@@ -298,9 +298,9 @@ def _security(user: str, options: _Options) -> dict[str, Any]:
             "?sasl=SCRAM-SHA-512."
         )
     if options.sasl == "PLAIN" and not options.tls:
-        raise SettingsError("The bus URL would show its password to the network: add &tls=1.")
+        raise SettingsError("The bus URL would send its password unencrypted: add &tls=1.")
     if not options.tls and (options.ca or options.cert or options.key):
-        raise SettingsError("The bus URL names certificates and no TLS: add &tls=1.")
+        raise SettingsError("The bus URL names certificates, but not TLS: add &tls=1.")
     for file in filter(None, (options.ca, options.cert, options.key)):
         if not os.access(file, os.R_OK):
             raise SettingsError(f"The bus URL names a file that can't be read: {file}.")
@@ -447,8 +447,9 @@ class KafkaReader:
         except Unavailable as error:
             if isinstance(error.__cause__, FencedInstanceIdError):
                 raise Unavailable(
-                    f"Another process is {self._bus.options.instance} in group {self._group}: "
-                    "every process needs an instance of its own."
+                    f"Another process of group {self._group} has the name "
+                    f"{self._bus.options.instance}. Set a different SMALLPRINT_BUS_INSTANCE for "
+                    "each process."
                 ) from error
             raise
 

@@ -368,7 +368,7 @@ class Client:
         adapters: Sequence[str] = (),
         if_match: str | None = None,
     ) -> Document:
-        """Read and process a document again. Raises Conflict while it is in work.
+        """Read and process a document again. Raises Conflict while it is in progress.
 
         `password` opens an encrypted PDF; raises Refused if it is wrong. `adapters` replace the
         specialists of the last attempt. Raises PreconditionFailed if its etag is no longer
@@ -768,7 +768,7 @@ def _is_at_work(answer: httpx.Response) -> bool:
 
 
 def _is_full(answer: httpx.Response) -> bool:
-    """Whether the suite has too many documents in work."""
+    """Whether the suite has too many documents in progress."""
     return answer.status_code == 429 and error_of(answer).code == "queue_full"
 
 

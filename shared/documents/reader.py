@@ -107,7 +107,7 @@ def read(
     try:
         if len(data) > limits.max_bytes:
             raise DocumentTooLarge(
-                f"the document has {len(data):,} bytes: at most {limits.max_bytes:,} are read"
+                f"the document has {len(data):,} bytes: the limit is {limits.max_bytes:,}"
             )
         parsed = _read(data, sniff(data, name), loop, password, engines)
         return _within(parsed, limits)
@@ -299,7 +299,7 @@ class _PageLoop:
         """Read every page or record why it failed. Raises DocumentTooLarge or NoTextLayer."""
         if page_count > self.limits.max_pages:
             raise DocumentTooLarge(
-                f"the document has {page_count:,} pages: at most {self.limits.max_pages:,} are read"
+                f"the document has {page_count:,} pages: the limit is {self.limits.max_pages:,}"
             )
         deadline = time.monotonic() + 0.8 * self.limits.seconds
         length = 0
@@ -323,9 +323,9 @@ class _PageLoop:
         self, number: int, deadline: float, page: Callable[[int], _PageLines | FailedPage]
     ) -> _PageLines | FailedPage:
         if number in self.skip:
-            return FailedPage(number, "crashed", "reading this page ended the reader")
+            return FailedPage(number, "crashed", "the reader crashed on this page")
         if time.monotonic() > deadline + self.scans.spent + self.waited:
-            return FailedPage(number, "timeout", "the time for this document was up")
+            return FailedPage(number, "timeout", "the time limit for this document was reached")
         if self.progress:
             self._call(partial(self.progress, number))
         return page(number)
@@ -505,6 +505,6 @@ def _within(parsed: ParsedDocument, limits: Limits) -> ParsedDocument:
     most = limits.max_text if parsed.has_boxes else limits.max_plain_text
     if len(parsed.text) > most:
         raise DocumentTooLarge(
-            f"the document has {len(parsed.text):,} characters: at most {most:,} are read"
+            f"the document has {len(parsed.text):,} characters: the limit is {most:,}"
         )
     return parsed

@@ -374,9 +374,7 @@ class _Child:
         megabytes = self._limits.memory_bytes // 1_000_000
         if self._process.returncode == -signal.SIGXCPU:
             return f"took more than {self._limits.seconds:g} seconds of computing"
-        return (
-            f"ended the reader ({how}): it is damaged, or needs more than {megabytes} MB of memory"
-        )
+        return f"crashed the reader ({how}): it is damaged, or needs over {megabytes} MB of memory"
 
 
 def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:

@@ -79,7 +79,7 @@ class Contents:
         """
         for index, name in enumerate(self.container.names[first:], first):
             if index in skip:
-                yield RefusedPart(name, "crashed", "unpacking it ended the reader")
+                yield RefusedPart(name, "crashed", "the reader crashed while unpacking it")
                 continue
             if progress:
                 progress(index)

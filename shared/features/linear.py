@@ -131,7 +131,7 @@ def place_of(piece: str, places: int) -> int:
 
 
 def share_of(words: list[str], some: Iterable[str]) -> float:
-    """Return the share of words that are in `some`; 0 without words."""
+    """Return the share of `words` that are in `some`; 0 if there are no words."""
     among = frozenset(some)
     return sum(word in among for word in words) / len(words) if words else 0.0
 

@@ -84,7 +84,7 @@ class Pump:
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
             except Exception:
-                log.exception("the pump failed; it goes on")
+                log.exception("the pump failed; it continues")
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
         self.close()

@@ -134,7 +134,7 @@ class Relay:
                 log.warning("events wait in the outbox", extra={"reason": error.message})
                 sent, pause = 0, min(pause * 2, 10.0)
             except Exception:
-                log.exception("the relay failed; it goes on")
+                log.exception("the relay failed; it continues")
                 sent, pause = 0, min(pause * 2, 10.0)
             self.measure()
             if sent < BATCH:  # a commit since then has set it

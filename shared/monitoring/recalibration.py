@@ -250,7 +250,7 @@ def loosen(store: MonitoringStore, adapter: str, why: str, actor: str) -> str:
     """
     before = store.state(adapter)
     if not (before.step or before.suspended or before.drifted):
-        raise Conflict(f"nothing of {adapter} is tightened: nothing to loosen")
+        raise Conflict(f"{adapter} was not tightened, so there is nothing to loosen")
     state = store.state(adapter, lock=True)
     now = discard_doubt(store, state)
     if state.drifted:

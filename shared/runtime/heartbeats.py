@@ -1,4 +1,4 @@
-"""Heartbeats of the events in work: they renew leases, and tell long work from a dead process."""
+"""Heartbeats renew the leases of events in progress. They tell long work from a dead process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 5.0
 
 
 class Heartbeats:
-    """Renews the leases in work, in a thread of its own."""
+    """Renews the leases of the events in progress, in a separate thread."""
 
     def __init__(self, inbox: Inbox, every: float = EVERY) -> None:
         self._inbox = inbox
@@ -58,6 +58,7 @@ class Heartbeats:
             try:
                 self._inbox.renew(leases)
             except SuiteError as error:
-                log.warning("a lease could not be renewed", extra={"reason": error.message})
+                reason = {"reason": error.message, "leases": len(leases)}
+                log.warning("leases could not be renewed; the next heartbeat retries", extra=reason)
             except Exception:
-                log.exception("a lease could not be renewed; the next heartbeat follows")
+                log.exception("leases could not be renewed; the next heartbeat retries")

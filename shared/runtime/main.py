@@ -196,7 +196,7 @@ def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
         thread.join(max(0.0, until - time.monotonic()))
         if thread.is_alive():
             extra = {"name_of_thread": thread.name, "seconds": seconds}
-            log.warning("not ended in time: what it has in hand is begun again later", extra=extra)
+            log.warning("not ended in time: its current work starts again later", extra=extra)
 
 
 def serve_http(

@@ -68,8 +68,8 @@ def check_threads(threads: Iterable[threading.Thread]) -> None:
             raise Unavailable(f"{thread.name} ended: start this process again")
         if isinstance(thread, Loop) and thread.pulse.still > thread.pulse.idle:
             raise Unavailable(
-                f"{thread.name} has stood still for {thread.pulse.still:.0f} seconds: if that does"
-                " not pass, start this process again"
+                f"{thread.name} has made no progress for {thread.pulse.still:.0f} seconds: restart"
+                " this process if that continues"
             )
 
 
@@ -87,8 +87,8 @@ def check_alive(threads: Sequence[threading.Thread]) -> None:
     for loop in loops:
         if loop.pulse.still > max(10 * loop.pulse.idle, STUCK_SECONDS):
             raise Unavailable(
-                f"{loop.name} has stood still for {loop.pulse.still:.0f} seconds, and nothing is "
-                "in hand: start this process again"
+                f"{loop.name} has made no progress for {loop.pulse.still:.0f} seconds and has no "
+                "work: restart this process"
             )
 
 

@@ -35,5 +35,5 @@ class PeriodicJob(ABC):
             except SuiteError as error:
                 log.warning("%s waits", self.name, extra={"reason": error.message})
             except Exception:
-                log.exception("a round of %s failed; it goes on", self.name)
+                log.exception("a run of %s failed; it continues", self.name)
             stop.wait(self.interval)

@@ -90,7 +90,7 @@ class Worker:
                     stop.wait(pause)
                     pause = min(pause * 2, 10.0)
                 except Exception:
-                    log.exception("the worker failed between events; it goes on")
+                    log.exception("the worker failed between events; it continues")
                     stop.wait(pause)
                     pause = min(pause * 2, 10.0)
 
@@ -154,7 +154,7 @@ class Worker:
 
     def _try(self, lease: Lease, event: Event, handler: Handler, span: Span) -> None:
         if lease.crashes >= self.settings.crashes:
-            reason = f"given up after {lease.crashes} tries in which the worker died"
+            reason = f"given up: the worker crashed {lease.crashes} times"
             self._give_up(lease, event, "worker_died", reason, failed=False)
             return
         if lease.crashes:
@@ -206,7 +206,7 @@ class Worker:
 
     def _internal(self, event: Event) -> str:
         """The public message of a bug: its own text may quote the document."""
-        return f"an internal error in {self.name}; the log has it under event {event.id}"
+        return f"an internal error in {self.name}: search the log for event {event.id}"
 
     def _give_up(
         self,

@@ -201,17 +201,17 @@ def _translated(service: str) -> Iterator[None]:
         ) from error
     except NoConnectionLeft as error:
         raise Unavailable(
-            f"all connections of this process to the database of {service} are in use: it is tried"
-            " again; SMALLPRINT_DATABASE_CONNECTIONS allows more"
+            f"all connections of this process to the database of {service} are in use: the request"
+            " is retried; SMALLPRINT_DATABASE_CONNECTIONS allows more"
         ) from error
     except OperationalError as error:
         raise Unavailable(f"the database of {service} does not answer: {error.orig}") from error
     except DBAPIError as error:
         if _takes_no_writes(error.orig):
             raise Unavailable(
-                f"the database of {service} takes no writes now (read-only: {error.orig}): it is"
-                " tried again; look whether the URL leads to a standby, or whether somebody, or a"
-                " full disk, has set default_transaction_read_only"
+                f"the database of {service} is read-only now ({error.orig}): the request is"
+                " retried; check that the URL is not that of a standby, that the disk is not full"
+                " and that default_transaction_read_only is off"
             ) from error
         if error.connection_invalidated:
             raise Unavailable(

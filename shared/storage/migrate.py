@@ -90,8 +90,8 @@ def _refuse_newer(engine: Engine, script: ScriptDirectory, heads: tuple[str, ...
     if unknown := [head for head in heads if head not in known]:
         raise SettingsError(
             f"The database {engine.url.render_as_string(hide_password=True)} is newer than this "
-            f"program: it is at revision {unknown[0]}, of which this program knows nothing (its "
-            f"own last one is {script.get_current_head()}). Nothing was changed. Start the newer "
+            f"program: this program does not know its revision {unknown[0]} (the latest known one "
+            f"is {script.get_current_head()}). Nothing was changed. Start the newer "
             "program again, or restore the backup that was made before the upgrade."
         )
 

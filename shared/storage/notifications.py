@@ -70,11 +70,9 @@ class Notifications:
             try:
                 self._listen()
             except self._errors() as error:
-                log.info(
-                    "no notifications: the relay looks at intervals", extra={"reason": str(error)}
-                )
+                log.info("no notifications: the relay polls instead", extra={"reason": str(error)})
             except Exception:
-                log.exception("listening failed: the relay looks at intervals")
+                log.exception("listening failed: the relay polls instead")
             finally:
                 self._listening.clear()
             self._stop.wait(AGAIN_SECONDS)

@@ -89,13 +89,13 @@ def _application_name(what: str) -> str:
 def _why(name: str, connection: Connection) -> str:
     """Why a database can't be restored now."""
     if holder := _holder(connection, _RESTORE):
-        return f"another restore is at work on the database of {name}: {holder}"
+        return f"another restore is using the database of {name}: {holder}"
     if holder := _holder(connection, _MIGRATION):
         return (
-            f"a suite starts on the database of {name}, and brings its tables up to date: {holder};"
+            f"a suite is starting with the database of {name} and migrating its tables: {holder};"
             " stop it, or name a new database"
         )
-    return f"somebody worked on the database of {name} a moment ago: begin again"
+    return f"somebody used the database of {name} a moment ago: try again"
 
 
 def _holder(connection: Connection, mode: str) -> str:

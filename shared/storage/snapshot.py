@@ -86,8 +86,8 @@ def _pin(found: list[_Sqlite | _Postgres]) -> None:
             one.unlock()
         return
     raise BusyDatabases(
-        f"{len(found)} databases could not be stopped at the same moment in {TRIES} tries: "
-        "something writes for very long, or holds a lock; try again when there is less to do"
+        f"{len(found)} databases could not be locked at the same moment in {TRIES} attempts, "
+        "because of a long write or another lock: try again when the suite is less busy"
     )
 
 
@@ -127,7 +127,7 @@ class _Sqlite:
             target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
             (said,) = target.execute("PRAGMA integrity_check(1)").fetchone()
         if said != "ok":
-            raise SuiteError(f"the database of {self.name} is damaged ({said}): nothing was kept")
+            raise SuiteError(f"the database of {self.name} is damaged ({said}): it was not copied")
 
     def close(self) -> None:
         """Close the connections."""
@@ -195,7 +195,8 @@ def is_empty(url: str) -> bool:
         with engine.connect() as connection:
             return not _tables(connection)
     except OperationalError as error:
-        raise Unavailable(f"a database does not answer: {error.orig}") from None
+        shown = engine.url.render_as_string(hide_password=True)
+        raise Unavailable(f"the database {shown} does not answer: {error.orig}") from None
     finally:
         engine.dispose()
 

@@ -300,7 +300,7 @@ class RequestMiddleware:
                 log.exception("a request failed unexpectedly", extra={"path": scope["path"]})
                 if status:
                     raise
-                detail = "An unexpected error occurred. The log has it under this trace."
+                detail = "An unexpected error occurred. Search the log for this trace."
                 await problem(500, "internal", detail)(scope, receive, send_safely)
             finally:
                 _describe_span(span, scope, status)

@@ -112,7 +112,7 @@ def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     done = _run(copy / "install.sh", tmp_path / "suite")
     assert done.returncode == 1
     assert f"wheels/{victim.name} is damaged" in done.stderr
-    assert "wheels/evil-1-py3-none-any.whl is not of this bundle" in done.stderr
+    assert "wheels/evil-1-py3-none-any.whl is not part of this bundle" in done.stderr
     assert not (tmp_path / "suite").exists()
 
 

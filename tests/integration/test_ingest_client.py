@@ -96,7 +96,7 @@ def test_refusals_are_clear(client: smallprint.Client) -> None:
             client.upload(data, name="a.pdf")
         assert caught.value.code == code
         assert caught.value.document == "a.pdf"
-    with pytest.raises(smallprint.Refused, match="password given is wrong"):
+    with pytest.raises(smallprint.Refused, match="this password is wrong"):
         client.upload(encrypted(pdf(), "open"), password="shut")
 
 

@@ -97,7 +97,9 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     assert _line(_smallprint(suite, "status", document, "--json")) == of_folder
     stopped = _smallprint(suite, "status")
     assert stopped.returncode == 2
-    assert re.search(r"no suite runs on \S+: start it \(smallprint up --data ", stopped.stderr)
+    assert re.search(
+        r"no suite is running on \S+: start it \(smallprint up --data ", stopped.stderr
+    )
 
 
 def test_who_works_on_an_event_is_known_without_asking(tmp_path: Path) -> None:

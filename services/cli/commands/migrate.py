@@ -67,8 +67,8 @@ def _moved(
     for file in files:
         if not file.is_file():
             raise SuiteError(
-                f"no suite has worked in {settings.data}: there is no {file.name}; name its data "
-                "folder with --data"
+                f"{settings.data} is not the data folder of a suite: it has no {file.name}; name "
+                "the folder with --data"
             )
     for name in services:
         had = revisions(folders[name])

@@ -44,7 +44,7 @@ def status(
 
     With the id of a document: its events in each service, with their worker, times, attempts, last
     error and next attempt. Without an id: the queue of each service, the time of each stage, and
-    the documents that have been in work longest.
+    the documents that have been in progress longest.
 
     Without a key the command asks as the owner of the data folder. It then shows a document of a
     stopped suite too. With a key it asks the running suite.

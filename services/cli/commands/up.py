@@ -139,7 +139,7 @@ def _announce(url: str, key: str | None, data: Path, *, as_json: bool) -> None:
         return
     rows = [f"smallprint {VERSION} serves at {url} (Ctrl-C stops it)"]
     if key:
-        rows.append(f"the first key, shown only this once: {key}")
+        rows.append(f"the first key (shown only once): {key}")
     else:
         where = shlex.join(["--data", str(data)])
         rows.append(f"sign in with one of your keys, or make one: smallprint keys new NAME {where}")

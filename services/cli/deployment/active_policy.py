@@ -105,13 +105,11 @@ def _warning_of_other(path: Path | None, tenant: str, suite_version: Version, wh
     try:
         own = read_policies(path).version(tenant).digest
     except SettingsError as error:
-        return (
-            f"{error.message}: the rules that the suite has ({suite_version.digest}, {which}) count"
-        )
+        return f"{error.message}: the policy of the suite applies ({suite_version.digest}, {which})"
     if own == suite_version.digest:
         return ""
     return (
-        f"SMALLPRINT_POLICY names a file with other rules ({own}) than the suite has "
-        f"({suite_version.digest}, {which}): those of the suite count; it reads a changed "
-        "file when it starts"
+        f"the file in SMALLPRINT_POLICY ({own}) differs from the policy of the suite "
+        f"({suite_version.digest}, {which}): the policy of the suite applies; restart the "
+        "suite to load the file"
     )

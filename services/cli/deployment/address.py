@@ -72,7 +72,7 @@ def address_and_key(url: str | None, key: str | None, data: Path | None) -> tupl
     why = "a key is needed: give --key, or set SMALLPRINT_KEY. To make one"
     make = ["smallprint", "keys", "new", "NAME"]
     if named:
-        raise SuiteError(f"{why}, where the suite at {named} has its data: {shlex.join(make)}")
+        raise SuiteError(f"{why}, run on the machine of the suite at {named}: {shlex.join(make)}")
     raise SuiteError(f"{why}: {shlex.join([*make, '--data', str(load_settings(data).data)])}")
 
 
@@ -98,13 +98,13 @@ def address(data: Path | None) -> str:
         return URL
     if now:
         raise SuiteError(
-            f"process {now.process} works on {folder}, and has not written its address there: "
+            f"process {now.process} uses {folder}, but has not written its address there: "
             "name it with --url"
         )
     if os.access(FolderLock(folder).path, os.R_OK):
         start = shlex.join(["smallprint", "up", "--data", str(folder)])
         raise SuiteError(
-            f"no suite runs on {folder}: start it ({start}), or name another with --url"
+            f"no suite is running on {folder}: start it ({start}), or name another with --url"
         )
     # No key is sent to the usual address: another program may listen there.
     raise SuiteError(

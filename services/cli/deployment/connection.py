@@ -55,8 +55,8 @@ def connect_as_owner(data: Path | None, tenant: str, *, running: bool) -> Iterat
     settings = load_settings(data)
     if not has_database(settings, "ingest"):
         raise SuiteError(
-            f"no suite has worked in {settings.data}: name its data folder with --data, or its "
-            "address with --url and a key, which `smallprint keys new NAME` makes in its folder"
+            f"{settings.data} is not the data folder of a suite: name the folder with --data, or "
+            "the address of the suite with --url and a key from `smallprint keys new NAME`"
         )
     with (
         open_stores(settings) as stores,

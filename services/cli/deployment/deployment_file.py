@@ -68,7 +68,8 @@ def remove_deployment(data: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise SuiteError(
-            f"{path} is of an earlier suite, and can't be removed ({error.strerror}): remove it"
+            f"{path} is left from an earlier suite and can't be removed ({error.strerror}): "
+            "remove it yourself"
         ) from None
 
 
@@ -89,13 +90,13 @@ def running_deployment(data: Path, option: str) -> Deployment | None:
     was = f"at {edition.url}, with its broker at {edition.bus}"
     if now is None:
         raise SuiteError(
-            f"the suite of {data} does not run: it was {was}. Start it first, in the folder of "
-            f"smallprint: {_start(data, edition)}; or name another with {option}"
+            f"the suite of {data} is not running: it was {was}. Start it in the folder of "
+            f"smallprint ({_start(data, edition)}), or name another with {option}"
         )
     if now.token != edition.token:
         raise SuiteError(
-            f"process {now.process} works on {data}, and {path} is of an earlier suite, which was "
-            f"{was}: if it has just started, try again; otherwise name the suite with "
+            f"process {now.process} uses {data}, but {path} is left from an earlier suite, which "
+            f"was {was}: try again if the process has just started; otherwise name the suite with "
             f"{option}"
         )
     return edition

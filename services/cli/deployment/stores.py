@@ -91,7 +91,7 @@ def open_store(settings: CommonSettings, service: str, *, migrate: bool = False)
 
     if not has_database(settings, service):
         raise SettingsError(
-            f"no suite has worked in {settings.data}: there is no {service}.db; name its data "
+            f"{settings.data} is not the data folder of a suite: it has no {service}.db; name the "
             "folder with --data"
         )
     url = settings.database(service, _set_url(settings, service))
@@ -153,8 +153,7 @@ def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
     if not has_database(settings, "ingest"):
         start = plain(shlex.join(["smallprint", "up", "--data", where]))
         click.echo(
-            "this folder is new, and no suite has worked in it: its keys only open the suite that "
-            f"you start there ({start})",
+            f"this folder is new: its keys only work for a suite that you start there ({start})",
             err=True,
         )
     with closing(Store(url, "ingest", MIGRATIONS)) as store:

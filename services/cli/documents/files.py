@@ -142,7 +142,7 @@ def require_database(path: Path, *, create: bool) -> None:
         reason = error.strerror or str(error)
         raise SuiteError(f"the data folder {folder} can't be used ({reason}): {advice}") from None
     if head and not head.startswith(b"SQLite format 3"):
-        raise SuiteError(f"{path} is no database of keys: {advice}")
+        raise SuiteError(f"{path} is not a database of keys: {advice}")
 
 
 class Results:

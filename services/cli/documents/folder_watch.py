@@ -83,7 +83,10 @@ class Leases:
 
 
 def _gets_lease(path: Path) -> bool | None:
-    """None if a lease can't be asked for, such as for another user's file."""
+    """Return whether this process gets a read lease on the file, which a writer prevents.
+
+    None if it may not ask for one, such as for another user's file.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

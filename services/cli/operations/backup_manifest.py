@@ -62,7 +62,7 @@ class BackupManifest:
         except (OSError, ValueError) as error:
             raise BadBackup(f"{folder} is no complete backup: {error}") from None
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-            raise BadBackup(f"{folder} is no backup that this version can read")
+            raise BadBackup(f"{folder} is not a backup that this version can read")
         if listed != fields["files_sha256"]:
             raise BadBackup(f"{folder / FILES} is damaged: use another backup")
         return cls(**fields)

@@ -21,7 +21,7 @@ def calibration_rows(line: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{plain(line['adapter'])} {plain(line['version'])}, tenant {plain(line['tenant'])}: "
         f"{line['decided']} decisions in {line['documents']} documents with all results decided "
-        f"({line['unfinished']} more in work{waiting})"
+        f"({line['unfinished']} more in progress{waiting})"
     )
     yield f"at most {line['max_wrong']:.1%} wrong, with {line['level']:.0%} confidence"
     yield ""

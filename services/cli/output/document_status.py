@@ -331,7 +331,7 @@ def overview_table(
 ) -> Iterator[str]:
     """What is slow, for a person."""
     yield "queues"
-    heads = ("service", "waiting", "in work", "oldest", "given up")
+    heads = ("service", "waiting", "in progress", "oldest", "given up")
     rows = [
         (
             one.service,
@@ -366,7 +366,7 @@ def overview_table(
         yield f"  ! no worker answers of {', '.join(silent.workers)}: their stages are unknown"
     for address, count in silent.addresses.items():
         yield f"  ! {plain(address)} does not answer{f' ({count} processes)' if count > 1 else ''}"
-    yield "documents longest in work" if slowest else "no documents in work"
+    yield "documents longest in progress" if slowest else "no documents in progress"
     yield from _table(
         [(one.id, one.state, _ago(one.created, now), plain(one.name)) for one in slowest]
     )

@@ -88,7 +88,7 @@ def _missed(missed: Mapping[str, Any]) -> str:
     more = missed["shown_above"] < missed["above"]
     enough = f" showing above {missed['above']:g} would suffice:" if more else ""
     return (
-        f"{name};{enough} of the true clauses at most {missed['max_missed']:g} is missed, with "
+        f"{name};{enough} at most {missed['max_missed']:g} of the true clauses are missed, with "
         f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
     )
 
@@ -136,8 +136,8 @@ def costs(
         yield f"{count(failed, 'document')} failed: they only count if their text was read"
     other = plain(costs.frontier.model) if costs.frontier else "a frontier model"
     heads = (
-        *("", "documents", "machine US$", f"had {other} read it US$", "calls", "paid US$"),
-        *("of it uncertain", "reserved", "tokens in", "out"),
+        *("", "documents", "machine US$", f"with {other} US$", "calls", "paid US$"),
+        *("uncertain part", "reserved", "tokens in", "out"),
     )
     groups = costs.groups
     if by != "day":
@@ -167,7 +167,7 @@ def costs(
     if quoted := costs.quoted:
         small, day = quoted.small_million, quoted.small_day
         yield (
-            f"for comparison, figures of an article as quoted on {quoted.as_of}, not measured "
+            f"for comparison, figures of a published article as of {quoted.as_of}, not measured "
             f"here: US$ {quoted.frontier_million:g} for a million tokens out against "
             f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
             f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
@@ -206,8 +206,8 @@ def _specialists_work(costs: Costs) -> Iterator[str]:
         where = f" on {plain(one.machine)}" if one.machine else ""
         yield (
             f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
-            f"paid after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
-            "with each, minus payments to frontier models)"
+            f"paid back after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} "
+            "saved with each, minus payments to frontier models)"
         )
 
 
@@ -276,7 +276,7 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
         yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
     why_not = line["risks"]["why_not"] if line["findings"] and "risks" in line else ""
     if why_not and why_not != printed_reason:
-        text = f"nothing of it is accepted, {plain(why_not)}"
+        text = f"none of them is accepted, {plain(why_not)}"
         yield from wrap(text, width, initial_indent="  ", subsequent_indent="    ")
     for signal in line.get("signals", ()):
         if signal["level"] != "usual":
@@ -316,9 +316,9 @@ def reports(listed: Sequence[Report]) -> Iterator[str]:
     for one in listed:
         verdict = "flagged" if one.flagged else ""
         counted = count(one.findings, "finding")
-        name = plain(one.name) or "(no name kept)"
+        name = plain(one.name) or "(name not stored)"
         became = [_decided(one)] if one.decided else []
-        became += [f"{one.dismissed} folded away"] if one.dismissed else []
+        became += [f"{one.dismissed} hidden"] if one.dismissed else []
         note = f"  [{', '.join(became)}]" if became else ""
         yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id}){note}"
 
@@ -413,13 +413,13 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
     """
     examples = line["examples"]
     name = plain(line["name"])
-    yield f"{name} {line['version']} on {line['on']}, kept in {plain(line['folder'])}"
+    yield f"{name} {line['version']} on {line['on']}, stored in {plain(line['folder'])}"
     yield (
         f"  {examples['count']} examples of {count(examples['documents'], 'document')}, "
         f"{examples['empty']} without such a clause, {count(examples['spans'], 'passage')}"
     )
     yield ""
-    yield f"On examples left out ({line['folds']} folds), with 95% intervals:"
+    yield f"On held-out examples ({line['folds']} folds), with 95% intervals:"
     for key, what in (
         ("f1", "F1 at the threshold"),
         ("precision", "  precision"),
@@ -434,7 +434,7 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     for point in line["learning_curve"]:
         yield (
-            f"  learned from {point['examples']:>3}: area {point['aupr']:.2f}, "
+            f"  trained on {point['examples']:>3}: area {point['aupr']:.2f}, "
             f"best F1 {point['best_f1']:.2f}"
         )
     yield line["more_examples"]["reason"]
@@ -443,7 +443,10 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
             "All examples have such a clause, so expect more false alarms in documents without "
             'one. Add examples with "spans": [].'
         )
-    for key, what in (("misses", "Missed by most"), ("false_alarms", "Surest false alarms")):
+    for key, what in (
+        ("misses", "Clearest misses"),
+        ("false_alarms", "Most confident false alarms"),
+    ):
         if line[key]:
             yield f"{what}, by line of {plain(line['source'])}:"
         for one in line[key]:

@@ -358,11 +358,11 @@ class Room:
 
     @property
     def missing(self) -> str:
-        """That there is none, and what would do."""
-        used = f" beside the US$ {self.spent / 1e6:,.4f} that are spent" if self.spent else ""
+        """The message that the budget is too small, with the smallest one that works."""
+        used = f", after US$ {self.spent / 1e6:,.4f} are spent" if self.spent else ""
         return (
-            f"the budget of US$ {self.budget / 1e6:,.2f} has no room for the worst case of another "
-            f"call, US$ {self.worst / 1e6:,.4f}{used}: the least that would do is "
+            f"the budget of US$ {self.budget / 1e6:,.2f} is too small for the worst case of "
+            f"another call, US$ {self.worst / 1e6:,.4f}{used}: it must be at least "
             f"US$ {self.least / 1e6:,.2f}"
         )
 

@@ -252,7 +252,7 @@ def resume(session: Session, provider: str) -> bool:
 
 
 def remember(session: Session, row: Any, reply: dict[str, Any]) -> None:
-    """Store the answer of a call."""
+    """Store the answer to a call, so that the same question need not be paid again."""
     session.execute(
         insert(exchanges).values(
             call_id=row.call_id,

@@ -153,7 +153,7 @@ def _checked(answer: _Answer, question: Question) -> Figures:
     if len(set(places)) < len(places):
         raise Unverified("the arithmetic has a cell twice")
     if _place(cell) in places:
-        raise Unverified("the arithmetic has the very cell that it is to explain")
+        raise Unverified("the arithmetic contains the cell that it should explain")
     used = {cell.table, *(one.table for one in terms)}
     unit = max(tables[number - 1].unit for number in used)
     off = unit * (1 if len(terms) <= FEW_TERMS else 2)

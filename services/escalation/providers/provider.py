@@ -144,7 +144,7 @@ def in_order(
     reasons, waits, at_pace = [], [], False
     for provider in providers:
         if rest := provider.breaker.wait():
-            reasons.append(f"{provider.name} rests for {rest:.0f} seconds after failures")
+            reasons.append(f"{provider.name} pauses for {rest:.0f} seconds after failures")
             waits.append(rest)
             continue
         try:

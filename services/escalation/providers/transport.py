@@ -57,7 +57,7 @@ class Post:
         try:
             return Posted(answered, json.loads(data))
         except ValueError:
-            raise InvalidResponse(f"{name} answered with something that is no JSON") from None
+            raise InvalidResponse(f"{name} answered with something other than JSON") from None
         except RecursionError:
             raise InvalidResponse(f"{name} answered with JSON that is nested too deep") from None
 
@@ -99,12 +99,12 @@ class Post:
                 yield response
         except (httpcore.ConnectError, httpcore.ConnectTimeout, OSError, UnicodeError):
             raise NotReached(
-                f"{name} can't be reached: is its address right, and is there a network?"
+                f"{name} can't be reached: check its address and the network"
             ) from None
         except httpcore.TimeoutException:
             raise Lost(f"{name} did not answer in {seconds:.0f} seconds") from None
         except (httpcore.NetworkError, httpcore.ProtocolError):
-            raise Lost(f"{name} broke off before its answer was there") from None
+            raise Lost(f"{name} closed the connection before its answer was complete") from None
 
 
 def _named(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -127,9 +127,9 @@ def _failure(name: str, status: int, again: str) -> Refused | Lost:
     if status in BUSY:
         return TooBusy(f"{name} is busy ({status})", wait=wait)
     if status in (401, 403):
-        return Refused(f"{name} does not take the key ({status}): is it right, and still valid?")
+        return Refused(f"{name} rejects the key ({status}): check that it is right and still valid")
     if status == 404:
-        return Refused(f"{name} knows no such model or address (404)")
+        return Refused(f"{name} does not know this model or address (404)")
     if status < 500:
         return Refused(f"{name} refused the request ({status})")
     return Lost(f"{name} failed while it worked ({status})", wait=wait)

@@ -183,7 +183,7 @@ def rank_candidates(
     require_ranking(specialist)
     if column_names(seen.columns) != manifest.columns:
         raise AdapterError(
-            f"{manifest.name} {manifest.version} ranks otherwise than this release does; {_REMEDY}"
+            f"{manifest.name} {manifest.version} has a ranking of another release; {_REMEDY}"
         )
     ranking = Ranking(forests["first"], forests["winners"], forests["losers"])
     values = ranking.scores(seen)

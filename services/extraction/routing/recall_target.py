@@ -58,7 +58,7 @@ def recall_threshold(known: Calibration, max_missed: float, level: float) -> Rec
         above = float(CONFIDENCES[last])
         return RecallThreshold(max_missed, level, above, known.families, there, int(gone[last]))
     if not there:
-        why = "its calibration data say nothing of clauses that were not found"
+        why = "its calibration data do not cover clauses that were not found"
     else:
         share = gone[0] / there
         too_few = f", too few to show at {level:.0%} that at most {max_missed:.1%} are"

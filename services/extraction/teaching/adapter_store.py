@@ -110,7 +110,7 @@ def write_taught(
         labels=(name,),
         window_length=known.window_length,
         window_stride=known.window_stride,
-        licence=f"{name}: of whoever owns the examples; {known.name}, on which it stands: "
+        licence=f"{name}: that of the owner of the examples; {known.name}, its encoder: "
         f"{known.licence}",
         decoding={
             **decoding,
@@ -159,7 +159,7 @@ def install(folder: Path, adapters: Path, name: str, version: str) -> Path:
         (folder / name / version).rename(target)
     except OSError as error:
         raise Conflict(
-            f"{target} can't be written ({error.strerror}): was it taught twice at once?"
+            f"{target} can't be written ({error.strerror}): does another process teach it?"
         ) from None
     for older in target.parent.iterdir():
         if older != target:

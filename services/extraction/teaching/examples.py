@@ -2,7 +2,8 @@
 
     {"text": "…", "spans": [{"start": 120, "end": 240}], "document": "lease-17"}
 
-`spans` are half-open code points of `text`; an empty list means that the text has no such clause.
+`spans` are half-open ranges of code points in `text`. An empty list means that the text has no
+clause of the taught type.
 Examples of one `document` (or `group`) stay in one fold.
 """
 
@@ -32,28 +33,28 @@ class BadExamples(SuiteError):
 
 
 class _InvalidLine(Exception):
-    """A line is invalid."""
+    """A line of the file is invalid."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One text with the passages that are such a clause."""
+    """One text with the passages that are clauses of the taught type."""
 
     line: int  # in the file, from 1
     text: str
-    spans: tuple[Span, ...]  # half-open code points, ascending, without overlaps
+    spans: tuple[Span, ...]  # half-open ranges of code points, ascending, without overlaps
     document: str  # examples of one document stay together
 
     @property
     def answers(self) -> list[str]:
-        """The texts of the passages."""
+        """The texts of the marked passages: the right answers for this example."""
         return [self.text[start:end] for start, end in self.spans]
 
 
 def read_examples(data: bytes, source: str) -> list[Example]:
     """Read and check a file of examples; `source` is its name in messages.
 
-    Raises BadExamples with the line that is at fault, or what the whole lacks.
+    Raises BadExamples, which names the wrong line or says what the file lacks.
     """
     try:
         content = data.decode("utf-8-sig")
@@ -128,8 +129,8 @@ def _check_whole(examples: Sequence[Example], source: str) -> None:
     if not FEWEST <= len(examples) <= MOST:
         few = len(examples) < FEWEST
         raise BadExamples(
-            f"{source} has {len(examples)} examples, {FEWEST} to {MOST} can be learned from; "
-            + (f"add {FEWEST - len(examples)}" if few else "leave the least typical ones out")
+            f"{source} has {len(examples)} examples, but training needs {FEWEST} to {MOST}: "
+            + (f"add {FEWEST - len(examples)}" if few else "leave out the least typical ones")
         )
     seen: dict[str, int] = {}
     for example in examples:
@@ -142,16 +143,16 @@ def _check_whole(examples: Sequence[Example], source: str) -> None:
     characters = sum(len(example.text) for example in examples)
     if characters > MOST_CHARACTERS:
         raise BadExamples(
-            f"{source} has {characters:,} characters of text, at most {MOST_CHARACTERS:,} can be "
-            "learned from; give the pages around the clauses instead of whole documents"
+            f"{source} has {characters:,} characters of text, but the limit is "
+            f"{MOST_CHARACTERS:,}: give the pages around the clauses instead of whole documents"
         )
     having = {example.document for example in examples if example.spans}
     if not having:
         raise BadExamples(f"{source} has no example with a span, so there is nothing to learn")
     if len(having) < FEWEST_WITH:
         raise BadExamples(
-            f"{source} has spans in {len(having)} document(s), at least {FEWEST_WITH} are needed "
-            "to learn from some and judge by others"
+            f"{source} has spans in {len(having)} document(s): at least {FEWEST_WITH} documents "
+            "are needed, to train on some and to test on others"
         )
     if all(_is_covered(example) for example in examples):
         raise BadExamples(

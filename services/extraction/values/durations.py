@@ -82,7 +82,7 @@ def _iso(number: float | None, unit: str) -> str | None:
 
 
 def _joined(plain: Plain, spots: list[ValueCandidate]) -> list[ValueCandidate]:
-    """`four years and six months` is one duration."""
+    """Join neighbouring parts of one duration, such as `four years and six months`."""
     joined: list[ValueCandidate] = []
     for spot in spots:
         last = joined[-1] if joined else None

@@ -298,7 +298,7 @@ async def _receive(request: Request, chunk: Chunk) -> None:
         if chunk.has_checksum:
             await run_in_threadpool(chunk.discard)
         raise InvalidRequest(
-            "The request broke off. Ask for the offset and go on from there."
+            "The request broke off. Ask for the offset and continue from there."
         ) from None
     except SuiteError:
         await run_in_threadpool(chunk.discard)

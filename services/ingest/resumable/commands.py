@@ -68,8 +68,8 @@ class Chunk:
         self.size += len(data)
         if self.offset + self.size > self.upload.length:
             raise ChunkTooLong(
-                f"Upload {self.upload.id} was announced with {self.upload.length:,} "
-                "bytes, and more came. The bytes of this request were discarded."
+                f"Upload {self.upload.id} was declared with {self.upload.length:,} "
+                "bytes, but more arrived. The bytes of this request were discarded."
             )
         if self._digest:
             self._digest.update(data)
@@ -210,7 +210,7 @@ class Resumables:
             if size != offset:
                 raise WrongOffset(
                     f"Upload {upload_id} has {size:,} bytes, and this request starts "
-                    f"at {offset:,}. Go on from its offset."
+                    f"at {offset:,}. Continue from its offset."
                 )
             yield Chunk(upload, file, offset, checksum)
 

@@ -143,7 +143,7 @@ def read_checksum(header: str | None) -> Checksum | None:
         raise InvalidRequest(f"Upload-Checksum must be one of {', '.join(ALGORITHMS)}.")
     digest = _decoded("Upload-Checksum", text)
     if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
-        raise InvalidRequest(f"Upload-Checksum is no {algorithm} digest in Base64.")
+        raise InvalidRequest(f"Upload-Checksum is not a {algorithm} digest in Base64.")
     return Checksum(algorithm, digest)  # type: ignore[arg-type]
 
 

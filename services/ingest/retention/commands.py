@@ -32,7 +32,7 @@ class RetentionJob(PeriodicJob):
     """Deletes expired documents by the rules of their tenants.
 
     Parts are deleted with their mail or archive, so it stays until all of them have expired.
-    Documents in work stay until they end.
+    Documents in progress stay until they end.
     """
 
     name = "retention"

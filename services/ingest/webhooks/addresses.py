@@ -148,7 +148,7 @@ def read_ports(text: str) -> tuple[tuple[int, int], ...]:
         first, _, last = part.partition("-")
         parsed.append((int(first), int(last or first)))
         if not 1 <= parsed[-1][0] <= parsed[-1][1] <= 65535:
-            raise ValueError(f"{part} is no range of ports")
+            raise ValueError(f"{part} is not a range of ports")
     if not parsed:
         raise ValueError("name at least one port")
     return tuple(parsed)
@@ -197,7 +197,7 @@ def _host(v6: str | None, name: str | None) -> str:
             return str(IPv4Address(name))
     except ValueError:
         raise AddressNotAllowed(
-            "The host is no valid address. Write four decimal numbers, or IPv6 in brackets."
+            "The host is not a valid address. Write four decimal numbers, or IPv6 in brackets."
         ) from None
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise AddressNotAllowed("The host name is invalid.")

@@ -200,10 +200,10 @@ def _deliveries(commands: WebhookCommands) -> APIRouter:
 
 
 WebhookId = Annotated[
-    str, Header(alias="webhook-id", description="the same at every try of a message")
+    str, Header(alias="webhook-id", description="the same at every attempt to send a message")
 ]
 WebhookTimestamp = Annotated[
-    int, Header(alias="webhook-timestamp", description="seconds since 1970, of this try")
+    int, Header(alias="webhook-timestamp", description="seconds since 1970, of this attempt")
 ]
 WebhookSignature = Annotated[
     str,

@@ -78,7 +78,7 @@ class BreakClassifier(OptionalModel):
         folder, manifest = BreaksManifest.open_newest(artefacts, NAME)
         promised = GUARANTEE_FILE in manifest.sha256
         if manifest.columns != COLUMNS:
-            raise RiskError(f"{folder} was learned from other columns: make it again")
+            raise RiskError(f"{folder} was trained with other columns: train it again")
         patterns = json.loads(gzip.decompress((folder / EXPERIENCE_FILE).read_bytes()))
         return cls(
             LearnedPatterns(**patterns),

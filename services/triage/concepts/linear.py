@@ -119,7 +119,7 @@ class LinearLabeller(ConceptLabeller, OptionalModel):
         bias: Floats,
         folder: Path | None = None,
     ) -> None:
-        """Take the weights: `bag` [buckets, rank], `head` [rank, labels], `bias` [labels]."""
+        """Store the weights: `bag` [buckets, rank], `head` [rank, labels], `bias` [labels]."""
         self.manifest = manifest
         self.reader = folder / READER / manifest.version if folder and manifest.reader else None
         """The folder of the adapter that came with it."""

@@ -81,7 +81,7 @@ class FlagModel(OptionalModel):
             arrays = (data[name].astype(np.float32) for name in ("weight", "bias", "rarity"))
             weight, bias, rarity = arrays
         if weight.shape != (PLACES, len(families)) or not set(families) <= set(BY_NAME):
-            raise FlagsError(f"{folder} was learned for other families: make it again")
+            raise FlagsError(f"{folder} was trained for other families: train it again")
         return cls(weight, bias, rarity, families, manifest.version)
 
     @property

@@ -57,7 +57,7 @@ BALANCES = 2  # rows with balances that a statement needs
 
 @dataclass(frozen=True)
 class Equity:
-    """A part of a statement of equity: a table, its columns and their names."""
+    """A table that is a part of a statement of equity, with its columns and their components."""
 
     number: int
     table: Table

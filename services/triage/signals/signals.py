@@ -51,7 +51,7 @@ class PeerRange:
 
 @dataclass(frozen=True)
 class Signal:
-    """One ratio of a filing's latest period, and how unusual it is. It flags nothing."""
+    """One ratio of a filing's latest period, and how unusual it is. It never flags the filing."""
 
     signal: str
     title: str

@@ -136,7 +136,7 @@ def _root(events: Iterable[tuple[str, Element]]) -> Element:
     for _, element in events:
         root = element if root is None else root
     if root is None:
-        raise UnreadableDocument("its XML is damaged or cut off: it has no element")
+        raise UnreadableDocument("its XML is damaged or truncated: it has no element")
     return root
 
 
@@ -254,4 +254,4 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
-        raise UnreadableDocument(f"its XML is damaged or cut off: {error}") from error
+        raise UnreadableDocument(f"its XML is damaged or truncated: {error}") from error

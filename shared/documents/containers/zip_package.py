@@ -165,7 +165,7 @@ def _directory(data: bytes) -> tuple[int, int]:
     end = data.rfind(b"PK\5\6", max(0, len(data) - _END.size - _LONGEST_COMMENT))
     if end < 0 or end + _END.size > len(data):
         raise UnreadableDocument(
-            "the document is damaged or cut off: it is a ZIP archive without its end"
+            "the document is damaged or truncated: it is a ZIP archive without its end"
         )
     _, _, _, _, count, size, _, _ = _END.unpack_from(data, end)
     start = end - size
@@ -194,5 +194,5 @@ def _clear_errors(doing: str) -> Iterator[None]:
                 "the document is a ZIP archive with a password: save it without one"
             ) from error
         raise UnreadableDocument(
-            f"can't {doing}: the document is damaged or cut off ({what})"
+            f"can't {doing}: the document is damaged or truncated ({what})"
         ) from error

@@ -62,7 +62,7 @@ def with_pictures(
     if added:
         first = reading.page_count + 1
         behind = f"page {first}" if added == 1 else f"pages {first} to {first + added - 1}"
-        warnings.append(f"{counted(added, 'picture')} in it read as {behind}, behind its text")
+        warnings.append(f"{counted(added, 'picture')} in it read as {behind}, after its text")
     for why, numbers in unread.items():
         named = "picture" if len(numbers) == 1 else "pictures"
         warnings.append(f"{named} {listed(numbers)} in it {why}")
@@ -119,7 +119,7 @@ def _recognised(
     for count, picture in enumerate(pictures, 1):
         number, which = before + count, str(count)
         if number in skip:
-            yield which, "not read, because it ended the reader"
+            yield which, "not read, because the reader crashed on it"
             continue
         try:
             data = picture()

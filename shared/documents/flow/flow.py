@@ -382,7 +382,7 @@ class _Draft:
         turns = [0, *self._turns(), len(self.text)]
         if len(turns) - 1 > most:
             raise DocumentTooLarge(
-                f"the document has {len(turns) - 1:,} pages: at most {most:,} are read"
+                f"the document has {len(turns) - 1:,} pages: the limit is {most:,}"
             )
         pages = []
         for number, (start, end) in enumerate(pairwise(turns), 1):

@@ -68,7 +68,7 @@ class Archive:
             raise EmptyDocument("there is no file in the archive")
         if len(self._members) > most_parts:
             raise DocumentTooLarge(
-                f"the archive has {len(self._members):,} files: at most {most_parts:,} are taken "
+                f"the archive has {len(self._members):,} files: the limit is {most_parts:,} "
                 "(setting SMALLPRINT_INGEST_MAX_PARTS)"
             )
 
@@ -103,7 +103,7 @@ def _refuse(member: ZipInfo, most: int) -> None:
             "it is encrypted: unpack the archive with its password, and send its files"
         )
     if member.file_size > most:
-        raise DocumentTooLarge(f"it has {member.file_size:,} bytes: at most {most:,} are read")
+        raise DocumentTooLarge(f"it has {member.file_size:,} bytes: the limit is {most:,}")
     if member.file_size > max(SMALL, GROWTH * member.compress_size):
         raise DocumentTooLarge(
             f"it grows from {member.compress_size:,} to {member.file_size:,} bytes: "

@@ -107,8 +107,8 @@ class Mail:
             )
         if len(self._attached) > limits.max_parts:
             raise DocumentTooLarge(
-                f"the mail has {len(self._attached):,} attachments: at most {limits.max_parts:,} "
-                "are taken (setting SMALLPRINT_INGEST_MAX_PARTS)"
+                f"the mail has {len(self._attached):,} attachments: the limit is "
+                f"{limits.max_parts:,} (setting SMALLPRINT_INGEST_MAX_PARTS)"
             )
         self.names = [attached.name for attached in self._attached]
         self.text: str | None = head({name: _values(message, name) for name in SHOWN}) + self._body(
@@ -127,9 +127,7 @@ class Mail:
         if not data.strip():
             raise EmptyDocument("the attachment has no bytes")
         if len(data) > most:
-            raise DocumentTooLarge(
-                f"the attachment has {len(data):,} bytes: at most {most:,} are read"
-            )
+            raise DocumentTooLarge(f"the attachment has {len(data):,} bytes: the limit is {most:,}")
         return data
 
     def _mail_within(self, message: _Message) -> bytes:

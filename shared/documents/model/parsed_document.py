@@ -320,7 +320,7 @@ def _unpack(body: bytes, length: int) -> Floats:
 
 def _unpack_head(layout: bytes) -> tuple[dict[str, Any], bytes]:
     if not layout.startswith(_MAGIC):
-        raise ValueError("it is no layout blob")
+        raise ValueError("it is not a layout blob")
     start = len(_MAGIC) + 4
     end = start + int.from_bytes(layout[len(_MAGIC) : start], "little")
     return dict(json.loads(layout[start:end])), layout[end:]

@@ -9,5 +9,5 @@ HOW = (
 
 def password_error(password: str | None) -> EncryptedDocument:
     """Return the error of a missing or wrong password."""
-    what = "encrypted, and the password given is wrong" if password else "encrypted"
+    what = "encrypted, and this password is wrong" if password else "encrypted"
     return EncryptedDocument(f"the document is {what}: {HOW}")

@@ -290,8 +290,8 @@ class DocxBody(Body):
     def _field_character(self, element: Element) -> None:
         """Replace a field's instruction by its result.
 
-        Results of nested fields within the instruction are dropped with it. In a field that is
-        never closed, the text stays.
+        The instruction may contain fields, whose results are dropped, too. If a field is never
+        closed, its text is kept.
         """
         kind = element.get("w:fldCharType")
         if kind == "begin":

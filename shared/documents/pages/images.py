@@ -128,8 +128,8 @@ def unread_format(data: bytes) -> tuple[str, int] | None:
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise DocumentTooLarge(
-            f"the picture measures {image.width:,} x {image.height:,} pixels: at most "
-            f"{MAX_PIXELS // 1_000_000} million are opened"
+            f"the picture measures {image.width:,} x {image.height:,} pixels: the limit "
+            f"is {MAX_PIXELS // 1_000_000} million"
         )
 
 
@@ -188,4 +188,4 @@ def _clear_errors(doing: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # a broken file makes Pillow raise anything
         what = str(error) or type(error).__name__
-        raise UnreadableDocument(f"can't {doing}: it is damaged or cut off ({what})") from error
+        raise UnreadableDocument(f"can't {doing}: it is damaged or truncated ({what})") from error

@@ -1,9 +1,10 @@
 """Arrange the characters of a page into lines in reading order.
 
-Runs of characters without a jump are pieces, found with numpy. Pieces left and right of a gutter
-through several lines of prose are columns, read one after the other. Everything else is read row by
-row, like a table. Pieces side by side form a line. Text along another side of the page is turned
-upright and follows the main text; slanted text (a watermark) comes last.
+A piece is a run of characters without a gap; numpy finds them. If a gutter separates pieces in
+several lines of prose, the pieces on each side form a column, and columns are read one after the
+other. Everything else is read row by row, like a table. Pieces side by side form a line. Text along
+another side of the page is turned upright and follows the main text. Slanted text (a watermark)
+comes last.
 """
 
 from __future__ import annotations

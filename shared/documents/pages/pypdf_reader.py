@@ -298,4 +298,4 @@ def _clear_errors(doing: str) -> Iterator[None]:
         raise UnreadableDocument(f"can't {doing}: it is nested too deeply") from error
     except Exception as error:  # a broken file makes pypdf raise anything
         what = str(error) or type(error).__name__
-        raise UnreadableDocument(f"can't {doing}: it is damaged or cut off ({what})") from error
+        raise UnreadableDocument(f"can't {doing}: it is damaged or truncated ({what})") from error

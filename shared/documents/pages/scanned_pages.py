@@ -55,7 +55,9 @@ class Scans:
             return FailedPage(number, NO_TEXT_LAYER, reason)
         left = self.limits.scan_seconds - self.spent
         if left <= 0:
-            return FailedPage(number, "timeout", "the time for recognising this document was up")
+            return FailedPage(
+                number, "timeout", "the time limit for recognising this document was reached"
+            )
         if self._begins:
             self._begins(number)
         began = time.monotonic()

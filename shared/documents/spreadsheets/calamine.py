@@ -60,7 +60,7 @@ class _Values(SheetReader):
         self._book, self._name = book, name
         self.warnings.append(
             f"{name} is read by its values: numbers are shown without their formats, and hidden "
-            "rows can't be told; save it as XLSX to have them"
+            "rows are not recognised; save it as XLSX to keep both"
         )
 
     def read_sheet(self, number: int) -> None:
@@ -123,7 +123,7 @@ def _clear_errors(name: str) -> Iterator[None]:
         ) from error
     except python_calamine.CalamineError as error:
         why = "" if "detect" in str(error) else f" ({error})"  # it tried all its formats
-        raise UnreadableDocument(f"the {name} workbook is damaged or cut off{why}") from error
+        raise UnreadableDocument(f"the {name} workbook is damaged or truncated{why}") from error
     except (ValueError, OverflowError) as error:
         raise UnreadableDocument(
             f"the {name} workbook has an impossible value ({error})"
@@ -131,4 +131,6 @@ def _clear_errors(name: str) -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise UnreadableDocument(f"the {name} workbook is damaged (it makes no sense)") from None
+        raise UnreadableDocument(
+            f"the {name} workbook is damaged (its content is inconsistent)"
+        ) from None

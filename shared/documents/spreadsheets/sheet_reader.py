@@ -22,7 +22,7 @@ class SheetReader(ABC):
     def __init__(self, method: str, names: Sequence[str], limits: Limits) -> None:
         if len(names) > limits.max_pages:
             raise DocumentTooLarge(
-                f"the workbook has {len(names):,} sheets: at most {limits.max_pages:,} are read"
+                f"the workbook has {len(names):,} sheets: the limit is {limits.max_pages:,}"
             )
         self.warnings: list[str] = []
         self.draft = Draft()
@@ -49,7 +49,7 @@ class SheetReader(ABC):
         failed: list[FailedPage] = []
         for number, name in enumerate(self._names, 1):
             if number in skip:
-                failed.append(FailedPage(number, "crashed", "reading this sheet ended the reader"))
+                failed.append(FailedPage(number, "crashed", "the reader crashed on this sheet"))
                 continue
             if progress:
                 progress(number)
@@ -79,7 +79,7 @@ class SheetReader(ABC):
             self.read_sheet(number)
         except TimeoutError:
             self.draft.rollback(mark)
-            return FailedPage(number, "timeout", "the time for this document was up")
+            return FailedPage(number, "timeout", "the time limit for this document was reached")
         except DocumentTooLarge:
             raise
         except UnreadableDocument as error:

@@ -58,7 +58,7 @@ def number_of(form: str | None, text: str) -> Decimal | None:
     elif name:
         raise UnknownForm(f"numbers of the form {form} are not known")
     if not _NUMBER.fullmatch(digits) or len(digits) > _LONGEST:
-        raise UnknownForm(f"{text[:40]!r} is no number{f' of the form {form}' if form else ''}")
+        raise UnknownForm(f"{text[:40]!r} is not a number{f' of the form {form}' if form else ''}")
     try:
         return Decimal(digits)
     except InvalidOperation:
@@ -95,7 +95,7 @@ def _date(name: str, text: str) -> str:
     for key, digit in zip([key for key in order if key not in parts], digits, strict=False):
         parts[key] = int(digit)
     if set(parts) != set(order) or not order:
-        raise UnknownForm(f"{text[:40]!r} is no date of the form date-{name}")
+        raise UnknownForm(f"{text[:40]!r} is not a date of the form date-{name}")
     if "y" in parts and parts["y"] < 100:
         parts["y"] += 2000
     return _iso(parts, text)
@@ -121,7 +121,7 @@ def _in_words(text: str) -> int:
     """Return 125 for `one hundred and twenty-five`, 0 for `no` and `none`."""
     words = _WORD.findall(text.lower())
     if not words or len(words) > 30:
-        raise UnknownForm(f"{text[:40]!r} is no number in words")
+        raise UnknownForm(f"{text[:40]!r} is not a number in words")
     total = part = 0
     for word in words:
         if word in ("no", "none", "nil", "zero", "and", "a"):
@@ -137,5 +137,5 @@ def _in_words(text: str) -> int:
         elif word.isdecimal() and len(word) < 16:
             part += int(word)
         else:
-            raise UnknownForm(f"{text[:40]!r} is no number in words")
+            raise UnknownForm(f"{text[:40]!r} is not a number in words")
     return total + part

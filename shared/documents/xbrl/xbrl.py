@@ -431,7 +431,7 @@ def _scaled(element: Element, shown: str) -> Decimal | None:
         return None
     scale = element.get("scale", "0").strip()
     if not _SCALE.fullmatch(scale):
-        raise UnknownForm(f"{scale[:20]!r} is no power of ten")
+        raise UnknownForm(f"{scale[:20]!r} is not a power of ten")
     number = number.scaleb(int(scale))
     return -number if element.get("sign") == "-" else number
 

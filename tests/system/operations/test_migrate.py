@@ -115,7 +115,9 @@ def test_files_that_somebody_works_on_are_left(tmp_path: Path) -> None:
             store.migrate()
     with FolderLock(tmp_path), pytest.raises(FolderInUse):
         run("migrate", "--data", tmp_path)
-    with pytest.raises(SuiteError, match=r"no suite has worked in .*: there is no ingest\.db"):
+    with pytest.raises(
+        SuiteError, match=r"is not the data folder of a suite: it has no ingest\.db"
+    ):
         run("migrate", "--data", tmp_path / "nothing")
     assert not (tmp_path / "nothing" / "ingest.db").exists()
 

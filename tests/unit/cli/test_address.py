@@ -125,14 +125,14 @@ def test_no_key_is_sent_to_another_program_on_the_usual_port(
     with FolderLock(data):
         code, said = run(*command)
     assert (code, asked) == (2, [])
-    assert f"process {os.getpid()} works on {data}, and has not written its address" in said
+    assert f"process {os.getpid()} uses {data}, but has not written its address" in said
     ended(data)
     with FolderLock(data):
         assert "has not written its address" in run(*command)[1]
     for options in ((), ("--data", data)):
         code, said = run(*command, *options)
         assert (code, asked) == (2, [])
-        assert f"no suite runs on {data}: start it (smallprint up --data '{data}')" in said
+        assert f"no suite is running on {data}: start it (smallprint up --data '{data}')" in said
 
 
 @pytest.mark.parametrize("command", WITH_KEY)
@@ -144,7 +144,7 @@ def test_without_a_key_it_is_said_how_one_is_made(
     assert (code, f"smallprint keys new NAME --data '{served}'" in said) == (2, True)
     assert "smallprint keys new NAME --data var/data" in run(*command)[1]
     assert (
-        "where the suite at http://a.example has its data: smallprint keys new NAME\n"
+        "run on the machine of the suite at http://a.example: smallprint keys new NAME\n"
         in run(*command, "--url", "http://a.example")[1]
     )
 
@@ -209,9 +209,9 @@ def test_status_needs_no_key_for_a_data_folder(
 ) -> None:
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
     for options, told in (
-        (("--data", tmp_path / "none"), f"no suite has worked in {tmp_path / 'none'}: name its"),
+        (("--data", tmp_path / "none"), f"{tmp_path / 'none'} is not the data folder of a suite"),
         (("--data", tmp_path / "none"), "`smallprint keys new NAME`"),
-        (("--url", "http://a.example"), "where the suite at http://a.example has its data"),
+        (("--url", "http://a.example"), "run on the machine of the suite at http://a.example"),
         (("--key", "sp_key", "--tenant", "acme"), "use --tenant without a key"),
     ):
         code, said = run("status", *options)

@@ -139,7 +139,9 @@ def test_a_person_loosens_with_a_reason_what_is_tightened(data: Path) -> None:
         monitoring.save(replace(monitoring.state(ADAPTER, lock=True), drift=drift, documents=22))
     before = everything(data)
     for adapter in (ADAPTER, "another"):
-        with pytest.raises(Conflict, match=f"nothing of {adapter} is tightened: nothing to loosen"):
+        with pytest.raises(
+            Conflict, match=f"{adapter} was not tightened, so there is nothing to loosen"
+        ):
             calibrate(data, adapter, *loosen)
     assert everything(data) == before
 

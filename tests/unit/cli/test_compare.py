@@ -118,12 +118,12 @@ def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
     told = json.loads(run(labelled, "--estimate", "--json", budget="0.10").stdout)["budget"]
     least = told["least_usd"]
     assert 0.12 < told["call_usd"] <= least < told["call_usd"] + 0.01
-    said = f"the least that would do is US$ {least:.2f}"
+    said = f"it must be at least US$ {least:.2f}"
     for told_so in (
         run(labelled, "--estimate", budget="0.10").stdout,
         run(labelled, budget=f"{least - 0.01:.2f}").stderr,
     ):
-        assert "no room for the worst case of another call" in told_so
+        assert "too small for the worst case of another call" in told_so
         assert said in told_so
     assert stand_in.said == []
     estimate = run(labelled, "--estimate", budget=f"{least:.2f}").stdout

@@ -135,10 +135,10 @@ def test_costs_are_a_table_with_budgets_and_stops(suite: Suite) -> None:
         "  3 contracts: 10,000 tokens in 7.5 s, 1,333 a second, US$ 0.020800 a million",
         "  1 report: 30,000 tokens in 0.5 s, 60,000 a second, US$ 0.000467 a million" + LOADED,
         "claude-opus-5 would have cost at least US$ 0.275000",
-        "4.20 hours on two processor cores at US$ 3.00 are 12.60, paid after 181 documents (4 so "
-        "far, US$ 0.070000 saved with each",
+        "4.20 hours on two processor cores at US$ 3.00 are 12.60, paid back after 181 documents "
+        "(4 so far, US$ 0.070000 saved with each",
         "training of mine 1.2.0: its hours are unknown",
-        "as quoted on 2026-11-26, not measured here: US$ 25 for a million tokens out",
+        "as of 2026-11-26, not measured here: US$ 25 for a million tokens out",
     ):
         assert told in shown
     assert "\x1b" not in shown
@@ -185,7 +185,7 @@ def test_documents_are_named_and_the_dearest_come_first(suite: Suite) -> None:
     assert "doc_z  (deleted)" in shown
     assert shown.index("doc_z") < shown.index("lease")
     assert "1 document failed: they only count if their text was read" in shown
-    assert "had claude-opus-5 read it US$" in shown
+    assert "with claude-opus-5 US$" in shown
     by_day = run().stdout
     assert by_day.index("2026-01-31  ") < by_day.index("doc_z")
     assert "lease" not in by_day

@@ -49,7 +49,7 @@ def test_a_folder_of_a_newer_program_is_one_sentence(run: Run, tmp_path: Path) -
 def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, out, err = run("keys", "new", "alice", "--data", tmp_path / "a")
     assert f"keys of {tmp_path / 'a'}\n" in err
-    assert "this folder is new, and no suite has worked in it" in err
+    assert "this folder is new: its keys only work" in err
     assert f"(smallprint up --data {tmp_path / 'a'})\n" in err
     assert out.startswith("sp_")
     _, _, err = run("keys", "new", "bob", "--data", tmp_path / "a")

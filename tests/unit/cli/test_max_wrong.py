@@ -91,7 +91,7 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_ac
             assert one["route"] == "review"
     code, out, _ = run("extract", contract, "--max-missed", "0.2")
     assert code == 0
-    assert "of the true clauses at most 0.2 is missed, with 95% confidence" in out
+    assert "at most 0.2 of the true clauses are missed, with 95% confidence" in out
 
 
 def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:

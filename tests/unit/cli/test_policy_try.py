@@ -384,7 +384,7 @@ def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
     monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "gone.toml"))
     stale = run.line(FORCED)
     assert stale["now"] == now
-    assert f"the rules that the suite has ({digest}, " in stale["warnings"][0]
+    assert f"the policy of the suite applies ({digest}, " in stale["warnings"][0]
     monkeypatch.delenv("SMALLPRINT_POLICY")
     alone = run.line(FORCED)
     assert alone["warnings"] == []

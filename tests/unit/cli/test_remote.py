@@ -191,9 +191,9 @@ def test_each_report_is_a_json_line(suite: Suite) -> None:
     [
         ({"findings": 2, "decided": 2}, "2 findings  a  (doc_1)  [all decided]"),
         ({"findings": 2, "decided": 1}, "2 findings  a  (doc_1)  [1 decided]"),
-        ({"findings": 0, "dismissed": 1}, "0 findings  a  (doc_1)  [1 folded away]"),
+        ({"findings": 0, "dismissed": 1}, "0 findings  a  (doc_1)  [1 hidden]"),
         ({"findings": 1, "decided": 1, "dismissed": 2},
-         " 1 finding  a  (doc_1)  [all decided, 2 folded away]"),
+         " 1 finding  a  (doc_1)  [all decided, 2 hidden]"),
     ],
 )  # fmt: skip
 def test_a_report_says_what_became_of_its_findings(became: dict[str, int], said: str) -> None:

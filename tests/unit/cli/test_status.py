@@ -178,7 +178,7 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     assert re.search(r"triage +\? +0 +\? +2", shown)
     assert "waiting and oldest include work and are counted every 15 s" in shown
     assert "doc_1  processing  for 5 min" in shown
-    assert "no documents in work" in "\n".join(overview_table([], [], [], NOW, silent))
+    assert "no documents in progress" in "\n".join(overview_table([], [], [], NOW, silent))
 
 
 def test_it_is_said_of_whom_a_relay_answers_and_can_not_tell_what_waits() -> None:

@@ -64,13 +64,13 @@ def test_a_document_without_pages_is_empty() -> None:
 
 def test_limits_are_kept() -> None:
     data = samples.plain(5)
-    with pytest.raises(DocumentTooLarge, match="at most 100 are read"):
+    with pytest.raises(DocumentTooLarge, match="the limit is 100"):
         read(data, limits=Limits(max_bytes=100))
     with pytest.raises(DocumentTooLarge, match="5 pages: at most 4"):
         read(data, limits=Limits(max_pages=4))
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
         read(data, limits=Limits(max_text=50))
-    with pytest.raises(DocumentTooLarge, match="at most 3 are read"):
+    with pytest.raises(DocumentTooLarge, match="the limit is 3"):
         read(b"text", limits=Limits(max_plain_text=3))
     assert read(b"text", limits=Limits(max_text=3)).text == "text"
 

@@ -60,7 +60,7 @@ def test_a_scanned_page_in_a_letter_is_a_page_behind_it() -> None:
     assert lease.confidence is not None
     assert lease.confidence > 0.75
     assert parsed.text[lease.start : lease.end].split() == " ".join(WORDS).split()
-    assert parsed.warnings == ("1 picture in it read as page 2, behind its text",)
+    assert parsed.warnings == ("1 picture in it read as page 2, after its text",)
 
 
 @pytest.mark.needs("Tesseract")
@@ -103,10 +103,10 @@ def test_a_picture_that_can_not_be_taken_costs_nothing_but_itself() -> None:
     assert "Delaware" in parsed.text
     assert "Boston" not in parsed.text
     read_one, too_large, damaged, ended = parsed.warnings
-    assert read_one == "1 picture in it read as page 2, behind its text"
+    assert read_one == "1 picture in it read as page 2, after its text"
     assert re.match(r"picture 1 in it not read \(.*120 million", too_large)
     assert re.match(r"picture 2 in it not read \(can't open page 1: it is damaged", damaged)
-    assert ended == "picture 3 in it not read, because it ended the reader"
+    assert ended == "picture 3 in it not read, because the reader crashed on it"
 
 
 def test_a_picture_that_is_damaged_or_missing_is_named_with_the_reason() -> None:
@@ -152,7 +152,7 @@ def test_every_page_of_a_tiff_in_it_is_a_page() -> None:
     _, first, second = (parsed.text[page.start : page.end] for page in parsed.pages)
     assert "Delaware" in first
     assert "Boston" in second
-    assert parsed.warnings == ("2 pictures in it read as pages 2 to 3, behind its text",)
+    assert parsed.warnings == ("2 pictures in it read as pages 2 to 3, after its text",)
 
 
 @pytest.mark.needs("Tesseract")

@@ -42,7 +42,7 @@ def test_a_scanned_page_in_an_odt_is_a_page_behind_it() -> None:
     assert parsed.text[own.start : own.end].split() == ["See", "the", "lease.", "Yours,", "Alpha"]
     assert parsed.text[lease.start : lease.end].split() == " ".join(WORDS).split()
     assert (own.method, lease.method, lease.number) == ("odt", "tesseract", 2)
-    assert parsed.warnings == ("1 picture in it read as page 2, behind its text",)
+    assert parsed.warnings == ("1 picture in it read as page 2, after its text",)
 
 
 @pytest.mark.needs("Tesseract")

@@ -283,7 +283,7 @@ def test_a_damaged_sheet_fails_alone() -> None:
     reading = read(workbook)
     assert reading.text == "good\n\n\ttoo"
     assert [(f.number, f.code) for f in reading.failed] == [(2, "unreadable_sheet")]
-    assert "the sheet S2: its XML is damaged or cut off" in reading.failed[0].reason
+    assert "the sheet S2: its XML is damaged or truncated" in reading.failed[0].reason
     assert [page.number for page in reading.pages] == [1, 3]
 
 
@@ -379,7 +379,7 @@ def test_limits_are_kept() -> None:
     long = book(sheet("".join(row(n, text(f"A{n}", "x" * 50)) for n in range(1, 3001))))
     with pytest.raises(DocumentTooLarge, match="more than 1,000 characters"):
         read(long, limits=Limits(max_plain_text=1000))
-    with pytest.raises(UnreadableDocument, match="the time for this document was up"):
+    with pytest.raises(UnreadableDocument, match="the time limit for this document was reached"):
         read(long, limits=Limits(seconds=0))
 
 

@@ -58,7 +58,7 @@ def test_work_that_does_not_end_in_time_is_told_of(caplog: pytest.LogCaptureFixt
     long.start()
     join([long], seconds=0.05)
     (record,) = caplog.records
-    assert "not ended in time: what it has in hand is begun again later" in record.getMessage()
+    assert "not ended in time: its current work starts again later" in record.getMessage()
     assert record.__dict__["name_of_thread"] == "extraction-worker-0"
     go.set()
     caplog.clear()
@@ -227,7 +227,7 @@ def test_a_loop_that_stands_still_is_not_ready(stop: threading.Event) -> None:
     thread = _thread(pulse, stop)
     check_threads([thread])
     time.sleep(0.3)
-    with pytest.raises(Unavailable, match="extraction-worker-0 has stood still"):
+    with pytest.raises(Unavailable, match="extraction-worker-0 has made no progress"):
         check_threads([thread])
     pulse.beat()
     check_threads([thread])

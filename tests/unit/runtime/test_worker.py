@@ -117,7 +117,7 @@ def test_a_bug_that_stays_is_given_up(
     work_for(worker, lambda: len(inbox.dead_letters()) == 2)
     assert handler.calls == 6
     letter = next(x for x in inbox.dead_letters() if x.key == event.key)
-    reason = f"an internal error in extraction; the log has it under event {event.id}"
+    reason = f"an internal error in extraction: search the log for event {event.id}"
     assert (letter.service, why(letter), letter.attempts) == ("extraction", reason, 3)
     failed = next(x for x in announced(store) if x.document_id == "a")
     assert failed.reason == reason

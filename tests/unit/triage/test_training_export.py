@@ -98,5 +98,5 @@ def test_the_command_prints_examples(tmp_path: Path, triage: Triage) -> None:
     other = CliRunner().invoke(cli, [*data, "--tenant", "other"], standalone_mode=False)
     assert not other.stdout
     nowhere = ["dismissed", "--data", str(tmp_path / "nowhere")]
-    with pytest.raises(SettingsError, match="no suite has worked"):
+    with pytest.raises(SettingsError, match="not the data folder of a suite"):
         CliRunner().invoke(cli, nowhere, catch_exceptions=False, standalone_mode=False)

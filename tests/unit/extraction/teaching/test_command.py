@@ -61,7 +61,7 @@ def test_taught_used_listed_and_removed(run: Run, examples: Path, tmp_path: Path
 def test_the_command_prints_the_figures_and_the_next_step(run: Run, examples: Path) -> None:
     code, out, _ = run("teach", NAME, examples)
     assert code == 0
-    assert "On examples left out (5 folds), with 95% intervals:" in out
+    assert "On held-out examples (5 folds), with 95% intervals:" in out
     assert "ore examples" in out
     assert f"smallprint extract PATH --adapter {NAME}" in out.splitlines()[-1]
 

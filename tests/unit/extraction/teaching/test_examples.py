@@ -107,13 +107,13 @@ def _long(made: Records) -> Records:
     ("change", "message"),
     [
         (lambda made: [], "has no examples; give 20 to 500"),
-        (lambda made: made[:19], "has 19 examples, 20 to 500 can be learned from; add 1"),
+        (lambda made: made[:19], "has 19 examples, but training needs 20 to 500: add 1"),
         (lambda made: made * 30, "has 720 examples"),
         (_without_spans, "no example with a span"),
-        (_of_four_documents, "at least 5 are needed"),
+        (_of_four_documents, "at least 5 documents are needed"),
         (_twice, "line 25: the same text as line 5"),
         (_covered, "cover every text completely"),
-        (_long, "at most 5,000,000 can be learned from"),
+        (_long, "the limit is 5,000,000"),
     ],
 )
 def test_faults_of_the_whole_set_are_named(
