@@ -139,7 +139,7 @@ def _read(path: Path) -> Any:
     with os.fdopen(handle, "rb") as file:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
-            raise UntrustedFile("is no file")
+            raise UntrustedFile("is not a file")
         if about.st_uid not in (0, os.geteuid()):
             raise UntrustedFile(f"belongs to another user (number {about.st_uid})")
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -60,7 +60,7 @@ def _document(where: str, number: int, line: bytes) -> LabelledDocument:
     try:
         record = json.loads(line)
     except ValueError:
-        raise InvalidRequest(f"{where} is no JSON", document=where) from None
+        raise InvalidRequest(f"{where} is not JSON", document=where) from None
     if not (isinstance(record, dict) and isinstance(record.get("text"), str)):
         raise InvalidRequest(f"{where} has no `text`", document=where)
     if not isinstance(record.get("annotations"), list):

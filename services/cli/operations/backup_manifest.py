@@ -60,7 +60,7 @@ class BackupManifest:
             fields: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
             listed = hash_of(folder / FILES).sha256
         except (OSError, ValueError) as error:
-            raise BadBackup(f"{folder} is no complete backup: {error}") from None
+            raise BadBackup(f"{folder} is not a complete backup: {error}") from None
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise BadBackup(f"{folder} is not a backup that this version can read")
         if listed != fields["files_sha256"]:

@@ -62,7 +62,7 @@ def number_of(form: str | None, text: str) -> Decimal | None:
     try:
         return Decimal(digits)
     except InvalidOperation:
-        raise UnknownForm(f"{text[:40]!r} is no number") from None
+        raise UnknownForm(f"{text[:40]!r} is not a number") from None
 
 
 def text_of(form: str | None, text: str) -> str:
@@ -111,7 +111,7 @@ def _iso(parts: dict[str, int], text: str) -> str:
     try:
         day = date(parts.get("y", 2000), parts["m"], parts.get("d", 1))
     except (KeyError, ValueError):
-        raise UnknownForm(f"{text[:40]!r} is no date") from None
+        raise UnknownForm(f"{text[:40]!r} is not a date") from None
     if "y" not in parts:
         return f"--{day:%m-%d}"
     return f"{day:%Y-%m-%d}" if "d" in parts else f"{day:%Y-%m}"

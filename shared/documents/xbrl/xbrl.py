@@ -418,7 +418,7 @@ def _without_markup(text: str) -> str:
 
 def _plain_number(text: str) -> Decimal:
     if not _LEXICAL.fullmatch(text) or len(text) > 60:
-        raise UnknownForm(f"{text[:40]!r} is no number")
+        raise UnknownForm(f"{text[:40]!r} is not a number")
     return Decimal(text)
 
 

@@ -138,7 +138,7 @@ def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled
     assert known["budget"]["missing"] is None
     left = json.loads(run(labelled, "--estimate", "--json", budget="0.01").stdout)["budget"]
     assert left["least_usd"] >= left["call_usd"] + known["budget"]["spent_usd"] > left["call_usd"]
-    assert "that are spent" in left["missing"]
+    assert "are spent" in left["missing"]
 
 
 def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
@@ -168,7 +168,7 @@ def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
     ("content", "said"),
     [
         ("", "has no line"),
-        ("{", "line 1 is no JSON"),
+        ("{", "line 1 is not JSON"),
         ('{"text": 3}', "line 1 has no `text`"),
         ('{"text": "a"}', "line 1 has no `annotations`"),
         ('{"text": "a", "annotations": [{"category": "C"}]}', "annotation 0"),

@@ -165,7 +165,7 @@ def _link(path: Path, _patch: pytest.MonkeyPatch) -> None:
         (lambda path, _: path.chmod(0o620), "can be written by other users"),
         (lambda path, _: path.chmod(0o602), "can be written by other users"),
         (_of_another_user, "belongs to another user"),
-        (_pipe, "is no file"),
+        (_pipe, "is not a file"),
         (_link, "can't be read"),
     ],
 )

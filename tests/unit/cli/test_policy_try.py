@@ -379,8 +379,8 @@ def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
     assert now["cost_usd"] > 0
     assert (now["known_by"], line["reports"]["now"]["known_by"]) == ("suite", "suite")
     (warning,) = line["warnings"]
-    assert f"than the suite has ({digest}, since 2026-03-01 00:00 UTC)" in warning
-    assert "! SMALLPRINT_POLICY names a file with other rules" in run(FORCED).stdout
+    assert f"differs from the policy of the suite ({digest}, since 2026-03-01 00:00 UTC)" in warning
+    assert "! the file in SMALLPRINT_POLICY (" in run(FORCED).stdout
     monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "gone.toml"))
     stale = run.line(FORCED)
     assert stale["now"] == now

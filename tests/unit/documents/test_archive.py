@@ -186,7 +186,7 @@ def test_sizes_are_bounded_by_one_and_by_all() -> None:
         *[""] * 3,
         "document_too_large",
     ]
-    with pytest.raises(DocumentTooLarge, match="4 files: at most 3"):
+    with pytest.raises(DocumentTooLarge, match="4 files: the limit is 3"):
         unpack(data, limits=Limits(max_parts=3))
 
 

@@ -66,7 +66,7 @@ def test_limits_are_kept() -> None:
     data = samples.plain(5)
     with pytest.raises(DocumentTooLarge, match="the limit is 100"):
         read(data, limits=Limits(max_bytes=100))
-    with pytest.raises(DocumentTooLarge, match="5 pages: at most 4"):
+    with pytest.raises(DocumentTooLarge, match="5 pages: the limit is 4"):
         read(data, limits=Limits(max_pages=4))
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
         read(data, limits=Limits(max_text=50))
@@ -178,7 +178,7 @@ def test_what_must_not_be_in_a_text_is_not() -> None:
 
 
 def test_time_is_limited() -> None:
-    with pytest.raises(UnreadableDocument, match="time for this document was up"):
+    with pytest.raises(UnreadableDocument, match="time limit for this document was reached"):
         read(samples.plain(3), limits=Limits(seconds=0.0))
 
 

@@ -420,7 +420,7 @@ def test_a_document_without_text() -> None:
 
 def test_limits_hold_for_pages_and_characters() -> None:
     pages = docx(p('<w:r><w:br w:type="page"/><w:t>x</w:t></w:r>') * 9)
-    with pytest.raises(DocumentTooLarge, match="10 pages: at most 5"):
+    with pytest.raises(DocumentTooLarge, match="10 pages: the limit is 5"):
         read(pages, limits=Limits(max_pages=5))
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
         read(docx(p("ten words! ") * 20), limits=Limits(max_plain_text=50))

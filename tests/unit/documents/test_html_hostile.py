@@ -67,7 +67,7 @@ def test_limits_hold_while_it_is_read() -> None:
     with pytest.raises(DocumentTooLarge, match="more than 1,000 characters"):
         read(b"<html>" + b"<p>words" * 10_000, limits=Limits(max_plain_text=1_000))
     pages = b"<html>" + b"<p style='page-break-before:always'>x" * 20
-    with pytest.raises(DocumentTooLarge, match="21 pages: at most 10"):
+    with pytest.raises(DocumentTooLarge, match="21 pages: the limit is 10"):
         read(pages, limits=Limits(max_pages=10))
 
 

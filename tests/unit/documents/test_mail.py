@@ -333,7 +333,7 @@ def test_mails_without_end_are_refused(data: bytes) -> None:
 
 def test_parts_are_counted_and_weighed() -> None:
     data = whole([attached(b"x" * 100, f"{n}.txt") for n in range(5)])
-    with pytest.raises(DocumentTooLarge, match="5 attachments: at most 4"):
+    with pytest.raises(DocumentTooLarge, match="5 attachments: the limit is 4"):
         parts(data, max_parts=4)
     ends = [code for _, code in codes(data, max_unpacked=350)]
     assert ends == ["", "", "", "document_too_large", "document_too_large"]

@@ -224,7 +224,7 @@ def test_facts_are_listed_in_the_child_process_too() -> None:
     with Reader(Limits(seconds=300)) as reader:
         for data in (INSTANCE, page):
             assert reader.facts(data) == facts_of(data)
-        with pytest.raises(UnreadableDocument, match="cut off") as caught:
+        with pytest.raises(UnreadableDocument, match="truncated") as caught:
             reader.facts(INSTANCE[:-9], name="cut.xml")
         assert caught.value.document == "cut.xml"
 

@@ -433,7 +433,7 @@ def test_a_mail_with_too_many_parts_fails(new_ingest: NewIngest) -> None:
     document = ingest.read_new(many, "many.eml")
     state = ingest.state(document)
     assert (state["outcome"], state["parts"]) == ("failed", [])
-    assert "1,001 attachments: at most 1,000" in state["reasons"][0]
+    assert "1,001 attachments: the limit is 1,000" in state["reasons"][0]
     assert (listed(ingest), len(ingest.blob_names())) == ({document}, 1)
 
 

@@ -96,7 +96,7 @@ def test_the_manifest_names_licence_and_parent(
 ) -> None:
     source = newest_version(artefacts, "contract-clauses")
     parent, made = (AdapterManifest.read(folder) for folder in (source, adapters / NAME / "1.0.0"))
-    assert "owns the examples" in made.licence
+    assert "the owner of the examples" in made.licence
     assert parent.licence in made.licence
     assert made.taught == {"on": f"contract-clauses {parent.version}", "examples": 24}
     assert made.labels == (NAME,)
