@@ -123,17 +123,7 @@ class FileBlobs:
         self.delete(tenant, ref)
         return True
 
-    def listed(self) -> Iterator[tuple[str, BlobRef]]:
-        with _available("the list of blobs"):
-            self._require_root("the list of blobs")
-            for folder, _, names in os.walk(self.root, onerror=_raise):
-                for path in (Path(folder, name) for name in names):
-                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                        key = path.relative_to(self.root).as_posix()
-                        if found := ref_of_key(key, path.stat().st_size):
-                            yield found
-
-    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
+    def listed(self) -> Iterator[tuple[str, BlobRef, float]]:
         return listed_below(self.root)
 
     def sweep(self, older: timedelta) -> int:
@@ -357,10 +347,6 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _unmounted(root: Path, subject: str) -> Unavailable:

@@ -58,14 +58,11 @@ class BlobStore(Protocol):
     def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
         """Delete unless the blob was put after `before`. Returns whether it is gone."""
 
-    def listed(self) -> Iterator[tuple[str, BlobRef]]:
-        """Yield every blob of every service with its tenant, in any order, unchecked.
+    def listed(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """Yield every blob of every service with its tenant and age in seconds, unchecked.
 
         Blobs that are put or deleted meanwhile may be missing.
         """
-
-    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
-        """As `listed`, with the age of each in seconds."""
 
     def sweep(self, older: timedelta) -> int:
         """Remove incomplete blobs of killed processes that are `older`. Returns how many."""
@@ -77,7 +74,7 @@ class BlobStore(Protocol):
         """
 
     def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
-        """As `listed`, with blobs deleted while all are pinned; some appear twice."""
+        """As `listed` without ages, with blobs deleted while all are pinned; some appear twice."""
 
     def open_pinned(self, tenant: str, ref: BlobRef) -> BinaryIO:
         """As `open`, also for a blob deleted while all are pinned."""

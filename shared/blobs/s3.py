@@ -19,6 +19,7 @@ import hashlib
 import io
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.blobs.markers import ref_of, ref_of_stream
 from shared.blobs.protocol import (
     CHUNK,
     PINNED_SUFFIX,
@@ -95,7 +97,7 @@ class S3Blobs:
         return _client(MARK_SECONDS, 1)
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
-        ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data), owner=self.owner)
+        ref = ref_of(data, self.owner)
         key = self._key(tenant, ref)
         if len(data) <= PART:
             with self._available(tenant, ref):
@@ -112,14 +114,13 @@ class S3Blobs:
         """
         folder_of(tenant)  # refuse an invalid tenant before reading
         with contextlib.ExitStack() as stack:
-            start = 0
-            if stream.seekable():
-                start = stream.tell()
-                ref = self._ref_of(stream)
-            else:
-                copy_file = stack.enter_context(tempfile.TemporaryFile())
-                ref = self._ref_of(stream, copy_file)
-                stream = copy_file
+            if not stream.seekable():
+                copy = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(stream, copy, CHUNK)
+                copy.seek(0)
+                stream = copy
+            start = stream.tell()
+            ref = ref_of_stream(stream, self.owner)
             stream.seek(start)
             if ref.size <= PART:
                 return self.put(tenant, stream.read())
@@ -162,11 +163,8 @@ class S3Blobs:
         self.delete(tenant, ref)
         return True
 
-    def listed(self) -> Iterator[tuple[str, BlobRef]]:
-        return ((tenant, ref) for tenant, ref, _ in self.listed_with_age())
-
-    def listed_with_age(self) -> Iterator[tuple[str, BlobRef, float]]:
-        """See `BlobStore.listed_with_age`, by this machine's clock."""
+    def listed(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """See `BlobStore.listed`, by this machine's clock."""
         for item in self.objects():
             found = ref_of_key(item["Key"].removeprefix(self.prefix), item["Size"])
             if found is not None:
@@ -198,7 +196,7 @@ class S3Blobs:
     def read(self, key: str, subject: str) -> tuple[bytes, float] | None:
         """Return a small object and its age in seconds by the server's clock.
 
-        `what` names it in error messages.
+        `subject` names it in error messages.
         """
         with contextlib.suppress(ObjectMissing), self.reached(subject):
             answer = self._client.get_object(Bucket=self.bucket, Key=key)
@@ -242,7 +240,7 @@ class S3Blobs:
     def fetch(self, tenant: str, ref: BlobRef, start: int, size: int, suffix: str = "") -> bytes:
         """Return up to `size` bytes of a blob from `start`. Raises MissingBlob.
 
-        `aside` is the suffix of a copied blob.
+        `suffix` is that of a copied blob.
         """
         key = self._key(tenant, ref) + suffix
         wanted = {"Range": f"bytes={start}-{start + size - 1}"} if ref.size else {}
@@ -282,15 +280,6 @@ class S3Blobs:
 
     def _key(self, tenant: str, ref: BlobRef) -> str:
         return self.prefix + key_of(tenant, ref)
-
-    def _ref_of(self, stream: BinaryIO, copy: Any = None) -> BlobRef:
-        digest, size = hashlib.sha256(), 0
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            if copy is not None:
-                copy.write(chunk)
-        return BlobRef(sha256=digest.hexdigest(), size=size, owner=self.owner)
 
     def _put(self, key: str, data: bytes, client: Any = None) -> None:
         (client or self._client).put_object(
@@ -368,7 +357,7 @@ class S3Blobs:
     @contextlib.contextmanager
     def reached(self, subject: str) -> Iterator[None]:
         """A server that is away or refuses is `Unavailable`, which the worker tries again; what is
-        not there is Lacking.
+        not there is ObjectMissing.
         """
         try:
             yield

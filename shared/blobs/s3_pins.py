@@ -66,7 +66,7 @@ class Bucket(Protocol):
     def read(self, key: str, subject: str) -> tuple[bytes, float] | None:
         """Return a small object and its age in seconds by the server's clock.
 
-        `what` names it in error messages.
+        `subject` names it in error messages.
         """
 
     def write(self, key: str, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Bucket(Protocol):
 
 
 def is_pinned(bucket: Bucket, subject: str = MARK) -> bool:
-    """Return whether a backup pins the bucket; `what` is for error messages."""
+    """Return whether a backup pins the bucket; `subject` is for error messages."""
     mark = bucket.read(bucket.prefix + PIN_MARKER, subject)
     return mark is not None and mark[1] < FRESH_SECONDS
 

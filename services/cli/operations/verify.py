@@ -346,7 +346,7 @@ def _orphans(deployment: VerifiedDeployment, rules: Rules, rows: _Rows) -> Itera
     everybodys = ref_of(b"[]").sha256
     unnamed = [
         (tenant, ref, age)
-        for tenant, ref, age in deployment.blobs("").listed_with_age()
+        for tenant, ref, age in deployment.blobs("").listed()
         if age - (datetime.now(UTC) - rows.started).total_seconds() >= rules.orphan
         and ref.sha256 not in named[tenant, ref.owner]
         and ref.sha256 != everybodys

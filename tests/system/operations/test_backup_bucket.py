@@ -142,7 +142,7 @@ def test_a_folder_moves_to_a_bucket_by_its_backup(
     document = suite.upload(1)
     suite.ended(document)
     run("backup", tmp_path / "backup", "--data", suite.folder)
-    [(tenant, ref), *rest] = list(FileBlobs(suite.folder / "blobs").listed())
+    [(tenant, ref, _), *rest] = list(FileBlobs(suite.folder / "blobs").listed())
     monkeypatch.setenv(SETTING, bucket.url)
     blobs = S3Blobs(bucket.url, ref.owner)
     with FileBlobs(suite.folder / "blobs").open(tenant, ref) as stream:

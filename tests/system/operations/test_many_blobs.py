@@ -165,7 +165,7 @@ def test_a_check_takes_little_memory_for_each_blob(
         for first, last in ((0, 1000), (1000, 3000)):
             multiply(stores["ingest"], "documents", "id", range(first, last))
             multiply(stores["extraction"], "extractions", "document_id", range(first, last))
-            monkeypatch.setattr(FileBlobs, "listed_with_age", lambda _, last=last: many(4 * last))
+            monkeypatch.setattr(FileBlobs, "listed", lambda _, last=last: many(4 * last))
             peaks.append(peak_of(partial(looking.verify, place, looking.Rules(stuck=1e9))))
             looked = looking.verify(place, looking.Rules(stuck=1e9))
             assert {fault.kind for fault in looked.faults} <= {"lost_result"}
