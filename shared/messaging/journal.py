@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import BaseModel, Field
 from sqlalchemy import Row, select
 
 from shared.messaging.inbox import ORDERED
@@ -19,52 +19,52 @@ MOST = 1_000
 """The newest events of one document that are listed from each table."""
 
 
-@dataclass(frozen=True)
-class AnnouncedEvent:
-    """An event of a document that this service announced."""
+class AnnouncedEventView(BaseModel):
+    """An event that the service announced."""
 
-    event: str
+    event: str = Field(description="its id")
     type: str
     created: datetime
-    sent: datetime | None
-    """None while it waits for the relay."""
+    sent: datetime | None = Field(description="null: it waits for the service's relay")
 
 
-@dataclass(frozen=True)
-class ReceivedEvent:
-    """An event of a document that this service received."""
+class ReceivedEventView(BaseModel):
+    """An event that the service received."""
 
-    event: str
+    event: str = Field(description="its id")
     type: str
-    state: EventState
+    state: EventState = Field(
+        description="`retrying`: the last attempt failed and another follows; `given_up`: it "
+        "is a dead letter"
+    )
     first_seen: datetime
-    since: datetime
-    """Since when it has this state."""
-    worker: str
-    """Host and process that work on it, or did last."""
-    seen: datetime | None
-    """Their last heartbeat while they work on it."""
-    attempts: int
-    failures: int
-    error: str | None
-    """The error of the last failed attempt."""
+    since: datetime = Field(
+        description="since when it has this state; `working`: when the attempt began"
+    )
+    worker: str = Field(description="host and process that work on it, or did last")
+    seen: datetime | None = Field(
+        description="`working`: the last heartbeat, one every five seconds"
+    )
+    attempts: int = Field(ge=0, description="attempts that began, except those that only waited")
+    failures: int = Field(ge=0)
+    error: str | None = Field(description="the error of the last failed attempt")
     next_try: datetime | None
 
 
-def announced_events(store: Store, key: str) -> list[AnnouncedEvent]:
+def announced_events(store: Store, key: str) -> list[AnnouncedEventView]:
     """The announced events of a document (`tenant/id`) that are still stored, oldest first."""
     query = (
-        select(outbox.c.event_id, outbox.c.type, outbox.c.created, outbox.c.sent)
+        select(outbox.c.event_id.label("event"), outbox.c.type, outbox.c.created, outbox.c.sent)
         .where(outbox.c.key == key, outbox.c.type.is_not(None))
         .order_by(outbox.c.number.desc())
         .limit(MOST)
     )
     with store.read() as session:
         rows = session.execute(query).all()
-    return [AnnouncedEvent(*row) for row in reversed(rows)]
+    return [AnnouncedEventView.model_validate(row, from_attributes=True) for row in reversed(rows)]
 
 
-def received_events(store: Store, key: str) -> list[ReceivedEvent]:
+def received_events(store: Store, key: str) -> list[ReceivedEventView]:
     """The received events of a document (`tenant/id`) that are still stored, oldest first."""
     query = (
         select(inbox)
@@ -77,10 +77,10 @@ def received_events(store: Store, key: str) -> list[ReceivedEvent]:
     return [_received(row) for row in reversed(rows)]
 
 
-def _received(row: Row[Any]) -> ReceivedEvent:
+def _received(row: Row[Any]) -> ReceivedEventView:
     state = _state(row)
     ended = state in ("done", "given_up")
-    return ReceivedEvent(
+    return ReceivedEventView(
         event=row.event_id,
         type=row.type,
         state=state,

@@ -19,6 +19,9 @@ ID = r"^[A-Za-z0-9_-]{1,64}$"
 DocumentPath = Annotated[str, Path(pattern=ID, description="id of the document")]
 """The `{document_id}` of a route."""
 
+Id = Annotated[str, Path(alias="id", pattern=ID)]
+"""The `{id}` of a route."""
+
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )

@@ -22,11 +22,10 @@ from shared.storage import Store
 from shared.web.auth import Actor, CurrentActor
 from shared.web.conditional import ETAG, NOT_MODIFIED, IfNoneMatch, is_current, not_modified
 from shared.web.openapi import problems
-from shared.web.parameters import ID
+from shared.web.parameters import Id
 
 CHUNK = 1 << 20
 
-Id = Annotated[str, Path(alias="id", pattern=ID)]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
@@ -53,7 +53,7 @@ from shared.web.conditional import (
     not_modified,
 )
 from shared.web.openapi import problems
-from shared.web.parameters import ID, Timestamp
+from shared.web.parameters import ID, Id, Timestamp
 
 EVENT_STREAM = "text/event-stream"
 MAX_EVENT = 2**63 - 1
@@ -91,8 +91,6 @@ _UPLOADED: dict[str, Any] = {
         "schema": {"type": "string"},
     },
 }
-
-Id = Annotated[str, Path(alias="id", pattern=ID)]
 
 
 @dataclass(frozen=True)

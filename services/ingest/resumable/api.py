@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -39,7 +39,7 @@ from services.ingest.schemas import FULL
 from shared.errors import InvalidRequest, SuiteError
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import ID
+from shared.web.parameters import Id
 
 MAX_LENGTH = 2**53
 WAIT_SECONDS = 2.0
@@ -48,7 +48,6 @@ MAX_WAITING = 4
 """Requests that may wait for the same upload."""
 Result = TypeVar("Result")
 CHECKSUM = r"^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$"
-Id = Annotated[str, Path(alias="id", pattern=ID)]
 _VERSION: dict[str, Any] = {
     "parameters": [
         {

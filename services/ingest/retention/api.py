@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.retention.store import Retention, Rules, tombstone, tombstones
@@ -14,7 +14,7 @@ from shared.events import Kind
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import ID, Integer
+from shared.web.parameters import Id, Integer
 
 
 class RuleView(BaseModel):
@@ -53,8 +53,6 @@ class RulesView(BaseModel):
 
 class TombstoneView(BaseModel):
     """The record of a deleted document."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: str
     deleted: datetime
@@ -95,13 +93,11 @@ def routes(store: Store) -> APIRouter:
         return TombstonePage(items=[TombstoneView.model_validate(t) for t in rows], next=more)
 
     @router.get("/deletions/{id}", summary="One deleted document", responses=problems(404))
-    def deletion(
-        actor: CurrentActor, document_id: Annotated[str, Path(alias="id", pattern=ID)]
-    ) -> TombstoneView:
+    def deletion(actor: CurrentActor, document_id: Id) -> TombstoneView:
         with store.read() as session:
-            rows = tombstone(session, actor.tenant, document_id)
-        if rows is None:
+            found = tombstone(session, actor.tenant, document_id)
+        if found is None:
             raise NotFound(f"No document {document_id} was deleted.", document=document_id)
-        return TombstoneView.model_validate(rows)
+        return TombstoneView.model_validate(found)
 
     return router

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -41,16 +41,6 @@ class Rules:
     def is_expired(self, kind: str, created: datetime, now: datetime) -> bool:
         days = self.each_kind().get(kind)
         return days is not None and created < now - timedelta(days=days)
-
-
-@dataclass(frozen=True)
-class Tombstone:
-    """Who deleted a document and when; `removed` is when its last blob was removed."""
-
-    id: str
-    deleted: datetime
-    deleted_by: str
-    removed: datetime | None
 
 
 class Retention:
@@ -114,20 +104,20 @@ def tenants(session: Session) -> list[str]:
 
 def tombstones(
     session: Session, tenant: str, *, limit: int, cursor: str | None
-) -> tuple[list[Tombstone], str | None]:
-    """Return deleted documents, newest deletion first, and the cursor of the next page."""
-    moment, document_id = documents.c.deleted, documents.c.id
-    query = sa.select(document_id, moment, documents.c.deleted_by, documents.c.purged).where(
-        documents.c.tenant == tenant, ~_alive
-    )
-    rows, following = newest(session, query, moment, document_id, limit, cursor)
-    return [Tombstone(*row.values()) for row in rows], following
+) -> tuple[list[sa.RowMapping], str | None]:
+    """Return who deleted documents and when, newest first, and the cursor of the next page."""
+    moment = documents.c.deleted
+    return newest(session, _tombstones(tenant), moment, documents.c.id, limit, cursor)
 
 
-def tombstone(session: Session, tenant: str, document_id: str) -> Tombstone | None:
+def tombstone(session: Session, tenant: str, document_id: str) -> sa.RowMapping | None:
     """Return the tombstone of one document."""
-    query = sa.select(
-        documents.c.id, documents.c.deleted, documents.c.deleted_by, documents.c.purged
-    ).where(documents.c.tenant == tenant, documents.c.id == document_id, ~_alive)
-    row = session.execute(query).one_or_none()
-    return None if row is None else Tombstone(*row)
+    query = _tombstones(tenant).where(documents.c.id == document_id)
+    return session.execute(query).mappings().one_or_none()
+
+
+def _tombstones(tenant: str) -> sa.Select[Any]:
+    """`removed` is when the last blob of a document was removed."""
+    columns = documents.c
+    named = (columns.id, columns.deleted, columns.deleted_by, columns.purged.label("removed"))
+    return sa.select(*named).where(columns.tenant == tenant, ~_alive)

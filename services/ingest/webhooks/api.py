@@ -30,9 +30,8 @@ from services.ingest.webhooks.schemas import (
 from services.ingest.webhooks.store import Deliveries, Webhooks
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import ID
+from shared.web.parameters import ID, Id
 
-Id = Annotated[str, Path(alias="id", pattern=ID)]
 DeliveryId = Annotated[str, Path(pattern=ID)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 

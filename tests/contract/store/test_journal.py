@@ -9,7 +9,7 @@ from sqlalchemy import select
 from shared.events import DocumentDeleted, DocumentRead
 from shared.messaging import Inbox, Lease, UnitOfWork
 from shared.messaging.inbox import NewEntry
-from shared.messaging.journal import ReceivedEvent, announced_events, received_events
+from shared.messaging.journal import ReceivedEventView, announced_events, received_events
 from shared.messaging.tables import inbox as entries
 from shared.storage import Store
 from tests.contract.events.samples import SAMPLES
@@ -24,7 +24,7 @@ def begun(store: Store, owner: str = "host/7") -> Lease:
     return lease
 
 
-def received(store: Store) -> ReceivedEvent:
+def received(store: Store) -> ReceivedEventView:
     (one,) = received_events(store, CAUSE.key)
     return one
 
