@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from shared.errors import SettingsError
 from shared.logs import current_trace, log_context
@@ -80,33 +80,32 @@ class Carried:
         return {name: value for name, value in found.items() if value}
 
 
-class Span(Protocol):
-    """A timed piece of work."""
+class Span:
+    """A timed piece of work; an empty one, if nobody collects spans."""
+
+    def __init__(self, span: LibrarySpan | None = None) -> None:
+        self._span = span
 
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
+        if self._span is not None:
+            self._span.set_attributes(_present(attributes))
 
     def rename(self, name: str) -> None:
         """Change its name."""
+        if self._span is not None:
+            self._span.update_name(name)
 
     def fail(self, code: str) -> None:
         """Mark it as failed, by a code and never by a message."""
+        if self._span is not None:
+            from opentelemetry.trace import Status, StatusCode
+
+            self._span.set_attribute("error.type", code)
+            self._span.set_status(Status(StatusCode.ERROR))
 
 
-class _NoSpan:
-    """A span that nobody collects."""
-
-    def set(self, attributes: Attributes) -> None:
-        pass
-
-    def rename(self, name: str) -> None:
-        pass
-
-    def fail(self, code: str) -> None:
-        pass
-
-
-_NO_SPAN = _NoSpan()
+_NO_SPAN = Span()
 _span: ContextVar[Span] = ContextVar("span", default=_NO_SPAN)
 _NOTHING: AbstractContextManager[Span] = nullcontext(_NO_SPAN)
 _exporting: _Exporting | None = None
@@ -140,6 +139,7 @@ def entered(
     attributes: Attributes | None = None,
     *,
     link: Carried | None = None,
+    quiet: bool = False,
 ) -> Iterator[Span]:
     """The span of a request or event that a service handles.
 
@@ -148,11 +148,12 @@ def entered(
     Args:
         came: the context of the request or event; an empty one begins a trace.
         link: a related trace.
+        quiet: make no span.
     """
     service_before, state_before = _service.set(service), _state.set(came.state)
     try:
         with log_context(trace=came.parent):
-            if _exporting is None:
+            if _exporting is None or quiet:
                 yield _NO_SPAN
             else:
                 given = attributes or {}
@@ -161,15 +162,6 @@ def entered(
     finally:
         _state.reset(state_before)
         _service.reset(service_before)
-
-
-@contextmanager
-def passed(
-    _service: str, _name: str, came: Carried, _kind: Kind, _attributes: Attributes | None = None
-) -> Iterator[Span]:
-    """Like `entered`, without a span."""
-    with log_context(trace=came.parent):
-        yield _NO_SPAN
 
 
 def say(attributes: Attributes) -> None:
@@ -244,7 +236,7 @@ class _Exporting:
             attributes=_present(attributes),
             links=links,
         )
-        mine = _Span(started)
+        mine = Span(started)
         try:
             state = _state.set(started.get_span_context().trace_state.to_header() or None)
             inner = _span.set(mine)
@@ -281,25 +273,6 @@ class _Exporting:
     def close(self) -> None:
         self._processor.force_flush(CLOSE_MS)
         self._processor.shutdown()  # type: ignore[no-untyped-call]
-
-
-class _Span:
-    """A span of the library."""
-
-    def __init__(self, span: LibrarySpan) -> None:
-        self._span = span
-
-    def set(self, attributes: Attributes) -> None:
-        self._span.set_attributes(_present(attributes))
-
-    def rename(self, name: str) -> None:
-        self._span.update_name(name)
-
-    def fail(self, code: str) -> None:
-        from opentelemetry.trace import Status, StatusCode
-
-        self._span.set_attribute("error.type", code)
-        self._span.set_status(Status(StatusCode.ERROR))
 
 
 def _present(attributes: Attributes) -> dict[str, Value]:

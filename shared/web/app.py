@@ -23,7 +23,7 @@ from shared import metrics
 from shared.errors import SuiteError
 from shared.logs import current_trace
 from shared.tenancy import work_of
-from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on, passed
+from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on
 from shared.version import VERSION
 from shared.web.admission import Quota, RateLimit, ThreadBudget
 from shared.web.auth import QUOTA_KEY, TENANT_KEY, Keys
@@ -290,10 +290,12 @@ class RequestMiddleware:
                     headers.setdefault(key, value)
             await send(message)
 
-        open_span = entered if not probe else passed
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         attributes = {"http.request.method": method}
-        with work_of(), open_span(self.name, method, parent, "server", attributes) as span:
+        with (
+            work_of(),
+            entered(self.name, method, parent, "server", attributes, quiet=probe) as span,
+        ):
             try:
                 await self.app(scope, receive, send_safely)
             except Exception:
