@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from services.escalation.ledger import BudgetSpent, Call, Caps, Ledger, ProviderStopped
-from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
+from services.escalation.providers import Prompt, Provider, ProviderError, Reply
 from services.escalation.providers.provider import in_order
 from shared.events import Kind
+from shared.policy.prices import Usage
 from shared.tracing import span
 
 SLACK = timedelta(seconds=30)  # extra time of a reservation, for slow databases

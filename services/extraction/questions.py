@@ -28,7 +28,7 @@ from shared.monitoring.tenant_calibration import TenantCalibration
 from shared.policy.escalation_value import (
     ASSUMED_ACCURACY,
     TenantEscalationRules,
-    Tokens,
+    estimated_usage,
     other_kinds,
 )
 from shared.policy.rules import RiskRules
@@ -150,7 +150,7 @@ def worth_asking(
         sent = (
             min(characters, length + 2 * _context_width(length)) + len(names[one.category]) + length
         )
-        tokens = Tokens.estimate(sent, length)
+        tokens = estimated_usage(sent, length)
         worth = asks.expected_value(gain, rules.weights.get(one.category, 1.0), price, tokens)
         if worth > 0 and length <= BATCH_CHARACTERS:
             chosen.append((worth, replace(one, usd=price.of(tokens) / 1e6)))

@@ -20,7 +20,7 @@ from shared.events.questions import Question, Subject, page_result
 from shared.policy.escalation_value import (
     ASSUMED_TEXT_ACCURACY,
     TenantEscalationRules,
-    Tokens,
+    estimated_usage,
     other_kinds,
 )
 
@@ -99,7 +99,7 @@ def _pays(belief: float, sent: int, kinds: Sequence[Kind], rules: TenantEscalati
     # Without an answer the belief stands, so a mistake has the probability that it is wrong.
     otherwise = np.clip([1 - belief], 1e-6, 1 - 1e-6)
     (gain,) = ASSUMED_TEXT_ACCURACY.gain(otherwise, np.array([False])).tolist()
-    return rules.expected_value(gain, 1.0, price, Tokens.estimate(sent, QUOTED)) > 0
+    return rules.expected_value(gain, 1.0, price, estimated_usage(sent, QUOTED)) > 0
 
 
 def _end(text: str, start: int, end: int) -> int:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events import Kind
-from shared.policy.prices import Price, StatedPrice, Usd, price_of
+from shared.policy.prices import Price, StatedPrice, Usage, Usd, price_of
 from shared.policy.rules import RiskRules, read_policy
 
 Floats = NDArray[np.float64]
@@ -87,18 +87,10 @@ def _error_chance(belief: Floats) -> Floats:
     return np.minimum(belief, 1 - belief)
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Estimated tokens of a question and its answer."""
-
-    input: int
-    output: int
-
-    @classmethod
-    def estimate(cls, sent: int, quoted: int) -> Tokens:
-        """Estimate from characters: of the text with its question, and of the quotes."""
-        read = FRAME_CHARACTERS + sent
-        return cls(read // CHARACTERS_PER_TOKEN, quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS)
+def estimated_usage(sent: int, quoted: int) -> Usage:
+    """Estimate from characters: of the text with its question, and of the quotes."""
+    read = FRAME_CHARACTERS + sent
+    return Usage(read // CHARACTERS_PER_TOKEN, quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS)
 
 
 def other_kinds(kind: Kind, unsure: bool) -> tuple[Kind, ...]:
@@ -127,7 +119,7 @@ class TenantEscalationRules:
         strictest = [kind for kind in kinds if kind not in self.leaves] or list(kinds)
         return self.prices.get(strictest[0])
 
-    def expected_value(self, gain: float, weight: float, price: Price, tokens: Tokens) -> float:
+    def expected_value(self, gain: float, weight: float, price: Price, tokens: Usage) -> float:
         """Return the expected value of a question less its price, in US$.
 
         Args:

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,16 +16,12 @@ PRICES = Path(__file__).with_name("prices.toml")
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
 
 
-class Tokens(Protocol):
-    """Numbers of tokens."""
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a question and its answer."""
 
-    @property
-    def input(self) -> int:
-        """Tokens read."""
-
-    @property
-    def output(self) -> int:
-        """Tokens written."""
+    input: int
+    output: int  # including reasoning
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class Price:
     as_of: str
     """The date of the price list, YYYY-MM-DD."""
 
-    def of(self, usage: Tokens) -> int:
+    def of(self, usage: Usage) -> int:
         """Return the price in millionths of a US$, rounded up."""
         exact = usage.input * self.input + usage.output * self.output
         return int(exact.to_integral_value(ROUND_CEILING))

@@ -25,11 +25,10 @@ from services.escalation.providers import (
     ProviderError,
     Refused,
     TooBusy,
-    Usage,
 )
 from services.escalation.providers.provider import DIALECTS
 from services.escalation.providers.transport import Post
-from shared.policy.prices import Price
+from shared.policy.prices import Price, Usage
 from tests.fakes.provider import Labels, StandIn
 from tests.fakes.provider.__main__ import main as serve_labels
 from tests.fakes.provider.server import OVERBILLED, Fault

@@ -51,7 +51,6 @@ from services.escalation.comparison.prompts import question
 from services.escalation.comparison.reader import CHARACTERS_PER_TOKEN, windows
 from services.escalation.costs.domain import REFERENCE
 from services.escalation.masking.masking import mask
-from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from services.extraction.categories import definitions_of
 from services.extraction.pipeline.search import calibrated, search
@@ -59,8 +58,8 @@ from services.extraction.questions import CONTEXT
 from shared.errors import SettingsError
 from shared.inference import Specialists
 from shared.inference.adapters import AdapterManifest, newest_version
-from shared.policy.escalation_value import ANSWER_TOKENS, AnswerAccuracy, Tokens
-from shared.policy.prices import Price, known_prices
+from shared.policy.escalation_value import ANSWER_TOKENS, AnswerAccuracy, estimated_usage
+from shared.policy.prices import Price, Usage, known_prices
 from shared.policy.risk_control import Calibration, control_risk
 from shared.settings import CommonSettings, load
 from tests.evaluate.prompt_costs import Bill, Bills
@@ -221,7 +220,7 @@ def _apart(contract: ScoredContract, manifest: AdapterManifest) -> ScoredContrac
 def _price_of(contract: ScoredContract, candidate: Candidate, asks: str, price: Price) -> float:
     length = candidate.end - candidate.start
     sent = len(asks) + min(len(contract.text), 2 * CONTEXT + length) + length
-    return price.of(Tokens.estimate(sent, length)) / 1e6
+    return price.of(estimated_usage(sent, length)) / 1e6
 
 
 def chosen(field: Field, point: Point, budget: float | None) -> Flags:

@@ -28,9 +28,8 @@ from shared.policy.escalation_value import (
     ANSWER_TOKENS,
     CHARACTERS_PER_TOKEN,
     TenantEscalationRules,
-    Tokens,
 )
-from shared.policy.prices import Price
+from shared.policy.prices import Price, Usage
 from shared.policy.rules import RiskRules
 
 Flags = NDArray[np.bool_]
@@ -58,7 +57,7 @@ def _price(batch: Sequence[Question], text: str, price: Price) -> float:
     sent = len(prompt.system) + sum(map(len, prompt.turns))
     quoted = sum(c.end - c.start for one in batch for c in one.candidates)
     written = quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS * max(numbers_of(parts))
-    return price.of(Tokens(sent // CHARACTERS_PER_TOKEN, written)) / 1e6
+    return price.of(Usage(sent // CHARACTERS_PER_TOKEN, written)) / 1e6
 
 
 def _part(question: Question, text: str) -> Part:

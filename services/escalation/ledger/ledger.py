@@ -22,8 +22,9 @@ from services.escalation.ledger.domain import (
     Stop,
     TooManyCalls,
 )
-from services.escalation.providers.base import Pace, RateLimited, Usage
+from services.escalation.providers.base import Pace, RateLimited
 from shared import metrics
+from shared.policy.prices import Usage
 from shared.runtime.rounds import PeriodicJob
 from shared.storage import Store
 from shared.storage.locks import lock

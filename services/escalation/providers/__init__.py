@@ -14,7 +14,6 @@ from services.escalation.providers.base import (
     Refused,
     Reply,
     TooBusy,
-    Usage,
 )
 from services.escalation.providers.provider import Provider, is_stand_in
 
@@ -30,6 +29,5 @@ __all__ = [
     "Refused",
     "Reply",
     "TooBusy",
-    "Usage",
     "is_stand_in",
 ]

@@ -16,14 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from shared.errors import SuiteError
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens counted by the provider."""
-
-    input: int
-    output: int  # including reasoning
+from shared.policy.prices import Usage
 
 
 @dataclass(frozen=True)

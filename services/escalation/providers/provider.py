@@ -20,14 +20,13 @@ from services.escalation.providers.base import (
     Refused,
     Reply,
     TooBusy,
-    Usage,
 )
 from services.escalation.providers.circuit_breaker import Breaker
 from services.escalation.providers.gemini import Gemini
 from services.escalation.providers.openai import OpenAI, OwnOpenAI
 from services.escalation.providers.transport import Post
 from shared.errors import SuiteError
-from shared.policy.prices import Price
+from shared.policy.prices import Price, Usage
 
 ProtocolName = Literal["anthropic", "gemini", "openai", "own"]
 DIALECTS: Mapping[ProtocolName, Dialect] = {

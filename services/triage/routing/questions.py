@@ -31,7 +31,7 @@ from shared.events.tables import (
     TableRow,
     render_tables,
 )
-from shared.policy.escalation_value import ASSUMED_ACCURACY, TenantEscalationRules, Tokens
+from shared.policy.escalation_value import ASSUMED_ACCURACY, TenantEscalationRules, estimated_usage
 from shared.policy.rules import RiskRules
 
 OWNER = "triage"  # the owner of the blobs made here
@@ -87,7 +87,7 @@ def find_questions(
         right = np.clip([belief[finding.id]], 1e-6, 1 - 1e-6)
         (gain,) = ASSUMED_ACCURACY.gain(right, np.array([True])).tolist()
         named = NAMED * (1 + len(finding.finding.cells))
-        tokens = Tokens.estimate(question.question.end, named)
+        tokens = estimated_usage(question.question.end, named)
         weight = rules.weights.get(finding.finding.check, 1.0)
         worth = asks.expected_value(gain, weight, price, tokens)
         if worth > 0:

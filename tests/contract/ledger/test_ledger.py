@@ -18,7 +18,7 @@ from services.escalation.ledger import (
     TooManyCalls,
 )
 from services.escalation.ledger.store import forget, mark_verified, sums
-from services.escalation.providers import Usage
+from shared.policy.prices import Usage
 from shared.storage import Store
 from tests.contract.ledger.calls import Clock, call, states
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
-from services.escalation.providers import Usage
+from shared.policy.prices import Usage
 from tests.contract.ledger.calls import NOON, call
 from tests.system.pages.review_stage import CONTRACT, SHIPPED, Stage, new_stage, pdf_of, until
 from tests.system.pages.test_review_pages import Watched, ada, browser

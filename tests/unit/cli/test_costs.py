@@ -14,8 +14,8 @@ from click.testing import Result
 from services.cli.output.tables import FEW, LOADED
 from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
-from services.escalation.providers import Usage
 from shared.errors import SuiteError
+from shared.policy.prices import Usage
 from tests.contract.ledger.calls import call
 from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, opened, put_suite

@@ -16,11 +16,11 @@ from services.escalation.costs import Rates, Work, payback
 from services.escalation.costs.api import QUOTED
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy.policy import TenantPolicy
-from services.escalation.providers import Provider, Usage
+from services.escalation.providers import Provider
 from services.escalation.settings import Settings
 from shared.artefacts.loader import Training, training_of
 from shared.events import AdapterVersion, BlobRef, ClausesExtracted, FindingsFound
-from shared.policy.prices import Price
+from shared.policy.prices import Price, Usage
 from shared.settings import load
 from tests.contract.ledger.calls import call
 from tests.support.builders import AnyKey, RunningService

@@ -20,8 +20,8 @@ from services.escalation.ledger import (
     TooManyCalls,
 )
 from services.escalation.ledger.store import ledger
-from services.escalation.providers import Usage
 from services.escalation.store import MIGRATIONS
+from shared.policy.prices import Usage
 from shared.storage import Store
 from tests.contract.ledger.calls import Clock, call, states
 

@@ -10,11 +10,10 @@ import pytest
 
 from services.escalation.bootstrap import build
 from services.escalation.policy.policy import CLOSED, EVERY_ANSWER, Policies, read_policies
-from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
 from services.escalation.settings import Settings
 from shared.errors import SettingsError
-from shared.policy.prices import known_prices
+from shared.policy.prices import Usage, known_prices
 from shared.settings import load
 
 KEY = "sk-3c1f0a77-never-to-be-seen"

@@ -24,7 +24,6 @@ from services.escalation.providers import (
     ProviderError,
     Refused,
     TooBusy,
-    Usage,
 )
 from services.escalation.providers.circuit_breaker import Breaker
 from services.escalation.providers.provider import (
@@ -35,7 +34,7 @@ from services.escalation.providers.provider import (
 )
 from services.escalation.providers.transport import LARGEST, Post
 from shared.errors import SuiteError
-from shared.policy.prices import Price
+from shared.policy.prices import Price, Usage
 from tests.support.local_server import Receiver, Reply
 from tests.unit.escalation.shapes import ANSWERS, CUT, DECLINED
 

@@ -14,9 +14,10 @@ from services.escalation.domain import Outcome
 from services.escalation.gateway import Asker, Gateway, NotYet
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy.policy import read_policies
-from services.escalation.providers import Pace, RateLimited, Usage
+from services.escalation.providers import Pace, RateLimited
 from services.escalation.store import MIGRATIONS
 from shared.errors import SettingsError
+from shared.policy.prices import Usage
 from shared.storage import Store
 from tests.contract.ledger.calls import Clock, call
 from tests.fakes.provider import Labels, StandIn
