@@ -139,7 +139,7 @@ def _text_line(reader: Reader, path: str, data: bytes, password: str | None) -> 
         line = {"source": source, "document": document_json(reading, data), "text": reading.text}
         return {**line, "warnings": list(reading.warnings)}
 
-    return with_parts(reader).line(path, data, own)
+    return with_parts(reader, path, data, own)
 
 
 def _names_in(reader: Reader, reading: ParsedDocument, data: bytes, path: str) -> str:

@@ -13,7 +13,7 @@ from services.cli.documents.batch import Batch, FileReader
 from services.cli.documents.contracts import ContractReader
 from services.cli.documents.files import Results, files_below
 from services.cli.documents.folder_watch import FolderWatcher, Stop
-from services.cli.documents.reading import holds_others, is_report
+from services.cli.documents.reading import holds_others, is_report, with_parts
 from services.cli.documents.reports import Reports
 from services.cli.options import adapter_option, as_json, password_option
 from services.cli.output import tables
@@ -94,7 +94,9 @@ def documents_of_all_kinds(adapters: Sequence[str], password: str | None) -> Ite
             return (reports if is_report(source, data) else finder).maker
 
         yield FileReader(
-            finder.most_bytes, maker, lambda path, data: finder.parts.line(path, data, result)
+            finder.most_bytes,
+            maker,
+            lambda path, data: with_parts(finder.reader, path, data, result),
         )
 
 

@@ -115,7 +115,7 @@ def read_trusted(path: Path, option: str, parsed: Callable[[Any], T]) -> T | Non
 
     Args:
         option: names another suite, such as `--bus`; for the message.
-        parsed: makes an object of its JSON. Raises DoubtError if it leads to another machine,
+        parsed: makes an object of its JSON. Raises UntrustedFile if it leads to another machine,
             ValueError or TypeError if it has another form.
     """
     try:
@@ -134,7 +134,7 @@ def read_trusted(path: Path, option: str, parsed: Callable[[Any], T]) -> T | Non
 
 
 def _read(path: Path) -> Any:
-    """The JSON of a file. Raises DoubtError if other users can write it; OSError or ValueError."""
+    """The JSON of a file. Raises UntrustedFile if other users can write it, OSError, ValueError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         about = os.fstat(handle)

@@ -50,7 +50,6 @@ class ContractReader:
         self.every = every
         self.rules = rules
         self.reader = open_reader()
-        self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
         self._specialists: list[Specialist] = []
 
@@ -83,7 +82,7 @@ class ContractReader:
                 )
             return self.result(source, data, password)
 
-        yield self.parts.line(path, read_file(path, self.most_bytes), contract)
+        yield with_parts(self.reader, path, read_file(path, self.most_bytes), contract)
 
     def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
         """The result of a document without its parts. Raises UnreadableDocument, or CannotStart

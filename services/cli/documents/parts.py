@@ -9,7 +9,7 @@ from typing import Any
 
 from services.cli.documents.files import sha256
 from services.cli.output.lines import error_line
-from shared.documents import CONTAINERS, Attachment, Limits, RefusedPart, sniff
+from shared.documents import CONTAINERS, Attachment, RefusedPart, sniff
 from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 
@@ -29,51 +29,28 @@ class NoPartWorked(UnreadableDocument):
 
 
 @dataclass
-class _Inside:
-    """What was unpacked of one file so far, at all depths together."""
+class WithParts:
+    """Handles one file with all its parts, and counts what was unpacked at all depths together."""
 
-    limits: Limits
+    reader: Reader
+    own: ReadPart
     number: int = 0
     size: int = 0
 
-    def refusal(self, part: Attachment, around: tuple[str, ...]) -> str | None:
-        """Why a part is not read, or None."""
-        if sha256(part.data) in around:
-            return "contains_itself: it is the same file that contains it"
-        self.number, self.size = self.number + 1, self.size + len(part.data)
-        if self.number > self.limits.max_parts or self.size > self.limits.max_unpacked:
-            return (
-                f"document_too_large: one file may contain at most {self.limits.max_parts:,} "
-                f"documents with {self.limits.max_unpacked:,} bytes together (settings "
-                "SMALLPRINT_INGEST_MAX_PARTS, SMALLPRINT_INGEST_MAX_UNPACKED)"
-            )
-        return None
-
-
-class WithParts:
-    """Handles mails and archives with their parts."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def line(self, source: str, data: bytes, own: ReadPart) -> dict[str, Any]:
+    def line(self, source: str, data: bytes, around: tuple[str, ...] = ()) -> dict[str, Any]:
         """The line of a file, with `parts` if it is a mail or archive.
 
         Raises NoPartWorked for an archive of which nothing worked, and the errors of `own`.
         """
-        return self._line(source, data, own, (), _Inside(self._reader.limits))
-
-    def _line(
-        self, source: str, data: bytes, own: ReadPart, around: tuple[str, ...], inside: _Inside
-    ) -> dict[str, Any]:
-        holds = sniff(data, Path(source).name) in CONTAINERS
-        line = dict(own(source, data))
+        name = Path(source).name
+        holds = sniff(data, name) in CONTAINERS
+        line = dict(self.own(source, data))
         if not holds:
             return line
-        around = (*around, sha256(data))
+        within = (*around, sha256(data))
         parts = [
-            self._part(f"{source}/{part.name}", part, own, around, inside)
-            for part in self._reader.unpack(data, name=Path(source).name, depth=len(around) - 1)
+            self._part(f"{source}/{part.name}", part, within)
+            for part in self.reader.unpack(data, name=name, depth=len(around))
         ]
         says_something = line.get("document", {}).get("pages")
         if not says_something and all("error" in part for part in parts):
@@ -81,21 +58,30 @@ class WithParts:
         return {**line, "parts": parts}
 
     def _part(
-        self,
-        source: str,
-        part: Attachment | RefusedPart,
-        own: ReadPart,
-        around: tuple[str, ...],
-        inside: _Inside,
+        self, source: str, part: Attachment | RefusedPart, around: tuple[str, ...]
     ) -> dict[str, Any]:
         if isinstance(part, RefusedPart):
             return {"source": source, "error": {"type": part.code, "detail": part.reason}}
-        if refused := inside.refusal(part, around):
+        if refused := self._refusal(part, around):
             code, _, reason = refused.partition(": ")
             return {"source": source, "error": {"type": code, "detail": reason}}
         try:
-            return self._line(source, part.data, own, around, inside)
+            return self.line(source, part.data, around)
         except Exception as error:  # one bad part must not cost the others
             if getattr(error, "ends_all", False):
                 raise
             return error_line(source, error)
+
+    def _refusal(self, part: Attachment, around: tuple[str, ...]) -> str | None:
+        """Why a part is not read, or None."""
+        if sha256(part.data) in around:
+            return "contains_itself: it is the same file that contains it"
+        limits = self.reader.limits
+        self.number, self.size = self.number + 1, self.size + len(part.data)
+        if self.number > limits.max_parts or self.size > limits.max_unpacked:
+            return (
+                f"document_too_large: one file may contain at most {limits.max_parts:,} "
+                f"documents with {limits.max_unpacked:,} bytes together (settings "
+                "SMALLPRINT_INGEST_MAX_PARTS, SMALLPRINT_INGEST_MAX_UNPACKED)"
+            )
+        return None

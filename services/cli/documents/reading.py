@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from services.cli.documents.files import sha256
 
 if TYPE_CHECKING:
-    from services.cli.documents.parts import WithParts
+    from services.cli.documents.parts import ReadPart
     from shared.documents import ParsedDocument
     from shared.documents.sandbox import Reader
 
@@ -55,11 +55,11 @@ def holds_others(path: str, data: bytes) -> bool:
     return sniff(data, path) in CONTAINERS
 
 
-def with_parts(reader: Reader) -> WithParts:
-    """Handle mails and archives with their parts."""
+def with_parts(reader: Reader, source: str, data: bytes, own: ReadPart) -> dict[str, Any]:
+    """The line of a file; that of a mail or archive has `parts`."""
     from services.cli.documents.parts import WithParts
 
-    return WithParts(reader)
+    return WithParts(reader, own).line(source, data)
 
 
 def document_json(reading: ParsedDocument, data: bytes) -> dict[str, Any]:

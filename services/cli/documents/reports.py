@@ -141,7 +141,7 @@ class Reports:
                 return
             data = read_stream(stream, path, self.most_bytes)
         if not report_type("", path) and sniff(data, path) in CONTAINERS:
-            yield with_parts(self._reader).line(path, data, self.result)
+            yield with_parts(self._reader, path, data, self.result)
         else:
             yield from self._lines(path, data, password)
 
