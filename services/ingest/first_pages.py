@@ -82,8 +82,8 @@ class Recorder:
         event, last = self._event, self._pages[max(self._pages)]
         with self._store.write() as session:
             documents = Documents(session, event.tenant)
-            before = documents.get(event.document_id, for_update=True)
-            if before is None or not before.awaits_reading(event.attempt):
+            before = documents.unread(event)
+            if before is None:
                 raise AttemptVoid
             fact = PagesSoFar(event.attempt, PageProgress(last.number, last.pages))
             after = before.after(advance(before.progress, fact), now_utc())
@@ -110,10 +110,8 @@ class Recorder:
         with self._store.write() as session:
             lock_blobs(session, self._event.tenant)  # the same text is not removed meanwhile
             documents = Documents(session, self._event.tenant)
-            document = documents.get(self._event.document_id, for_update=True)
-            if document is None or not document.awaits_reading(self._event.attempt):
-                return False
-            if not self._is_contract(document, text):
+            document = documents.unread(self._event)
+            if document is None or not self._is_contract(document, text):
                 return False
             documents.save(document.noting([ref_of(text.encode())]))
             return True
@@ -130,8 +128,7 @@ class Recorder:
         lengths = (len(page.text) + len(BETWEEN) for page in pages)
         with UnitOfWork(self._store) as uow:  # separate: it does not mark the event as handled
             lock_blobs(uow.session, event.tenant)
-            document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
-            if document is None or not document.awaits_reading(event.attempt):
+            if Documents(uow.session, event.tenant).unread(event) is None:
                 remove_unused(uow.session, self._blobs, event.tenant, {ref})
                 return
             uow.publish(

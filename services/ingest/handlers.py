@@ -76,13 +76,13 @@ def read_document(
     frontier model is asked when that is worth its price, otherwise a person. Parts of a mail or
     archive become documents.
     """
-    document = _awaits_reading(uow.store, event)
+    document = _unread(uow.store, event)
     if document is None:
         return
     try:
         data = blobs.get(event.tenant, event.original)
     except MissingBlob:
-        if _awaits_reading(uow.store, event):
+        if _unread(uow.store, event):
             raise
         return  # just deleted
     try:
@@ -285,8 +285,8 @@ def _stored_parts(
     def note(refs: Sequence[BlobRef]) -> bool:
         with uow.store.write() as session:
             documents = Documents(session, event.tenant)
-            before = documents.get(event.document_id, for_update=True)
-            if before is None or not _still_unread(before, event):
+            before = documents.unread(event)
+            if before is None:
                 return False
             documents.save(before.noting(refs))
             return True
@@ -294,14 +294,9 @@ def _stored_parts(
     return store_parts(document, data, reader, blobs, note)
 
 
-def _awaits_reading(store: Store, event: DocumentIngested) -> Document | None:
+def _unread(store: Store, event: DocumentIngested) -> Document | None:
     with store.read() as session:
-        document = Documents(session, event.tenant).get(event.document_id)
-        return document if _still_unread(document, event) else None
-
-
-def _still_unread(document: Document | None, event: DocumentIngested) -> bool:
-    return document is not None and document.awaits_reading(event.attempt)
+        return Documents(session, event.tenant).unread(event, for_update=False)
 
 
 def _note_text_blobs(
@@ -319,8 +314,8 @@ def _note_text_blobs(
     with uow.store.write() as session:
         lock_blobs(session, event.tenant)
         documents = Documents(session, event.tenant)
-        before = documents.get(event.document_id, for_update=True)
-        if before is None or not _still_unread(before, event):
+        before = documents.unread(event)
+        if before is None:
             return False
         after = replace(before, text=text, layout=layout).noting(about)
         documents.save(after)
@@ -338,8 +333,8 @@ def _store_reading(
     with uow:
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
-        before = documents.get(event.document_id, for_update=True)
-        if before is None or not _still_unread(before, event):  # deleted or cancelled, say
+        before = documents.unread(event)
+        if before is None:  # deleted or cancelled, say
             remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
         require_blobs(blobs, event.tenant, read.blobs)
@@ -400,8 +395,8 @@ def _store_failure(
     with uow:
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
-        before = documents.get(event.document_id, for_update=True)
-        if before is None or not _still_unread(before, event):
+        before = documents.unread(event)
+        if before is None:
             return
         after = replace(
             _advanced(before, failure), text=None, layout=None, noted=cancellation_marks(before)

@@ -33,7 +33,7 @@ from shared.blobs import BlobStore, MissingBlob
 from shared.blobs.references import Blob, DocumentBlobs
 from shared.documents import FailedPage, PageRead, RefusedPart
 from shared.errors import InvalidRequest, NotFound, Unavailable
-from shared.events import BlobRef, Kind
+from shared.events import BlobRef, DocumentIngested, Kind
 from shared.messaging.tables import Time
 from shared.storage.locks import lock
 from shared.storage.tenant_isolation import across_tenants
@@ -242,6 +242,11 @@ class Documents:
         if document is None:
             raise NotFound(f"There is no document {document_id}.", document=document_id)
         return document
+
+    def unread(self, event: DocumentIngested, *, for_update: bool = True) -> Document | None:
+        """Return the document if the attempt of this event still has to be read."""
+        document = self.get(event.document_id, for_update=for_update)
+        return document if document and document.awaits_reading(event.attempt) else None
 
     def knows(self, sha256: str) -> bool:
         """Return whether a document has these bytes, without a lock."""
