@@ -138,7 +138,7 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
         from shared.bus.sqlite import SqliteBus
 
         days = _days_of(url, options)
-        return SqliteBus(_file_of(url, parts.netloc, parts.path), days=days)
+        return SqliteBus(file_of(url), days=days)
     if parts.scheme == "kafka":
         if find_spec("kafka") is None:
             raise SettingsError(
@@ -172,15 +172,13 @@ def _days_of(url: str, options: Mapping[str, str]) -> float:
 
 
 def file_of(url: str) -> str:
-    """The file of the bus on SQLite that a URL names. Raises SettingsError if it names none."""
+    """The file of the bus on SQLite that a URL names. Raises SettingsError if it names none.
+
+    `sqlite:///a/b` is the relative path a/b, `sqlite:////a/b` the absolute /a/b.
+    """
     parts = urlsplit(url)
-    return _file_of(url, parts.netloc, parts.path)
-
-
-def _file_of(url: str, host: str, path: str) -> str:
-    """`sqlite:///a/b` is the relative path a/b, `sqlite:////a/b` the absolute /a/b."""
-    name = unquote(path.removeprefix("/"))
-    if host or not name:
+    name = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not name:
         raise SettingsError(
             f"The bus URL {url!r} names no file: sqlite:///relative/path or sqlite:////absolute."
         )

@@ -21,6 +21,7 @@ from typing import Any
 
 from shared.bus import Message, Positions, Record, refuse_large
 from shared.errors import SettingsError, Unavailable
+from shared.storage.engine import use_wal
 from shared.storage.signal import Signal
 
 _SCHEMA = Path(__file__).with_suffix(".sql")
@@ -141,7 +142,7 @@ class SqliteBus:
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            _use_wal(connection)
+            use_wal(connection, _BUSY_SECONDS)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
             with _transaction(connection, "BEGIN IMMEDIATE"):
@@ -221,19 +222,6 @@ def _unavailable(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise Unavailable(f"The bus file {path} does not answer: {error}.") from error
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. SQLite does not wait by itself while others switch the same new file."""
-    end = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(_POLL_SECONDS)
 
 
 def _statements(script: str) -> list[str]:

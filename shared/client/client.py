@@ -546,12 +546,12 @@ class Client:
         Returns None if nothing waits. Raises Conflict if another person has it.
         """
         wanted = {**filters, **({"item": item_id} if item_id else {})}
-        answer = self._once("POST", "/v1/items/claim", json=wanted)
+        answer = self._once("/v1/items/claim", json=wanted)
         return None if answer.status_code == 204 else Item.of(answer.json())
 
     def release(self, item_id: str) -> None:
         """Return an item to the queue."""
-        self._once("POST", f"/v1/items/{item_id}/release")
+        self._once(f"/v1/items/{item_id}/release")
 
     def decide(
         self,
@@ -596,7 +596,7 @@ class Client:
         one.
         """
         wanted = {"name": name, **({} if scopes is None else {"scopes": list(scopes)})}
-        return Key.of(self._once("POST", "/v1/keys", json=wanted).json())
+        return Key.of(self._once("/v1/keys", json=wanted).json())
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key and its sessions."""
@@ -658,7 +658,7 @@ class Client:
 
     def test_webhook(self, webhook_id: str) -> Delivery:
         """Send a test event once; ask for the delivery again to see its result."""
-        return Delivery.of(self._once("POST", f"/v1/webhooks/{webhook_id}/test").json())
+        return Delivery.of(self._once(f"/v1/webhooks/{webhook_id}/test").json())
 
     def deliveries(self, webhook_id: str, **filters: str) -> Iterator[Delivery]:
         """The log of a webhook, newest first; filters as in REST: state, type, document."""
@@ -673,14 +673,14 @@ class Client:
     def redeliver(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Send a delivery again."""
         path = f"/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"
-        return Delivery.of(self._once("POST", path).json())
+        return Delivery.of(self._once(path).json())
 
     def redeliver_failed(self, webhook_id: str, since: datetime) -> int:
         """Send all deliveries again that failed since a time (with a zone). Returns their
         number.
         """
         path = f"/v1/webhooks/{webhook_id}/redeliver"
-        answer = self._once("POST", path, json={"since": since.isoformat()})
+        answer = self._once(path, json={"since": since.isoformat()})
         return int(answer.json()["count"])
 
     # ------------------------------------------------------------------ requests
@@ -726,10 +726,10 @@ class Client:
         sent = {**_once_key(), **(headers or {})}
         return self._tried(lambda: self._http.post(path, headers=sent, **options))
 
-    def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _once(self, path: str, **options: Any) -> httpx.Response:
         """A request that is not repeated, because its effect is unknown."""
         try:
-            return _good(self._http.request(method, path, **options))
+            return _good(self._http.post(path, **options))
         except httpx.TransportError as error:
             raise _no_answer(error) from error
 

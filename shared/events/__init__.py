@@ -1,9 +1,8 @@
 """Events between services: CloudEvents on one topic, keyed by document."""
 
-from shared.events.envelope import BlobRef, DocumentId, Envelope, Event
+from shared.events.envelope import BlobRef, Envelope, Event
 from shared.events.types import (
     CANCELLED,
-    MAX_FURTHER,
     REASON_CHARACTERS,
     TYPES,
     AdapterVersion,
@@ -32,7 +31,6 @@ from shared.events.types import (
 
 __all__ = [
     "CANCELLED",
-    "MAX_FURTHER",
     "REASON_CHARACTERS",
     "TYPES",
     "AdapterVersion",
@@ -40,7 +38,6 @@ __all__ = [
     "ClausesExtracted",
     "DocumentDeleted",
     "DocumentFailed",
-    "DocumentId",
     "DocumentIngested",
     "DocumentRead",
     "DocumentReclassified",

@@ -18,8 +18,6 @@ from pydantic import (
     model_serializer,
 )
 
-DocumentId = str
-
 ENVELOPE_ONLY = frozenset(
     {"id", "time", "tenant", "document_id", "actor", "cause", "trace", "trace_state"}
 )
@@ -70,7 +68,7 @@ class Event(BaseModel):
     )
     time: datetime = Field(default_factory=lambda: datetime.now(UTC))
     tenant: str = Field("default", min_length=1, max_length=64)
-    document_id: DocumentId = Field(min_length=1, max_length=64)
+    document_id: str = Field(min_length=1, max_length=64)
     actor: str | None = Field(None, description="the causing key or person")
     cause: str | None = Field(None, description="id of the causing event")
     trace: str | None = Field(

@@ -44,9 +44,7 @@ def overflows() -> bool:
 
     Processors without VNNI add pairs of them in 16 bits: 255 * 127 * 2 doesn't fit.
     """
-    session = onnxruntime.InferenceSession(
-        PRODUCT, _options(threads=1), providers=["CPUExecutionProvider"]
-    )
+    session = _session(PRODUCT, _options(threads=1))
     a, b = np.full((1, 8), 255, np.uint8), np.full((8, 1), 127, np.int8)
     (product,) = session.run(None, {"a": a, "b": b})
     return int(product[0, 0]) != 8 * 255 * 127
@@ -61,15 +59,19 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+def _session(
+    graph: str | bytes, options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 class Session:
     """The INT4 base in memory. Safe to run from several threads."""
 
     def __init__(self, graph: Path, threads: int) -> None:
         """Load the graph for at most `threads` threads a call. Raises BaseError."""
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(graph), _options(threads), providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(str(graph), _options(threads))
         except Exception as error:
             raise BaseError(
                 f"{graph} can't be loaded as the base model ({error}); restore it from the release"
@@ -122,9 +124,7 @@ class IntegerSession:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in self._weights.values()]
         try:
             options.add_external_initializers(list(self._weights), values)
-            self._session = onnxruntime.InferenceSession(
-                str(graph), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(str(graph), options)
         except Exception as error:
             raise BaseError(
                 f"{graph} can't be loaded as the base model ({error}); restore it from the release"
@@ -160,9 +160,7 @@ class Forest:
             AdapterError: the file is not such a graph.
         """
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(graph), _options(threads=1), providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(str(graph), _options(threads=1))
             (rows,), (self._output,) = self._session.get_inputs(), self._session.get_outputs()
         except Exception as error:
             raise AdapterError(

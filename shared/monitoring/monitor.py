@@ -104,7 +104,7 @@ def note_figures(
             below + int(low), equal + int(high - low), total + len(values), chance(name)
         )
     new = [
-        store.add_figures(state.adapter, unit, names[name], {name: value})
+        store.add_figure(state.adapter, unit, names[name], name, value)
         for name, value in figures.items()
     ]
     if not new or not all(new):

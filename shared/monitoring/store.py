@@ -406,18 +406,11 @@ class MonitoringStore(ABC):
 
     # Figures of documents
 
-    def add_figures(
-        self, adapter: str, unit: str, reference: str, values: Mapping[str, float]
-    ) -> bool:
-        """Store the figures of a unit; False if it has some already."""
-        now, figures = datetime.now(UTC), self.tables.figures
-        mine = {"tenant": self.tenant, "adapter": adapter, "unit_id": unit}
-        rows = [
-            {**mine, "name": name, "reference": reference, "value": value, "time": now}
-            for name, value in values.items()
-        ]
-        new = [insert_new(self.session, figures, **row) for row in rows]
-        return bool(new) and all(new)
+    def add_figure(self, adapter: str, unit: str, reference: str, name: str, value: float) -> bool:
+        """Store a figure of a unit; False if it is there already."""
+        mine = {"tenant": self.tenant, "adapter": adapter, "unit_id": unit, "name": name}
+        new = {"reference": reference, "value": value, "time": datetime.now(UTC)}
+        return insert_new(self.session, self.tables.figures, **mine, **new)
 
     def has_other_version(self, adapter: str, units: Sequence[str], reference: str) -> bool:
         """Whether some of these units have figures of another version or calibration.

@@ -1,6 +1,6 @@
 """How a service runs: its parts, its worker, and the processes it can be started as."""
 
-from shared.runtime.service import Handler, Job, Service
+from shared.runtime.service import Handler, Service
 from shared.runtime.worker import Worker
 
-__all__ = ["Handler", "Job", "Service", "Worker"]
+__all__ = ["Handler", "Service", "Worker"]

@@ -153,19 +153,19 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
         None  # we send BEGIN ourselves, so that writers queue instead of failing late
     )
     cursor = connection.cursor()
-    _use_wal(cursor)
+    use_wal(cursor, WAIT)
     pragmas = ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={WAIT * 1000:.0f}")
     for pragma in (*pragmas, "secure_delete=ON"):  # deleted rows are overwritten
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _use_wal(cursor: Any) -> None:
+def use_wal(database: sqlite3.Connection | sqlite3.Cursor, seconds: float) -> None:
     """Switch to WAL. SQLite itself does not wait while others switch the same new file."""
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + seconds
     while True:
         try:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError:
             if time.monotonic() > end:

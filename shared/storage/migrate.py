@@ -31,8 +31,7 @@ def migrate(
 
     Raises SettingsError for a database of a newer program, or one that others restore.
     """
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config = _config(folder)
     script = ScriptDirectory.from_config(config)
 
     every_row = engine.execution_options(**{ACROSS: "revisions change rows of all"})
@@ -63,17 +62,13 @@ def migrate(
 
 def revisions(folder: Path) -> list[str]:
     """The revisions of a folder, the oldest first."""
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    walked = ScriptDirectory.from_config(config).walk_revisions()
+    walked = ScriptDirectory.from_config(_config(folder)).walk_revisions()
     return [one.revision for one in walked][::-1]
 
 
 def must_be_current(engine: Engine, folder: Path) -> None:
     """Raise SettingsError unless a database is at the last revision."""
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    script = ScriptDirectory.from_config(config)
+    script = ScriptDirectory.from_config(_config(folder))
     with engine.connect() as connection:
         heads = MigrationContext.configure(connection).get_current_heads()
     _refuse_newer(engine, script, heads)
@@ -83,6 +78,12 @@ def must_be_current(engine: Engine, folder: Path) -> None:
             "version. Nothing was changed. Start the suite once, or run `smallprint migrate`: "
             "that brings it up to date."
         )
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
 
 
 def _refuse_newer(engine: Engine, script: ScriptDirectory, heads: tuple[str, ...]) -> None:

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
@@ -33,17 +32,6 @@ LOCK_SECONDS = 2.0
 TRIES = 60
 
 
-class Snapshot(Protocol):
-    """One database at the moment of the snapshot."""
-
-    name: str
-    suffix: str
-    """Of the copy."""
-
-    def copy(self, path: Path) -> None:
-        """Write it to a new file. Raises SuiteError."""
-
-
 class BusyDatabases(Unavailable):
     """The databases could not be stopped from writing at the same moment."""
 
@@ -51,7 +39,7 @@ class BusyDatabases(Unavailable):
 
 
 @contextmanager
-def snapshots(urls: Mapping[str, str]) -> Iterator[list[Snapshot]]:
+def snapshots(urls: Mapping[str, str]) -> Iterator[list[_Sqlite | _Postgres]]:
     """Snapshots of all databases at one moment, valid inside the block.
 
     Args:
@@ -67,7 +55,7 @@ def snapshots(urls: Mapping[str, str]) -> Iterator[list[Snapshot]]:
             stack.callback(one.close)
             found.append(one)
         _pin(found)
-        yield list(found)
+        yield found
 
 
 def _pin(found: list[_Sqlite | _Postgres]) -> None:
@@ -94,7 +82,7 @@ def _pin(found: list[_Sqlite | _Postgres]) -> None:
 class _Sqlite:
     """A file, read by the backup interface of SQLite."""
 
-    suffix = ".db"
+    suffix = ".db"  # of the copy
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
@@ -121,7 +109,7 @@ class _Sqlite:
             self._writer.execute("ROLLBACK")
 
     def copy(self, path: Path) -> None:
-        """See Snapshot."""
+        """Write the snapshot to a new file. Raises SuiteError."""
         with closing(sqlite3.connect(path)) as target:
             self._reader.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
@@ -178,7 +166,7 @@ class _Postgres:
         self._writer.rollback()
 
     def copy(self, path: Path) -> None:
-        """See Snapshot."""
+        """Write the snapshot to a new file. Raises SuiteError."""
         options = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(path)]
         _run("pg_dump", self.url, [f"--snapshot={self._snapshot}", *options], self.name)
 

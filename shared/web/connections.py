@@ -226,7 +226,7 @@ class BoundedConnection(H11Protocol):
             self._start_timer("")
 
     def _start_timer(self, purpose: str) -> None:
-        """Start a timer for `what`, unless it runs already."""
+        """Start a timer for this purpose, unless it runs already."""
         if purpose == self._timed:
             return
         if self._timer is not None:
