@@ -285,3 +285,18 @@ def test_the_documented_permissions_are_the_used_ones() -> None:
     assert len(used) >= 8
     wanted = {RIGHTS[one] for one in used}
     assert set(re.findall(r"\bs3:([A-Z]\w+)", source)) == wanted
+
+
+def test_a_stream_that_changes_while_it_is_read_is_refused(bucket: Place, blobs: S3Blobs) -> None:
+    class Changing(io.BytesIO):
+        rewound = 0
+
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            self.rewound += 1
+            if self.rewound == 1:
+                self.getbuffer()[5] ^= 1
+            return super().seek(offset, whence)
+
+    with pytest.raises(Unavailable, match="changed while it was read"):
+        blobs.put_stream("default", Changing(bytes_of(TWO_PARTS)))
+    assert bucket.stored() == {}

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from services.ingest import first_pages
+from services.ingest import first_pages, handlers
 from services.ingest.classifier import BY_TYPE
 from services.ingest.store import first_pages as table
+from shared.blobs.markers import ref_of
 from shared.documents import PageCallback, PageRead, ParsedDocument
 from shared.errors import UnreadableDocument
 from shared.events import DocumentIngested, FirstPagesRead
+from shared.messaging import UnitOfWork
 from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest, pdf
 from tests.unit.ingest.test_cancel import cancel
 
@@ -243,3 +245,38 @@ def test_pages_read_again_are_recorded_once(ingest: IngestService) -> None:
         recorder(PageRead(number, 9, f"page {number}"))
     assert ingest.state(document)["progress"] == {"pages_done": 4, "pages": 9}
     assert stored(ingest) == 4
+
+
+def test_shared_first_pages_stay_until_both_documents_are_read(
+    new_ingest: NewIngest,
+    reader: WatchedReader,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+) -> None:
+    monkeypatch.setattr(first_pages, "PAGES", 2)
+    ingest = new_ingest(reader, ingest_database_url=database_url)
+    ingest.upload_new(pdf(*FIVE), kind="contract")
+    text = ref_of(f"{PAGES[0]}\n\n{PAGES[1]}".encode()).sha256
+    seen: list[bool] = []
+
+    def look(page: int) -> None:
+        if page != 4:
+            return
+        reader.on_page = lambda page: None
+        longer = ingest.upload_new(pdf(*FIVE, "The last page."), kind="contract")
+        document = next(e for e in ingest.published(DocumentIngested) if e.document_id == longer)
+        assert isinstance(document, DocumentIngested)
+        handlers.read_document(
+            document,
+            UnitOfWork(ingest.service.store),
+            ingest.service.blobs,
+            reader,
+            reader.limits,
+        )
+        assert ingest.state(longer)["pages"] == 6
+        seen.append(text in ingest.blob_names())
+
+    reader.on_page = look
+    ingest.run()
+    assert seen == [True]
+    assert text not in ingest.blob_names()

@@ -18,6 +18,7 @@ from tests.unit.ingest.builders import (
     actor,
     clauses_extracted,
     document_failed,
+    encrypted,
     parallel,
     pdf,
 )
@@ -170,3 +171,17 @@ def test_reprocess_respects_the_limit(made: NewIngest) -> None:
     assert ingest.state(first)["state"] == "ended"
     end(ingest, second)
     assert reprocess(intake_of(ingest), actor(), first).progress.attempt == 2
+
+
+def test_a_password_above_the_limit_is_not_used(made: NewIngest) -> None:
+    ingest = made(ingest_max_in_work=1)
+    locked = ingest.upload_new(encrypted(pdf("Locked."), "secret"))
+    ingest.run()
+    assert ingest.state(locked)["state"] == "ended"
+    ingest.upload_new(pdf("In work."))
+    before = ingest.blob_names()
+    for _ in range(3):
+        refused(
+            ingest.client.post(f"/v1/documents/{locked}/reprocess", json={"password": "secret"})
+        )
+    assert ingest.blob_names() == before

@@ -377,3 +377,23 @@ def _forward(hooks: WebhookService, seconds: float) -> None:
                 key = table.primary_key.columns[0]
                 moved = {name: row[name] - span for name in names if row[name] is not None}
                 session.execute(update(table).where(key == row[key.name]).values(moved))
+
+
+def test_the_result_of_an_old_url_is_ignored(any_hooks: WebhookService, receiver: Receiver) -> None:
+    made = any_hooks.register(receiver.url("/old"))
+    poem(any_hooks)
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/new":
+            return Reply()
+        changed = {"url": receiver.url("/new")}
+        assert any_hooks.client.patch(f"/v1/webhooks/{made['id']}", json=changed).is_success
+        return Reply(500)
+
+    receiver.answer = answer
+    any_hooks.send()
+    shown = any_hooks.webhook(made["id"])
+    assert (shown["enabled"], shown["failures"]) == (True, 0)
+    any_hooks.let_time_pass()
+    any_hooks.send()
+    assert any_hooks.states(made["id"]) == ["delivered"]
