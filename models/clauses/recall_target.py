@@ -59,7 +59,7 @@ def figures(calibration: Calibration, served: list[Floats], usual: float) -> dic
                 **proved,
                 "above": made.above,
                 "missed": made.missed,
-                "why_not": made.why_not,
+                "no_guarantee_reason": made.no_guarantee_reason,
                 "shown": None if made.above is None else shown(min(made.above, usual)),
             }
         )

@@ -140,7 +140,7 @@ def clause_figures(folder: Path, figures: Figures) -> dict[str, Any]:
         "attainable": ", ".join(
             f"{entry['max_wrong']:.0%}"
             for entry in figures["guarantee"]["promises"]
-            if not entry["why_not"]
+            if not entry["no_guarantee_reason"]
         ),
         "wrong": quotations(scores["failures"]["surest_wrong"]),
         "missing": quotations(scores["failures"]["longest_missed"]),

@@ -199,7 +199,7 @@ def _tally(tally: PolicySimulation, title: Callable[[str], str] | None = None) -
         "accepted_and_decided": tally.decided,
         "changed": tally.changed,
         "tightened": list(tally.tightened),
-        "why_not": dict(tally.why_not),
+        "no_guarantee_reason": dict(tally.no_guarantee_reason),
     }
 
 

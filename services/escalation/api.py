@@ -125,7 +125,7 @@ class PolicyOut(_Answer):
     budget_usd: float = Field(description="budget of a month")
     summary: str
     day_usd: float
-    leaves: list[str] = Field(
+    external_kinds: list[str] = Field(
         description="kinds of documents whose text may go to external providers"
     )
     mask: list[str] = Field(description="what is masked in the text")
@@ -183,7 +183,9 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
             with store.read() as session:
                 stored = PolicyHistory(session, actor.tenant).newest()
             versions = [PolicyVersionOut.of(one) for one in stored]
-        external = any(not provider.inside for provider in own.providers) and bool(own.leaves)
+        external = any(not provider.inside for provider in own.providers) and bool(
+            own.external_kinds
+        )
         return PolicyOut(
             name="open" if own.providers else "closed",
             sends_text_out=external,
@@ -191,7 +193,7 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
             budget_usd=own.month_micro_usd / 1e6,
             summary=own.summary,
             day_usd=own.day_micro_usd / 1e6,
-            leaves=sorted(own.leaves),
+            external_kinds=sorted(own.external_kinds),
             mask=sorted(own.mask),
             digest=version.digest,
             label=version.label,

@@ -125,8 +125,10 @@ class RiskOut(_Answer):
     families: int = Field(
         description="company families, or documents decided here, that the guarantee is based on"
     )
-    why_not: str = Field(description="why nothing is accepted; empty if something may be")
-    promise: str = Field("", description="identifies the guarantee and its calibration")
+    no_guarantee_reason: str = Field(
+        description="why nothing is accepted; empty if something may be"
+    )
+    guarantee: str = Field("", description="identifies the guarantee and its calibration")
     belief: float | None = Field(
         None, description="least belief of an accepted clause before any tightening"
     )
@@ -146,7 +148,7 @@ class MissedOut(_Answer):
     level: float = Field(description="confidence level of the guarantee")
     above: float = Field(description="clauses above this confidence are shown")
     families: int = Field(description="company families that the guarantee is based on")
-    why_not: str = Field(description="why nothing is guaranteed; empty if it is")
+    no_guarantee_reason: str = Field(description="why nothing is guaranteed; empty if it is")
 
 
 class ClausesOut(BaseModel):

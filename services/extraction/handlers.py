@@ -232,7 +232,7 @@ def _left_of(
     adapter: str,
     specialist: Callable[[str], Specialist],
     rules: RiskRules,
-    promise: str,
+    guarantee: str,
 ) -> RemainingBelief:
     """A function that gives the threshold of belief without the categories in doubt.
 
@@ -240,7 +240,7 @@ def _left_of(
     """
 
     def found(doubted: Collection[str]) -> float | None:
-        watch, made = watches.state(adapter).test, version_and_level(promise)
+        watch, made = watches.state(adapter).test, version_and_level(guarantee)
         try:
             expert = specialist(adapter)
         except SuiteError:
@@ -248,7 +248,7 @@ def _left_of(
         version = expert.manifest.version
         local = watches.tenant_calibration(adapter, version)
         data = local.data or expert.guarantee
-        same = version_and_tenant_part(promise) == (version, str(local.number))
+        same = version_and_tenant_part(guarantee) == (version, str(local.number))
         if watch is None or made is None or data is None or not same:
             return None
         never = tuple(sorted({*rules.always_person, *doubted}))

@@ -86,8 +86,8 @@ def simulate(
             belief = belief_function(expert, here) if expert else _no_belief
             for (rules, asks), tally in zip(policies, tallies, strict=True):
                 stated = _stated_risk(passed, expert, one.reading, rules, here)
-                if stated and stated.why_not and clauses:
-                    tally.why_not[stated.why_not] += len(clauses)
+                if stated and stated.no_guarantee_reason and clauses:
+                    tally.no_guarantee_reason[stated.no_guarantee_reason] += len(clauses)
                 for reason in stated.tightened if stated else ():
                     tally.tightened[f"{passed.adapter}: {reason}"] = None
                 routes: list[Route] = ["review"] * len(clauses)
@@ -139,7 +139,9 @@ def _stated_risk(
     elif reading is None:
         why = "the reading of its pages is gone"
     if expert is None or why:
-        return StatedRisk(rules.max_wrong, rules.level, why_not=f"not guaranteed: {why}")
+        return StatedRisk(
+            rules.max_wrong, rules.level, no_guarantee_reason=f"not guaranteed: {why}"
+        )
     searched = passed.searched
     return stated_risk(
         expert, Search([], [], searched.warnings), rules, local, searched.kind_unsure

@@ -21,7 +21,7 @@ class Repairer:
         self.store = store
         self.blobs = blobs
 
-    def anew(self, tenant: str, document_id: str) -> bool:
+    def read_again(self, tenant: str, document_id: str) -> bool:
         """Start a new attempt at a document. Returns False if there is none."""
         with UnitOfWork(self.store) as uow:
             documents = Documents(uow.session, tenant)

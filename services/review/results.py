@@ -107,8 +107,8 @@ class Finding(Result):
     message: str = ""
     title: str | None = None
     compares: str | None = None
-    lawful: str | None = None
-    settle: str | None = None
+    possible_explanation: str | None = None
+    how_to_verify: str | None = None
     example: str | None = None
     dismissed: Mapping[str, Any] | None = None
     """Set if a reviewer dismissed the same finding before: it gets no item."""

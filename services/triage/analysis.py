@@ -196,8 +196,10 @@ class ReportAnalysis:
         """The first warnings, and the number of the others."""
         more = len(self.warnings) - SHOWN_WARNINGS
         others = (f"{more} more warnings",) if more > 0 else ()
-        why_not = (KIND_UNSURE,) if self.routing.kind_unsure and self.routing.guarantee else ()
-        return (*self.warnings[:SHOWN_WARNINGS], *others, *why_not)
+        no_guarantee_reason = (
+            (KIND_UNSURE,) if self.routing.kind_unsure and self.routing.guarantee else ()
+        )
+        return (*self.warnings[:SHOWN_WARNINGS], *others, *no_guarantee_reason)
 
 
 def labeller_for(event: DocumentRead, labeller: ConceptLabeller | None) -> ConceptLabeller | None:

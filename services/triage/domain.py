@@ -124,15 +124,15 @@ class Finding:
             "expected": number_or_none(self.expected),
             "cells": [cell.to_json() for cell in self.cells],
             "boxes": [box_json(box) for box in self.boxes],
-            "settle": self.settle,
+            "how_to_verify": self.how_to_verify,
             "dismissed": self.dismissed and self.dismissed.to_json(),
         }
 
     @property
-    def settle(self) -> str | None:
-        """How to settle it, from its check page."""
+    def how_to_verify(self) -> str | None:
+        """How to verify it, from its check page."""
         page = page_of(self.check)
-        return page.settle if page else None
+        return page.how_to_verify if page else None
 
     @classmethod
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
@@ -240,7 +240,7 @@ class ReportFinding:
             "title": page and page.title,
             **self.finding.to_json(),
             "compares": page and page.compares,
-            "lawful": page and page.lawful,
+            "possible_explanation": page and page.possible_explanation,
             "example": page and page.example,
             "route": self.route,
         }

@@ -126,7 +126,7 @@ class Difference:
     factor: Decimal | None = None  # the factor by which the whole column is off, or None
 
     @property
-    def doubted(self) -> bool:
+    def suspect(self) -> bool:
         """Whether it looks like a slip and not like a restatement."""
         alone = self.differing <= MOST_BESIDE
         return self.factor is not None or (self.cause in SLIPS and alone)
@@ -163,11 +163,11 @@ def with_history(
     findings, others as warnings."""
     views = statement_views(filing)
     diffs = differences(filing, earlier)
-    alone = [diff for diff in diffs if diff.doubted and diff.factor is None]
+    alone = [diff for diff in diffs if diff.suspect and diff.factor is None]
     suspects = [*(_finding(views, diff) for diff in alone), *_of_columns(views, diffs)]
     named = [_with_earlier_amount(views, finding, diffs) for finding in verdict.findings]
     merged = _merge_suspects(named, suspects)
-    plain = [diff for diff in diffs if not diff.doubted]
+    plain = [diff for diff in diffs if not diff.suspect]
     warnings = (*verdict.warnings, *_difference_warnings(views, plain))
     findings = tuple(select_findings(views, verdict.always_shown, unique_causes(views, merged)))
     risk = max([verdict.risk, *(finding.confidence for finding in suspects)])
@@ -209,7 +209,7 @@ def _with_earlier_amount(
     for diff in differences:
         view = views[diff.cell.statement]
         here = (view.kind, diff.cell.row, diff.cell.column)
-        if here == cell and not diff.doubted:
+        if here == cell and not diff.suspect:
             same = ", the amount expected here" if diff.earlier == finding.expected else ""
             what = f"{_earlier_name(diff)} has {money(diff.earlier)} there{same}."
             text = f"{finding.message} {what[0].upper()}{what[1:]}"

@@ -174,7 +174,11 @@ def _try(
     unlike = unlike or risk_control.exclusion_reason(verdict, filing.filing, filing.recognised)
     guarantee = routing.guarantee
     if guarantee is not None:
-        stated = UNSTATED if guarantee.why_not == risk_control.UNKNOWN else guarantee.why_not
+        stated = (
+            UNSTATED
+            if guarantee.no_guarantee_reason == risk_control.UNKNOWN
+            else guarantee.no_guarantee_reason
+        )
         guarantee = risk_control.revoked_if(guarantee, stated or outdated or unlike)
     routed = []
     routes = risk_control.route_findings(verdict, guarantee)
@@ -193,8 +197,8 @@ def _try(
             verdicts.get(now.id),
             sample.decided_result if sample else None,
         )
-    if guarantee is not None and guarantee.why_not and routed:
-        tally.why_not[guarantee.why_not] += len(routed)
+    if guarantee is not None and guarantee.no_guarantee_reason and routed:
+        tally.no_guarantee_reason[guarantee.no_guarantee_reason] += len(routed)
     if routing.asks_nothing or outdated or (routing.trusts_models and unlike):
         return []
     return routing.find_questions(filing.filing, routed)

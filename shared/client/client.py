@@ -488,20 +488,22 @@ class Client:
         self,
         *,
         flagged: bool | None = None,
-        least: float | None = None,
-        most: float | None = None,
+        min_risk: float | None = None,
+        max_risk: float | None = None,
         order: Literal["-risk", "risk"] = "-risk",
     ) -> Iterator[Report]:
         """Reports by risk, the riskiest first, fetched page by page.
 
         Args:
             flagged: only flagged reports, or only the others.
-            least: least risk.
-            most: highest risk.
+            min_risk: least risk.
+            max_risk: highest risk.
             order: `risk` for the least risky first.
         """
         only = None if flagged is None else str(flagged).lower()
-        pages = self._pages("/v1/reports", flagged=only, least=least, most=most, order=order)
+        pages = self._pages(
+            "/v1/reports", flagged=only, min_risk=min_risk, max_risk=max_risk, order=order
+        )
         return (Report.of(item) for item in pages)
 
     def search(

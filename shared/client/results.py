@@ -369,8 +369,9 @@ class Finding(_Result):
     """An error in a report; rows and columns are 0-based.
 
     `cells` are all that take part, the main one first, and `boxes` are theirs. `title` is the rule,
-    `compares` its two sides, `lawful` why a sound report may break it, `settle` how to decide it,
-    `example` a typical break. `route` is `accept`, `escalate` or `review`.
+    `compares` its two sides, `possible_explanation` why a sound report may break it,
+    `how_to_verify` how to decide it, `example` a typical break. `route` is `accept`, `escalate` or
+    `review`.
     """
 
     id: str
@@ -391,8 +392,8 @@ class Finding(_Result):
     boxes: tuple[Box, ...] = ()
     title: str | None = None
     compares: str | None = None
-    lawful: str | None = None
-    settle: str | None = None
+    possible_explanation: str | None = None
+    how_to_verify: str | None = None
     example: str | None = None
     dismissed: Dismissed | None = None
     route: str = "review"
@@ -515,7 +516,7 @@ class Difference(_Result):
     0-based.
 
     `reported` is the figure in the report, `earlier` the one in `filing` of `document_id`, the
-    latest earlier filing with this line. `doubted`: it looks like an error, not a restatement. Its
+    latest earlier filing with this line. `suspect`: it looks like an error, not a restatement. Its
     `cause` is `stale`, `transposed` or `scale`, perhaps of the whole column.
     """
 
@@ -528,7 +529,7 @@ class Difference(_Result):
     earlier: float
     document_id: str
     filing: str
-    doubted: bool
+    suspect: bool
     cause: str | None = None
     place: Position | None = None
 
@@ -817,7 +818,7 @@ class Budget(_Result):
 
     period: str
     usd: float
-    most_usd: float
+    max_usd: float
 
 
 class StoppedProvider(_Result):
@@ -879,9 +880,9 @@ class TrainingCost(_Result):
     hours: float | None
     hour_usd: float
     usd: float | None
-    saved_each_usd: float
+    saved_per_document_usd: float
     after_documents: int | None
-    paid_each_usd: float = 0.0
+    paid_per_document_usd: float = 0.0
     machine: str | None = None
     """The machine of the measured hours."""
 

@@ -63,7 +63,7 @@ class PolicySimulation:
     """Decided results that it accepts or samples, with their weights."""
     tightened: dict[str, None] = field(default_factory=dict)
     """Reasons why less is accepted, in order of appearance."""
-    why_not: Counter[str] = field(default_factory=Counter)
+    no_guarantee_reason: Counter[str] = field(default_factory=Counter)
     """Results reviewed because there is no guarantee, by reason."""
 
     def add(

@@ -48,7 +48,7 @@ class RefitResult:
     after: Outcome
     belief_before: float | None
     belief_after: float | None
-    why_not: str
+    no_guarantee_reason: str
     data: bytes
     confidence_before: float | None = None
     """The threshold as a confidence, where that is the same for all results."""
@@ -151,7 +151,7 @@ def compare_refit(
         after,
         belief,
         made.belief,
-        made.why_not,
+        made.no_guarantee_reason,
         chosen.to_bytes(),
         categories=len(chosen.labels),
         never_before=never_before,
@@ -199,7 +199,7 @@ def apply_calibration(store: MonitoringStore, refit: RefitResult, actor: str) ->
     Raises Conflict if it gives no guarantee.
     """
     if refit.belief_after is None:
-        raise Conflict(f"there is nothing to apply: {refit.why_not}")
+        raise Conflict(f"there is nothing to apply: {refit.no_guarantee_reason}")
     report = refit.to_json()
     number = store.add_calibration(refit.adapter, refit.version, refit.data, report, actor)
     state = store.state(refit.adapter, lock=True)

@@ -5,7 +5,7 @@ worth:
 
     [tenants.default]
     providers = ["claude"]
-    leaves = ["contract"]
+    external_kinds = ["contract"]
     day_usd = "5"
     month_usd = "50"
     mistake_usd = "0.25"              # what a prevented mistake is worth; 0: nothing is asked
@@ -106,7 +106,7 @@ class TenantEscalationRules:
     prices: Mapping[Kind, Price] = field(default_factory=dict)
     """The price of the first permitted provider, by kind. Other kinds are not asked about."""
     mistake_usd: Decimal = Decimal(0)
-    leaves: frozenset[Kind] = frozenset()
+    external_kinds: frozenset[Kind] = frozenset()
     """Kinds whose text may go to external providers. Others may go to internal ones only."""
     hides_amounts: bool = False
     """Whether amounts are masked, so that findings can't be asked about."""
@@ -116,7 +116,7 @@ class TenantEscalationRules:
 
     def price_of_any(self, kinds: Sequence[Kind]) -> Price | None:
         """Return the price for a document of any of these kinds; None: no provider may see it."""
-        strictest = [kind for kind in kinds if kind not in self.leaves] or list(kinds)
+        strictest = [kind for kind in kinds if kind not in self.external_kinds] or list(kinds)
         return self.prices.get(strictest[0])
 
     def expected_value(self, gain: float, weight: float, price: Price, tokens: Usage) -> float:
@@ -149,7 +149,7 @@ class _Provider(_Part):
 
 class _Tenant(_Part):
     providers: tuple[str, ...] = ()
-    leaves: tuple[Kind, ...] = ()
+    external_kinds: tuple[Kind, ...] = ()
     day_usd: Usd = Decimal(0)
     month_usd: Usd = Decimal(0)
     mistake_usd: Usd = RiskRules().mistake_usd
@@ -195,11 +195,11 @@ def _tenant_rules(tenant: _Tenant, providers: Mapping[str, _Provider]) -> Tenant
         return NO_ESCALATION
     permitted = [providers[name] for name in tenant.providers if name in providers]
     kinds: tuple[Kind, ...] = get_args(Kind)
-    prices = {kind: _first_price(permitted, kind, tenant.leaves) for kind in kinds}
+    prices = {kind: _first_price(permitted, kind, tenant.external_kinds) for kind in kinds}
     return TenantEscalationRules(
         {kind: price for kind, price in prices.items() if price},
         tenant.mistake_usd,
-        frozenset(tenant.leaves),
+        frozenset(tenant.external_kinds),
         "amounts" in tenant.mask,
         tenant.day_usd,
         tenant.month_usd,
@@ -207,9 +207,9 @@ def _tenant_rules(tenant: _Tenant, providers: Mapping[str, _Provider]) -> Tenant
 
 
 def _first_price(
-    permitted: Sequence[_Provider], kind: Kind, leaves: Sequence[Kind]
+    permitted: Sequence[_Provider], kind: Kind, external_kinds: Sequence[Kind]
 ) -> Price | None:
     for provider in permitted:
-        if provider.inside or kind in leaves:
+        if provider.inside or kind in external_kinds:
             return price_of(provider.protocol, provider.model, provider.url, provider.price)
     return None

@@ -225,7 +225,7 @@ class RiskGuarantee:
     families: int  # groups in the calibration set
     accepted: int = 0  # accepted results of the set
     wrong: int = 0  # wrong ones among them
-    why_not: str = ""
+    no_guarantee_reason: str = ""
 
     def accepts(self, belief: float) -> bool:
         """Whether a result with this belief is accepted."""
@@ -257,7 +257,7 @@ def control_risk(
         before = None if expected is None else _share_at(expected, thresholds[:1], without)
         strictest = accepted[0], wrong[0], gained[0]
         reason = _why_not(known, strictest, max_wrong, level, before)
-        return RiskGuarantee(max_wrong, level, None, known.families, why_not=reason)
+        return RiskGuarantee(max_wrong, level, None, known.families, no_guarantee_reason=reason)
     last = certified - 1
     return RiskGuarantee(
         max_wrong,

@@ -210,7 +210,7 @@ def _caps(found: Check, evidence: Evidence) -> None:
     spent = {**record.spent, **{one["period"]: one["usd"] for one in costs["budgets"]}}
     for period, usd in (*record.spent.items(), *spent.items()):
         found.look(_micro(usd) <= cap, f"{period}: {usd} US$ counted, of {cap / 1e6}")
-    for most in (*record.caps, *(one["most_usd"] for one in costs["budgets"])):
+    for most in (*record.caps, *(one["max_usd"] for one in costs["budgets"])):
         found.look(_micro(most) == cap, f"{most} US$ are said to be the cap of {cap / 1e6}")
     months = {period: usd for period, usd in spent.items() if len(period) == MONTH}
     booked = _micro(costs["usd"])

@@ -41,7 +41,7 @@ most_tokens = {most_tokens}
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract", "report"]
+external_kinds = ["contract", "report"]
 day_usd = "{cap}"
 month_usd = "{cap}"
 mistake_usd = "100"

@@ -172,7 +172,7 @@ class Bookkeeper(threading.Thread):
         spent = self.client.record.spent
         for budget in costs["budgets"]:
             spent[budget["period"]] = max(spent.get(budget["period"], 0.0), budget["usd"])
-            self.client.record.caps.add(budget["most_usd"])
+            self.client.record.caps.add(budget["max_usd"])
 
 
 class Listener(threading.Thread):

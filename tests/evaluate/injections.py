@@ -64,7 +64,7 @@ TEXT = "1. Term. It lasts for {number} years.\n2. Law. " + LAW + "\n3. Notices. 
 POLICY = """{entry}
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract", "report"]
+external_kinds = ["contract", "report"]
 day_usd = "1000"
 month_usd = "1000"
 """

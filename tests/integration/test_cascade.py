@@ -32,7 +32,7 @@ seconds = 120
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "20"
 month_usd = "50"
 mistake_usd = "100"

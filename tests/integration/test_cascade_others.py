@@ -25,7 +25,7 @@ seconds = 20
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract", "report", "other"]
+external_kinds = ["contract", "report", "other"]
 day_usd = "20"
 month_usd = "50"
 mistake_usd = "100"

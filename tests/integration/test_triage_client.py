@@ -49,12 +49,12 @@ def test_everything_that_triage_serves_has_a_method(
     (line,) = filing.differences
     assert (line.label, line.reported, line.earlier) == ("Goodwill", 2_161_000_000, 2_116_000_000)
     assert (line.row, line.column, line.end) == (row, 1, "20231231")
-    assert (line.doubted, line.cause, line.document_id) == (True, "transposed", "doc_1")
+    assert (line.suspect, line.cause, line.document_id) == (True, "transposed", "doc_1")
     assert next(client.history("doc_1")).compared == ()
 
     found = client.findings("doc_2")
     assert (found.flagged, found.filings) == (True, 1)
-    assert found.items[0].settle
+    assert found.items[0].how_to_verify
     assert client.signals("doc_1")
     assert client.narrative_flags("doc_1") == []
     assert [one.id for one in client.statements("doc_2")] == ["f2"]

@@ -91,7 +91,7 @@ def test_the_cards_claim_what_the_figures_show() -> None:
     lost = {name: sum(counts) for name, counts in breaks["missed"].items()}
     assert max(lost, key=lost.__getitem__) == "line_dropped"
     for name in ("nda-review", "unfair-terms"):
-        assert all(one["why_not"] for one in scores_of(name, "guarantee")["promises"])
+        assert all(one["no_guarantee_reason"] for one in scores_of(name, "guarantee")["promises"])
     flags = scores_of("narrative-flags")["families"]
     assert all(one["over_tfidf"][1] <= 0 for one in flags.values())
     assert [name for name, one in flags.items() if one["states_add"][1] > 0] == ["investigation"]

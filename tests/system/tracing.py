@@ -47,7 +47,7 @@ seconds = 20
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "5"
 month_usd = "50"
 mistake_usd = "100"

@@ -225,9 +225,9 @@ def verify(
 
     With --json it prints one line a fault (`kind`, `service`, `tenant`, `document`, `blob`,
     `detail`, `repair`, `repaired`), and then one with the counts. These include events that are not
-    sent or not handled yet, and their documents (`moving`). Kafka can't tell these documents; until
-    all events are handled it then only checks blobs. If an SQLite database is damaged, nothing else
-    is checked and the counts are null.
+    sent or not handled yet, and their documents (`in_progress`). Kafka can't tell these documents;
+    until all events are handled it then only checks blobs. If an SQLite database is damaged,
+    nothing else is checked and the counts are null.
 
     \b
     Examples:

@@ -188,7 +188,7 @@ def reports(
     from services.cli.deployment.connection import connect
 
     with connect(url, key, data) as client:
-        listed = list(islice(client.reports(flagged=flagged, least=least), most + 1))
+        listed = list(islice(client.reports(flagged=flagged, min_risk=least), most + 1))
     if as_json:
         for report in listed[:most]:
             write(to_json({**asdict(report), "updated": moment(report.updated)}))

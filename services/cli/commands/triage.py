@@ -76,7 +76,7 @@ def triage(
         )
     with Reports() as reports:
         if max_wrong is not None:
-            reports.promise(max_wrong, broken)
+            reports.state_risk(max_wrong, broken)
         shown = tables.FindingsTable(reports.promised)
         lines = OutputWriter(as_json=as_json, table=shown.table)
         if history is not None:

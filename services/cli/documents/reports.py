@@ -64,7 +64,7 @@ class Reports:
         if self._own:
             self._own.close()
 
-    def promise(self, max_wrong: float, broken: float | None) -> None:
+    def state_risk(self, max_wrong: float, broken: float | None) -> None:
         """Route findings for a stated risk."""
         from services.triage.routing.risk_control import make_guarantee, read_calibration
         from shared.policy.rules import RiskRules

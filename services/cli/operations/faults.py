@@ -18,10 +18,10 @@ Kind = Literal[
     "stray_result",
     "not_purged",
 ]
-Repair = Literal["anew", "announce", "forget", "remove"]
+Repair = Literal["read_again", "announce", "forget", "remove"]
 
 REPAIRS: Mapping[Repair, str] = {
-    "anew": "the document is read again, in a new attempt",
+    "read_again": "the document is read again, in a new attempt",
     "announce": "its next event is announced again",
     "forget": "its deletion is announced again",
     "remove": "the blob is removed",

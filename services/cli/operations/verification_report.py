@@ -25,11 +25,11 @@ def lines(result: VerificationResult, done: Sequence[bool]) -> Iterator[dict[str
         "waiting": result.waiting,
         "unsent": result.unsent,
         "unhandled": result.unhandled,
-        "moving": result.moving,
+        "in_progress": result.in_progress,
     }
     yield {
         **(counts if result.counted else dict.fromkeys(counts)),
-        "whole": result.whole,
+        "complete": result.complete,
         "faults": len(result.faults),
         "repaired": sum(done),
         "notes": result.notes,
@@ -65,7 +65,9 @@ def _counted(line: Mapping[str, Any]) -> str:
     """What was checked and what is in progress; empty if a database is damaged."""
     if line["documents"] is None:
         return "nothing else was checked"
-    about = "" if line["moving"] is None else f" about {count(line['moving'], 'document')}"
+    about = (
+        "" if line["in_progress"] is None else f" about {count(line['in_progress'], 'document')}"
+    )
     waiting = f"{count(line['waiting'], 'event')}{about}" if line["waiting"] else "nothing"
     return (
         f"{count(line['documents'], 'document')}, {count(line['blobs'], 'needed blob')}"
@@ -77,10 +79,10 @@ def _verdict(line: Mapping[str, Any]) -> str:
     """The conclusion about everything else."""
     if line["faults"]:
         verdict = f"{count(line['faults'], 'fault')}, {line['repaired']} of them repaired"
-    elif line["whole"]:
+    elif line["complete"]:
         return "the rest agrees" if line["waiting"] else "everything is consistent"
     else:
         verdict = "the blobs agree"
-    if line["whole"] or line["documents"] is None:
+    if line["complete"] or line["documents"] is None:
         return verdict
     return f"{verdict}; stuck documents and results were not checked"

@@ -105,8 +105,8 @@ class VerificationResult:
     """Events in the outbox that are not sent yet, by service. They are no faults."""
     unhandled: dict[str, int] = field(default_factory=dict)
     """Events on the bus that a service has not handled yet, by service. They are no faults."""
-    moving: int | None = 0  # documents of these events; None if unknown
-    whole: bool = True  # whether everything was checked, and not only blobs
+    in_progress: int | None = 0  # documents of these events; None if unknown
+    complete: bool = True  # whether everything was checked, and not only blobs
     counted: bool = True  # whether the counts above are known; false if a database is damaged
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -126,8 +126,8 @@ def verify(deployment: VerifiedDeployment, rules: Rules, settle: float = 0.0) ->
         seen = {fault.same for fault in before.faults}
         result = _check(deployment, rules)
         result.faults = [fault for fault in result.faults if fault.same in seen]
-        result.whole = result.whole and before.whole
-    if not result.whole:
+        result.complete = result.complete and before.complete
+    if not result.complete:
         result.notes.append(
             "stuck documents and lost or stray results were not checked: with a broker that is "
             "only possible after all events are handled; verify again then"
@@ -138,7 +138,9 @@ def verify(deployment: VerifiedDeployment, rules: Rules, settle: float = 0.0) ->
 def unchecked(broken: list[Fault]) -> VerificationResult:
     """The result if a database is damaged: nothing else was checked."""
     note = "a database is damaged: nothing else was checked"
-    return VerificationResult(moving=None, whole=False, counted=False, notes=[note], faults=broken)
+    return VerificationResult(
+        in_progress=None, complete=False, counted=False, notes=[note], faults=broken
+    )
 
 
 def repair(
@@ -206,7 +208,7 @@ def _check(deployment: VerifiedDeployment, rules: Rules) -> VerificationResult:
     faults += _blob_faults(deployment, rules, rows, result)
     faults += _orphans(deployment, rules, rows)
     if rows.pending is None:
-        result.whole = False
+        result.complete = False
         return result
     faults += _stuck(rules, rows)
     faults += _lost(rows)
@@ -254,7 +256,7 @@ def _add_pending(deployment: VerifiedDeployment, rows: _Rows, result: Verificati
     known = [keys for keys in unhandled if keys is not None]
     keys = frozenset[str]().union(*known) if len(known) == len(unhandled) else None
     result.unhandled = counts
-    result.moving = None if keys is None else len(rows.unsent | keys)
+    result.in_progress = None if keys is None else len(rows.unsent | keys)
     _note(result.notes, "yet to be sent", result.unsent, "its relay sends them")
     _note(result.notes, "yet to be handled", result.unhandled, "the service handles them")
     rows.pending = keys
@@ -318,7 +320,7 @@ def _states(
 
 def _repair_of(service: str, what: str) -> Repair | None:
     if service == "ingest":
-        return "anew" if what in ("text", "layout") else None
+        return "read_again" if what in ("text", "layout") else None
     return "announce" if service in ("extraction", "triage") else None
 
 
@@ -496,7 +498,7 @@ def _repaired(
         if state != _MISSING:  # a new write replaces it
             deployment.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
     action = (fault.repair, fault.tenant, fault.document)
-    if fault.repair == "announce" and ("anew", *action[1:]) in done:
+    if fault.repair == "announce" and ("read_again", *action[1:]) in done:
         return True  # it is worked on from its beginning
     if action not in done:
         do = getattr(deployment.repairer, fault.repair)

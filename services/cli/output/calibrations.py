@@ -36,8 +36,8 @@ def calibration_rows(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if line["categories"] > 1:
         yield from _named(line)
-    if line["why_not"]:
-        yield plain(line["why_not"])
+    if line["no_guarantee_reason"]:
+        yield plain(line["no_guarantee_reason"])
     yield plain(line["message"])
 
 

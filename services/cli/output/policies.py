@@ -252,7 +252,7 @@ def _of_side(
             f"{title}: people have decided about {decided:,} of these and found {changed:,} wrong, "
             f"{changed / decided:.0%}, which is more than {_share(stated)}{chance}.",
         )
-    for reason, count in one["why_not"].items():
+    for reason, count in one["no_guarantee_reason"].items():
         subject = f"{count:,} {results}"
         if accepted:
             partial = accepted + count == block[results]

@@ -69,8 +69,8 @@ def _route(clause: Mapping[str, Any]) -> str:
 def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
     """What is accepted, and its guarantee."""
     name = risk["adapter"]
-    if risk["why_not"]:
-        return f"{name}: nothing is accepted, {plain(risk['why_not'])}"
+    if risk["no_guarantee_reason"]:
+        return f"{name}: nothing is accepted, {plain(risk['no_guarantee_reason'])}"
     own = [clause for clause in clauses if clause["adapter"] == name]
     accepted = sum(clause["route"] == "accept" for clause in own)
     return (
@@ -83,8 +83,8 @@ def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
 def _missed(missed: Mapping[str, Any]) -> str:
     """What is shown, and its guarantee; `--all` shows more than that needs."""
     name = f"{missed['adapter']}: shown above {missed['shown_above']:g}"
-    if missed["why_not"]:
-        return f"{name}; {plain(missed['why_not'])}"
+    if missed["no_guarantee_reason"]:
+        return f"{name}; {plain(missed['no_guarantee_reason'])}"
     more = missed["shown_above"] < missed["above"]
     enough = f" showing above {missed['above']:g} would suffice:" if more else ""
     return (
@@ -159,9 +159,9 @@ def costs(
     if rows:
         yield from aligned([heads, *rows])
     for budget in costs.budgets:
-        over = budget.usd - budget.most_usd
+        over = budget.usd - budget.max_usd
         passed = f", passed by {over:,.6f}" if over > 0 else ""
-        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}{passed}"
+        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.max_usd:,.2f}{passed}"
     for stop in costs.stopped:
         yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
     if quoted := costs.quoted:
@@ -206,8 +206,8 @@ def _specialists_work(costs: Costs) -> Iterator[str]:
         where = f" on {plain(one.machine)}" if one.machine else ""
         yield (
             f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
-            f"paid back after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} "
-            "saved with each, minus payments to frontier models)"
+            f"paid back after {paid} ({one.documents:,} so far, US$ "
+            f"{one.saved_per_document_usd:,.6f} saved with each, minus payments to frontier models)"
         )
 
 
@@ -274,9 +274,11 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
         yield row.rstrip()
         text = plain(finding["message"])
         yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
-    why_not = line["risks"]["why_not"] if line["findings"] and "risks" in line else ""
-    if why_not and why_not != printed_reason:
-        text = f"none of them is accepted, {plain(why_not)}"
+    no_guarantee_reason = (
+        line["risks"]["no_guarantee_reason"] if line["findings"] and "risks" in line else ""
+    )
+    if no_guarantee_reason and no_guarantee_reason != printed_reason:
+        text = f"none of them is accepted, {plain(no_guarantee_reason)}"
         yield from wrap(text, width, initial_indent="  ", subsequent_indent="    ")
     for signal in line.get("signals", ()):
         if signal["level"] != "usual":
@@ -506,15 +508,15 @@ class FindingsTable:
         accepted.
         """
         self._count(line)
-        yield from findings(line, self.risk["why_not"] if self.risk else "")
+        yield from findings(line, self.risk["no_guarantee_reason"] if self.risk else "")
 
     def summary(self) -> Iterator[str]:
         """How many were accepted, and their guarantee; empty without findings."""
         risk = self.risk
         if risk is None or not self.total:
             return
-        if risk["why_not"]:
-            yield f"nothing is accepted, {plain(risk['why_not'])}"
+        if risk["no_guarantee_reason"]:
+            yield f"nothing is accepted, {plain(risk['no_guarantee_reason'])}"
             return
         yield (
             f"{self.accepted:,} of {self.total:,} findings accepted, from {risk['threshold']:g} "

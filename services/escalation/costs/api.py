@@ -63,7 +63,7 @@ class BudgetOut(BaseModel):
 
     period: str = Field(description="a day, 2026-01-31, or a month, 2026-01, in UTC")
     usd: float
-    most_usd: float
+    max_usd: float
 
 
 class StopOut(_Answer):
@@ -124,12 +124,12 @@ class TrainingOut(_Answer):
     machine: str | None = Field(description="the training machine; null: unknown")
     hour_usd: float = Field(description="`SMALLPRINT_ESCALATION_TRAINING_HOUR`")
     usd: float | None
-    paid_each_usd: float = Field(
+    paid_per_document_usd: float = Field(
         description="paid to frontier models for a document, shared among its specialists"
     )
-    saved_each_usd: float = Field(
+    saved_per_document_usd: float = Field(
         description="saving for a document: cost at a frontier model, less the machine and "
-        "`paid_each_usd`"
+        "`paid_per_document_usd`"
     )
     after_documents: int | None = Field(
         description="documents until the training is paid back; null: unknown or never"
@@ -213,7 +213,7 @@ def routes(store: Store, gateway: Gateway, settings: Settings) -> APIRouter:
             items=[SpendOut.model_validate(s) for s in spent],
             groups=[_group(group, rates) for group in groups],
             budgets=[
-                BudgetOut(period=period, usd=used / 1e6, most_usd=most / 1e6)
+                BudgetOut(period=period, usd=used / 1e6, max_usd=most / 1e6)
                 for period, used, most in budgets
             ],
             stopped=[StopOut.model_validate(s) for s in stopped],

@@ -127,8 +127,8 @@ class Payback:
     machine: str | None
     hour_usd: float
     usd: float | None
-    paid_each_usd: float  # mean payment to frontier models for a document
-    saved_each_usd: float  # mean saving for a document
+    paid_per_document_usd: float  # mean payment to frontier models for a document
+    saved_per_document_usd: float  # mean saving for a document
     after_documents: int | None  # documents until the training is paid back; None: unknown or never
 
 

@@ -7,7 +7,7 @@
 
     [tenants.default]
     providers = ["claude"]            # in the order in which they are asked
-    leaves = ["contract"]             # kinds whose text may go to external providers
+    external_kinds = ["contract"]             # kinds whose text may go to external providers
     day_usd = "5"
     month_usd = "50"
     mask = ["parties", "amounts", "persons"]
@@ -91,7 +91,7 @@ class _Tenant(RiskRules):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     providers: tuple[Name, ...] = ()
-    leaves: tuple[Kind, ...] = ()
+    external_kinds: tuple[Kind, ...] = ()
     day_usd: Usd = Decimal(0)
     month_usd: Usd = Decimal(0)
     mask: tuple[Hidden, ...] = ()
@@ -108,7 +108,7 @@ class TenantPolicy:
     """The escalation rules of a tenant."""
 
     providers: tuple[Provider, ...] = ()
-    leaves: frozenset[Kind] = frozenset()
+    external_kinds: frozenset[Kind] = frozenset()
     day_micro_usd: int = 0
     month_micro_usd: int = 0
     mask: frozenset[Hidden] = frozenset()
@@ -116,7 +116,7 @@ class TenantPolicy:
 
     def may_see(self, *kinds: Kind) -> list[Provider]:
         """Return the providers that may see a document of any of these kinds, in order."""
-        return [p for p in self.providers if p.inside or self.leaves.issuperset(kinds)]
+        return [p for p in self.providers if p.inside or self.external_kinds.issuperset(kinds)]
 
     def names(self, provider: str) -> bool:
         """Whether the tenant may ask a provider."""
@@ -134,7 +134,8 @@ class TenantPolicy:
             if provider.name == name:
                 return replace(provider, most=most)
         raise SettingsError(
-            'contracts may not go to external providers: add "contract" to `leaves` in the policy'
+            'contracts may not go to external providers: add "contract" to `external_kinds` in the '
+            "policy"
         )
 
     @property
@@ -143,7 +144,7 @@ class TenantPolicy:
         if not self.providers:
             return "No text is sent out. People review all uncertain results."
         names = ", ".join(p.name for p in self.providers)
-        kinds = " and ".join(k for k in get_args(Kind) if k in self.leaves)
+        kinds = " and ".join(k for k in get_args(Kind) if k in self.external_kinds)
         sent = f"Text of {kinds} documents may be sent out" if kinds else "No text is sent out"
         masked = f", {', '.join(sorted(self.mask))} masked" if kinds and self.mask else ""
         micro = self.day_micro_usd, self.month_micro_usd
@@ -206,7 +207,7 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
 def _version(tenant: _Tenant, providers: Mapping[str, _Provider], label: str) -> Version:
     """The version of a tenant's rules and providers, without keys and rate limits."""
     rules = tenant.model_dump()
-    for name in ("leaves", "mask", "always_person"):
+    for name in ("external_kinds", "mask", "always_person"):
         rules[name] = frozenset(rules[name])
     asked = {name: providers[name].model_dump(exclude=NO_RULES) for name in tenant.providers}
     return version_of({"tenant": rules, "providers": asked}, label)
@@ -265,7 +266,7 @@ def _tenant(
         )
     return TenantPolicy(
         providers=tuple(providers[name] for name in spec.providers),
-        leaves=frozenset(spec.leaves),
+        external_kinds=frozenset(spec.external_kinds),
         day_micro_usd=int(spec.day_usd * 1_000_000),
         month_micro_usd=int(spec.month_usd * 1_000_000),
         mask=frozenset(spec.mask),

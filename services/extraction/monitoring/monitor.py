@@ -47,8 +47,8 @@ def note_clauses(
         return []
     known = load_calibration(data)
     state = watches.state(name, lock=True)
-    if stated.belief is not None and stated.promise != state.guarantee:
-        state = start_guarantee(watches, state, stated.promise, _terms(known, stated))
+    if stated.belief is not None and stated.guarantee != state.guarantee:
+        state = start_guarantee(watches, state, stated.guarantee, _terms(known, stated))
     if result.remaining is not None and frozenset(state.suspended) == local.suspended:
         state = state.with_remaining_belief(min_belief(result.remaining))
     again = early or watches.has_other_version(name, [document_id], _reference_of(result))
@@ -58,10 +58,10 @@ def note_clauses(
     watches.save(now)
     for clause in (clause for clause in result.clauses if clause.sampled):
         before = watches.find(clause.id)
-        counts = not again or (before is not None and before.guarantee == stated.promise)
+        counts = not again or (before is not None and before.guarantee == stated.guarantee)
         if before is None or before.wrong is None:
             belief = known.belief_of(clause.category, clause.confidence)
-            guarantee = stated.promise if counts else ""
+            guarantee = stated.guarantee if counts else ""
             watches.save_sample(
                 _sample(clause, document_id, version, belief, guarantee, result.share, True)
             )

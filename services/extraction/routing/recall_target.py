@@ -36,13 +36,13 @@ class RecallThreshold:
     families: int  # that it was learned from
     answers: int = 0  # their true clauses
     missed: int = 0  # true clauses that no shown clause matches
-    why_not: str = ""
+    no_guarantee_reason: str = ""
 
 
 def recall_threshold(known: Calibration, max_missed: float, level: float) -> RecallThreshold:
     """Return the highest threshold that misses at most a share of the true clauses.
 
-    The test is that of `promise`, with true instead of accepted and missed instead of wrong
+    The test is that of `guarantee`, with true instead of accepted and missed instead of wrong
     clauses. The lowest threshold is the strictest rule. A group counts with at most `MOST_ANSWERS`
     true clauses.
 
@@ -68,7 +68,7 @@ def recall_threshold(known: Calibration, max_missed: float, level: float) -> Rec
             f"{CONFIDENCES[0]:g} are shown{too_few if share <= max_missed else ''}. State a larger "
             "share"
         )
-    return RecallThreshold(max_missed, level, None, known.families, there, why_not=why)
+    return RecallThreshold(max_missed, level, None, known.families, there, no_guarantee_reason=why)
 
 
 def least_shown(known: Calibration, max_missed: float, thresholds: Sequence[float]) -> float | None:

@@ -45,8 +45,8 @@ class StatedRisk:
     """Least confidence of an accepted clause, by category; none is accepted in a category without.
     """
     families: int = 0  # company families that the guarantee is based on
-    why_not: str = ""  # why nothing is accepted
-    promise: str = ""
+    no_guarantee_reason: str = ""  # why nothing is accepted
+    guarantee: str = ""
     """Name of the guarantee and its calibration set; audit samples count for this one only."""
     belief: float | None = None  # least belief of an accepted clause before any tightening
     tightened: tuple[str, ...] = ()  # why less is accepted after wrong audit samples
@@ -64,7 +64,7 @@ class StatedMissed:
     level: float  # ... with this confidence
     above: float  # clauses above this confidence are shown
     families: int = 0  # company families that the guarantee is based on
-    why_not: str = ""  # why nothing is guaranteed
+    no_guarantee_reason: str = ""  # why nothing is guaranteed
 
 
 def stated_risk(
@@ -86,15 +86,15 @@ def stated_risk(
     if data is None:
         name = specialist.manifest.name
         why = f"not guaranteed: {name} has no calibration data, so a person decides every clause"
-        return StatedRisk(*stated, why_not=why)
+        return StatedRisk(*stated, no_guarantee_reason=why)
     if why := _unlike_calibration(result, kind_unsure):
-        return StatedRisk(*stated, why_not=why)
+        return StatedRisk(*stated, no_guarantee_reason=why)
     guarantee = risk_guarantee(data, *stated, rules.always_person)
     if guarantee.belief is None:
-        return StatedRisk(*stated, {}, guarantee.families, guarantee.why_not)
+        return StatedRisk(*stated, {}, guarantee.families, guarantee.no_guarantee_reason)
     whose = f"{specialist.manifest.version}+{local.number}"
     name = guarantee_name(whose, *stated, guarantee.belief)
-    risk = StatedRisk(*stated, {}, guarantee.families, promise=name, belief=guarantee.belief)
+    risk = StatedRisk(*stated, {}, guarantee.families, guarantee=name, belief=guarantee.belief)
     remaining = remaining_guarantee(data, rules, local.suspended)
     return replace(
         risk,
@@ -135,22 +135,24 @@ def stated_missed(specialist: Specialist, rules: RiskRules) -> StatedMissed | No
     if specialist.guarantee is None:
         name = specialist.manifest.name
         why = f"not guaranteed: {name} has no calibration data"
-        return StatedMissed(*stated, usual, why_not=why)
+        return StatedMissed(*stated, usual, no_guarantee_reason=why)
     result = _threshold_for(specialist.guarantee, *stated)
     above = CONFIDENCES[0] if result.above is None else result.above
-    return StatedMissed(*stated, min(usual, float(above)), result.families, result.why_not)
+    return StatedMissed(
+        *stated, min(usual, float(above)), result.families, result.no_guarantee_reason
+    )
 
 
 def stated_missed_for(
     stated: StatedMissed | None, result: Search, reading: ParsedDocument, kind_unsure: bool = False
 ) -> StatedMissed | None:
     """Return the guarantee for one document; none if it is unlike the calibration data."""
-    if stated is None or stated.why_not:
+    if stated is None or stated.no_guarantee_reason:
         return stated
     why = _unlike_calibration(result, kind_unsure)
     if not why and any(page.method == METHOD for page in reading.pages):
         why = "not guaranteed: there is no calibration data for pages read by OCR"
-    return replace(stated, why_not=why)
+    return replace(stated, no_guarantee_reason=why)
 
 
 def _unlike_calibration(result: Search, kind_unsure: bool) -> str:
@@ -174,13 +176,14 @@ def _acceptance(
         least: the confidence below which the set has no clauses.
     """
     if local.step >= STEPS:
-        return {"why_not": "no longer accepted: too many checks were wrong; calibrate or loosen it"}
+        why = "no longer accepted: too many checks were wrong; calibrate or loosen it"
+        return {"no_guarantee_reason": why}
     belief = acceptance_belief(risk.belief or 1.0, local.step, min_belief(remaining))
     if belief is None:
-        why = remaining.why_not if remaining else ""
+        why = remaining.no_guarantee_reason if remaining else ""
         until = "until somebody calibrates or loosens it"
         named = f"without {_doubted_names(local)}, which checks put in doubt {until}"
-        return {"why_not": f"{named}: {why}"}
+        return {"no_guarantee_reason": f"{named}: {why}"}
     without = frozenset({*rules.always_person, *local.suspended})
     thresholds = _thresholds(data, belief, without)
     return {"thresholds": {name: max(least, one) for name, one in thresholds.items()}}

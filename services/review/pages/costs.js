@@ -116,18 +116,18 @@ function training({ training: all }) {
   const rows = all.map((one) => {
     const name = [`${one.adapter} `, h("span.version", {}, one.version)];
     if (one.after_documents === null) {
-      const saves = one.saved_each_usd > 0 ? `. Each document saves ${usd(one.saved_each_usd)}` : "";
+      const saves = one.saved_per_document_usd > 0 ? `. Each document saves ${usd(one.saved_per_document_usd)}` : "";
       const why = one.hours === null ? `its training hours were not recorded${saves}` : "a frontier model alone would be cheaper for these documents";
       return h("div.paid-row", {}, h("span.bar-label", {}, name), h("span.muted", {}, `Payback unknown: ${why}.`));
     }
     const left = one.after_documents - one.documents;
     const words = left > 0 ? `${number(one.documents)} of ${number(one.after_documents)} documents` : `paid back since document ${number(one.after_documents)}`;
     return h("div.paid-row", {}, h("span.bar-label", {}, name), reached("ours", one.documents, one.after_documents), h("span.figure", {}, words),
-      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours${one.machine ? ` on ${one.machine}` : ""} at ${usd(one.hour_usd)} an hour cost ${usd(one.usd)}. Each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} paid to frontier models` : ""}.`));
+      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours${one.machine ? ` on ${one.machine}` : ""} at ${usd(one.hour_usd)} an hour cost ${usd(one.usd)}. Each document saves ${usd(one.saved_per_document_usd)}${one.paid_per_document_usd > 0 ? `, after ${usd(one.paid_per_document_usd)} paid to frontier models` : ""}.`));
   });
   const caption = "Measured training hours against the saving of each document. The saving is the price of a frontier model, less the machine and the calls that were paid.";
   return figure("Payback of training", caption, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Paid each US$", "Saved each US$", "Paid back after", "So far"],
-    all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_each_usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
+    all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_per_document_usd), exact(one.saved_per_document_usd), number(one.after_documents), number(one.documents)]));
 }
 
 /** The work by kind. */
@@ -155,11 +155,11 @@ function million({ specialists: work, frontier, quoted }) {
 }
 
 function budgets({ budgets: all }) {
-  if (!all.some((one) => one.most_usd > 0)) return null;
-  const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.most_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.most_usd)}`),
-    one.usd > one.most_usd && h("span.small.changed", {}, `exceeded by ${usd(one.usd - one.most_usd)}: a bill was above its estimate, or the budget was lowered`)));
+  if (!all.some((one) => one.max_usd > 0)) return null;
+  const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.max_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.max_usd)}`),
+    one.usd > one.max_usd && h("span.small.changed", {}, `exceeded by ${usd(one.usd - one.max_usd)}: a bill was above its estimate, or the budget was lowered`)));
   return figure("Budgets", "Spending on frontier models, in UTC. A call is refused if its worst case would exceed a budget. A provider that bills more than the worst case is stopped.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
-    all.map((one) => [one.period, exact(one.usd), exact(one.most_usd)]));
+    all.map((one) => [one.period, exact(one.usd), exact(one.max_usd)]));
 }
 
 function basis({ specialists: work, frontier }) {

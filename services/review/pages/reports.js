@@ -9,7 +9,7 @@ const LEAST = [["", "Any"], ["0.05", "5% or more"], ["0.2", "20% or more"], ["0.
 const HINT = "Risk is the probability that the most suspicious place in a report is an error. Use it to decide where to look first. A report can have a risk without findings: then no suspicion was strong enough.";
 
 export async function show({ params, go }) {
-  const chosen = { flagged: params.get("flagged") ?? "", least: params.get("least") ?? "", order: params.get("order") ?? "-risk" };
+  const chosen = { flagged: params.get("flagged") ?? "", min_risk: params.get("min_risk") ?? "", order: params.get("order") ?? "-risk" };
   const read = (cursor) => get(query("/v1/reports", { ...chosen, limit: 50, cursor }));
   let page = await read(null);
   const rows = h("tbody", {}, page.items.map(row));
@@ -23,7 +23,7 @@ export async function show({ params, go }) {
     go(query("/reports", { ...rest, order: order === "-risk" ? "" : order }));
   };
   const filters = h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
-    select("Show", chosen.flagged, ONLY, (flagged) => filter({ flagged })), select("Risk", chosen.least, LEAST, (least) => filter({ least })),
+    select("Show", chosen.flagged, ONLY, (flagged) => filter({ flagged })), select("Risk", chosen.min_risk, LEAST, (min_risk) => filter({ min_risk })),
     select("Order", chosen.order, ORDERS, (order) => filter({ order })));
   return { title: "Reports", element: h("div.page", {}, h("h1", {}, "Reports"), filters, page.items.length ? [h("p.muted.small", {}, HINT), table(rows), h("div.row.centre.below", {}, more)] : nothing(chosen, go)) };
 }
@@ -54,6 +54,6 @@ function progress(report) {
 }
 
 function nothing(chosen, go) {
-  if (chosen.flagged || chosen.least) return empty("No reports match these filters", "Other reports may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
+  if (chosen.flagged || chosen.min_risk) return empty("No reports match these filters", "Other reports may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
   return empty("No reports yet", "Upload a financial report. It appears here after it is checked.", h("a.button.primary", { href: "/documents" }, "Upload documents"));
 }

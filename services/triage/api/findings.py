@@ -68,8 +68,8 @@ class FindingOut(BaseModel):
     id: str
     filing: str = Field(description="id of the filing within the document")
     check: str = Field(
-        description="what was checked; `title`, `compares`, `lawful`, `settle` and `example` are "
-        "from its documentation page"
+        description="what was checked; `title`, `compares`, `possible_explanation`, "
+        "`how_to_verify` and `example` are from its documentation page"
     )
     severity: Literal["low", "medium", "high"]
     confidence: float = Field(ge=0, le=1)
@@ -89,8 +89,10 @@ class FindingOut(BaseModel):
     boxes: list[BoxOut] = Field(description="of its cells, if pages have boxes")
     title: str | None = Field(None, description="what should hold; null for an unknown check")
     compares: str | None = Field(None, description="what is compared")
-    lawful: str | None = Field(None, description="why it may differ in a sound report")
-    settle: str | None = Field(None, description="how to settle it")
+    possible_explanation: str | None = Field(
+        None, description="why it may differ in a sound report"
+    )
+    how_to_verify: str | None = Field(None, description="how to verify it")
     example: str | None = Field(None, description="an example")
     dismissed: DismissedOut | None = Field(
         None, description="dismissed before: it counts neither for `risk` nor `flagged`"

@@ -57,7 +57,7 @@ class DifferenceOut(BaseModel):
     earlier: int | float = Field(description="in the latest earlier filing that shows it")
     document_id: str = Field(description="of that filing")
     filing: str
-    doubted: bool = Field(description="looks like a slip, not like a restatement")
+    suspect: bool = Field(description="looks like a slip, not like a restatement")
     cause: Literal["stale", "transposed", "scale"] | None = Field(
         description="of a suspect: the amount of another column, two swapped digits, or a "
         "factor of a thousand or a million"
@@ -132,7 +132,7 @@ class Compared:
         filing = limit_size(read)
         earlier, unread = self._earlier(filing)
         diffs = differences(filing, earlier)
-        doubted_first = sorted(diffs, key=lambda diff: not diff.doubted)[:MOST_DIFFERENCES]
+        doubted_first = sorted(diffs, key=lambda diff: not diff.suspect)[:MOST_DIFFERENCES]
         shown = set(map(id, doubted_first))
         warnings = [*filing.warnings[len(read.warnings) :]]
         if unread:
@@ -213,7 +213,7 @@ def _shown(filing: Filing, difference: Difference) -> DifferenceOut:
         earlier=number(difference.earlier),
         document_id=difference.document,
         filing=difference.filing,
-        doubted=difference.doubted,
-        cause=difference.cause if difference.cause in SLIPS and difference.doubted else None,
+        suspect=difference.suspect,
+        cause=difference.cause if difference.cause in SLIPS and difference.suspect else None,
         place=PositionOut.model_validate(position.to_json()) if position else None,
     )

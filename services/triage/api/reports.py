@@ -57,8 +57,8 @@ def routes(store: Store) -> APIRouter:
         flagged: Annotated[
             bool | None, Query(description="only flagged or only other reports")
         ] = None,
-        least: Annotated[Share, Query(description="lowest risk")] = 0.0,
-        most: Annotated[Share, Query(description="highest risk")] = 1.0,
+        min_risk: Annotated[Share, Query(description="lowest risk")] = 0.0,
+        max_risk: Annotated[Share, Query(description="highest risk")] = 1.0,
         order: Annotated[
             Literal["-risk", "risk"], Query(description="`-risk`: the riskiest first")
         ] = "-risk",
@@ -69,7 +69,11 @@ def routes(store: Store) -> APIRouter:
             reports = Reports(session, actor.tenant)
             riskiest_first = order == "-risk"
             found, more = reports.by_risk(
-                flagged, (least, most), riskiest_first=riskiest_first, cursor=cursor, limit=limit
+                flagged,
+                (min_risk, max_risk),
+                riskiest_first=riskiest_first,
+                cursor=cursor,
+                limit=limit,
             )
             tallies = reports.tallies([report.document_id for report in found])
         none = FindingCounts()

@@ -17,8 +17,8 @@ class CheckPage:
 
     title: str
     compares: str  # what is compared
-    lawful: str  # why it may differ in a sound report
-    settle: str  # how to verify it
+    possible_explanation: str  # why it may differ in a sound report
+    how_to_verify: str  # how to verify it
     example: str
 
 
@@ -34,7 +34,7 @@ def page_of(check: str) -> CheckPage | None:
     return CheckPage(
         title=title,
         compares=parts["What it compares"],
-        lawful=parts["Why a sound filing may break it"],
-        settle=parts["How to verify"],
+        possible_explanation=parts["Why a sound filing may break it"],
+        how_to_verify=parts["How to verify"],
         example=parts["Example"],
     )

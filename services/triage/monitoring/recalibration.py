@@ -149,10 +149,10 @@ def refit(
     fitted = compare_refit(whose, risk, local, decisions, new, now, was, came, with_shipped)
     undecided = unfinished + waiting
     if not BeliefLine.local(new).rises:
-        fitted = replace(fitted, belief_after=None, why_not=NOT_SURER)
+        fitted = replace(fitted, belief_after=None, no_guarantee_reason=NOT_SURER)
     elif fitted.belief_after is not None and undecided > LEFT * (documents + undecided):
         why = CHOSEN.format(undecided, documents + undecided)
-        fitted = replace(fitted, belief_after=None, why_not=why)
+        fitted = replace(fitted, belief_after=None, no_guarantee_reason=why)
     line = line_of(classifier.guarantee, local.data, broken)
     return replace(
         fitted,

@@ -18,13 +18,13 @@ class MonitoringStore(store.MonitoringStore):
 
     tables = store.Tables.of(metadata, "finding_id", "filing_id", Column("family", String(64)))
 
-    def counts_already(self, promise: str, family: str) -> bool:
+    def counts_already(self, guarantee: str, family: str) -> bool:
         """Whether a check of a filer counts for a guarantee already."""
         checks = self.tables.checks
         mine = (
             checks.c.tenant == self.tenant,
             checks.c.adapter == NAME,
-            checks.c.guarantee == promise,
+            checks.c.guarantee == guarantee,
             checks.c.family == family,
         )
         return self.session.execute(select(1).where(*mine).limit(1)).first() is not None

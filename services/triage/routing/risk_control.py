@@ -174,13 +174,13 @@ class RiskGuarantee:
     broken: float | None  # stated share of filings with an error
     threshold: float | None = None  # confidence from which a finding is accepted
     companies: int = 0  # in the calibration set
-    why_not: str = ""
+    no_guarantee_reason: str = ""
     belief: float | None = None  # at the threshold before any tightening
     line: BeliefLine = BeliefLine()
 
     def to_json(self) -> dict[str, Any]:
         """The guarantee as the command line prints it."""
-        names = ("max_wrong", "level", "broken", "threshold", "companies", "why_not")
+        names = ("max_wrong", "level", "broken", "threshold", "companies", "no_guarantee_reason")
         return {name: getattr(self, name) for name in names}
 
     def name_for(self, version: str, local: TenantCalibration) -> str:
@@ -195,7 +195,7 @@ class RiskGuarantee:
             return self
         beliefs = ladder(self.belief)
         if step >= len(beliefs):
-            return replace(self, threshold=None, why_not=STOPPED)
+            return replace(self, threshold=None, no_guarantee_reason=STOPPED)
         return replace(self, threshold=self.line.confidence_of(beliefs[step]))
 
 
@@ -205,7 +205,7 @@ def make_guarantee(
     """The lowest threshold shown to keep a risk. `broken` is the share of filings with errors."""
     if data is None:
         why = "not guaranteed: no calibration data"
-        return RiskGuarantee(max_wrong, level, broken, why_not=why)
+        return RiskGuarantee(max_wrong, level, broken, no_guarantee_reason=why)
     if broken is None:
         return RiskGuarantee(max_wrong, level, None, None, data.companies, UNKNOWN)
     accepted, wrong = data.counts(broken)
@@ -269,7 +269,7 @@ def _of_decisions(data: bytes, rules: FindingRules, level: float) -> RiskGuarant
         rules.broken,
         None if guarantee.belief is None else line.confidence_of(guarantee.belief),
         decisions.families,
-        guarantee.why_not,
+        guarantee.no_guarantee_reason,
         guarantee.belief,
         line,
     )
@@ -323,14 +323,21 @@ def filing_guarantee(
     verdict: Verdict, filing: Filing, guarantee: RiskGuarantee, recognised: bool
 ) -> RiskGuarantee:
     """The guarantee for one filing: none for filings unlike the calibration data."""
-    return revoked_if(guarantee, guarantee.why_not or exclusion_reason(verdict, filing, recognised))
+    return revoked_if(
+        guarantee, guarantee.no_guarantee_reason or exclusion_reason(verdict, filing, recognised)
+    )
 
 
-def revoked_if(guarantee: RiskGuarantee, why_not: str) -> RiskGuarantee:
+def revoked_if(guarantee: RiskGuarantee, no_guarantee_reason: str) -> RiskGuarantee:
     """The guarantee, or none if there is a reason against it."""
-    if why_not in ("", guarantee.why_not):
+    if no_guarantee_reason in ("", guarantee.no_guarantee_reason):
         return guarantee
-    return RiskGuarantee(guarantee.max_wrong, guarantee.level, guarantee.broken, why_not=why_not)
+    return RiskGuarantee(
+        guarantee.max_wrong,
+        guarantee.level,
+        guarantee.broken,
+        no_guarantee_reason=no_guarantee_reason,
+    )
 
 
 def surest_finding(findings: Sequence[ReportFinding]) -> ReportFinding | None:

@@ -85,7 +85,7 @@ def test_blobs_that_follow_from_others_are_made_anew(suite: Suite) -> None:
     faults, _ = verify(suite, code=1)
     assert kinds(faults)["missing_blob"] == 2
     assert kinds(faults)["damaged_blob"] >= 2
-    assert {one["repair"] for one in faults} == {"anew", "announce"}
+    assert {one["repair"] for one in faults} == {"read_again", "announce"}
     quick, _ = verify(suite, "--quick", code=1)
     assert len(quick) < len(faults)  # bytes were changed without their number
 
@@ -252,7 +252,12 @@ def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
     suite.ended(suite.upload(1))
     document = suite.upload(2)
     faults, counts = verify(suite, "--stuck", "0", code=0)
-    assert (faults, counts["waiting"], counts["moving"], counts["whole"]) == ([], 1, 1, True)
+    assert (faults, counts["waiting"], counts["in_progress"], counts["complete"]) == (
+        [],
+        1,
+        1,
+        True,
+    )
     assert {name for name, count in counts["unsent"].items() if count} == {"ingest"}
     assert counts["notes"] == [
         "events yet to be sent: ingest 1; its relay sends them while it runs"
@@ -262,7 +267,7 @@ def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
     faults, counts = verify(suite, "--stuck", "0", code=0)
     assert (faults, suite.state(document)["state"]) == ([], "received")
     assert (sum(counts["unsent"].values()), counts["unhandled"]) == (0, dict.fromkeys(NAMES, 1))
-    assert (counts["waiting"], counts["moving"]) == (5, 1)
+    assert (counts["waiting"], counts["in_progress"]) == (5, 1)
     assert counts["notes"][0].startswith("events yet to be handled: ingest 1, extraction 1, ")
     suite.ended(document)
     suite.work()
@@ -287,7 +292,12 @@ def test_what_can_not_be_told_apart_is_not_said_to_agree(
     suite.upload(3)
     suite.loops[0][0].run_once()
     faults, counts = verify(suite, "--stuck", "0", code=0)
-    assert (faults, counts["waiting"], counts["moving"], counts["whole"]) == ([], 5, None, False)
+    assert (faults, counts["waiting"], counts["in_progress"], counts["complete"]) == (
+        [],
+        5,
+        None,
+        False,
+    )
     assert "stuck documents and lost or stray results were not checked" in counts["notes"][-1]
     last = said(suite)
     assert "5 events in progress: the blobs agree; stuck documents and results were not" in last
@@ -319,7 +329,7 @@ def test_a_damaged_database_is_named(suite: Suite) -> None:
     faults, counts = verify(suite, code=3)
     assert [(f["kind"], f["service"]) for f in faults] == [("broken_database", "review")]
     assert counts["notes"] == ["a database is damaged: nothing else was checked"]
-    known = {"whole": False, "faults": 1, "repaired": 0, "notes": counts["notes"]}
-    unknown = ("documents", "blobs", "bytes", "waiting", "unsent", "unhandled", "moving")
+    known = {"complete": False, "faults": 1, "repaired": 0, "notes": counts["notes"]}
+    unknown = ("documents", "blobs", "bytes", "waiting", "unsent", "unhandled", "in_progress")
     assert counts == dict.fromkeys(unknown) | known
     assert said(suite) == "nothing else was checked: 1 fault, 0 of them repaired"

@@ -187,7 +187,7 @@ def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, st
     told = stage.http.get("/v1/costs").json()
     told["stand_in_usd"] = told["usd"]
     told["frontier"]["usd"] = 0.82 * (told["usd"] + told["specialists"]["usd"])
-    told["budgets"] = [{"period": "2026-01-31", "usd": 1.62, "most_usd": 1.0}]
+    told["budgets"] = [{"period": "2026-01-31", "usd": 1.62, "max_usd": 1.0}]
     page.route("**/v1/costs?*", lambda route: route.fulfill(json=told))
     page.goto(f"{stage.address}/costs")
     figure(page, "Budgets").wait_for()

@@ -103,8 +103,11 @@ def test_it_is_applied_and_undone(data: Path, version: str) -> None:
 
 def test_too_few_decisions_promise_nothing(data: Path) -> None:
     line = calibrate(data, NAME, "--max-wrong", "0.001")
-    assert "not attainable with this data" in line["why_not"]
-    assert "further companies" in line["why_not"] or "State a larger" in line["why_not"]
+    assert "not attainable with this data" in line["no_guarantee_reason"]
+    assert (
+        "further companies" in line["no_guarantee_reason"]
+        or "State a larger" in line["no_guarantee_reason"]
+    )
     (data / "policy.toml").write_text(POLICY.replace("0.1", "0.001"), "utf-8")
     with pytest.raises(Conflict, match="nothing to apply"):
         calibrate(data, NAME, "--apply")
@@ -131,7 +134,7 @@ def test_where_surer_findings_are_not_righter_nothing_is_promised() -> None:
     ]
     made = refit(classifier, SHIPPED_CALIBRATION, rules, found, 400, 0, with_shipped=False)
     assert made.belief_after is None
-    assert "surer findings are not right more often here" in made.why_not
+    assert "surer findings are not right more often here" in made.no_guarantee_reason
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 2.0), (0.25, 8.0)])
@@ -167,4 +170,6 @@ def test_where_many_reports_wait_those_decided_promise_nothing(undecided: int, h
     made = refit(classifier, SHIPPED_CALIBRATION, rules, *counts)
     assert (made.belief_after is not None) == holds
     assert made.waiting == undecided
-    assert holds or "150 of the 450 reports sent to people are undecided" in made.why_not
+    assert (
+        holds or "150 of the 450 reports sent to people are undecided" in made.no_guarantee_reason
+    )

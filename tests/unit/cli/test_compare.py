@@ -29,7 +29,7 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract"]
+external_kinds = ["contract"]
 """
 
 

@@ -45,7 +45,7 @@ def work(documents: int, seconds: float, read: int, usd: float, **more: Any) -> 
 
 def training(adapter: str, **more: Any) -> dict[str, Any]:
     unknown = dict.fromkeys(("hours", "machine", "usd", "after_documents"))
-    paid = {"hour_usd": 3.0, "paid_each_usd": 0.01, "saved_each_usd": 0.07}
+    paid = {"hour_usd": 3.0, "paid_per_document_usd": 0.01, "saved_per_document_usd": 0.07}
     return {"adapter": adapter, "version": "1.2.0", "documents": 4, **unknown, **paid, **more}
 
 
@@ -54,7 +54,7 @@ COSTS: dict[str, Any] = {
     "usd": 1.5,
     "items": [{"provider": "claude", **SPEND}],
     "groups": [{"key": "2026-01-31", **SPEND}],
-    "budgets": [{"period": "2026-01", "usd": 1.5, "most_usd": 50}],
+    "budgets": [{"period": "2026-01", "usd": 1.5, "max_usd": 50}],
     "stopped": [
         {"provider": "claude", "since": "2026-01-31T12:00:00Z", "reason": "it\x1b[31m billed"}
     ],
@@ -163,7 +163,7 @@ def test_a_stand_in_and_a_budget_that_was_passed_are_said(
     suite: Suite, played: float, said: str
 ) -> None:
     suite.costs |= {"stand_in_usd": played}
-    suite.costs["budgets"][0]["most_usd"] = 1.0
+    suite.costs["budgets"][0]["max_usd"] = 1.0
     shown = run().stdout
     assert said in shown
     assert "2026-01: US$ 1.500000 of at most 1.00, passed by 0.500000" in shown

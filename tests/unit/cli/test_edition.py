@@ -95,7 +95,7 @@ def test_a_suite_that_has_ended_is_not_asked_and_the_message_says_how_to_start_i
     target = ended.with_name("to")
     code, said = run(*(target if one == "TO" else one for one in command), "--data", ended)
     assert (code, opened) == (2, [])
-    for told in ("does not run", BUS, option):
+    for told in ("is not running", BUS, option):
         assert told in said
     assert f"infra.run_kafka --data {shlex.quote(str(ended))} --port 1;" in said
     assert not target.exists()
@@ -107,8 +107,8 @@ def test_a_folder_that_another_process_has_is_no_running_suite(
     """A process id may be reused after a restart of the machine."""
     with FolderLock(ended):
         said = ask(ended)
-    assert f"process {os.getpid()} works on" in said
-    assert "does not run" not in said
+    assert f"process {os.getpid()} uses" in said
+    assert "is not running" not in said
     assert opened == []
 
 

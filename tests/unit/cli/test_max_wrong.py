@@ -50,7 +50,7 @@ def test_a_sure_clause_is_accepted_and_the_result_says_for_which_promise(
     assert ("Governing Law", "accept") in routes
     assert "review" in {route for _, route in routes}
     (risk,) = line["risks"]
-    assert (risk["max_wrong"], risk["level"], risk["why_not"]) == (0.1, 0.95, "")
+    assert (risk["max_wrong"], risk["level"], risk["no_guarantee_reason"]) == (0.1, 0.95, "")
     for one in line["clauses"]:
         sure = one["confidence"] >= risk["thresholds"][one["category"]]
         assert one["route"] == ("accept" if sure else "review")
@@ -64,14 +64,14 @@ def test_a_smaller_risk_accepts_less_and_the_smallest_nothing_with_the_reason(
     )
     assert all(narrow["thresholds"][name] > at for name, at in wide["thresholds"].items())
     assert least["thresholds"] == {}
-    assert "not attainable with this data" in least["why_not"]
+    assert "not attainable with this data" in least["no_guarantee_reason"]
 
 
 def test_a_specialist_that_can_promise_nothing_says_so(run: Run, contract: Path) -> None:
     options = ("--adapter", "contract-clauses", "--adapter", "unfair-terms", "--max-wrong", "0.05")
     line = line_of(run, contract, *options)
     assert [risk["adapter"] for risk in line["risks"]] == ["contract-clauses", "unfair-terms"]
-    assert line["risks"][1]["why_not"]
+    assert line["risks"][1]["no_guarantee_reason"]
     terms = [one for one in line["clauses"] if one["adapter"] == "unfair-terms"]
     assert {one["route"] for one in terms} <= {"review"}
 
@@ -82,7 +82,7 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_ac
     usual = line_of(run, contract, "--max-wrong", "0.2")
     more = line_of(run, contract, "--max-wrong", "0.2", "--max-missed", "0.2", "--level", "0.9")
     (missed,) = more["missed"]
-    assert (missed["max_missed"], missed["level"], missed["why_not"]) == (0.2, 0.9, "")
+    assert (missed["max_missed"], missed["level"], missed["no_guarantee_reason"]) == (0.2, 0.9, "")
     assert min(one["confidence"] for one in more["clauses"]) > missed["above"]
     assert len(more["clauses"]) > len(usual["clauses"])
     known = {(one["category"], one["start"]) for one in usual["clauses"]}
@@ -105,7 +105,7 @@ def test_a_text_that_it_does_not_know_is_not_guaranteed(run: Run, tmp_path: Path
     path.write_text("A recipe: take two eggs, a cup of flour, and stir until smooth. " * 8, "utf-8")
     line = line_of(run, path, "--max-wrong", "0.2")
     assert line["warnings"]
-    assert line["risks"][0]["why_not"].startswith("not guaranteed")
+    assert line["risks"][0]["no_guarantee_reason"].startswith("not guaranteed")
     assert {one["route"] for one in line["clauses"]} <= {"review"}
 
 
@@ -138,7 +138,7 @@ def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
     path.write_bytes(report("acme"))
     code, out, _ = run("triage", path, "--json", "--max-wrong", "0.05", "--broken", "0.5")
     line = json.loads(out)
-    assert (code, line["risks"]["why_not"]) == (0, "")
+    assert (code, line["risks"]["no_guarantee_reason"]) == (0, "")
     at = line["risks"]["threshold"]
     first, *others = line["findings"]
     assert first["route"] == ("accept" if first["confidence"] >= at else "review")
@@ -147,7 +147,7 @@ def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
         _, out, _ = run("triage", path, "--json", "--max-wrong", "0.05", *more)
         line = json.loads(out)
         assert {one["route"] for one in line["findings"]} == {"review"}
-        assert why in line["risks"]["why_not"]
+        assert why in line["risks"]["no_guarantee_reason"]
     _, out, _ = run("triage", path, "--max-wrong", "0.05")
     assert "nothing is accepted, not guaranteed" in out
     code, _, err = run("triage", path, "--broken", "0.5")

@@ -172,7 +172,7 @@ price = { input = "3", output = "15", as_of = 2026-01-31 }
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "1"
 month_usd = "10"
 """
@@ -310,7 +310,7 @@ def test_a_report_of_an_unsure_kind_is_told_of_by_that_reason(data: Path, run: T
         assert unsure_kinds(session, "default") == {"rep_2"}
         assert unsure_kinds(session, "acme") == frozenset()
     new = run.line(CAREFUL)["reports"]["tried"]
-    assert (new["accepted"], new["why_not"]) == (1, {KIND_UNSURE: 1})
+    assert (new["accepted"], new["no_guarantee_reason"]) == (1, {KIND_UNSURE: 1})
     said = run.said(CAREFUL)
     assert f"tried, reports: none of the other 1 is accepted: {KIND_UNSURE}" in said
 

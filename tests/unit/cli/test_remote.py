@@ -85,7 +85,7 @@ class Suite:
         return self.page(params, [hit(1), hit(2, CLAUSE)], [hit(3)])
 
     def reports(self, params: dict[str, str], _body: bytes) -> httpx.Response:
-        if params.get("least") == "0.99":
+        if params.get("min_risk") == "0.99":
             return self.page(params)
         return self.page(params, [report(1, 0.9)], [report(2, 0.1)])
 
@@ -183,7 +183,7 @@ def test_each_report_is_a_json_line(suite: Suite) -> None:
     done = invoke("reports", "--json", "--flagged", "--least", "0.05")
     assert done.return_value == 0, done.output
     assert lines(done.stdout) == [report(1, 0.9), report(2, 0.1)]
-    assert suite.asked[0] == {"flagged": "true", "least": "0.05", "order": "-risk"}
+    assert suite.asked[0] == {"flagged": "true", "min_risk": "0.05", "order": "-risk"}
 
 
 @pytest.mark.parametrize(

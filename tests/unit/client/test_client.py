@@ -532,9 +532,9 @@ def test_findings_have_a_verdict_and_reports_are_filtered() -> None:
     assert (findings.flagged, findings.risk, findings.filings) == (True, 0.9, 1)
     assert findings.warnings == ("page 4 is missing",)
     assert findings.model == smallprint.TriageModel("triage-breaks", "1.0.0")
-    assert list(client.reports(flagged=True, least=0.5)) == []
+    assert list(client.reports(flagged=True, min_risk=0.5)) == []
     sent = dict(network.requests[1].url.params)
-    assert sent == {"flagged": "true", "least": "0.5", "order": "-risk"}
+    assert sent == {"flagged": "true", "min_risk": "0.5", "order": "-risk"}
 
 
 def test_clauses_of_first_pages_say_so() -> None:

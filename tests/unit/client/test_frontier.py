@@ -41,6 +41,6 @@ def test_escalations_proposals_and_costs_are_typed(
         costs = client.costs(by="kind")
         assert [group.key for group in costs.groups] == ["contract"]
         assert costs.usd == proposal.usd > 0
-        assert [budget.most_usd for budget in costs.budgets] == [1, 100]
+        assert [budget.max_usd for budget in costs.budgets] == [1, 100]
         assert costs.stopped == ()
         escalation.service.close()

@@ -52,7 +52,7 @@ LABELS = [("Governing Law", FOUND), ("Governing Law", OTHER)]
 def policy_text(
     url: str,
     day: str = "10",
-    leaves: Sequence[str] = ("contract",),
+    external_kinds: Sequence[str] = ("contract",),
     mask: Sequence[str] = (),
     name: str = "stand-in",
 ) -> str:
@@ -69,7 +69,7 @@ most_tokens = 400
 
 [tenants.default]
 providers = ["{name}"]
-leaves = {json.dumps(list(leaves))}
+external_kinds = {json.dumps(list(external_kinds))}
 day_usd = "{day}"
 month_usd = "100"
 mask = {json.dumps(list(mask))}

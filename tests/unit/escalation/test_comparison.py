@@ -296,12 +296,13 @@ def test_the_expected_cost_is_near_the_bill(serve: Callable[..., Table]) -> None
     assert told.micro_usd > 0
 
 
-def _policies(tmp_path: Path, leaves: Sequence[str]) -> Policies:
+def _policies(tmp_path: Path, external_kinds: Sequence[str]) -> Policies:
     file = tmp_path / "policy.toml"
     file.write_text(
         '[providers.stand-in]\nprotocol = "own"\nmodel = "m"\nurl = "http://127.0.0.1:1"\n'
         'price = { input = "3", output = "15", as_of = 2026-01-31 }\n'
-        f'[tenants.default]\nproviders = ["stand-in"]\nleaves = {json.dumps(leaves)}\n'
+        '[tenants.default]\nproviders = ["stand-in"]\n'
+        f"external_kinds = {json.dumps(external_kinds)}\n"
     )
     return read_policies(file)
 

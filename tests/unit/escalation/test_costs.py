@@ -179,7 +179,9 @@ def test_an_unknown_training_time_has_no_payback(service: RunningService) -> Non
         None,
         None,
     )
-    assert line["saved_each_usd"] == pytest.approx(0.08 * 5 + 0.0002 * 25 - 0.5 * 0.36 / 3600)
+    assert line["saved_per_document_usd"] == pytest.approx(
+        0.08 * 5 + 0.0002 * 25 - 0.5 * 0.36 / 3600
+    )
 
 
 def test_another_model_has_its_own_price(service: RunningService) -> None:
@@ -197,7 +199,7 @@ def test_training_is_paid_back_after_a_number_of_documents(service: RunningServi
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
     assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
     assert (first["machine"], first["hour_usd"]) == ("two processor cores", 3.0)
-    assert first["saved_each_usd"] == pytest.approx(saved)
+    assert first["saved_per_document_usd"] == pytest.approx(saved)
     assert first["after_documents"] == -(-9.0 // saved)
     assert (second["adapter"], second["hours"], second["after_documents"]) == ("mine", None, None)
     assert second["machine"] is None
@@ -219,9 +221,9 @@ def test_payments_to_frontier_models_reduce_the_saving(service: RunningService) 
     pay(service, 3, 500_000, "other")
     pay(service, 4, 700_000)
     first, second = told(service).json()["training"]
-    assert first["paid_each_usd"] == second["paid_each_usd"] == pytest.approx(0.02)
+    assert first["paid_per_document_usd"] == second["paid_per_document_usd"] == pytest.approx(0.02)
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
-    assert first["saved_each_usd"] == pytest.approx(saved)
+    assert first["saved_per_document_usd"] == pytest.approx(saved)
     assert first["after_documents"] == -(-9.0 // saved) == 45
 
 
@@ -236,7 +238,7 @@ def test_two_attempts_share_the_payments_of_a_document(service: RunningService) 
     service.handle(extracted(1), extracted(1, attempt=2))
     pay(service, 1, 60_000)
     for one in told(service).json()["training"]:
-        assert one["paid_each_usd"] == pytest.approx(0.03)
+        assert one["paid_per_document_usd"] == pytest.approx(0.03)
 
 
 def test_a_repeated_reading_counts_its_text_once(service: RunningService) -> None:
@@ -263,7 +265,7 @@ def test_training_that_saves_nothing_is_never_paid_back(
     work: Work, paid: Decimal, saved: float
 ) -> None:
     (line,) = payback([("a", "1.0.0", work)], an_hour, RATES, {("a", "1.0.0"): paid})
-    assert line.saved_each_usd == pytest.approx(saved)
+    assert line.saved_per_document_usd == pytest.approx(saved)
     assert line.after_documents is None
 
 

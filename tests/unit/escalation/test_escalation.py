@@ -76,7 +76,7 @@ def test_requests_of_a_deleted_document_are_removed(escalation: RunningService) 
 def test_costs_are_computed_from_the_ledger(escalation: RunningService) -> None:
     body = escalation.client.get("/v1/costs").json()
     assert (body["calls"], body["usd"], body["items"], body["groups"]) == (0, 0, [], [])
-    assert [budget["most_usd"] for budget in body["budgets"]] == [0, 0]
+    assert [budget["max_usd"] for budget in body["budgets"]] == [0, 0]
     entry = {
         "escalation_id": "es_1",
         "document_id": "doc_1",

@@ -32,7 +32,7 @@ price = { input = "0", output = "0", as_of = 2026-01-31 }
 
 [tenants.default]
 providers = ["claude", "house"]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "0.5"
 month_usd = 12
 mask = ["parties"]
@@ -119,14 +119,18 @@ def test_the_summary_names_measured_trust(tmp_path: Path) -> None:
             '["claude", "house", "other"]',
             "other, which is not under providers",
         ),
-        ('leaves = ["contract"]', 'leaves = ["contracts"]', "tenants.default.leaves.0"),
         (
-            'leaves = ["contract"]',
-            'leaf = ["contract"]',
-            "tenants.default.leaf: unknown key: did you mean leaves?",
+            'external_kinds = ["contract"]',
+            'external_kinds = ["contracts"]',
+            "tenants.default.external_kinds.0",
         ),
         (
-            'leaves = ["contract"]',
+            'external_kinds = ["contract"]',
+            'external_kind = ["contract"]',
+            "tenants.default.external_kind: unknown key: did you mean external_kinds?",
+        ),
+        (
+            'external_kinds = ["contract"]',
             'batch = "backlog"',
             "policy.toml: tenants.default.batch: unknown key: use one of",
         ),

@@ -41,13 +41,13 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 
 [tenants.default]
 providers = [{asked}]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "1000"
 month_usd = "1000"
 
 [tenants.rivals]
 providers = [{asked}]
-leaves = ["contract"]
+external_kinds = ["contract"]
 day_usd = "1000"
 month_usd = "1000"
 """

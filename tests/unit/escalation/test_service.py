@@ -51,9 +51,9 @@ def test_a_request_becomes_a_proposal(escalation: EscalationService) -> None:
     assert [group["key"] for group in costs["groups"]] == ["doc_1"]
     assert costs["items"][0]["tokens_in"] == escalation.stand_in.bills[0].input
     assert costs["budgets"][0]["usd"] == pytest.approx(costs["usd"])
-    assert [budget["most_usd"] for budget in costs["budgets"]] == [1, 100]
+    assert [budget["max_usd"] for budget in costs["budgets"]] == [1, 100]
     policy = escalation.get("/v1/policy")
-    assert (policy["sends_text_out"], policy["leaves"]) == (True, ["contract"])
+    assert (policy["sends_text_out"], policy["external_kinds"]) == (True, ["contract"])
     assert (policy["budget_usd"], policy["day_usd"]) == (100, 1)
 
 

@@ -161,7 +161,7 @@ def write_policy(folder: Path, **rules: Any) -> Path:
 
 ASKING = {
     "providers": ["stand-in"],
-    "leaves": ["contract"],
+    "external_kinds": ["contract"],
     "day_usd": "1",
     "month_usd": "10",
     "mistake_usd": "0.25",

@@ -77,7 +77,7 @@ def test_two_policies_are_counted_side_by_side() -> None:
     )
     assert (now.results, now.accepted, now.reviewed, now.expected_errors) == (3, 0, 3, 0)
     assert now.words_reviewed == 5 + 7 + 4
-    assert now.why_not == {}
+    assert now.no_guarantee_reason == {}
     assert (new.results, new.accepted, new.reviewed) == (3, 2, 1)
     assert new.words_reviewed == 7
     # Belief is confidence itself in this calibration set: 0.1 and 0.4 are left.
@@ -140,14 +140,14 @@ def test_without_a_guarantee_a_clause_is_reviewed_with_a_reason() -> None:
     older = replace(older, passes=[replace(older.passes[0], version="0.0.9")])
     tally = tally_of(warned, recognised, gone, older)
     assert (tally.accepted, tally.reviewed) == (0, 5)
-    reasons = list(tally.why_not)
-    assert [tally.why_not[reason] for reason in reasons] == [2, 1, 1]
+    reasons = list(tally.no_guarantee_reason)
+    assert [tally.no_guarantee_reason[reason] for reason in reasons] == [2, 1, 1]
     for reason, words in zip(reasons, ("French", "is gone", "reprocess"), strict=True):
         assert words in reason
 
     (tally,) = simulate([document(LAW)], silent(STATED), lambda _name: None, {}, KEY)
     assert (tally.accepted, tally.reviewed) == (0, 1)
-    assert "not installed" in next(iter(tally.why_not))
+    assert "not installed" in next(iter(tally.no_guarantee_reason))
 
 
 def test_routes_of_the_past_do_not_count() -> None:
@@ -260,9 +260,9 @@ def test_an_unsure_kind_is_accepted_under_no_policy() -> None:
     unsure = replace(one, searched=replace(one.searched, kind_unsure=True))
     stored = json.dumps(PASSES.dump_python((unsure,), mode="json"))
     assert PASSES.validate_python(json.loads(stored)) == (unsure,)
-    asking = replace(ASKS, leaves=frozenset({"contract"}))
+    asking = replace(ASKS, external_kinds=frozenset({"contract"}))
     every = replace(asking, prices=dict.fromkeys(get_args(Kind), ASKS.prices["contract"]))
-    every = replace(every, leaves=frozenset(get_args(Kind)))
+    every = replace(every, external_kinds=frozenset(get_args(Kind)))
     rules = STATED.model_copy(update={"always_person": ("Audit Rights",)})
     trusting = rules.model_copy(update={"trust": "measured"})
     policies = [(rules, asking), (rules, every), (trusting, every)]
@@ -271,4 +271,4 @@ def test_an_unsure_kind_is_accepted_under_no_policy() -> None:
     held = simulate([replace(plain, passes=[unsure])], policies, expert, {}, KEY)
     assert [tally.accepted for tally in held] == [0, 0, 0]
     assert held[0].escalated == held[2].escalated == 0 < held[1].escalated
-    assert "the kind of the document is not confirmed" in next(iter(held[0].why_not))
+    assert "the kind of the document is not confirmed" in next(iter(held[0].no_guarantee_reason))

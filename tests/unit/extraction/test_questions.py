@@ -98,7 +98,7 @@ def test_questions_go_with_their_document(start: Start) -> None:
 @pytest.mark.parametrize(
     "rules",
     [
-        *({"leaves": []}, {"leaves": ["report"]}, {"day_usd": "0"}),
+        *({"external_kinds": []}, {"external_kinds": ["report"]}, {"day_usd": "0"}),
         *({"mistake_usd": "0"}, {"mistake_usd": "0.01"}),
     ],
 )
@@ -112,7 +112,7 @@ def test_nothing_is_asked_that_may_not_leave_or_has_no_value(
 
 
 @pytest.mark.parametrize(
-    ("leaves", "asked"),
+    ("external_kinds", "asked"),
     [
         (["contract"], False),
         (["contract", "report"], False),
@@ -120,9 +120,9 @@ def test_nothing_is_asked_that_may_not_leave_or_has_no_value(
     ],
 )
 def test_an_unsure_kind_may_leave_only_if_every_possible_kind_may(
-    start: Start, leaves: list[str], asked: bool
+    start: Start, external_kinds: list[str], asked: bool
 ) -> None:
-    extraction = read(start, 0.6, leaves=leaves)
+    extraction = read(start, 0.6, external_kinds=external_kinds)
     assert len(extraction.announced(EscalationRequested)) == 1
     extraction.extract("doc_2", kind_confidence=0.4, kind_unsure=True)
     requests = extraction.announced(EscalationRequested)
@@ -140,8 +140,8 @@ def test_an_unsure_kind_may_leave_only_if_every_possible_kind_may(
 
 
 def test_a_trusted_model_is_not_asked_while_the_kind_is_unsure(start: Start) -> None:
-    leaves = ["contract", "report", "other"]
-    extraction = start(unsure(0.6), **{**ASKING, **TRUSTED, "leaves": leaves})
+    external_kinds = ["contract", "report", "other"]
+    extraction = start(unsure(0.6), **{**ASKING, **TRUSTED, "external_kinds": external_kinds})
     extraction.extract(kind_confidence=0.4, kind_unsure=True)
     assert extraction.announced(EscalationRequested) == []
     extraction.handle(extraction.read("doc_1", attempt=2))

@@ -112,7 +112,7 @@ def test_without_fitting_data_nothing_is_accepted_with_a_reason(
 ) -> None:
     stated = risk_of(specialist(guarantee), found=replace(FOUND, warnings=warnings))
     assert stated.thresholds == {}
-    assert why in stated.why_not
+    assert why in stated.no_guarantee_reason
     assert route_clauses(FOUND.clauses, READ, stated) == ["review", "review"]
 
 
@@ -135,8 +135,8 @@ def test_a_limit_of_missed_clauses_shows_more(
 ) -> None:
     stated = missed_of(expert)
     assert stated.above == above
-    assert stated.why_not.startswith(why)
-    assert bool(stated.why_not) == bool(why)
+    assert stated.no_guarantee_reason.startswith(why)
+    assert bool(stated.no_guarantee_reason) == bool(why)
     assert stated_missed(expert, RiskRules()) is None
 
 
@@ -157,7 +157,7 @@ def test_missed_clauses_have_no_limit_without_fitting_data(
 ) -> None:
     stated = stated_missed_for(missed_of(specialist(guarantee)), found, read, kind_unsure=unsure)
     assert stated is not None
-    assert why in stated.why_not
+    assert why in stated.no_guarantee_reason
 
 
 def test_a_clause_on_a_page_read_by_ocr_is_reviewed() -> None:
@@ -209,7 +209,7 @@ def test_a_tightened_guarantee_accepts_less(step: int) -> None:
     stated = risk_of(specialist(), STATED, local)
     assert stated.belief == pytest.approx(0.3)
     assert stated.thresholds == (pytest.approx({"Governing Law": 0.65}) if step == 1 else {})
-    assert ("loosen" in stated.why_not) == (step == 4)
+    assert ("loosen" in stated.no_guarantee_reason) == (step == 4)
     assert [("nothing" in line, "Audit Rights" in line) for line in stated.tightened] == [
         (step == 4, False),
         (False, True),
@@ -242,7 +242,7 @@ def test_the_other_categories_keep_the_risk_without_a_suspended_one() -> None:
     assert f"raised from 30.0% to {own:.1%}, because without Governing Law" in more
     assert looked_at.endswith("a person decides Governing Law")
     assert both.tightened == ()
-    assert alone.promise == both.promise  # what is known of it by checks counts on
+    assert alone.guarantee == both.guarantee  # what is known of it by checks counts on
 
 
 def test_nothing_is_accepted_if_the_other_categories_miss_the_risk() -> None:
@@ -251,10 +251,10 @@ def test_nothing_is_accepted_if_the_other_categories_miss_the_risk() -> None:
     alone = risk_of(expert, STATED, FIRST_IN_DOUBT)
     assert both.thresholds["Audit Rights"] < 0.9
     assert alone.thresholds == {}
-    assert alone.why_not.startswith(
+    assert alone.no_guarantee_reason.startswith(
         "without Governing Law, which checks put in doubt until somebody"
     )
-    assert "not attainable" in alone.why_not
+    assert "not attainable" in alone.no_guarantee_reason
     assert (
         "nothing is accepted, because without Governing Law nothing is shown" in alone.tightened[0]
     )
@@ -293,7 +293,7 @@ def test_the_shipped_calibration_set_covers_the_remaining_categories(
     known = read_calibration(expert.guarantee)
     assert set(doubted).isdisjoint(stated.thresholds)
     assert len(stated.thresholds) == (len(known.labels) - len(doubted) if now else 0)
-    assert bool(stated.why_not) == (now is None)
+    assert bool(stated.no_guarantee_reason) == (now is None)
     for name, confidence in stated.thresholds.items():
         if confidence > 0.01:
             assert known.belief_of(name, confidence) == pytest.approx(now, abs=0.001)
@@ -303,7 +303,7 @@ def test_a_local_calibration_replaces_the_shipped_one() -> None:
     taught = KeywordSpecialist()
     stated = risk_of(taught, STATED, TenantCalibration(data=calibration(), number=2))
     assert stated.thresholds
-    assert stated.promise.startswith("0.0.1+2 0.05 0.95 ")
+    assert stated.guarantee.startswith("0.0.1+2 0.05 0.95 ")
 
 
 def extracted(start: Start, **rules: Any) -> tuple[ExtractionService, ClausesExtracted]:
@@ -319,7 +319,11 @@ def test_the_policy_of_the_tenant_decides_and_rest_says_why(start: Start) -> Non
     by_category = {item["category"]: item["route"] for item in answer["items"]}
     assert by_category == {"Governing Law": "accept", "Audit Rights": "accept"}
     (risk,) = answer["risks"]
-    assert (risk["adapter"], risk["max_wrong"], risk["why_not"]) == ("contract-clauses", 0.05, "")
+    assert (risk["adapter"], risk["max_wrong"], risk["no_guarantee_reason"]) == (
+        "contract-clauses",
+        0.05,
+        "",
+    )
     assert (event.accepted, event.sampled) == (2, ())
     announced = json.loads(extraction.service.blobs.get("default", event.clauses))
     assert {one["route"] for one in announced} == {"accept"}
@@ -356,8 +360,8 @@ def test_nothing_is_accepted_while_the_kind_is_unsure(start: Start) -> None:
     assert {item["route"] for item in answer["items"]} == {"review"}
     event = extraction.announced(ClausesExtracted)[-1]
     assert (event.document_id, event.accepted, event.sampled) == ("doc_2", 0, ())
-    assert "the kind of the document is not confirmed" in answer["risks"][0]["why_not"]
+    assert "the kind of the document is not confirmed" in answer["risks"][0]["no_guarantee_reason"]
     extraction.handle(extraction.read("doc_2", attempt=2))
     answer = extraction.get(document="doc_2").json()
-    assert answer["risks"][0]["why_not"] == ""
+    assert answer["risks"][0]["no_guarantee_reason"] == ""
     assert len(extraction.announced(ClausesExtracted)[-1].sampled) == 2

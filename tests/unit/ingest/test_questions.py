@@ -24,7 +24,7 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 
 [tenants.default]
 providers = ["p"]
-leaves = [{leaves}]
+external_kinds = [{external_kinds}]
 day_usd = "5"
 month_usd = "5"
 mistake_usd = "{mistake}"
@@ -35,9 +35,9 @@ LINES = ("This Agreement is made between Acme and Bolt on the first day of May."
 
 @pytest.fixture
 def make(tmp_path: Path, new_ingest: NewIngest) -> NewIngest:
-    def made(*chances: float, leaves: str = ALL, mistake: str = "1") -> IngestService:
+    def made(*chances: float, external_kinds: str = ALL, mistake: str = "1") -> IngestService:
         policy = tmp_path / "policy.toml"
-        policy.write_text(POLICY.format(leaves=leaves, mistake=mistake))
+        policy.write_text(POLICY.format(external_kinds=external_kinds, mistake=mistake))
         artefacts = model(tmp_path / "artefacts", chances)  # type: ignore[arg-type]
         return new_ingest(artefacts=artefacts, policy=policy)
 
@@ -89,8 +89,8 @@ def test_an_unlikely_kind_is_asked_about(make: NewIngest) -> None:
     ("chances", "changed"),
     [
         ((0.99, 0.005, 0.005), {}),
-        ((0.5, 0.1, 0.4), {"leaves": '"contract", "report"'}),
-        ((0.5, 0.1, 0.4), {"leaves": '"contract"'}),
+        ((0.5, 0.1, 0.4), {"external_kinds": '"contract", "report"'}),
+        ((0.5, 0.1, 0.4), {"external_kinds": '"contract"'}),
         ((0.5, 0.1, 0.4), {"mistake": "0"}),
         ((0.5, 0.1, 0.4), {"mistake": "0.0001"}),
     ],
@@ -119,7 +119,7 @@ def test_a_damaged_page_is_asked_about(make: NewIngest, monkeypatch: pytest.Monk
     data = scrambled(*LINES)
     reading = read(data, name="a.pdf", limits=Limits(page_seconds=0.001, scan_seconds=0.001))
     assert reading.unsound == (1,)
-    ingest = make(0.99, 0.005, 0.005, leaves='"contract"')
+    ingest = make(0.99, 0.005, 0.005, external_kinds='"contract"')
     document = ingest.read_new(data, "a.pdf", kind="contract")
     questions = requested(ingest)
     assert questions.keys() == {f"{document}_p1"}

@@ -104,7 +104,7 @@ def test_clauses_of_one_document_that_are_wrong_together_widen_the_interval() ->
 
 def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
     few = refit_calibration(LABELS, None, decisions(20))
-    assert "not attainable" in control_risk(few, 0.05, 0.95).why_not
+    assert "not attainable" in control_risk(few, 0.05, 0.95).no_guarantee_reason
     both = read_calibration(pool(few, refit_calibration(LABELS, None, decisions())).to_bytes())
     assert both.families == 420
     assert (few.groups, both.groups) == ("documents", "documents")
@@ -152,7 +152,7 @@ def told_after(documents: int, wrong: int, alone: bool = False) -> str:
     new = refit_calibration(LABELS, before, found)
     return control_risk(
         new, 0.05, 0.95, (), None if alone else expected_calibration(new, before)
-    ).why_not
+    ).no_guarantee_reason
 
 
 def test_how_many_more_would_do_is_a_range_that_one_mistake_hardly_moves() -> None:

@@ -43,9 +43,9 @@ def test_a_report_is_held_against_the_earlier_ones_of_its_company(any_triage: Tr
     slip, other = found["differences"]
     assert (slip["label"], slip["end"]) == ("Accounts receivable, net", "20231231")
     assert (slip["reported"], slip["earlier"]) == (2_791_000_000, 2_719_000_000)
-    assert (slip["doubted"], slip["cause"], slip["document_id"]) == (True, "transposed", "doc_1")
+    assert (slip["suspect"], slip["cause"], slip["document_id"]) == (True, "transposed", "doc_1")
     assert other["label"] == "Change in receivables"
-    assert (other["doubted"], other["cause"]) == (False, None)
+    assert (other["suspect"], other["cause"]) == (False, None)
     assert triage.findings("doc_2") == before
     assert all(item["compared"] == [] for item in asked(triage, "doc_1"))
 
@@ -117,9 +117,9 @@ def test_a_limited_number_of_differences_is_listed_suspect_ones_first(
     assert every["warnings"] == []
     monkeypatch.setattr(history, "MOST_DIFFERENCES", 2)
     (some,) = asked(triage, "doc_2")
-    doubted = [one for one in every["differences"] if one["doubted"]]
-    assert doubted
-    assert [one for one in some["differences"] if one["doubted"]] == doubted[:2]
+    suspect = [one for one in every["differences"] if one["suspect"]]
+    assert suspect
+    assert [one for one in some["differences"] if one["suspect"]] == suspect[:2]
     assert len(some["differences"]) == 2
     assert some["warnings"] == [f"{len(every['differences'])} lines differ; only 2 are listed"]
 

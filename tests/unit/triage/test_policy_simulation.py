@@ -88,7 +88,13 @@ def counted(
 )
 def test_the_policy_in_force_would_do_what_it_did(tmp_path: Path, changed: dict[str, Any]) -> None:
     share = changed.pop("share", 0.0)
-    values = {"leaves": '"report"', "mask": "", "mistake": "100", "trust": "person", **changed}
+    values = {
+        "external_kinds": '"report"',
+        "mask": "",
+        "mistake": "100",
+        "trust": "person",
+        **changed,
+    }
     text = POLICY.format(**values).replace("sample_share = 0.0", f"sample_share = {share}")
     triage, policy = Triage.with_policy(tmp_path, text), tmp_path / "policy.toml"
     odd = wrong(id="odd")
@@ -186,7 +192,7 @@ def test_what_is_noted_goes_with_its_document(triage: Triage) -> None:
 def why(triage: Triage, policy: tuple[RiskRules, TenantEscalationRules] = LAX, **more: Any) -> str:
     (tally,) = counted(triage, policy, **more)
     assert (tally.accepted, tally.reviewed) == (0, tally.results)
-    ((reason, count),) = tally.why_not.items()
+    ((reason, count),) = tally.no_guarantee_reason.items()
     assert count == tally.results > 0
     return reason
 
@@ -198,7 +204,7 @@ def test_a_filing_with_warnings_has_no_guarantee(triage: Triage) -> None:
     assert why(triage) == WARNED
     triage.handle(triage.read("doc_1", odd, wrong(id="other"), attempt=2))
     (tally,) = counted(triage, LAX)
-    assert (tally.accepted, list(tally.why_not)) == (1, [WARNED])
+    assert (tally.accepted, list(tally.no_guarantee_reason)) == (1, [WARNED])
 
 
 def test_what_may_be_no_report_is_counted_by_that_reason(triage: Triage) -> None:
@@ -207,7 +213,7 @@ def test_what_may_be_no_report_is_counted_by_that_reason(triage: Triage) -> None
         triage.read("doc_2", wrong()),
     )
     (tally,) = counted(triage, LAX, unsure={"doc_1"})
-    assert (tally.results, tally.accepted, tally.why_not) == (3, 1, {KIND_UNSURE: 2})
+    assert (tally.results, tally.accepted, tally.no_guarantee_reason) == (3, 1, {KIND_UNSURE: 2})
 
 
 def test_lines_in_another_language_have_no_guarantee(triage: Triage) -> None:
@@ -250,10 +256,10 @@ def test_a_dismissed_finding_ends_the_guarantee(triage: Triage) -> None:
     next(line for line in lines if line["label"] == "Operating income")["values"][1] = 1_568_000_000
     triage.handle(triage.read("doc_3", {**both, "id": "third"}))
     (tally,) = counted(triage, LAX)
-    assert (tally.results, tally.accepted, tally.why_not) == (2, 1, {FOLDED: 1})
+    assert (tally.results, tally.accepted, tally.no_guarantee_reason) == (2, 1, {FOLDED: 1})
     triage.decide("doc_1", item["id"], "undo")
     (tally,) = counted(triage, LAX)
-    assert (tally.accepted, tally.why_not) == (3, {})
+    assert (tally.accepted, tally.no_guarantee_reason) == (3, {})
 
 
 def test_the_verdict_of_another_version_has_no_guarantee(triage: Triage) -> None:

@@ -33,7 +33,7 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 
 [tenants.default]
 providers = ["p"]
-leaves = [{leaves}]
+external_kinds = [{external_kinds}]
 mask = [{mask}]
 day_usd = "5"
 month_usd = "5"
@@ -51,13 +51,19 @@ HALF = "broken = 0.01"
 def triage_with(
     folder: Path,
     rules: str = HALF,
-    leaves: str = '"report"',
+    external_kinds: str = '"report"',
     mask: str = "",
     mistake: str = "100",
     trust: str = "person",
     **settings: Any,
 ) -> Triage:
-    terms = {"rules": rules, "leaves": leaves, "mask": mask, "mistake": mistake, "trust": trust}
+    terms = {
+        "rules": rules,
+        "external_kinds": external_kinds,
+        "mask": mask,
+        "mistake": mistake,
+        "trust": trust,
+    }
     return Triage.with_policy(folder, POLICY.format(**terms), **settings)
 
 
@@ -104,8 +110,8 @@ def test_a_finding_that_an_answer_may_settle_is_asked_about(asking: Triage) -> N
 @pytest.mark.parametrize(
     "changed",
     [
-        {"leaves": '"contract"'},
-        {"leaves": ""},
+        {"external_kinds": '"contract"'},
+        {"external_kinds": ""},
         {"mask": '"amounts"'},
         {"mistake": "0"},
         {"mistake": "0.001"},
@@ -137,7 +143,7 @@ def test_a_trusted_model_is_not_asked_about_excluded_filings(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("leaves", "trust", "asked"),
+    ("external_kinds", "trust", "asked"),
     [
         ('"report"', "person", False),
         ('"contract", "report", "other"', "person", True),
@@ -145,9 +151,11 @@ def test_a_trusted_model_is_not_asked_about_excluded_filings(tmp_path: Path) -> 
     ],
 )
 def test_an_unsure_kind_needs_permission_for_all_kinds(
-    tmp_path: Path, leaves: str, trust: str, asked: bool
+    tmp_path: Path, external_kinds: str, trust: str, asked: bool
 ) -> None:
-    triage = triage_with(tmp_path, rules=f"max_wrong = 0.01\n{HALF}", leaves=leaves, trust=trust)
+    triage = triage_with(
+        tmp_path, rules=f"max_wrong = 0.01\n{HALF}", external_kinds=external_kinds, trust=trust
+    )
     triage.handle(triage.read("doc_1", wrong(), kind_confidence=0.4, kind_unsure=True))
     known = questions(triage, triage.announced(EscalationRequested))
     assert [(one.kind, one.may_be) for one in known.values()] == (

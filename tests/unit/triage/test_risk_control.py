@@ -44,25 +44,28 @@ def test_a_guarantee_depends_on_the_share_of_broken_filings() -> None:
     known = calibration(1_000, alarms=0.01)
     half = make_guarantee(known, 0.05, 0.95, 0.5)
     assert half.threshold == pytest.approx(0.5)
-    assert (half.companies, half.why_not) == (1_000, "")
+    assert (half.companies, half.no_guarantee_reason) == (1_000, "")
     few = make_guarantee(known, 0.05, 0.95, 0.01)
     assert few.threshold is None
-    assert "not attainable with this data" in few.why_not
-    assert "49.7% of the surest findings are wrong" in few.why_not
+    assert "not attainable with this data" in few.no_guarantee_reason
+    assert "49.7% of the surest findings are wrong" in few.no_guarantee_reason
 
 
 def test_a_missing_guarantee_has_a_reason() -> None:
-    assert "no calibration data" in make_guarantee(None, 0.05, 0.95, 0.5).why_not
-    assert make_guarantee(calibration(), 0.05, 0.95, None).why_not == UNKNOWN
+    assert "no calibration data" in make_guarantee(None, 0.05, 0.95, 0.5).no_guarantee_reason
+    assert make_guarantee(calibration(), 0.05, 0.95, None).no_guarantee_reason == UNKNOWN
     few = make_guarantee(calibration(60), 0.05, 0.95, 0.5)
-    assert "0.0% of the surest findings are wrong, but 60 companies are too few" in few.why_not
-    assert "too few to show at 95% that at most 5.0% are" in few.why_not
-    assert "further companies would do" in few.why_not
+    assert (
+        "0.0% of the surest findings are wrong, but 60 companies are too few"
+        in few.no_guarantee_reason
+    )
+    assert "too few to show at 95% that at most 5.0% are" in few.no_guarantee_reason
+    assert "further companies would do" in few.no_guarantee_reason
 
 
 @pytest.mark.parametrize("companies", [2, 7])
 def test_few_without_a_mistake_need_more_however_many(companies: int) -> None:
-    why = make_guarantee(calibration(companies), 0.05, 0.95, 0.5).why_not
+    why = make_guarantee(calibration(companies), 0.05, 0.95, 0.5).no_guarantee_reason
     assert "0.0% of the surest findings are wrong" in why
     assert "hardly" not in why
     further = int(why.split("about ")[1].split()[0])
@@ -72,14 +75,14 @@ def test_few_without_a_mistake_need_more_however_many(companies: int) -> None:
 
 
 def test_where_mistakes_were_seen_many_more_are_no_advice() -> None:
-    why = make_guarantee(calibration(20, alarms=0.3), 0.05, 0.95, 0.5).why_not
+    why = make_guarantee(calibration(20, alarms=0.3), 0.05, 0.95, 0.5).no_guarantee_reason
     assert "more companies would hardly show it: state a larger risk" in why
 
 
 def test_a_set_without_sure_findings_says_so() -> None:
     known = calibration(40)
     unsure = replace(known, risk=np.full(len(known.risk), 0.6))
-    why = make_guarantee(unsure, 0.05, 0.95, 0.5).why_not
+    why = make_guarantee(unsure, 0.05, 0.95, 0.5).no_guarantee_reason
     assert why.endswith("no finding of 40 companies was surer than 99%")
 
 
@@ -145,7 +148,7 @@ def test_only_the_surest_finding_is_accepted_and_only_where_data_speak_for_it() 
     ):
         said = route_verdict(verdict, other, lax, None)
         assert {one["route"] for one in said["findings"]} == {"review"}
-        assert said["risks"]["why_not"] == why
+        assert said["risks"]["no_guarantee_reason"] == why
 
 
 GERMAN = {
@@ -166,12 +169,12 @@ def test_a_source_without_calibration_data_is_not_guaranteed() -> None:
         text = "x" * len(pages)
         page = ParsedDocument(text, pages)
         said = route_verdict(verdict, filing, lax, page)
-        assert said["risks"]["why_not"] == why
+        assert said["risks"]["no_guarantee_reason"] == why
         assert said["findings"][0]["route"] == ("review" if why else "accept")
     german = [
         replace(one, rows=tuple(replace(r, label=GERMAN.get(r.label, "Summe")) for r in one.rows))
         for one in filing.statements
     ]
     said = route_verdict(verdict, replace(filing, statements=tuple(german)), lax, None)
-    assert said["risks"]["why_not"] == FOREIGN
+    assert said["risks"]["no_guarantee_reason"] == FOREIGN
     assert {one["route"] for one in said["findings"]} == {"review"}

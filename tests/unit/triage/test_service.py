@@ -52,7 +52,10 @@ def test_a_report_goes_the_whole_road(triage: Triage) -> None:
     assert finding["id"].startswith("fd_")
     page = page_of("balance_sheet_sums")
     assert page is not None
-    said = {part: finding[part] for part in ("title", "compares", "lawful", "settle", "example")}
+    said = {
+        part: finding[part]
+        for part in ("title", "compares", "possible_explanation", "how_to_verify", "example")
+    }
     assert said == dataclasses.asdict(page)
     (found,) = triage.announced(FindingsFound)
     assert json.loads(triage.service.blobs.get("default", found.findings)) == body["items"]

@@ -281,7 +281,7 @@ def test_reports_are_listed_by_risk(triage: Triage) -> None:
     assert up == whole[::-1]
     flagged = triage.client.get("/v1/reports", params={"flagged": True}).json()["items"]
     assert flagged == [item for item in whole if item["flagged"]]
-    likely = triage.client.get("/v1/reports", params={"least": risks[1]}).json()["items"]
+    likely = triage.client.get("/v1/reports", params={"min_risk": risks[1]}).json()["items"]
     assert likely == whole[:2]
 
     pages: list[dict[str, Any]] = []

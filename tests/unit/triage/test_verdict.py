@@ -268,7 +268,7 @@ def test_every_check_has_a_page() -> None:
         told = page_of(name)
         assert told is not None
         assert f"# {told.title}\n" in text
-        for said in (told.compares, told.lawful, told.settle, told.example):
+        for said in (told.compares, told.possible_explanation, told.how_to_verify, told.example):
             assert said.endswith("."), name
     assert page_of("nonsense") is page_of("../store") is None
 

@@ -122,7 +122,7 @@ def _costs() -> dict[str, Any]:
                 "tokens_out": 100,
             }
         ],
-        "budgets": [{"period": "2026-01", "usd": 0.0045, "most_usd": 0.5}],
+        "budgets": [{"period": "2026-01", "usd": 0.0045, "max_usd": 0.5}],
     }
 
 

@@ -188,7 +188,7 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
         "a cap was passed for a moment": lambda e: e.record.spent.update({"2026-01": 0.6}),
         "the provider billed more than the cap, and the budget says less": lambda e: _pay(e, 0.6),
         "what is billed does not count": lambda e: _pay(e, 0.45),
-        "the cap is another": lambda e: e.facts.costs["budgets"][0].update(most_usd=0.6),
+        "the cap is another": lambda e: e.facts.costs["budgets"][0].update(max_usd=0.6),
         "the cap was another for a moment": lambda e: e.record.caps.add(0.6),
     },
     "question": {

@@ -51,7 +51,7 @@ def test_every_cap_that_is_said_is_remembered() -> None:
     record = ClientRecord()
     bookkeeper = Bookkeeper(cast("Client", SimpleNamespace(record=record)))
     for usd, most in ((0.1, 0.5), (0.4, 0.6), (0.2, 0.5)):
-        bookkeeper.look({"budgets": [{"period": "2026-01", "usd": usd, "most_usd": most}]})
+        bookkeeper.look({"budgets": [{"period": "2026-01", "usd": usd, "max_usd": most}]})
     assert (record.spent, record.caps) == ({"2026-01": 0.4}, {0.5, 0.6})
 
 
