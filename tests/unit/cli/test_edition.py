@@ -97,7 +97,7 @@ def test_a_suite_that_has_ended_is_not_asked_and_the_message_says_how_to_start_i
     assert (code, opened) == (2, [])
     for told in ("is not running", BUS, option):
         assert told in said
-    assert f"infra.run_kafka --data {shlex.quote(str(ended))} --port 1;" in said
+    assert f"infra.run_kafka --data {shlex.quote(str(ended))} --port 1)" in said
     assert not target.exists()
 
 
