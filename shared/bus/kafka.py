@@ -94,7 +94,7 @@ class _Options:
             return cls(**{name: kinds[name](value) for name, value in options.items()})
         except (KeyError, ValueError) as error:
             raise SettingsError(
-                f"The bus URL has a wrong option, {error}: use kafka://host:port"
+                f"The bus URL has a wrong option ({error}): use kafka://host:port"
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
                 f"&leave=1&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
             ) from None

@@ -126,7 +126,7 @@ def test_nothing_is_loosened_that_is_not_tight(store: Store) -> None:
         decide(mine, check(1, wrong=False))
         mine.save(replace(mine.state(NAME), drift=CALM))
         before = mine.state(NAME)
-        with pytest.raises(Conflict, match="nothing of specialist is tightened"):
+        with pytest.raises(Conflict, match="specialist was not tightened"):
             loosen(mine, NAME, "why not", "ann")
         assert mine.state(NAME) == before
         assert mine.find("r_1") == check(1, wrong=False, position=1)

@@ -106,7 +106,7 @@ def test_an_event_that_kills_its_workers_is_given_up(
     make_worker({DocumentDeleted: crash}).run_until_idle()
     (failed,) = announced(store)
     assert failed.code == "worker_died"
-    assert "2 tries" in failed.reason
+    assert "2 times" in failed.reason
     assert len(inbox.dead_letters()) == 1
 
 
