@@ -202,7 +202,7 @@ def test_two_processes_of_one_name_are_told(broker: Broker) -> None:
         share(first, counts=(4,))
         second = two.reader(group)
         share(second, counts=(4,))
-        with pytest.raises(Unavailable, match="an instance of its own"):
+        with pytest.raises(Unavailable, match="Set a different SMALLPRINT_BUS_INSTANCE"):
             first.commit({one.log_of(part): 0 for part in first._taken})
 
 
