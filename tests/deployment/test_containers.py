@@ -135,7 +135,7 @@ def test_postgres_takes_all_connections_that_there_can_be(workers: int) -> None:
     assert most + (5 * POOL if workers < 5 else 0) <= allowed
     assert _connections(6) > allowed, "the file offers no more than it takes"
     assert "WORKERS=4" in COMPOSE
-    assert "up to five" in EXAMPLE
+    assert "for five" in EXAMPLE
 
 
 def test_the_image_has_the_programs_of_the_server_that_it_backs_up() -> None:

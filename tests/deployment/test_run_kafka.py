@@ -104,7 +104,7 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
 
     runner.process.send_signal(signal.SIGINT)
     assert runner.process.wait(120) == 0
-    start = f"-m infra.run_kafka --data {runner.data} --port {runner.port};"
+    start = f"-m infra.run_kafka --data {runner.data} --port {runner.port})"
     for words in (
         ["verify"],
         ["backup", str(runner.data.parent / "to")],

@@ -136,11 +136,11 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path
         ("me:s3cret@host:1", "needs both"),
         ("host:1?tls=1&sasl=PLAIN", "needs both"),
         ("me:s3cret@host:1?sasl=PLAIN", "add &tls=1"),
-        ("me:s3cret@host:1?sasl=GSSAPI", "wrong option, 'GSSAPI'"),
-        ("host:1?tls=yes", "wrong option, 'yes'"),
+        ("me:s3cret@host:1?sasl=GSSAPI", "wrong option \\('GSSAPI'\\)"),
+        ("host:1?tls=yes", "wrong option \\('yes'\\)"),
         ("host:1?ca=ca.pem", "names certificates, but not TLS"),
         ("host:1?tls=1&ca=/no/such/ca.pem", "can't be read: /no/such/ca.pem"),
-        ("me:s3cret@host:1?sals=PLAIN", "wrong option, 'sals'"),
+        ("me:s3cret@host:1?sals=PLAIN", "wrong option \\('sals'\\)"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, told: str) -> None:
@@ -150,6 +150,6 @@ def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, told: str
 
 
 def test_a_url_of_no_bus_shows_no_password() -> None:
-    with pytest.raises(SettingsError, match="'kafak://host:1' names no bus") as caught:
+    with pytest.raises(SettingsError, match="'kafak://host:1' names an unknown bus") as caught:
         open_bus("kafak://me:s3cret@host:1")
     assert "s3cret" not in caught.value.message

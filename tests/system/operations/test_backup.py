@@ -304,7 +304,7 @@ def test_a_database_that_is_locked_for_long_is_said(
     urls = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "b")}
     with closing(sqlite3.connect(tmp_path / "b.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="could not be stopped"), snapshot.snapshots(urls):
+        with pytest.raises(Unavailable, match="could not be locked"), snapshot.snapshots(urls):
             pass
         with closing(sqlite3.connect(tmp_path / "a.db", timeout=0)) as other:
             other.execute("INSERT INTO t VALUES (1)")
