@@ -1,1 +1,1 @@
-"""What every service stands on. Nothing here knows a service."""
+"""Code that all services share. It depends on no service."""

@@ -1,20 +1,20 @@
-"""The error tree of the suite: each error answers the API, the worker and the operator.
+"""The errors of the suite, each with its code, its HTTP status, and whether to try again.
 
 SuiteError
 ├── SettingsError            a setting is missing or wrong (at start)
-├── InvalidRequest           the request itself is at fault
+├── InvalidRequest           the request is wrong
 │   ├── NotSignedIn          no key, or one that is unknown or revoked
 │   ├── NotAllowed           a known key that may not do this
 │   ├── NotFound             nothing of that id in this tenant
 │   ├── Conflict             the thing is not in a state that allows this
-│   ├── PreconditionFailed   the thing is not any more as the caller knows it
-│   └── TooManyRequests      more at a time than a key may ask
-├── UnreadableDocument       bytes that are no document we can open
+│   ├── PreconditionFailed   the thing has changed since the caller read it
+│   └── TooManyRequests      more at a time than a key may request
+├── UnreadableDocument       the bytes can't be opened as a document
 │   ├── EmptyDocument
 │   ├── UnsupportedType
 │   ├── EncryptedDocument    a password is needed, or the one given is wrong
 │   ├── DocumentTooLarge     more bytes, pages or parts than the limit
-│   ├── NestedTooDeep        mails and archives in one another beyond the limit
+│   ├── NestedTooDeep        mails and archives nested beyond the limit
 │   └── NoTextLayer          nothing but images
 └── Unavailable              something we depend on does not answer: try again
 """
@@ -147,7 +147,7 @@ class DocumentTooLarge(UnreadableDocument):
     def __init__(
         self, message: str = "", *, document: str | None = None, most: int | None = None
     ) -> None:
-        """`most` is the limit in bytes, where it is one of an upload."""
+        """`most`: the limit of an upload, in bytes."""
         super().__init__(message, document=document)
         if most is not None:
             self.headers = {"upload-limit": f"max-size={most}"}
@@ -175,6 +175,6 @@ class Unavailable(SuiteError):
     def __init__(
         self, message: str = "", *, document: str | None = None, wait: float | None = None
     ) -> None:
-        """`wait` is in seconds, where it is known when to come again."""
+        """`wait`: seconds until the next try, if known."""
         super().__init__(message, document=document)
         self.wait = wait

@@ -24,7 +24,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
 def log_context(**fields: str | None) -> Iterator[None]:
     """Add fields (`document`, `tenant`, `trace`, …) to every line logged inside the block.
 
-    `trace` is a `traceparent`; lines have its `trace_id` beside it, to be searched by.
+    `trace` is a `traceparent`; lines also have its `trace_id`, for searching.
     """
     token = _context.set({**_context.get(), **{k: v for k, v in fields.items() if v}})
     try:
@@ -34,7 +34,7 @@ def log_context(**fields: str | None) -> Iterator[None]:
 
 
 def current_trace() -> str | None:
-    """The `traceparent` of the work in hand, or None."""
+    """The `traceparent` of the current work, or None."""
     return _context.get().get("trace")
 
 
@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
         self.service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record; what JSON does not know becomes text."""
+        """Format one record; values that JSON lacks become text."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

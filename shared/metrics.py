@@ -83,7 +83,7 @@ _readers: list[Callable[[], None]] = []
 
 
 def at_scrape(read: Callable[[], None]) -> Callable[[], None]:
-    """Call `read` at each scrape; returns a function that ends that."""
+    """Call `read` at each scrape; returns a function that stops it."""
     _readers.append(read)
     return lambda: _readers.remove(read)
 
@@ -107,7 +107,7 @@ def removed_on_error(service: str, *gauges: Gauge) -> Iterator[None]:
 
 
 def exposition() -> bytes:
-    """Everything measured in this process, in the Prometheus text format."""
+    """Return all metrics of this process, in the Prometheus text format."""
     for read in tuple(_readers):
         try:
             read()

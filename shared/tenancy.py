@@ -30,10 +30,10 @@ _work: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 @contextmanager
 def work_of(tenant: str | None = None) -> Iterator[None]:
-    """The block does the work of one request or event.
+    """Run the block as the work of one request or event.
 
     Args:
-        tenant: whose it is; None if `belongs_to` sets it later.
+        tenant: of the work; None if `belongs_to` sets it later.
     """
     token = _work.set(_Work(tenant))
     try:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """New files and folders of this process, and of those it starts, are their owner's alone:
-    databases, documents and results hold the words of contracts.
+    """Keep new files of this process and its children private to their owner. Databases, documents
+    and results hold the words of contracts.
     """
     before = os.umask(0o077)
     try:

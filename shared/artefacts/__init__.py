@@ -1,1 +1,1 @@
-"""How a service finds the newest version of a shipped artefact and reads its manifest."""
+"""Find the newest version of a shipped artefact, and read its manifest."""

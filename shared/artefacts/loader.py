@@ -22,7 +22,7 @@ from shared.errors import SuiteError
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 ADAPTER_MANIFEST = "manifest.json"
 TRAINING_FILE = "training.json"
-"""Duration of the trainings of a version, and the machine: the model's cost."""
+"""File with the duration and the machine of a version's trainings."""
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class DigestManifest(Manifest):
 
 
 def _with_tuples(annotation: str, value: Any) -> Any:
-    """Turn the lists of a JSON value into tuples where the annotation of its field has them."""
+    """Convert the lists of a JSON value to tuples where its field's annotation has tuples."""
     if annotation.startswith("tuple["):
         return tuple(value)
     if "tuple[" in annotation:
@@ -138,7 +138,7 @@ class OptionalModel(ABC):
 
     @classmethod
     def load_if_installed(cls, artefacts: Path) -> Self | None:
-        """Do the same, but log a warning and return None if the model's folder is missing."""
+        """Load the newest version. Without the model's folder, log a warning and return None."""
         folder = artefacts / cls.NAME
         if not folder.is_dir():
             log.warning("%s: there is no folder %s", cls.FALLBACK, folder)
@@ -153,7 +153,7 @@ def adapter_names(*folders: Path) -> list[str]:
 
 
 def newest(artefacts: Path, name: str, manifest: str) -> Path:
-    """Return the folder of the newest version of a model, by the file that every version has.
+    """Return the folder of the newest version of a model that has the file `manifest`.
 
     Raises NoModel if there is none.
     """

@@ -11,11 +11,11 @@ __all__ = ["BlobStore", "FileBlobs", "MissingBlob", "open_blobs"]
 
 
 def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
-    """Return the blob store of a service: a bucket, or a folder without a URL.
+    """Return the blob store of a service: the bucket of a URL, or a folder.
 
     Args:
         url: `s3://bucket/prefix`, or empty.
-        folder: of the blobs, without a URL.
+        folder: used without a URL.
         owner: the service whose blobs are written and deleted; empty for ingest.
 
     Raises SettingsError for an invalid URL, or without the S3 client.

@@ -29,7 +29,7 @@ from shared.errors import Unavailable
 from shared.events import BlobRef
 
 MARKER = ".smallprint-blobs"
-"""A file in the folder since its first use: without it, a disk is not mounted."""
+"""File that marks a used folder. Without it, the disk is not mounted."""
 
 
 class FileBlobs:
@@ -147,7 +147,7 @@ class FileBlobs:
         return removed
 
     def pin(self) -> contextlib.AbstractContextManager[None]:
-        """See `BlobStore.pin`. An unused folder has nothing to pin."""
+        """See `BlobStore.pin`. Does nothing for an unused folder."""
         return pin(self.root) if (self.root / MARKER).exists() else contextlib.nullcontext()
 
     def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
@@ -158,7 +158,7 @@ class FileBlobs:
             try:
                 return open_pinned(self._path(tenant, ref))
             except FileNotFoundError:
-                return self.open(tenant, ref)  # which says what is missing
+                return self.open(tenant, ref)  # its error names a missing blob
 
     def _path(self, tenant: str, ref: BlobRef) -> Path:
         return self.root / key_of(tenant, ref)
@@ -226,11 +226,10 @@ class FileBlobs:
 
 @contextlib.contextmanager
 def pin(root: Path) -> Iterator[None]:
-    """Pin every blob for the block, for a copy of all.
+    """Keep the bytes of deleted blobs until the end of the block, for a backup.
 
-    A blob deleted meanwhile is gone for everybody else. Its bytes get another name, see
-    `open_pinned`, and are removed at the end, or at the next start of ingest. Raises Unavailable if
-    the file system has no locks.
+    Other readers no longer find such a blob. Its file is renamed (see `open_pinned`) and removed at
+    the end, or at the next start of ingest. Raises Unavailable if the file system has no locks.
     """
     with (root / MARKER).open("rb") as marker:
         try:
@@ -331,9 +330,7 @@ def _lock(file: IO[bytes], *, wait: bool) -> bool | None:
 
 
 def _touched(path: Path) -> bool:
-    """Renew the age of a blob. False if there is none, or another user owns it: then it is
-    rewritten.
-    """
+    """Renew the age of a blob. Returns False if it is missing or another user owns it."""
     try:
         os.utime(path)
     except (FileNotFoundError, PermissionError):

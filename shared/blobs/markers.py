@@ -56,7 +56,7 @@ def ref_of(data: bytes, owner: str = "") -> BlobRef:
 
 
 def ref_of_stream(stream: BinaryIO, owner: str = "") -> BlobRef:
-    """As `ref_of` for a stream, which is read and rewound."""
+    """Like `ref_of`, for a stream, which is read and rewound."""
     digest, size = hashlib.sha256(), 0
     while chunk := stream.read(CHUNK):
         digest.update(chunk)

@@ -68,22 +68,22 @@ class BlobStore(Protocol):
         """Remove incomplete blobs of killed processes that are `older`. Returns how many."""
 
     def pin(self) -> contextlib.AbstractContextManager[None]:
-        """Pin every blob for the block, for a copy of all.
+        """Keep the bytes of deleted blobs until the end of the block, for a backup.
 
-        A blob deleted meanwhile is gone for everybody else; its bytes are removed at the end.
+        Other readers no longer find such a blob.
         """
 
     def listed_pinned(self) -> Iterator[tuple[str, BlobRef]]:
-        """As `listed` without ages, with blobs deleted while all are pinned; some appear twice."""
+        """Yield every blob with its tenant, also those deleted since the pin; some appear twice."""
 
     def open_pinned(self, tenant: str, ref: BlobRef) -> BinaryIO:
-        """As `open`, also for a blob deleted while all are pinned."""
+        """Like `open`, also for a blob deleted since the pin."""
 
 
 def folder_of(tenant: str) -> str:
     """Return the folder of a tenant below the blobs.
 
-    Raises ValueError for an invalid tenant, CrossesTenants in the work of another one.
+    Raises ValueError for an invalid tenant, CrossesTenants in work for another tenant.
     """
     if not _TENANT.fullmatch(tenant):
         raise ValueError(f"not a tenant's name: {tenant!r}")
@@ -94,7 +94,7 @@ def folder_of(tenant: str) -> str:
 def key_of(tenant: str, ref: BlobRef) -> str:
     """Return the path of a blob: `<tenant>/<owner>/<first two of the hash>/<hash>`.
 
-    Ingest has no owner in the path. Raises as `folder_of`.
+    Ingest has no owner. Raises the errors of `folder_of`.
     """
     return "/".join(filter(None, (folder_of(tenant), ref.owner, ref.sha256[:2], ref.sha256)))
 

@@ -12,9 +12,7 @@ from shared.events import BlobRef
 
 
 class Blob(NamedTuple):
-    """The fields of a `BlobRef` in a quarter of its memory: `verify` has those of all rows at
-    once.
-    """
+    """A `BlobRef` in a quarter of its memory, since `verify` has those of all rows at once."""
 
     sha256: str
     size: int
@@ -34,7 +32,7 @@ class Blob(NamedTuple):
 class DocumentBlobs:
     """The blobs of one document in ingest.
 
-    `required` blobs must exist, each with its use. `noted` blobs may exist: they are noted before
+    `required` blobs must exist, each with its use. `noted` blobs may exist: rows name them before
     they are written and until they are removed. `results` are the services with a result of this
     attempt.
     """

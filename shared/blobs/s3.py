@@ -347,7 +347,7 @@ class S3Blobs:
 
     @contextlib.contextmanager
     def _available(self, tenant: str, ref: BlobRef) -> Iterator[None]:
-        """As `reached`, for one blob: one that is not there is MissingBlob."""
+        """Like `reached`, for one blob. Raises MissingBlob if it is missing."""
         try:
             with self.reached(f"blob {ref.sha256} of tenant {tenant}"):
                 yield
@@ -356,9 +356,7 @@ class S3Blobs:
 
     @contextlib.contextmanager
     def reached(self, subject: str) -> Iterator[None]:
-        """A server that is away or refuses is `Unavailable`, which the worker tries again; what is
-        not there is ObjectMissing.
-        """
+        """Raise Unavailable if the server fails or refuses, ObjectMissing for a missing object."""
         try:
             yield
         except ClientError as error:

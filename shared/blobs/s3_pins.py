@@ -36,10 +36,9 @@ log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 90.0
 """Age up to which a mark is valid, by the server's clock. A killed backup blocks the next one this
-long; a running one fails if the bucket is away this long.
-"""
+long; a running one fails if the bucket is down this long."""
 RENEW_SECONDS = 15.0
-"""Between two renewals."""
+"""Seconds between renewals."""
 REMOVING = 0.5
 """Share of FRESH_SECONDS after the last renewal in which a backup may still remove things. A
 request is sent once and ends within the remaining time, so it can't hit the next backup's data.
@@ -85,7 +84,7 @@ def is_pinned(bucket: Bucket, subject: str = MARK) -> bool:
 
 
 def remove_dead_pin(bucket: Bucket) -> None:
-    """Remove what a dead backup left. Errors are logged only: the next start tries again."""
+    """Remove the pin of a dead backup. Errors are logged only: the next start tries again."""
     try:
         _end_dead_pin(bucket)
     except SuiteError as error:
@@ -130,7 +129,7 @@ def _age(bucket: Bucket, name: str) -> float | None:
 
 
 class _Mark:
-    """An own mark, renewed by a thread."""
+    """Our mark, renewed by a thread."""
 
     def __init__(self, bucket: Bucket, name: str) -> None:
         self._bucket = bucket
@@ -160,7 +159,7 @@ class _Mark:
         It checks the server's clock too, because ours stops while the machine sleeps.
 
         Args:
-            share: of the validity, within which it must have been renewed.
+            share: part of FRESH_SECONDS within which it must have been renewed.
         """
         if self._lost:
             return False
@@ -174,7 +173,7 @@ class _Mark:
         return self.is_ours(REMOVING)
 
     def is_free(self) -> bool:
-        """Return whether the mark is free or ours."""
+        """Return whether no other backup has a fresh mark."""
         mark = self._bucket.read(self._key, MARK)
         return mark is None or mark[0] == self._content or mark[1] >= FRESH_SECONDS
 

@@ -4,15 +4,14 @@
     sqlite:///path/to/file      the embedded edition; several processes on one file (?days=7)
     kafka://host:port[,…]       one topic `documents`
 
-A bus publishes messages and gives them out in order. It does not know who has handled what: the
-inbox of each service is its queue, and keeps the positions of its reader in the same database
-(`shared/messaging`). `tests/contract/bus` checks on each bus:
+A bus publishes messages and delivers them in order. It does not know which events were handled: the
+inbox of each service is its queue, and stores the positions of its reader (`shared/messaging`).
+`tests/contract/bus` checks on each bus:
 
 * A published message is durable once `publish` returns.
 * All messages of one key are in one log, in the order of publishing.
-* A reader reads each of its logs from its position on, and a log without a position from the
-  oldest message that remains. On Kafka, readers of one group share the logs; on the others, each
-  reads everything.
+* A reader starts each log at its stored position, or else at the oldest message that remains. On
+  Kafka, readers of one group share the logs; on the other buses, each reads everything.
 * Messages are removed by age: on SQLite (`?days=7`) only those that every group has read, on Kafka
   by the retention of the topic.
 """
@@ -41,8 +40,8 @@ __all__ = [
 ]
 
 MAX_BYTES = 900_000
-"""The largest value of a message, on every bus: a broker of Kafka takes 1 MiB with everything that
-goes with it, unless set otherwise."""
+"""Largest value of a message on every bus, in bytes. By default, a Kafka broker takes 1 MiB with
+key and headers."""
 
 
 class MessageTooLarge(SuiteError):
@@ -53,7 +52,7 @@ class MessageTooLarge(SuiteError):
 
 @dataclass(frozen=True)
 class Message:
-    """What is published: `value` is the JSON of one event."""
+    """A message to publish; `value` is the JSON of one event."""
 
     key: str
     """`tenant/document id`: order is kept per key."""
@@ -62,12 +61,12 @@ class Message:
 
 
 Positions = Mapping[str, int]
-"""By log, the offset of the message that is read next."""
+"""The offset of the next message to read, by log."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A message and where it lies."""
+    """A message and its position."""
 
     message: Message
     log: str
@@ -76,22 +75,20 @@ class Record:
 
 
 class Reader(Protocol):
-    """A member of a group. One thread uses it. Everything raises `Unavailable` while the bus is
-    out of reach, or if it was closed.
-    """
+    """A member of a group, for one thread. Raises Unavailable if closed or unreachable."""
 
     def read(self, timeout: float) -> list[Record]:
-        """Wait at most `timeout` seconds for the next messages, in the order of each log."""
+        """Return the next messages in the order of each log; wait at most `timeout` seconds."""
 
     def commit(self, positions: Positions) -> None:
-        """Tell the bus how far the group has read, for pruning and for people who look there."""
+        """Store how far the group has read, for pruning and for operators."""
 
     def close(self) -> None:
         """Leave the group."""
 
 
 class Bus(Protocol):
-    """Safe to use from several threads. Everything raises `Unavailable` while out of reach."""
+    """An event bus for several threads. Its methods raise Unavailable if it can't be reached."""
 
     def publish(self, *messages: Message) -> None:
         """Return once all messages are durable; after an error some of them may be.
@@ -100,20 +97,20 @@ class Bus(Protocol):
         """
 
     def reader(self, group: str, positions: Callable[[], Positions] = dict) -> Reader:
-        """Join a group. `positions` is asked whenever the reader takes up a log."""
+        """Join a group. `positions` is called when the reader starts a log."""
 
     def lag(self, positions: Positions) -> int:
         """The number of messages from these positions on."""
 
     def keys(self, positions: Positions) -> frozenset[str] | None:
-        """The keys of these messages; None if there are any on Kafka, which does not know."""
+        """Return the keys of the messages from these positions on; None if Kafka has any."""
 
     def close(self) -> None:
-        """Close the readers made here and all connections."""
+        """Close all connections and all readers of this bus."""
 
 
 def refuse_large(messages: Iterable[Message]) -> None:
-    """Called by every bus before it takes messages. Raises MessageTooLarge."""
+    """Raise MessageTooLarge for a message of more than MAX_BYTES."""
     for message in messages:
         if len(message.value) > MAX_BYTES:
             raise MessageTooLarge(
@@ -123,10 +120,10 @@ def refuse_large(messages: Iterable[Message]) -> None:
 
 
 def open_bus(url: str, *, lease: float = 30.0) -> Bus:
-    """Open the bus that a URL names.
+    """Open the bus of a URL.
 
     `lease`: seconds after which Kafka gives the partitions of a silent reader to others. Raises
-    `SettingsError` for a URL that names no bus, and `Unavailable` for one that does not answer.
+    SettingsError for an invalid URL, and Unavailable if the bus does not answer.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -155,13 +152,13 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
 
 
 def _shown(url: str) -> str:
-    """A URL without the user and password that it may have."""
+    """Return a URL without user and password."""
     scheme, mark, rest = url.partition("//")
     return scheme + mark + rest.rpartition("@")[2]
 
 
 def _days_of(url: str, options: Mapping[str, str]) -> float:
-    """How long SQLite keeps messages that all groups have read."""
+    """Return the days for which SQLite keeps messages. Raises SettingsError."""
     try:
         days = float(options.get("days", 7))
     except ValueError:
@@ -172,7 +169,7 @@ def _days_of(url: str, options: Mapping[str, str]) -> float:
 
 
 def file_of(url: str) -> str:
-    """The file of the bus on SQLite that a URL names. Raises SettingsError if it names none.
+    """Return the file of a SQLite bus. Raises SettingsError if the URL has none.
 
     `sqlite:///a/b` is the relative path a/b, `sqlite:////a/b` the absolute /a/b.
     """

@@ -5,13 +5,13 @@ kafka://host:9092,host:9092?topic=documents&partitions=12&replication=-1&timeout
 With TLS and a user it is kafka://user:password@host:9093?tls=1&ca=FILE&sasl=SCRAM-SHA-512, and with
 certificates ?tls=1&ca=FILE&cert=FILE&key=FILE (PEM).
 
-The readers of a group share the partitions. A reader that takes one up goes on at the position that
-the database of its service has. The offsets that it commits are for people who look at the broker.
+The readers of a group share the partitions. A reader starts a partition at the position in the
+database of its service. The offsets that it commits only inform operators of the broker.
 
 If a reader dies, its partitions go to others after the session timeout. With ?instance=NAME readers
-are static members: a process that comes back under its name within the session timeout goes on with
-its partitions. The price is that those of a process that stops for good wait as long; with &leave=1
-only if it died, for one that ends properly leaves its groups.
+are static members: a process that returns under its name within that time keeps its partitions. But
+the partitions of a stopped process wait that long, too. With &leave=1 a process leaves its groups
+at a normal end, so they wait only after a crash.
 """
 
 from __future__ import annotations
@@ -43,43 +43,43 @@ kafka_logs.hush()
 _READ_AT_ONCE = 100
 _JOIN_MS = 2000
 _FETCH_WAIT_MS = 1000
-"""For so long the broker keeps a fetch that finds nothing. It answers at once when something comes;
-a partition that is taken up anew waits so long at the most."""
+"""Milliseconds that the broker holds an empty fetch. New messages are sent at once, but a newly
+assigned partition may wait this long."""
 _HEARTBEAT_MS = 3000
 _REBALANCE_MS = 120_000
-"""How long the group waits for a member that gives signs of life but does not rejoin."""
+"""Milliseconds that the group waits for a live member to rejoin."""
 _CLOSE_MS = 5000
 _TOPICS_MS = 3000
 _ASK_AGAIN_SECONDS = 0.2
 _KEEP = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-"""A new group starts at the beginning, and what nobody has read yet must not expire. An operator
-who wants less changes the topic."""
+"""Settings of a new topic: messages never expire, because a new group starts at the beginning.
+Operators can change the topic."""
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _LATEST, _EARLIEST = -1, -2
-"""In place of a time, when asking for offsets."""
+"""Special timestamps in requests for offsets."""
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What the URL says; `timeout` in seconds, for one request and for one publish."""
+    """The options of the URL. `timeout` is in seconds, for one request or one publish."""
 
     topic: str = "documents"
     partitions: int = 12
     replication: int = -1
-    """Copies of each partition; -1 is what the broker is set to."""
+    """Copies of each partition; -1: the broker's default."""
     timeout: float = 15.0
     instance: str = ""
-    """The name of this process in its group, unlike that of any other; empty: none."""
+    """Unique name of this process in its groups; empty: none."""
     leave: bool = False
-    """Whether a process that ends properly leaves its groups at once: its name won't come back."""
+    """Whether the process leaves its groups at a normal end, because its name won't come back."""
     tls: bool = False
     ca: str = ""
-    """File of the authorities that sign the broker's certificate; empty: the system's."""
+    """File of the authorities for the broker's certificate; empty: the system's."""
     cert: str = ""
     key: str = ""
-    """Files of our own certificate and its key, where the broker asks for one."""
+    """Files of the client's certificate and its key, if the broker requires them."""
     sasl: str = ""
-    """How user and password of the URL are shown to the broker; empty: not at all."""
+    """SASL mechanism for user and password of the URL; empty: none."""
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> _Options:
@@ -103,8 +103,8 @@ class _Options:
 class KafkaBus:
     """The bus of a cluster at `servers` (host:port, separated by commas).
 
-    `lease`: the session timeout of readers in seconds; the broker must allow it (it takes 6 to
-    1,800 unless set otherwise). The topic is made if it is missing.
+    `lease`: session timeout of readers in seconds, within the broker's limits (by default 6 to
+    1,800). A missing topic is created.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class KafkaBus:
                     future.get(max(0.0, end - time.monotonic()))
             except KafkaError:
                 with self._guard:
-                    self._discard_producer(timeout=0)  # what it may still hold must not come later
+                    self._discard_producer(timeout=0)  # its unsent messages must not come later
                 raise
 
     def reader(self, group: str, positions: Callable[[], Positions] = dict) -> KafkaReader:
@@ -172,20 +172,20 @@ class KafkaBus:
         with self._asking, suppress(KafkaError):
             self._admin.close()
 
-    # What readers need of the bus.
+    # For readers
 
     def log_of(self, part: TopicPartition) -> str:
-        """The log of a partition. A topic that is made anew under its name has another id."""
+        """Return the log of a partition. A topic that is created again has another id."""
         return f"{self._topic_id}/{part.partition}"
 
     def leave(self, group: str, member: str) -> None:
-        """Have a static member of a group leave it: the broker would wait for it to come back."""
+        """Remove a static member from a group; otherwise the broker waits for its return."""
         gone = MemberToRemove(member, self.options.instance, "it ends")
         with self._asking:
             self._admin.remove_group_members(group, [gone])
 
     def client(self) -> dict[str, Any]:
-        """The settings that every Kafka client has in common."""
+        """Return the settings that all Kafka clients share."""
         timeout = int(self.options.timeout * 1000)
         return {
             "bootstrap_servers": self.servers.split(","),
@@ -197,7 +197,7 @@ class KafkaBus:
         }
 
     def start_sending(self, message: Message) -> Any:
-        """Write a message; the future of its acknowledgement."""
+        """Send a message; return the future of its acknowledgement."""
         with self._guard:
             self._check_open()
             if self._producer is None:
@@ -216,7 +216,7 @@ class KafkaBus:
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
-        """Say in our words that the broker does not answer."""
+        """Turn errors of the client into Unavailable."""
         try:
             yield
         except (KafkaError, OSError, RuntimeError) as error:
@@ -224,7 +224,7 @@ class KafkaBus:
             raise Unavailable(f"The Kafka broker at {self.servers} fails: {what}") from error
 
     def _ask(self, question: Callable[[Any], Any], about: Any) -> Any:
-        """Ask the broker again while it says that it is not ready yet."""
+        """Ask the broker, and ask again while it is not ready yet."""
         end = time.monotonic() + self.options.timeout
         while True:
             try:
@@ -248,10 +248,10 @@ class KafkaBus:
         )
 
     def _discard_producer(self, timeout: float) -> None:
-        """End the producer within so many seconds; what it can't send by then it gives up.
+        """Close the producer within `timeout` seconds; drop messages unsent by then.
 
-        `close` of kafka-python 3.0 raises before it ends the sending thread if something is left
-        to be sent: the thread would go on, and send it later.
+        With unsent messages, `close` of kafka-python 3.0 raises and its thread goes on. It would
+        send them later.
         """
         producer, self._producer = self._producer, None
         if producer is None:
@@ -263,7 +263,7 @@ class KafkaBus:
             producer._sender.force_close()
 
     def _make_topic(self) -> tuple[str, int]:
-        """Make the topic if it is missing. Returns its id and how many partitions it has."""
+        """Create the topic if it is missing. Returns its id and number of partitions."""
         topic = self.options.topic
         if topic not in self._admin.list_topics():
             self._create(topic)
@@ -271,7 +271,7 @@ class KafkaBus:
         return str(described["topic_id"]), len(described["partitions"])
 
     def _create(self, topic: str) -> None:
-        """Ask for the topic until it is there: a broker just started has no room for it."""
+        """Create the topic. Try again while a broker that just started refuses it."""
         settings = {
             "num_partitions": self.options.partitions,
             "replication_factor": self.options.replication,
@@ -279,7 +279,7 @@ class KafkaBus:
         }
         end = time.monotonic() + self.options.timeout
         while True:
-            # An error may mean that others make the same topic just now.
+            # An error may mean that another process is creating the topic.
             answer = self._admin.create_topics({topic: settings}, raise_errors=False)
             try:
                 self._admin.wait_for_topics([topic], _TOPICS_MS)
@@ -321,10 +321,10 @@ def _security(user: str, options: _Options) -> dict[str, Any]:
 
 
 def _opened(kind: Callable[..., Any], **settings: Any) -> Any:
-    """A client of the library that leaves no thread behind if it can't reach its broker.
+    """Make a Kafka client; end its thread if it can't reach the broker.
 
-    The constructors of kafka-python 3.0 start a thread and then ask the broker; if that fails,
-    they raise, and nobody can end the thread any more.
+    The constructors of kafka-python 3.0 start a thread and then ask the broker. If that fails, they
+    raise and the thread goes on.
     """
     made: list[KafkaNetClient] = []
 
@@ -348,7 +348,7 @@ class KafkaReader:
         self._group = group
         self._positions = positions
         self._taken: set[TopicPartition] = set()
-        """Partitions that are read from the right position."""
+        """Partitions whose position was set."""
         self._closed = False
         with self._errors():
             self._consumer = self._join()
@@ -358,7 +358,7 @@ class KafkaReader:
             raise Unavailable("This reader has been closed.")
         with self._errors():
             polled = self._consumer.poll(self._poll_ms(timeout), max_records=_READ_AT_ONCE)
-            # What comes before a partition is taken up comes again, from the right position.
+            # Messages read before the position is set are read again, from the right one.
             read = [
                 Record(_message(raw), self._bus.log_of(part), raw.offset)
                 for part, raws in polled.items()
@@ -387,11 +387,11 @@ class KafkaReader:
             self._consumer.close(timeout_ms=_CLOSE_MS)
             if self._bus.options.instance and self._bus.options.leave and member:
                 self._bus.leave(self._group, member)
-        except (KafkaError, OSError, RuntimeError) as error:  # it is waited for as if it had died
+        except (KafkaError, OSError, RuntimeError) as error:  # the broker waits as after a crash
             log.info("the group %s was not left: %s", self._group, error)
 
     def lose(self, parts: Iterable[TopicPartition]) -> None:
-        """Others may read these partitions now."""
+        """Stop reading these partitions."""
         self._taken -= set(parts)
 
     def _join(self) -> Any:
@@ -410,16 +410,16 @@ class KafkaReader:
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
-        consumer.partitions_for_topic(self._bus.options.topic)  # or the first share is of none
+        consumer.partitions_for_topic(self._bus.options.topic)  # else the first assignment is empty
         consumer.subscribe([self._bus.options.topic], listener=_Listener(self))
         return consumer
 
     def _poll_ms(self, timeout: float) -> int:
-        """How long to poll: longer while joining, so that one poll sees the end of it.
+        """Return the milliseconds to poll: more while joining, so that one poll sees it end.
 
-        In kafka-python 3.0 a join that ends between two polls may never be noticed
-        (`join_group_async` forgets it unless it still wants to rejoin): the member stays between
-        joining and joined, without heartbeats. So whoever is not a member asks to rejoin.
+        kafka-python 3.0 may miss a join that ends between two polls: `join_group_async` forgets it
+        unless a rejoin is requested. The member then stays half joined, without heartbeats. So a
+        reader that is no stable member requests a rejoin.
         """
         if self._consumer.group_metadata().state == MemberState.STABLE:
             return int(timeout * 1000)
@@ -427,7 +427,7 @@ class KafkaReader:
         return _JOIN_MS
 
     def _take_up(self) -> None:
-        """Go to the position of each partition that is newly ours."""
+        """Seek to the stored position of each newly assigned partition."""
         new = self._consumer.assignment() - self._taken
         if not new:
             return
@@ -455,25 +455,25 @@ class KafkaReader:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Told by the client which partitions go to others."""
+    """Tells the reader which partitions go to others."""
 
     def __init__(self, reader: KafkaReader) -> None:
         self._reader = reader
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing: the reader looks at its assignment after each poll."""
+        """Do nothing: the reader checks its assignment after each poll."""
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """With the stock assignor all of them, before each new assignment."""
+        """Drop partitions. By default all are revoked before each assignment."""
         self._reader.lose(revoked)
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
-        """The reader was out of reach for too long."""
+        """Drop partitions: the reader was unreachable too long."""
         self._reader.lose(lost)
 
 
 def _message(raw: Any) -> Message:
-    """A record that no bus of ours wrote may lack key or value: no event can be read from it."""
+    """Convert a record. A missing key or value, from another program, becomes empty."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in raw.headers}
     key = (raw.key or b"").decode(errors="replace")
     return Message(key, raw.value or b"", headers)

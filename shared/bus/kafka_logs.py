@@ -1,12 +1,12 @@
-"""What kafka-python logs as an error or a warning although nobody need know: seen in real runs of
-3.0, at a normal start, a normal end, and on a busy machine.
+"""Keep harmless errors and warnings of kafka-python out of the log.
 
-* Its own end: whoever closes a client tears its tasks off what they wait for, and each tells of the
-  error that it gets from that (a socket that is closed on this side, `Cancelled`, a connection that
-  was still being made). What the other side does has an errno or words of its own, and is told.
-* A broker that is not the coordinator of a group or the leader of a partition, or not yet: the
-  client asks who is, and tries again.
-* A step of its loop that took more than 0.1 s: the machine is busy. From a second on it is told.
+Seen in real runs of 3.0, at a normal start, a normal end, and on a busy machine:
+
+* Its own end: closing a client cancels its tasks, and each logs an error (a socket closed on this
+  side, `Cancelled`, a connection in progress). Errors from the other side differ, and stay.
+* A broker that is not, or not yet, the coordinator of a group or the leader of a partition: the
+  client asks for the right one, and tries again.
+* A step of its loop that took more than 0.1 s: the machine is busy. Longer than a second stays.
 
 Such a record goes to our own log instead: the second at the level INFO, the others at DEBUG.
 """
@@ -21,8 +21,8 @@ from collections.abc import Iterator
 log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 1.0
-"""Steps of the client's loop that take less are the business of whoever develops it: a member of a
-group is given up after 6 s without a sign at the least, see `SMALLPRINT_BUS_LEASE`."""
+"""Shorter steps of the client's loop are harmless. A group drops a member after at least 6 s
+without a heartbeat, see `SMALLPRINT_BUS_LEASE`."""
 LOGGERS = (
     "kafka.cluster",
     "kafka.consumer.fetcher",
@@ -40,14 +40,14 @@ _CLOSED = re.compile(r"Invalid file (descriptor: -1|object: None)$")
 _ENDED = ("NetworkSelector closed!", "Event loop stopped")
 _MOVED = ("NotCoordinatorError", "NotLeaderForPartitionError")
 _CRASH = "IO loop crashed"
-"""Whatever it is that ends the client's loop while somebody uses it is news."""
+"""An error that ends the client's loop during use always stays in the log."""
 
 
 class NoNews(logging.Filter):
-    """Lets through what somebody need know."""
+    """Passes records that need attention."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is logged as it is."""
+        """Whether a record is logged unchanged."""
         level = _level_of(record)
         if level is None:
             return True
@@ -56,7 +56,7 @@ class NoNews(logging.Filter):
 
 
 def hush() -> None:
-    """Keep what is no news out of the log of this process; any number of times."""
+    """Filter the logs of kafka-python in this process; repeating it has no effect."""
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(one, NoNews) for one in logger.filters):
@@ -64,14 +64,14 @@ def hush() -> None:
 
 
 def _level_of(record: logging.LogRecord) -> int | None:
-    """The level of what is no news; None for the rest."""
+    """The level of a harmless record, or None."""
     if str(record.msg).startswith(_CRASH):
         return None
     errors = list(_errors(record))
     if _is_slow_step(record) or any(_is_own_end(one) for one in errors):
         return logging.DEBUG
     moved = any(_is(one, name) for one in errors for name in _MOVED)
-    moved = moved or any(name in (record.args or ()) for name in _MOVED)  # told by its name alone
+    moved = moved or any(name in (record.args or ()) for name in _MOVED)  # only its name is logged
     return logging.INFO if moved else None
 
 
@@ -81,7 +81,7 @@ def _is_slow_step(record: logging.LogRecord) -> bool:
 
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
-    """The errors that a record tells of, and those that they wrap."""
+    """Yield the errors in a record, and those that they wrap."""
     told = [one for one in record.args or () if isinstance(one, BaseException)]
     if record.exc_info and record.exc_info[1] is not None:
         told.append(record.exc_info[1])

@@ -1,4 +1,4 @@
-"""The bus for tests within one process: nothing outlives it."""
+"""The bus for tests within one process, in memory."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class MemoryReader:
         return records
 
     def commit(self, positions: Positions) -> None:
-        """Nothing: no message is ever removed."""
+        """Do nothing: no message is ever removed."""
 
     def close(self) -> None:
         self._closed = True

@@ -1,9 +1,9 @@
 """The bus of the embedded edition: one SQLite file, any number of threads and processes.
 
-The file is in WAL mode. Publishing uses synchronous=FULL: what was published survives a power cut.
+The file is in WAL mode. Publishing uses synchronous=FULL: published messages survive a power cut.
 Only one connection writes at a time, so numbers grow in the order of their commits.
 
-A message is removed some days after every group has read it; while there is no group, none is.
+Old messages are removed once every group has read them; without a group, none is.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _VERSION = 3
 _READ_AT_ONCE = 100
 _POLL_SECONDS = 0.05
 _CALM_POLL_SECONDS = 0.25
-"""The same for a reader that found nothing for a while: what is published in this process wakes it
-in any case, so that only another process is heard so late."""
+"""Seconds between two polls of an idle reader. Messages of this process wake it at once; only those
+of another process wait."""
 _CALM_AFTER = 0.2
 _BUSY_SECONDS = 30.0
 _PRUNE_BATCH = 500
-"""Messages that are removed at once, so that nobody waits long for the file."""
+"""Messages removed in one transaction, so that nobody waits long for the file."""
 _PRUNE_EVERY = 3600.0
-"""Seconds between two looks for messages that are old enough to go."""
+"""Seconds between two searches for old messages."""
 
 
 _SIGNALS: weakref.WeakValueDictionary[Path, Signal] = weakref.WeakValueDictionary()
@@ -44,7 +44,7 @@ _SIGNALS_GUARD = threading.Lock()
 
 
 def _signal_of(path: Path) -> Signal:
-    """The signal of a file, for as long as a bus has it open."""
+    """Return the signal of a file, which all buses on it share."""
     with _SIGNALS_GUARD:
         signal = _SIGNALS.get(path.absolute()) or Signal()
         _SIGNALS[path.absolute()] = signal
@@ -52,9 +52,9 @@ def _signal_of(path: Path) -> Signal:
 
 
 class SqliteBus:
-    """A bus on the file at `path`, which is made if it is missing.
+    """A bus on the file at `path`, created if it is missing.
 
-    `days` is how long a message is kept that all groups have read.
+    `days`: age of messages that are removed once all groups have read them.
     """
 
     def __init__(self, path: str | Path, *, days: float = 7.0) -> None:
@@ -86,7 +86,7 @@ class SqliteBus:
         return reader
 
     def commit(self, group: str, position: int) -> None:
-        """Note how far a group has read."""
+        """Store how far a group has read."""
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO consumer_group VALUES (?1, ?2) ON CONFLICT (name)"
@@ -95,7 +95,7 @@ class SqliteBus:
             )
 
     def read(self, position: int) -> list[Record]:
-        """The messages from a position on, not all at once."""
+        """Return the next messages from a position on."""
         with self._transaction("BEGIN") as connection:
             rows = connection.execute(
                 "SELECT number, key, value, headers FROM message WHERE number >= ?"
@@ -126,7 +126,7 @@ class SqliteBus:
         return self._connection.execute(query, values).fetchone()[0]
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
-        """Now and then, remove some messages that nobody needs any more."""
+        """Remove a batch of old messages that every group has read."""
         old = """
             DELETE FROM message WHERE number IN (
                 SELECT number FROM message
@@ -144,7 +144,7 @@ class SqliteBus:
             )
             use_wal(connection, _BUSY_SECONDS)
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
+            connection.execute("PRAGMA secure_delete = ON")  # deleted messages are overwritten
             with _transaction(connection, "BEGIN IMMEDIATE"):
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version == 0:
@@ -176,7 +176,7 @@ class SqliteReader:
         self._position = position
         self._closed = False
         self._last = float("-inf")
-        """When a message came last."""
+        """Monotonic time of the last message."""
 
     def read(self, timeout: float) -> list[Record]:
         end = time.monotonic() + timeout
@@ -225,6 +225,6 @@ def _unavailable(path: Path) -> Iterator[None]:
 
 
 def _statements(script: str) -> list[str]:
-    """The statements of a script; unlike `executescript`, they can run in a transaction."""
+    """Split a script into statements; unlike `executescript`, they can run in a transaction."""
     lines = [line.split("--")[0] for line in script.splitlines()]
     return [statement for statement in "\n".join(lines).split(";") if statement.strip()]

@@ -317,7 +317,7 @@ class Client:
                     fields = {}
 
     def text(self, document_id: str) -> str:
-        """The text that offsets count in. Raises Conflict before the document is read."""
+        """The text in which offsets count. Raises Conflict before the document is read."""
         return self._get(f"/v1/documents/{document_id}/text").content.decode()
 
     def original(self, document_id: str) -> bytes:
@@ -336,8 +336,8 @@ class Client:
         return self._get(f"/v1/documents/{document_id}/pages/{number}.png").content
 
     def pages(self, document_id: str) -> list[Page]:
-        """How each page was read, and with which confidence; the first pages while a long document
-        is read. Raises Conflict before there are any.
+        """How each page was read, with its confidence: the first pages while others are read.
+        Raises Conflict before there are any.
         """
         return [Page.of(item) for item in self._pages(f"/v1/documents/{document_id}/pages")]
 
@@ -351,8 +351,7 @@ class Client:
         return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
 
     def say_kind(self, document_id: str, kind: Kind, *, if_match: str | None = None) -> Document:
-        """Set the kind of a document. If that changes or confirms a doubtful one, work starts
-        again.
+        """Set the kind of a document. Work starts again if the kind changes or was doubtful.
 
         Raises Conflict for an archive, PreconditionFailed if its etag is no longer `if_match`.
         """
@@ -724,21 +723,19 @@ class Client:
     def _post_once(
         self, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> httpx.Response:
-        """A request that the service recognises when it is repeated."""
+        """Send a request that the service recognises when it is repeated."""
         sent = {**_once_key(), **(headers or {})}
         return self._tried(lambda: self._http.post(path, headers=sent, **options))
 
     def _once(self, path: str, **options: Any) -> httpx.Response:
-        """A request that is not repeated, because its effect is unknown."""
+        """Send a request without retries, whose effect may be unknown."""
         try:
             return _good(self._http.post(path, **options))
         except httpx.TransportError as error:
             raise _no_answer(error) from error
 
     def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        """A request that may be repeated, with growing pauses or those that the service asks
-        for.
-        """
+        """Send a request, and repeat it after growing pauses or those that the service asks for."""
         failures = looks = 0
         began, logged = time.monotonic(), False
         while True:
@@ -765,7 +762,7 @@ class Client:
 
 
 def _is_at_work(answer: httpx.Response) -> bool:
-    """Whether the first try of the same request is still in work."""
+    """Whether the first try of the same request is still in progress."""
     return answer.status_code == 409 and "retry-after" in answer.headers
 
 
@@ -807,7 +804,7 @@ def _no_answer(error: httpx.TransportError) -> Unavailable:
 
 
 def _pause(attempt: int, wanted: str = "") -> float:
-    """Seconds that the service asks for, or twice as long each time, with jitter."""
+    """Seconds until the next try: as the service asks, or doubled, with jitter."""
     if wanted.isdecimal():
         return min(float(wanted), _LONGEST_DELAY)
     return float(min(_FIRST_DELAY * 2**attempt, _LONGEST_DELAY) * random.uniform(0.5, 1.0))

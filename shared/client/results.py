@@ -310,7 +310,7 @@ class Hit(_Result):
 
     @property
     def pieces(self) -> tuple[tuple[str, bool], ...]:
-        """The text in pieces, each with whether it was searched for."""
+        """The text in pieces, each with whether it matches the query."""
         pieces, at = [], self.start
         for mark in self.highlights:
             pieces.append((self.text[at - self.start : mark.start - self.start], False))
@@ -333,7 +333,7 @@ class Presence(_Result):
 
 
 class Position(_Result):
-    """The position of a value in its document; None for what the format lacks.
+    """The position of a value in its document; a field that the format lacks is None.
 
     `start` and `end` are offsets into the text, `cell` is one of a sheet or table (`Income!B7`),
     `element` an id in (inline) XBRL, `box` is x0, y0, x1, y1 on the page.
@@ -400,7 +400,7 @@ class Finding(_Result):
 
 
 class TriageModel(_Result):
-    """What judged a report: `triage-breaks`, or `rules` without it."""
+    """The model that judged: `triage-breaks`, or `rules` without it."""
 
     name: str
     version: str
@@ -536,7 +536,7 @@ class Difference(_Result):
 
 class History(_Result):
     """The comparison of one filing with earlier ones of its company in the store, the latest first.
-    `compared` is empty without one. `warnings` name what was left out.
+    `compared` is empty without one. `warnings` name omitted parts.
     """
 
     filing: str
@@ -755,7 +755,7 @@ class Quote(_Result):
 
 
 class ProposedCell(_Result):
-    """A cell of a report in an answer, with its amount; `sign` is 1 if it is added, -1 if
+    """A cell of a report in an answer, with its amount. `sign` is 1 if it is added, -1 if
     subtracted.
     """
 
@@ -769,7 +769,7 @@ class ProposedCell(_Result):
 
 class Proposal(_Result):
     """The answer of a frontier model, for a person to decide. Its quotes and cells are verified
-    against the document, `total` is computed from the cells, `why` is the model's own text.
+    against the document. `total` is computed from the cells, `why` is the model's own text.
     """
 
     id: str
@@ -856,7 +856,7 @@ class SpecialistsCost(_Result):
     tokens_per_second: float | None
     usd_per_million: float | None
     kinds: tuple[KindCost, ...] = ()
-    """By kind, since kinds have different speeds."""
+    """Work by kind, since speeds differ."""
 
 
 class FrontierCost(_Result):

@@ -260,7 +260,7 @@ class _PageLines:
 
     @property
     def width(self) -> float:
-        """Of the displayed page, in points."""
+        """Width of the displayed page, in points."""
         return self.scan.page.width if self.scan else self.glyphs.width
 
     @property

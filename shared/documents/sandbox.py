@@ -69,7 +69,7 @@ class Reader:
         password: str | None = None,
         on_page: PageCallback | None = None,
     ) -> ParsedDocument:
-        """Like `documents.read`, in the child. Its death is UnreadableDocument or a failed page.
+        """Like `documents.read`, in the child. Its death fails a page or the document.
 
         An exception from `on_page` ends the child and is raised here.
         """
@@ -362,7 +362,7 @@ class _Child:
         self._socket.close()
 
     def _exit(self) -> str:
-        """How it ended, in two words. Kills it if it is still alive."""
+        """Describe how it ended, in two words. Kills it if necessary."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE)
         self.end()

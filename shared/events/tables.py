@@ -89,5 +89,5 @@ def _lines(number: int, table: Table) -> Iterable[str]:
 
 
 def _plain(words: str) -> str:
-    """Remove what could be read as a line break or a separator."""
+    """Replace line breaks and separators."""
     return " ".join(words.replace("|", "/").split())

@@ -18,9 +18,7 @@ CANCELLED = "cancelled"
 """Code of a cancellation: the attempt is void, and so are its results."""
 Verdict = Literal["accept", "reject", "correct", "undo"]
 Route = Literal["accept", "escalate", "review"]
-"""How a result is handled: accepted, sent to a frontier model and then a person, or sent to a
-person.
-"""
+"""Accept a result, send it to a frontier model and then a person, or send it to a person."""
 ADAPTERS = "specialists to read it if it is a contract; empty: the default one"
 
 

@@ -54,27 +54,27 @@ OWN = (
     "category",
     "log_characters",
     "log_words",
-    "different_words",  # by all its words
-    "digits",  # by all its characters
+    "different_words",  # share of all words
+    "digits",  # share of its characters
     "capitals",
     "line_breaks",
     "blanks",  # whether it has any of _ * [
     "opens_capital",
     "opens_digit",
     "closes_stop",
-    "stated",  # whether a value could be read of it; NONE if its category has none
+    "stated",  # whether a value was read from it; NONE if its category has none
 )
 PLACE = (
-    "place",  # from 0 to 1
+    "place",  # of its start, from 0 to 1
     "log_text",
     "after_stop",
     "breaks_before",
     "before_stop",
     "before_break",
-    "times_in_text",  # that its words stand there, 1 of a long one
+    "times_in_text",  # that the text has its words; 1 for a long one
 )
 LIST = ("clauses", "categories", "mean_confidence", "least_confidence", "doubts")
-SAME = (  # others of its category
+SAME = (  # other clauses of its category
     "others",
     "surer",
     "surest",
@@ -82,24 +82,24 @@ SAME = (  # others of its category
     "surest_overlapping",
     "log_distance",
 )
-LIKE = (  # the surer one of its category that has most words in common
+LIKE = (  # the most similar surer clause of its category
     "likeness",
     "confidence_of_like",
-    "share_of_like",  # of the like one's words, those in both
+    "share_of_like",  # share of that clause's words in both
     "share_of_own",
     "words_of_like",
     "likeness_of_less_sure",
-    "confidence_contained",  # of the surest that it contains word for word
-    "confidence_around",  # of the surest that contains it
+    "confidence_contained",  # of the surest clause inside it
+    "confidence_around",  # of the surest clause around it
     "surest_alike",
-    "same_text",  # how many have the very same text, itself included
+    "same_text",  # clauses with exactly its text, itself included
 )
-BESIDE = (  # clauses of other categories, and the neighbours of any
+BESIDE = (  # clauses of other categories; neighbours of any category
     "overlapping",
     "surest_of_overlapping",
     "category_of_overlapping",
     "log_distance_of_other",
-    "same_text_elsewhere",  # confidence of the surest with the same text
+    "same_text_elsewhere",  # confidence of the surest clause with its text
     "confidence_before",
     "confidence_after",
     "category_before",
@@ -143,7 +143,7 @@ class _List:
         """Characters between each two [N, N]; negative if they overlap."""
         self.same: Flags = self.category == self.category[:, None]
         np.fill_diagonal(self.same, False)
-        """Whether two different clauses have one category [N, N]."""
+        """Whether two different clauses share a category [N, N]."""
         self.surer: Flags = self.same & (self.sure > self.sure[:, None])
         """Whether the clause of the column is surer [N, N]."""
 

@@ -91,7 +91,7 @@ def newest_version(artefacts: Path, name: str) -> Path:
 
 
 def find_adapter(folders: Sequence[Path], name: str) -> Path:
-    """Return the folder of the newest version of an adapter that is in one of some folders.
+    """Return the folder of the newest version of an adapter, searched in some folders.
 
     Raises:
         MissingAdapter: no folder has it.

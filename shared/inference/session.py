@@ -28,7 +28,7 @@ onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about un
 
 
 MANY_ROWS = 512
-"""From this number of rows on, a forest uses several threads."""
+"""Least rows for which a forest uses several threads."""
 
 PRODUCT = bytes.fromhex(
     "080a3a5c0a180a01610a0162120179220d4d61744d756c496e74656765721201675a130a0161120e0a0c0802"

@@ -47,20 +47,20 @@ Queue = Literal["main", "large", "decisions"]
 QUEUES: tuple[Queue, ...] = ("main", "large", "decisions")
 
 ORDERED: tuple[Queue, ...] = ("main", "large")
-"""The order of a key holds across these queues. `decisions` has an order of its own."""
+"""Queues that share the order of a key. `decisions` has its own order."""
 POLL, SQLITE_POLL = 0.5, 2.0
-"""Seconds between two looks of an idle worker. Changes by its own process wake it at once; on
+"""Seconds between two polls of an idle worker. Changes by its own process wake it at once; on
 SQLite there is usually no other process."""
 LIMIT = 50_000
-"""Unfinished entries above which nothing more is taken in."""
+"""Unfinished entries above which the pump inserts no more."""
 CLAIM_TRIES = 10
-"""Looks for another entry after others were faster."""
+"""Most tries to claim an entry before other workers."""
 _QUEUE = "the queue of a service serves all tenants"
 
 
 @dataclass(frozen=True)
 class NewEntry:
-    """An event to be inserted. One with an `error` is no event that a handler could take."""
+    """An event to be inserted; with an `error` it becomes a dead letter."""
 
     event_id: str
     queue: Queue
@@ -72,7 +72,7 @@ class NewEntry:
 
 @dataclass(frozen=True)
 class Lease:
-    """One claimed entry, until its worker says how it ended or the lease runs out."""
+    """One claimed entry, until its worker reports its end or the lease runs out."""
 
     number: int
     event_id: str
@@ -81,7 +81,7 @@ class Lease:
     type: str
     value: bytes = field(repr=False)
     attempts: int
-    """Including this one."""
+    """Claims, including this one."""
     failures: int
     crashes: int
 
@@ -109,7 +109,7 @@ class Inbox:
         store: the database of the service.
         owner: host and process, for people who ask who works on a document.
         lease: seconds after which an entry without a heartbeat is given to another worker.
-        longest: seconds that a retry may lie in the future.
+        longest: most seconds until a retry.
     """
 
     def __init__(
@@ -123,16 +123,16 @@ class Inbox:
         self.poll = SQLITE_POLL if on_file else POLL
         self._turns = FairScheduler()
 
-    # Taking in
+    # Inserting
 
     def positions(self) -> Positions:
-        """Where the pump goes on reading."""
+        """Return where the pump continues."""
         with self.store.read() as session:
             rows = session.execute(select(bus_position.c.log, bus_position.c.next)).all()
         return {row.log: row.next for row in rows}
 
     def insert(self, entries: Iterable[NewEntry], positions: Positions | None = None) -> None:
-        """Insert entries in this order, in one transaction with the positions behind them; known
+        """Insert entries in order and store the positions after them, in one transaction. Known
         entries and earlier positions change nothing.
         """
         now = datetime.now(UTC)
@@ -181,7 +181,7 @@ class Inbox:
             return int(session.execute(across_tenants(count, _QUEUE)).scalar_one())
 
     def unfinished_keys(self) -> frozenset[str]:
-        """The keys of these entries."""
+        """The keys of unfinished entries."""
         keys = select(inbox.c.key).where(inbox.c.ended.is_(None)).distinct()
         with self.store.read() as session:
             return frozenset(session.execute(across_tenants(keys, _QUEUE)).scalars())
@@ -208,7 +208,7 @@ class Inbox:
         return self._claim(queue)[0]
 
     def _claim(self, queue: Queue) -> tuple[Lease | None, float]:
-        """The next entry, or None and the seconds until one may be ready."""
+        """Claim an entry, or return None and the seconds until one may be ready."""
         for _ in range(CLAIM_TRIES):
             with self.store.read() as session:
                 tenants = session.execute(_candidates(queue), {"now": datetime.now(UTC)}).all()
@@ -243,10 +243,10 @@ class Inbox:
         due_in = self.poll if at is None else max(0.005, (at - now).total_seconds())
         return min(due_in, self.poll)
 
-    # What becomes of a claimed entry
+    # The end of a claim
 
     def renew(self, leases: Sequence[Lease]) -> None:
-        """Extend leases whose work goes on; those that were lost stay with their new owner."""
+        """Extend leases of work in progress; lost leases stay with their new owner."""
         now = datetime.now(UTC)
         with self.store.write() as session:
             for lease in leases:
@@ -254,14 +254,13 @@ class Inbox:
                 session.execute(across_tenants(renewed, _QUEUE))
 
     def finish(self, lease: Lease) -> None:
-        """Mark an entry done that had no effect."""
+        """Mark an entry without effect as done."""
         with self.store.write() as session:
             session.execute(across_tenants(self._owned(lease).values(**done()), _QUEUE))
         self.store.inbox_changed.notify()
 
     def retry(self, lease: Lease, ready_at: datetime, error: str, *, failed: bool) -> None:
-        """Have an entry tried again. `failed`: the attempt ended in an error, and did not only
-        wait for another system."""
+        """Schedule another attempt. `failed`: an error ended this one, not a wait for a system."""
         again = self._owned(lease).values(
             state="waiting",
             ready_at=ready_at,
@@ -273,7 +272,7 @@ class Inbox:
         self.store.inbox_changed.notify()
 
     def give_up(self, session: Session, lease: Lease, error: str, *, failed: bool) -> bool:
-        """Make an entry a dead letter, in an open transaction. Returns False if it was lost."""
+        """Make an entry a dead letter in this transaction. Returns False if its lease was lost."""
         dead = self._owned(lease).values(
             state="dead",
             ended=datetime.now(UTC),
@@ -293,7 +292,7 @@ class Inbox:
     # Upkeep
 
     def release(self) -> None:
-        """Free all leases: no other process works on this database, or it was just restored."""
+        """Free all leases, after a restore or when no other process works on this database."""
         free = update(inbox).where(inbox.c.ended.is_(None), inbox.c.state == "leased")
         free = free.values(state="waiting", ready_at=datetime.now(UTC), crashes=inbox.c.crashes + 1)
         with self.store.write() as session:
@@ -301,7 +300,7 @@ class Inbox:
         self.store.inbox_changed.notify()
 
     def mend_times(self) -> None:
-        """Bring times back that lie further ahead than any can: the clock was set back."""
+        """Correct times too far ahead, which appear when the clock is set back."""
         now = datetime.now(UTC)
         with self.store.write() as session:
             for state, longest in (("leased", self.lease), ("waiting", self.longest)):
@@ -315,14 +314,14 @@ class Inbox:
     # Dead letters
 
     def dead_letters(self) -> list[DeadLetter]:
-        """What was given up and neither replayed nor dropped, the oldest first."""
+        """Return the dead letters that were not replayed or dropped, oldest first."""
         query = select(inbox).where(inbox.c.state == "dead").order_by(inbox.c.ended, inbox.c.number)
         with self.store.read() as session:
             rows = session.execute(across_tenants(query, _QUEUE)).all()
         return [_letter(self.store.service, row) for row in rows]
 
     def replay(self, letter: DeadLetter) -> None:
-        """Have an event handled once more, with all its attempts. Raises NotFound if it is gone."""
+        """Queue a dead letter again, with all its attempts. Raises NotFound if it is gone."""
         self._end_letter(
             letter,
             state="waiting",
@@ -351,7 +350,7 @@ class Inbox:
 
 
 def done() -> dict[str, Any]:
-    """The values of an entry that is done: its event is needed no longer."""
+    """Return the columns of an entry that is done; its event is removed."""
     return {"state": "done", "ended": datetime.now(UTC), "value": b"", "error": None}
 
 
@@ -360,7 +359,7 @@ _NOW = bindparam("now", type_=Time())
 
 @cache
 def _claim(queue: Queue) -> Any:
-    """Lease the entry `this` of the key `of` to the worker `by`, if it is still ready."""
+    """Build the claim of entry `this` with key `of` by worker `by`, if it is still ready."""
     other = inbox.alias("other")
     claim = update(inbox).where(
         inbox.c.number == bindparam("this"),
@@ -382,7 +381,7 @@ def _claim(queue: Queue) -> Any:
 
 @cache
 def _candidates(queue: Queue) -> Any:
-    """The first ready entry of each tenant that has unfinished entries."""
+    """Build the query for the first ready entry of each tenant."""
     open_ = (inbox.c.queue == queue, inbox.c.ended.is_(None))
     tenants = select(func.min(inbox.c.tenant).label("tenant")).where(*open_).cte(recursive=True)
     later = inbox.alias("later")
@@ -412,7 +411,7 @@ def _candidates(queue: Queue) -> Any:
 
 
 def _blocks(other: Any, number: Any, queue: Queue) -> Iterator[ColumnElement[bool]]:
-    """When another entry of the same key keeps the one with this number waiting."""
+    """Yield the conditions under which another entry of the key blocks this one."""
     yield other.c.number != number
     yield other.c.ended.is_(None)
     yield other.c.queue.in_(ORDERED if queue in ORDERED else (queue,))

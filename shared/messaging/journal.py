@@ -1,4 +1,4 @@
-"""Where a document is in one service: the events it announced and those it received."""
+"""The events of a document that one service announced or received."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.storage.engine import Store
 EventState = Literal["waiting", "working", "retrying", "done", "given_up"]
 
 MOST = 1_000
-"""The newest events of one document that are listed from each table."""
+"""Most events of one document listed from each table: the newest."""
 
 
 class AnnouncedEventView(BaseModel):

@@ -1,7 +1,7 @@
 """The pump: moves the events of the bus into the inbox of one service.
 
-The position on the bus is stored in one transaction with the events before it. Types without a
-handler are not stored; the position behind them is as soon as nothing else comes.
+The position on the bus is stored in one transaction with the events before it. Events without a
+handler are not stored. The position after them is stored once no other event follows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 IDLE_POLL = 0.5
 UPKEEP = 15.0
-"""Seconds between two looks at the clock and at the size of the inbox, and between two commits."""
+"""Seconds between two checks of the clock and of the inbox's size, and between two commits."""
 
 
 class Pump:
@@ -42,7 +42,7 @@ class Pump:
         handled: types of events that the service handles.
         large: whether an event goes to the queue of large ones.
         decisions: types that go to the queue `decisions`.
-        beat: called each time the loop comes round.
+        beat: called in each round of the loop.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Pump:
         self.beat = beat
         self._reader: Reader | None = None
         self._positions: dict[str, int] = {}
-        """Behind what was read."""
+        """The next position of each log."""
         self._stored = True
         """Whether the database has them."""
         self._upkeep_at = 0.0
         self._full = False
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. It waits while the bus or the database is away."""
+        """Work until `stop` is set. It waits while the bus or the database is down."""
         pause = 0.5
         while not stop.is_set():
             try:
@@ -90,9 +90,7 @@ class Pump:
         self.close()
 
     def run_once(self, timeout: float = 0.0) -> int:
-        """Move some events, waiting at most `timeout` seconds for the first. Returns how many were
-        read.
-        """
+        """Move some events; wait at most `timeout` seconds. Returns how many were read."""
         self.beat()
         self._keep_up()
         if self._full:
@@ -101,7 +99,7 @@ class Pump:
         try:
             return self._move(timeout)
         except BaseException:
-            self.close()  # what was read and not stored is read again
+            self.close()  # events that are not stored are read again
             raise
 
     def _move(self, timeout: float) -> int:
@@ -141,7 +139,7 @@ class Pump:
     def _insert(self, entries: Sequence[NewEntry], records: Sequence[Record]) -> None:
         try:
             self.inbox.insert(entries, self._positions)
-        except InvalidRequest:  # an id or a key that no database takes
+        except InvalidRequest:  # an id or a key that no database can store
             for record in records:
                 try:
                     self.inbox.insert(self._entries(record.message))
@@ -165,7 +163,7 @@ class Pump:
             yield NewEntry(event.id, "decisions", event.key, event.type, message.value)
 
     def _opened(self, envelope: Envelope, kind: type[Event]) -> tuple[Event, Queue]:
-        """The event and its queue; a worker gives up one whose data do not fit."""
+        """Return the event and its queue; a worker gives up one with invalid data."""
         try:
             event = open_envelope(envelope, kind)
         except UnknownEvent:
@@ -173,7 +171,7 @@ class Pump:
         return event, "large" if self.large(event) else "main"
 
     def _poison(self, message: Message, error: SuiteError) -> NewEntry:
-        """The dead letter of what names no document that could end with it."""
+        """Return a dead letter for a message without a valid document."""
         log.warning("not an event", extra={"key": message.key, "reason": error.message})
         dead_letters_total.labels(self.name).inc()
         named = f"{message.key}\0".encode("utf-8", "replace") + message.value
@@ -188,6 +186,6 @@ class Pump:
 
 
 def printable(words: str) -> str:
-    """Words that every database and bus can store; they may quote a document."""
+    """Replace characters that no database or bus can store; shorten a long text."""
     plain = words.encode("utf-8", "replace").decode().replace("\0", "?")
     return plain if len(plain) <= REASON_CHARACTERS else plain[: REASON_CHARACTERS - 1] + "…"

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 LEASE = timedelta(seconds=10)
 NOTIFIED_SECONDS = 2.0
-"""Between two looks into the outbox while the database sends notifications."""
+"""Seconds between two polls of the outbox while the database sends notifications."""
 PRUNE_BATCH = 500
 """Rows that are removed in one transaction, so that nobody waits long for it."""
 MEASURE_EVERY = 15.0
@@ -40,7 +40,7 @@ PRUNE_EVERY = 3600.0
 
 
 class Relay:
-    """A relay of a service. A lease lets one of several work at a time, in order."""
+    """A relay of a service. A lease lets only one work at a time, so events stay in order."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Relay:
             rows = _unsent(session) if is_ours else []
         if not is_ours:
             if not self._take(lease):
-                self._unsent_since = None  # the other relay measures it
+                self._unsent_since = None  # the relay with the lease measures it
                 return 0
             with self.store.read() as session:
                 rows = _unsent(session)
@@ -150,7 +150,7 @@ class Relay:
             )
 
     def _prune(self) -> None:
-        """Once an hour, remove old rows: no bus delivers their events a second time any more."""
+        """Once an hour, remove old rows, whose events no bus delivers again."""
         if time.monotonic() < self._prune_at:
             return
         now = datetime.now(UTC)
@@ -198,7 +198,7 @@ class Relay:
             metrics.bus_lag.labels(service).set(waiting)
 
     def _oldest_unworked(self) -> datetime | None:
-        """When the oldest event was received that was begun and has not ended."""
+        """Return when the oldest begun and unfinished event was received."""
         now = datetime.now(UTC)
         with self.store.read() as session:
             begun = select(func.min(inbox.c.first_seen)).where(
@@ -222,7 +222,7 @@ class Relay:
         return row is not None and row.owner == self.owner and _left(row) > LEASE / 2
 
     def _take(self, row: Any) -> bool:
-        """Take or renew the lease of which `row` is the state. Returns whether it is ours now."""
+        """Take or renew the lease in `row`. Returns whether this relay has it now."""
         if row is not None and row.owner != self.owner and _left(row) > timedelta(0):
             return False
         now = datetime.now(UTC)
@@ -255,7 +255,7 @@ def _lease(session: Session) -> Any:
 
 
 def _left(row: Any) -> timedelta:
-    """The time until it ends; none if it ends later than any lease can: the clock was set back."""
+    """The time until the lease ends; zero if it is too long, because the clock was set back."""
     left: timedelta = row.until - datetime.now(UTC)
     return left if left <= LEASE else timedelta(0)
 

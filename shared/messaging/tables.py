@@ -29,7 +29,7 @@ class Time(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Store UTC; a naive time is a mistake."""
+        """Convert a time to UTC. Raises ValueError without a zone."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -37,7 +37,7 @@ class Time(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """SQLite forgets the zone: it was UTC."""
+        """Add the zone UTC, which SQLite does not store."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -104,7 +104,7 @@ bus_position = Table(
     Column("log", String(200), primary_key=True),
     Column("next", Number, nullable=False),
 )
-"""By log of the bus, the offset of the event that the pump reads next."""
+"""The offset of the event that the pump reads next, by log of the bus."""
 
 relay_lease = Table(
     "relay_lease",
@@ -116,9 +116,9 @@ relay_lease = Table(
 
 
 def create_tables(operations: Any, *more: MetaData) -> None:
-    """Make these tables and those of a service; its first revision calls this with Alembic's `op`.
+    """Create these tables and those of a service; its first revision passes Alembic's `op`.
 
-    A table with a `dialect` in its `info` is made on that database alone.
+    A table with a `dialect` in its `info` is created on that database only.
     """
     bind = operations.get_bind()
     ours = (None, bind.dialect.name)

@@ -1,4 +1,4 @@
-"""Tenants take turns: next is the one that was served longest ago, whatever others have sent."""
+"""Fair turns of tenants: next is the one that was served longest ago."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import itertools
 
 
 def tenant_of(key: str) -> str:
-    """Whose message it is: keys are `tenant/document id`."""
+    """Return the tenant of a key `tenant/document id`."""
     return key.partition("/")[0]
 
 
 class FairScheduler:
-    """When each tenant was last served. Whoever never was comes first."""
+    """Remembers when each tenant was last served."""
 
     def __init__(self) -> None:
         self._served: dict[str, int] = {}
         self._count = itertools.count(1)
 
     def of(self, tenant: str) -> int:
-        """A number that is the smaller, the longer ago it was; 0 for never."""
+        """Return the number of the tenant's last turn; 0 before the first."""
         return self._served.get(tenant, 0)
 
     def take(self, tenant: str) -> None:
-        """The tenant is served now."""
+        """Record a turn of the tenant."""
         self._served[tenant] = next(self._count)

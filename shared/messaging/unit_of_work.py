@@ -1,8 +1,8 @@
 """One unit of work: rows, outgoing events and the id of the incoming one, in one transaction.
 
 The pattern is the transactional outbox with an idempotent consumer (microservices.io,
-"Transactional outbox" and "Idempotent consumer"). A crash before the commit leaves nothing; after
-it, the relay sends what the outbox holds, and a redelivered cause is recognised by the inbox.
+"Transactional outbox" and "Idempotent consumer"). A crash before the commit leaves nothing. After
+it, the relay sends the events in the outbox, and the inbox recognises a redelivered cause.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.tracing import DOCUMENT, TENANT, carried, say
 log = logging.getLogger(__name__)
 
 EVENT_BYTES = 256_000
-"""The largest event: a bus takes more, but what is larger belongs into a blob."""
+"""Largest size of an event in bytes; larger data belong in a blob."""
 
 
 class EventTooLarge(SuiteError):
@@ -39,7 +39,7 @@ class EventTooLarge(SuiteError):
 
 
 class AlreadyHandled(Exception):
-    """The event that caused this work has taken effect before; nothing was changed."""
+    """The event that caused this work was handled before; nothing was changed."""
 
 
 class UnitOfWork:
@@ -50,7 +50,7 @@ class UnitOfWork:
     Args:
         store: the database of the service.
         cause: the event that is being handled, or None for a request.
-        queues: where the inbox has that event.
+        queues: queues of the inbox with that event.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class UnitOfWork:
             self._session = None
 
     def _tell(self) -> None:
-        """By these lines a document is found in the log of the request that it came with."""
+        """Log the events that a request announced, with the ids of their documents."""
         for event in self._events if self.cause is None else ():
             extra = {"type": event.type, "event": event.id}
             with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
                 log.info("announced", extra=extra)
 
     def _seal(self) -> None:
-        """Write outbox and inbox; the last thing before the commit."""
+        """Write outbox and inbox just before the commit."""
         now = datetime.now(UTC)
         if isinstance(self.cause, DocumentDeleted):
             # Its events quote names, reasons and corrections. Nobody needs the unsent ones, nor its

@@ -1,1 +1,1 @@
-"""Is what was promised kept? Tests of checks and of what comes in, and what follows from them."""
+"""Monitoring of risk guarantees: tests of decisions and documents, and their effects."""

@@ -107,7 +107,7 @@ ConfidenceLookup = Callable[[Any, MonitoringState], ConfidenceOf | None]
 
 
 def _no_confidence(_store: MonitoringStore, _state: MonitoringState) -> None:
-    """Confidence thresholds differ by result."""
+    """Return None: thresholds differ by result."""
 
 
 def routes(

@@ -40,7 +40,7 @@ from shared.storage import Store
 log = logging.getLogger(__name__)
 
 INDEX_DOCUMENTS = 500
-"""The stability index covers so many of the newest documents."""
+"""The number of newest documents in the stability index."""
 
 UNITS = "documents"
 """The default word for units in notices."""
@@ -66,7 +66,7 @@ def start_guarantee(
     store: MonitoringStore, state: MonitoringState, guarantee: str, terms: Mapping[str, Any]
 ) -> MonitoringState:
     """Start the test of another guarantee. A tightened threshold stays tightened."""
-    store.close_guarantee(state.adapter, state.guarantee)  # the same one may be made again later
+    store.close_guarantee(state.adapter, state.guarantee)  # the same guarantee may return later
     return replace(state, guarantee=guarantee, terms=terms, evidence=None, documents=0)
 
 

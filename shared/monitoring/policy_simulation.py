@@ -1,4 +1,4 @@
-"""Counts what a policy would do with stored results, and the errors it would leave.
+"""Counts how a policy would route stored results, and the errors it would leave.
 
 Used for clauses and for findings (`services/extraction/policy_simulation.py`,
 `services/triage/policy_simulation.py`).
@@ -58,7 +58,7 @@ class PolicySimulation:
     decided: int = 0
     """Accepted results with a decision."""
     changed: int = 0
-    """Those that people rejected or corrected."""
+    """Results that people rejected or corrected."""
     checked: list[DecidedResult] = field(default_factory=list)
     """Decided results that it accepts or samples, with their weights."""
     tightened: dict[str, None] = field(default_factory=dict)

@@ -44,7 +44,7 @@ class RefitResult:
     """Documents with no result decided, of those with questions; None: not counted."""
     decided: int
     before: Outcome | None
-    """None: the specialist had no calibration before."""
+    """The outcome so far; None: there was no calibration."""
     after: Outcome
     belief_before: float | None
     belief_after: float | None

@@ -27,7 +27,7 @@ from shared.policy.risk_control import (
 )
 
 RIDGE = 5.0
-"""Strength of the prior: so many results of middling belief."""
+"""Strength of the prior, as a number of results of medium belief."""
 
 FOLDS = 5
 """Folds for beliefs: each is computed by lines fitted on the other folds."""

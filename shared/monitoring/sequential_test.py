@@ -25,7 +25,7 @@ import numpy as np
 from shared.policy.intervals import BETS, STAKES, gains, group_cap
 
 FALSE_ALARMS = 0.05
-"""The chance that a promise which is kept is ever suspended, of one specialist of one tenant."""
+"""Probability that a kept guarantee of a tenant's specialist is ever suspended."""
 
 POOLED_SHARE = 0.5
 """The share of `FALSE_ALARMS` for the pooled test; the categories divide the remainder. Without
@@ -60,7 +60,7 @@ class Evidence:
             checks: its number of checks; 0 changes nothing.
             wrong: its number of wrong checks.
             risk: R.
-            cap: a document counts at most so many checks; default `group_cap`.
+            cap: most checks of a document that count; default `group_cap`.
         """
         if not checks:
             return self
@@ -96,7 +96,7 @@ def stake(capital: Sequence[float], factors: Any, number: int) -> Any:
 
 
 def unstaked_share(documents: int) -> float:
-    """Return the share of the capital that is not staked after so many documents.
+    """Return the share of the capital that is not staked after this many documents.
 
     It falls slowly, so that a late change is noticed almost as fast as an early one.
     """
@@ -136,7 +136,7 @@ class SequentialTest:
     steps: tuple[Evidence, ...] = (Evidence(),) * STEPS
     by_category: Mapping[str, Evidence] = field(default_factory=dict)
     most: float | None = None
-    """A document counts at most so many checks; default `group_cap`. Fewer allow larger bets."""
+    """Most checks of a document that count; default `group_cap`. Fewer allow larger bets."""
 
     def after(self, checks: Sequence[Check]) -> SequentialTest:
         """The test after all checks of one more document."""
@@ -181,7 +181,7 @@ class SequentialTest:
 
 
 def replay(start: SequentialTest, documents: Iterable[Sequence[Check]]) -> SequentialTest:
-    """The test after documents in order, for when a decision was undone."""
+    """Repeat the test on documents in order, when a decision was undone."""
     for checks in documents:
         start = start.after(checks)
     return start

@@ -243,7 +243,7 @@ class MonitoringNotice:
 
     adapter: str
     kind: str
-    """From a test: `risk`, `category`, `drift`; by a person: `calibrated`, `undone`, `loosened`."""
+    """By a test: `risk`, `category`, `drift`; by a person: `calibrated`, `undone`, `loosened`."""
     about: str
     text: str
     actor: str = ""
@@ -407,7 +407,7 @@ class MonitoringStore(ABC):
     # Figures of documents
 
     def add_figure(self, adapter: str, unit: str, reference: str, name: str, value: float) -> bool:
-        """Store a figure of a unit; False if it is there already."""
+        """Store a figure of a unit; False if it exists already."""
         mine = {"tenant": self.tenant, "adapter": adapter, "unit_id": unit, "name": name}
         new = {"reference": reference, "value": value, "time": datetime.now(UTC)}
         return insert_new(self.session, self.tables.figures, **mine, **new)

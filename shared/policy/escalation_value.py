@@ -76,9 +76,9 @@ class AnswerAccuracy:
 
 
 ASSUMED_ACCURACY = AnswerAccuracy(0.603, 0.164)
-"""Assumed for clauses and findings: recall of the best published frontier model on CUAD's test
-contracts, and its false alarms per category and contract. `tests/evaluate/cascade.py` computes both
-from its published answers. Nothing is published for findings."""
+"""Assumed for clauses and findings. They are the recall of the best published frontier model on
+CUAD's test contracts, and its false alarms per category and contract. `tests/evaluate/cascade.py`
+computes both from its published answers. Nothing is published for findings."""
 ASSUMED_TEXT_ACCURACY = AnswerAccuracy(0.9, 0.1)
 """Assumed for the kind of a document and the quality of a page; not measured."""
 
@@ -88,7 +88,7 @@ def _error_chance(belief: Floats) -> Floats:
 
 
 def estimated_usage(sent: int, quoted: int) -> Usage:
-    """Estimate from characters: of the text with its question, and of the quotes."""
+    """Estimate tokens from characters of the text, the question and the quotes."""
     read = FRAME_CHARACTERS + sent
     return Usage(read // CHARACTERS_PER_TOKEN, quoted // CHARACTERS_PER_TOKEN + ANSWER_TOKENS)
 

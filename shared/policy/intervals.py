@@ -53,7 +53,7 @@ def gains(accepted: Floats, wrong: Floats, risk: float, cap: float | None = None
         accepted: accepted results of each group, by rule [..., groups].
         wrong: how many of them are wrong [..., groups].
         risk: R.
-        cap: a group counts at most so many results; default `group_cap`.
+        cap: most results of a group that count; default `group_cap`.
 
     Returns:
         Values from -(1 - R) cap to R cap [..., groups].

@@ -67,7 +67,7 @@ def known_prices() -> dict[str, dict[str, Price]]:
 def price_of(protocol: str, model: str, url: str, stated: StatedPrice | None) -> Price | None:
     """Return the stated price of a model, or the listed one. None: unknown.
 
-    The list does not apply to a provider at a URL of its own.
+    The list does not apply to a provider with its own URL.
     """
     if stated:
         return stated.price()

@@ -77,7 +77,7 @@ class Calibration:
     groups: str = FAMILIES  # the word for groups
     result: str = CLAUSE  # the word for a result
     source: str = CONTRACT  # the word for a document
-    most: float | None = None  # a group counts at most so many results; None: `group_cap`
+    most: float | None = None  # most results of a group that count; None: `group_cap`
 
     def belief_of(self, category: str, confidence: float) -> float:
         """Return the probability that a result is right; 0 for an unknown category."""

@@ -1,4 +1,4 @@
-"""What a service knows of the documents that it works on, kept up to date by their events."""
+"""The state of a service's documents, kept up to date by their events."""
 
 from shared.projection.projection import Projection
 from shared.projection.record import DocumentRecord

@@ -24,17 +24,17 @@ from shared.messaging import UnitOfWork
 from shared.projection.store import DocumentRecords, Record
 
 EMPTY_LIST = len("[]")
-"""Bytes of an empty JSON list: the one blob that documents share, so it is never removed."""
+"""Bytes of an empty JSON list. Documents share this blob, so it is never removed."""
 
 
 @dataclass(frozen=True)
 class Projection(Generic[Record]):
-    """What one service knows of its documents."""
+    """Updates the states of a service's documents."""
 
     service: Stage
     """Its name, which is also the stage of its failures."""
     kind: Kind
-    """Documents of this kind are worked on."""
+    """The kind of documents to work on."""
     records: type[DocumentRecords[Record]]
     """Its table of documents."""
     forget_results: Callable[[Event, UnitOfWork], None]
@@ -51,7 +51,7 @@ class Projection(Generic[Record]):
     def still_wanted(
         self, event: DocumentRead | FirstPagesRead, uow: UnitOfWork, blobs: BlobStore
     ) -> bool:
-        """Whether the work on an event still counts; read before the unit of work is opened."""
+        """Whether the work on an event still counts. Call it before opening the unit of work."""
         with uow.store.read() as session:
             record = self.records(session, event.tenant).get(event.document_id)
         if record is not None and not record.accepts(event.attempt):
@@ -59,7 +59,7 @@ class Projection(Generic[Record]):
         return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
 
     def note_kind(self, event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
-        """Note that the text shows another kind than the file type did."""
+        """Store the kind of the text, if the file type suggested another."""
         if not self.still_wanted(event, uow, blobs):
             return
         with uow:
@@ -70,7 +70,7 @@ class Projection(Generic[Record]):
                 records.save(record.restarted(event.kind, event.attempt))
 
     def note_blobs(self, event: DocumentRead, uow: UnitOfWork, refs: Collection[BlobRef]) -> bool:
-        """Note blobs before they are written, so that a deletion finds them after a crash.
+        """Record blobs before they are written, so that a deletion finds them after a crash.
 
         Returns whether the work still counts. Commits before the unit of work is opened.
         """
@@ -87,7 +87,7 @@ class Projection(Generic[Record]):
     def finished(
         self, event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, refs: Collection[BlobRef]
     ) -> Record | None:
-        """The locked record that a result is added to, within the open unit of work.
+        """Return the locked record for a result, within the open unit of work.
 
         None if the work no longer counts. If the document was deleted, the blobs are removed.
         """
@@ -100,7 +100,7 @@ class Projection(Generic[Record]):
         return None
 
     def fail(self, event: DocumentRead, uow: UnitOfWork, code: str, reason: str) -> None:
-        """End a document with an expected failure and announce it: this is no dead letter."""
+        """End a document with an expected failure and announce it, without a dead letter."""
         with uow:
             records = self.records(uow.session, event.tenant)
             record = records.lock(event.document_id)
@@ -123,7 +123,7 @@ class Projection(Generic[Record]):
         )
 
     def note_failure(self, event: DocumentFailed, uow: UnitOfWork) -> None:
-        """Note that ingest or this service gave a document up, or that somebody cancelled it."""
+        """Store that a document was cancelled, or given up by ingest or this service."""
         if event.stage not in ("ingest", self.service):
             return
         with uow:
@@ -148,7 +148,7 @@ class Projection(Generic[Record]):
         if record is None or record.state == "deleted" or event.kind == event.previous:
             return False
         if event.attempt and record.attempt >= event.attempt:
-            return False  # the attempt that begins with this event has begun
+            return False  # the attempt of this event has begun already
         self.forget_results(event, uow)
         restarted = record.restarted(event.kind, event.attempt or record.attempt)
         waits = event.attempt and event.kind == self.kind

@@ -1,4 +1,4 @@
-"""How a service runs: its parts, its worker, and the processes it can be started as."""
+"""Run a service: its parts, its worker, and its processes."""
 
 from shared.runtime.service import Handler, Service
 from shared.runtime.worker import Worker

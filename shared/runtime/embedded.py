@@ -17,10 +17,10 @@ from shared.web.app import health_app
 from shared.web.routing_table import Dispatcher
 
 RELAY_OWNER = "embedded"
-"""A fixed name: the data folder is locked, so no other relay or worker is alive."""
+"""A fixed name: the data folder is locked, so no other relay or worker runs."""
 
 RELAY_INTERVAL = 5.0
-"""Seconds. Commits in this process wake the relays, so they rarely need to look."""
+"""Seconds between polls. Commits in this process wake the relays at once."""
 
 
 def migrate_all(services: Sequence[Service]) -> None:
@@ -39,7 +39,7 @@ def at_work(
 ) -> Iterator[tuple[ASGIApp, threading.Event]]:
     """Run all services in the background inside the block; yields the origin and the stop signal.
 
-    `finishing` is called at the end if an event is still in work.
+    `finishing` is called at the end if an event is still in progress.
     """
     stop = threading.Event()
     threads: list[threading.Thread] = []
@@ -60,14 +60,14 @@ def at_work(
 
 
 def _wake(services: Sequence[Service]) -> None:
-    """Let idle relays and workers see that they are to stop."""
+    """Wake idle relays and workers, so that they stop."""
     for service in services:
         service.store.outbox_filled.set()
         service.store.inbox_changed.notify()
 
 
 def _working(threads: Sequence[threading.Thread]) -> bool:
-    """Whether one of them handles an event, which it finishes before it stops."""
+    """Whether a thread still handles an event, which it finishes before it stops."""
     return any(isinstance(t, Loop) and t.pulse.busy for t in threads)
 
 
@@ -89,7 +89,7 @@ def serve(
     """Serve and work until SIGINT or SIGTERM.
 
     `started` gets the port once connections are accepted. `finishing` is called at the end if an
-    event is still in work.
+    event is still in progress.
     """
 
     def let_go() -> None:

@@ -1,4 +1,4 @@
-"""Heartbeats renew the leases of events in progress. They tell long work from a dead process."""
+"""Heartbeats renew the leases of events in progress. A dead process sends none."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The processes that a service can be started as: `python -m services.X api|worker|relay|migrate`.
+"""The processes of a service: `python -m services.X api|worker|relay|migrate`.
 
-`all` is the three of them in one process. Every process answers `/livez`, `/readyz`, `/version` and
-`/metrics`: the api on its own port, worker and relay on `SMALLPRINT_HEALTH_PORT` where it is set.
+`all` runs the first three in one process. Every process answers `/livez`, `/readyz`, `/version` and
+`/metrics`: the api on its own port, worker and relay on `SMALLPRINT_HEALTH_PORT` if it is set.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _serve(service: Service, role: str) -> None:
 
 
 def measure(service: Service, threads: Sequence[threading.Thread]) -> None:
-    """Set how many of the threads of a service are stuck."""
+    """Update the metric of a service's stuck threads."""
     metrics.stuck_loops.labels(service.name).set(stuck(threads))
 
 
@@ -116,11 +116,11 @@ def start_background(
 ) -> list[threading.Thread]:
     """Start the threads of one service. They end soon after `stop` is set.
 
-    `workers` is how many work at once, where that is another number than the service's own or the
-    setting's.
-    `relay_owner` names the holder of the leases of relay and jobs; a fixed name where only one
-    process can be at work lets it go on at once after a crash. `relay_interval` is in seconds,
-    where another than the setting's is wanted.
+    Args:
+        workers: events handled at once; None: as the service or the setting says.
+        relay_owner: name in the leases of relay and jobs. If only one process can run, a fixed name
+            lets it continue at once after a crash.
+        relay_interval: seconds; None: as the setting says.
     """
     threads: list[threading.Thread] = []
     if worker and service.handlers:
@@ -187,7 +187,7 @@ def _workers(
 
 
 def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
-    """Wait for threads to end, so many seconds for all.
+    """Wait for threads to end, at most `seconds` for all.
 
     Other workers take over longer work when its lease runs out.
     """
@@ -209,10 +209,10 @@ def serve_http(
     leave: float = 0.0,
     connections: int = ServerLimits.connections,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; the rest is for `Server`.
+    """Serve until SIGTERM or SIGINT; other arguments are those of `Server`.
 
     Args:
-        connections: that are open at the same time.
+        connections: most open connections.
 
     Raises SettingsError if nothing can listen there.
     """

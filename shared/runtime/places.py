@@ -1,4 +1,4 @@
-"""Where an error came from, for the dead letter of its event."""
+"""The origin of an error, for the dead letter of its event."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LINES = 40
-"""The most lines; the last ones are nearest to the error."""
+"""Most lines of a traceback: the last, nearest to the error."""
 
 
 def places(error: BaseException) -> str:

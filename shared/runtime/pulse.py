@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from shared.errors import Unavailable
 
 IDLE_SECONDS = 60.0
-"""An idle loop beats far more often than that."""
+"""Seconds; an idle loop beats far more often."""
 STUCK_SECONDS = 600.0
-"""A loop that is stuck for so long, and ten times its limit, needs a restart."""
+"""Seconds. A loop stuck this long, and ten times its limit, needs a restart."""
 
 
 class Heartbeat:
@@ -20,7 +20,7 @@ class Heartbeat:
     def __init__(self, idle: float = IDLE_SECONDS) -> None:
         self.idle = idle
         self.working_since: float | None = None
-        """By the monotonic clock; None between two events."""
+        """Monotonic seconds; None between two events."""
         self._beat = time.monotonic()
 
     def beat(self) -> None:

@@ -1,4 +1,4 @@
-"""Jobs that repeat, and go on after a failed round."""
+"""Jobs that repeat, also after a failed round."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PeriodicJob(ABC):
 
     @abstractmethod
     def work(self, stop: threading.Event) -> None:
-        """One round. A long one beats the heartbeat, and ends soon after `stop` is set."""
+        """Do one round. A long one beats the heartbeat, and ends soon after `stop` is set."""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. A failed round is logged."""

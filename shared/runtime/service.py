@@ -18,7 +18,7 @@ from shared.settings import CommonSettings
 from shared.storage import Store
 
 Handler = Callable[[Any, UnitOfWork], None]
-"""Handles one event: slow work first, then the unit of work, without which nothing happens."""
+"""Handles one event: slow work first, then the unit of work, which stores the effect."""
 
 
 class Job(Protocol):
@@ -40,7 +40,7 @@ def _nothing() -> None:
 
 
 def never(_event: Event) -> bool:
-    """No event is large."""
+    """Return False: no event is large."""
     return False
 
 
@@ -65,9 +65,9 @@ class Service:
     jobs: Sequence[JobMaker] = ()
     """Jobs of the worker process."""
     let_go: Callable[[], None] = _nothing
-    """Ends long requests, since the process stops. Called by a signal handler, maybe twice."""
+    """Ends long requests when the process stops. A signal handler may call it twice."""
     close_parts: Callable[[], None] = _nothing
-    """Closes what only this service has (child processes, models)."""
+    """Closes the service's own resources (child processes, models)."""
 
     def close(self) -> None:
         """Close everything."""

@@ -75,10 +75,10 @@ class Worker:
         self._unreported: Callable[[], None] | None = None
         """Stores how the last attempt ended; kept while the database is unavailable."""
         for metric in (metrics.dead_letters_total, metrics.events_in_work):
-            metric.labels(name)  # nothing yet is shown as 0, so that a first one shows
+            metric.labels(name)  # starts at 0, so that the first count is seen
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. It waits while the database is away."""
+        """Work until `stop` is set. It waits while the database is down."""
         pause = 0.5
         with self._heartbeats.sent():
             while not stop.is_set():
@@ -118,7 +118,7 @@ class Worker:
     def _work(self, lease: Lease) -> None:
         try:
             event, handler = self._opened(lease)
-        except UnknownEvent as error:  # it names no document that could end with it
+        except UnknownEvent as error:  # it names no document that could fail
             with self.store.write() as session:
                 self.inbox.give_up(session, lease, printable(error.message), failed=True)
             metrics.dead_letters_total.labels(self.name).inc()
@@ -142,7 +142,7 @@ class Worker:
             self._report()
 
     def _opened(self, lease: Lease) -> tuple[Event, Handler]:
-        """The event and its handler. Raises UnknownEvent for what is no event."""
+        """Return event and handler. Raises UnknownEvent for an invalid event."""
         envelope = read_envelope(lease.value)
         kind = TYPES.get(envelope.type)
         if kind is None:
@@ -254,7 +254,7 @@ class Worker:
 
 
 def _pass_over(_event: Event, _uow: UnitOfWork) -> None:
-    """For an event that another version of the service has stored."""
+    """Ignore an event that another version of the service has stored."""
 
 
 def _refuse(unfit: UnknownEvent) -> Handler:

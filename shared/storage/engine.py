@@ -142,7 +142,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
 
 
 def _pool(file: str | None) -> dict[str, Any]:
-    """A bound on the connections to a file; a database in memory has one."""
+    """Return the limit of connections to a file; a database in memory has one."""
     if not file or file == ":memory:":
         return {}
     return {"pool_size": 5, "max_overflow": OF_A_FILE - 5, "pool_timeout": WAIT}

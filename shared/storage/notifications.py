@@ -1,8 +1,7 @@
 """LISTEN/NOTIFY on PostgreSQL: the relay learns at once that the outbox has new events.
 
-A transaction with events also sends `NOTIFY`. The relay listens on a connection of its own. Without
-it, and on SQLite, the relay looks at intervals: notifications are quicker, and nothing depends on
-them.
+A transaction with events also sends `NOTIFY`. The relay listens on its own connection. Without it,
+and on SQLite, the relay polls the outbox: notifications only make it faster.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "smallprint_outbox"
 QUIET_SECONDS = 15.0
-"""After so long without a notification the connection is checked."""
+"""Seconds without a notification until the connection is checked."""
 AGAIN_SECONDS = 2.0
-"""Before the next attempt to reach an unavailable server."""
+"""Seconds until an unavailable server is tried again."""
 _STOP_SECONDS = 0.5
 _STOPPED_WITHIN = 5.0
 
@@ -60,7 +59,7 @@ class Notifications:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop and close the connection. A server that does not answer is not waited for long."""
+        """Stop and close the connection, without a long wait for a silent server."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(_STOPPED_WITHIN)

@@ -87,7 +87,7 @@ def _application_name(what: str) -> str:
 
 
 def _why(name: str, connection: Connection) -> str:
-    """Why a database can't be restored now."""
+    """The reason why a database can't be restored now."""
     if holder := _holder(connection, _RESTORE):
         return f"another restore is using the database of {name}: {holder}"
     if holder := _holder(connection, _MIGRATION):

@@ -6,14 +6,14 @@ import threading
 
 
 class Signal:
-    """Counts changes; whoever waits names the count it has seen, so none is missed."""
+    """Counts changes. A waiter passes the last count it has seen, so it misses none."""
 
     def __init__(self) -> None:
         self.count = 0
         self._changed = threading.Condition()
 
     def notify(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting threads."""
         with self._changed:
             self.count += 1
             self._changed.notify_all()

@@ -28,7 +28,7 @@ from shared.errors import SettingsError, SuiteError, Unavailable
 from shared.storage.timeouts import timeouts
 
 LOCK_SECONDS = 2.0
-"""How long to wait for one database while others are locked."""
+"""Seconds to wait for one database while others are locked."""
 TRIES = 60
 
 
@@ -99,12 +99,12 @@ class _Sqlite:
     def pin(self) -> None:
         """Begin the transaction of the snapshot."""
         if self._reader.in_transaction:
-            self._reader.execute("ROLLBACK")  # of an attempt in which another database was busy
+            self._reader.execute("ROLLBACK")  # left by a try when another database was busy
         self._reader.execute("BEGIN")
         self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     def unlock(self) -> None:
-        """Let writers go on."""
+        """Unblock writers."""
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
@@ -162,7 +162,7 @@ class _Postgres:
         self._snapshot = str(self._reader.execute(text("SELECT pg_export_snapshot()")).scalar_one())
 
     def unlock(self) -> None:
-        """Let writers go on."""
+        """Unblock writers."""
         self._writer.rollback()
 
     def copy(self, path: Path) -> None:

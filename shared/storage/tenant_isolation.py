@@ -1,18 +1,16 @@
-"""The one place that keeps the rows of tenants apart: it looks at every statement before a database
-gets it.
+"""Keeps the rows of tenants apart: every statement is checked before it reaches a database.
 
-Rows of tenants are those of a table with a column `tenant`. A SELECT, UPDATE or DELETE has to say
-whose it means of each such table that it names, in a condition that holds for every row: the column
-equals a value, or the same column of a table of which that is so. A statement that does not is an
-error, in tests and in production, whatever it would have found. All tenants that one statement
-names have to be the same one, and that of the request or event in hand (`shared.tenancy`); so has
-that of every row which is inserted. No row goes from one tenant to another.
+Tables with a column `tenant` have rows of tenants. A SELECT, UPDATE or DELETE must state the tenant
+of each such table. The condition must hold for every row: the column equals a value, or the tenant
+column of a table with a stated tenant. Other statements are errors, in tests and in production,
+whatever rows they would find. A statement may name only one tenant: that of the current request or
+event (`shared.tenancy`). The same holds for inserted rows. No row changes its tenant.
 
-What has to be asked of all tenants is marked, with its reason, by `across_tenants`; the list of
-these stands in `tests/architecture/test_tenants.py`, with that of the tables without a tenant.
+`across_tenants` marks statements about all tenants, with a reason. They are listed in
+`tests/architecture/test_tenants.py`, with the tables without a tenant.
 
-What a statement is found to be is remembered beside its text, which SQLAlchemy keeps for all of one
-form: only the first one is taken apart.
+SQLAlchemy caches one compiled statement for each form. The result of its check is kept with it, so
+each form is checked once.
 """
 
 from __future__ import annotations
@@ -47,41 +45,41 @@ from sqlalchemy.sql.selectable import (
 from shared.tenancy import CrossesTenants, must_be_of
 
 COLUMN = "tenant"
-"""The column by which a row is a tenant's."""
+"""The column with the tenant of a row."""
 ACROSS = "across_tenants"
-"""The execution option of statements that mean all tenants; its value says why."""
+"""The execution option of statements about all tenants; its value is the reason."""
 _ROWS = re.compile(r"\b(from|into|update|join|delete|truncate|copy)\b", re.IGNORECASE)
-"""Words by which SQL names a table whose rows it reads or changes."""
+"""SQL words before a table whose rows are read or changed."""
 
 S = TypeVar("S", bound=Executable)
 
 
 @dataclass(frozen=True)
 class _Form:
-    """What a statement was found to be."""
+    """The checked form of a statement."""
 
     names: tuple[str, ...]
-    """Of its parameters with which tenants are compared."""
+    """Names of the parameters that tenants are compared with."""
     writes: bool
-    """Whether it writes rows of tenants: `tenant` of its parameters is whose they are."""
+    """Whether it writes rows of tenants, with the tenant in the parameter `tenant`."""
 
 
 _forms: WeakKeyDictionary[Any, _Form] = WeakKeyDictionary()
-"""By the compiled statement, which SQLAlchemy keeps for all of one form."""
+"""Checked forms by compiled statement, which SQLAlchemy caches."""
 
 
 def across_tenants(statement: S, why: str) -> S:
-    """The statement, as one that means rows of all tenants.
+    """Return the statement, marked as one about rows of all tenants.
 
     Args:
-        why: what for; it stands in the list of these.
+        why: the reason; `test_tenants.py` lists it.
     """
     assert why
     return statement.execution_options(**{ACROSS: why})
 
 
 def guard(engine: Engine) -> None:
-    """Hold every statement that goes through an engine against the rules above."""
+    """Check every statement of an engine by the rules above."""
     event.listen(engine, "before_cursor_execute", _hold)
 
 
@@ -104,7 +102,7 @@ def _hold(
 
 
 def _form_of(compiled: Any) -> _Form:
-    """Take a statement apart. Raises CrossesTenants where it does not say whose rows it means."""
+    """Check a statement. Raises CrossesTenants if it does not state its tenants."""
     statement = compiled.statement
     if statement is None or isinstance(statement, ExecutableDDLElement):
         return _Form((), writes=False)
@@ -116,11 +114,11 @@ def _form_of(compiled: Any) -> _Form:
 
 
 def _look(element: Any, around: tuple[FromClause, ...], found: list[Any]) -> None:
-    """Look at a statement and all that lies in it.
+    """Check a statement and its parts.
 
     Args:
-        around: what the statements around it read, of which each has its tenant.
-        found: gets the values that tenants are compared with.
+        around: tables of the surrounding statements, whose tenants are stated.
+        found: receives the values that tenants are compared with.
     """
     if isinstance(element, TextClause):
         _must_name_no_table(element.text)
@@ -146,7 +144,7 @@ def _look_at_select(
     statement: Select[Any], around: tuple[FromClause, ...], found: list[Any]
 ) -> None:
     read = list(statement.get_final_froms())
-    if around and len(read) > 1:  # as SQLAlchemy does: those of the statement around stay its own
+    if around and len(read) > 1:  # as SQLAlchemy does: outer tables stay in the outer statement
         read = [one for one in read if one not in around]
     _must_name(read, statement.whereclause, around, found)
     for one in read:
@@ -203,9 +201,7 @@ def _look_at_insert(statement: Insert, found: list[Any]) -> None:
 
 
 def _must_begin_plainly(statement: Insert | Update | Delete) -> None:
-    """Raise CrossesTenants for one that has words before its table: SQLite's OR REPLACE removes
-    rows of whomever.
-    """
+    """Raise CrossesTenants for words before the table: SQLite's OR REPLACE removes other rows."""
     if statement._prefixes and _has_tenants(statement.table):
         raise CrossesTenants(f"rows of {_called(statement.table)} are changed without a prefix")
 
@@ -213,7 +209,7 @@ def _must_begin_plainly(statement: Insert | Update | Delete) -> None:
 def _must_be_plain(
     table: FromClause, values: Mapping[Any, Any], found: list[BindParameter[Any]]
 ) -> None:
-    """Note the tenant that rows get. Raises CrossesTenants where it is no plain value."""
+    """Record the tenant of written rows. Raises CrossesTenants if it is no plain value."""
     for column, one in values.items():
         if not _has_tenants(table) or _name_of(column) != COLUMN:
             continue
@@ -223,9 +219,7 @@ def _must_be_plain(
 
 
 def _must_change_its_own(table: FromClause, conflict: Any) -> None:
-    """Raise CrossesTenants where an INSERT changes the row that is there, unless that is one of the
-    same tenant, by its key, and stays that.
-    """
+    """Raise CrossesTenants if an upsert may change another tenant's row, or a row's tenant."""
     changed = getattr(conflict, "update_values_to_set", None)
     if changed is None:
         return
@@ -243,11 +237,11 @@ def _must_name(
     around: tuple[FromClause, ...],
     found: list[Any],
 ) -> None:
-    """Raise CrossesTenants unless the tenant of each table that is read is said."""
+    """Raise CrossesTenants unless the tenant of each table is stated."""
     needing = [leaf for one in read for leaf in _leaves(one) if _has_tenants(leaf)]
     if not needing:
         return
-    known = [one for one in around if one not in needing]  # it is read anew here
+    known = [one for one in around if one not in needing]  # read again here
     same: list[tuple[FromClause, FromClause]] = []
     for condition in _conditions(where):
         _note(condition, needing, None, known, same, found)
@@ -274,11 +268,10 @@ def _note(
     same: list[tuple[FromClause, FromClause]],
     found: list[Any],
 ) -> None:
-    """What one condition says of tenants.
+    """Record what one condition states about tenants.
 
     Args:
-        narrowed: the tables that it takes rows from, if those of all others stay: it is the
-            condition of an outer join.
+        narrowed: for the condition of an outer join, the only tables whose rows it limits.
     """
     if not isinstance(condition, BinaryExpression) or condition.operator is not operators.eq:
         return
@@ -296,7 +289,7 @@ def _note(
 
 
 def _conditions(clause: Any) -> Iterator[Any]:
-    """What all has to hold. Raises CrossesTenants for one in text, which may hold an OR."""
+    """Yield conditions joined by AND. Raises CrossesTenants for text, which may have an OR."""
     clause = _bare(clause)
     if isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:
         for one in clause.clauses:
@@ -314,14 +307,14 @@ def _bare(element: Any) -> Any:
 
 
 def _whose(element: Any) -> FromClause | None:
-    """The table whose column of tenants something is; None if it is none."""
+    """Return the table of a tenant column; None for anything else."""
     if isinstance(element, ColumnClause) and element.name == COLUMN and not element.is_literal:
         return element.table
     return None
 
 
 def _leaves(one: FromClause) -> Iterator[FromClause]:
-    """What a join joins."""
+    """Yield a join's tables."""
     if isinstance(one, FromGrouping):
         yield from _leaves(one.element)
     elif isinstance(one, Join):
@@ -341,7 +334,7 @@ def _joins(one: FromClause) -> Iterator[Join]:
 
 
 def _has_tenants(one: FromClause) -> bool:
-    """Whether it is a table with rows of tenants, by whatever name."""
+    """Whether it is a table with rows of tenants, or its alias."""
     table = one.element if isinstance(one, AliasedReturnsRows) else one
     return isinstance(table, TableClause) and COLUMN in table.c
 

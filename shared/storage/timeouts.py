@@ -1,4 +1,4 @@
-"""How long to wait for a PostgreSQL server that vanished (power, network, failover).
+"""Time limits for a PostgreSQL server that vanished (power, network, failover).
 
 Without these limits the operating system waits up to two hours, and 15 minutes for sent data.
 """

@@ -28,7 +28,7 @@ RESERVED = 2
 """Waiting requests that one tenant leaves to the others."""
 CONCURRENCY_RETRY_AFTER = 2
 BYTES_RETRY_AFTER = 5
-"""Seconds."""
+"""Seconds until a refused upload may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Quota:
     limit: int
     remaining: float
     reset_seconds: float
-    """Until the key has all its requests again."""
+    """Seconds until the key has all its requests again."""
 
     def headers(self) -> dict[str, str]:
         """`RateLimit` and `RateLimit-Policy` by draft-ietf-httpapi-ratelimit-headers."""

@@ -41,7 +41,7 @@ SAFE_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Requested so often that they get neither log line nor span."""
+"""Paths requested so often that they get no log line and no span."""
 PROBE_THREADS = 4
 """Threads for each probe alone: `/readyz` may hang with a database while `/livez` answers."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -252,7 +252,7 @@ class BodyLimit:
 
 
 class _BodyTooLarge(Exception):
-    """More came than was announced."""
+    """The body exceeds the limit."""
 
 
 def _body_too_large() -> JSONResponse:

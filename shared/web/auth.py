@@ -49,7 +49,7 @@ class Actor:
     session_id: str | None = None
     """The session that acts for the key, if any."""
     scopes: frozenset[str] = ALL
-    """Of `shared.web.scopes.SCOPES`."""
+    """Names from `shared.web.scopes.SCOPES`."""
 
 
 class Keys(Protocol):

@@ -55,7 +55,7 @@ def is_current(etag: str, if_none_match: str | None) -> bool:
 def require_match(etag: str, if_match: str | None, document: str | None = None) -> None:
     """Raise PreconditionFailed unless `If-Match` has this tag, by strong comparison.
 
-    Of a tag with a state, the state is compared.
+    Tags with a state are compared by it alone.
     """
     if if_match is None or if_match.strip() == "*":
         return

@@ -31,11 +31,11 @@ class ServerLimits:
     """Limits of a client."""
 
     connections: int = 500
-    """Open at the same time; further ones get 503 with `Retry-After`."""
+    """Most open connections; further ones get 503 with `Retry-After`."""
     head_bytes: int = 32_768
-    """Request line and headers."""
+    """Bytes of request line and headers."""
     head_seconds: float = 15.0
-    """From the connection, or the first byte of a further request, to the end of its head."""
+    """Seconds from the connection, or the first byte of a further request, to the head's end."""
     body_seconds: float = 30.0
     """A body must bring `body_bytes`, or its end, in each such period."""
     body_bytes: int = 15_000
@@ -48,14 +48,13 @@ class ServerLimits:
 
 EXTRA_CONNECTIONS = 100
 """Connections above the limit that are still answered. For a further one the longest idle
-connection is closed; if none is idle, the further one is closed without an answer.
-"""
+connection is closed. If none is idle, the further one is closed without an answer."""
 RETRY_SECONDS = 1
 WARN_SECONDS = 60.0
 PROBED = frozenset({"/livez", "/readyz", "/metrics"})
-"""Always answered: a busy process is healthy."""
+"""Paths that are always answered: a busy process is healthy."""
 ALWAYS = PROBED | {"/v1/keys/self"}
-"""Also what other services ask ingest before they answer anybody (`RemoteKeys`)."""
+"""Also the check of keys that other services request of ingest (`RemoteKeys`)."""
 CODES = {
     400: ("bad_request", "This is not an HTTP/1.1 request."),
     408: ("request_timeout", "The request came too slowly. Send it again."),
@@ -83,11 +82,11 @@ class OverloadMiddleware:
 
 
 OVERLOADED = "smallprint.crowded"
-"""In the scope of requests on a connection above the limit."""
+"""Key in the scope of requests above the limit of connections."""
 
 
 def _head_bytes(scope: Scope) -> int:
-    """h11 does not limit a head that arrives in one piece."""
+    """Bytes of a head; h11 does not limit one in one piece."""
     line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
     return line + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 
@@ -239,7 +238,7 @@ class BoundedConnection(H11Protocol):
             self._timer = self.loop.call_later(self.bounds.body_seconds, self._look_at_body)
 
     def _look_at_body(self) -> None:
-        """A client is not slow while we don't read, or before our `100 Continue`."""
+        """End a slow body, unless we don't read it or have yet to send `100 Continue`."""
         waits_for_us = self.flow.read_paused or self.cycle.waiting_for_100_continue
         if self._received < self.bounds.body_bytes and not waits_for_us:
             self._too_slow()

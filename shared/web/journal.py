@@ -1,4 +1,4 @@
-"""The route `…/journal/SERVICE`: where a document is in one service."""
+"""The route `…/journal/SERVICE`: the events of a document in one service."""
 
 from __future__ import annotations
 

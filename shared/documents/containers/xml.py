@@ -23,9 +23,9 @@ from shared.errors import UnreadableDocument
 Element = ElementTree.Element
 
 DEEPEST = 256
-"""Nesting of elements; workbooks and XBRL instances need a tenth of it."""
+"""Deepest nesting of elements; workbooks and XBRL instances need a tenth of it."""
 DEEPEST_OFFICE = 400
-"""Nesting of elements with short names. Word allows tables 63 deep, which is less."""
+"""Deepest nesting with short names. Word allows tables 63 deep, which is less."""
 
 _LONGEST_PROLOG = 1 << 20
 _STEP = 1 << 14
@@ -220,11 +220,11 @@ def root_of(data: bytes) -> tuple[str, str, tuple[str, ...]] | None:
 
 
 class _FirstElement(Exception):
-    """The prolog is over."""
+    """The first element ends the prolog."""
 
 
 class _Prolog:
-    """Checks what precedes the first element, which the building parser can't."""
+    """Checks the prolog, which the parser that builds the tree can't."""
 
     def __init__(self) -> None:
         self._parser = expat.ParserCreate()

@@ -23,7 +23,7 @@ MOST_UNPACKED = 200_000_000
 
 _CHUNK = 1 << 18
 _TYPES = ((re.compile(r"xl/workbook\.xml"), XLSX), (re.compile(r"word/document\d*\.xml"), DOCX))
-"""The part that only one type has. Word numbers it in some files."""
+"""Parts that identify a type. Word numbers its part in some files."""
 _FIRST_PARTS = (b"[Content_", b"_rels/", b"docProps/", b"xl/", b"word/")
 _NAMES_LOOKED_AT = 5_000
 _MOST_DIRECTORY = 1_000_000  # bytes of a directory that is read before the type is known
@@ -86,7 +86,7 @@ class Package:
 
 
 class Relation(NamedTuple):
-    """What a part of a package refers to, by the id that it uses."""
+    """A reference from a part of a package, by its id."""
 
     id: str
     kind: str
@@ -134,7 +134,7 @@ def package_type(data: bytes) -> str | None:
 
 
 def _declared_type(data: bytes) -> str | None:
-    """Return the declared type of an OpenDocument that was packed again in another order."""
+    """Return the type that an OpenDocument declares, if it was packed in another order."""
     if len(data) - _directory(data)[0] > _MOST_DIRECTORY:
         return None
     try:

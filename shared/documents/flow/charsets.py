@@ -50,7 +50,7 @@ def codec_of_mark(data: bytes) -> tuple[str, int] | None:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode a byte that the encoding lacks as most programs meant it."""
+    """Decode a byte that the encoding lacks as Windows-1252."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     bad = error.object[error.start : error.end]

@@ -196,7 +196,7 @@ class Flow:
     warnings: list[str] = field(default_factory=list)
     unshown: UnshownContent = field(default_factory=UnshownContent)
     footers: list[Piece] = field(default_factory=list)
-    """Those of the current section or page style; see `add_footers`."""
+    """Footers of the current section or page style."""
     _running: set[str] = field(default_factory=set)
     _blocks: list[_Block] = field(default_factory=list)
     _length: int = 0
@@ -321,7 +321,7 @@ class Flow:
 
 
 def _row(cells: Sequence[TableCell], table: int) -> Piece:
-    """Join a row. Of page breaks within cells, only those of the cell with most of them stay."""
+    """Join a row. Only the cell with most page breaks keeps them."""
     if any(SOFT in cell.content.text for cell in cells):
         longest = max(cells, key=lambda cell: cell.content.text.count(SOFT))
         cells = [
@@ -331,9 +331,7 @@ def _row(cells: Sequence[TableCell], table: int) -> Piece:
 
 
 def _as_cell(cell: TableCell, table: int) -> Piece:
-    """Mark the content as a cell, unless it has an inner table or a blank line: then it is a
-    frame.
-    """
+    """Mark the content as a cell, unless it has an inner table or a blank line."""
     piece = cell.content
     if piece.spans or not piece.visible or "\n\n" in piece.text:
         return piece
@@ -393,7 +391,7 @@ class _Draft:
         return tuple(pages)
 
     def _turns(self) -> Iterator[int]:
-        """Yield where a new page begins. A SOFT with nothing before it belongs to the HARD."""
+        """Yield where a page begins: at each HARD, and at a SOFT after some text."""
         since = 0
         for mark in self._mark_offsets:
             if self._marked[mark] == HARD or self._body_between(since, mark):

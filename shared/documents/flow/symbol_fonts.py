@@ -57,7 +57,7 @@ def symbol(code: int, font: str = "") -> str:
 
 
 def in_font(text: str, font: str) -> str:
-    """Return what a text looks like in a font: letters of a symbol font are glyphs."""
+    """Return a text as a font shows it; letters of a symbol font are glyphs."""
     if not is_symbol_font(font):
         return from_symbols(text, font)
     return "".join(_glyph(character, font) for character in text)
@@ -71,5 +71,5 @@ def _glyph(character: str, font: str) -> str:
 
 
 def from_symbols(text: str, font: str = "") -> str:
-    """Replace characters of the private area by what their glyphs look like."""
+    """Replace private characters by the ones that their glyphs look like."""
     return _PRIVATE.sub(lambda match: symbol(ord(match[0]), font), text)

@@ -47,7 +47,7 @@ _SEALED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7
 _CHARSETS = {
     "ascii": "utf-8",
     "us-ascii": "utf-8",
-    "iso-8859-1": "cp1252",  # as browsers do: what says Latin-1 is often Windows' larger set
+    "iso-8859-1": "cp1252",  # as browsers do: text declared as Latin-1 is often Windows-1252
     "latin-1": "cp1252",
     "iso-8859-8-i": "iso-8859-8",
     "unicode-1-1-utf-7": "utf-7",
@@ -150,7 +150,7 @@ class Mail:
         return f"\n{body}\n" if body else ""
 
     def _of_html(self, html: str) -> str:
-        """Return what a mail program shows of it; empty if it has only pictures."""
+        """Return HTML as a mail program shows it; empty if it has only pictures."""
         try:
             reading = read_html(codecs.BOM_UTF8 + html.encode(), self._limits)
         except (EmptyDocument, NoTextLayer):
@@ -172,13 +172,13 @@ class Mail:
                 ]
                 return [Piece("\n".join(blocks))]
             return [piece for child in _children(part) for piece in self._pieces(child)]
-        is_text = kind in _READ_AS_TEXT or kind.startswith("multipart/")  # one without its parts
+        is_text = kind in _READ_AS_TEXT or kind.startswith("multipart/")  # without parts
         if is_text and kind not in _SEALED and not _is_file(part):
             text = self._own_text(part)
             if kind == "text/html":
                 self._inline_ids.update(_INLINE_ID.findall(text))
             return [Piece(text, html=kind == "text/html")]
-        is_other_form = is_alternative and kind.startswith("text/")  # of the same text: a calendar
+        is_other_form = is_alternative and kind.startswith("text/")  # such as a calendar
         if kind not in _SIGNATURES and not is_other_form:
             self._attached.append(_Attached(self._name(part), part))
         return []

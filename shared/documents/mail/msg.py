@@ -1,7 +1,7 @@
 """Mails saved by Outlook (MSG), converted to the internet mail (EML) that they contain.
 
-The format is MS-OXMSG in a compound file (MS-CFB): a storage for the message, each recipient and
-each attachment, with a stream for each long property and a table of the short ones. An attached
+The format is MS-OXMSG in a compound file (MS-CFB). Message, recipients and attachments have a
+storage each, with a stream for each long property and a table of the short ones. An attached
 message has no file; it is written as EML, with the same bytes every time.
 """
 

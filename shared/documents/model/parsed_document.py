@@ -104,22 +104,22 @@ class Limits:
     max_bytes: int = 50_000_000
     max_pages: int = 2_000
     max_text: int = 20_000_000
-    """Characters of a document with boxes (16 bytes each)."""
+    """Most characters of a document with boxes (16 bytes each)."""
     max_plain_text: int = 50_000_000
-    """Characters of a document without boxes."""
+    """Most characters of a document without boxes."""
     seconds: float = 120.0
-    """For the document, without text recognition."""
+    """Seconds for the document, without text recognition."""
     page_seconds: float = 120.0
-    """For recognising one page."""
+    """Seconds to recognise one page."""
     scan_seconds: float = 3_600.0
-    """For recognising all pages of a document."""
+    """Seconds to recognise all pages of a document."""
     memory_bytes: int = 1_500_000_000
     max_parts: int = 1_000
-    """Documents in one mail or archive, at any depth."""
+    """Most documents in one mail or archive, at any depth."""
     max_unpacked: int = 500_000_000
-    """Bytes of all parts."""
+    """Most bytes of all parts."""
     max_depth: int = 10
-    """Nesting of mails and archives."""
+    """Deepest nesting of mails and archives."""
 
 
 def no_boxes(length: int = 0) -> Floats:
@@ -216,7 +216,7 @@ class ParsedDocument:
         return "".join([*parts, self.text[position:]])
 
     def to_bytes(self, *, compress: bool = True) -> bytes:
-        """The layout without the text, for a blob: small, exact, and refused for another text."""
+        """Serialise the layout without the text; it can only be loaded with the same text."""
         head = {
             "text": [len(self.text), _digest(self.text)],
             "pages": [astuple(page) for page in self.pages],

@@ -1,6 +1,6 @@
 """The text of a DOCX by paragraph: runs, fields, tracked changes, tables, notes, text boxes.
 
-A body is what Word lays out separately: the main text, a note, a header, a text box.
+A body is a part that Word lays out separately: the main text, a note, a header, a text box.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class DocxBody(Body):
         self._unshown.last_change = None
 
     def _is_hidden(self, properties: Element | None) -> bool:
-        """Whether a run is hidden: directly, or by exactly one of its style and its paragraph's."""
+        """Whether a run is hidden: directly, or by its style or its paragraph's, but not both."""
         direct = on(below(properties, "w:vanish"))
         if direct is not None:
             return direct

@@ -142,7 +142,7 @@ class _Style(NamedTuple):
     page_before: bool
     page_after: bool
     keeps_space: bool
-    font: str | None  # that of symbols, or nothing for any other
+    font: str | None  # a symbol font, or empty
     marker: str | None  # of a list: its type, "none", or None
 
 
@@ -190,7 +190,7 @@ class _Cell:
 
 @dataclass
 class _Table:
-    """An open table; `covered` has the last row that cells from above take of each column."""
+    """An open table; `covered` has, by column, the last row that a cell from above covers."""
 
     rows: list[list[_Cell]] = field(default_factory=list)
     covered: dict[int, int] = field(default_factory=dict)
@@ -487,7 +487,7 @@ def _hidden_by(sheet: str) -> set[tuple[str, str, str]]:
 
 
 def _apply(hidden: set[tuple[str, str, str]], selectors: str, rule: str) -> None:
-    """Apply one rule: what it hides, and what it shows again."""
+    """Apply one rule: add the selectors that it hides, remove those that it shows."""
     hides, shows = _HIDING.search(rule), _SHOWING.search(rule)
     for selector in selectors.split(",") if hides or shows else ():
         match = _PLAIN_SELECTOR.fullmatch(selector.strip())

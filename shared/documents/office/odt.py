@@ -361,7 +361,7 @@ class _OdtBody(Body):
             self._text(element)
 
     def _frame(self, frame: Element) -> None:
-        """Read a frame: the first of several forms of a picture; none beside an object."""
+        """Read a frame: the first form of a picture; none if there is an object."""
         shown = any(child.tag in _OBJECTS for child in frame)
         for child in frame:
             if child.tag != "draw:image":

@@ -1,4 +1,4 @@
-"""What the readers of DOCX and ODT share: parts, hidden text, notes, boxes, and the end."""
+"""Common parts of the readers of DOCX and ODT: hidden text, notes, boxes, and the end."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class PackageReader:
         Args:
             form: media type and method.
             body: that was read.
-            damage: that ended it; anything but plain damage is raised.
+            damage: the error that ended it; any subclass is raised.
             metadata: of the document.
             scans: recognise the pictures.
-            skip: as of the reader.
+            skip: numbers of pictures to leave out.
         """
         if damage and type(damage) is not UnreadableDocument:
             raise damage
@@ -80,7 +80,7 @@ def first_given(values: Iterable[T | None]) -> T | None:
 
 
 def metadata_of(root: Element | None, names: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata by our names; `names` has them by tag."""
+    """Return the metadata by our names, which `names` has by tag."""
     if root is None:
         return {}
     found = {name: next(root.iter(tag), None) for tag, name in names.items()}
@@ -89,7 +89,7 @@ def metadata_of(root: Element | None, names: Mapping[str, str]) -> dict[str, str
 
 
 class Body:
-    """What is laid out separately: the main text, a note, a header or a text box."""
+    """A separate layout: the main text, a note, a header or a text box."""
 
     def __init__(self, flow: Flow) -> None:
         self.endnotes: list[Piece] = []

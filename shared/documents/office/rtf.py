@@ -94,7 +94,7 @@ def read_rtf(data: bytes, limits: Limits) -> ParsedDocument:
 
 @dataclass(slots=True)
 class _State:
-    """What a group inherits and may change."""
+    """State that a group inherits and may change."""
 
     kind: str = "text"  # or "silent", "label", "fonts", "info", "code"
     around: str = "text"  # the kind around a text that occurs twice

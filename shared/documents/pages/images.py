@@ -18,9 +18,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from shared.errors import DocumentTooLarge, NotFound, UnreadableDocument
 
 MAX_PIXELS = 120_000_000
-"""Of one page: A4 at 1,000 dots an inch. A pixel takes four bytes while open (500 MB), and eight if
-transparent.
-"""
+"""Pixels of one page: A4 at 1,000 dots an inch. A pixel takes four bytes while open (500 MB), and
+eight if transparent."""
 MOST_DPI = 300.0
 """Finer pictures are reduced before recognition, which gains nothing from them."""
 

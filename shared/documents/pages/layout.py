@@ -299,7 +299,7 @@ def _split_at(pieces: list[_Piece], gutter: float) -> list[list[_Piece]]:
 def _columns(
     band: list[_Piece], gutter: float
 ) -> tuple[list[_Piece], list[_Piece], list[_Piece]] | None:
-    """Return what is above two columns of prose, and the columns; None if there are none."""
+    """Return the pieces above two columns of prose, and the columns; None without them."""
     height = float(np.median([p.y1 - p.y0 for p in band]))
     sides = [p for p in band if p.x1 <= gutter], [p for p in band if p.x0 >= gutter]
     if not sides[0] or not sides[1]:

@@ -60,7 +60,7 @@ class PdfDocument:
                 self._unlock(password)
 
     def _unlock(self, password: str | None) -> None:
-        """Many documents are encrypted with an empty password: anyone may read them."""
+        """Decrypt with the password or an empty one. Raises EncryptedDocument."""
         if not self._reader.decrypt(password or "") and not self._reader.decrypt(""):
             raise password_error(password)
 

@@ -1,9 +1,9 @@
 """Find running headers, footers and page numbers.
 
 A line at the edge of a page is furniture if its words recur at the edge of other pages, or if it is
-a page number that counts on. Old filings were paginated again as PDF and have page numbers inside
-pages; these are recognised by counting on at a distance. Slanted text (a watermark) is always
-furniture.
+a page number that rises with the pages. Old filings were paginated again as PDF and have page
+numbers inside pages; these are recognised by rising at a distance. Slanted text (a watermark) is
+always furniture.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _roman(number: str) -> int:
 
 
 def _counting_inside(pages: Sequence[Sequence[Line]]) -> set[LineIndex]:
-    """Return separate lines inside pages that count on, at least three times and far apart."""
+    """Return page numbers inside pages: separate lines, three or more, that rise."""
     seen: dict[str, list[tuple[int, int, LineIndex]]] = defaultdict(list)
     position = 0
     for page, lines in enumerate(pages):
@@ -176,7 +176,7 @@ def _alone(lines: Sequence[Line], index: int) -> bool:
 
 
 def _chained(numbers: list[tuple[int, int, LineIndex]]) -> Iterator[LineIndex]:
-    """Yield lines of a run of three or more that count on, a page apart."""
+    """Yield the lines of three or more numbers that rise, a page apart."""
     chain = numbers[:1]
     for before, after in pairwise([*numbers, (-1, 0, (0, 0))]):
         if 0 < after[0] - before[0] <= 2 and after[1] - before[1] >= _PAGE_OF_LINES:

@@ -16,7 +16,7 @@ NO_TEXT_LAYER = "no_text_layer"
 NOT_RECOGNISED = "not_recognised"
 """Error code of a picture page on which the engine failed."""
 SURE = 0.75
-"""From this confidence on, a recognised page needs no warning."""
+"""Least confidence of a recognised page without a warning."""
 
 _NAMED = 20  # pages in one warning; the ledger has all
 

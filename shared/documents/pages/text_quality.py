@@ -18,7 +18,7 @@ import numpy.typing as npt
 from shared.documents.model.glyphs import Codes
 
 UNSOUND = 0.2
-"""From this share of meaningless characters on, a page's text is not trusted."""
+"""Least share of meaningless characters that makes a page's text unsound."""
 FEWEST = 150
 """Letters that a page needs for this judgement."""
 LEAST_VOWELS = 0.25

@@ -25,7 +25,7 @@ from shared.documents.model.parsed_document import Page, ParsedDocument
 from shared.errors import UnreadableDocument
 
 DELIMITERS = ("\t", ";", "|", ",")
-"""In order of preference: a semicolon makes commas decimal, and not the reverse."""
+"""Delimiters by preference. In a table with semicolons, commas are decimal."""
 
 _SAMPLE = 65_536
 _SAMPLE_ROWS = 200

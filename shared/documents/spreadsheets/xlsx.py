@@ -66,7 +66,7 @@ def _any_below(package: Package, folder: str) -> bool:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """One sheet by name, where its cells are, and whether a person has to look for it."""
+    """One sheet: its name, the part with its cells, and whether it is hidden."""
 
     name: str
     cells: Relation

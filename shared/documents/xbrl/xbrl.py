@@ -240,7 +240,7 @@ def printed(fact: Fact) -> str:
 
 
 def _metadata(facts: tuple[Fact, ...]) -> dict[str, str]:
-    """Return who filed what for which period, as stated in the filing."""
+    """Return the filer, the form and the period that the filing states."""
     metadata: dict[str, str] = {}
     for fact in facts:
         key = _METADATA.get(fact.name.rpartition(":")[2])
