@@ -1,1 +1,1 @@
-"""The training side: programs that make the specialists which the services ship."""
+"""Programs that train the specialists which the services ship."""

@@ -87,7 +87,7 @@ def train(
     peak: float,
     most: int,
 ) -> int:
-    """Train until the process has used so many seconds of processor time; return the steps."""
+    """Train for `most` seconds of processor time; return the number of steps."""
     settings, length = config["training"], config["windows"]["length"]
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learned, weight_decay=0.01, fused=True)

@@ -76,7 +76,7 @@ def export_with(folder: Path, parameters: dict[str, Array], path: Path) -> None:
 
 
 def plain_weights(stored: dict[str, Array], parameters: dict[str, Array]) -> dict[str, Array]:
-    """The weights in fp32 with the adapter in them, named as in transformers."""
+    """Return the weights with the adapter in fp32, named as in transformers."""
     scales = stored["words.scales.half"].astype(np.float32)[..., None]
     rows, blocks, _ = scales.shape
     codes = unpacked(stored["words.codes"]).reshape(rows, blocks, -1).astype(np.float32)
@@ -85,7 +85,7 @@ def plain_weights(stored: dict[str, Array], parameters: dict[str, Array]) -> dic
     state: dict[str, Array] = {
         "embeddings.word_embeddings.weight": ((codes - points) * scales).reshape(rows, -1),
         "embeddings.position_embeddings.weight": positions,
-        # the base has the types in its positions
+        # the positions include the types
         "embeddings.token_type_embeddings.weight": np.zeros((2, positions.shape[1]), np.float32),
     }
     norms = {"first": "attention.output.LayerNorm", "second": "output.LayerNorm"}

@@ -24,7 +24,7 @@ HEADS = 12
 NORM_EPSILON = 1e-12
 OPSET, CONTRIB = 21, "com.microsoft"
 ACCURACY = 1
-"""Of MatMulNBits: 1 multiplies in fp32, 4 in INT8 (12% faster, but off by 3% of a state)."""
+"""Level of MatMulNBits: 1 multiplies in fp32, 4 in INT8 (12% faster; states are 3% off)."""
 
 Weights = Mapping[str, Floats | Quantised]
 
@@ -113,12 +113,12 @@ class GraphBuilder:
         )
 
     def low_rank(self, h: str, base: str, name: str, rows: int) -> str:
-        """Add the product of h = A x with the door B of a layer to its base output."""
+        """Add the low-rank output B h, for h = A x, to the base output of a layer."""
         b = self.adapter_input(f"{name}.B", ["rank", rows])
         return self.node("Add", [base, self.node("MatMul", [h, b], f"{name}.lora")], f"{name}.out")
 
     def lora_linear(self, x: str, name: str, weight: Quantised, bias: Floats) -> str:
-        """Add y = W x + b + B (A x), with A and B as doors."""
+        """Add y = W x + b + B (A x); an adapter fills A and B."""
         rows, columns = weight.codes.shape
         h = self.node(
             "MatMul", [x, self.adapter_input(f"{name}.A", [columns, "rank"])], f"{name}.down"

@@ -25,8 +25,8 @@ from models.base.graph import CONTRIB, HEADS, NORM_EPSILON, GraphBuilder
 from models.base.quantise import BLOCK
 from shared.inference.weights import Array
 
-GELU_LEAST = 0.1700  # GELU is nowhere below minus this
-GELU_ZERO = 32  # the code of zero after GELU: 32 codes for the little below zero, 223 above
+GELU_LEAST = 0.1700  # GELU is never below minus this
+GELU_ZERO = 32  # the code of zero after GELU: 32 codes below zero, 223 above
 
 PARTS = {
     "query": "attention.self.query",
@@ -105,7 +105,7 @@ class IntegerBuilder(GraphBuilder):
         return codes, self.node("Unsqueeze", [scales, "one"], f"{name}.column"), point
 
     def weight(self, name: str, shape: tuple[int, ...]) -> tuple[str, str]:
-        """Add the doors of an INT8 matrix [columns, rows], and of its scales [rows]."""
+        """Add an INT8 matrix [columns, rows] and its scales [rows] as external constants."""
         rows, columns = shape
         codes = self.outside(f"{name}.codes", (columns, rows), TensorProto.INT8)
         return codes, self.outside(f"{name}.scales", (rows,))

@@ -31,7 +31,7 @@ class Quantised:
     zero_points: NDArray[np.uint8]  # [rows, columns / BLOCK], 0 to 15
 
     def dequantised(self) -> Floats:
-        """Return the matrix [rows, columns] of the numbers that are served."""
+        """Return the served matrix [rows, columns] in fp32."""
         rows, columns = self.codes.shape
         codes = self.codes.reshape(rows, -1, BLOCK).astype(np.float32)
         centred = codes - self.zero_points[:, :, None].astype(np.float32)
@@ -91,7 +91,7 @@ def quantised_weights(weights: Mapping[str, Floats]) -> dict[str, Floats | Quant
 
 
 def dequantised_weights(weights: Mapping[str, Floats | Quantised]) -> dict[str, Floats]:
-    """Return the numbers that are served, in fp32."""
+    """Return the served weights in fp32."""
     return {
         name: np.ascontiguousarray(value.dequantised() if isinstance(value, Quantised) else value)
         for name, value in weights.items()

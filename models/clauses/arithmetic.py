@@ -59,12 +59,12 @@ Form = Callable[[str], Floats]
 
 
 def served_form(specialist: Specialist) -> Form:
-    """Return the specialist as it is served."""
+    """Return the served specialist as a form."""
     return lambda text: specialist.token_probabilities(text).probabilities
 
 
 def torch_form(manifest: AdapterManifest, tokenise: Tokeniser, tagger: Tagger) -> Form:
-    """Return the same adapter in torch, windowed as when serving."""
+    """Return the same adapter in torch, with the served windows."""
     length, stride = manifest.window_length, manifest.window_stride
     inside = slice(len(manifest.labels))  # without openings and closings
     return lambda text: torch_probabilities(tagger, tokenise(text), length, stride)[:, inside]

@@ -72,7 +72,7 @@ def without_storing(_name: str, make: Callable[[], Booster]) -> Booster:
     return make()
 
 
-_jobs: list[Job] = []  # of a copy of this process
+_jobs: list[Job] = []  # of a forked process
 
 
 def _take(jobs: Sequence[Job]) -> None:

@@ -29,7 +29,7 @@ from models.files import command, folder_of, read_config, say
 from shared.inference.adapters import newest_version
 
 SPECIALISTS = ("contract-clauses", "unfair-terms", "nda-review")
-"""In order: each may start from the adapter of an earlier one, as its config says."""
+"""In training order: one may start from the adapter of an earlier one, by its config."""
 
 UNSEEN = "0.0.1"  # version of an adapter that only predicts its fold
 
@@ -211,7 +211,7 @@ def model_folder() -> Path:
 
 
 def main() -> None:
-    """Read the command line and run what is not done."""
+    """Read the command line and run the missing steps."""
     parser = command(__doc__, "--data")
     parser.add_argument("--work", type=Path, default=Path("var/specialists"))
     parser.add_argument("--only", choices=SPECIALISTS, help="make this one")

@@ -73,7 +73,7 @@ def out_of_fold(contracts: Sequence[Evidence], settings: Mapping[str, Any]) -> F
 def figures(probabilities: Floats, present: Flags, labels: Sequence[str]) -> dict[str, Any]:
     """Return area under the ROC curve, precision and recall, pooled and by label.
 
-    `familiar` is the expected number of labels that all but a share UNLIKE of the contracts exceed.
+    `familiar`: all but a share UNLIKE of the contracts exceed this expected number of labels.
 
     Args:
         probabilities: [contracts, labels].
@@ -91,7 +91,7 @@ def figures(probabilities: Floats, present: Flags, labels: Sequence[str]) -> dic
 
 
 def one_figure(probability: Floats, present: Flags) -> dict[str, Any]:
-    """Return the figures of one label; without figures that need both answers if one is missing."""
+    """Return the figures of one label; some need contracts with it and without it."""
     predicted = probability > THRESHOLD
     right = int((predicted & present).sum())
     result: dict[str, Any] = {"present": int(present.sum()), "said": int(predicted.sum())}
@@ -136,7 +136,7 @@ def read_chances(folder: Path) -> tuple[Chances, list[str]]:
 
 
 def calibration(result: Chances) -> dict[str, Any]:
-    """Return the reliability of the probabilities, and of maps fitted on other folds."""
+    """Return the reliability of the probabilities, and of maps from other folds."""
     contracts, labels = result.present.shape
     chance = result.chances.astype(np.float64).reshape(-1)
     right = result.present.astype(np.float64).reshape(-1)

@@ -165,7 +165,7 @@ def seen_arrays(seen: RankingFeatures) -> dict[str, Array]:
 
 
 def matched_arrays(matched: Sequence[frozenset[int]]) -> dict[str, Array]:
-    """Return the number of matched answers of each candidate [N], and their places in a row."""
+    """Return the number of answers that each candidate matches [N], and all their indices."""
     indices = [index for answers in matched for index in sorted(answers)]
     return {
         "matches": np.array([len(answers) for answers in matched], np.int64),
@@ -174,7 +174,7 @@ def matched_arrays(matched: Sequence[frozenset[int]]) -> dict[str, Array]:
 
 
 def matched_of(matches: Array, answers: Array) -> list[frozenset[int]]:
-    """Reverse `matched_arrays`."""
+    """Undo `matched_arrays`."""
     ends = np.cumsum(matches)
     parts = zip((ends - matches).tolist(), ends.tolist(), strict=True)
     return [frozenset(answers[begin:end].tolist()) for begin, end in parts]
@@ -278,14 +278,14 @@ def contests_of(
 
 
 def named(folds: Iterable[int]) -> str:
-    """Return folds as a part of a name."""
+    """Return folds as part of a name."""
     return "".join(map(str, sorted(folds)))
 
 
 def one_of(
     lessons: Iterable[Lesson], trees: int, settings: Mapping[str, Any], seed: int
 ) -> Booster:
-    """Make one fit of rows, more columns and goals; rows whose goal is NaN are left out."""
+    """Make one fit of several lessons; rows with the target NaN are left out."""
     rows, target = [], []
     for seen, more, goals in lessons:
         selected = ~np.isnan(goals)

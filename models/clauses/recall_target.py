@@ -4,8 +4,8 @@
 
 Uses the calibration set beside the adapter and the committed predictions. For each share it
 computes the confidence above which clauses are shown
-(`services/extraction/routing/recall_target.py`), the missed and the shown clauses, and how often
-the share was exceeded in 500 draws of company families. Writes `missed.json`.
+(`services/extraction/routing/recall_target.py`). It counts the missed and the shown clauses, and
+how often the share was exceeded in 500 draws of company families. Writes `missed.json`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def figures(calibration: Calibration, served: list[Floats], usual: float) -> dic
 
 
 def main() -> None:
-    """Read the command line, test, write and print."""
+    """Read the command line, test, and write the result."""
     parser = command(__doc__, "specialist", "--artefacts")
     arguments = parser.parse_args()
     folder = arguments.specialist

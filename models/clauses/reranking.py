@@ -54,9 +54,9 @@ class WordExamples:
 
     label: Integers  # [L]
     scores: Floats  # [L], of the ranking
-    places: list[Integers]  # of each, the indices of its words
+    places: list[Integers]  # the indices of each candidate's words
     right: NDArray[np.bool_]  # [L]
-    repeated: NDArray[np.bool_]  # [L], right, and known from more certain ones: left out
+    repeated: NDArray[np.bool_]  # [L], repeats a more certain answer: left out
 
 
 def learn_words(
@@ -106,8 +106,8 @@ class RankedList:
     candidates: list[Candidate]  # [N]
     scores: Floats  # [N], of the ranking
     places: Integers  # [L]
-    rows: Floats  # [L, LIST_COLUMNS]; the last, of the words, is still 0
-    words: WordExamples  # their source
+    rows: Floats  # [L, LIST_COLUMNS]; the last, the word score, is 0
+    words: WordExamples  # the source of that column
 
     def features(self, word_model: WordModel) -> Floats:
         """Return the features of the list [L, LIST_COLUMNS]."""

@@ -112,7 +112,7 @@ def calibration_of(rows: Rows, belief: Floats) -> Calibration:
     return Calibration(rows.labels, rows.families, lines, *of_clauses, *of_answers, contract)
 
 
-# --- what it is compared with -------------------------------------------------------------------
+# --- comparisons --------------------------------------------------------------------------------
 
 
 def maps(rows: Rows) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def maps(rows: Rows) -> list[dict[str, Any]]:
 
 
 def by_category(calibration: Calibration) -> dict[str, dict[str, Any]]:
-    """Return by category what the common threshold accepts, and what its own one would."""
+    """Return the clauses of each category accepted at the common and at its own threshold."""
     result: dict[str, dict[str, Any]] = {}
     guarantees = {risk: control_risk(calibration, risk, LEVEL) for risk in RISKS}
     for number, name in enumerate(calibration.labels):

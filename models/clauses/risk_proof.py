@@ -35,7 +35,7 @@ PROMISED = "with the guarantee"
 
 @dataclass(frozen=True)
 class AcceptanceRule:
-    """A rule for accepting: the clauses that one score accepts at each threshold."""
+    """An acceptance rule: the clauses that a score accepts at each threshold."""
 
     thresholds: Floats  # falling [T]
     accepted: Floats  # [T, families]
@@ -71,9 +71,8 @@ class AcceptanceRule:
 def proof(calibration: Calibration, confidence: Floats, score: Floats) -> list[dict[str, Any]]:
     """Draw families, choose thresholds, and compute the risk.
 
-    *Drawn* families are as many as there are, with replacement. Their risk is that over all
-    families.
-    *Halves* choose the threshold on half of the families; their risk is that of the other half.
+    *Drawn*: as many families as there are, with replacement. The risk is that of all families.
+    *Halves*: half of the families choose the threshold. The risk is that of the other half.
     """
     weights, half = drawn_families(calibration.families)
     shown = np.bincount(calibration.family, minlength=calibration.families).astype(float)
@@ -86,7 +85,7 @@ def proof(calibration: Calibration, confidence: Floats, score: Floats) -> list[d
 
 
 def drawn_families(families: int) -> tuple[Floats, Floats]:
-    """Return the weights of families when drawn, and when half of them are [families, DRAWS]."""
+    """Return the weights of drawn families, and of drawn halves [families, DRAWS]."""
     draw = np.random.default_rng(SEED)
     weights = draw.multinomial(families, np.full(families, 1 / families), DRAWS).T.astype(float)
     half = np.zeros((families, DRAWS))

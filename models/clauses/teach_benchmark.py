@@ -15,9 +15,9 @@ The result says so (`seen`) and only shows that the program works.
 
 Examples are stretches of contracts of folds 1 to 4, half of them with the clause type if there are
 enough. Smaller sets are parts of larger ones. The taught specialist is scored on the whole
-contracts of fold 0, and so are two baselines from the same examples: a keyword search (up to five
-phrases of one to three words, chosen greedily by F1) and a linear model (TF-IDF of sentences,
-logistic regression). For dates, both decide by the sentence around each date.
+contracts of fold 0. Two baselines use the same examples: a keyword search (up to five phrases of
+one to three words, chosen greedily by F1) and a linear model (TF-IDF of sentences, logistic
+regression). For dates, both decide by the sentence around each date.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def stretches(record: Mapping[str, Any], category: str) -> Iterator[Example]:
         if note["category"] == category
     )
     spans: list[Span] = []
-    for span in passages:  # the longest of those that overlap
+    for span in passages:  # overlapping passages are joined
         if spans and span[0] < spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
         else:
@@ -95,7 +95,7 @@ def stretches(record: Mapping[str, Any], category: str) -> Iterator[Example]:
 def examples_of(records: Sequence[Mapping[str, Any]], category: str) -> list[Example]:
     """Return as many examples as the largest size needs.
 
-    Half have the clause type, as far as there are enough. The first ones are the smaller sets.
+    Half have the clause type, if there are enough. Smaller sets are the first examples.
     """
     every = [example for record in records for example in stretches(record, category)]
     unique = list({example.text: example for example in every}.values())
@@ -110,7 +110,7 @@ def examples_of(records: Sequence[Mapping[str, Any]], category: str) -> list[Exa
     return [replace(specialist, line=i) for i, specialist in enumerate(mixed[: max(SIZES)], 1)]
 
 
-# --- what else could learn from them ------------------------------------------------------------
+# --- baselines ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def proposed(text: str, category: str, model: Keywords | Linear) -> Found:
     return [(text[c.start : c.end], c.score) for c in made]
 
 
-# --- what was taught ----------------------------------------------------------------------------
+# --- taught specialists -------------------------------------------------------------------------
 
 
 class JoinedSpecialists:

@@ -140,7 +140,7 @@ def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def averaged(runs: Sequence[Path], base: Path, rank: int) -> Model:
-    """Return taggers as one, in the faster number type: the logits of their mean probabilities."""
+    """Combine taggers: the logits of their mean probabilities, in the faster number type."""
     weights = load_file(base / WEIGHTS_FILE)
     dtype = faster_number_type()
     cast = {name: value.to(dtype) for name, value in weights.items()}

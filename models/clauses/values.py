@@ -98,7 +98,7 @@ def party_answer(answer: str) -> dict[str, str]:
 
 
 def given(line: DocumentValue) -> str | None:
-    """Return our value of a category in one word."""
+    """Return a value as text, or `redacted`, or None."""
     value = line.computed or line.value.value
     return value or ("redacted" if line.value.status == "redacted" else None)
 

@@ -35,7 +35,7 @@ def damaged(text: str, share: float, draw: np.random.Generator) -> str:
 
 
 def main() -> None:
-    """Read the command line, count the warned, and print."""
+    """Read the command line, count warnings, and write them."""
     parser = command(__doc__, "specialist", "--data", "--artefacts")
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="UTF-8 texts")
     arguments = parser.parse_args()

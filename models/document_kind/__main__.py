@@ -163,7 +163,7 @@ def plain(every: Sequence[Document]) -> dict[str, ByForm]:
 
 
 def _by_type(document: Document) -> list[float]:
-    """Return the simplest rule: text is a contract, a table is a report."""
+    """Predict by the simplest rule: text is a contract, a table is a report."""
     of_tables = document.source in ("filings as CSV", "filings as XLSX")
     table = of_tables or document.name.endswith(".csv")
     return [0.0, 1.0, 0.0] if table else [1.0, 0.0, 0.0]

@@ -183,7 +183,7 @@ def beginning(text: str) -> str:
 
 
 def stretch(text: str, number: int) -> str:
-    """Return 300 to 4,000 characters of a text, the same for the same number."""
+    """Return 300 to 4,000 characters of a text, chosen by the number."""
     draw = random.Random(f"{number} {len(text)} {text[:200]}")
     length = min(round(300 * (4_000 / 300) ** draw.random()), len(text))
     return _cut(text, draw.randrange(max(len(text[:READS]) - length, 0) + 1), length)

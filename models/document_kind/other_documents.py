@@ -30,7 +30,7 @@ LONGEST = 200_000
 SHORTEST = 300
 FOLDS = {"debian-handbook": 0, "debian-faq": 1, "installation-guide-amd64": 2, "anarchism": 3}
 FOLDS |= {"fortunes": 3, "fortunes-min": 1, "debian-policy": 4, "miscfiles": 4}
-"""Of a whole package: its texts are alike. Those of fold 4 are not looked at before the end."""
+"""Fold of a whole package, because its texts are similar. Fold 4 is for the final test."""
 FOREIGN = ("de-DE", "fr-FR", "es-ES", "it-IT", "pt-BR", "nl-NL", "pl-PL", "sv-SE", "ru-RU", "cs-CZ")
 """Translations of the handbook: never trained on, since another language is no kind."""
 

@@ -49,12 +49,12 @@ class Page:
 
 
 def counted_from_space(text: str) -> str:
-    """Damage like a font without names whose glyphs are numbered from the space on."""
+    """Damage a text like a font that numbers its glyphs from the space."""
     return "".join(chr(ord(c) - 29) if "A" <= c <= "z" else c for c in text)
 
 
 def other_letters(text: str, draw: random.Random) -> str:
-    """Damage like a font with randomly named letters."""
+    """Damage a text like a font with random letters."""
     letters = [chr(code) for code in range(97, 123)]
     mixed = draw.sample(letters, len(letters))
     table = dict(zip(letters, mixed, strict=True))
@@ -63,18 +63,18 @@ def other_letters(text: str, draw: random.Random) -> str:
 
 
 def without_names(text: str) -> str:
-    """Damage like a font whose glyphs have private codes."""
+    """Damage a text like a font with private codes."""
     return "".join(chr(0xF000 + ord(c)) if c.isalpha() and ord(c) < 256 else c for c in text)
 
 
 def misread(text: str) -> str:
-    """Damage like UTF-8 read as Windows-1252; quotation marks become curly first."""
+    """Make quotation marks curly, then read the UTF-8 bytes as Windows-1252."""
     curly = text.replace("'", "\u2019").replace('"', "\u201c").replace(" - ", " \u2013 ")
     return curly.encode().decode("cp1252", "replace")
 
 
 def noise(share: float) -> Callable[[str, random.Random], str]:
-    """Damage like bad OCR: replace this share of the letters."""
+    """Return a function that replaces this share of letters."""
 
     def spoil(text: str, draw: random.Random) -> str:
         def letter(c: str) -> str:

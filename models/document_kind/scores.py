@@ -146,8 +146,8 @@ def decisions(records: Records, form: str, sure: Mapping[str, float]) -> dict[st
 
 
 def likeliest(records: Records) -> tuple[Floats, Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """Return for every form of every document [documents x forms] the probability of its likeliest
-    kind, whether it is right, the kind, and the document's fold.
+    """Return the likeliest kind's probability, whether it is right, the kind and the document's
+    fold, each [documents x forms].
     """
     forms = list(records[0]["linear"])
     every = np.concatenate([predictions_of(records, "linear", form) for form in forms])
@@ -158,7 +158,7 @@ def likeliest(records: Records) -> tuple[Floats, Floats, NDArray[np.int64], NDAr
 
 
 def calibration(records: Records) -> dict[str, Any]:
-    """Return the calibration of the likeliest kind's probability, and that of maps of it.
+    """Return the calibration of the likeliest kind's probability, and of maps from it.
 
     Maps of development documents are fitted on the other folds, those of later folds on all
     development documents.

@@ -27,7 +27,7 @@ RIDGE = 5.0
 """Weight of the pooled map for a category, in examples of medium certainty."""
 
 FEWEST = 100
-"""Examples that a category needs for an isotonic map of its own."""
+"""Examples that a category needs for its own isotonic map."""
 
 
 def straight(confidence: Floats) -> Floats:

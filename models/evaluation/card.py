@@ -32,7 +32,7 @@ CORES = {1: "one processor core", 2: "two processor cores"}
 RARELY_SEEN = 0.5
 """Recall of a category's presence below which its absence says little."""
 WORST = 6
-"""Categories with the lowest area that a card explains."""
+"""Categories that a card explains: those with the lowest area."""
 
 
 class FigureFormatter(string.Formatter):
@@ -158,7 +158,7 @@ def flag_rates(method: Figures) -> dict[str, Any]:
 
 
 def corrections(result: Figures) -> dict[str, Any]:
-    """Return what is found of the errors that companies corrected later."""
+    """Return how many later corrected errors there are, and which are found."""
     shown = [
         {**entry, "named": ", ".join(f"`{check}`" for check in entry["shipped"]) or "no"}
         for entry in result["filings"]

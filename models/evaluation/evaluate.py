@@ -237,7 +237,7 @@ def score(contracts: Sequence[ScoredContract], labels: Sequence[str]) -> dict[st
 
 
 def at_place(curve: Curve, index: int) -> dict[str, float]:
-    """Return precision and recall at the threshold in that place."""
+    """Return precision and recall at the threshold with this index."""
     return {"precision": float(curve.precision[index]), "recall": float(curve.recall[index])}
 
 

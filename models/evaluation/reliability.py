@@ -42,7 +42,7 @@ def tenths(belief: Floats, right: Floats) -> list[list[float]]:
 
 
 def errors_of(belief: Floats, right: Floats) -> dict[str, Any]:
-    """Return the count, the errors and the tenths of some beliefs."""
+    """Return the count, calibration error, Brier score and tenths of beliefs."""
     return {
         "judged": len(belief),
         "error": round(error_of(belief, right), 4),
@@ -74,7 +74,7 @@ def cross_fitted(
 def mapped(
     name: str, chance: Floats, right: Floats, label: Integers, new: Floats, of: Integers
 ) -> Floats:
-    """Return the probability that each of some new ones is right [M], by a map of others [N]."""
+    """Return the probability that each new result is right [M], by a map of others [N]."""
     labels = int(max(label.max(), of.max())) + 1
     by = fit_map(name, chance.clip(EDGE, 1 - EDGE), right, label, labels)
     return by(new.clip(EDGE, 1 - EDGE), of)
@@ -91,7 +91,7 @@ def compared(
 
 
 def brief(errors: Figures) -> dict[str, float]:
-    """Return the two errors of `errors_of`."""
+    """Return calibration error and Brier score."""
     return {key: errors[key] for key in ("error", "brier")}
 
 
@@ -149,7 +149,7 @@ def of_clauses(scores: Figures) -> dict[str, Sequence[Row]]:
 
 
 def of_calibration(part: str) -> Callable[[Figures], dict[str, Sequence[Row]]]:
-    """Return the reader of the panels in a part of `calibration`."""
+    """Return a function that reads the panels of a part of `calibration`."""
     return lambda scores: {
         name: entry["tenths"] for name, entry in scores["calibration"][part].items()
     }
@@ -187,7 +187,7 @@ PANELS: Mapping[str, tuple[str, Callable[[Figures], dict[str, Sequence[Row]]]]] 
     "line-concepts": ("scores", of_lines),
     "review-priority": ("scores", of_changes),
 }
-"""By specialist: the file with the bins of its drawing, and how they are read from it."""
+"""The file with the bins of each specialist's drawing, and the function that reads them."""
 
 
 def drawings_of(folder: Path) -> dict[str, str]:

@@ -40,7 +40,7 @@ RELIABLE = (0.9, 0.95, 0.98)
 
 
 def parts(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the parts of the pairs that have figures."""
+    """Return the pairs by group, for separate figures."""
     unseen = [r for r in records if r["lookup"] is None]
     kinds = sorted({r["statement"] for r in records})
     return {

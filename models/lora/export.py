@@ -159,7 +159,7 @@ def trained_state(run: Path) -> dict[str, Floats]:
         AdapterError: the shipped one is damaged, or made for another base.
     """
     if (run / TRAINED_FILE).exists():
-        arrays = load_file(run / TRAINED_FILE)  # those in the repository in 16 bits
+        arrays = load_file(run / TRAINED_FILE)  # the repository has them in 16 bits
         return {name: value.astype(np.float32) for name, value in arrays.items()}
     if (run / AdapterManifest.FILE).exists():
         base = base_folder(run.parent.parent)

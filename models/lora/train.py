@@ -33,7 +33,7 @@ from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
 EASY = 0.03
-"""Added to the alarm of empty windows, so that every one is shown now and then."""
+"""Added to the probability of empty windows, so that each is shown now and then."""
 
 # --- the data: windows over contracts, with spans as token ranges -----------------------------
 
@@ -91,7 +91,7 @@ class EpochSampler:
     """Order of training windows, new in each epoch.
 
     Every epoch cuts the contracts at other places. It shows every window with a label and a share
-    of the empty ones, preferably those with a high probability of a label when they were last seen.
+    of the empty ones. Windows with a high probability of a label when last seen are preferred.
     """
 
     def __init__(self, contracts: list[Contract], content: int, share: float, seed: int) -> None:
@@ -119,7 +119,7 @@ class EpochSampler:
             self.alarm[offset : offset + self._content] = alarm
 
     def state(self) -> dict[str, Any]:
-        """Return the input of `restore`."""
+        """Return the state for `restore`."""
         return {
             "epoch": self._epoch,
             "place": self._place,
@@ -151,7 +151,7 @@ class EpochSampler:
         self._windows = [chosen[i] for i in draw.permutation(len(chosen))]
 
     def _starts(self, tokens: int, offset: int) -> list[int]:
-        """Cut without overlap from an offset on; beginning and end are always included."""
+        """Return starts without overlap from an offset; both ends are always included."""
         last = tokens - self._content
         return sorted({0, *range(offset, last, self._content), last})
 

@@ -35,7 +35,7 @@ def area(positive: NDArray[np.bool_], scores: Floats) -> float:
 
 
 def precision(positive: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
-    """Return the share of flagged sentences that are right; the recall with both exchanged."""
+    """Return the precision of flags; with exchanged arguments, the recall."""
     return float(positive[flagged].mean()) if flagged.any() else float("nan")
 
 

@@ -32,7 +32,7 @@ from shared.features.clause_list import COLUMNS, Floats
 
 FOLDER = Path(__file__).resolve().parent
 FEW = ("confidence", "category")
-"""Columns of the forest that sees little."""
+"""Columns of the forest with few features."""
 
 Head = Callable[[Floats], Floats]
 """Maps rows [N, COLUMNS] to probabilities [N]."""

@@ -31,7 +31,7 @@ HEADS = (
     "states_parts",
     "states_forest",
 )
-"""The model that ships, and the others that are compared."""
+"""The model that ships, and the compared ones."""
 DRAWS = 1000
 
 Floats = NDArray[np.float64]
@@ -80,7 +80,7 @@ def caught(order: Places, changed: Flags) -> list[float]:
 
 
 def caught_by_time(order: Places, changed: Flags, seconds: Floats) -> list[float]:
-    """Return the same for the first part of the queue's hours."""
+    """Like `caught`, for the first part of the queue's hours."""
     spent = np.cumsum(seconds[order])
     return _shares(changed[order], np.searchsorted(spent, spent[-1] * np.array(SHARES), "right"))
 
@@ -106,7 +106,7 @@ def differences(items: Items, better: Floats, than: Floats, changed: Flags) -> d
 
 
 def table(orders: Mapping[str, Floats], count: Callable[[Places], list[float]]) -> dict[str, Any]:
-    """Return what each order catches, by name and share."""
+    """Return the share of changes found, by order and share."""
     draw = np.random.default_rng(7)
     return {
         name: {

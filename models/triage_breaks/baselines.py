@@ -40,7 +40,7 @@ COLUMNS = (
 )  # fmt: skip
 """Features of the plain forest: broken sums, the strongest one, and the size of the filing."""
 TREES, LEAST = 500, 5
-"""Of the plain forest: its trees, and the least filings in a leaf."""
+"""Trees of the plain forest, and the least filings in a leaf."""
 Floats = NDArray[np.float64]
 
 

@@ -5,8 +5,8 @@
 FOLDER has finance/. Two filings of a company tag one fact with different signs, or with a factor of
 a thousand or a million (revisions.jsonl). Neither says which filing was wrong, nor whether its page
 was: triage reads the page, and most of these are signs of tags alone. Writes `corrected.json`: the
-decision about each pair of filings with its reason, and what the shipped specialist reports on the
-wrong ones, alone and together with earlier filings.
+decision about each pair of filings with its reason. It also has the findings of the shipped
+specialist in the wrong ones, alone and together with earlier filings.
 """
 
 from __future__ import annotations

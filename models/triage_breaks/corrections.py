@@ -10,9 +10,9 @@ CORRECTED, IMPLIED = "corrected.json", "implied_shares.json"
 """Files beside the predictions."""
 Figures = Mapping[str, Any]
 SEEN = ("page", "tag", "nowhere", "restated")
-"""Where an error can be seen, as in `models.triage_breaks.corrected.Revised`."""
+"""Places where an error is visible: see `models.triage_breaks.corrected.Revised`."""
 WAYS = ("learned", "shipped", "beside")
-"""Found by a forest that has not seen the company, as shipped, and with earlier filings."""
+"""Methods: a forest that has not seen the company, the shipped one, and earlier filings."""
 UNITS = ("implied_shares", "earlier_filing_scale")
 """Checks that were written after these errors were examined."""
 

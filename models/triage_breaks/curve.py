@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 def limit(sound: Floats, share: float) -> float:
-    """Return the risk above which at most this share of sound filings is."""
+    """Return the risk that at most this share of sound filings exceeds."""
     return float(np.sort(sound)[::-1][int(share * len(sound))])
 
 

@@ -87,7 +87,7 @@ def income(statements: Sequence[Statement]) -> bool:
 
 
 def _same_days(shown: Sequence[Any], other: Any, keys: Sequence[str]) -> bool:
-    """Return whether an amount equals none of those that lines show of the same period."""
+    """Return whether an amount differs from all shown amounts of its period."""
     if not shown or not other:
         return False
     amounts: dict[tuple[Any, ...], set[Any]] = defaultdict(set)

@@ -98,7 +98,7 @@ def shares_shown(filing: Filing) -> bool | None:
 
 
 def every(data: Path) -> Iterator[tuple[str, str, Filing]]:
-    """Yield sort, id and filing, sound and spoiled."""
+    """Yield sound and spoiled filings, with sort and id."""
     for record in sound(data):
         yield UNTOUCHED[0], record["id"], read(record)
         if (short := shortened(record, record["id"])) is not None:

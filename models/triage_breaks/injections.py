@@ -17,7 +17,7 @@ from typing import Any
 from models.triage_breaks.filings import Record
 
 Truth = dict[str, Any]
-"""type, statement, column, row, label, before, after, arith_checkable."""
+"""Keys: type, statement, column, row, label, before, after, arith_checkable."""
 Injector = Callable[["Draw"], Truth | None]
 Sums = dict[int, list[tuple[int, tuple[int, ...]]]]
 """The sums of each statement by its index: the total, and all lines with it."""
@@ -160,7 +160,7 @@ class Draw:
 
 
 def all_sums(filing: Record) -> Sums:
-    """Return the sums of every statement of a filing by its index."""
+    """Return the sums of each statement of a filing, by index."""
     return {i: sums(statement) for i, statement in enumerate(filing["statements"])}
 
 

@@ -62,7 +62,7 @@ LabelledFiling = tuple[int, Sequence[StatementView], Sequence[Sequence[str]]]
 
 
 def _lines_of(filings: Iterable[LabelledFiling]) -> Iterator[tuple[int, str, str, str]]:
-    """Company, statement, label and concept of each line."""
+    """Yield company, statement, label and concept of each line."""
     for company, views, concepts in filings:
         for view, of_rows in zip(views, concepts, strict=True):
             kind = view.statement.statement

@@ -186,7 +186,7 @@ def calibration(some: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _but(kind: str) -> Score:
-    """Return the risk of the same forest without one kind of suspect."""
+    """Return the forest's risk function without one kind of suspect."""
     return lambda p: max((v for name, v in p["by_kind"].items() if name != kind), default=0.0)
 
 
@@ -219,7 +219,7 @@ def _of_headlines(some: Sequence[Prediction], at: float) -> dict[str, Any]:
 
 
 def _of_finverbench(some: Sequence[Prediction], at: float) -> dict[str, Any]:
-    """Also return why errors were missed: not printed, no suspect, or too unlikely."""
+    """Return the results of `_of_part`, and why errors were missed."""
     missed = [p for p in some if p["type"] and risk(p) <= at]
     return _of_part(some, at) | {
         "shown": sum(p["shown"] for p in some if p["type"]),

@@ -153,7 +153,7 @@ def alarms(some: Sequence[MeasuredFiling], strong: float) -> int:
 
 
 def nested(some: Sequence[MeasuredFiling]) -> tuple[int, int]:
-    """Return alarms and filings, with the threshold of the other folds for each fold."""
+    """Count alarms and filings; each fold uses the threshold of the others."""
     hits = 0
     for fold in range(FOLDS):
         mine = [filing for filing in some if filing.fold == fold]
