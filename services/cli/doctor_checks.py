@@ -245,7 +245,7 @@ def data_folder(folder: Path) -> Check:
         return Check("data folder", "wrong", f"{where} can't be used: {error}", fix)
     finally:
         for path in missing:
-            with suppress(OSError):  # whatever somebody put into it meanwhile stays
+            with suppress(OSError):  # keep files that somebody put into it meanwhile
                 path.rmdir()
     if mode != "wal":
         return Check("data folder", "wrong", f"{where}: SQLite's WAL mode does not work", fix)

@@ -29,7 +29,7 @@ class AdapterOption(click.Option):
         from shared.artefacts.loader import adapter_names
 
         record = super().get_help_record(context)
-        with suppress(SuiteError):  # a wrong setting is no reason not to help
+        with suppress(SuiteError):  # show the help even if a setting is wrong
             settings = load_settings()
             adapters = adapter_names(settings.artefacts_folder, settings.adapters_folder)
             names = ", ".join(map(plain, adapters))

@@ -1,8 +1,7 @@
-"""What people have decided meanwhile: a projection of `review.decided.v1`.
+"""Decisions of reviewers, projected from `review.decided.v1`.
 
-The events of a document are handled in order, so a decision behind a request would be known only
-after the answer. The queue `decisions` does not wait for the others: the decision is known before
-each call.
+The events of a document are handled in order, so a decision after a request would wait for the
+answer. The separate queue `decisions` does not wait, so each call knows the decision.
 """
 
 from __future__ import annotations
@@ -67,12 +66,12 @@ class KnownDecisions:
 
 
 def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
-    """Store what a person decided."""
+    """Store a reviewer's decision."""
     with uow:
         KnownDecisions(uow.session, event.tenant).note(event)
 
 
 def forget_decisions(event: DocumentDeleted, uow: UnitOfWork) -> None:
-    """Remove what people decided about a deleted document."""
+    """Delete the decisions about a deleted document."""
     with uow:
         KnownDecisions(uow.session, event.tenant).forget(event.document_id)

@@ -174,7 +174,7 @@ class Asking:
             return self._all(error.message)
 
     def _only(self, places: Sequence[int]) -> Asking:
-        """The same with some of the parts."""
+        """The same questions, limited to some parts."""
         return replace(
             self,
             askers=[self.askers[place] for place in places],

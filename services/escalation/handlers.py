@@ -91,7 +91,7 @@ def _give_up(
 
 
 def note_readings(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> None:
-    """Store the work of specialists, which is what they cost. It survives a deletion."""
+    """Store the work of specialists, from which their cost is computed. It survives a deletion."""
     kind, read_by = (
         ("contract", event.read_by)
         if isinstance(event, ClausesExtracted)

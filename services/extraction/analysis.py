@@ -1,6 +1,6 @@
-"""What the specialists find in one contract, what is done with it, and what is asked about it.
+"""Analysis of one contract: its clauses, their routes, and questions to a frontier model.
 
-Nothing is stored or announced here.
+It stores nothing and sends no events.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from shared.tracing import span
 
 @dataclass(frozen=True)
 class SpecialistResult:
-    """What one specialist found in a contract, and what is done with it."""
+    """The clauses that one specialist found in a contract, with their routes."""
 
     expert: Specialist
     clauses: Sequence[domain.ExtractedClause]  # with their routes
     passed: domain.Pass
     reader: AdapterVersion
-    local: TenantCalibration  # what held for the specialist when the clauses were routed
+    local: TenantCalibration  # the tenant's calibration when the clauses were routed
     share: float  # of the clauses that could be accepted, drawn as audit samples
     guaranteed: bool  # whether the document is like those of the calibration data
     remaining: RiskGuarantee | None
-    """What is guaranteed without the suspended categories; None if none is suspended."""
+    """The guarantee without the suspended categories; None if no category is suspended."""
     asked: Sequence[UncertainResult]
 
 
 @dataclass(frozen=True)
 class ContractAnalysis:
-    """What all specialists found in a contract."""
+    """The results of all specialists for a contract."""
 
     results: Sequence[SpecialistResult]
     clauses: Sequence[domain.ExtractedClause]  # of all specialists, in the order of the text
@@ -79,7 +79,7 @@ class ContractAnalysis:
 
     @cached_property
     def refs(self) -> list[BlobRef]:
-        """Where the blobs will lie, in their order."""
+        """The references of the blobs, in their order."""
         return [ref_of(data, OWNER) for data in self.blobs]
 
     def requests(self, event: DocumentRead) -> list[EscalationRequested]:
@@ -89,7 +89,7 @@ class ContractAnalysis:
 
 @dataclass(frozen=True)
 class TenantPolicy:
-    """What a tenant lets the machine accept, and whom it may ask."""
+    """The risk rules and the escalation rules of a tenant."""
 
     rules: RiskRules
     asks: TenantEscalationRules
@@ -102,10 +102,10 @@ def analyse(
     experts: Sequence[tuple[Specialist, TenantCalibration]],
     policy: TenantPolicy,
 ) -> ContractAnalysis:
-    """Find, route and question the clauses of a contract.
+    """Find and route clauses of a contract, and choose questions.
 
     Args:
-        experts: the specialists that read it, each with what holds for it in the tenant.
+        experts: the specialists that read it, each with the tenant's calibration.
     """
     results = [_read_by(expert, local, document, event, policy) for expert, local in experts]
     clauses = domain.sort_by_position(clause for result in results for clause in result.clauses)

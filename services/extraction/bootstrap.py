@@ -1,4 +1,4 @@
-"""The only file that builds real parts of extraction."""
+"""Builds extraction from its real parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What extraction stores: the clauses of a document, and what each specialist searched."""
+"""The stored data of extraction: clauses of a document, and the search of each specialist."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SearchRecord:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one specialist searched in a document, and what was stated about its risk."""
+    """The search of one specialist in a document, with its guarantees."""
 
     adapter: str
     version: str
@@ -71,7 +71,7 @@ PASSES = TypeAdapter(tuple[Pass, ...])  # reads and writes the stored form of pa
 
 @dataclass(frozen=True)
 class Extraction(DocumentRecord):
-    """What extraction knows of one document."""
+    """The record of one document in extraction."""
 
     passes: tuple[Pass, ...] = ()
     """One for each specialist, in the order of their names in the request."""

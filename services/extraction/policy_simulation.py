@@ -1,4 +1,4 @@
-"""What a policy would do with documents that were read before. Nothing is read again or changed.
+"""Simulate policies on contracts that were read before. Nothing is read again or changed.
 
 The stored clauses and warnings are routed again by the code that routes new documents. A person's
 decision about a clause says whether it was right.
@@ -117,7 +117,7 @@ def simulate(
 
 
 def _no_belief(_category: str, _confidence: float) -> float:
-    """Nothing that a removed specialist found is accepted."""
+    """No clause of a removed specialist is accepted."""
     return 0.0
 
 

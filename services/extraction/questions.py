@@ -1,8 +1,8 @@
-"""Which results are worth a question to a frontier model, and what is asked.
+"""Choose the results to ask a frontier model about, and write the questions.
 
-Uncertain are clauses that are not accepted, and categories without a clause that have a nearest
-passage. A question is asked if the mistakes it is expected to prevent are worth more than its price
-(`shared/policy/escalation_value.py`). All other results wait for a person.
+Clauses that are not accepted are uncertain. So are categories without a clause, if they have a
+nearest passage. A question is asked if the mistakes it is expected to prevent are worth more than
+its price (`shared/policy/escalation_value.py`). All other results wait for a person.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def needs_person(
     """Whether only a person may answer, even if models are trusted.
 
     This holds for doubted categories, after all acceptance has ended, for recognised (OCR) text,
-    and for clauses at most at the `usual` threshold, which only a share of missed clauses shows.
+    and for clauses up to the `usual` threshold, which are shown only for a stated share of missed
+    clauses.
     """
     stopped = local.step >= STEPS or result.category in local.suspended
     extra = result.subject == "clause" and result.confidence <= usual
@@ -111,10 +112,10 @@ def results_to_ask(
 ) -> list[UncertainResult]:
     """Return the uncertain results of a specialist that are worth a question.
 
-    If models are trusted, this needs the reading of the pages, and a sure kind.
+    If models are trusted, there are none without `reading` or if the kind is unsure.
     """
     unsure = uncertain_results(clauses, searched, belief_function(expert, local), owner)
-    if rules.trust == "measured":  # the answer of a model may accept what it is asked about
+    if rules.trust == "measured":  # the answer may accept the result
         if reading is None or searched.kind_unsure:
             return []
         usual = default_threshold(expert)
@@ -133,7 +134,7 @@ def worth_asking(
     """Return at most `MAX_QUESTIONS` results that are worth their price, the best first.
 
     Args:
-        asks: who may be asked, and what a prevented mistake is worth.
+        asks: the models that may be asked, and the value of a prevented mistake.
         rules: of the tenant, with the weights of categories.
         characters: length of the document.
         may_be: other kinds that the document may be.

@@ -1,1 +1,1 @@
-"""Ingest: takes documents in, reads them, says where each one stands, and owns the keys."""
+"""Ingest: accepts and reads documents, reports their state, and owns the API keys."""

@@ -334,7 +334,7 @@ def _store_reading(
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.unread(event)
-        if before is None:  # deleted or cancelled, say
+        if before is None:  # for example deleted or cancelled
             remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
         require_blobs(blobs, event.tenant, read.blobs)

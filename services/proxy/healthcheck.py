@@ -9,7 +9,7 @@ import urllib.request
 
 
 def main(port: str, path: str = "/readyz") -> int:
-    """Print what is wrong, if anything."""
+    """Print the fault, if any. Returns the exit code."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{int(port)}{path}", timeout=5):

@@ -160,7 +160,7 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
     """The proxy as an application; `leaving` tells it to end."""
     leaving = leaving or threading.Event()
     transport = httpx.AsyncHTTPTransport(
-        retries=2,  # of connecting alone: nothing has been sent yet
+        retries=2,  # retries connecting only, before anything is sent
         limits=httpx.Limits(
             max_connections=settings.http_connections,  # one for each of a client's
             keepalive_expiry=IDLE,

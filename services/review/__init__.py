@@ -1,1 +1,1 @@
-"""Review: what analysts see and decide. Owns the queue, the decisions, the audit and the pages."""
+"""Review: the queue, the decisions, the audit, and the pages for analysts."""

@@ -1,4 +1,4 @@
-"""The policy of a suite: the one that it stored in escalation's database when it started."""
+"""The policy that a suite stored in escalation's database when it started."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ActivePolicy:
     asks: TenantEscalationRules
     version: Version
     known_by: Literal["suite", "file", "nothing"]
-    """Where they come from: the suite, the file that SMALLPRINT_POLICY names here, or `nothing`
-    (the defaults without a policy).
+    """Source of the rules: the suite, the file that SMALLPRINT_POLICY names here, or `nothing` (the
+    defaults without a policy).
     """
     warning: str = ""  # a warning about the source, or empty
 

@@ -34,10 +34,10 @@ NAME = "served.json"
 
 @dataclass(frozen=True)
 class Served:
-    """The address of a serving embedded edition."""
+    """The address of a running embedded edition."""
 
     url: str
-    token: str  # token of the lock of the data folder while this is valid
+    token: str  # valid while the lock of the data folder has this token
 
 
 def write_address(data: Path, served: Served) -> None:

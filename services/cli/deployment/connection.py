@@ -42,11 +42,11 @@ def connect(
 def connect_as_owner(data: Path | None, tenant: str, *, running: bool) -> Iterator[Client]:
     """A client for the owner of a data folder, whose key ends with the block.
 
-    A suite that does not run, or does not say where it answers, is built in this process. It
-    answers, but does no work.
+    If the suite does not run, or its address is unknown, an application in this process answers. It
+    starts no work.
 
     Args:
-        running: raise SuiteError in that case instead.
+        running: raise SuiteError in that case.
     """
     from smallprint import ApiError, Client
 
@@ -74,7 +74,7 @@ def connect_as_owner(data: Path | None, tenant: str, *, running: bool) -> Iterat
 def _transport(
     settings: CommonSettings, data: Path | None, *, running: bool
 ) -> Iterator[tuple[str, httpx.BaseTransport | None]]:
-    """The address of a suite, and the way there: None is the network."""
+    """The address of a suite, and the transport to it; None means the network."""
     from services.cli.deployment.address import address, configured_url
 
     url = configured_url(data)

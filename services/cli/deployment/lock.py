@@ -85,7 +85,7 @@ def _holder(handle: int) -> Holder:
 
 
 def _taken(handle: int) -> bool:
-    """Take the lock of an open file. Waits for others that only test the lock."""
+    """Take the lock of an open file. Waits for processes that only test the lock."""
     for pause in (0.02, 0.1, None):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -57,7 +57,7 @@ class Batch:
             yield line
 
     def wait_for(self, path: str) -> Iterator[Mapping[str, Any]]:
-        """The same, but waits for the claim."""
+        """Like `file`, but waits for the claim."""
         with self._claims.claim(self.results.name(Path(path)), wait=True):
             line = self._line(path)
         yield line

@@ -39,7 +39,7 @@ class Claims:
     def claim(self, name: str, *, wait: bool = False) -> Iterator[bool]:
         """Claim an input until the block ends. Yields whether it worked.
 
-        `wait`: until it works.
+        `wait`: whether to wait until another process ends its claim.
         """
         path = self.folder / hashlib.sha256(os.fsencode(name)).hexdigest()
         handle = self._take(path, wait)
@@ -47,9 +47,9 @@ class Claims:
             yield handle is not None
         finally:
             if handle is not None:
-                path.unlink(missing_ok=True)  # while it is ours: see _is_there
+                path.unlink(missing_ok=True)  # while the lock is held: see _is_there
                 os.close(handle)
-                with suppress(OSError):  # somebody else's claim lies there
+                with suppress(OSError):  # the folder has a claim of another process
                     self.folder.rmdir()
 
     def _take(self, path: Path, wait: bool) -> int | None:
@@ -59,7 +59,7 @@ class Claims:
                     self.folder.mkdir(parents=True)
                 handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except (FileExistsError, FileNotFoundError):
-                continue  # others make the folder, and the last one to leave takes it away
+                continue  # other processes make the folder, and the last one removes it
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
                 if _is_there(path, handle):

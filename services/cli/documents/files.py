@@ -186,7 +186,7 @@ class Results:
         return path.with_suffix(".result.json") if path == summary else path
 
     def receipt(self, source: Path) -> dict[str, Any] | None:
-        """The receipt of an input, whatever bytes it is for; None if there is none."""
+        """The receipt of an input for any bytes; None if there is none."""
         try:
             found = json.loads(self.path(source).read_bytes())
         except (OSError, ValueError):

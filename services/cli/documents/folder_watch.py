@@ -69,7 +69,7 @@ class Leases:
     """
 
     def __init__(self, folder: Path) -> None:
-        signal.signal(signal.SIGIO, signal.SIG_IGN)  # how a lease is asked back
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent when another process opens the file
         probe = folder / f".lease-{os.getpid()}"
         probe.touch()
         try:
@@ -176,7 +176,7 @@ class FolderWatcher:
             if claims.enter_context(self._claims.claim(self.results.name(source))):
                 try:
                     line = self._line(source, claims)
-                except OSError as error:  # of the file systems: no fault of the document
+                except OSError as error:  # an error of the file system, not of the document
                     self._leave(path, f"left where it is: {error.strerror or error}")
         if line is not None:
             self.failed += "error" in line
@@ -186,7 +186,7 @@ class FolderWatcher:
     def _line(self, source: Path, claims: ExitStack) -> Mapping[str, Any] | None:
         stamp = _stamp(source)
         if stamp is None:
-            return None  # somebody else has done it a moment ago
+            return None  # it has just been moved
         digest, maker, data = None, None, b""
         failure = None
         try:
@@ -202,7 +202,7 @@ class FolderWatcher:
         path, line = self._free_path(source, digest, maker, claims)
         line = failure or line or self._result(source, data)
         if _stamp(source) != stamp:
-            return None  # it has changed meanwhile: it was not whole
+            return None  # it changed meanwhile, so it was not complete
         target = self._target(path, FAILED if "error" in line else DONE)
         line = {**line, "source": str(source), "moved_to": str(target)}
         self.results.keep(path, line, digest, maker)
@@ -239,7 +239,7 @@ class FolderWatcher:
                 self._claims.claim(self.results.name(path))
             ):
                 return path, earlier
-        raise AssertionError  # counting has no end
+        raise AssertionError  # the count is endless
 
     def _is_taken(self, path: Path) -> bool:
         return any(self._target(path, which).exists() for which in (DONE, FAILED))

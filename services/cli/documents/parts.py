@@ -67,7 +67,7 @@ class WithParts:
             return {"source": source, "error": {"type": code, "detail": reason}}
         try:
             return self.line(source, part.data, around)
-        except Exception as error:  # one bad part must not cost the others
+        except Exception as error:  # one bad part must not stop the others
             if getattr(error, "ends_all", False):
                 raise
             return error_line(source, error)

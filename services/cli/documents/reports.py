@@ -127,7 +127,7 @@ class Reports:
         return with_history(filing, verdict, self._history.before(filing), flagged_from)
 
     def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """One line a filing; a mail or archive is one line with `parts`.
+        """Yield one line for each filing; a mail or archive is one line with `parts`.
 
         JSON lines are read as a stream, since such files may be long.
         """
@@ -166,8 +166,8 @@ class Reports:
     def _lines(
         self, source: str, data: bytes | BinaryIO, password: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        """One line a filing. The error line of a document without statements has its narrative
-        flags.
+        """Yield one line for each filing. The error line of a document without statements has its
+        narrative flags.
         """
         from services.triage.reading.report import NoStatements
 

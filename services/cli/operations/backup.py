@@ -200,7 +200,7 @@ def _copy_blobs(blobs: BlobStore, folder: Path, files: Files) -> None:
         if earlier.is_file() and (existed := hash_of(earlier)).sha256 == ref.sha256:
             moved(earlier, where)
             return File(str(where), existed.size, existed.sha256)
-        with contextlib.suppress(FileExistsError):  # in hand already, by another number of bytes
+        with contextlib.suppress(FileExistsError):  # copied already, for another size
             return copied(where, where, lambda _: blobs.open_pinned(tenant, ref))
         return None
 
@@ -215,7 +215,7 @@ def _uploads(deployment: BackedUpDeployment, folder: Path) -> Iterator[File]:
     and page images are left out.
     """
     for path in sorted(deployment.blobs.glob("*/uploads/*")):
-        with contextlib.suppress(FileNotFoundError):  # somebody has ended it meanwhile
+        with contextlib.suppress(FileNotFoundError):  # the upload has just ended
             yield copied(path, folder / BLOBS / path.relative_to(deployment.blobs))
 
 
@@ -366,7 +366,7 @@ def release_leases(stores: Mapping[str, Store]) -> None:
 
 
 def send_again(stores: Mapping[str, Store]) -> int:
-    """Let the relays send the events of all outboxes again. Returns how many these are."""
+    """Let the relays send the events of all outboxes again. Returns their number."""
     return sum(outbox.resend_all(store) for store in stores.values())
 
 

@@ -50,7 +50,7 @@ class BackupManifest:
     files_sha256: str = ""
 
     def write(self, folder: Path) -> None:
-        """Write it last: without a manifest a folder is no backup."""
+        """Write the manifest, last: without one a folder is no backup."""
         (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod

@@ -65,7 +65,7 @@ def line_of(dead_letter: DeadLetter) -> dict[str, Any]:
 
 
 def details(dead_letter: DeadLetter) -> dict[str, Any]:
-    """The same with `trace` (where the error came from) and `message` (the raw event)."""
+    """The fields of `line_of`, `trace` (origin of the error) and `message` (the raw event)."""
     trace = dead_letter.error.partition("\n\n")[2]
     try:
         value: Any = json.loads(dead_letter.value)
@@ -148,7 +148,7 @@ def _append(path: Path, line: bytes) -> None:
         before = os.fstat(handle).st_size
         try:
             remaining = memoryview(line)
-            while remaining:  # a disk that becomes full takes the beginning of it
+            while remaining:  # a disk that becomes full writes only part of the line
                 remaining = remaining[os.write(handle, remaining) :]
             os.fsync(handle)
         except OSError:

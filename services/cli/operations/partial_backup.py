@@ -96,7 +96,7 @@ def _take_over(folder: Path, partial: Path) -> None:
         for failed in sorted(folder.glob(f"*{PARTIAL}")):
             if failed == partial or not _LEFT.fullmatch(failed.name):
                 continue
-            with contextlib.suppress(Conflict), alone(failed):  # else it is at work, under its name
+            with contextlib.suppress(Conflict), alone(failed):  # a Conflict: it is still running
                 if partial.exists():
                     for name in (BLOBS, EARLIER):
                         _gather(failed / name, partial / BLOBS)

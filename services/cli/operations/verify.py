@@ -304,7 +304,7 @@ def _needed(rows: _Rows) -> Iterator[tuple[str, DocumentBlobs | BlobReference, s
 def _states(
     deployment: VerifiedDeployment, rules: Rules, rows: _Rows, result: VerificationResult
 ) -> dict[tuple[str, Blob], str]:
-    """The faulty ones among the required blobs, by tenant. Each is checked once."""
+    """The missing or damaged required blobs, by tenant. Each blob is checked once."""
     blobs, seen = deployment.blobs(""), defaultdict[str, set[Blob]](set)
     states: dict[tuple[str, Blob], str] = {}
     for _, one, _, ref in _needed(rows):
@@ -499,7 +499,7 @@ def _repaired(
             deployment.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
     action = (fault.repair, fault.tenant, fault.document)
     if fault.repair == "announce" and ("read_again", *action[1:]) in done:
-        return True  # it is worked on from its beginning
+        return True  # the document is read again from the start
     if action not in done:
         do = getattr(deployment.repairer, fault.repair)
         done[action] = bool(do(fault.tenant, fault.document))

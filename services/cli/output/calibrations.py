@@ -61,7 +61,7 @@ def _never(line: Mapping[str, Any], side: str) -> str:
 
 
 def _named(line: Mapping[str, Any]) -> Iterator[str]:
-    """The categories of which nothing is accepted, and for how long reviewers check all of them."""
+    """Notes about categories in which nothing is accepted, and how long this lasts."""
     if before := line["never_before"]:
         yield (
             f"in force: none of {_quoted(before)} is accepted at any confidence. People review "
@@ -91,7 +91,7 @@ def _accepted(one: Mapping[str, Any] | None) -> str:
 
 
 def _about(one: Mapping[str, Any]) -> str:
-    """Whether figures are estimates: a check of a sample counts for other results too."""
+    """`about` for estimates: each checked sample also represents unchecked results."""
     return "" if one["accepted"] == one["checked"] else "about "
 
 

@@ -19,7 +19,7 @@ SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 SHOWN = 10  # documents and stages shown
 BEGINS = "document.ingested.v1"  # the first event of each attempt at a document
 COUNTED_EVERY = 15  # seconds between two counts by relays (`shared.messaging.relay.MEASURE_EVERY`)
-MANY = 5  # from so many runs on the median and the 95th percentile are shown
+MANY = 5  # fewer runs have no median and no 95th percentile
 
 
 @dataclass(frozen=True)

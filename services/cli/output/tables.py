@@ -67,7 +67,7 @@ def _route(clause: Mapping[str, Any]) -> str:
 
 
 def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
-    """What is accepted, and its guarantee."""
+    """The accepted clauses and their guarantee."""
     name = risk["adapter"]
     if risk["no_guarantee_reason"]:
         return f"{name}: nothing is accepted, {plain(risk['no_guarantee_reason'])}"
@@ -81,7 +81,7 @@ def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _missed(missed: Mapping[str, Any]) -> str:
-    """What is shown, and its guarantee; `--all` shows more than that needs."""
+    """The threshold for shown clauses, and the guarantee for missed ones."""
     name = f"{missed['adapter']}: shown above {missed['shown_above']:g}"
     if missed["no_guarantee_reason"]:
         return f"{name}; {plain(missed['no_guarantee_reason'])}"

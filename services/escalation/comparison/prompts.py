@@ -51,7 +51,7 @@ class Verified:
 def question(categories: Mapping[str, str], passage: Masked) -> Prompt:
     """Return the prompt for a passage of a contract, from categories with their definitions."""
     asked = {"categories": [{"category": name, "asks": asks} for name, asks in categories.items()]}
-    same = len(json.dumps(asked, ensure_ascii=False)) - 1  # in every question but for its last }
+    same = len(json.dumps(asked, ensure_ascii=False)) - 1  # shared by all questions
     text = json.dumps({**asked, "passage": passage.text}, ensure_ascii=False)
     clause = object_of({"category": one_of(list(categories)), "quote": STRING})
     return Prompt(SYSTEM, (text,), object_of({"clauses": list_of(clause)}), same)

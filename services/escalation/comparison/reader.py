@@ -379,7 +379,7 @@ class Part:
 
     @property
     def id(self) -> str:
-        """What the ledger knows the question by."""
+        """The id of the question in the ledger."""
         asked = [self.document, self.number, *self.categories]
         return f"cm_{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:48]}"
 
@@ -417,7 +417,7 @@ def windows(text: str, most: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def open_ledger(folder: Path) -> Iterator[Ledger]:
-    """The ledger of one comparison, in a folder of its own.
+    """The ledger of one comparison, in a separate folder.
 
     Raises SettingsError or Unavailable if it can't be used.
     """

@@ -77,7 +77,7 @@ _AMOUNT = re.compile(
     rf"(?:(?>(?:{_AGAIN})?){_OF_CURRENCY}|\s?{_DOLLAR_OF}{_SIGN}(?!\s*+(?:\.?\d|[\[(*]))|{_IN_BRACKETS})"
     rf"|{_SPELLED_SUM}(?:\s++and\s++(?:\d\d|no|zero)/100(?:ths?)?)?"
     rf"(?:(?>(?:{_AGAIN})?){_OF_CURRENCY}|{_IN_BRACKETS}))"
-    rf"|\b\d[\d,.'\u2019]*+|{_SPELLED_SUM}",  # passed over, as in `_COMPANY`
+    rf"|\b\d[\d,.'\u2019]*+|{_SPELLED_SUM}",  # skipped, not hidden
     re.IGNORECASE,
 )
 
@@ -180,7 +180,7 @@ def mask(text: str, kinds: Set[Hidden], names: Iterable[str] | PartyNames = ()) 
 
 
 def _free_label(label: str, text: str) -> str:
-    """A label of which the text has no placeholder itself."""
+    """A label whose placeholders do not occur in the text."""
     while f"[{label}-" in text:
         label += "X"
     return label

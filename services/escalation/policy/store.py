@@ -80,21 +80,22 @@ policies = Table(
 
 
 class PolicyHistory:
-    """Which rules of one tenant held when."""
+    """The history of one tenant's rules."""
 
     def __init__(self, session: Session, tenant: str) -> None:
         self.session = session
         self.tenant = tenant
 
     def newest(self, limit: int = 1_000) -> list[PolicyVersion]:
-        """The versions, that in force first."""
+        """Return the versions, the one in force first."""
         rows = self._newest(limit)
         return [PolicyVersion(Version(row.digest, row.label, row.rules), row.since) for row in rows]
 
     def note(self, version: Version, now: datetime) -> bool:
-        """Write down that a version holds from now on; returns whether another one did before.
+        """Store a version as in force from now on, unless it is already. Returns whether it was
+        stored.
 
-        Two processes may start with the same file at once: one of them writes it.
+        If two processes start with the same file at once, one of them stores it.
         """
         last = next(iter(self._newest(1)), None)
         if last and (last.digest, last.label) == (version.digest, version.label):
@@ -109,7 +110,7 @@ class PolicyHistory:
 
 
 def any_noted(session: Session) -> bool:
-    """Whether a policy was ever in force for anybody."""
+    """Whether a policy was ever in force for any tenant."""
     query = select(policies.c.digest).limit(1)
     return session.execute(across_tenants(query, "whether there is a policy")).first() is not None
 
@@ -117,12 +118,12 @@ def any_noted(session: Session) -> bool:
 def note_policies(
     store: Store, named: Mapping[str, Version], of: Callable[[str], Version], now: datetime
 ) -> None:
-    """Write down what holds for each tenant that the file names, or that one before it named.
+    """Store the version in force for each tenant of this policy file and of earlier ones.
 
     Args:
-        named: the versions of those that the file names.
+        named: the versions of the tenants in the file.
         of: gives the version of any tenant.
-        now: since when it holds.
+        now: the start of the versions.
     """
     with store.write() as session:
         query = across_tenants(select(policies.c.tenant).distinct(), "those that had a policy")

@@ -117,7 +117,7 @@ def _decoded(text: str) -> Iterator[str]:
     for run in _ENCODED.findall(_seen(text)):
         for decode in (bytes.fromhex, _of_base64):
             with suppress(ValueError):
-                words = decode(run).decode(errors="replace")  # one odd byte hides nothing
+                words = decode(run).decode(errors="replace")  # odd bytes hide nothing
                 if _SPACE.search(words):
                     yield words
 

@@ -1,11 +1,10 @@
 """Finds quotes in a document.
 
-What differs only by the page they stand on is the same: any white space for any other, ligatures
-for their letters, and a word that is divided at the end of a line for the whole one. Nothing else
-is: no other case, quotation mark or letter.
+Differences of layout are ignored: kinds of white space, ligatures, and words divided at the end of
+a line. Everything else must match: case, quotation marks and letters.
 
-A hyphen at the end of a line may belong to the word or to the line, so a quote may have it or not;
-where a figure or a capital letter follows, it belongs to the words.
+A hyphen at the end of a line may belong to the word or to the line break. So a quote may omit it,
+unless a digit or a capital letter follows.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ Kind = Literal["letter", "space", "divided", "hyphen"]
 
 @dataclass(frozen=True)
 class _Unit:
-    """What is compared at once: a letter, a run of white space, or the end of a line in a word.
+    """One unit of comparison: a letter, a run of white space, or a hyphen at a line break.
 
-    `divided` may be left out of a quote; `hyphen` is one at a line's end that may not.
+    A quote may omit a `divided` hyphen, but not a `hyphen`.
     """
 
     kind: Kind
@@ -44,7 +43,7 @@ class _Unit:
 
 
 class Passage:
-    """A text that quotes are looked for in; it is taken apart once for all of them."""
+    """A text to find quotes in. It is split into units once for all quotes."""
 
     def __init__(self, text: str) -> None:
         self._units = _units(text)
@@ -75,7 +74,7 @@ class Passage:
         return found
 
     def _match(self, wanted: str, at: int) -> int | None:
-        """The unit after those that say what is wanted, from one on; None if they do not."""
+        """The index after the units that match a quote from `at` on; None without a match."""
         j = 0
         while j < len(wanted):
             if at >= len(self._units):
@@ -108,7 +107,7 @@ class Passage:
 
 
 def _plain(quote: str) -> str:
-    """A quote with its letters apart and single spaces."""
+    """A quote with ligatures as letters, and single spaces."""
     spread = "".join(LIGATURES.get(char, char) for char in quote if char != SOFT_HYPHEN)
     return " ".join(spread.split())
 
@@ -132,7 +131,7 @@ def _units(text: str) -> list[_Unit]:
 
 
 def _divided(text: str, at: int, end: int) -> _Unit:
-    """A hyphen with the end of a line after it; one that is none is a letter, and space follows."""
+    """The unit of a hyphen before a line break. Outside of a word it is a letter."""
     before, after = text[at - 1], text[end : end + 1]
     if not (before.isalnum() and after.isalnum()):
         return _Unit("letter", text[at], at, at + 1)
@@ -147,6 +146,6 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _after_line(text: str, at: int) -> int:
-    """After white space with the end of a line in it; `at` itself if there is none."""
+    """The offset after white space with a line break; `at` if there is none."""
     end = _after_space(text, at)
     return end if any(char in "\n\r\f\v\x85\u2028\u2029" for char in text[at:end]) else at

@@ -11,11 +11,11 @@ class Breaker:
     """Counts the failures of one provider in a row. Threads may share one.
 
     Args:
-        failures: in a row after which the provider rests.
-        rest: seconds of the first rest; each one after it, with no success between, is twice as
+        failures: number of failures in a row after which the provider rests.
+        rest: seconds of the first rest. Each further one without a success in between is twice as
             long.
-        most: seconds of the longest rest, also of one that the provider asks for.
-        clock: of seconds.
+        most: most seconds of a rest, even if the provider asks for more.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class Breaker:
         self._until = 0.0
 
     def wait(self) -> float:
-        """Seconds for which it rests still; 0 if it may be asked."""
+        """Return seconds until the provider may be asked; 0 for now."""
         with self._guard:
             return max(0.0, self._until - self._clock())
 
     def succeeded(self) -> None:
-        """It answered. A rest that another call began is over by time alone."""
+        """Record a success. It does not shorten a rest that another call began."""
         with self._guard:
             self._count = 0
 
     def failed(self, wait: float | None = None) -> None:
-        """It did not; `wait` is the rest in seconds that it asked for itself."""
+        """Record a failure; `wait` is the rest in seconds that the provider asked for."""
         with self._guard:
             self._count += 1
             rests = self._count - self._failures

@@ -14,7 +14,7 @@ _ENDED = ("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED", None)
 
 
 class Gemini:
-    """See `Dialect`. The key travels in a header, for addresses end in logs."""
+    """See `Dialect`. The key is sent in a header, because URLs are logged."""
 
     origin = "https://generativelanguage.googleapis.com"
 

@@ -1,4 +1,4 @@
-"""Chat Completions, as OpenAI has it and most servers of one's own (vLLM, llama.cpp, Ollama, …).
+"""The Chat Completions API of OpenAI, and of most self-hosted servers (vLLM, llama.cpp, Ollama, …).
 
 Source: OpenAI's API reference, "Create chat completion".
 """
@@ -12,7 +12,7 @@ from services.escalation.providers.base import Prompt, Reply, usage, words
 
 
 class OpenAI:
-    """See `Dialect`. Tokens that came from the provider's cache count in full."""
+    """See `Dialect`. Cached tokens count in full."""
 
     origin = "https://api.openai.com"
 
@@ -52,7 +52,7 @@ class OpenAI:
 
 
 class OwnOpenAI(OpenAI):
-    """The same at an address of one's own. Older servers know the limit by its first name alone."""
+    """Self-hosted servers. Older ones only know the limit as `max_tokens`."""
 
     origin = ""
 

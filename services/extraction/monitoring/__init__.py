@@ -1,1 +1,1 @@
-"""Is what was promised kept? Tests of checks and of documents that come in, and what follows."""
+"""Monitoring of the guarantee for clauses: audit samples, drift, recalibration."""

@@ -33,9 +33,9 @@ def note_clauses(
 ) -> list[MonitoringNotice]:
     """Store the audit samples and the drift figures of a document; return the notices.
 
-    Samples of a document that another version has read, or of which people decided something
-    before, count for no test. The undecided rest of such a document is not a random sample, because
-    people chose what they left undecided.
+    Samples of a document count for no test if another version has read it, or if people decided
+    about it before. The undecided rest is then no random sample, because people chose what to
+    decide.
 
     `watches` is in the transaction that stores the clauses; `key` is the secret of the draws.
     """
@@ -92,7 +92,7 @@ def _update_decisions(watches: MonitoringStore, document_id: str, result: Specia
     if not watches.decisions(document_id):
         return False
     manifest = result.expert.manifest
-    watches.state(manifest.name, lock=True)  # decisions are kept under it
+    watches.state(manifest.name, lock=True)  # this lock also protects the decisions
     decided = watches.decisions(document_id)
     for clause in result.clauses:
         if (known := decided.get(clause.id)) is None:

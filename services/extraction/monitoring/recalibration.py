@@ -27,8 +27,8 @@ def complete(
     Args:
         documents: id, passes and stored clauses of each.
         decided: the decisions about clauses of this version.
-        usual: the default threshold of the specialist. Clauses at most at it are left out, because
-            they are never accepted.
+        usual: the default threshold of the specialist. Clauses up to it are left out, because they
+            are never accepted.
     """
     known = {one.result_id: one for one in decided}
     found, unfinished = [], 0

@@ -1,1 +1,1 @@
-"""What happens with a clause: routes, and stated shares of missed ones."""
+"""Routing of clauses: accept or review, and guarantees for missed clauses."""

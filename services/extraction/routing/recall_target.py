@@ -19,11 +19,11 @@ CONFIDENCES = np.array([0.002, 0.005, *(i / 100 for i in range(1, 100))])
 """Tested thresholds, the lowest first, which misses least."""
 
 MOST_ANSWERS = 60.0
-"""True clauses with which a company counts at most; nine in ten have fewer. With fewer than that
-the share that is kept is that of small companies, with more one company could refute anything:
-chosen among 30, 60, 100 and 200 by `models.clauses.recall_target`. It is the same for every set:
-bets that hung on the largest group which was seen would be too large where a larger one is yet to
-come."""
+"""The most true clauses of one company that count; nine in ten companies have fewer. A lower limit
+would measure the share for small companies. A higher one would let one company refute any
+guarantee. `models.clauses.recall_target` chose it among 30, 60, 100 and 200. It is the same for
+every set, because a larger company than any in the set may follow.
+"""
 
 
 @dataclass(frozen=True)

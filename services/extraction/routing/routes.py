@@ -156,7 +156,7 @@ def stated_missed_for(
 
 
 def _unlike_calibration(result: Search, kind_unsure: bool) -> str:
-    """Why the calibration data say nothing of a document; empty if they do."""
+    """Why a document is unlike the calibration data; empty if it is not."""
     if result.warnings:
         return f"not guaranteed: there is no calibration data for such a text: {result.warnings[0]}"
     return KIND_UNSURE if kind_unsure else ""

@@ -1,7 +1,7 @@
 """Cross-validation of a taught specialist in five folds by document.
 
 Hyperparameters, calibration and threshold for one fold are chosen on the predictions for the other
-four, so no figure is of examples that something was chosen on. Intervals come from resampling
+four, so no figure comes from examples that were used for a choice. Intervals come from resampling
 documents.
 """
 

@@ -18,7 +18,7 @@ MOST_TOKENS = 60_000
 """Most tokens inside passages, and most tokens outside; a random sample if there are more."""
 MEMORY = 10  # steps in the memory of L-BFGS
 MOST_STEPS = 80
-SMALL = 1e-4  # largest entry of the gradient at which it has arrived
+SMALL = 1e-4  # the fit ends when no entry of the gradient is larger
 
 
 @dataclass(frozen=True, order=True)

@@ -1,4 +1,4 @@
-"""Parses search queries: any text is a query, and none is an expression."""
+"""Parses search queries. Any text is a valid query."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _LONGEST_DELAY = 30 * 86_400.0
 
 @dataclass(frozen=True)
 class Health:
-    """How sending to a webhook goes; enabling it or changing its URL resets this."""
+    """Recent failures of a webhook. Enabling it or changing its URL resets them."""
 
     failures: int = 0
     """In a row."""
@@ -193,7 +193,7 @@ class Plan:
         )
 
     def _goes_on(self, health: Health, now: datetime) -> bool:
-        """A long silence ends a row of failures."""
+        """Whether a row of failures goes on."""
         longest = timedelta(seconds=2 * max(self.delays, default=0.0))
         last = health.last_failed
         return health.failing_since is not None and last is not None and now - last <= longest

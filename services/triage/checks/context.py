@@ -67,7 +67,7 @@ class FilingContext:
         return [{self.name(view, row) for row in view.money} for view in self.views]
 
     def name(self, view: StatementView, row: int) -> str:
-        """What most companies call a line; empty if unknown."""
+        """The usual name of a line among companies; empty if unknown."""
         return self.patterns.name(view.kind, view.rows[row].label)
 
     def key(self, view: StatementView, row: int) -> str:
@@ -88,7 +88,7 @@ class FilingContext:
 
     @cached_property
     def summed(self) -> float:
-        """Share of the lines announcing a sum that are one."""
+        """Share of the lines whose label announces a sum that are sums."""
         announced = summed = 0
         for view in self.views:
             if view.kind not in CHECKED:

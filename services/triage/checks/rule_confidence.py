@@ -1,4 +1,4 @@
-"""How far rules believe a broken relation: what is screened out, and confidences set by hand.
+"""Rules for broken relations: which ones to ignore, and confidences set by hand.
 
 The confidences follow the order in which alarms were right on the development data. The classifier
 uses them as input.
@@ -16,7 +16,7 @@ from services.triage.checks.diagnosis import Diagnosis, is_lawful
 from services.triage.checks.plausibility import Anomaly
 from services.triage.relations.relations import Cell, Equation, Views
 
-MANY = 3  # breaks in one column from which no single slip explains them
+MANY = 3  # with so many breaks in one column, no single slip explains them
 
 TRUSTED_ALONE = frozenset({"balance_equation", "net_income_agrees"})  # without other columns
 

@@ -66,8 +66,8 @@ def cell_suspects(context: FilingContext) -> Iterator[Suspect]:
             yield _of_cell(context, d, credible, many)
 
 
-MOST_UNITS = 4  # relations that may be off by rounding for that to be unusual
-LEAST_SUMS = 4  # exact sums from which a filing counts as not rounded
+MOST_UNITS = 4  # with more relations off by rounding, that is not unusual
+LEAST_SUMS = 4  # a filing with as many exact sums counts as not rounded
 
 
 def unit_suspects(context: FilingContext) -> Iterator[Suspect]:

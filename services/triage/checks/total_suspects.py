@@ -143,8 +143,7 @@ def describe_gaps(view: StatementView, columns: Sequence[int], gaps: Sequence[De
 
 
 def _sum_context(view: StatementView, total: int, lines: Sequence[int]) -> dict[str, float]:
-    """Whether a complete sum takes this line and the one above as equals, and how many lines it
-    leaves out."""
+    """Whether a complete sum takes this line and the line above, and how many lines it omits."""
     equals = skipped = 0
     for total_sum in view.sums:
         taken = {row for row, _ in total_sum.parts}

@@ -93,7 +93,7 @@ def title_of(table: Table) -> str | None:
 
 
 def titles_of(tables: Sequence[Table], taken: AbstractSet[int]) -> dict[int, str]:
-    """Titles of equity statements by table number; a title in its own table is the next's."""
+    """Titles of equity statements by table number; a table with only a title names the next one."""
     titled: dict[int, str] = {}
     for number, table in enumerate(tables):
         alone = number - 1 if number and len(tables[number - 1].rows) <= _TITLE_ROWS else -1
