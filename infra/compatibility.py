@@ -44,21 +44,21 @@ _SAME = ("pattern", "format", "multipleOf")
 
 
 def breaks(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Each change from one OpenAPI document to the other that a client could fail by.
+    """The changes between two OpenAPI documents that could break a client.
 
     Args:
-        old: the document that clients were written for.
-        new: what is answered now.
+        old: the document of the last release.
+        new: the document of today.
 
     Returns:
-        Lines `where: what`, sorted; none if every client goes on.
+        Sorted lines `where: what`; none if no change can break a client.
     """
     return sorted(set(_Comparison(old, new).all()))
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two documents; schemas are compared by what one of them takes and the other one gives."""
+    """Compares two documents: each receiver's schema must accept the sender's values."""
 
     old: dict[str, Any]
     new: dict[str, Any]
@@ -127,14 +127,14 @@ class _Comparison:
                 )
 
     def _schemas(self, where: str, old: Any, new: Any, *, sent: bool) -> Iterator[str]:
-        """`sent` is whether we send this; else we take it."""
+        """Compare two schemas of values that we send, or receive."""
         one, two = _Side(self.old, old, "before"), _Side(self.new, new, "now")
         yield from _uncovered(where, *((one, two) if sent else (two, one)), frozenset())
 
 
 @dataclass(frozen=True)
 class _Side:
-    """A schema, the document that its references point into, and when it holds."""
+    """A schema with the document for its references; `when` is `before` or `now`."""
 
     document: dict[str, Any]
     schema: Any
@@ -144,7 +144,7 @@ class _Side:
         return _Side(self.document, schema, self.when)
 
     def alternatives(self) -> list[_Side]:
-        """The schema without references, a single type each: it holds what any of them holds."""
+        """The alternatives of the schema, without references and with a single type each."""
         schema = self.schema
         if schema is True:
             schema = {}
@@ -167,10 +167,10 @@ class _Side:
 def _uncovered(
     where: str, taker: _Side, giver: _Side, seen: frozenset[tuple[str, str]]
 ) -> Iterator[str]:
-    """Why something that one side gives may not be what the other one takes."""
+    """Why a value of the giver's schema may not be accepted by the taker's schema."""
     mark = (json.dumps(taker.schema, sort_keys=True), json.dumps(giver.schema, sort_keys=True))
     if mark in seen:
-        return  # a schema within itself
+        return  # a recursive schema
     seen |= {mark}
     old, new = _default(giver), _default(taker)
     if giver.when == "before" and old != new:
@@ -194,7 +194,7 @@ def _uncovered(
 def _one_uncovered(
     where: str, taker: _Side, giver: _Side, seen: frozenset[tuple[str, str]]
 ) -> Iterator[str]:
-    """The same between two schemas of a single type each."""
+    """Like `_uncovered`, for two schemas with a single type each."""
     takes, gives = taker.schema, giver.schema
     if not _type_fits(takes.get("type"), gives.get("type")):
         yield f"{where}: {gives.get('type', 'anything')} {_said(taker, giver)}"
@@ -266,13 +266,13 @@ def _values(schema: dict[str, Any]) -> list[str] | None:
 
 
 def _merged(rest: dict[str, Any], choice: Any) -> Any:
-    """Conditions beside a choice apply to each alternative; titles and the like do not."""
+    """One alternative with the conditions beside the choice. Titles and the like are dropped."""
     kept = {key: value for key, value in rest.items() if key in ("type", "properties", "required")}
     return {**kept, **choice} if kept else choice
 
 
 def _default(side: _Side) -> str:
-    """The default; null and none are equal."""
+    """The default as text; null equals none."""
     return _shown(side.schema.get("default") if isinstance(side.schema, dict) else None)
 
 
@@ -284,7 +284,7 @@ def _at(document: dict[str, Any], reference: str) -> Any:
 
 
 def _operations(document: dict[str, Any], section: str) -> dict[str, Any]:
-    """Operations by method and path. Names of path parameters do not count."""
+    """Operations by method and path. The names of path parameters are ignored."""
     return {
         f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path)}": {**operation, "path": path}
         for path, operations in document.get(section, {}).items()
@@ -294,7 +294,7 @@ def _operations(document: dict[str, Any], section: str) -> dict[str, Any]:
 
 
 def _parameters(operation: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """By place and name; those of the path by their number."""
+    """Parameters by place and name; path parameters by number."""
     order = re.findall(r"{([^}]*)}", operation["path"])
     return {
         (one["in"], str(order.index(one["name"])) if one["in"] == "path" else one["name"]): one
@@ -317,11 +317,11 @@ def _shown(value: Any) -> str:
 
 
 def event_breaks(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Each change from one AsyncAPI document to the other by which a reader of events could fail.
+    """The changes between two AsyncAPI documents that could break a reader of events.
 
     Args:
-        old: the document that events on the bus, and programs of the last release, were made by.
-        new: what is sent and read now.
+        old: the document of the last release.
+        new: the document of today.
     """
     lines: set[str] = set()
     before, after = (document["components"]["messages"] for document in (old, new))
@@ -339,13 +339,13 @@ def event_breaks(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def allows_breaks(old: str, new: str) -> bool:
-    """Whether semantic versioning has a break between two versions, `0.1.0` and `0.2.0`, say."""
+    """Whether semantic versioning allows a break between two versions (`0.1.0`, `0.2.0`)."""
     before, after = ([int(part) for part in version.split(".")[:2]] for version in (old, new))
     return after[:1] > before[:1] or (before[0] == after[0] == 0 and after > before)
 
 
 def broken(released: Path = RELEASED, services: Path = ROOT / "services") -> list[str]:
-    """Breaking changes of every service since the last release that its version does not allow."""
+    """The breaking changes of each service since the last release that its version forbids."""
     lines = []
     for path in sorted(released.glob("*.json")):
         old = json.loads(path.read_text("utf-8"))
@@ -360,13 +360,13 @@ def broken(released: Path = RELEASED, services: Path = ROOT / "services") -> lis
 
 
 def broken_events() -> list[str]:
-    """Breaks of events since the last release. No version allows one: a new type does."""
+    """The breaking changes of events since the last release. They always need a new event type."""
     old, new = (json.loads(path.read_text("utf-8")) for path in (RELEASED_EVENTS, EVENTS))
     return [f"events: {line}" for line in event_breaks(old, new)]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """See the top of this file."""
+    """Print all breaking changes. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Is every client still served?")
     parser.add_argument("--release", action="store_true", help="keep what is answered as released")
     wanted = parser.parse_args(arguments)

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def until_ended(name: str, suite: Callable[[], Suite]) -> int:
-    """Run a suite until Ctrl-C or SIGTERM. Returns the exit code; what can't be started is said."""
+    """Run a suite until Ctrl-C or SIGTERM, and print start errors. Returns the exit code."""
     signal.signal(signal.SIGTERM, interrupt)
     try:
         suite().run()
@@ -78,9 +78,9 @@ class Suite:
         self.env = self._environment()
 
     def run(self) -> None:
-        """Start everything, say where it is, and keep it running until interrupted.
+        """Start everything, print the address, and keep it running until interrupted.
 
-        Raises SuiteError if another works on the data folder.
+        Raises SuiteError if another suite uses the data folder.
         """
         if _listens(self.port):
             raise StartError(f"something listens on port {self.port} already: choose another PORT")
@@ -158,7 +158,7 @@ class Suite:
         return Program(name, [sys.executable, "-m", module, *arguments], env, log)
 
     def _migrate(self) -> None:
-        """Tables first, so that api, worker and relay of a service don't race to make them."""
+        """Create the tables first, so that the processes of a service don't race to create them."""
         tell(f"making or updating the databases of {', '.join(SERVICES)}")
         running = {
             service: subprocess.Popen(
@@ -193,7 +193,7 @@ class Suite:
         """Wait until something is ready.
 
         Args:
-            missing: the parts of it that are not, where that is known.
+            missing: returns its parts that are not ready, if known.
         """
         began = said = time.monotonic()
         while not ready():
@@ -218,7 +218,7 @@ class Suite:
         return answer is not None and answer.is_success
 
     def _unready(self) -> Sequence[str]:
-        """The processes that do not answer yet, by name, as the origin has it."""
+        """The names of processes that do not answer yet, according to the proxy."""
         answer = self._readiness()
         if answer is None:
             return ["origin"]
@@ -236,7 +236,7 @@ class Suite:
             tell(f"the first key (shown only once): {self._smallprint('keys', 'new', 'first')}")
 
     def _smallprint(self, *arguments: str) -> str:
-        """The output of the command, run with the settings of the services."""
+        """Run the command with the settings of the services. Returns its output."""
         done = subprocess.run(
             [Path(sys.executable).parent / "smallprint", *arguments],
             env={**os.environ, **self.env},
@@ -250,12 +250,12 @@ class Suite:
 
 
 def tell(line: str) -> None:
-    """One event, one line, with the time."""
+    """Print one line with the time."""
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 def interrupt(*_: object) -> None:
-    """End as on Ctrl-C: for signals."""
+    """Stop like Ctrl-C; a signal handler."""
     raise KeyboardInterrupt
 
 

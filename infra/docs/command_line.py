@@ -26,7 +26,7 @@ def rendered() -> str:
 
 
 def _commands(context: click.Context) -> Iterator[click.Context]:
-    """Yield a context for each command, those of a group after the group."""
+    """Yield a context for each command. A group comes before its commands."""
     group = context.command
     assert isinstance(group, click.Group)
     for name in group.list_commands(context):
@@ -50,7 +50,7 @@ def _section(context: click.Context) -> str:
 
 
 def _block(paragraph: str) -> str:
-    """A paragraph; one that click must not wrap (it begins with a backspace) is code."""
+    """A paragraph in Markdown. One that begins with a backspace is a code block."""
     if not paragraph.startswith("\b"):
         return paragraph
     head, *lines = paragraph.removeprefix("\b\n").splitlines()
@@ -60,7 +60,7 @@ def _block(paragraph: str) -> str:
 
 
 def _row(option: click.Parameter, context: click.Context) -> str | None:
-    """A row of the table. Options of our own classes add what this machine has: left out."""
+    """A row of the table. It omits what our option classes add about this machine."""
     if not isinstance(option, click.Option):
         return None
     record = click.Option.get_help_record(option, context)

@@ -14,7 +14,7 @@ METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 
 
 def rendered() -> str:
-    """Return the whole page: as it is, with the table that the OpenAPI files give."""
+    """Return the whole page, with a new table from the OpenAPI files."""
     head, _, rest = FILE.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     tables = "".join(map(_table, sorted(ROOT.glob("services/*/openapi.json"))))
@@ -41,6 +41,6 @@ def _operations(described: Mapping[str, Any]) -> Iterator[tuple[str, str, Mappin
 
 
 def _scope(operation: Mapping[str, Any]) -> str:
-    """The scope that a key needs; without one any good key may ask."""
+    """The scope that a key needs, or `any key`."""
     scope = operation.get("x-scope")
     return f"`{scope}`" if scope else "any key"

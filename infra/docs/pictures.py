@@ -44,7 +44,7 @@ INK, SOFT, LINE, FILL, BAND = "#1d2328", "#566068", "#4a6a70", "#ffffff", "#e3ec
 
 @contextmanager
 def running_suite(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run the embedded edition on a folder. Gives its address and its first key."""
+    """Run the embedded edition on a folder. Yields its address and its first key."""
     command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", str(free_port())]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SMALLPRINT_")}
     with (folder / "log").open("wb") as log:
@@ -80,7 +80,7 @@ def contract_pdf(text: str) -> bytes:
 
 
 def screenshot(page: Any, name: str) -> None:
-    """Save what the window shows as a PNG of few colours."""
+    """Save the visible part of the page as a PNG of few colours."""
     shown = Image.open(io.BytesIO(page.screenshot()))
     path = IMAGES / f"{name}.png"
     shown.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -88,7 +88,7 @@ def screenshot(page: Any, name: str) -> None:
 
 
 def first_item(client: Client, document: str) -> str:
-    """Wait until a document has items in the queue, and give the most urgent one."""
+    """Wait until a document has items in the queue, and return the most urgent one."""
     for _ in range(600):
         for item in client.items(document=document):
             return item.id
@@ -132,7 +132,7 @@ def photograph() -> None:
 
 
 def paths_of(service: str) -> list[str]:
-    """The collections that a service answers for, from its OpenAPI description."""
+    """The paths of a service's collections, from its OpenAPI description."""
     description = json.loads((ROOT / f"services/{service}/openapi.json").read_text("utf-8"))
     found = set()
     for path in description["paths"]:
@@ -162,7 +162,7 @@ def box(x: float, y: float, width: float, height: float, fill: str = FILL) -> st
 def label(
     x: float, y: float, words: str, size: int = 12, ink: str = SOFT, weight: int = 400
 ) -> str:
-    """Words, centred at x."""
+    """A text, centred at x."""
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{ink}"'
         f' text-anchor="middle">{escape(words)}</text>'
@@ -170,13 +170,13 @@ def label(
 
 
 def arrow(x: float, top: float, bottom: float, *, both: bool = True) -> str:
-    """A line down, with heads at its lower end or at both."""
+    """A vertical line with a head at its lower end or at both."""
     start = ' marker-start="url(#head)"' if both else ""
     return f'<path d="M{x:g} {top:g}V{bottom:g}" stroke="{LINE}" marker-end="url(#head)"{start}/>'
 
 
 def architecture() -> str:
-    """Draw clients, the proxy, the five services and what lies below them as SVG."""
+    """Draw the clients, the proxy, the five services, and the servers below them as SVG."""
     middle, full = WIDTH / 2, WIDTH - 2 * MARGIN
     wide = (full - GAP * (len(SERVICES) - 1)) / len(SERVICES)
     lines = max(len(paths_of(name)) for name in SERVICES)

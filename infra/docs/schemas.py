@@ -1,6 +1,6 @@
 """Write OpenAPI beside each service, AsyncAPI beside the events, and the generated reference pages.
 
-`make schemas` runs it. Tests hold each file against the code, a service's by `openapi_of`.
+`make schemas` runs it. Tests compare each file with the code, by `openapi_of` for a service.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def openapi_of(service: str) -> str:
 
 
 def main() -> int:
-    """Write all of them, and say which have changed."""
+    """Write all of them, and print the changed ones."""
     wanted = {
         path.parent / "openapi.json": openapi_of(path.parent.name)
         for path in sorted(SERVICES.glob("*/bootstrap.py"))
@@ -44,7 +44,7 @@ def main() -> int:
         settings_page,
         command_line,
         http_routes,
-    )  # the routes come from the files just written
+    )  # the routes come from the new files
     _write({page.FILE: page.rendered() for page in pages})
     return 0
 

@@ -24,7 +24,7 @@ Two variables are for commands only: `SMALLPRINT_KEY` holds the key of a running
 
 
 def classes() -> dict[str, type[CommonSettings]]:
-    """The settings class of everything that is started, by its name."""
+    """The settings class of each program, by name."""
     modules = {name: import_module(f"services.{name}.settings") for name in SERVICES}
     return {
         "every service": CommonSettings,

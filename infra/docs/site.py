@@ -1,7 +1,7 @@
-"""Hooks of MkDocs: pages from outside `docs/`, the order of the navigation, nothing from elsewhere.
+"""Hooks of MkDocs: add pages from outside `docs/`, order the navigation, refuse foreign content.
 
-`mkdocs.yml` names this file. Links of a page lead through the repository, as on a code host. The
-hooks turn them into links of the site, or into plain words where the site lacks the target.
+`mkdocs.yml` names this file. Pages have links to files of the repository, as on a code host. The
+hooks turn them into links of the site, or into plain text if the site lacks the target.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OUTSIDE = (
     *("models/**/CARD.md", "models/**/CATEGORIES.md", "models/**/RULES.md", "models/**/*.svg"),
     *("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
 )
-"""Files from outside `docs/` that the site has too, in its folder `project`."""
+"""Files from outside `docs/` that the site shows in its folder `project`."""
 ORDER = ("index", "tutorials", "how-to", "reference", "explanation", "project")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 LOADED = re.compile(
@@ -39,7 +39,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
-    """Make links through the repository links of the site, outside of code blocks."""
+    """Turn links to repository files into links of the site, outside of code blocks."""
     here = page.file.src_uri
     at = ROOT / (here.removeprefix("project/") if here.startswith("project/") else f"docs/{here}")
 
@@ -62,7 +62,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 
 
 def on_nav(nav: Any, **_: Any) -> Any:
-    """Put the folders into the order in which a newcomer reads them."""
+    """Put the folders into the reading order for newcomers."""
 
     def place(item: Any) -> int:
         name = (

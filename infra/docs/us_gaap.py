@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 SHARE = 0.06
-FEWEST = 4  # companies; fewer say nothing of how common a concept is
+FEWEST = 4  # fewer companies don't show how common a concept is
 LATER = "2014"
-"""The data set has filings of 2009 to 2010 and of 2018 to 2025: concepts have changed between."""
+"""The data set has filings of 2009 to 2010 and of 2018 to 2025: concepts changed in between."""
 OUT = Path("services/triage/reading/us_gaap.json")
 
 Table = Mapping[str, Sequence[tuple[str, str, int]]]
 
 Name = tuple[str, str]
-"""A concept, and which moment of a period is meant: `start`, `end` or neither."""
+"""A concept, and its moment in a period: `start`, `end` or neither."""
 _BEGINNING = re.compile(r"\bbeginning\b|\bstart\s+of\b", re.I)
 
 
@@ -95,7 +95,7 @@ def _moment(kind: str, row: dict[str, Any]) -> str:
 
 
 def _is_turned(row: dict[str, Any]) -> bool:
-    """Whether the page shows the other sign than the fact has."""
+    """Whether the page shows the opposite sign of the fact."""
     if row.get("negated"):
         return True
     meant = row.get("xbrl_values") or ()
@@ -104,7 +104,7 @@ def _is_turned(row: dict[str, Any]) -> bool:
 
 
 def ordered(names: Sequence[Name], orders: Sequence[Sequence[Name]]) -> list[Name]:
-    """By their mean place, then neighbours exchanged as long as most filings have them so."""
+    """Sort names by mean place, then swap neighbours until most filings agree."""
     places: dict[Name, list[float]] = defaultdict(list)
     before: Counter[tuple[Name, Name]] = Counter()
     wanted = set(names)
@@ -127,7 +127,7 @@ def ordered(names: Sequence[Name], orders: Sequence[Sequence[Name]]) -> list[Nam
 
 
 def written(found: Table) -> str:
-    """As JSON, a concept a line."""
+    """The table as JSON, one concept a line."""
     parts = [
         f' "{kind}": [\n' + ",\n".join(f"  {json.dumps(entry)}" for entry in names) + "\n ]"
         for kind, names in found.items()

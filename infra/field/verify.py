@@ -1,4 +1,4 @@
-"""Hold the files of this folder against manifest.json: exit code 0 if every one is as it was built.
+"""Compare the files of this folder with manifest.json. Exit code 0 if all are unchanged.
 
 Runs on any Python 3.11 or later before anything is installed.
 """

@@ -64,15 +64,14 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error: standard output has the path alone."""
+    """Print a line to standard error, since standard output has only the path."""
     print(line, file=sys.stderr, flush=True)
 
 
 def pinned(text: str, version: str) -> list[str]:
-    """The requirements of a hashed file that hold for Linux x86-64 and this Python, as lines.
+    """The lines of a hashed requirements file that apply to Linux x86-64 and this Python.
 
-    pip evaluates markers for the Python that it runs on, whatever it downloads for, so they are
-    evaluated here and taken away.
+    pip evaluates markers for its own Python, not for the target. So this function does it instead.
     """
     environment = {
         "implementation_name": "cpython",
@@ -123,7 +122,7 @@ def platforms() -> list[str]:
 
 
 def pip() -> list[str]:
-    """A pip that runs: this environment's (uv makes them without), or its base Python's."""
+    """The command of a working pip: of this environment, or of its base Python."""
     for python in (sys.executable, sys._base_executable, "python3"):  # type: ignore[attr-defined]
         found = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
         if found.returncode == 0:
@@ -132,7 +131,7 @@ def pip() -> list[str]:
 
 
 def build_wheel(source: Path, wheels: Path) -> Path:
-    """Build our wheel from a copy of the sources, so that nothing stale gets in."""
+    """Build our wheel from a copy of the sources, so that it has no stale files."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
     source.mkdir()
     for name in SOURCES:
@@ -145,7 +144,7 @@ def build_wheel(source: Path, wheels: Path) -> Path:
     subprocess.run(
         [sys.executable, "-c", build, str(wheels)],
         cwd=source,
-        env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},  # 1980: the first that a zip knows
+        env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},  # 1980 is the first year in a zip
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -154,7 +153,7 @@ def build_wheel(source: Path, wheels: Path) -> Path:
 
 
 def write_manifest(folder: Path, ours: Path) -> None:
-    """List every file with its hash, and the artefacts that our wheel carries with theirs."""
+    """Write the hash of every file, and of the artefacts in our wheel."""
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
     with zipfile.ZipFile(ours) as wheel:
         artefacts = {
@@ -176,7 +175,7 @@ def write_manifest(folder: Path, ours: Path) -> None:
 
 
 def _complete(wheels: Path, version: str) -> bool:
-    """Whether each pinned package has a wheel that this Python accepts."""
+    """Whether each pinned package has a wheel for this Python."""
     major, minor = map(int, version.split("."))
     accepted = set(cpython_tags((major, minor), platforms=platforms()))
     accepted |= {Tag("py3", "none", p) for p in ("any", *platforms())}
@@ -188,7 +187,7 @@ def _complete(wheels: Path, version: str) -> bool:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write the archive; the same content gives the same bytes. Wheels are compressed already."""
+    """Write a reproducible archive. It is not compressed, since wheels are."""
     part = archive.with_suffix(".part")
     with tarfile.open(part, "w") as tar:
         for path in _files(folder):

@@ -23,14 +23,14 @@ from shared.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("run", "kafka", "s3")
-"""The requirement files of what runs; tests and training are not shipped."""
+"""The requirement files of shipped packages, without tests and training."""
 
 ALLOWED = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "HPND", "ISC",
     "LGPL-3.0-only", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense",
     "US-PD", "Zlib",
 }  # fmt: skip
-"""Licences by SPDX name. LGPL and MPL: of libraries that are used as they come, not changed."""
+"""Licences by SPDX name. LGPL and MPL are allowed for unchanged libraries."""
 
 NAMED = {
     "License :: OSI Approved :: Apache Software License": "Apache-2.0",
@@ -41,15 +41,15 @@ NAMED = {
 """SPDX names of the licence classifiers of the package index."""
 
 STATED = {"olefile": "BSD-2-Clause", "protobuf": "BSD-3-Clause", "pypdfium2": "BSD-3-Clause"}
-"""Licences that a package's metadata does not name in SPDX's words; read in the package itself."""
+"""Licences of packages whose metadata has no SPDX name. We read them in the packages."""
 
 
 class UnknownLicence(Exception):
-    """Something that ships has no licence that is known and goes with ours."""
+    """Something that ships has an unknown or incompatible licence."""
 
 
 def pinned() -> set[str]:
-    """Normalised names of all packages that are pinned for running, on whatever platform."""
+    """Normalised names of all pinned run-time packages, for any platform."""
     found = set()
     for name in SHIPPED:
         text = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8")
@@ -88,7 +88,7 @@ def packages() -> dict[str, Any]:
 
 
 def models() -> Iterator[dict[str, Any]]:
-    """The base and every specialist that comes along, as components with the hash of each file."""
+    """The base and every shipped specialist as components, with the hash of each file."""
     folder = ROOT / "models" / "artefacts"
     for path in sorted(folder.iterdir()):
         if path.name.startswith("base-"):
@@ -109,7 +109,7 @@ def licence_of(version: Path) -> str:
 
 
 def model(name: str, version: str, folder: Path, licence: str) -> dict[str, Any]:
-    """A model as CycloneDX has it. `licence` begins with the licence, then says whose data."""
+    """A CycloneDX component of a model. `licence` has the licence, then the data sources."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {
         "bom-ref": f"model:{name}@{version}",
@@ -142,7 +142,7 @@ def spdx(licence: str) -> list[str]:
 
 
 def licences(component: Mapping[str, Any]) -> list[str]:
-    """The licences of a component in SPDX's words. Raises UnknownLicence."""
+    """The SPDX licences of a component. Raises UnknownLicence."""
     name = normal(component["name"])
     if name in STATED:
         return [STATED[name]]

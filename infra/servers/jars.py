@@ -1,4 +1,4 @@
-"""Java servers from their jars: what Maven fetches for them, once, to a folder below var/."""
+"""Java servers from jars, which Maven fetches once into a folder below var/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class JarsError(Exception):
 
 
 def missing(what: str, libs: Path) -> str | None:
-    """A line that says what this machine lacks to run a server from jars, or None."""
+    """What this machine lacks to run a server from jars; None if nothing."""
     if shutil.which("java") is None:
         return f"{what} needs Java 17 or newer: there is no `java` on the PATH"
     if not any(libs.glob("*.jar")) and shutil.which("mvn") is None:
@@ -22,8 +22,9 @@ def missing(what: str, libs: Path) -> str | None:
 
 
 def fetch(what: str, pom: Path, libs: Path) -> None:
-    """Have Maven copy the jars that `pom` names to `libs`, unless they are there; raises
-    `JarsError`. Several processes take turns."""
+    """Have Maven copy the jars of `pom` to `libs`, unless they exist. Raises JarsError. Processes
+    wait for each other.
+    """
     if lacking := missing(what, libs):
         raise JarsError(lacking)
     libs.parent.mkdir(parents=True, exist_ok=True)
@@ -46,13 +47,13 @@ def _fetch(what: str, pom: Path, libs: Path) -> None:
 
 
 def java(libs: Path, *options: str) -> list[str]:
-    """The beginning of a command that runs a class of the jars, for a small server."""
+    """The first part of a Java command with these jars, for a small server."""
     small = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
     return ["java", *small, *options, "-cp", f"{libs}/*"]
 
 
 def last_line(text: str) -> str:
-    """The last line of a program's output that looks like a reason."""
+    """The last line of a program's output that looks like an error."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line or "Exception" in line]
     return (errors or lines or ["it says nothing"])[0].strip()

@@ -87,7 +87,7 @@ class BrokerError(Exception):
 
 
 def missing() -> str | None:
-    """A line that says what this machine lacks to run a broker, or None."""
+    """What this machine lacks to run a broker; None if nothing."""
     return jars.missing(_WHAT, LIBS)
 
 
@@ -140,7 +140,7 @@ class Broker:
         self._wait_until_it_answers(self._process)
 
     def become(self) -> None:
-        """Replace this process by the broker, for a supervisor. Raises BrokerError."""
+        """Replace this process with the broker, for a supervisor. Raises BrokerError."""
         lock = self._prepare()
         os.set_inheritable(lock.fileno(), True)
         os.chdir(self.data)
@@ -148,11 +148,11 @@ class Broker:
         os.execvp(command[0], command)  # noqa: S606 - a fixed command
 
     def stop(self) -> None:
-        """Ask it to stop, and wait until it has; nothing if it does not run."""
+        """Stop it and wait for its end. Does nothing if it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it by kill -9."""
+        """Kill it with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def _java(self, heap: str) -> list[str]:
@@ -163,7 +163,7 @@ class Broker:
         return [*self._java("512m"), "kafka.Kafka", str(self._properties)]
 
     def _prepare(self) -> TextIO:
-        """Write the files that it reads. Returns the lock of its folder, which it inherits."""
+        """Write its configuration. Returns the lock of its folder, which the broker inherits."""
         fetch_jars()
         self.data.mkdir(parents=True, exist_ok=True)
         lock = (self.data / "lock").open("w")
@@ -216,7 +216,7 @@ class Broker:
 
 @contextmanager
 def running_broker(data: Path) -> Iterator[Broker]:
-    """A broker on a free port for as long as the block runs."""
+    """A broker on a free port until the block ends."""
     broker = Broker(data, free_port())
     broker.start()
     try:
@@ -226,7 +226,7 @@ def running_broker(data: Path) -> Iterator[Broker]:
 
 
 def fetch_jars() -> None:
-    """Have Maven copy the broker's jars to var/kafka/libs, once; raises `BrokerError`."""
+    """Have Maven copy the broker's jars to var/kafka/libs, once. Raises BrokerError."""
     try:
         jars.fetch(_WHAT, HERE / "kafka" / "pom.xml", LIBS)
     except jars.JarsError as error:
@@ -234,7 +234,7 @@ def fetch_jars() -> None:
 
 
 def _answers(port: int) -> bool:
-    """Whether a broker on this port answers an ApiVersions request: it does once it serves."""
+    """Whether a broker on this port answers an ApiVersions request, and so is ready."""
     request = bytes.fromhex("00120000000000010004") + b"wait"
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as peer:
         peer.sendall(len(request).to_bytes(4, "big") + request)
@@ -243,7 +243,7 @@ def _answers(port: int) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Become the broker. Returns the exit code if it can't be started."""
+    """Run the broker in this process. Returns the exit code if it can't start."""
     parser = argparse.ArgumentParser(prog="python -m infra.servers.kafka", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=int, default=PORT, help="default %(default)s")

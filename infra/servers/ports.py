@@ -12,12 +12,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USUAL = 32768  # where that range begins on Linux unless somebody moved it
+_USUAL = 32768  # the usual start of that range on Linux
 _LOWEST = 10240
 
 
 def free_ports(first: int, count: int) -> list[int]:
-    """The next free ports from `first` on, or from 10240 where `first` is the kernel's to give."""
+    """The next free ports from `first`, or from 10240 if `first` is in the kernel's range."""
     end = _end()
     port = first if first + count < end else _LOWEST
     found: list[int] = []
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def _end() -> int:
-    """The first port that the kernel gives to connections, if that leaves room below."""
+    """The first port of the kernel's range, if there is room below it; otherwise the usual one."""
     with suppress(OSError, ValueError, IndexError):
         begin = int(_RANGE.read_text("ascii").split()[0])
         return begin if begin > _LOWEST + 1000 else _USUAL

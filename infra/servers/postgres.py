@@ -1,7 +1,7 @@
-"""A PostgreSQL of one's own: its cluster in a folder, on loopback, without Docker.
+"""A private PostgreSQL cluster in a folder, on loopback, without Docker.
 
 It needs the programs of Debian's `postgresql` package. They refuse to run as root, so root runs
-them as the user `postgres`, to whom the folder is given.
+them as the user `postgres`, who gets the folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ClusterError(Exception):
 
 
 def missing() -> str | None:
-    """A line that says what this machine lacks to run PostgreSQL, or None."""
+    """What this machine lacks to run PostgreSQL; None if nothing."""
     if not PROGRAMS:
         return "PostgreSQL: no programs in /usr/lib/postgresql (Debian: apt install postgresql)"
     if find_spec("psycopg") is None:
@@ -37,7 +37,7 @@ def missing() -> str | None:
 
 @dataclass
 class Cluster:
-    """A cluster in `folder`, which its owner can reach, and how to reach the server."""
+    """A cluster in `folder`, with the login of its owner."""
 
     folder: Path
     port: int
@@ -45,7 +45,7 @@ class Cluster:
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     def initialise(self) -> None:
-        """Make the cluster's files. Raises ClusterError."""
+        """Create the cluster's files. Raises ClusterError."""
         give_to_owner(self.folder)
         secret = self.folder / "password"
         secret.write_text(self.password)
@@ -55,7 +55,7 @@ class Cluster:
         self.run("initdb", "-D", "data", "-U", self.user, "--pwfile=password", *options)
 
     def command(self) -> list[str]:
-        """The command that starts the server in the foreground, durable."""
+        """The command that starts a durable server in the foreground."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -70,7 +70,7 @@ class Cluster:
         self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, database)
 
     def url(self, database: str, port: int | None = None) -> str:
-        """The SQLAlchemy URL of a database; another port is that of a proxy."""
+        """The SQLAlchemy URL of a database; `port` is for a proxy."""
         where = f"127.0.0.1:{port or self.port}"
         return f"postgresql+psycopg://{self.user}:{self.password}@{where}/{database}"
 
@@ -96,7 +96,7 @@ class Cluster:
             raise ClusterError(f"{program} failed: {done.stdout}{done.stderr}")
 
     def program(self, name: str) -> list[str]:
-        """How one of PostgreSQL's programs is started."""
+        """The command of one of PostgreSQL's programs."""
         return [*_as_owner(), str(PROGRAMS[-1] / name)]
 
     @property
@@ -105,7 +105,7 @@ class Cluster:
 
 
 def give_to_owner(path: Path) -> None:
-    """Let the owner of clusters have a file or folder."""
+    """Make the owner of clusters the owner of a file or folder."""
     if _is_root():
         shutil.chown(path, OWNER, OWNER)
 

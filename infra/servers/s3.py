@@ -53,7 +53,7 @@ _LOGGING = """\
 
 
 def missing() -> str | None:
-    """A line that says what this machine lacks to run the server, or None."""
+    """What this machine lacks to run the server; None if nothing."""
     return jars.missing(_WHAT, LIBS)
 
 
@@ -69,7 +69,7 @@ class Server:
 
     @property
     def objects(self) -> Path:
-        """Where its buckets lie, as folders."""
+        """The folder of its buckets."""
         return self.data.resolve() / "objects"
 
     @property
@@ -83,7 +83,7 @@ class Server:
         }
 
     def bucket(self, name: str) -> None:
-        """Make a bucket, which is a folder here; nothing if it is there."""
+        """Make a bucket, which is a folder here, unless it exists."""
         (self.objects / name).mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
@@ -117,7 +117,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it; nothing if it does not run."""
+        """Stop it. Does nothing if it does not run."""
         process, self.process = self.process, None
         if process is not None:
             process.terminate()
@@ -128,7 +128,7 @@ class Server:
                 process.wait()
 
     def kill(self) -> None:
-        """End it by kill -9."""
+        """Kill it with SIGKILL."""
         process, self.process = self.process, None
         if process is not None:
             process.kill()
@@ -144,7 +144,7 @@ class Server:
 
 @contextmanager
 def running_server(data: Path) -> Iterator[Server]:
-    """A server on a free port for as long as the block runs."""
+    """A server on a free port until the block ends."""
     server = Server(data, free_port())
     server.start()
     try:

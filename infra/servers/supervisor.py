@@ -21,8 +21,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds before a process that died is started again; doubled each time."""
 HEALTHY = 60.0  # seconds after which an old failure no longer counts
 GRACE = 30.0
-"""Seconds between asking a process to end and ending it: a service ends 20 seconds after it is
-asked, whatever it has in hand."""
+"""Seconds until a process that was asked to end is killed. A service ends within 20 seconds, even
+with work in progress.
+"""
 
 WATCHDOG = """
 import os, signal, sys, time
@@ -55,7 +56,7 @@ class Program:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
-    due: float = 0.0  # when it is started again
+    due: float = 0.0  # the time of its next start
 
 
 class Supervisor:
@@ -72,7 +73,7 @@ class Supervisor:
         self._launch(program)
 
     def look(self) -> None:
-        """Restart what has died; call this every fraction of a second."""
+        """Restart dead processes. Call this several times a second."""
         now = time.monotonic()
         for program in self.programs:
             if program.process is None:
@@ -102,7 +103,7 @@ class Supervisor:
         return ended
 
     def stop(self) -> None:
-        """End all programs, the first last because the others stand on it, and the watchdog."""
+        """End all programs, the first last because the others need it, and the watchdog."""
         for programs in (self.programs[1:], self.programs[:1]):
             for program in reversed(programs):
                 self._signal(program, signal.SIGTERM)
@@ -129,7 +130,7 @@ class Supervisor:
         self.tell(f"{program.name} started (process {program.process.pid})")
 
     def _buried(self, program: Program) -> int:
-        """The exit code of a process that has ended; what it left running goes too."""
+        """Reap an ended process and kill its remaining children. Returns its exit code."""
         assert program.process is not None
         self._signal(program, signal.SIGKILL)
         code = program.process.wait()
@@ -138,7 +139,7 @@ class Supervisor:
         return code
 
     def _note(self, word: str, pid: int) -> None:
-        """Tell the watchdog; one that has died is replaced, and learns of all that run."""
+        """Tell the watchdog of a process. A new one replaces a dead one, and hears of all."""
         try:
             self._tell_watchdog(word, pid)
         except OSError:
@@ -169,7 +170,7 @@ class Supervisor:
     @staticmethod
     def _signal(program: Program, number: signal.Signals) -> None:
         if program.process is not None:
-            with suppress(ProcessLookupError):  # nothing of it is left
+            with suppress(ProcessLookupError):  # the whole process group has ended
                 os.killpg(program.process.pid, number)
 
 
@@ -180,7 +181,7 @@ def _start_watchdog() -> subprocess.Popen[str]:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether this child of ours has ended. It is not reaped, so its number is not used again."""
+    """Whether a child process has ended. It is not reaped, so its process id is not reused."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
