@@ -1,7 +1,7 @@
-"""Protections that a run can take away, to see whether the checker notices.
+"""Protections that a run can remove, to test whether the checker notices.
 
-The suite itself has no such switches. Each of these replaces one thing in a process of a run, and
-fails if that thing is no longer there.
+The suite itself has no such switches. Each function patches one thing in a process of a run. It
+fails if that thing no longer exists.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from shared.runtime import Worker
 
 
 def take_away(name: str, module: str) -> None:
-    """Do without a protection in this process; an empty name takes nothing away."""
+    """Remove a protection from this process; an empty name removes none."""
     if name:
         BREAKS[name](module)
 
 
 def _outbox(_module: str) -> None:
-    """An event counts as sent, even if the bus has not accepted it."""
+    """Mark events as sent before the bus has accepted them."""
     publish = Relay._publish
 
     def forgetting(self: Relay, rows: Sequence[Any]) -> None:
@@ -36,7 +36,7 @@ def _outbox(_module: str) -> None:
 
 
 def _inbox(_module: str) -> None:
-    """Forget which events were handled."""
+    """Forget handled events."""
     seal = UnitOfWork._seal
 
     def sealing(self: UnitOfWork) -> None:
@@ -50,7 +50,7 @@ def _inbox(_module: str) -> None:
 
 
 def _commit_before(_module: str) -> None:
-    """An event is marked done before it is worked on."""
+    """Mark events as done before they are handled."""
     work, seal = Worker._work, UnitOfWork._seal
 
     def finishing(self: Worker, lease: Lease) -> None:
@@ -69,7 +69,7 @@ def _commit_before(_module: str) -> None:
 
 
 def _no_fsync(_module: str) -> None:
-    """Blobs are written, and left to the kernel."""
+    """Write blobs without syncing them to disk."""
     os.fsync = lambda _handle: None  # type: ignore[assignment]
 
 

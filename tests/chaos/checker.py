@@ -18,7 +18,7 @@ from tests.chaos.webhooks import order, repeats, webhooks
 MONTH = len("2026-01")
 STATES = {"received": 0, "read": 1, "processing": 2, "ended": 3}
 READINGS = ("clauses.extracted.v1", "findings.found.v1")
-"""Events that say what was read of a document, and at what cost."""
+"""Types of events with the read text of a document and its tokens."""
 ROOTS = ("document.ingested.v1", "review.decided.v1")
 """Events that clients cause; every other event has an event as its cause."""
 READ = "document.read.v1"
@@ -32,7 +32,7 @@ ORDER = {
 
 
 def check(evidence: Evidence) -> list[Check]:
-    """Every promise, in the order of the table."""
+    """Check every promise, in the order of the table."""
     return [judge(evidence) for judge in CHECKS]
 
 
@@ -61,7 +61,7 @@ def _one_document(evidence: Evidence) -> Check:
 
 
 def _blobs(evidence: Evidence) -> Check:
-    """The layout is given back by no route: the pages that are read in it have to fit the text."""
+    """Layouts have no route, so their pages are compared with the text."""
     found = Check("bytes come back as they were sent, texts, pages and quotes as they were read")
     read = {e.key.partition("/")[2]: e.data for e in evidence.seen.values() if e.type == READ}
     for paper in evidence.record.sent:
@@ -69,7 +69,7 @@ def _blobs(evidence: Evidence) -> Check:
         found.look(back == hashlib.sha256(paper.data).hexdigest(), f"{paper.name}: other bytes")
         text = evidence.facts.texts.get(paper.id)
         if text is None:
-            continue  # it is not complete, which is counted
+            continue  # incomplete documents are counted elsewhere
         announced = read.get(paper.id, {"text": None, "pages": None})
         kept = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
         found.look(announced["text"] == kept, f"{paper.name}: another text than was read")
@@ -86,7 +86,7 @@ def _blobs(evidence: Evidence) -> Check:
 
 
 def _covers(pages: Sequence[Row], text: str) -> bool:
-    """Whether pages are parts of a text, one behind the other, with all of its words in them."""
+    """Whether pages are consecutive parts of a text and contain all of its words."""
     end, left = 0, ""
     for page in pages:
         if not end <= page["start"] <= page["end"] <= len(text):
@@ -100,7 +100,7 @@ def _results(evidence: Evidence) -> Check:
     for paper in evidence.record.sent:
         results = evidence.facts.results.get(paper.id)
         if results is None:
-            continue  # it has not ended, which is counted
+            continue  # unfinished documents are counted elsewhere
         found.look(results, f"{paper.name}: none")
         found.once(map(identity, results), paper.name)
         found.once([r["id"] for r in results], paper.name)
@@ -108,7 +108,7 @@ def _results(evidence: Evidence) -> Check:
 
 
 def _items(evidence: Evidence) -> Check:
-    """Questions about a whole category that the frontier model answered have an item too."""
+    """An answered question about a whole category has an item too."""
     found = Check("each result waits once for a person, and stays the same item")
     proposed = {
         event.data["result_id"]
@@ -173,7 +173,7 @@ def _served(evidence: Evidence) -> Check:
 
 
 def _late(evidence: Evidence) -> Check:
-    """The run delivers everything once more. Who has done all there was to do does nothing then."""
+    """The run delivers every event once more. This must create nothing new."""
     found = Check("nothing comes only when all is delivered once more")
     before = evidence.before
     for item in evidence.facts.items:
@@ -246,7 +246,7 @@ def _questions(evidence: Evidence) -> Check:
 
 
 def _bills(evidence: Evidence) -> Check:
-    """A call whose caller died counts with its worst case, so the ledger may exceed the bills, but
+    """A call of a dead process counts with its worst case. So the ledger may exceed the bills, but
     never be below them.
     """
     found = Check("all that the provider billed is in the ledger, and nothing is left set aside")

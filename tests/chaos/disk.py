@@ -20,23 +20,24 @@ from typing import NamedTuple
 JOURNAL = "synced"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _EMPTY_PATH, _BTIME, _AT_BTIME, _BYTES = 0x1000, 0x800, 80, 256
-"""Of statx(2): it means the handle itself; the moment of birth is asked for; where it stands in
-the answer, and how long that is."""
+"""For statx(2): flag for an open handle, mask for the creation time, its offset in the answer, and
+bytes of the answer.
+"""
 
 
 class Synced(NamedTuple):
     """The last sync of a file or folder."""
 
     moment: float
-    """When it began, by the clock."""
+    """Start, in seconds since 1970."""
     size: int
-    """Bytes that the file had then."""
+    """Size of the file at that time, in bytes."""
     names: frozenset[str] = frozenset()
-    """Of a folder: its files then, as `_entry` has them."""
+    """For a folder: its files at that time, as in `_entry`."""
 
 
 def write_down_syncs(data: Path, blobs: Path) -> None:
-    """From now on, note in the journal which files and folders below `blobs` this process syncs."""
+    """Log in the journal each file and folder below `blobs` that this process syncs from now on."""
     journal = os.open(data / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.set_inheritable(journal, False)
     os.fsync = _noting(os.fsync, journal, blobs.resolve())  # type: ignore[assignment]
@@ -87,7 +88,7 @@ def lose_unsynced(data: Path, blobs: Path) -> int:
 
 
 def _read(journal: Path) -> dict[str, Synced]:
-    """The last sync of each file and folder, by who it is."""
+    """The last sync of each file and folder, by `_who`."""
     synced: dict[str, Synced] = {}
     for said in journal.read_text().splitlines() if journal.exists() else ():
         who, moment, size, *names = said.split()
@@ -98,7 +99,7 @@ def _read(journal: Path) -> dict[str, Synced]:
 
 
 def _entry(name: str, inode: int) -> str:
-    """A file in its folder. Its times don't tell how long it is there: a put again sets them."""
+    """The identity of a file in its folder. Writing it again changes its times."""
     return f"{name}:{inode}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.support.samples import contract, report
 
 REPORTS = (2, 5, 9)
-"""Of ten documents these are reports."""
+"""The last digits of the numbers of reports."""
 
 
 @dataclass
@@ -19,11 +19,11 @@ class SentDocument:
     data: bytes
     kind: str
     id: str = ""
-    """Told with the answer that it is accepted."""
+    """From the answer that it is accepted."""
 
 
 def make_documents(seed: int, count: int) -> list[SentDocument]:
-    """So many, no two of the same bytes; the same for the same seed."""
+    """Make so many documents with different bytes; always the same for one seed."""
     first = random.Random(f"documents {seed}").randrange(10**5)
     return [_make(number, first + number) for number in range(count)]
 

@@ -16,9 +16,9 @@ from tests.chaos.run_folder import RunFolder
 from tests.support.postgres_suite import PostgresSuite
 
 SECOND = ("ingest-worker", "extraction-worker", "ingest-relay")
-"""Of these there are two: one takes over from the other, and both want the same work."""
+"""Processes that run twice: one takes over from the other, and both compete for work."""
 LEASE = 6.0
-"""Seconds: the shortest session that a broker allows unless it is set otherwise."""
+"""Seconds: the shortest session that a broker allows by default."""
 SETTINGS = {
     "SMALLPRINT_BUS_LEASE": f"{LEASE:g}",
     "SMALLPRINT_LOG_LEVEL": "WARNING",

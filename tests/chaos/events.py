@@ -19,7 +19,7 @@ from shared.errors import SuiteError
 TWICE = 0.15
 """The share of events that are delivered twice at once."""
 AT_ONCE = 500
-"""Events that are given to the bus together: it has to take them within seconds."""
+"""Events in one call of `publish`, which has to finish within seconds."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class SeenEvent:
 
 
 class Doubler(threading.Thread):
-    """Hears every event, in the order of each document, and publishes some of them again."""
+    """Reads every event, in the order of each document, and publishes some of them again."""
 
     def __init__(self, url: str, lease: float, seed: int) -> None:
         super().__init__(name="doubler", daemon=True)
         self.seen: dict[str, SeenEvent] = {}
-        """By id, in the order in which they came."""
+        """By id, in the order of arrival."""
         self.positions: dict[str, int] = {}
-        """Behind what it has read."""
+        """After the last read event."""
         self.doubled = 0
         self.over = threading.Event()
         self._messages: list[Message] = []
@@ -50,7 +50,7 @@ class Doubler(threading.Thread):
         self._chance = random.Random(f"doubles {seed}")
 
     def run(self) -> None:
-        """Listen until it is over, whatever happens to the broker."""
+        """Read events until `over` is set, whatever happens to the broker."""
         reader: Reader | None = None
         while not self.over.is_set():
             try:
@@ -80,11 +80,11 @@ class Doubler(threading.Thread):
         return len(messages)
 
     def lag(self, positions: Positions) -> int:
-        """How many events lie behind these positions."""
+        """The number of events after these positions."""
         return self.bus.lag(positions)
 
     def close(self) -> None:
-        """End the listening, and give the bus back."""
+        """Stop reading, and close the bus."""
         self.over.set()
         self.join(20)
         if self._bus is not None:

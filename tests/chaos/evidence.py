@@ -25,32 +25,32 @@ class StateAtRest:
 
     items: set[str]
     ended: set[str]
-    """Documents."""
+    """Ids of documents."""
     webhooks: set[str]
-    """Ids of messages that were heard."""
+    """Ids of received messages."""
     booked: set[Booking]
     events: set[str]
 
 
 @dataclass
 class Evidence:
-    """Everything that is counted."""
+    """All data for the checks."""
 
     record: ClientRecord
     facts: Facts
     messages: list[ReceivedMessage]
-    """Webhooks, as they came."""
+    """Received webhooks, in order."""
     seen: Mapping[str, SeenEvent]
     """Events by id, each document's in the order of the bus."""
     hits: list[PastTrouble]
     """Troubles with their times."""
     before: StateAtRest
     billed: Bills
-    """By the frontier provider."""
+    """The bills of the stand-in provider."""
     cap: int
     """The cap in the policy for a day and a month, in millionths of a US$."""
     short: Mapping[str, int]
-    """How many decisions each analyst had not got to when all was at rest."""
+    """The decisions that each analyst still had to make when all was at rest."""
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -59,7 +59,7 @@ class Evidence:
 
     @property
     def booked(self) -> set[Booking]:
-        """The ledger's line of each document of which readings are booked."""
+        """The ledger's line of each document with booked readings."""
         return bookings(self.facts.costs)
 
 
@@ -76,19 +76,19 @@ def bookings(costs: Row) -> set[Booking]:
 
 @dataclass
 class Check:
-    """One promise: at how many things was looked, and which of them broke it."""
+    """One promise: how many things were checked, and which of them broke it."""
 
     promise: str
     looked_at: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def look(self, good: object, what: str) -> None:
-        """Look at one more thing."""
+        """Check one thing."""
         self.looked_at += 1
         if not good:
             self.wrong.append(what)
 
     def once(self, things: Iterable[object], where: str) -> None:
-        """Look at things each of which may be there once."""
+        """Check that each thing appears once."""
         for thing, times in Counter(things).items():
             self.look(times == 1, f"{where}: {thing} {times} times")

@@ -11,7 +11,7 @@ from tests.chaos.people import Client
 from tests.support.patient_client import GivenUpError
 
 BYTES_PATIENCE = 10.0
-"""Seconds for which bytes are asked for when all is over: those that are lost never come."""
+"""Seconds to retry a download at the end. Lost bytes never come."""
 
 CLAUSE = ("category", "start", "end")
 FINDING = ("filing", "check", "statement", "row", "column", "message")
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Facts:
-    """Answers, as they came."""
+    """The answers of REST."""
 
     documents: list[Row]
     items: list[Row]
@@ -30,18 +30,18 @@ class Facts:
     deliveries: list[Row]
     costs: Row
     results: dict[str, list[Row]] = field(default_factory=dict)
-    """Clauses or findings of each document that is complete."""
+    """Clauses or findings of each complete document."""
     originals: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the bytes that each document was given back as."""
+    """SHA-256 of the bytes that REST returned for each document."""
     texts: dict[str, str] = field(default_factory=dict)
     pages: dict[str, list[Row]] = field(default_factory=dict)
-    """How the pages of each were read, from its layout."""
+    """The pages of each document, from its layout."""
     reports: list[Row] = field(default_factory=list)
     """The list of reports."""
 
 
 def gather(client: Client, webhook: str) -> Facts:
-    """Ask for everything. Raises GivenUpError."""
+    """Fetch all answers. Raises GivenUpError."""
     facts = Facts(
         documents=list(client.all("/v1/documents?limit=200")),
         items=items(client),
@@ -70,7 +70,7 @@ def identity(result: Row) -> tuple[object, ...]:
 
 
 def _bytes(client: Client, path: str) -> bytes:
-    """The bytes of a path; empty if it has none, which then counts as a difference."""
+    """The bytes of a path. If there are none, they are empty, which the checker reports."""
     try:
         answer = client.ask("GET", path, BYTES_PATIENCE)
     except GivenUpError:
@@ -79,5 +79,5 @@ def _bytes(client: Client, path: str) -> bytes:
 
 
 def items(client: Client) -> list[Row]:
-    """Every item that waits or was decided."""
+    """Every waiting or decided item."""
     return list(client.all("/v1/items?state=all&limit=500"))

@@ -12,13 +12,13 @@ from pathlib import Path
 from tests.fakes.provider import ENTRY, Bill, Fault, Labels, StandIn
 
 PRICE_IN, PRICE_OUT = 3, 15
-"""US$ for a million tokens in the policy, and so millionths of a US$ for each."""
+"""US$ for a million tokens in the policy, which is millionths of a US$ for one token."""
 SECONDS = 5.0
-"""That one call may take."""
+"""Time limit of one call."""
 CAP_EACH = 4_000
-"""Millionths of a US$ for each document: less than all questions would cost, so the cap is met."""
+"""Millionths of a US$ for each document. All questions would cost more, so the cap is reached."""
 CAP_LEAST = 25_000
-"""The same for the shortest run: two or three questions at their worst."""
+"""The least cap of a run, in millionths of a US$: two or three questions at their worst."""
 FAULTS: dict[Fault, float] = {
     "busy": 0.03,
     "fail": 0.03,
@@ -35,7 +35,7 @@ KNOWN = (
     ("Audit Rights", "on ten days' notice"),
 )
 MOST_TOKENS = 400
-"""That one answer may have."""
+"""Token limit of one answer."""
 POLICY = """{entry}seconds = {seconds:g}
 most_tokens = {most_tokens}
 
@@ -58,12 +58,12 @@ class Bills:
 
     @classmethod
     def of(cls, bills: list[Bill]) -> Bills:
-        """Of all its bills."""
+        """The sums of bills."""
         return cls(len(bills), sum(b.input for b in bills), sum(b.output for b in bills))
 
     @property
     def micro_usd(self) -> int:
-        """Millionths of a US$."""
+        """The price in millionths of a US$."""
         return self.tokens_in * PRICE_IN + self.tokens_out * PRICE_OUT
 
 
@@ -73,7 +73,7 @@ def cap(documents: int) -> int:
 
 
 def stand_in(seed: int) -> StandIn:
-    """The provider, with faults that follow from the seed."""
+    """The provider, with random faults from a seed."""
     return StandIn(
         Labels(KNOWN),
         errors=0.1,
@@ -85,7 +85,7 @@ def stand_in(seed: int) -> StandIn:
 
 
 def write_policy(path: Path, url: str, documents: int) -> None:
-    """Open the door to it, and set the cap of day and month."""
+    """Write a policy with the provider and the caps of day and month."""
     path.write_text(
         POLICY.format(
             entry=ENTRY.format(url=url),

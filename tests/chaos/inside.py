@@ -17,7 +17,7 @@ from tests.chaos.run_folder import RunFolder
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Become the service. Raises FileNotFoundError anywhere but in the folder of a run."""
+    """Run the service. Raises FileNotFoundError outside the folder of a run."""
     run_folder = RunFolder.load(Path(os.environ["SMALLPRINT_DATA"]))
     module, *rest = arguments
     write_down_syncs(run_folder.data, run_folder.blobs)

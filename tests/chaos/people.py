@@ -22,7 +22,7 @@ from tests.support.patient_client import GivenUpError, PatientClient
 
 @dataclass
 class Claim:
-    """An item that somebody held: by the monotonic clock, from the answer until the decision."""
+    """A claimed item. Times are monotonic, from the answer until the decision."""
 
     item: str
     actor: str
@@ -35,26 +35,26 @@ class ClientRecord:
     """All answers to clients."""
 
     sent: list[SentDocument] = field(default_factory=list)
-    """Those that were accepted."""
+    """Accepted documents."""
     refused: list[str] = field(default_factory=list)
     """Unexpected answers, in words."""
     claims: list[Claim] = field(default_factory=list)
     decisions: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Item, verdict and actor of every decision that was answered, by its id."""
+    """Item, verdict and actor of every answered decision, by its id."""
     attempted: set[str] = field(default_factory=set)
     """Ids of decisions that were sent, answered or not."""
     states: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     """Attempt and state of each document, in the order in which they were streamed."""
     spent: dict[str, float] = field(default_factory=dict)
-    """The most that ever counted as spent, in US$, by day and month."""
+    """The most reported spending, in US$, by day and month."""
     caps: set[float] = field(default_factory=set)
-    """Every cap that was ever said to be in force, in US$."""
+    """All reported caps, in US$."""
     answers: Counter[str] = field(default_factory=Counter)
-    """How often a request was answered so, or not."""
+    """How often requests got each answer, or none."""
 
 
 class Client(PatientClient):
-    """Asks by REST with one key, and records the answers."""
+    """Sends requests with one key, and records the answers."""
 
     def __init__(self, url: str, key: str, record: ClientRecord) -> None:
         super().__init__(url, key)
@@ -62,7 +62,7 @@ class Client(PatientClient):
         self.answers = record.answers
 
     def ask_once(self, path: str) -> bool:
-        """Whether a path answers, and well, at the first try."""
+        """Whether a single request to a path succeeds."""
         try:
             return self.http.get(path).is_success
         except httpx.TransportError:
@@ -70,7 +70,7 @@ class Client(PatientClient):
 
 
 class Uploader(threading.Thread):
-    """Sends what is put into its queue, each until it is accepted; None ends it."""
+    """Uploads the documents of a queue, each until it is accepted. None ends it."""
 
     def __init__(self, client: Client, waiting: queue.SimpleQueue[SentDocument | None]) -> None:
         super().__init__(name="uploader", daemon=True)
@@ -78,10 +78,10 @@ class Uploader(threading.Thread):
         self.waiting = waiting
 
     def run(self) -> None:
-        """Send until the queue says that it is over."""
+        """Upload until None comes."""
         while (paper := self.waiting.get()) is not None:
             while not self._sent(paper):
-                pass  # its patience is over, and it begins again
+                pass  # it gave up, and starts again
 
     def _sent(self, paper: SentDocument) -> bool:
         try:
@@ -91,7 +91,7 @@ class Uploader(threading.Thread):
         return True
 
     def upload(self, paper: SentDocument) -> None:
-        """Send it until it is accepted, and remember as what."""
+        """Upload a document until it is accepted, and store its id."""
         answer = self.client.ask(
             "POST",
             "/v1/documents",
@@ -107,25 +107,25 @@ class Uploader(threading.Thread):
 
 
 class Analyst(threading.Thread):
-    """Takes an item from the queue, decides, and takes the next, until there were enough."""
+    """Claims and decides items until a number of decisions is reached."""
 
     def __init__(self, client: Client, name: str, enough: int, seed: int) -> None:
         super().__init__(name=name, daemon=True)
         self.client = client
         self.short = enough
-        """Decisions that are left of his share."""
+        """Decisions still to make."""
         self.over = threading.Event()
         self._chance = random.Random(f"{name} {seed}")
 
     def run(self) -> None:
-        """Decide until it is over."""
+        """Decide until `over` is set or all is done."""
         while self.short and not self.over.is_set():
             with suppress(GivenUpError):
                 self.short -= self.decide()
             self.over.wait(self._chance.uniform(0.0, 1.0))
 
     def decide(self) -> bool:
-        """One item; whether there was one. That nothing waits is said by 204 alone."""
+        """Decide one item. Returns whether there was one."""
         record = self.client.record
         answer = self.client.ask("POST", "/v1/items/claim", json={})
         if answer.status_code != 200:
@@ -154,7 +154,7 @@ class Analyst(threading.Thread):
 
 
 class Bookkeeper(threading.Thread):
-    """Looks again and again at what was spent, and remembers the most."""
+    """Polls the costs, and records the highest spending."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(name="bookkeeper", daemon=True)
@@ -162,13 +162,13 @@ class Bookkeeper(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Poll until `over` is set."""
         while not self.over.wait(1.0):
             with suppress(GivenUpError):
                 self.look(self.client.get("/v1/costs"))
 
     def look(self, costs: dict[str, Any]) -> None:
-        """Remember what an answer says."""
+        """Record spending and caps."""
         spent = self.client.record.spent
         for budget in costs["budgets"]:
             spent[budget["period"]] = max(spent.get(budget["period"], 0.0), budget["usd"])
@@ -176,7 +176,7 @@ class Bookkeeper(threading.Thread):
 
 
 class Listener(threading.Thread):
-    """Hears every change of a document, and goes on where the stream broke off."""
+    """Streams every change of a document, and resumes after a break."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(name="listener", daemon=True)
@@ -185,7 +185,7 @@ class Listener(threading.Thread):
         self._last = "0"
 
     def run(self) -> None:
-        """Listen until it is over."""
+        """Listen until `over` is set."""
         while not self.over.is_set():
             with suppress(httpx.TransportError):
                 self._listen()
@@ -212,7 +212,7 @@ class Listener(threading.Thread):
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Look again and again; whether it came true within so many seconds."""
+    """Poll until `ready` is true. Returns false after so many seconds."""
     until = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > until:

@@ -18,22 +18,22 @@ SERVERS = ("kafka", "postgres")
 WRITERS = ("ingest", "ingest-worker", "ingest-worker-2", "extraction-worker", "triage-worker")
 """Processes that write blobs."""
 PAUSE = 2.5
-"""Seconds before a kill, at the most."""
+"""Most seconds before a kill."""
 STOPPED = (7.0, 14.0)
 """Seconds for which a process is stopped: longer than the leases of its work."""
 SHARES: dict[Kind, float] = {"stop": 0.08, "drop": 0.15, "delay": 0.08, "full": 0.1}
-"""How many troubles of a kind there are for each kill; one at the least."""
+"""Number of troubles of each kind for each kill; at least one."""
 SHARE_OF_SERVER = 0.02
-"""How often the disk of each server is full, for each kill; once at the least."""
+"""Number of full disks of each server for each kill; at least one."""
 GROWS = (4.0, 8.0)
-"""Seconds for which it is: until what is there has no room for more."""
+"""Seconds for which a server's disk is full: until its files have no room."""
 PLUGS = 100
-"""Kills for each of which the plug is pulled once."""
+"""One plug is pulled for so many kills."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that goes wrong without a kill, for a while."""
+    """A temporary fault without a kill."""
 
     kind: Kind
     target: str
@@ -42,7 +42,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a run: documents, trouble after a while, a kill after another."""
+    """One turn of a run: documents, then a trouble, then a kill."""
 
     documents: range
     before: float
@@ -59,8 +59,8 @@ def plan(
     """The turns of a run.
 
     Args:
-        processes: the names of all that can be killed.
-        small: of servers whose disk can be full.
+        processes: names of all processes that can be killed.
+        small: names of servers whose disk can be full.
     """
     chance = random.Random(seed)
     deck = _kills(chance, kills, processes)
@@ -86,7 +86,7 @@ def _kills(chance: random.Random, kills: int, processes: Sequence[str]) -> list[
 
 
 def _troubles(chance: random.Random, kills: int, processes: Sequence[str]) -> list[Trouble | None]:
-    """One place a turn; more troubles than turns are left out."""
+    """The trouble of each turn, or None. Surplus troubles are left out."""
     found: list[Trouble | None] = [
         _trouble(chance, kind, processes)
         for kind, share in SHARES.items()
@@ -98,7 +98,7 @@ def _troubles(chance: random.Random, kills: int, processes: Sequence[str]) -> li
 
 
 def _fill(chance: random.Random, troubles: list[Trouble | None], small: Sequence[str]) -> None:
-    """Have disks of servers full in turns without trouble, as far as there are any."""
+    """Add full disks of servers to turns without trouble, as far as there are any."""
     free = [number for number, one in enumerate(troubles) if one is None]
     chance.shuffle(free)
     each = max(1, round(SHARE_OF_SERVER * len(troubles)))

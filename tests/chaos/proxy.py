@@ -1,7 +1,7 @@
 """A network that fails: a TCP proxy on loopback in front of one server.
 
-It passes everything through until its connections are dropped, or each chunk is delayed. Threads
-do it, two a connection; there are some hundreds at the most.
+It forwards everything until its connections are dropped, or each chunk is delayed. Each connection
+has two threads; there are at most some hundreds.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """Listens on `port` and passes each connection on to `server`, both on 127.0.0.1."""
+    """Listens on `port` and forwards connections to `server`, both on 127.0.0.1."""
 
     def __init__(self, port: int, server: int) -> None:
         self.server = server
         self.delay = 0.0
-        """Seconds that each chunk is held back."""
+        """Seconds by which each chunk is delayed."""
         self.away = False
         """Whether connections are refused."""
         self._open: set[socket.socket] = set()
@@ -29,7 +29,7 @@ class Proxy:
         threading.Thread(target=self._accept, name=f"proxy-{port}", daemon=True).start()
 
     def drop(self) -> int:
-        """End every connection, in the middle of whatever it says. Returns how many there were."""
+        """Close every connection, even in the middle of data. Returns their number."""
         with self._guard:
             dropped = list(self._open)
         for end in dropped:

@@ -1,4 +1,4 @@
-"""The server of a customer, which hears webhooks and takes its time to answer."""
+"""A customer's server that receives webhooks and answers slowly."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from tests.support.local_server import Receiver, Reply, Request
 
 ANSWERS_AFTER = 0.05
-"""Seconds."""
+"""Delay of each answer, in seconds."""
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """One message as it came."""
+    """One received message."""
 
     id: str
     type: str
     data: dict[str, Any]
     at: float = 0.0
-    """By the monotonic clock."""
+    """Monotonic time of arrival, in seconds."""
 
 
 class SlowReceiver(Receiver):

@@ -10,9 +10,9 @@ from tests.chaos.evidence import Check
 from tests.chaos.plan import SERVERS
 
 SHOWN = 3
-"""Broken cases shown of each promise."""
+"""Broken cases shown for each promise."""
 MANY = 100
-"""So many documents are to end while things die; of fewer, all may be in work until the end."""
+"""Runs with so many documents must end half of them during the kills. Smaller ones need not."""
 
 
 @dataclass
@@ -23,16 +23,16 @@ class Report:
     broken: str
     wanted_kills: int
     documents: int
-    """Accepted; `wanted` were to be sent."""
+    """Accepted documents; `wanted` were to be sent."""
     wanted: int
     ended_meanwhile: int
-    """Documents that had ended before the last kill was over."""
+    """Documents that ended before the last kill was over."""
     made: Counter[str]
-    """Every trouble that was made."""
+    """How often each trouble was made."""
     doubled: int
     emptied: int
     refused: Counter[str]
-    """Lines in which a server says that there is no room on its disk."""
+    """Number of log lines of each server about a full disk."""
     answers: Counter[str]
     checks: list[Check]
     money: str
@@ -41,7 +41,7 @@ class Report:
 
     @property
     def kills(self) -> int:
-        """How often something was killed."""
+        """Number of kills."""
         return sum(times for what, times in self.made.items() if what.startswith("kill"))
 
     @property
@@ -77,7 +77,7 @@ class Report:
         yield self.last_line()
 
     def last_line(self) -> str:
-        """Good or bad, in one line."""
+        """The verdict in one line."""
         wrong = sum(len(one.wrong) for one in self.checks)
         blind = sum(not one.looked_at for one in self.checks)
         without = f", without {self.broken}" if self.broken else ""

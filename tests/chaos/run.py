@@ -42,14 +42,14 @@ from tests.support.suite_process import SuiteProcess
 UPLOADERS = 2
 ANALYSTS = ("ann", "bob")
 DECISIONS = 0.5
-"""So many a document, by all analysts together."""
+"""Decisions for each document, by all analysts together."""
 STALL_SECONDS = 60.0
 """Seconds without progress after which a wait ends; later waits are shorter."""
 STALLED_SECONDS = 15.0
 IN_WORK = 20
 """Most documents in work before the next turn. So kills hit documents in every stage."""
 PACE_SECONDS = 20.0
-"""Longest wait for that."""
+"""Longest wait for this, in seconds."""
 QUIET_SECONDS = 2.0
 """Seconds at rest after which a run counts as finished."""
 REST_SECONDS = 20.0
@@ -57,16 +57,16 @@ REST_SECONDS = 20.0
 for the lease of a killed one after a pause of the same length.
 """
 DOUBLES_SECONDS = 4.0
-"""The same after it: a relay looks every two seconds at the least, and all of them live."""
+"""The same after it: each relay polls at least every two seconds, and none is dead."""
 
 Tell = Callable[[str], None]
 
 
 class Run:
-    """The people, the trouble and the end of one run in a place.
+    """The clients, the trouble and the checks of one run.
 
     Args:
-        tell: hears what happens, a line at a time.
+        tell: is called with each line of progress.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Run:
         self._waiting: queue.SimpleQueue[SentDocument | None] = queue.SimpleQueue()
 
     def run(self) -> Report:
-        """Do all of it. Raises NotStartedError, GivenUpError."""
+        """Do the whole run. Raises NotStartedError, GivenUpError."""
         began = time.monotonic()
         with self._stack:
             self._stack.enter_context(self.receiver)
@@ -151,7 +151,7 @@ class Run:
             one.start()
 
     def _make_trouble(self, troubles: Troubles) -> None:
-        """Send documents while all that the plan has goes wrong."""
+        """Send documents while the planned trouble happens."""
         names = sorted(troubles.running.pids)
         turns = list(plan(self.seed, len(self.sent), self.kills, names, self.run_folder.small))
         for number, turn in enumerate(turns, 1):
@@ -172,12 +172,12 @@ class Run:
             self._waiting.put(None)
 
     def _progress(self) -> str:
-        """The progress in numbers, by the answers to clients."""
+        """The progress in numbers, from the answers to clients."""
         accepted, decided = len(self.record.sent), len(self.record.decisions)
         return f"{accepted} documents accepted, {self._ended()} ended, {decided} decisions"
 
     def _keeps_pace(self, sent: int) -> bool:
-        """Whether hardly any of so many documents are in work."""
+        """Whether few of the sent documents are still in work."""
         return sent - self._ended() <= IN_WORK
 
     def _ended(self) -> int:
@@ -187,7 +187,7 @@ class Run:
         return [list(states) for states in list(self.record.states.values())]
 
     def _wait_until_ready(self) -> None:
-        """After the plug was pulled: nothing can be killed that does not run."""
+        """Wait until the suite runs again, because a stopped process can't be killed."""
         if not wait_until(self._is_ready, STALL_SECONDS * 4):
             self.tell("not ready again, and it goes on")
 
@@ -195,7 +195,7 @@ class Run:
         return self.client.ask_once("/readyz")
 
     def _recover(self, troubles: Troubles) -> None:
-        """End the trouble, and wait until everything that was asked for is done."""
+        """End the trouble, and wait until all work is done."""
         troubles.settle()
         self._wait_until_ready()
         self._until_it_stalls("uploads", self._unsent)
@@ -217,7 +217,7 @@ class Run:
         )
 
     def _count(self, troubles: Troubles) -> Evidence:
-        """Deliver everything once more, and read what there is."""
+        """Deliver every event once more, and collect the evidence."""
         before = self._at_rest()
         self.tell(f"{self.doubler.again()} events are delivered once more")
         self._until_it_stalls("doubles", self._left, DOUBLES_SECONDS)
@@ -239,7 +239,7 @@ class Run:
     def _until_it_stalls(
         self, what: str, left: Callable[[], tuple[int, ...]], quiet: float = QUIET_SECONDS
     ) -> None:
-        """Wait until nothing was left for some seconds, or until nothing has changed for long."""
+        """Wait until nothing has been left for `quiet` seconds, or nothing changes any more."""
         known: tuple[int, ...] = ()
         since, until = None, time.monotonic() + self.patience
         while since is None or time.monotonic() - since < quiet:
@@ -254,7 +254,7 @@ class Run:
             time.sleep(1.0)
 
     def _unsent(self) -> tuple[int, ...]:
-        """Documents that are yet to be accepted, and uploaders that are at it."""
+        """Documents that are not accepted yet, and uploaders that still run."""
         sending = sum(one.is_alive() for one in self.uploaders)
         return len(self.sent) - len(self.record.sent), sending
 
@@ -277,12 +277,12 @@ class Run:
         return documents, lag, webhooks, self._set_aside(), unheard
 
     def _undecided(self) -> tuple[int, ...]:
-        """Decisions that analysts are short of while there is something for them to decide."""
+        """Decisions that analysts still have to make, if an item waits."""
         waits = self.client.get("/v1/items?state=waiting&limit=1")["items"]
         return (sum(one.short for one in self.analysts) if waits else 0,)
 
     def _set_aside(self) -> int:
-        """Millionths of a US$ that are set aside for calls in hand, or whose caller died."""
+        """Millionths of a US$ reserved for running calls and for calls of dead processes."""
         aside: float = sum(one["reserved_usd"] for one in self.client.get("/v1/costs")["items"])
         return round(aside * 1e6)
 

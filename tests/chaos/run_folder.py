@@ -1,4 +1,4 @@
-"""Where one run takes place: its folder and its ports, known to the driver and to the edition."""
+"""The folder and the ports of one run, which the driver and the edition share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.chaos.plan import SERVERS
 from tests.chaos.volume import Volume, volume
 
 FILE = "chaos.json"
-"""In the data folder: without it nothing of this package starts there."""
+"""A file in the data folder; without it nothing of this package starts there."""
 
 FULL = (os.strerror(errno.ENOSPC), "unsafe memory access operation")
 """Messages of a server about a full disk. The second is Java's for a memory-mapped file that can't
@@ -38,13 +38,13 @@ class RunFolder:
     broker_proxy: int
     database_proxy: int
     broken: str = ""
-    """The protection that is taken away, if any."""
+    """The removed protection, if any."""
     small: tuple[str, ...] = ()
     """Servers with a separate file system."""
 
     @classmethod
     def make(cls, broken: str) -> Self:
-        """New folders, an empty cluster, and ports that are free. Raises ClusterError."""
+        """Create the folders and an empty cluster, and choose free ports. Raises ClusterError."""
         data = Path(tempfile.mkdtemp(prefix="smallprint-chaos-"))
         folder = Path(tempfile.mkdtemp(prefix="smallprint-chaos-postgres-"))
         ports = free_ports(random.randrange(12_000, 25_000), 5)
@@ -64,7 +64,7 @@ class RunFolder:
 
     @classmethod
     def load(cls, data: Path) -> Self:
-        """The place that was made there. Raises FileNotFoundError if none was."""
+        """The stored run folder. Raises FileNotFoundError without one."""
         known = json.loads((data / FILE).read_text())
         postgres = known["postgres"]
         cluster = Cluster(**{**postgres, "folder": Path(postgres["folder"])})
@@ -77,15 +77,15 @@ class RunFolder:
 
     @property
     def volumes(self) -> dict[str, Volume]:
-        """The file systems of servers, by their names; empty where none could be mounted."""
+        """The file systems of servers by name; empty if none could be mounted."""
         return {name: Volume(self.folder(name)) for name in self.small}
 
     def folder(self, server: str) -> Path:
-        """Where a server keeps its data."""
+        """The folder with a server's data."""
         return self.data / "kafka" if server == "kafka" else self.postgres.folder
 
     def refusals(self, server: str) -> int:
-        """Lines of a server's log that say that its disk is full."""
+        """Number of lines in a server's log about a full disk."""
         log = self.data / "logs" / f"{server}.log"
         if not log.exists():
             return 0
@@ -94,16 +94,16 @@ class RunFolder:
 
     @property
     def policy(self) -> Path:
-        """The file that opens the door to the frontier."""
+        """The policy file, which allows the stand-in provider."""
         return self.data / "policy.toml"
 
     @property
     def bus_url(self) -> str:
-        """The bus, through the proxy."""
+        """The URL of the bus through the proxy."""
         return f"kafka://127.0.0.1:{self.broker_proxy}?partitions=6&timeout=10"
 
     def remove(self) -> None:
-        """Leave nothing behind. Raises VolumeError."""
+        """Remove all folders. Raises VolumeError."""
         for one in self.volumes.values():
             one.unmount()
         shutil.rmtree(self.data, ignore_errors=True)

@@ -30,7 +30,7 @@ FULL_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class PastTrouble:
-    """Something that went wrong, from its beginning to its end by the monotonic clock."""
+    """A past trouble, with its beginning and end in monotonic seconds."""
 
     kind: str
     target: str
@@ -39,10 +39,10 @@ class PastTrouble:
 
 
 class Troubles:
-    """Makes trouble in a running edition, and ends all of it again.
+    """Makes trouble in a running edition, and ends it.
 
     Args:
-        proxies: those in front of the servers, by the name of the server.
+        proxies: the proxies in front of the servers, by server.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Troubles:
         self.run_folder = run_folder
         self.proxies = proxies
         self.made: Counter[str] = Counter()
-        """How often what was done to whom."""
+        """How often each trouble hit each target."""
         self.hits: list[PastTrouble] = []
-        """The same, with its time, once it is over."""
+        """All past troubles."""
         self.emptied = 0
-        """Files that a pulled plug emptied or removed, before any client knew of them."""
+        """Files that a pulled plug emptied or removed."""
         self._timers: list[threading.Thread] = []
 
     def kill(self, name: str) -> bool:
@@ -106,7 +106,7 @@ class Troubles:
             timer.join()
 
     def _alive(self, name: str) -> int | None:
-        """The process that has this name now; None if there is none for too long."""
+        """The process with this name; None if it is down for too long."""
         until = time.monotonic() + ALIVE_SECONDS
         while time.monotonic() < until:
             pid = self.running.pids[name]
@@ -137,7 +137,9 @@ class Troubles:
         return lambda: setattr(proxy, "delay", 0.0)
 
     def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
-        """The file system of a server is full; of another process the kernel refuses all writes."""
+        """Fill a server's file system, or forbid a process to write. Returns a function that undoes
+        it.
+        """
         run_folder = self.run_folder
         if volume := run_folder.volumes.get(trouble.target):
             before = run_folder.refusals(trouble.target)
@@ -157,7 +159,7 @@ class Troubles:
         return lambda: limit(pid, resource.RLIM_INFINITY)
 
     def _pull_the_plug(self) -> None:
-        """Kill all at once, and let the disk forget, before anything is started again."""
+        """Kill all processes at once, and drop unsynced data before anything starts again."""
         supervisor = self.running.process.pid
         _signal(supervisor, signal.SIGSTOP)
         try:
@@ -173,7 +175,7 @@ class Troubles:
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:
-    """Returns whether there is such a process."""
+    """Send a signal. Returns whether the process exists."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -182,7 +184,7 @@ def _signal(pid: int, number: signal.Signals) -> bool:
 
 
 def limit(pid: int, most: int) -> None:
-    """How long files may become that a running process writes, in bytes; nothing if it is gone."""
+    """Limit the size in bytes of the files that a process writes; nothing if it has ended."""
     with suppress(ProcessLookupError):
         hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))
@@ -195,7 +197,7 @@ def _wait_for_end(pid: int, seconds: float = 10.0) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether a process is neither gone nor a zombie that its parent is yet to bury."""
+    """Whether a process exists and is no zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

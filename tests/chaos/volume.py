@@ -13,7 +13,7 @@ from pathlib import Path
 BYTES = 3 << 30
 """Size of the tmpfs; it only uses memory for written data."""
 TRIES = 50
-"""To shrink what somebody is writing to."""
+"""Attempts to shrink a busy file system."""
 
 
 class VolumeError(Exception):
@@ -27,27 +27,27 @@ class Volume:
         self.folder = folder
 
     def mount(self) -> None:
-        """Put it over the folder, which has to be empty. Raises VolumeError."""
+        """Mount it over the folder, which must be empty. Raises VolumeError."""
         self._run("mount", "-t", "tmpfs", "-o", f"size={BYTES},mode=0755", "smallprint-chaos")
 
     def unmount(self) -> None:
-        """Take it away, with all that is in it. Raises VolumeError."""
+        """Unmount it, which deletes its content. Raises VolumeError."""
         self._run("umount", "--lazy")
 
     def fill(self) -> None:
-        """From now on nothing in it may grow. Raises VolumeError."""
+        """Shrink it so that nothing can grow. Raises VolumeError."""
         for _ in range(TRIES):
             state = os.statvfs(self.folder)
             try:
                 self._resize((state.f_blocks - state.f_bfree) * state.f_frsize)
                 return
-            except VolumeError as error:  # it has grown since, or is empty
+            except VolumeError as error:  # it grew meanwhile, or it is empty
                 last = error
                 time.sleep(0.01)
         raise last
 
     def free(self) -> None:
-        """There is room again. Raises VolumeError."""
+        """Restore its size. Raises VolumeError."""
         self._resize(BYTES)
 
     def _resize(self, size: int) -> None:
@@ -65,7 +65,7 @@ class Volume:
 
 
 def volume(folder: Path) -> Volume | None:
-    """One for an empty folder; None where this process may not mount any."""
+    """Mount a file system over an empty folder; None if this process may not mount."""
     made = Volume(folder)
     try:
         made.mount()

@@ -13,7 +13,7 @@ from tests.chaos.receiver import ReceivedMessage
 from tests.chaos.trouble import PastTrouble
 
 RESULTS = {"contract": ("clauses.extracted", "clauses"), "report": ("findings.found", "findings")}
-"""The message that says what was read of a kind of document, and where it is read."""
+"""For each kind of document the type of its result message, and the route of the results."""
 SENDERS = ("ingest-worker", "ingest-worker-2", EVERYTHING)
 EXPLAINS = {
     *((kind, target) for kind in ("kill -9", "stop") for target in SENDERS),
@@ -25,7 +25,7 @@ IN_HAND = 5.0
 machine.
 """
 AFTER = 5.0
-"""Seconds for which trouble with the database is felt beyond its end."""
+"""Seconds for which trouble with the database still has effects after its end."""
 LEASE = 12.0
 """Seconds of a webhook lease: six times the receiver's timeout of two (edition.py; `LEASE` of
 ingest). No other sender sends the current message within it.
@@ -37,7 +37,7 @@ About = tuple[str, str]
 
 
 def webhooks(evidence: Evidence) -> Check:
-    """One message for each thing that happened, which says what REST says."""
+    """Check that each thing that happened has one message, which agrees with REST."""
     found = Check("one webhook for each thing that happened, saying what REST says")
     ids: dict[About, set[str]] = defaultdict(set)
     for message in evidence.messages:
@@ -61,7 +61,7 @@ def _about(message: ReceivedMessage) -> About:
 
 
 def _wanted(evidence: Evidence) -> Iterator[tuple[About, dict[str, Any]]]:
-    """Each message that there has to be, with what it has to say."""
+    """Each expected message, with its expected fields."""
     facts = evidence.facts
     risks = {row["document_id"]: row for row in facts.reports}
     for row in facts.documents:
@@ -121,7 +121,7 @@ def order(evidence: Evidence) -> Check:
 
 
 def _failed(delivery: Row) -> int:
-    """How many tries failed, by the log of the webhook."""
+    """Number of failed attempts, by the log of the webhook."""
     return sum(one["error"] is not None for one in delivery["attempts"])
 
 
@@ -147,7 +147,7 @@ def repeats(evidence: Evidence) -> Check:
 
 
 def _spend(hits: Sequence[PastTrouble], left: list[int], sent: float, again: float) -> bool:
-    """Take one from what explains a repeat, if anything does that is not used up."""
+    """Use up one trouble that explains a repeated message. Returns false without any."""
     for number, hit in enumerate(hits):
         near = hit.begin <= min(sent + IN_HAND, again) and sent <= _until(hit)
         if left[number] and near and (hit.kind, hit.target) in EXPLAINS:
