@@ -1,1 +1,1 @@
-"""How much the suite bears on this machine, by a known generator of load: `make load`."""
+"""Measure how much load the suite can bear on this machine: `make load`."""

@@ -52,8 +52,8 @@ IDLE_SECONDS = 20.0  # seconds without load, to measure an idle suite
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, write. Exit code 1 if an accepted document did not end, or a refused one was
-    not told when to come again.
+    """Measure, print and write. Exit code 1 if an accepted document did not end, or a refused one
+    got no Retry-After.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prepare(folder: Path, sources: Path | None) -> list[Path]:
-    """Put the documents into a separate folder."""
+    """Write the documents into a separate folder."""
     folder.mkdir(parents=True)
     if sources is None:
         some = [pdf_of(made_text(tokens)) for tokens in range(1000, 9000, 400)]
@@ -109,7 +109,7 @@ def prepare(folder: Path, sources: Path | None) -> list[Path]:
 
 
 def processor_alone(documents: Sequence[Path]) -> float:
-    """Seconds of the processor that one document takes without the suite, start not counted."""
+    """Processor seconds of `smallprint extract` for one document, without its start."""
     first = documents[len(documents) // 2]
     again = first.with_name("again.pdf")
     again.write_bytes(first.read_bytes() + b"\n% again\n")
@@ -133,10 +133,10 @@ def _extract(files: list[Path]) -> float:
 
 
 def processor_within(suite: Running, documents: Sequence[Path]) -> dict[str, float]:
-    """Seconds of the processor that the suite takes for one document, sent one after the other, by
-    the part that takes them.
+    """Processor seconds of each part of the suite for one document. Documents are sent one after
+    the other.
 
-    Raises StartError if one is not complete.
+    Raises StartError if a document is not complete.
     """
     headers = {"authorization": f"Bearer {suite.key}"}
     before = usage_of(suite.process).parts
@@ -154,7 +154,7 @@ def processor_within(suite: Running, documents: Sequence[Path]) -> dict[str, flo
 
 def processor_idle(suite: Running, seconds: float = IDLE_SECONDS) -> dict[str, float]:
     """Processor time per second of each part without load."""
-    time.sleep(IDLE_SECONDS / 4)  # current work ends
+    time.sleep(IDLE_SECONDS / 4)  # running work ends
     before, began = usage_of(suite.process).parts, time.monotonic()
     time.sleep(seconds)
     after, took = usage_of(suite.process).parts, time.monotonic() - began
@@ -165,7 +165,7 @@ def _measure(
     suite: Running, folder: Path, documents: Sequence[Path], options: argparse.Namespace
 ) -> EditionResult:
     run = Run(suite, folder, documents[0].parent)
-    run.phase(0.0, 0.0, 10.0)  # initialised by the first document
+    run.phase(0.0, 0.0, 10.0)  # the first document initialises the suite
     idle = processor_idle(suite)
     tell(f"{sum(idle.values()):.3f} s of the processor a second while nothing is sent")
     each = processor_within(suite, documents)
@@ -188,14 +188,14 @@ def _measure(
 
 @dataclass(frozen=True)
 class Run:
-    """Locust against one edition."""
+    """Runs Locust against one edition."""
 
     suite: Running
     folder: Path
     documents: Path
 
     def capacity(self, seconds: float) -> float:
-        """Documents that end a second while some are always on their way."""
+        """Measure how many documents end per second while some are always in work."""
         told, _ = self._locust(0.0, seconds)
         begin: float = min(one["began"] for one in told)
         since, until = begin + WARM * seconds, begin + seconds
@@ -203,7 +203,7 @@ class Run:
         return ended / (1 - WARM) / seconds
 
     def phase(self, share: float, rate: float, seconds: float) -> Phase:
-        """Documents that come at a rate, until all have ended."""
+        """Send documents at a rate, and wait until all have ended."""
         before = usage_of(self.suite.process).memory
         with memory_of(self.suite.process) as seen:
             told, took = self._locust(rate, seconds)

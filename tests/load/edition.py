@@ -35,7 +35,7 @@ COMMAND = Path(sys.executable).parent / "smallprint"
 
 @dataclass(frozen=True)
 class Running:
-    """An edition that serves: its first process, of which all others are children."""
+    """A running edition. `process` is its first process and the ancestor of all others."""
 
     url: str
     key: str
@@ -44,14 +44,14 @@ class Running:
 
 @contextmanager
 def running(name: str, folder: Path) -> Iterator[Running]:
-    """An edition, `embedded` or `full`, until the block ends.
+    """Run an edition, `embedded` or `full`, until the block ends.
 
     Raises StartError or ClusterError if it can't start.
     """
     port = free_port()
     log = folder / f"{name}.log"
     log.touch()
-    supervisor = Supervisor(lambda _line: None)  # whatever ends this process, ends that one too
+    supervisor = Supervisor(lambda _line: None)  # the edition ends with this process
     with _command(name, folder, port) as command, _without_settings():
         program = Program(name, command, SETTINGS, log)
         try:
@@ -66,7 +66,7 @@ def running(name: str, folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
-    """How an edition is started. Its database cluster is removed with the block."""
+    """The command that starts an edition. The database cluster is removed with the block."""
     if name == "embedded":
         data = str(folder / "embedded")
         yield [str(COMMAND), "up", "--port", str(port), "--data", data, "--json"]
@@ -86,7 +86,7 @@ def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
 
 @contextmanager
 def _without_settings() -> Iterator[None]:
-    """Without settings of a suite in the environment: no database or bucket of anybody's."""
+    """Remove the suite's settings from the environment: no real database or bucket is used."""
     there = {name: os.environ.pop(name) for name in list(os.environ) if "SMALLPRINT" in name}
     try:
         yield
@@ -108,7 +108,7 @@ def _wait(program: Program, url: str, log: Path) -> None:
 
 
 def _key(log: Path) -> str:
-    """The first key, which each edition prints in its own way."""
+    """The first key in the log of an edition; empty without one."""
     words = log.read_text().replace('"', " ").split()
     return next((word for word in words if word.startswith("sp_")), "")
 

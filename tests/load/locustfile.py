@@ -27,18 +27,18 @@ HEADERS = {"authorization": f"Bearer {os.environ['LOAD_KEY']}"}
 TOLD = Path(os.environ["LOAD_TOLD"])
 RATE = float(os.environ["LOAD_RATE"])
 DRAIN = float(os.environ["LOAD_DRAIN"])
-ASK_AGAIN = 1.0  # seconds between two requests for a document, as a client uses after a 429
-_ON_THEIR_WAY: set[Any] = set()  # documents that are followed
+ASK_AGAIN = 1.0  # seconds between two requests for a document, as after a 429
+_ON_THEIR_WAY: set[Any] = set()  # running `follow` calls
 
 
 def tell(what: dict[str, Any]) -> None:
-    """Write down what came of a document so far."""
+    """Write the state of a document to LOAD_TOLD."""
     with TOLD.open("a") as file:
         file.write(json.dumps(what) + "\n")
 
 
 class Sender(FastHttpUser):  # type: ignore[misc]
-    """One who sends. With a rate there is one, who does not wait for what he has sent."""
+    """A Locust user. With a rate there is one, who does not wait for documents to end."""
 
     connection_timeout = 60.0
     network_timeout = 60.0
@@ -50,7 +50,7 @@ class Sender(FastHttpUser):  # type: ignore[misc]
 
     @task  # type: ignore[untyped-decorator]
     def send(self) -> None:
-        """Send one."""
+        """Send one document."""
         if not RATE:
             self.follow()
             return
@@ -59,7 +59,7 @@ class Sender(FastHttpUser):  # type: ignore[misc]
         one.link(_ON_THEIR_WAY.discard)
 
     def follow(self) -> None:
-        """Upload, and ask until it has ended; once, whatever the answer."""
+        """Upload a document once, and poll until it has ended."""
         data = random.choice(DOCUMENTS) + f"\n% {secrets.token_hex(8)}\n".encode()
         began = time.time()
         files = {"file": ("contract.pdf", data, "application/pdf")}
@@ -88,7 +88,7 @@ class Sender(FastHttpUser):  # type: ignore[misc]
                 body: dict[str, Any] = answer.json()
                 if body["state"] == "ended":
                     return body
-            # So many may wait for an answer at the same time; who may not is answered at once.
+            # The server lets only some requests wait; it answers the others at once.
             gevent.sleep(max(0.0, ASK_AGAIN - (time.time() - asked)))
         return None
 

@@ -28,16 +28,16 @@ class Phase:
     lost: int  # accepted documents that did not end in time
     memory: tuple[int, int, int]  # at the beginning, at most, at the end
     course: tuple[int, ...] = ()
-    """The median of each twelfth of the time, of a phase that is long enough."""
+    """The median of each twelfth of a long phase."""
     by_part: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """The same of each part of the suite."""
+    """The same for each part of the suite."""
     retry_after: tuple[float, ...] = ()
     """Retry-After of refused uploads in seconds; infinite without one."""
     reasons: tuple[str, ...] = ()  # why documents are not complete
 
     @property
     def untold(self) -> int:
-        """Refused uploads that were not told when to come again."""
+        """Number of refused uploads without a Retry-After."""
         return self.retry_after.count(inf)
 
     @property
@@ -59,18 +59,18 @@ class EditionResult:
 
     @property
     def processor(self) -> float:
-        """Seconds of the processor for a document."""
+        """Processor seconds for one document, over all parts."""
         return sum(self.parts.values())
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The smallest value that this share of all does not exceed; None of none."""
+    """The least value with at least this share of all up to it; None without any."""
     found = sorted(values)
     return found[max(0, ceil(share * len(found) - 1e-9) - 1)] if found else None
 
 
 def joined(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The records of each upload in order: its answer, and its end if it has one."""
+    """The record of each upload in order: its answer, and its end if there is one."""
     uploads: list[dict[str, Any]] = []
     by_id: dict[str, dict[str, Any]] = {}
     for line in lines:

@@ -60,13 +60,13 @@ Parts that changed by a megabyte or more:
 | part | first twelfth (MB) | last twelfth (MB) |
 | --- | ---: | ---: |
 """
-CHANGED = 1_000_000  # bytes by which the memory of a part has to change to be told
+CHANGED = 1_000_000  # smaller changes of a part's memory are not shown, in bytes
 COST = """
 A million documents: {hours:,.0f} hours of this machine at its capacity, US$ {price:,.2f} at US$
 {hour:.2f} an hour.
 """
 PARTITIONS = 12  # of a topic, unless stated otherwise
-SERVER = 32  # processors of a server on which a database or a broker runs alone
+SERVER = 32  # processors of a separate server for a database or a broker
 COLUMNS = (
     "share | a second | seconds | sent | accepted | 429 | `Retry-After` | other | complete"
     " | partial or failed | lost | p50 | p95 | p99 | upload answered p50 | p99"
@@ -75,7 +75,7 @@ COLUMNS = (
 
 
 def write(found: Mapping[str, EditionResult], alone: float, said: str) -> str:
-    """The page.
+    """Write the page.
 
     Args:
         found: the measurements of each edition.
@@ -168,7 +168,7 @@ def _growth(full: EditionResult) -> Iterable[str]:
 
 
 def _end(name: str, seconds: float) -> str:
-    """Where a part can't grow any more, in documents a second."""
+    """The highest load of a part, in documents a second."""
     if name in ("kafka", "postgres"):
         return (
             f"{SERVER / seconds:,.0f} a second: a server of {SERVER} processors" if seconds else ""

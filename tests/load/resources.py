@@ -27,7 +27,7 @@ class ResourceUsage:
 
     @property
     def seconds(self) -> float:
-        """Of all parts."""
+        """Processor seconds of all parts."""
         return sum(self.parts.values())
 
     @property
@@ -44,8 +44,8 @@ class _Process:
 
 
 def usage_of(root: int) -> ResourceUsage:
-    """The resources so far of a process and its descendants. Each child with its descendants is a
-    part, named by its program.
+    """The resources of a process and its descendants until now. Each child with its descendants is
+    a part, named by its program.
     """
     known = dict(_processes())
     parts: defaultdict[str, float] = defaultdict(float)
@@ -70,7 +70,7 @@ def _processes() -> Iterator[tuple[int, _Process]]:
 
 
 def _line(known: Mapping[int, _Process], pid: int, root: int) -> list[int]:
-    """The process and those above it up to the root; nothing if it does not stand below that."""
+    """A process and its ancestors up to the root; empty if the root is no ancestor."""
     line = [pid]
     while line[-1] != root:
         parent = known.get(line[-1])
@@ -98,7 +98,7 @@ def _name(pid: int, root: int) -> str:
 
 
 def _memory(pid: int, resident: int) -> int:
-    """Its share of the memory: what it shares with n others counts for a part of n + 1."""
+    """Bytes of memory; memory that n processes share is divided by n."""
     try:
         words = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\nPss:")[1].split()
     except (OSError, IndexError):
@@ -108,8 +108,8 @@ def _memory(pid: int, resident: int) -> int:
 
 @contextmanager
 def memory_of(root: int, interval: float = 2.0) -> Iterator[list[Mapping[str, int]]]:
-    """Look at the bytes of memory of each part every so many seconds until the block ends; yields
-    what was seen so far.
+    """Measure the bytes of each part every `interval` seconds until the block ends. Yields the list
+    of measurements.
     """
     seen: list[Mapping[str, int]] = []
     stop = threading.Event()
@@ -128,7 +128,7 @@ def memory_of(root: int, interval: float = 2.0) -> Iterator[list[Mapping[str, in
 
 
 def course(seen: Sequence[int], pieces: int = 12) -> tuple[int, ...]:
-    """The median of each of so many equal pieces of what was seen; nothing if too little was."""
+    """The medians of `pieces` equal parts of the measurements; empty with fewer."""
     if len(seen) < pieces:
         return ()
     ends = [round(i * len(seen) / pieces) for i in range(pieces + 1)]
