@@ -1,1 +1,1 @@
-"""Measurements: programs that print a table, none of them a test."""
+"""Benchmarks: programs that print a table. None of them is a test."""

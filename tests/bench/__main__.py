@@ -30,7 +30,7 @@ COMMAND = Path(sys.executable).parent / "smallprint"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print. Exit code 1 if a document failed or a clause is not its slice."""
+    """Measure and print. Exit code 1 if a document failed or a clause differs from its offsets."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("-n", type=int, default=20, help="documents (%(default)s)")

@@ -28,7 +28,7 @@ TEXTS = 8  # of a round; as many as the most adapters
 
 
 def copies(artefacts: Path, folder: Path, count: int) -> list[str]:
-    """Put the base and so many copies of the shipped adapter into a folder; return their names."""
+    """Put the base and copies of the shipped adapter into a folder. Returns their names."""
     base = base_folder(artefacts)
     shutil.copytree(base, folder / base.name)
     shipped = newest_version(artefacts, NAME)
@@ -45,7 +45,7 @@ def copies(artefacts: Path, folder: Path, count: int) -> list[str]:
 def measured(
     artefacts: Path, arithmetic: Arithmetic, threads: int, rounds: int, tokens: int
 ) -> dict[int, float]:
-    """Return the tokens a second with each count of adapters."""
+    """Return the tokens per second with each number of adapters."""
     text = made_text(tokens)
     with tempfile.TemporaryDirectory() as scratch:
         names = copies(artefacts, Path(scratch), max(COUNTS))
@@ -62,7 +62,7 @@ def measured(
 
 
 def mixed(specialists: list[Specialist], text: str) -> float:
-    """Return the seconds that some texts take, each with the next adapter."""
+    """Return the seconds for some texts, each read with the next adapter."""
     began = time.perf_counter()
     for i in range(TEXTS):
         specialists[i % len(specialists)].token_probabilities(text)

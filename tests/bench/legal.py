@@ -58,7 +58,7 @@ from tests.bench.pages import pdf_of
 NAME = "contract-clauses"
 CONTRACTS = "legal/cuad_train.jsonl.gz"
 TEXT_FILE = "text.txt"
-LETTERS = 4.5  # of a token, about
+LETTERS = 4.5  # characters of a token, about
 COMPARED = folder_of(NAME) / "comparison.json"
 ENGINES = ("fp32", "int4", "int8")
 SENTENCES = (
@@ -71,14 +71,14 @@ SENTENCES = (
 
 
 def made_text(tokens: int) -> str:
-    """Numbered paragraphs of about so many tokens, in an order that doesn't repeat."""
+    """Make numbered paragraphs with about so many tokens, in an order that does not repeat."""
     draw = np.random.default_rng(0)
     lines = [f"{n}. {' '.join(draw.permutation(SENTENCES))}" for n in range(1, tokens // 80 + 2)]
     return "\n\n".join(lines)
 
 
 def contract(data: Path, tokens: int, tokenise: Tokeniser) -> str:
-    """A contract of the data folder that has about so many tokens, as plain ASCII."""
+    """A contract of the data folder with about so many tokens, as plain ASCII."""
     texts = [record["text"] for record in read_lines(data / CONTRACTS)]
     texts.sort(key=lambda text: abs(len(text) - LETTERS * tokens))
     nearest = min(texts[:20], key=lambda text: abs(len(tokenise(text).ids) - tokens))
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def text_of(artefacts: Path, tokens: int) -> tuple[str, str]:
-    """The text to measure with, and what it is."""
+    """The measured text, and its description."""
     data = os.environ.get("SMALLPRINT_TEST_DATA")
     if not data:
         return made_text(tokens), "made, every sentence a clause"
@@ -128,7 +128,7 @@ def text_of(artefacts: Path, tokens: int) -> tuple[str, str]:
 
 
 def compared(options: argparse.Namespace) -> dict[str, Any]:
-    """Run everything in turns, each time in a new process, and take medians."""
+    """Run each variant in turn, each time in a new process, and return medians."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
     for _ in range(options.rounds):
         for name, results in runs.items():
@@ -177,7 +177,7 @@ def compared(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
-    """The figures of one of them, in this process."""
+    """The figures of one variant, in this process."""
     text = (options.scratch / TEXT_FILE).read_text(encoding="ascii")
     began = time.perf_counter()
     specialist = specialist_of(options)
@@ -211,7 +211,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
 
 
 def specialist_of(options: argparse.Namespace) -> Specialist:
-    """The specialist in one arithmetic."""
+    """The specialist with one arithmetic."""
     if options.one != "fp32":
         return Specialists(options.artefacts, options.threads, options.one).get(NAME)
     folder = base_folder(options.artefacts)
@@ -263,7 +263,7 @@ FORMS = {
     "int4": "INT4 in memory",
     "int8": "INT8 arithmetic, as served",
 }
-"""Their names in models.clauses.arithmetic."""
+"""Names of the variants in models.clauses.arithmetic."""
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ from shared.documents.pages.ocr import (
 from shared.documents.pages.pdfium_reader import PdfiumDocument
 from tests.bench.legal import CONTRACTS
 
-_FIRST_PAGES = 6  # of a document, among which one is chosen
+_FIRST_PAGES = 6  # pages of a document from which one is chosen
 _LEAST = 1_200  # characters of a page
 _STRAIGHT = str.maketrans({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-"})
 
@@ -57,7 +57,7 @@ def letters(text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """White space as single spaces, none after a hyphen; quotation marks and dashes straight."""
+    """Text with single spaces, none after a hyphen, and straight quotation marks and dashes."""
     return " ".join(text.translate(_STRAIGHT).split()).replace("- ", "-")
 
 
@@ -75,7 +75,7 @@ def documents(data: Path, count: int) -> list[tuple[Path, list[str]]]:
 
 @dataclass(frozen=True)
 class Sample:
-    """A page: its picture, its text and the labelled spans in it."""
+    """A page with its picture, its text and its labelled spans."""
 
     name: str
     picture: Gray
@@ -99,7 +99,7 @@ class Measured:
 
 
 def samples(data: Path, count: int) -> Iterator[Sample]:
-    """One page of each of so many documents: that with the most labelled spans."""
+    """From each of so many documents the page with the most labelled spans."""
     for path, spans in documents(data, count):
         with PdfiumDocument(path.read_bytes()) as document:
             best: tuple[int, int, str, list[str]] | None = None
@@ -128,19 +128,19 @@ def _noise(picture: Gray) -> Gray:
 
 
 def _skew(picture: Gray) -> Gray:
-    """Turned by two degrees."""
+    """The picture, turned by two degrees."""
     return np.asarray(Image.fromarray(picture).rotate(2, Image.Resampling.BICUBIC, fillcolor=255))
 
 
 def _faint(picture: Gray) -> Gray:
-    """Light gray on a darker paper, unevenly lit: a fifth of the contrast, and blurred."""
+    """Light gray on unevenly lit darker paper: a fifth of the contrast, and blurred."""
     light = np.linspace(150, 210, picture.shape[1])
     small = Image.fromarray(picture).reduce(2).resize(picture.shape[::-1])
     return (light - (255 - np.asarray(small)) * 0.2).astype(np.uint8)
 
 
 def _jpeg(picture: Gray) -> Gray:
-    """Compressed as JPEG at a quality of 10 of 100."""
+    """The picture, compressed as JPEG at quality 10 of 100."""
     out = io.BytesIO()
     Image.fromarray(picture).save(out, "JPEG", quality=10)
     return np.asarray(Image.open(out))
@@ -168,7 +168,7 @@ def _rapidocr() -> Any:
 
 
 def _by_rapidocr(picture: Gray) -> Glyphs:
-    """Its lines as words: a word has its share of the box of its line."""
+    """The words of RapidOCR's lines. Each word has its share of the line's box."""
     found, _ = _rapidocr()(np.repeat(picture[:, :, None], 3, axis=2))
     words: list[Word] = []
     for number, (corners, text, score) in enumerate(found or ()):
@@ -191,7 +191,7 @@ ENGINES: dict[str, Callable[[Gray], Glyphs]] = {
 
 
 def distance(a: str, b: str) -> int:
-    """Levenshtein's edit distance."""
+    """Levenshtein distance of two texts."""
     first, second = (np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in (a, b))
     steps = np.arange(len(second) + 1)
     row = steps.copy()
@@ -206,7 +206,7 @@ def _words(text: str) -> list[str]:
 
 
 def matches(span: str, text: str) -> bool:
-    """Whether some stretch of the text, as long as the span, matches it by the legal metric."""
+    """Whether a part of the text as long as the span matches it by the legal metric."""
     wanted, words = set(_words(span)), _words(text)
     length = len(_words(span))
     for start in range(max(1, len(words) - length + 1)):
@@ -217,7 +217,7 @@ def matches(span: str, text: str) -> bool:
 
 
 def measure(sample: Sample, condition: str, engine: str) -> Measured:
-    """One engine on one page."""
+    """Measure one engine on one page."""
     picture = CONDITIONS[condition](sample.picture)
     began = _processor_time()
     text = text_of(ENGINES[engine](picture))
@@ -236,13 +236,13 @@ def measure(sample: Sample, condition: str, engine: str) -> Measured:
 
 
 def _processor_time() -> float:
-    """Seconds that this process and its children have computed."""
+    """Processor seconds of this process and its children."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def table(found: list[Measured]) -> Iterator[str]:
-    """A line for each engine and condition that were measured on the same pages."""
+    """A line for each engine and condition on the same pages."""
     yield "| engine | condition | pages | characters right | spans exact | matched | s a page |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for engine in ENGINES:

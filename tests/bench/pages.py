@@ -1,4 +1,4 @@
-"""A PDF of plain text, to measure with: as many pages as it takes, with a text layer."""
+"""Make a PDF of plain text with a text layer, for measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINES = (HEIGHT - 2 * MARGIN) // LEADING
 
 
 def pdf_of(text: str) -> bytes:
-    """Set a text of ASCII characters on pages of US letter size, in Helvetica of eleven points."""
+    """Print ASCII text on US letter pages, in Helvetica of eleven points."""
     lines = [row for line in text.split("\n") for row in textwrap.wrap(line, COLUMNS) or [""]]
     writer = PdfWriter()
     font = DictionaryObject(
@@ -37,7 +37,7 @@ def pdf_of(text: str) -> bytes:
 
 
 def _shown(lines: list[str]) -> str:
-    """The operators that show lines from the top of a page."""
+    """The PDF operators that show lines from the top of a page."""
     escaped = (line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)") for line in lines)
     rows = " T* ".join(f"({line}) Tj" for line in escaped)
     return f"BT /F1 {SIZE} Tf {LEADING} TL {MARGIN} {HEIGHT - MARGIN} Td {rows} ET"

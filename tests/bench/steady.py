@@ -34,7 +34,7 @@ WAYS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def texts(count: int) -> list[str]:
-    """Contracts spread over those of the data folder by their length, without the longest."""
+    """Contracts of different lengths from the data folder, without the longest."""
     data = os.environ.get("SMALLPRINT_TEST_DATA")
     if not data:
         return [made_text(3000)]
@@ -49,7 +49,7 @@ def clauses(
     batch: int | None = None,
     overflow: bool | None = None,
 ) -> Iterator[list[ClauseSpan]]:
-    """Yield all passages of each text, found in one way."""
+    """Yield all passages of each text, computed with these settings."""
     with ExitStack() as stack:
         if batch is not None:
             stack.enter_context(patch.object(specialists, "BATCH", batch))
@@ -61,7 +61,7 @@ def clauses(
 
 
 def compared(artefacts: Path, some: list[str]) -> dict[str, dict[str, float]]:
-    """Return by way: passages, how many are others than by default, and how far confidences are."""
+    """By setting: passages, how many differ from the default, and the largest difference."""
     expected = list(clauses(artefacts, some))
     figures: dict[str, dict[str, float]] = {}
     for name, given in WAYS:

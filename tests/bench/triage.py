@@ -41,15 +41,15 @@ from shared.errors import SettingsError, SuiteError
 from shared.inference import lazy_specialists
 from shared.settings import CommonSettings, load
 
-PAGES = 150  # pages of the report that the bound is about
+PAGES = 150  # pages of the report to which the bound applies
 HTML_BOUND, FILING_BOUND = 5.0, 0.05
-"""Seconds: of such a report in HTML, and of a structured filing."""
+"""Seconds for such a report in HTML, and for a structured filing."""
 SMALLEST_ANNUAL = 300_000  # characters from which a report counts as annual
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long something took: of the processor, all threads together, and by the clock."""
+    """A duration in processor seconds of all threads, and in wall seconds."""
 
     processor: float
     wall: float
@@ -57,7 +57,7 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Measured:
-    """One document: characters, pages if it has them, and how long it took."""
+    """One document: characters, pages if it has them, and duration."""
 
     name: str
     characters: int
@@ -75,7 +75,7 @@ class Bound:
 
     @property
     def holds(self) -> bool:
-        """Whether it was measured, and is below."""
+        """Whether it was measured and is kept."""
         return self.slowest is not None and self.slowest < self.most
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ class Bound:
 
 
 def timed(work: Callable[[], object]) -> Seconds:
-    """How long it takes."""
+    """Measure some work."""
     clock, processor = time.perf_counter(), time.process_time()
     work()
     return Seconds(time.process_time() - processor, time.perf_counter() - clock)
@@ -106,13 +106,13 @@ class Triage:
         )
 
     def judged(self, filing: Filing) -> None:
-        """The verdict and the signals."""
+        """Return the verdict and the signals."""
         triage_filing(filing, self.classifier)
         for _ in signals_of(filing, self.peers) if self.peers else ():
             pass
 
     def document(self, data: bytes, name: str) -> Measured:
-        """One document from its bytes to its findings. Raises SuiteError."""
+        """Read one document from its bytes to its findings. Raises SuiteError."""
         reading: documents.ParsedDocument | None = None
 
         def work() -> None:
@@ -130,7 +130,7 @@ class Triage:
 
 
 def filings(folder: Path, most: int) -> Iterator[bytes]:
-    """So many filings of the data, as lines of JSON, evenly spread."""
+    """Evenly spread filings of the data, as lines of JSON."""
     records = list(read_lines(folder / "statements.jsonl"))
     key = lambda one: (one["cik"], one["company"], one["form"], one["period"], one["source"])  # noqa: E731
     whole = [list(some) for _, some in groupby(sorted(records, key=key), key=key)]
@@ -140,7 +140,7 @@ def filings(folder: Path, most: int) -> Iterator[bytes]:
 
 
 def of_filings(triage: Triage, lines: Sequence[bytes]) -> list[Seconds]:
-    """How long each filing takes to be read and judged."""
+    """Measure reading and judging of each filing."""
 
     def judge(line: bytes) -> None:
         (found,) = read_document(line, NDJSON, "a.jsonl", reading=_none)
@@ -155,7 +155,7 @@ def _none() -> documents.ParsedDocument:
 
 
 def reports(triage: Triage, files: Sequence[Path], most: int) -> list[Measured]:
-    """Annual reports, the longest files first."""
+    """Measure annual reports, the longest files first."""
     found: list[Measured] = []
     for path in sorted(files, key=lambda one: -one.stat().st_size):
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _bounds_of_filings(triage: Triage, folder: Path, most: int) -> list[Bound]:
-    """Measure structured filings: alone, and beside the base."""
+    """Measure structured filings, without the base and with it."""
     lines = list(filings(folder, most))
     of_filings(triage, lines[:5])
     measured = {"a structured filing": of_filings(triage, lines)}
@@ -214,7 +214,7 @@ def _bounds_of_filings(triage: Triage, folder: Path, most: int) -> list[Bound]:
 
 
 def _bound_of_reports(triage: Triage, folder: Path, most: int) -> Bound:
-    """Measure annual reports; the bound is about those in HTML, each as if of so many pages."""
+    """Measure annual reports. The bound is for those in HTML, scaled to `PAGES` pages."""
     pdfs = reports(triage, [*(folder / "raw" / "pdf").glob("*.pdf")], most)
     _of_reports("PDF", pdfs, [one.pages for one in pdfs])
     page = sum(one.characters for one in pdfs) / max(1, sum(one.pages for one in pdfs))
@@ -254,7 +254,7 @@ def _judged(seconds: Sequence[Seconds]) -> str:
 
 
 def _spread(seconds: Sequence[Seconds], times: float) -> str:
-    """Median and the largest, and the same by the clock."""
+    """Median and maximum of processor time, then of wall time."""
     if not seconds:
         return "none"
     both = ([one.processor for one in seconds], [one.wall for one in seconds])
