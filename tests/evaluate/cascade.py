@@ -9,15 +9,15 @@ stated risk.
 
 **The frontier model is a stand-in: no model was asked.** Its errors are drawn independently for
 each clause from a published recall and precision of a frontier model on the same data set. It
-confirms a right clause with the probability of its recall. It confirms a wrong one as often as it
-lists a wrong clause in one category of one contract, which is a disadvantage for it. Real errors
-are more correlated. Prices are by the price list and four characters a token for the prompts that
-would be sent: passages near each other share a window, and windows of one contract a prompt. The
-specialist's seconds are measured in the run, those of a call are stated.
+confirms a right clause with the probability of its recall. It confirms a wrong one with the
+probability that it lists a wrong clause in one category of one contract. This is unfavourable to
+it. Real errors are more correlated. Prices are by the price list and four characters a token for
+the prompts that would be sent: passages near each other share a window, and windows of one contract
+a prompt. The specialist's seconds are measured in the run; the seconds of a call are an option.
 
 Questions are those of the product: uncertain shown clauses, and the best candidate of a category
 without a clause, if preventing an error is worth the price (by default values and limits). If the
-budget is too small, the questions with the most gain for their price go first. The product takes
+budget is too small, the questions with the most gain per price go first. The product takes
 documents in order of arrival, and gains less.
 """
 
@@ -97,12 +97,12 @@ class Point:
 
     @classmethod
     def of(cls, recall: float, precision: float, answers: int, pairs: int) -> Point:
-        """From a published point; `pairs` are contracts times categories."""
+        """Convert a published point; `pairs` are contracts times categories."""
         return cls(recall, precision, recall * answers * (1 / precision - 1) / pairs)
 
     @property
     def witness(self) -> AnswerAccuracy:
-        """The same, as it is weighed whether to ask."""
+        """The rates, as the product weighs them."""
         return AnswerAccuracy(self.recall, self.alarm)
 
 
@@ -131,24 +131,24 @@ class Field:
 
     @cached_property
     def worth(self) -> Flags:
-        """Which the product would ask about; all where no contract is known [N]."""
+        """The questions that the product would ask; all of them without contracts [N]."""
         if self.bills is not None:
             return self.bills.worth(self.shown, self.belief)
         return np.ones(len(self.belief), bool)
 
     def bill(self, asked: Flags) -> Bill:
-        """The price of some questions together; of each alone without a contract."""
+        """The price of some questions together; without contracts, of each alone."""
         if self.bills is not None:
             return self.bills.of(asked)
         return Bill(float(self.usd[asked].sum()), int(asked.sum()))
 
     def errors(self, kept: Flags) -> tuple[int, int]:
-        """Wrong clauses that are kept, and answers that none of the kept matches."""
+        """Numbers of wrong kept clauses, and of answers without a kept match."""
         found = np.unique(self.pairs[kept[self.pairs[:, 0]], 1])
         return int((kept & ~self.right).sum()), self.answers - len(found)
 
     def accepted(self, belief: Floats, asked: Flags, risk: float) -> tuple[int, int]:
-        """Clauses accepted for a stated risk, and the wrong ones among them."""
+        """Number of clauses accepted for a stated risk, and of wrong ones among them."""
         told = self.shown | asked
         known: Calibration = calibration_of(_some(self.rows, told), belief[told])
         said = control_risk(known, risk, LEVEL)
@@ -161,8 +161,8 @@ def field_of(
     manifest: AdapterManifest,
     price: Price,
 ) -> Field:
-    """Put the candidates of judged contracts side by side: those that are shown, and those that
-    overlap no surer one of their category.
+    """Collect the candidates of judged contracts: shown ones, and those that overlap no surer one
+    of their category.
     """
     contracts = [_apart(contract, manifest) for contract in contracts]
     rows = rows_of(contracts, folds, manifest)
@@ -196,7 +196,7 @@ def _some(rows: Rows, kept: Flags) -> Rows:
 
 
 def _apart(contract: ScoredContract, manifest: AdapterManifest) -> ScoredContract:
-    """A contract without hidden passages that repeat a more certain one."""
+    """A contract without hidden candidates that overlap a more certain one."""
     least = manifest.thresholds["best_f1"]
     taken: dict[int, list[tuple[int, int]]] = {}
     kept = []
@@ -224,8 +224,8 @@ def _price_of(contract: ScoredContract, candidate: Candidate, asks: str, price: 
 
 
 def chosen(field: Field, point: Point, budget: float | None) -> Flags:
-    """The candidates that are asked about for a budget, of those that the product would ask about;
-    without one all of them that gain anything.
+    """The candidates that the product would ask about within a budget; without a budget all that
+    gain anything.
     """
     gain = point.witness.gain(field.belief, field.shown)
     order = np.argsort(-gain / field.usd, kind="stable")
@@ -247,7 +247,7 @@ def chosen(field: Field, point: Point, budget: float | None) -> Flags:
 
 
 def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
-    """The mean result over some draws when these questions are asked."""
+    """The mean result over some draws if these questions are asked."""
     chance = np.random.default_rng(SEED)
     outcomes = []
     for _ in range(DRAWS if asked.any() else 1):
@@ -299,10 +299,10 @@ def alone(
 
 
 def measured(texts: Sequence[str], count: int) -> float:
-    """Seconds that the specialist takes for all texts, from some that it reads now."""
+    """Seconds that the specialist takes for all texts, estimated from `count` of them."""
     settings = load(CommonSettings)
     specialist = Specialists(settings.artefacts_folder, settings.threads).get(SPECIALIST.name)
-    search(texts[0][:5_000], specialist)  # the first run makes room
+    search(texts[0][:5_000], specialist)  # the first run allocates memory
     step = max(1, len(texts) // count)
     read = texts[::step][:count]
     began = time.perf_counter()
@@ -312,7 +312,7 @@ def measured(texts: Sequence[str], count: int) -> float:
 
 
 def evaluate(data: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """All ways beside each other."""
+    """The results of all ways."""
     records, contracts, labels = judged(SPECIALIST, data)
     version = newest_version(load(CommonSettings).artefacts_folder, SPECIALIST.name)
     manifest = AdapterManifest.read(version)
@@ -363,7 +363,7 @@ def table(ways: Sequence[dict[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program. Returns the exit code."""
+    """Run the program. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.evaluate.cascade")
     parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA"))
     parser.add_argument("--budget", type=float, action="append", help="US$; may be repeated")

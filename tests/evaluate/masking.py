@@ -13,8 +13,8 @@ without such a word (`Licensee`, `Party A`) is no name, unless it is rare and pa
 were written with folds 0 to 2, so folds 3 and 4 are the test.
 
 `--amounts` counts sums of money by another, simpler rule than the masking's (`sums_in`), which
-counts too many rather than too few. Such a sum is a number in digits or words with a currency sign,
-or with the name or code of a currency right before it or among the three words after it.
+tends to count too many. Such a sum is a number in digits or words with a currency sign, or with the
+name or code of a currency right before it or among the three words after it.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ NEAR = 3  # words behind a number among which a currency makes it a sum of money
 
 @dataclass(frozen=True)
 class Leak:
-    """One contract: how often its parties are named, or how many sums it has, and what of that is
-    still there.
+    """The names of parties, or the sums of money, in one contract, and how many of them masking
+    leaves.
     """
 
     contract: str
     named: int
-    left: Counter[str]  # how often each name is left, or number with the words behind it
+    left: Counter[str]  # how often each name is left; a sum with the words after it
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """In how many families of contracts a word is, in any case and in small letters."""
+    """The number of contract families that have a word, in any case and in lower case."""
 
     families: Mapping[str, int]
     small: Mapping[str, int]
@@ -102,7 +102,7 @@ class Corpus:
         return len(word) > 2 and self.families.get(word.casefold(), 0) <= self.most
 
     def is_name(self, word: str) -> bool:
-        """Whether it is no word that contracts use for anything else."""
+        """Whether a word is rare in contracts and hardly ever in lower case."""
         return self.is_rare(word) and self.small.get(word.casefold(), 0) <= SMALL
 
 
@@ -123,7 +123,7 @@ def names_in(labels: Sequence[str], corpus: Corpus) -> set[str]:
 
 
 def found(text: str, names: Iterable[str]) -> Counter[str]:
-    """How often each name stands in a text; of two in the same place the longer one counts."""
+    """How often each name occurs in a text. Of two names in one place the longer one counts."""
     ordered = sorted(names, key=lambda name: -len(name))
     if not ordered:
         return Counter()
@@ -134,7 +134,7 @@ def found(text: str, names: Iterable[str]) -> Counter[str]:
 
 
 def cut(text: str, size: int) -> Iterator[tuple[int, int]]:
-    """Windows of at most so many characters, one behind the other, in whole words."""
+    """Consecutive windows of at most `size` characters, in whole words."""
     start = 0
     while start < len(text):
         end = min(len(text), start + size)
@@ -146,7 +146,7 @@ def cut(text: str, size: int) -> Iterator[tuple[int, int]]:
 
 
 def leak_of(record: Mapping[str, Any], names: set[str], told: Sequence[str]) -> Leak:
-    """Mask a contract as the door does, and look for its names.
+    """Mask a contract like the gateway, and count the names left.
 
     Args:
         names: of its parties.
@@ -163,7 +163,7 @@ def leak_of(record: Mapping[str, Any], names: set[str], told: Sequence[str]) -> 
 
 
 def sums_in(text: str) -> list[Span]:
-    """Where the numbers of sums of money stand."""
+    """The spans of the numbers in sums of money."""
     words = list(re.finditer(r"\S+", text))
     bare = [word[0].strip(_AROUND + "[]/") for word in words]
     signs = [one != "" and one[-1] in _SIGNS for one in bare]
@@ -186,7 +186,7 @@ def sums_in(text: str) -> list[Span]:
 
 
 def sums_left(record: Mapping[str, Any]) -> Leak:
-    """Mask the amounts of a contract as the door does, and look for its sums."""
+    """Mask the amounts of a contract like the gateway, and count the sums left."""
     text = record["text"]
     named, left = 0, Counter[str]()
     for start, end in cut(text, WINDOW):
@@ -217,7 +217,7 @@ def told_in(
 
 
 def evaluate(data: Path, folds: Sequence[int], *, amounts: bool = False) -> list[Leak]:
-    """Look at the contracts of some folds that name a party, or have a sum of money."""
+    """Measure the contracts of some folds that name a party, or have a sum of money."""
     settings = read_config(SPECIALIST)["data"]
     if amounts:
         leaks = [sums_left(record) for record in read_records(data, settings, folds)]
@@ -252,7 +252,7 @@ def report_of(leaks: Sequence[Leak]) -> dict[str, int]:
 
 
 def table(leaks: Sequence[Leak], told: int) -> str:
-    """The figures as a table in Markdown, and the contracts that keep most."""
+    """The figures as a table in Markdown, and the contracts with the most names left."""
     report = report_of(leaks)
     lines = ["| contracts | with one left | with more than five | named | left | share |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
@@ -265,7 +265,7 @@ def table(leaks: Sequence[Leak], told: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program. Returns the exit code."""
+    """Run the program. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.evaluate.masking")
     parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA"))
     parser.add_argument("--fold", type=int, action="append", help="0 to 4; may be repeated")

@@ -51,7 +51,7 @@ from shared.policy.risk_control import Calibration, control_risk, read_calibrati
 T = TypeVar("T")
 NAME = "contract-clauses"
 LEVEL, BROKEN, SHARE = 0.95, 0.5, 0.05
-"""Of the guarantee; the stated share of broken filings; of the accepted that is checked."""
+"""Of the guarantee; stated share of broken filings; checked share of accepted results."""
 CONTRACTS, FILINGS = 800, 3_200  # documents of a stream
 
 
@@ -81,10 +81,10 @@ Filings = Mapping[int, Sequence[Sequence[StreamFiling]]]
 class Habit:
     """Companies whose accepted findings are either all wrong or all right."""
 
-    risk: float  # that is guaranteed, and kept
+    risk: float  # the guaranteed risk, which the stream keeps
     bad: float  # probability that a company is always wrong
     filings: int  # of each company, all with a finding that could be accepted
-    share: float = 0.2  # that is checked
+    share: float = 0.2  # share of accepted findings that is checked
     companies: int = 200
 
 
@@ -93,7 +93,7 @@ HABITS = (Habit(0.05, 0.03, 10), Habit(0.1, 0.05, 10), Habit(0.2, 0.1, 20), Habi
 
 @dataclass
 class Alarms:
-    """Whether a stream was doubted by checks, and by inputs."""
+    """Whether checks, or inputs, raised an alarm in a stream."""
 
     checks: bool = False
     inputs: bool = False
@@ -128,7 +128,7 @@ def main() -> None:
 
 
 def read_contracts(data: Path, artefacts: Path) -> tuple[Calibration, list[StreamContract]]:
-    """The calibration set, and the contracts that it is made of."""
+    """The calibration set, and its contracts."""
     shipped = newest_version(artefacts, NAME)
     manifest = AdapterManifest.read(shipped)
     known = read_calibration((shipped / GUARANTEE_FILE).read_bytes())
@@ -162,7 +162,7 @@ def clause_alarms(
     half = set(draw.permutation(known.families)[: known.families // 2].tolist())
     learned = _of_families(known, half)
     belief = control_risk(learned, risk, LEVEL).belief
-    if belief is None:  # half of the companies are too few for it
+    if belief is None:  # half of the companies don't suffice for it
         belief = control_risk(known, risk, LEVEL).belief or 1.0
     allowed = tolerated_error_rates(learned, belief, risk)
     watch = SequentialTest(risk, belief, len(known.labels), allowed)
@@ -194,7 +194,7 @@ def finding_alarms(known: findings.Calibration, filings: Filings, risk: float, s
         known.company[mine], known.broken[mine], known.right[mine], known.risk[mine]
     )
     made = findings.make_guarantee(learned, risk, LEVEL, BROKEN)
-    if made.belief is None:  # half of the companies are too few for it
+    if made.belief is None:  # half of the companies don't suffice for it
         made = findings.make_guarantee(known, risk, LEVEL, BROKEN)
     assert made.belief is not None, "all of them keep the risk"
     assert made.threshold is not None
@@ -224,7 +224,7 @@ class _Inputs:
         self.draw = draw
 
     def notice(self, figures: Mapping[str, float]) -> bool:
-        """Whether documents are said to have changed, after one more."""
+        """Add a document's figures. Returns whether they raise an alarm."""
         ranks = {}
         for name, value in figures.items():
             past = self.past[name]  # rising
@@ -254,7 +254,7 @@ def _of_families(known: Calibration, families: set[int]) -> Calibration:
 
 
 def _endless(documents: Sequence[T], draw: np.random.Generator) -> Iterator[T]:
-    """Documents in drawn orders without end."""
+    """Documents in random order, repeated without end."""
     orders = (draw.permutation(len(documents)) for _ in repeat(None))
     return (documents[place] for place in chain.from_iterable(orders))
 

@@ -38,7 +38,7 @@ _TEXT = BlobRef(sha256="0" * 64, size=1)
 
 
 class Bill(NamedTuple):
-    """The price of some questions together, and the prompts that they take."""
+    """The price of some questions together, and the number of their prompts."""
 
     usd: float
     calls: int
@@ -71,7 +71,7 @@ class Bills:
     Args:
         contracts: with their candidates.
         labels: their names.
-        counted: the candidates of all contracts in order that the flags refer to [candidates].
+        counted: whether each candidate is among the N that flags refer to [candidates].
         price: of the model.
     """
 
@@ -81,15 +81,13 @@ class Bills:
     price: Price
 
     def of(self, asked: Flags) -> Bill:
-        """For flags of those that count [N]."""
+        """The price of the flagged questions [N]."""
         doubts = zip(self.contracts, self.doubts(asked), strict=True)
         bills = [bill_of(one.text, unsure, self.price) for one, unsure in doubts]
         return Bill(sum(one.usd for one in bills), sum(one.calls for one in bills))
 
     def doubts(self, asked: Flags) -> list[list[UncertainResult]]:
-        """Those that are asked about, of each contract; each is named by its place among those
-        that count.
-        """
+        """The flagged results of each contract. The id of each is its index among the N."""
         return [
             [
                 UncertainResult(str(place), "clause", *span, 0.5, 0.5)
@@ -128,7 +126,7 @@ class Bills:
         return flags
 
     def _spans(self) -> Iterator[list[tuple[int, tuple[str, int, int]]]]:
-        """The candidates of each contract that count: place, and category, start and end."""
+        """The counted candidates of each contract: index, then category, start and end."""
         counted, place = iter(self.counted), 0
         for contract in self.contracts:
             mine = [one for one in contract.candidates if next(counted)]

@@ -50,18 +50,19 @@ from shared.errors import SettingsError, SuiteError
 
 _OUTSIDE = re.compile(r"(?<!non)(?<!non-)redeemable|mezzanine|temporary\s+equity", re.I)
 """Components outside permanent equity, so that no total includes them."""
-LIKE = 0.8  # labels with this similarity are the same line: pages break and abbreviate them
+LIKE = 0.8  # labels with this similarity count as the same line, since pages abbreviate them
 
 
 TAGS_ALONE = "tags (of HTML, alone)"
-"""The tags of inline XBRL as if they were an instance without linkbases, laid out by a table that
-was made without the filing's company. Lines are paired by the names of their concepts."""
+"""The tags of inline XBRL, read as an instance without linkbases, with a table made without the
+filing's company. Lines are paired by the names of their concepts.
+"""
 FOLDS = 5
 EQUITY_FORMATS = ("html", "pdf")
 
 OTHER_FILINGS = "pdf (other filings)"
-"""PDFs that are compared with other filings of their company. Only cells whose line and period are
-in both count; a later filing may have restated them.
+"""PDFs compared with other filings of their company. Only cells whose line and period are in both
+count; a later filing may have restated them.
 """
 
 
@@ -118,7 +119,7 @@ def main(arguments: list[str]) -> int:
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
-    """The raw files with statements of the very same filing, their format, and those."""
+    """The raw files with statements of the same filing: path, format and statements."""
     with (folder / "statements.jsonl").open("rb") as lines:
         records = [json.loads(line, parse_float=Decimal) for line in lines]
     known = {record["id"]: record for record in records}
@@ -135,7 +136,7 @@ def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
 
 
 def tables_without(folder: Path) -> list[Table]:
-    """For each fold of companies the table of common concepts that was made of all others."""
+    """For each fold of companies a table of common concepts, made from all other folds."""
     records = list(read_lines(folder / "statements.jsonl"))
     return [
         us_gaap.table([record for record in records if record["cik"] % FOLDS != fold])
@@ -144,7 +145,7 @@ def tables_without(folder: Path) -> list[Table]:
 
 
 def named(truths: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same statements with their concepts in words for labels; lines without one stay out."""
+    """The same statements with their concepts as labels. Lines without a concept are left out."""
     return [
         {
             **truth,
@@ -166,7 +167,7 @@ def measure(
     whole: bool = True,
     usual: Table | None = None,
 ) -> None:
-    """Read one document and count; without `whole` only what both have, with `usual` its tags."""
+    """Read and compare one document: without `whole` only common cells, with `usual` its tags."""
     began = time.process_time()
     score.documents += 1
     try:
@@ -188,13 +189,13 @@ def measure(
 
 
 def statements_in(path: Path) -> DocumentStatements:
-    """The statements that are read from a file."""
+    """Read the statements of a file."""
     data, name = opened(path)
     return find_statements(read(data, name=name))
 
 
 def opened(path: Path) -> tuple[bytes, str]:
-    """A file and its name; a gzip is opened."""
+    """Decompressed bytes and name of a file."""
     if path.name.endswith(".gz"):
         return gzip.decompress(path.read_bytes()), path.name[:-3]
     return path.read_bytes(), path.name
@@ -208,7 +209,7 @@ def compare(
     *,
     whole: bool = True,
 ) -> None:
-    """Hold one statement against what was read of it."""
+    """Compare one statement with the statement that was read."""
     where = f"{name} {truth['statement']}"
     rows = [row for row in truth["rows"] if any(value is not None for value in row["values"])]
     score.lines += len(rows)
@@ -254,12 +255,12 @@ def compare(
 
 
 def _same(first: Decimal, second: Decimal) -> bool:
-    """Equal within the precision of binary numbers."""
+    """Whether two numbers are equal within binary precision."""
     return first == second or abs(first - second) <= abs(second) * Decimal("1e-14")
 
 
 def _pair_columns(columns: list[dict[str, Any]], found: ReadStatement) -> list[int | None]:
-    """For each column of the truth the first that has its end and duration."""
+    """For each true column the first read column with its end and duration."""
     kind_is_moment = found.kind == "balance_sheet"
     pairs: list[int | None] = []
     for column in columns:
@@ -291,8 +292,8 @@ def _day(text: str) -> date:
 def _pair_rows(truth: list[str | None], found: ReadStatement) -> list[int | None]:
     """The longest chain of lines with like labels, in order (dynamic programming).
 
-    A line without any figure is a heading to a page and zeros to a data set, so it may be paired,
-    but rather not.
+    A line without figures is a heading on a page, but zeros in a data set. So pairing it costs a
+    little.
     """
     left = [_plain(label) for label in truth]
     right = [_plain(row.row.label) for row in found.rows]
@@ -400,7 +401,7 @@ class EquityScore:
 
 
 def measure_equity(folder: Path, only: str) -> dict[str, EquityScore]:
-    """The scores by format, of all raw files: none needs a truth."""
+    """The scores of all raw files by format; they need no truth."""
     scores: dict[str, EquityScore] = defaultdict(EquityScore)
     for form in EQUITY_FORMATS:
         for path in sorted((folder / "raw" / form).iterdir()):
@@ -410,7 +411,7 @@ def measure_equity(folder: Path, only: str) -> dict[str, EquityScore]:
 
 
 def count_equity(path: Path, score: EquityScore) -> None:
-    """Read one document and count."""
+    """Count one document's identities."""
     score.documents += 1
     try:
         found = statements_in(path)
@@ -459,7 +460,7 @@ def _across(name: str, statement: ReadStatement, score: EquityScore) -> None:
 
 
 def _down(statement: ReadStatement, score: EquityScore) -> None:
-    """Columns of amounts between two balances of different days."""
+    """Check that movements add up between two balances of different days."""
     balances = [place for place, row in enumerate(statement.rows) if is_balance(row.row.label)]
     for first, last in pairwise(balances):
         moved = statement.rows[first + 1 : last]
@@ -476,7 +477,7 @@ def _down(statement: ReadStatement, score: EquityScore) -> None:
 def _sheet(
     name: str, statement: ReadStatement, found: DocumentStatements, score: EquityScore
 ) -> None:
-    """The total at each balance that the balance sheet has a column for."""
+    """Compare the total of each balance with the balance sheet of that day."""
     total, _ = parts_of(statement.components)
     sheets = [one for one in found.statements if one.kind == "balance_sheet"]
     if total is None or not sheets:
@@ -494,7 +495,7 @@ def _sheet(
 
 
 def _totals(sheet: ReadStatement) -> Iterator[tuple[str, list[Decimal]]]:
-    """The totals of equity by the day of their column."""
+    """The totals of equity by day."""
     rows = role_rows(sheet.statement, "total_equity")
     for place, column in enumerate(sheet.columns):
         values = [sheet.rows[row].row.values[place] for row in rows]
