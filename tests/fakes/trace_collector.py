@@ -1,6 +1,5 @@
-"""A collector of traces that keeps what it is sent: OTLP over HTTP in protobuf, as senders speak it
-(OpenTelemetry protocol, "OTLP/HTTP"). For tests and pictures; a suite that is at work needs one
-that stores.
+"""A trace collector for tests and pictures: OTLP over HTTP in protobuf (OpenTelemetry protocol,
+"OTLP/HTTP"). It keeps spans in memory only, so it is not for production.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Received:
 
     trace: str
     id: str
-    parent: str  # empty: it begins its trace
+    parent: str  # empty: the first span of its trace
     service: str
     name: str
     kind: int
@@ -39,22 +38,22 @@ class Received:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its duration in seconds."""
         return (self.end - self.start) / 1e9
 
 
 class Collector(LocalServer):
-    """Listens on a port of 127.0.0.1 during a `with` block."""
+    """Collects spans on a port of 127.0.0.1 during a `with` block."""
 
     def __init__(self) -> None:
         super().__init__()
         self.spans: list[Received] = []
-        self.bodies: list[bytes] = []  # every request as it came, unpacked
+        self.bodies: list[bytes] = []  # every request body, decompressed
         self.refused: list[str] = []  # errors of requests outside the protocol
 
     @property
     def url(self) -> str:
-        """For SMALLPRINT_TRACES."""
+        """The URL for SMALLPRINT_TRACES."""
         return f"http://127.0.0.1:{self.port}"
 
     def reply(self, request: Request) -> Reply:
@@ -70,7 +69,7 @@ class Collector(LocalServer):
         return Reply(400 if wrong else 200, {"content-type": PROTOBUF}, answer)
 
     def trace_of(self, document: str) -> str | None:
-        """The trace of a document: that of its upload, if it has come in."""
+        """The trace of a document's upload; None before it arrives."""
         for one in list(self.spans):
             about = one.attributes.get("smallprint.document") == document
             if about and one.name == "POST /v1/documents":
@@ -78,11 +77,11 @@ class Collector(LocalServer):
         return None
 
     def of_trace(self, trace: str) -> list[Received]:
-        """The spans of one trace, by their beginnings."""
+        """The spans of one trace, by start."""
         return sorted((one for one in list(self.spans) if one.trace == trace), key=_start)
 
     def take(self, body: bytes) -> None:
-        """Keep what one request holds. Raises protobuf's DecodeError for anything else."""
+        """Keep the spans of one request. Raises protobuf's DecodeError if it is malformed."""
         self.bodies.append(body)
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             service = str(_attributes(resource.resource.attributes)["service.name"])

@@ -1,8 +1,8 @@
-"""Answers about findings, kinds and pages: by labels, and in ways that no honest model has.
+"""Answers about findings, kinds and pages: from labels, or hostile.
 
-Of findings the labels are amounts that are wrong, each with the right one; the tables are read
-from the text that was sent. The arithmetic is a run of lines above or below that makes the amount
-up, or the same amount elsewhere.
+Labels of findings are wrong amounts, each with the right one. The tables are read from the sent
+text. The arithmetic is a run of lines above or below that adds up to the amount, or the same amount
+elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Cell:
 
     @property
     def place(self) -> dict[str, Any]:
-        """As an answer names it."""
+        """The cell in the form of an answer."""
         return dict(vars(self))
 
     @property
@@ -58,9 +58,7 @@ def cells_in(text: str) -> list[_Cell]:
 
 
 def right(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
-    """The right answer by the labels: an error with its right amount, or the terms of a right
-    one.
-    """
+    """The right answer: the right amount of an error, or the terms of a right amount."""
     cells, doubted = cells_in(question["tables"]), _Cell(**question["cell"])
     verdict = "error" if doubted.value in errors else "presentation"
     wanted = errors.get(doubted.value, doubted.value)
@@ -70,7 +68,7 @@ def right(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
 
 
 def wrong(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
-    """A mistake in good faith: of an error that it is none, of a sound amount that it is wrong."""
+    """An honest mistake: an error is missed, or a right amount is called wrong."""
     said, doubted = right(question, errors), _Cell(**question["cell"])
     if said["verdict"] != "error":
         others = [c for c in cells_in(question["tables"]) if c.value != doubted.value]
@@ -83,7 +81,7 @@ def wrong(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
 
 
 def invented(question: Mapping[str, Any], chance: random.Random) -> Answer:
-    """A cell that stands nowhere, with a sum that adds up."""
+    """A cell that does not exist, with a sum that adds up."""
     doubted = _Cell(**question["cell"])
     amount = f"{chance.randrange(10**6, 10**9):,}"
     beyond = {"table": doubted.table, "row": chance.randrange(10**4, 10**5)}
@@ -92,7 +90,7 @@ def invented(question: Mapping[str, Any], chance: random.Random) -> Answer:
 
 
 def altered(question: Mapping[str, Any], chance: random.Random) -> Answer:
-    """A cell of the tables with another amount than it has, which makes the sum right."""
+    """An answer with a real cell but a changed amount, so that the sum adds up."""
     cells, doubted = cells_in(question["tables"]), _Cell(**question["cell"])
     others = [cell for cell in cells if cell != doubted] or cells
     taken = chance.choice(others)
@@ -102,7 +100,7 @@ def altered(question: Mapping[str, Any], chance: random.Random) -> Answer:
 
 
 def miscounted(question: Mapping[str, Any], chance: random.Random) -> Answer:
-    """True cells, and a sum that they do not make."""
+    """Real cells with a wrong sum."""
     cells, doubted = cells_in(question["tables"]), _Cell(**question["cell"])
     others = [cell for cell in cells if cell != doubted] or cells
     terms = chance.sample(others, min(3, len(others)))
@@ -124,7 +122,7 @@ def sorted_(passage: str, known: Sequence[tuple[str, str]], otherwise: str) -> A
 def _ways(
     cells: Sequence[_Cell], doubted: _Cell, wanted: Decimal
 ) -> Iterator[list[dict[str, Any]]]:
-    """Signed cells that make an amount up: a run of lines of the column, or a single cell."""
+    """Signed cells that add up to an amount: a run of lines in the column, or a single cell."""
     column = [c for c in cells if (c.table, c.column) == (doubted.table, doubted.column)]
     at = next((i for i, c in enumerate(column) if c.row == doubted.row), len(column))
     for run in (column[:at][::-1], column[at + 1 :]):

@@ -49,11 +49,11 @@ class Labels:
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
-        """Labels of JSON lines, packed or not: `{"category", "text"}` each, or whole contracts with
-        `annotations`, as `smallprint compare` takes them; `{"kind", "text"}`, `{"page", "text"}`
-        and `{"wrong", "right"}`.
+        """Labels of JSON lines, with gzip or not: `{"category", "text"}` each, or whole contracts
+        with `annotations`, as for `smallprint compare`; `{"kind", "text"}`, `{"page", "text"}` and
+        `{"wrong", "right"}`.
 
-        Raises ValueError: a line is none of these. It says which, and what is missing.
+        Raises ValueError for another line; the message has its number and what is missing.
         """
         data = path.read_bytes()
         lines = (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
@@ -95,7 +95,7 @@ class Labels:
         return _answer("present", [" ".join(words[at : at + 8])], "mistaken")
 
     def invented(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """Words that stand nowhere, or a cell."""
+        """Invented words, or an invented cell."""
         if "tables" in question:
             return finding_answers.invented(question, chance)
         if "category" not in question:
@@ -105,7 +105,7 @@ class Labels:
         return _answer("present", [quote], "invented")
 
     def altered(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """Words of the passage, one of which is changed, or an amount."""
+        """An answer with one changed word of the passage, or a changed amount."""
         if "tables" in question:
             return finding_answers.altered(question, chance)
         if "category" not in question:
@@ -116,7 +116,7 @@ class Labels:
         return _answer("present", [" ".join(words)], "altered")
 
     def foreign(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """A clause of that category, but of another document; or a sum that is none."""
+        """An answer with a clause of another document, or with a wrong sum."""
         if "tables" in question:
             return finding_answers.miscounted(question, chance)
         if "category" not in question:
@@ -142,7 +142,7 @@ def _read(path: Path, number: int, line: bytes) -> Sequence[Mapping[str, Any]]:
 
 
 def _labels(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The labels of a line, each with its words. Raises KeyError: something is missing."""
+    """The labels of a line, each with its text. Raises KeyError if something is missing."""
     notes = line.get("annotations")
     if notes is not None:
         return [
@@ -156,7 +156,7 @@ def _labels(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _words(contract: Mapping[str, Any], note: Mapping[str, Any]) -> str:
-    """The words of an annotation: its own, or those between its offsets, in code points."""
+    """The text of an annotation: its own, or that between its offsets in code points."""
     if "text" in note:
         return str(note["text"])
     if "start" not in note or "end" not in note:

@@ -1,4 +1,4 @@
-"""Requests and answers of the three protocols, seen from the other side."""
+"""Requests and answers of the three protocols, from the side of the provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Said:
 
 
 def read(path: str, body: Mapping[str, Any]) -> Said:
-    """A request. Raises LookupError or TypeError for what is of none of them."""
+    """Parse a request. Raises LookupError or TypeError if it fits none of the protocols."""
     if path == "/v1/chat/completions":
         turns = [t["content"] for t in body["messages"] if t["role"] != "system"]
         most = body.get("max_completion_tokens") or body["max_tokens"]
@@ -37,12 +37,12 @@ def read(path: str, body: Mapping[str, Any]) -> Said:
 
 
 def _joined(content: str | list[Mapping[str, Any]]) -> str:
-    """A turn that may come in several blocks."""
+    """The text of a turn, which may have several blocks."""
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def answer(protocol: str, text: str, end: End, tokens: tuple[int, int] | None) -> dict[str, Any]:
-    """An answer of that protocol; `tokens` in and out, or None to leave them out."""
+    """Build an answer of a protocol; `tokens` in and out, or None to leave them out."""
     if protocol == "openai":
         ends = {"stop": "stop", "cut": "length", "declined": "content_filter"}
         usage = tokens and {

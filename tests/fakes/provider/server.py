@@ -1,4 +1,4 @@
-"""The server: answers, misbehaves, and writes down what it would have billed."""
+"""The server: gives answers, simulates faults, and records its bills."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Fault = Literal[
     "none", "invent", "alter", "foreign", "decline", "break_json", "cut", "busy", "overloaded",
     "fail", "hang", "drop", "overbill", "no_bill", "repeat",
 ]  # fmt: skip
-"""`none` answers by the labels; `drop` bills and breaks off; `repeat` says again what it said last,
-to whomever; `no_bill` does not say what it billed.
+"""`none` answers by the labels; `drop` bills and breaks off; `repeat` repeats the last answer to
+any client; `no_bill` answers without its bill.
 """
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 HEADER = "x-smallprint-stand-in"
@@ -31,7 +31,7 @@ model = "stand-in"
 url = "{url}"
 price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 """
-"""A provider in a policy file."""
+"""The stand-in's entry in a policy."""
 OVERBILLED = 50
 CHARACTERS_PER_TOKEN = 4
 
@@ -46,7 +46,7 @@ class Bill:
     model: str
     input: int
     output: int
-    excess: int = 0  # of `output`, what is beyond what was allowed
+    excess: int = 0  # tokens of `output` above the limit
     turns: tuple[str, ...] = field(default=(), compare=False, repr=False)  # its turns, as in `Said`
 
 
@@ -101,11 +101,11 @@ class StandIn(LocalServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def reply(self, request: Request) -> Reply | None:
-        """Answer a call, or `/bill` with what was billed so far."""
+        """Answer a call, or `/bill` with the bills so far."""
         if request.path == "/bill":
             return _json(200, self.billed())
         try:
@@ -131,7 +131,7 @@ class StandIn(LocalServer):
             }
 
     def turn(self, said: Said) -> tuple[Fault, str]:
-        """Choose what happens to a call, and what it is answered with."""
+        """Choose the fault and the text of an answer."""
         with self._guard:
             self.said.append(said)
             fault = self.choose(said)
@@ -140,13 +140,13 @@ class StandIn(LocalServer):
             return fault, text
 
     def wait(self, fault: Fault) -> None:
-        """Take the time that an answer takes."""
+        """Wait as long as the answer should take."""
         with self._guard:
             thinks = self._chance.random() * self.think_seconds
         self.closing.wait(self.hang_seconds if fault == "hang" else thinks)
 
     def bill(self, said: Said, text: str, fault: Fault) -> Bill:
-        """Write down what a call costs: as many tokens as a model would take, or far more."""
+        """Record the bill of a call: about the tokens of a model, or far more."""
         tokens_in = -(-sum(map(len, said.turns)) // CHARACTERS_PER_TOKEN)
         tokens_out = min(said.most, -(-len(text) // CHARACTERS_PER_TOKEN))
         if fault == "overbill":

@@ -12,7 +12,7 @@ from services.escalation.prompts.quote_check import Passage
 
 
 def standing(words: str, passage: str) -> str | None:
-    """A passage's own words where it has these first; None where it has not."""
+    """The first place in a passage with these words, as written there; None without any."""
     for start, end in _taken_apart(passage).find(words):
         return passage[start:end]
     return None
@@ -20,5 +20,5 @@ def standing(words: str, passage: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _taken_apart(passage: str) -> Passage:
-    """A passage that several labels are looked for in."""
+    """A passage prepared to search several labels in."""
     return Passage(passage)
