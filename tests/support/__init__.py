@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_ci() -> bool:
-    """Whether this run must not skip for want of something (the environment sets CI)."""
+    """Whether a missing requirement must fail this run instead of skipping tests (CI is set)."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 

@@ -14,14 +14,14 @@ from tests.support.queue import HandWorker, Listener
 
 
 class AnyKey:
-    """Accepts every key; the key is the name of its tenant."""
+    """Accepts every key as the name of its tenant."""
 
     def check(self, secret: str) -> Actor | None:
         return Actor(tenant=secret, name="tester", key_id="k1")
 
 
 class RunningService:
-    """A real service whose relay and worker run by hand.
+    """A real service whose relay and worker run only when called.
 
     The `specialists` that it was built with may be fakes.
     """
@@ -60,7 +60,7 @@ class RunningService:
 
 
 class Chain:
-    """Services on one bus and one blob folder, worked by hand; ingest comes first."""
+    """Services on one bus and one blob folder, run only when called; ingest comes first."""
 
     def __init__(self, *services: Service) -> None:
         self.services = services

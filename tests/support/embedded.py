@@ -16,7 +16,7 @@ from tests.support import ROOT, artefacts
 
 
 class Embedded:
-    """`smallprint up` on one data folder and one port, started as often as wanted.
+    """`smallprint up` on one data folder and one port; it can be started repeatedly.
 
     `folder` gets the data and the log.
     """
@@ -36,7 +36,7 @@ class Embedded:
         return self.first_line()
 
     def launch(self) -> None:
-        """Start it, and do not wait."""
+        """Start it without waiting."""
         others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -49,12 +49,12 @@ class Embedded:
             )
 
     def command(self) -> list[str]:
-        """How it is started."""
+        """The command that starts it."""
         command = [sys.executable, "-m", "services.cli", "up", "--json"]
         return [*command, "--port", str(self.port), "--data", str(self.data)]
 
     def first_line(self) -> dict[str, Any]:
-        """Wait for the line that says where it serves."""
+        """Wait for the line with its address."""
         assert self.process is not None
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

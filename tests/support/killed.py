@@ -1,4 +1,4 @@
-"""A process that is killed at one exact moment, for tests in this process."""
+"""Simulate a process that is killed at an exact moment, within this process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MARK = b"smallprint: document "
 
 
 class Killed(BaseException):
-    """The process is dead."""
+    """Simulates the death of a process."""
 
 
 class KilledAfterCommit(UnitOfWork):
-    """Commits; nothing that comes after it is done."""
+    """Dies right after its commit."""
 
     def __exit__(
         self,
@@ -29,14 +29,14 @@ class KilledAfterCommit(UnitOfWork):
 
 
 class KilledAfterPut(UnitOfWork):
-    """Blobs are written; the transaction that was to name them never begins."""
+    """Dies after blobs are written, and before the transaction that names them."""
 
     def __enter__(self) -> KilledAfterPut:
         raise Killed
 
 
 def blobs_below(folder: Path) -> set[str]:
-    """The names of all blobs, without the marks of deleted documents."""
+    """The names of all blobs, without marks of deleted documents."""
     return {
         path.name
         for path in folder.rglob("*")

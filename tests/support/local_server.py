@@ -1,4 +1,4 @@
-"""An HTTP server in threads of this process, which answers as a test or a program wants."""
+"""An HTTP server in threads of this process; a test or program chooses its answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Request:
-    """What arrived."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -34,7 +34,7 @@ Answering = Callable[[Request], Reply]
 
 
 class LocalServer:
-    """Listens for the time of a `with` block. Subclasses answer in `reply`."""
+    """Listens during a `with` block. Subclasses answer in `reply`."""
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
@@ -54,16 +54,16 @@ class LocalServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         return int(self._server.server_address[1])
 
     def reply(self, request: Request) -> Reply | None:
-        """Answer a request; None hangs up."""
+        """Answer a request; None closes the connection."""
         raise NotImplementedError
 
 
 class Receiver(LocalServer):
-    """A customer's server: takes webhooks, over HTTPS with `tls`.
+    """A customer's server that receives webhooks, over HTTPS with `tls`.
 
     `answer` may be changed at any time; `requests` are in the order of their arrival.
     """
@@ -86,7 +86,7 @@ class Receiver(LocalServer):
             tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
-        """An address of it."""
+        """The URL of a path."""
         return f"{self._scheme}://{host}:{self.port}{path}"
 
     def ids(self, path: str | None = None) -> list[str]:
@@ -107,9 +107,7 @@ class _Server(ThreadingHTTPServer):
     tls: ssl.SSLContext | None = None
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Do the TLS handshake in the thread of the connection, so that a hanging one blocks no
-        other.
-        """
+        """Do the TLS handshake in the connection's thread, so that a slow one blocks no other."""
         if self.tls:
             with suppress(OSError), self.tls.wrap_socket(request, server_side=True) as wrapped:
                 super().finish_request(wrapped, client_address)
@@ -117,7 +115,7 @@ class _Server(ThreadingHTTPServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Senders that hang up or are killed are what some tests are about."""
+        """Ignore errors, since some tests kill senders or close connections."""
 
 
 def _handler(server: LocalServer) -> type[BaseHTTPRequestHandler]:
@@ -144,6 +142,6 @@ def _handler(server: LocalServer) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST  # noqa: N815 - the name that the library looks for
 
         def log_message(self, *_: Any) -> None:
-            """The servers record what they want to know."""
+            """Log nothing."""
 
     return Handler

@@ -46,17 +46,17 @@ class Needs:
                 self.left[mark.args[0]] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand the counts of a worker process to the one that prints."""
+        """Send the counts of a worker process to the main process."""
         if (output := getattr(session.config, "workeroutput", None)) is not None:
             output["left"] = dict(self.left)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        """Take the counts of a worker process: every one collects all tests."""
+        """Take the counts of one worker process; each collects all tests."""
         self.left = Counter(getattr(node, "workeroutput", {}).get("left", {}))
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Say in the last line how many tests are left to the other target, and why."""
+        """Print how many tests are left to the other target, and why."""
         if self.left and not hasattr(config, "workerinput"):
             reasons = ", ".join(f"{reason} {n}" for reason, n in self.left.most_common())
             print(f"left to make test-all: {self.left.total()} tests ({reasons})")

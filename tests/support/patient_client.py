@@ -1,4 +1,4 @@
-"""A client by REST that asks again while a server is in trouble, as clients do."""
+"""A REST client that retries while a server is in trouble."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import httpx
 
 SECONDS = 10.0
-"""Timeout of one answer."""
+"""Time-out of one answer, in seconds."""
 PATIENCE = 300.0
-"""Time after which a client gives up."""
+"""Seconds after which a client gives up."""
 
 
 class GivenUpError(Exception):
-    """No answer for too long."""
+    """There was no answer for too long."""
 
 
 class PatientClient:
-    """Asks with one key. `answers` has how often a request was answered so, or not."""
+    """Sends requests with one key. `answers` counts each kind of answer, and failures."""
 
     def __init__(self, url: str, key: str) -> None:
         self.answers: Counter[str] = Counter()
@@ -34,7 +34,7 @@ class PatientClient:
     def ask(
         self, method: str, path: str, patience: float = PATIENCE, **content: Any
     ) -> httpx.Response:
-        """The first answer that is none of a server in trouble. Raises GivenUpError."""
+        """Return the first answer that is no server error. Raises GivenUpError."""
         until = time.monotonic() + patience
         while True:
             try:
@@ -50,7 +50,7 @@ class PatientClient:
             time.sleep(0.3)
 
     def get(self, path: str) -> Any:
-        """The answer of a path. Raises GivenUpError, also for a status other than 200."""
+        """Return the answer of a path. Raises GivenUpError, also for a status other than 200."""
         answer = self.ask("GET", path)
         if answer.status_code != 200:
             raise GivenUpError(f"GET {path} answers {answer.status_code}: {answer.text[:200]}")

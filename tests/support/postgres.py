@@ -18,7 +18,7 @@ from tests.support import require
 
 
 class Postgres(Cluster):
-    """A running cluster, and how to reach it."""
+    """A running cluster for tests."""
 
     def database(self) -> str:
         """The SQLAlchemy URL of a new empty database."""
@@ -27,21 +27,21 @@ class Postgres(Cluster):
         return self.url(name)
 
     def start(self) -> None:
-        """Listen on loopback, without the safety that only a power cut would need."""
+        """Start it on loopback, without durability."""
         quick = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
         where = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -p {self.port}"
         self.run("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", f"{where} {quick}")
 
     def stop(self) -> None:
-        """End at once."""
+        """Stop it at once."""
         self.run("pg_ctl", "stop", "-D", "data", "-m", "immediate")
 
 
 class Servers:
-    """Starts PostgreSQL at the first test that asks for it, once for all of them.
+    """Starts one PostgreSQL for all tests, when the first test needs it.
 
     Args:
-        stack: ends it.
+        stack: stops it.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -56,14 +56,14 @@ class Servers:
 
     @property
     def folder(self) -> Path:
-        """Where its files lie, once it is started."""
+        """The folder of the running cluster."""
         assert self._postgres is not None
         return self._postgres.folder
 
 
 @contextmanager
 def server() -> Iterator[Postgres]:
-    """A cluster for the time of the block."""
+    """A cluster until the block ends."""
     lacking = missing()
     require(lacking is None, lacking or "")
     folder = Path(tempfile.mkdtemp(prefix="smallprint-postgres-"))

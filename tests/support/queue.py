@@ -1,4 +1,4 @@
-"""The pump and the workers of one service, driven by hand."""
+"""The pump and the workers of one service, run only when called."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HandWorker:
 
     @classmethod
     def of(cls, service: Service, settings: CommonSettings | None = None) -> HandWorker:
-        """For a service as its bootstrap built it."""
+        """The worker of a built service."""
         return cls(
             service.name,
             service.store,
@@ -86,7 +86,7 @@ class Listener:
 
 
 def begin(store: Store, event: Event, owner: str = "", queue: Queue = "main") -> Lease | None:
-    """Put an event into the inbox and claim it, whatever else waits there."""
+    """Insert an event into the inbox and claim it, even if other events wait."""
     inbox = Inbox(store, owner)
     value = event.to_json("tests")
     inbox.insert([NewEntry(event.id, queue, event.key, event.type, value)])
@@ -99,10 +99,10 @@ def begin(store: Store, event: Event, owner: str = "", queue: Queue = "main") ->
 
 
 def dead_letters(service: Service) -> list[DeadLetter]:
-    """What the service has given up."""
+    """The dead letters of a service."""
     return Inbox(service.store).dead_letters()
 
 
 def unfinished(store: Store) -> int:
-    """How many events wait in the inbox or are in work."""
+    """Number of events that wait in the inbox or are in work."""
     return Inbox(store).unfinished()

@@ -1,4 +1,4 @@
-"""Small documents of our own making that tests of the whole road send through it."""
+"""Small documents that we made for end-to-end tests."""
 
 import json
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ _LABELS = (
 
 
 def contract(number: int = 1) -> bytes:
-    """A short contract with clauses that no specialist should miss; each number other bytes."""
+    """A short contract with obvious clauses; each number gives different bytes."""
     return CONTRACT.format(number=number, day=1 + number % 28).encode()
 
 
 def filing(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> dict[str, Any]:
-    """A balance sheet in structured form; `broken` has two digits of total assets exchanged."""
+    """A balance sheet in structured form. If `broken`, two digits of total assets are swapped."""
     cash, stock, other, payable, debt, common = 600_123, 400_456, 100_789, 301_111, 300_222, 100_000
     cash += offset
     assets, liabilities = cash + stock + other, payable + debt
@@ -56,12 +56,12 @@ def filing(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> 
 
 
 def report(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> bytes:
-    """A filing as the bytes of a JSON document."""
+    """A filing as a JSON document in bytes."""
     return json.dumps(filing(name, broken=broken, offset=offset)).encode()
 
 
 def document_json(**more: Any) -> dict[str, Any]:
-    """A document as REST shows it: a contract that has ended."""
+    """A contract that has ended, as REST returns it."""
     moment = "2026-01-02T03:04:05Z"
     return {
         **dict.fromkeys(("created", "updated", "ended"), moment),
@@ -82,7 +82,7 @@ def document_json(**more: Any) -> dict[str, Any]:
 
 
 def mail(subject: str, attached: Mapping[str, bytes], said: str = "See what is attached.") -> bytes:
-    """A mail with these files attached, by their names, as Python's own library writes it."""
+    """A mail with these attachments, by their names, in the format of Python's library."""
     message = EmailMessage()
     message["Message-ID"] = f"<{subject.replace(' ', '-')}@example.com>"
     message["From"] = "Ann <ann@example.com>"

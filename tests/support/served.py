@@ -1,4 +1,4 @@
-"""A service behind a real socket of this machine."""
+"""Serve an application on a real socket of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 60.0
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """Yields the URL of an ASGI app that is served on loopback."""
+    """Serve an ASGI application on loopback. Yields its URL."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -14,13 +14,13 @@ from pathlib import Path
 from tests.support import ROOT
 
 READY_SECONDS = 600.0
-"""Far more than a quiet machine needs."""
+"""Time limit in seconds, far more than an idle machine needs."""
 _STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
 _KEY = re.compile(r"\bsp_[0-9a-f]{16}_[A-Za-z0-9]{43}\b")
 
 
 class NotStartedError(Exception):
-    """The suite did not come up; the message says where its log is."""
+    """The suite did not start; the message names its log."""
 
 
 class SuiteProcess:
@@ -44,7 +44,7 @@ class SuiteProcess:
             )
 
     def text(self) -> str:
-        """All that it printed so far."""
+        """Its output so far."""
         return self.log.read_text("utf-8", "replace")
 
     def started(self) -> list[tuple[str, int]]:
@@ -53,11 +53,11 @@ class SuiteProcess:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of each process that was started last under its name."""
+        """The last process id of each name."""
         return dict(self.started())
 
     def key(self) -> str:
-        """The first key, once everything is ready. Raises NotStartedError."""
+        """The first key, once it is printed. Raises NotStartedError."""
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             if found := _KEY.search(self.text()):
@@ -66,7 +66,7 @@ class SuiteProcess:
         raise NotStartedError(f"the suite does not start, see {self.log}: {self.text()[-2000:]}")
 
     def stop(self) -> int:
-        """End it calmly. Returns its exit code."""
+        """Stop it with SIGTERM. Returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(120)

@@ -1,4 +1,4 @@
-"""Statements in tests may read all tenants; the code under test may not.
+"""Let statements in tests read all tenants; the code under test may not.
 
 `shared.storage.tenant_isolation` refuses statements without a tenant. Statements in test files are
 marked here, unless the file has `HELD = True` because it tests that guard.
@@ -21,7 +21,7 @@ TESTS = str(Path(__file__).parents[1])
 
 
 def let_tests_look(patch: pytest.MonkeyPatch) -> None:
-    """Mark every statement that is executed from a file of tests."""
+    """Mark every statement that a test file executes."""
     for kind in (Session, Connection):
         patch.setattr(kind, "execute", _marking(kind.execute))
 
