@@ -1,4 +1,4 @@
-"""The checks of `smallprint doctor`, and how to fix what is wrong."""
+"""The checks of `smallprint doctor`, and how to fix faults."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def packages() -> Check:
 
 
 def optional_packages() -> Iterator[Check]:
-    """Optional packages, and what they are for."""
+    """Optional packages, and their purpose."""
     for package, purpose in OPTIONAL.items():
         try:
             yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
@@ -197,7 +197,7 @@ def _probe(loaded: Specialists) -> Check:
 
 
 def optional_models(artefacts: Path) -> Iterator[Check]:
-    """The models that the services can do without."""
+    """The optional models."""
     from services.review.priority import Priority
     from services.triage.checks.classifier import BreakClassifier
     from services.triage.concepts.linear import LinearLabeller
@@ -286,12 +286,12 @@ def _is_ours(host: str, number: int) -> bool:
 
 
 def content(checks: Sequence[Check]) -> bool:
-    """Whether nothing has to be fixed."""
+    """Whether no check is `wrong`."""
     return all(check.state != "wrong" for check in checks)
 
 
 def check_rows(checks: Sequence[Check]) -> Iterator[str]:
-    """The checks as lines for a person, and what to fix."""
+    """The checks as lines for a person, with the fixes."""
     marks = {"good": "ok  ", "note": "note", "wrong": "MEND"}
     width = max(len(check.name) for check in checks)
     for check in checks:

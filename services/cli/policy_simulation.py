@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def tried_policies(settings: CommonSettings, tenant: str, policies: Policies) -> dict[str, Any]:
-    """What the active policy and another one do with the documents of a tenant, for `policy try`.
-    Raises SettingsError if the folder has no database of this version.
+    """Compare the active policy with another one on a tenant's documents, for `policy try`. Raises
+    SettingsError if the folder has no database of this version.
     """
     from services.review.handlers import document_reading
     from services.review.store import find_document, verdicts
@@ -176,7 +176,7 @@ def _title(check: str) -> str:
 
 
 def _tally(tally: PolicySimulation, title: Callable[[str], str] | None = None) -> dict[str, Any]:
-    """What a policy does; `title` gives the display name of a category."""
+    """The results of a policy; `title` gives the display name of a category."""
     from services.review.priority import SECONDS, WORDS_A_MINUTE
 
     seconds = tally.reviewed * SECONDS + tally.words_reviewed / WORDS_A_MINUTE * 60

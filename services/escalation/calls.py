@@ -20,7 +20,7 @@ SLACK = timedelta(seconds=30)  # extra time of a reservation, for slow databases
 
 @dataclass(frozen=True)
 class Account:
-    """Who pays for a call, and what it is about."""
+    """The payer and the subject of a call."""
 
     tenant: str
     document_id: str

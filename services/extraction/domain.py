@@ -167,7 +167,7 @@ def clause_id(owner: Owner, category: str, start: int, end: int) -> str:
 
 
 def search_record(found: Search, reading: ParsedDocument) -> SearchRecord:
-    """Record what was searched, and the result for each category."""
+    """Record how much was searched, and the result for each category."""
     lines = []
     for line in found.presence:
         nearest = None

@@ -67,7 +67,7 @@ def simulate(
     local: Callable[[str, str], TenantCalibration] = lambda _name, _version: SHIPPED_CALIBRATION,
     decisions: Mapping[str, AuditSample] = NO_DECISIONS,
 ) -> list[PolicySimulation]:
-    """Count what each policy would do with the documents.
+    """Count the results of each policy on the documents.
 
     Args:
         policies: what may be accepted, and whom the tenant may ask.

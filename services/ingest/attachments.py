@@ -112,7 +112,7 @@ def admit_parts(
 
 @dataclass
 class UploadAllowance:
-    """What one upload may still bring, at all its depths together."""
+    """The limits of one upload, and its parts and bytes at all depths."""
 
     limits: Limits
     number: int

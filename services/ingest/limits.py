@@ -28,8 +28,8 @@ class QueueLimit:
     Parts of mails and archives count, but are not refused: their container was accepted.
 
     Args:
-        of_tenant: exact if the caller holds `lock_blobs` of the tenant.
-        of_all: tenants that upload at the same moment may each exceed it by one document.
+        of_tenant: limit of a tenant, exact if the caller holds `lock_blobs` of the tenant.
+        of_all: limit of all tenants; simultaneous uploads of several may exceed it.
     """
 
     of_tenant: int

@@ -96,7 +96,7 @@ def _pays(belief: float, sent: int, kinds: Sequence[Kind], rules: TenantEscalati
     price = rules.price_of_any(kinds)
     if price is None:
         return False
-    # Without an answer the belief stands, so a mistake has the probability that it is wrong.
+    # Without an answer the prediction stays, and is wrong with probability 1 - belief.
     otherwise = np.clip([1 - belief], 1e-6, 1 - 1e-6)
     (gain,) = ASSUMED_TEXT_ACCURACY.gain(otherwise, np.array([False])).tolist()
     return rules.expected_value(gain, 1.0, price, estimated_usage(sent, QUOTED)) > 0

@@ -63,7 +63,7 @@ class Probes:
         self.client = client
 
     async def livez(self, _request: Request) -> Response:
-        """This process lives, whatever the others do."""
+        """Always OK: this process lives."""
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:

@@ -243,7 +243,7 @@ class Item:
     """The relative cost of a mistake; with order by time, per second of review."""
     shown_confidence: float | None = None
     shown_chance: float | None = None
-    """What an audit sample shows until it is decided: see `blinding`."""
+    """The shown values of an audit sample until it is decided: see `blinding`."""
 
     @property
     def apparent(self) -> Self:

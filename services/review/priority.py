@@ -1,4 +1,4 @@
-"""The order of the queue: a forest predicts what reviewers change.
+"""The order of the queue: a forest predicts changes by reviewers.
 
 It is trained in models/review_priority; its CARD.md has the scores. Without it, or for unknown
 items, confidence decides the order.
@@ -54,7 +54,7 @@ class PriorityManifest(DigestManifest):
 
 @dataclass(frozen=True)
 class Priority(OptionalModel):
-    """What was learned, in memory. Safe from several threads."""
+    """The learned model in memory. Safe from several threads."""
 
     NAME = NAME
     FALLBACK = "confidence alone orders the queue"

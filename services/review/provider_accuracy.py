@@ -40,7 +40,7 @@ from shared.web.openapi import problems
 Answer = Literal["confirmed", "denied"]
 About = Literal["clause", "finding", "kind", "page"]
 COUNTED = 4.0
-"""A document counts at most so many clauses."""
+"""Most clauses of one document that count."""
 
 
 @dataclass(frozen=True)

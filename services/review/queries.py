@@ -25,7 +25,7 @@ from shared.web.auth import Actor
 _EXPORTED_AT_ONCE = 500
 _READINGS_KEPT = 4
 MEASURED = 2_000
-"""The metric covers so many of the newest audit samples."""
+"""Number of the newest audit samples in the metric."""
 
 
 class Reader:

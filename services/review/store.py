@@ -142,7 +142,7 @@ shown = sa.Table(
     sa.Column("shown_confidence", sa.Float, nullable=False),
     sa.Column("shown_chance", sa.Float),
 )
-"""What each audit sample showed, for when its document is processed again."""
+"""The shown values of each audit sample, in case its document is processed again."""
 
 tabs = sa.Table(
     "tabs",
@@ -276,7 +276,7 @@ def add_items(session: Session, new: Iterable[Item]) -> None:
 
 
 Asks = Literal["results", "kind", "pages"]
-"""What items ask about: results, the kind of the document, or the text of its pages."""
+"""The subjects of items: results, the kind of the document, or the text of its pages."""
 
 
 def withdraw_open(session: Session, tenant: str, document_id: str, asks: Asks = "results") -> None:

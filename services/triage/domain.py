@@ -195,8 +195,8 @@ class Report(DocumentRecord):
     flagged: bool = False
     risk: float = 0.0
     filings: int = 0
-    warnings: tuple[str, ...] = ()  # what could not be read
-    model: Model | None = None  # what judged it; None before
+    warnings: tuple[str, ...] = ()  # warnings about unread parts
+    model: Model | None = None  # None before it is judged
     name: str = ""  # of the file; empty before
     found: int = 0  # number of findings
     statements: BlobRef | None = None  # JSON lines: the statements, one filing per line

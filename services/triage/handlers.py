@@ -65,7 +65,7 @@ DOCUMENTS = Projection("triage", "report", Reports, _forget_findings)
 
 @dataclass(frozen=True)
 class ReportChecks:
-    """What the checks of every report share."""
+    """The shared parts of the checks of all reports."""
 
     blobs: BlobStore
     most_characters: int  # longer texts fail

@@ -266,8 +266,9 @@ def _times(reported: Decimal, earlier: Decimal) -> Decimal | None:
 
 
 def _common_factor(pairs: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
-    """The factor by which most amounts of a column are off, or None. `pairs` has the amount here
-    and then of each common line, the same twice where an earlier filing agrees; none is zero."""
+    """The factor by which most amounts of a column are off, or None. `pairs` has the amounts of
+    each common line here and earlier, never zero. They are equal where an earlier filing agrees.
+    """
     often = Counter(_times(here, then) for here, then in pairs if here != then)
     del often[None]
     factor, count = next(iter(often.most_common(1)), (None, 0))

@@ -125,7 +125,7 @@ def simulate(
     local: TenantCalibration = SHIPPED_CALIBRATION,
     decisions: Mapping[str, AuditSample] = NOTHING,
 ) -> list[PolicySimulation]:
-    """Count what each policy would do with the findings of reports.
+    """Count the results of each policy on the findings of reports.
 
     `verdicts` has those of people, and `decisions` the stored samples, both by finding id. `key` is
     the secret of the sampling.

@@ -39,7 +39,7 @@ class Claims:
     def claim(self, name: str, *, wait: bool = False) -> Iterator[bool]:
         """Claim an input until the block ends. Yields whether it worked.
 
-        `wait`: whether to wait until another process ends its claim.
+        `wait`: whether to wait for it.
         """
         path = self.folder / hashlib.sha256(os.fsencode(name)).hexdigest()
         handle = self._take(path, wait)

@@ -30,7 +30,7 @@ class NoPartWorked(UnreadableDocument):
 
 @dataclass
 class WithParts:
-    """Handles one file with all its parts, and counts what was unpacked at all depths together."""
+    """Handles one file with all its parts, and counts unpacked parts and bytes of all depths."""
 
     reader: Reader
     own: ReadPart

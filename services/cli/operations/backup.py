@@ -74,7 +74,7 @@ PutKeys = set[str]  # keys (`key_of`) of blobs that a bucket lacked before the r
 
 @dataclass(frozen=True)
 class BackedUpDeployment:
-    """What is backed up, or where a backup is restored to.
+    """A deployment to back up, or to restore to.
 
     Args:
         data: the data folder.

@@ -23,7 +23,7 @@ from shared.messaging import DeadLetter, Inbox
 from shared.storage import Store
 
 LOG_FILE = "dead-letters.jsonl"
-"""File in the data folder that logs what was done with dead letters, one a line."""
+"""File in the data folder that logs actions on dead letters, one a line."""
 SHORTEST_ID = 6  # characters of an id that are enough if they are unique
 
 Done = Literal["replayed", "dropped"]

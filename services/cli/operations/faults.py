@@ -26,7 +26,7 @@ REPAIRS: Mapping[Repair, str] = {
     "forget": "its deletion is announced again",
     "remove": "the blob is removed",
 }
-"""What a repair does, in words."""
+"""Each repair in words."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def table(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _counted(line: Mapping[str, Any]) -> str:
-    """What was checked and what is in progress; empty if a database is damaged."""
+    """The checked and waiting numbers in words; empty if a database is damaged."""
     if line["documents"] is None:
         return "nothing else was checked"
     about = (

@@ -1,4 +1,4 @@
-"""Check whether the rows, blobs and events of a deployment agree, and repair what can be repaired.
+"""Check whether the rows, blobs and events of a deployment agree, and repair faults.
 
 A running suite changes while it is checked. So everything is checked twice, and a fault counts only
 if both checks find it.
@@ -56,7 +56,7 @@ REFERENCES: Mapping[str, Callable[[Any], Iterator[BlobReference]]] = {
 
 @dataclass(frozen=True)
 class VerifiedDeployment:
-    """All that is checked.
+    """The parts of a deployment to check.
 
     Args:
         stores: the databases by service, ingest's first.
@@ -96,7 +96,7 @@ class Rules:
 
 @dataclass
 class VerificationResult:
-    """What was checked, and the faults."""
+    """The faults, and how much was checked."""
 
     documents: int = 0
     blobs: int = 0
@@ -146,7 +146,7 @@ def unchecked(broken: list[Fault]) -> VerificationResult:
 def repair(
     deployment: VerifiedDeployment, faults: Sequence[Fault], orphan: float = Rules.orphan
 ) -> list[bool]:
-    """Repair what can be repaired, in order. A blob is checked again before it is removed.
+    """Make all possible repairs, in order. A blob is checked again before it is removed.
 
     Args:
         orphan: seconds since a blob without a row was written, at least.
@@ -294,7 +294,7 @@ def _blob_faults(
 
 
 def _needed(rows: _Rows) -> Iterator[tuple[str, DocumentBlobs | BlobReference, str, Blob]]:
-    """Every blob that a row requires: service, row, what it is, and the blob."""
+    """Every blob that a row requires: service, row, name and blob."""
     for document in rows.documents.values():
         yield from (("ingest", document, what, ref) for what, ref in document.required)
     for service, result in rows.references:
@@ -325,7 +325,7 @@ def _repair_of(service: str, what: str) -> Repair | None:
 
 
 def _state(blobs: BlobStore, tenant: str, ref: BlobRef, hashes: bool) -> str | None:
-    """What is wrong with a blob; None if nothing."""
+    """The fault of a blob; None without one."""
     try:
         with blobs.open(tenant, ref) as stream:
             if not hashes:

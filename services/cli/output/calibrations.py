@@ -12,7 +12,7 @@ SIDES = "before", "after"
 
 
 def calibration_rows(line: Mapping[str, Any]) -> Iterator[str]:
-    """Before and after, and what was done."""
+    """The calibration before and after, and the action."""
     if line["done"] in ("undone", "loosened"):
         yield plain(line["message"])
         return

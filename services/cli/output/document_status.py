@@ -1,4 +1,4 @@
-"""The output of `smallprint status`: where a document is, and what is slow now."""
+"""The output of `smallprint status`: the stages of a document, and the slow parts of the suite."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def overview_line(
     now: datetime,
     silent: SilentProcesses,
 ) -> dict[str, Any]:
-    """What is slow, as a JSON line."""
+    """The slow stages and queues as a JSON line."""
     return {
         "silent": asdict(silent),
         "queues": [asdict(one) for one in waiting],
@@ -329,7 +329,7 @@ def overview_table(
     now: datetime,
     silent: SilentProcesses,
 ) -> Iterator[str]:
-    """What is slow, for a person."""
+    """The slow stages and queues for a person."""
     yield "queues"
     heads = ("service", "waiting", "in progress", "oldest", "given up")
     rows = [

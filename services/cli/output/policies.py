@@ -186,7 +186,7 @@ def _changed_by_people(one: Mapping[str, Any]) -> str:
 
 
 def _warnings(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What stands out in both columns, each with a mark."""
+    """Warnings about both policies, each with a mark."""
     for warning in line["warnings"]:
         yield "!", f"{plain(warning)}."
     yield from _tenants(line["tenants"])

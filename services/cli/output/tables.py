@@ -299,7 +299,7 @@ def _verdict(line: Mapping[str, Any]) -> str:
 
 
 def _warned(line: Mapping[str, Any], width: int) -> Iterator[str]:
-    """What could not be read or checked, and differences from an earlier filing."""
+    """Unread and unchecked parts, and differences from an earlier filing."""
     for warning in line.get("warnings", ()):
         yield from wrap(plain(warning), width, initial_indent="  ! ", subsequent_indent="    ")
 
@@ -410,9 +410,7 @@ def _period(column: Mapping[str, Any], *, line: bool = False) -> str:
 
 
 def taught(line: Mapping[str, Any]) -> Iterator[str]:
-    """What a specialist has learned: its quality, whether more examples help, and what it
-    missed.
-    """
+    """A taught specialist: its quality, whether more examples help, and its mistakes."""
     examples = line["examples"]
     name = plain(line["name"])
     yield f"{name} {line['version']} on {line['on']}, stored in {plain(line['folder'])}"

@@ -200,7 +200,7 @@ class FrontierReader:
         return Cost(calls, int(exact), *tokens)
 
     def room(self, texts: Sequence[str]) -> Room:
-        """Return what the budget needs for the most expensive new call."""
+        """Return the budget that the most expensive new call needs."""
         asked = (
             part.prompt
             for text in texts
@@ -210,7 +210,7 @@ class FrontierReader:
         return self._room(asked)
 
     def _room(self, prompts: Iterable[Prompt]) -> Room:
-        """What the budget needs for the most expensive of some calls."""
+        """The budget that the most expensive of some calls needs."""
         price, provider = self.provider.price, self.provider
         worst = max((price.of(provider.worst_case(prompt)) for prompt in prompts), default=0)
         return Room(self.budget, worst, self.spent().micro_usd)
@@ -336,7 +336,7 @@ class FrontierReader:
 
 @dataclass(frozen=True)
 class Room:
-    """What a budget needs for one more call, in millionths of a US$.
+    """The budget that one more call needs, in millionths of a US$.
 
     Args:
         worst: worst case of the most expensive call; 0 without a call.

@@ -13,7 +13,7 @@ from services.escalation.ledger.store import ledger
 
 @dataclass(frozen=True)
 class Cost:
-    """What calls cost. Unbilled ones count with their worst case."""
+    """The cost of calls. Unbilled ones count with their worst case."""
 
     calls: int
     micro_usd: int

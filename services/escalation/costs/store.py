@@ -155,7 +155,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class TenantCosts:
-    """What one tenant cost: calls to providers in millionths of a US$, and work on this machine."""
+    """The cost of one tenant: calls in millionths of a US$, and work on this machine."""
 
     tenant: str
     calls: int

@@ -127,7 +127,7 @@ def take(session: Session, tenant: str, day: str, amount: int, caps: Caps) -> st
 
 
 def correct(session: Session, tenant: str, day: str, difference: int) -> None:
-    """Correct the sums of a day and its month, whatever the cap."""
+    """Correct the sums of a day and its month, even above the cap."""
     if difference:
         for period in (day[:7], day):
             session.execute(

@@ -1,4 +1,4 @@
-"""Monitoring of the risk guarantee of clauses: what documents and decisions contribute to it.
+"""Monitoring of the risk guarantee of clauses: the part of documents and decisions.
 
 `shared/monitoring/monitor.py` draws the conclusions.
 """

@@ -368,4 +368,4 @@ GROUPS = (
     _vocabulary,
     _labels,
 )
-"""Each returns columns with names of its own."""
+"""Functions that each return different columns."""

@@ -59,7 +59,7 @@ WORDS = 8  # of a passage that are shown
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on the predictions for some examples."""
+    """The choices made on the predictions for some examples."""
 
     option: DecodingOption
     knots: Mapping[str, Any]  # the calibration

@@ -95,7 +95,7 @@ _UPLOADED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RouteParts:
-    """What the routes use."""
+    """The parts that the routes use."""
 
     store: Store
     blobs: BlobStore

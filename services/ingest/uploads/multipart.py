@@ -174,7 +174,7 @@ def _words(form: FormData, name: str) -> list[str]:
 
 
 def _bounded(receive: Receive, limit: int, take: Callable[[int], None]) -> Receive:
-    """Limit the bytes that arrive, whatever length the client declares."""
+    """Limit the received bytes, even if the client declares fewer."""
     arrived = 0
 
     async def bounded() -> Message:

@@ -261,7 +261,7 @@ def body_of(message: Message, origin: str) -> bytes:
 
 
 def without_reasons(data: dict[str, Any]) -> dict[str, Any]:
-    """Remove what could quote a deleted document from the data of a message."""
+    """Remove possible quotes of a deleted document from a message."""
     return {**data, "reasons": []} if "reasons" in data else data
 
 

@@ -279,7 +279,7 @@ def publish(session: Session, news: Sequence[Message], only: Webhook | None = No
 
 
 def remove_quotes(session: Session, tenant: str, document_id: str) -> None:
-    """Remove what may quote a deleted document from messages and responses."""
+    """Remove possible quotes of a deleted document from messages and responses."""
     own = (messages.c.tenant == tenant, messages.c.document_id == document_id)
     for row in session.execute(sa.select(messages.c.id, messages.c.data).where(*own)).all():
         data = without_reasons(row.data)
@@ -370,7 +370,7 @@ class Queue:
             session.execute(free.values(lease=None, leased_until=None))
 
     def release_all(self, owner: str) -> None:
-        """Release what a process of this name had leased when it died."""
+        """Release the leases of a dead process with this name."""
         leased = webhooks.c.lease.startswith(f"{owner}/", autoescape=True)
         free = sa.update(webhooks).where(leased).values(lease=None, leased_until=None)
         with self.store.write() as session:

@@ -63,7 +63,7 @@ class Look(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a sample showed, with its own confidence and chance."""
+    """The shown values of a sample, with its own confidence and chance."""
 
     result_id: str
     ordered_by: str
@@ -80,14 +80,14 @@ class Shown(NamedTuple):
 def as_before(
     items: Sequence[Item], before: Mapping[str, Shown], others: Sequence[Look] = ()
 ) -> list[Item]:
-    """Keep what unchanged samples showed before.
+    """Keep the shown values of unchanged samples.
 
     An ordinary result that is processed again keeps its confidence, so a sample must too. What it
     shows changes with its own confidence, or if the shown one would be accepted now.
 
     Args:
         items: of one document, as they would be shown.
-        before: what its samples showed, by result id.
+        before: the shown values of its samples, by result id.
         others: see `among_others`.
     """
     known = defaultdict[tuple[str, str], list[Look]](list)

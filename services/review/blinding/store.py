@@ -68,7 +68,7 @@ def least_sure(session: Session, document: Document, kind: str, adapter: str) ->
 
 
 def shown_before(session: Session, document: Document) -> dict[str, Shown]:
-    """Return what the samples of a document showed before, by result id."""
+    """Return the earlier shown values of a document's samples, by result id."""
     query = sa.select(*(shown.c[name] for name in Shown._fields)).where(
         shown.c.tenant == document.tenant, shown.c.document_id == document.id
     )
@@ -76,7 +76,7 @@ def shown_before(session: Session, document: Document) -> dict[str, Shown]:
 
 
 def store_shown(session: Session, new: Iterable[Item]) -> None:
-    """Store what the samples among these items show."""
+    """Store the shown values of the samples among these items."""
     rows = [
         {"tenant": item.tenant, "document_id": item.document_id, **Shown.of(item)._asdict()}
         for item in sorted(new, key=lambda item: item.result_id)

@@ -1,4 +1,4 @@
-"""The context of a filing's suspects: what holds and breaks, and what is known of its lines."""
+"""The context of a filing's suspects: its relations, and the learned patterns of its lines."""
 
 from __future__ import annotations
 

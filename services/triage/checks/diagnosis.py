@@ -143,8 +143,9 @@ def describe_cause(view: StatementView, d: Diagnosis) -> str:
 
 
 def _exchange_mends(view: StatementView, d: Diagnosis) -> bool:
-    """Whether the exchange also mends the relations in the column with the expected amount; never
-    for relations between columns or statements."""
+    """Whether exchanged amounts also mend the relations in the other column. Never for relations
+    between columns or statements.
+    """
     cells = [cell for equation in d.mends for cell, _ in equation.terms]
     if any((c.statement, c.column) != (d.cell.statement, d.cell.column) for c in cells):
         return False
@@ -165,8 +166,9 @@ def _exchange_mends(view: StatementView, d: Diagnosis) -> bool:
 
 
 def is_lawful(views: Views, equation: Equation, peers: Sequence[Equation]) -> bool:
-    """Whether lines that only this column has may lawfully be outside the sum: if leaving out lines
-    that are empty wherever it holds mends it."""
+    """Whether the sum holds without some lines that are empty in all columns where it holds. Those
+    may lawfully be outside the sum.
+    """
     unproved = [
         value * coefficient
         for cell, coefficient in equation.terms[1:]

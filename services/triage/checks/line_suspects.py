@@ -117,7 +117,7 @@ def repeated_lines(context: FilingContext) -> Iterator[Suspect]:
 
 
 def _counted(view: StatementView, rows: set[int]) -> int:
-    """How many of some lines a complete sum below takes; -1 without such a sum."""
+    """The number of these lines in a complete sum below; -1 without such a sum."""
     for total in view.sums:
         begin = min(row for row, _ in total.parts)
         inside = begin <= max(rows) and max(rows) < total.total

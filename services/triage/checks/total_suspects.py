@@ -218,7 +218,7 @@ def _by_parts(
 def _absent(
     context: FilingContext, view: StatementView, total: int, gaps: Sequence[float]
 ) -> dict[str, float]:
-    """How likely usual parts are missing: by frequency, by size, by size and sign, and how many."""
+    """Scores of missing usual parts: by frequency, size, size and sign, and their number."""
     key = context.key(view, total)
     met = context.patterns.totals.get(key)
     if not met or not met[1]:

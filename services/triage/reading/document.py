@@ -1,4 +1,4 @@
-"""Read the filings of one document, whatever its type."""
+"""Read the filings of one document of any type."""
 
 from __future__ import annotations
 

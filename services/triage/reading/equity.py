@@ -111,8 +111,9 @@ def balances_in(table: Table) -> int:
 def find_parts(
     tables: Sequence[Table], taken: AbstractSet[int], titled: Container[int]
 ) -> list[Equity]:
-    """The tables of the statement of equity that stand together. `taken` has the numbers of other
-    statements, `titled` those under a title of a statement of equity."""
+    """The neighbouring tables of the statement of equity. `taken` has the numbers of other
+    statements, `titled` those under a title of a statement of equity.
+    """
     parts: list[Equity] = []
     for number, table in enumerate(tables):
         if number in taken or balances_in(table) < 1:

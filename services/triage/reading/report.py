@@ -214,7 +214,7 @@ def _failed(reading: ParsedDocument) -> list[str]:
 
 
 def _no_statements_message(reading: ParsedDocument, unread: Sequence[Unread], data: bytes) -> str:
-    """Why a document has no statement, and what could not be read."""
+    """Why a document has no statement, and its unread tables and pages."""
     why = [
         *map(_unread, unread[:_MOST_NAMED]),
         *_failed(reading)[:_MOST_NAMED],

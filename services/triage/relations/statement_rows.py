@@ -1,4 +1,4 @@
-"""The rows of a statement as the relations see them: which have money, and which role they have."""
+"""The rows of a statement for the relations: rows of money, and their roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide what happens with each finding of a filing: accepted, asked about, or for a person."""
+"""Route each finding of a filing: accept it, ask a model, or send it to a person."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.storage.secret import draw
 
 @dataclass(frozen=True)
 class Routing:
-    """A tenant's rules: what is accepted, how audit samples are drawn, and whom triage may ask."""
+    """A tenant's rules for acceptance, audit samples, and questions to frontier models."""
 
     rules: RiskRules = REVIEW_ALL
     calibration: bytes | None = None  # the shipped calibration set of findings, or None

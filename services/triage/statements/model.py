@@ -376,7 +376,7 @@ def number(value: Decimal) -> int | float:
 
 
 def number_or_none(value: Decimal | None) -> int | float | None:
-    """The same for an amount that may be missing."""
+    """Like `number`, for an amount that may be missing."""
     return None if value is None else number(value)
 
 

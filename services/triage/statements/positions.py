@@ -11,7 +11,7 @@ from shared.documents.model.parsed_document import Box
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The position of one value: offsets into the text, and what the format adds.
+    """The position of one value: offsets into the text, and details of the format.
 
     Offsets are -1 without a text. `cell` names a cell of a workbook or table (`Income!B7`), `box`
     the rectangle on a PDF page, `element` the id of the element in (inline) XBRL.
