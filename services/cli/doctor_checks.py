@@ -81,7 +81,7 @@ def restore_models() -> str:
 
 
 def python() -> Check:
-    """The interpreter is new enough."""
+    """Check that the interpreter is new enough."""
     found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"
     if sys.version_info < LEAST_PYTHON:
         return Check("python", "wrong", found, f"install Python 3.11 or later; {install_again()}")
@@ -89,7 +89,7 @@ def python() -> Check:
 
 
 def packages() -> Check:
-    """All required packages are installed."""
+    """Check that all required packages are installed."""
     try:
         needed = metadata.requires("smallprint") or []
     except metadata.PackageNotFoundError:
@@ -110,7 +110,7 @@ def packages() -> Check:
 
 
 def optional_packages() -> Iterator[Check]:
-    """Optional packages, and their purpose."""
+    """List optional packages and their purpose."""
     for package, purpose in OPTIONAL.items():
         try:
             yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
@@ -120,7 +120,7 @@ def optional_packages() -> Iterator[Check]:
 
 
 def recognition() -> Check:
-    """The OCR program for scanned pages."""
+    """Check the OCR program for scanned pages."""
     program = engine()
     if program is None:
         found = "tesseract is not installed; only needed for scans and photos of pages"
@@ -129,7 +129,7 @@ def recognition() -> Check:
 
 
 def network() -> Check:
-    """The reader can be cut off from networks; tested in a child process."""
+    """Check in a child process that the reader can be cut off from networks."""
     root = str(Path(__file__).resolve().parents[2])
     code = (
         f"import sys; sys.path.insert(0, {root!r})\n"
@@ -145,7 +145,7 @@ def network() -> Check:
 
 
 def specialists(settings: CommonSettings) -> Iterator[Check]:
-    """The hashes of base and adapters, then a test with ten lines of a contract."""
+    """Check the hashes of base and adapters, then read ten lines of a contract."""
     from shared.artefacts.loader import adapter_names
 
     try:
@@ -168,7 +168,7 @@ def specialists(settings: CommonSettings) -> Iterator[Check]:
 
 
 def check_adapter(loaded: Specialists, name: str) -> Check:
-    """The hashes of one specialist. Raises SuiteError if it is missing or damaged."""
+    """Check the hashes of one specialist. Raises SuiteError if it is missing or damaged."""
     from services.extraction.pipeline.search import require_ranking
 
     specialist = loaded.get(name)
@@ -197,7 +197,7 @@ def _probe(loaded: Specialists) -> Check:
 
 
 def optional_models(artefacts: Path) -> Iterator[Check]:
-    """The optional models."""
+    """Check the optional models."""
     from services.review.priority import Priority
     from services.triage.checks.classifier import BreakClassifier
     from services.triage.concepts.linear import LinearLabeller
@@ -225,7 +225,7 @@ def optional_models(artefacts: Path) -> Iterator[Check]:
 
 
 def data_folder(folder: Path) -> Check:
-    """The data folder is writable, and SQLite's write-ahead log works there.
+    """Check that the data folder is writable and has SQLite's write-ahead log.
 
     A missing folder is made for the test and removed again.
     """
@@ -253,7 +253,7 @@ def data_folder(folder: Path) -> Check:
 
 
 def disk(folder: Path) -> Check:
-    """There is disk space for documents and results."""
+    """Check the disk space for documents and results."""
     absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() fails for impossible names
     existing = next(p for p in (absolute, *absolute.parents) if os.path.exists(p))  # noqa: PTH110
     free = shutil.disk_usage(existing).free
@@ -264,7 +264,7 @@ def disk(folder: Path) -> Check:
 
 
 def port(number: int) -> Check:
-    """`smallprint up` can use the port, or already does."""
+    """Check that `smallprint up` can use the port, or already does."""
     name, host = f"port {number}", "127.0.0.1"
     try:
         socket.create_server((host, number)).close()

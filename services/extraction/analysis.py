@@ -63,7 +63,7 @@ class ContractAnalysis:
 
     @property
     def passes(self) -> tuple[domain.Pass, ...]:
-        """One for each specialist."""
+        """The search of each specialist."""
         return tuple(result.passed for result in self.results)
 
     @cached_property

@@ -36,7 +36,7 @@ StoredParts = Sequence[StoredPart | RefusedPart]
 
 @dataclass(frozen=True)
 class Admitted:
-    """The fact about the parts, and the accepted documents."""
+    """The progress fact about the parts, and the accepted documents."""
 
     fact: PartsFound
     accepted: tuple[Accepted, ...]

@@ -1,4 +1,4 @@
-"""Monitoring of the risk guarantee of clauses: the part of documents and decisions.
+"""Monitoring of the risk guarantee of clauses: the data from documents and decisions.
 
 `shared/monitoring/monitor.py` draws the conclusions.
 """

@@ -51,7 +51,7 @@ LONGEST_LINE, LONGEST_PAIR = 160, 200  # characters of a title on one line, on t
 
 
 class Kind(IntEnum):
-    """The form of a match."""
+    """The kind of a match."""
 
     QUOTED = 0  # "Supplier", with and without its quotes
     BRACKETED = 1

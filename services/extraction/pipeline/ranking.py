@@ -174,9 +174,9 @@ class _Winners:
         self._by_place: list[tuple[int, int]] = []  # first token and number of each, in the text
         self._score: list[float] = []
         self._sum = 0.0
-        self._numbers: dict[str, int] = {}  # of words
-        self._worded: list[tuple[int, int, int]] = []  # number, words as bits, how many
-        self._losers: Counter[int] = Counter()  # that each has beaten
+        self._numbers: dict[str, int] = {}  # numbers of words
+        self._worded: list[tuple[int, int, int]] = []  # winner, its words as bits, number of words
+        self._losers: Counter[int] = Counter()  # losers that each winner has beaten
 
     def _rivals(self, first: int, end: int) -> list[int]:
         """Return the winners that overlap [first, end), the best first."""
@@ -292,7 +292,7 @@ class Ranking:
 
 
 def chance_of_new(right: Floats, new: Floats) -> Floats:
-    """Return the probability of being right and new, given that it is that or wrong.
+    """Return the probability of being right and new, if right repeated ones are excluded.
 
     `new` is the probability of being new, if right.
     """

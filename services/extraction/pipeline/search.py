@@ -70,7 +70,7 @@ class Search:
     clauses: list[ClauseSpan]  # in the order of the text
     presence: list[Presence]  # one for each label, in their order
     warnings: tuple[str, ...] = ()  # reasons not to rely on it
-    tokens: int = 0  # that were read
+    tokens: int = 0  # of the searched text
     quoted: int = 0  # tokens of the clauses
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 LENGTH = 300
 """Characters of an excerpt, unless one phrase has more."""
 BEFORE = 60
-"""Of them, characters before the first match."""
+"""Characters before the first match."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def document_answer(shown: DocumentView, status: int, **headers: str) -> Answer:
 def upload_identity(files: list[Upload], key: str) -> object:
     """Return the identity of an upload: names and hashes of its files, and its fields.
 
-    The raw body is none: its boundary is random.
+    The raw body can't be used: its boundary is random.
     """
     first = files[0]
     return {

@@ -34,7 +34,7 @@ class Health:
     """Recent failures of a webhook. Enabling it or changing its URL resets them."""
 
     failures: int = 0
-    """In a row."""
+    """Number of failures in a row."""
     failing_since: datetime | None = None
     """First failure in the row; None after a success."""
     last_failed: datetime | None = None
@@ -115,9 +115,9 @@ class Delivery:
     reason: str | None
     """Reason of the last failure."""
     tries: int
-    """Since it was created or requested again."""
+    """Number of tries since its creation or last request."""
     round: int
-    """How often it was requested again."""
+    """Number of repeated requests."""
     due: datetime | None
     """Next try; None if there is none."""
     created: datetime
@@ -135,7 +135,7 @@ class Answer:
     """`code: sentence`; None after a success."""
     excerpt: str = ""
     retry_after: float | None = None
-    """Seconds, from the receiver."""
+    """Retry-After of the receiver, in seconds."""
 
     @property
     def delivered(self) -> bool:

@@ -28,12 +28,12 @@ from shared.web.outbound import Deadline, TimedNetwork, retry_after
 EXCERPT = 1_000
 """Bytes of a response that are read and stored."""
 BODY_SECONDS = 2.0
-"""Seconds for reading them, after the status."""
+"""Seconds to read the body, after the status."""
 ADDRESSES_TRIED = 4
 _REASON = 300
 
 Resolve = Callable[..., Any]
-"""As `socket.getaddrinfo`."""
+"""A function like `socket.getaddrinfo`."""
 
 
 class Poster:

@@ -31,7 +31,7 @@ from shared.storage.tenant_isolation import across_tenants
 from shared.tracing import carried
 
 MAX_ATTEMPTS = 20
-"""Of one delivery, the newest."""
+"""Most stored attempts of one delivery, the newest."""
 BATCH = 500
 """Rows removed in one transaction, which keeps it short."""
 DISABLED = "webhook_disabled: the webhook was disabled; enable it, then redeliver"

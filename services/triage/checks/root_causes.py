@@ -145,7 +145,7 @@ def select_findings(
 def put_first(
     always_shown: Sequence[Finding], findings: Sequence[Finding]
 ) -> tuple[list[Finding], list[Finding]]:
-    """Raise findings always shown to the confidence of their cause; drop its other findings."""
+    """Raise always-shown findings to the confidence of their cause; drop its others."""
     surest: dict[object, float] = {}
     for finding in by_confidence(findings)[::-1]:
         surest |= dict.fromkeys(_causes(finding), finding.confidence)

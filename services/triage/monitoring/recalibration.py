@@ -162,5 +162,5 @@ def refit(
 
 
 def _least(line: BeliefLine, belief: float | None) -> float | None:
-    """The confidence that reaches a belief; None accepts nothing."""
+    """The confidence that reaches a belief; None without a belief."""
     return None if belief is None else line.confidence_of(belief)

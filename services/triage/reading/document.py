@@ -36,7 +36,7 @@ MOST_ROWS = 500  # rows of a statement that are checked
 
 @dataclass(frozen=True)
 class ReadFiling:
-    """A filing as it is checked, limited and without equity, and as it is shown, complete."""
+    """A filing for the checks, limited and without equity, and the complete filing."""
 
     filing: Filing
     form: dict[str, Any]

@@ -192,7 +192,7 @@ def _has_head(table: Table, first: int) -> bool:
 
 
 def _worth(run: Sequence[Equity], taken: AbstractSet[int]) -> tuple[bool, int]:
-    """Rank a title first, then nearness to the other statements."""
+    """The rank of a run: a title counts first, then nearness to other statements."""
     first = run[0].number
     return any(part.titled for part in run), -min((abs(first - at) for at in taken), default=first)
 

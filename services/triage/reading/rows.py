@@ -124,7 +124,7 @@ class _Path:
         self._last = indent
 
     def close(self) -> None:
-        """A total closes the innermost heading; amounts per share have no total."""
+        """Close the innermost heading after a total; amounts per share have no total."""
         if self._open and not _OF_SHARES.search(self._open[-1][0]):
             self._open.pop()
 

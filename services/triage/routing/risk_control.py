@@ -202,7 +202,7 @@ class RiskGuarantee:
 def make_guarantee(
     data: Calibration | None, max_wrong: float, level: float, broken: float | None
 ) -> RiskGuarantee:
-    """The lowest threshold shown to keep a risk. `broken` is the share of filings with errors."""
+    """The guarantee with the lowest safe threshold. `broken`: share of filings with errors."""
     if data is None:
         why = "not guaranteed: no calibration data"
         return RiskGuarantee(max_wrong, level, broken, no_guarantee_reason=why)
