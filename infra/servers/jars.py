@@ -13,7 +13,7 @@ class JarsError(Exception):
 
 
 def missing(what: str, libs: Path) -> str | None:
-    """What this machine lacks to run a server from jars; None if nothing."""
+    """A message about a missing requirement, or None."""
     if shutil.which("java") is None:
         return f"{what} needs Java 17 or newer: there is no `java` on the PATH"
     if not any(libs.glob("*.jar")) and shutil.which("mvn") is None:

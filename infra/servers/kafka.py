@@ -87,7 +87,7 @@ class BrokerError(Exception):
 
 
 def missing() -> str | None:
-    """What this machine lacks to run a broker; None if nothing."""
+    """A message about a missing requirement, or None."""
     return jars.missing(_WHAT, LIBS)
 
 

@@ -25,7 +25,7 @@ class ClusterError(Exception):
 
 
 def missing() -> str | None:
-    """What this machine lacks to run PostgreSQL; None if nothing."""
+    """A message about a missing requirement, or None."""
     if not PROGRAMS:
         return "PostgreSQL: no programs in /usr/lib/postgresql (Debian: apt install postgresql)"
     if find_spec("psycopg") is None:

@@ -53,7 +53,7 @@ _LOGGING = """\
 
 
 def missing() -> str | None:
-    """What this machine lacks to run the server; None if nothing."""
+    """A message about a missing requirement, or None."""
     return jars.missing(_WHAT, LIBS)
 
 

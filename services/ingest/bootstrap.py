@@ -58,7 +58,7 @@ from shared.web.admission import ByteBudget, RateLimit
 from shared.web.app import create_app
 
 LEASE = 6.0
-"""Time limits of one attempt for which a webhook is leased: resolving names takes time, too."""
+"""Length of a webhook lease, in time limits of one attempt: resolving names takes time, too."""
 
 
 def build(

@@ -92,7 +92,7 @@ class PageImages:
             self._trim(path.parent.parent)
 
     def _trim(self, folder: Path) -> None:
-        """Keep below the limit; another process may do the same at the same time."""
+        """Remove images above the limit; another process may do so at the same time."""
         images = []
         for path in folder.glob("*/*.png"):
             try:

@@ -261,7 +261,7 @@ def queue_proposal(
 
 
 def _is_absent(question: Question, proposal: Proposal | None) -> bool:
-    """Whether a category without shown clauses has none by the answer either."""
+    """Whether a question about a category was answered with no clause, or not at all."""
     absent = proposal is None or proposal.verdict == "absent"
     return question.subject == "category" and absent
 

@@ -123,7 +123,7 @@ def triage_report(
 
 
 def _begin_analysis(event: DocumentRead, uow: UnitOfWork, checks: ReportChecks) -> ReportAnalysis:
-    """An analysis without filings, with all that is known of the document and its tenant."""
+    """An analysis without filings, with the data of the document and its tenant."""
     models = checks.models
     rules, asks = checks.risks.of(event.tenant), checks.askers.of(event.tenant)
     with uow.store.read() as session:

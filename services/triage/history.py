@@ -133,7 +133,7 @@ class Difference:
 
 
 def differences(filing: Filing, earlier: Sequence[PriorAmount]) -> list[Difference]:
-    """Every line whose amount none of the earlier filings, the latest first, shows."""
+    """Lines whose amount appears in no earlier filing. `earlier` has the latest filing first."""
     return [diff for view in statement_views(filing) for diff in _of_sheet(view, earlier)]
 
 

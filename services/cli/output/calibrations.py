@@ -61,7 +61,7 @@ def _never(line: Mapping[str, Any], side: str) -> str:
 
 
 def _named(line: Mapping[str, Any]) -> Iterator[str]:
-    """Notes about categories in which nothing is accepted, and how long this lasts."""
+    """Notes about categories without accepted results, and how long this lasts."""
     if before := line["never_before"]:
         yield (
             f"in force: none of {_quoted(before)} is accepted at any confidence. People review "

@@ -458,7 +458,7 @@ class Queue:
         attempt: Attempt,
         due: datetime | None,
     ) -> None:
-        """A delivery that was requested again meanwhile stays as it is: it is due already."""
+        """Store an attempt. A delivery that was just requested again keeps its state."""
         session.execute(sa.insert(attempts).values(delivery=delivery.number, **asdict(attempt)))
         _forget_old_attempts(session, delivery.number)
         state = "delivered" if attempt.error is None else "pending" if due else "failed"

@@ -77,7 +77,7 @@ def _times(views: Views, finding: Finding, without: int | None = None) -> float 
 
 
 def _of_unit(finding: Finding, surer: Finding) -> bool:
-    """Whether two statements disagree by the factor by which one has the wrong unit."""
+    """Whether two statements disagree by the factor of one's wrong unit."""
     if surer.check != "statement_scale" or not finding.reported or not finding.expected:
         return False
     named = {cell.statement for cell in finding.cells}

@@ -66,7 +66,7 @@ class Band:
         return cell.overlap(self.left, self.right)
 
     def distance(self, cell: TableCell) -> float:
-        """The distance of its middle from that of a cell."""
+        """The distance between its middle and the middle of a cell."""
         return abs(self.left + self.right - cell.left - cell.right) / 2
 
 
