@@ -28,7 +28,7 @@ SHARE_OF_SERVER = 0.02
 GROWS = (4.0, 8.0)
 """Seconds for which a server's disk is full: until its files have no room."""
 PLUGS = 100
-"""One plug is pulled for so many kills."""
+"""The plug is pulled once for so many kills."""
 
 
 @dataclass(frozen=True)
