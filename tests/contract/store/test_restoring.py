@@ -48,7 +48,9 @@ def test_a_suite_that_brings_its_tables_up_to_date_is_no_restore(servers: Server
         it = f"smallprint migration, process {os.getpid()} on .*"
         for who, seen in ((url, "connected from"), (other, "by another user")):
             with (
-                pytest.raises(Conflict, match=f"suite is starting with the database of e .*: {it}{seen}"),
+                pytest.raises(
+                    Conflict, match=f"suite is starting with the database of e .*: {it}{seen}"
+                ),
                 restoring({"e": who}),
             ):
                 pass
