@@ -183,7 +183,7 @@ class SqliteReader:
         while True:
             if self._closed:
                 raise Unavailable("This reader has been closed.")
-            seen = self._bus.published.count
+            seen = self._bus.published.seen()
             if records := self._bus.read(self._position):
                 self._last = time.monotonic()
                 self._position = records[-1].offset + 1

@@ -46,6 +46,8 @@ from shared.storage.upsert import insert_into
 Queue = Literal["main", "large", "decisions"]
 QUEUES: tuple[Queue, ...] = ("main", "large", "decisions")
 
+FINISHED = "finished"
+"""The change that an entry ended, which may unblock others of its key."""
 ORDERED: tuple[Queue, ...] = ("main", "large")
 """Queues that share the order of a key. `decisions` has its own order."""
 POLL, SQLITE_POLL = 0.5, 2.0
@@ -119,8 +121,8 @@ class Inbox:
         self.owner = owner
         self.lease = timedelta(seconds=lease)
         self.longest = timedelta(seconds=longest)
-        on_file = store.engine.dialect.name == "sqlite"
-        self.poll = SQLITE_POLL if on_file else POLL
+        self._on_file = store.engine.dialect.name == "sqlite"
+        self.poll = SQLITE_POLL if self._on_file else POLL
         self._turns = FairScheduler()
 
     # Inserting
@@ -171,7 +173,7 @@ class Inbox:
                     )
                 )
         if rows:
-            self.store.inbox_changed.notify()
+            self.store.inbox_changed.notify(*{str(row["queue"]) for row in rows})
 
     def unfinished(self, queues: Collection[Queue] = ORDERED) -> int:
         """The number of entries that are waiting or leased."""
@@ -192,12 +194,12 @@ class Inbox:
         """Claim the next entry, waiting at most `timeout` seconds for one."""
         end = time.monotonic() + timeout
         while True:
-            seen = self.store.inbox_changed.count
-            lease, soon = self._claim(queue)
+            seen = self.store.inbox_changed.seen()
+            lease, soon, topics = self._claim(queue)
             left = end - time.monotonic()
             if lease is not None or left <= 0:
                 return lease
-            if not self.store.inbox_changed.wait(seen, min(soon, left)) and left <= soon:
+            if not self.store.inbox_changed.wait(seen, min(soon, left), *topics) and left <= soon:
                 return None
 
     def claim(self, queue: Queue) -> Lease | None:
@@ -207,29 +209,33 @@ class Inbox:
         """
         return self._claim(queue)[0]
 
-    def _claim(self, queue: Queue) -> tuple[Lease | None, float]:
-        """Claim an entry, or return None and the seconds until one may be ready."""
+    def _claim(self, queue: Queue) -> tuple[Lease | None, float, tuple[str, ...]]:
+        """Claim an entry, or return None, the seconds until one may be ready, and the changes that
+        may make one ready earlier.
+        """
         for _ in range(CLAIM_TRIES):
             with self.store.read() as session:
                 tenants = session.execute(_candidates(queue), {"now": datetime.now(UTC)}).all()
             ready = [row for row in tenants if row.number is not None]
             if not ready:
-                return None, self._next_ready(queue) if tenants else self.poll
+                if tenants:  # an entry of another queue may block these
+                    return None, self._next_ready(queue), (queue, FINISHED)
+                return None, self.poll, (queue,)
             row = min(ready, key=lambda row: (self._turns.of(row.tenant), row.number))
             if (lease := self._take(row.number, queue)) is not None:
                 self._turns.take(row.tenant)
-                return lease, 0.0
-        return None, self.poll
+                return lease, 0.0, ()
+        return None, self.poll, (queue, FINISHED)
 
     def _take(self, number: int, queue: Queue) -> Lease | None:
         with self.store.write() as session:
-            query = select(inbox.c.key).where(inbox.c.number == number)
-            key = session.execute(across_tenants(query, _QUEUE)).scalar_one()
-            lock(session, f"inbox {key}")
+            if not self._on_file:  # SQLite has one writer anyway
+                query = select(inbox.c.key).where(inbox.c.number == number)
+                key = session.execute(across_tenants(query, _QUEUE)).scalar_one()
+                lock(session, f"inbox {key}")
             now = datetime.now(UTC)
-            values = {"this": number, "of": key, "now": now, "until": now + self.lease}
-            claim = _claim(queue)
-            row = session.execute(claim, {**values, "by": self.owner}).one_or_none()
+            values = {"this": number, "now": now, "until": now + self.lease, "by": self.owner}
+            row = session.execute(_claim(queue), values).one_or_none()
         return None if row is None else Lease(**{**row._mapping, "value": bytes(row.value)})
 
     def _next_ready(self, queue: Queue) -> float:
@@ -257,7 +263,7 @@ class Inbox:
         """Mark an entry without effect as done."""
         with self.store.write() as session:
             session.execute(across_tenants(self._owned(lease).values(**done()), _QUEUE))
-        self.store.inbox_changed.notify()
+        self.store.inbox_changed.notify(FINISHED)
 
     def retry(self, lease: Lease, ready_at: datetime, error: str, *, failed: bool) -> None:
         """Schedule another attempt. `failed`: an error ended this one, not a wait for a system."""
@@ -269,7 +275,7 @@ class Inbox:
         )
         with self.store.write() as session:
             session.execute(across_tenants(again, _QUEUE))
-        self.store.inbox_changed.notify()
+        self.store.inbox_changed.notify(lease.queue)
 
     def give_up(self, session: Session, lease: Lease, error: str, *, failed: bool) -> bool:
         """Make an entry a dead letter in this transaction. Returns False if its lease was lost."""
@@ -359,13 +365,13 @@ _NOW = bindparam("now", type_=Time())
 
 @cache
 def _claim(queue: Queue) -> Any:
-    """Build the claim of entry `this` with key `of` by worker `by`, if it is still ready."""
+    """Build the claim of entry `this` by worker `by`, if it is still ready."""
     other = inbox.alias("other")
     claim = update(inbox).where(
         inbox.c.number == bindparam("this"),
         inbox.c.ended.is_(None),
         inbox.c.ready_at <= _NOW,
-        ~exists().where(other.c.key == bindparam("of"), *_blocks(other, bindparam("this"), queue)),
+        ~exists().where(other.c.key == inbox.c.key, *_blocks(other, bindparam("this"), queue)),
     )
     claimed = claim.values(
         state="leased",

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from shared.errors import SuiteError
 from shared.events import DocumentDeleted, Event
 from shared.logs import log_context
-from shared.messaging.inbox import ORDERED, Queue, done
+from shared.messaging.inbox import FINISHED, ORDERED, Queue, done
 from shared.messaging.tables import inbox, outbox
 from shared.storage.engine import Store
 from shared.storage.notifications import notify
@@ -103,7 +103,7 @@ class UnitOfWork:
         else:
             self._scope.__exit__(kind, error, trace)
             if error is None and self.cause is not None:
-                self.store.inbox_changed.notify()
+                self.store.inbox_changed.notify(FINISHED)
             if error is None and self._events:
                 self.store.outbox_filled.set()
                 self._tell()

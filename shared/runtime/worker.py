@@ -32,7 +32,7 @@ from shared.events import (
 )
 from shared.logs import log_context
 from shared.messaging import AlreadyHandled, Inbox, Lease, UnitOfWork
-from shared.messaging.inbox import ORDERED, Queue
+from shared.messaging.inbox import FINISHED, ORDERED, Queue
 from shared.messaging.pump import printable
 from shared.runtime.heartbeats import Heartbeats
 from shared.runtime.places import places
@@ -247,7 +247,7 @@ class Worker:
                             trace_state=came.state,
                         )
                     )
-            self.store.inbox_changed.notify()
+            self.store.inbox_changed.notify(FINISHED)
             metrics.dead_letters_total.labels(self.name).inc()
 
         self._unreported = write
