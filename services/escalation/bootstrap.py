@@ -38,7 +38,7 @@ from shared.web.auth import Keys, RemoteKeys
 def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
     """Build escalation: the only way to a frontier model, and the ledger of its costs."""
     settings = settings or load(Settings)
-    policies = read_policies(settings.policy_file)
+    policies = read_policies(settings.policy)
     store = open_store(settings)
     ledger = Ledger(store)
     patience = timedelta(seconds=settings.escalation_patience)

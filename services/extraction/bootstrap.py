@@ -47,7 +47,7 @@ def build(
 ) -> Service:
     """Extraction: finds the clauses of contracts, with the evidence for each."""
     settings = settings or load(Settings)
-    risks = read_risk_policy(settings.policy_file)
+    risks = read_risk_policy(settings.policy)
     if risks.categories:
         folders = settings.artefacts_folder, settings.adapters_folder
         check_categories(risks.categories, labels_in(*folders))
@@ -83,7 +83,7 @@ def build(
             adapter=settings.extraction_adapter,
             most_characters=settings.extraction_max_characters,
             risks=risks,
-            askers=read_escalation_rules(settings.policy_file),
+            askers=read_escalation_rules(settings.policy),
         ),
         DocumentFailed: handlers.DOCUMENTS.note_failure,
         DocumentReclassified: handlers.withdraw_clauses,

@@ -105,7 +105,7 @@ def build(
         idempotent=idempotent,
     )
     classifier = DocumentClassifier.load(settings.artefacts_folder)
-    escalation_rules = read_escalation_rules(settings.policy_file)
+    escalation_rules = read_escalation_rules(settings.policy)
 
     def is_large(event: Event) -> bool:
         size = event.original.size if isinstance(event, DocumentIngested) else 0

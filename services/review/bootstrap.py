@@ -50,7 +50,7 @@ def build(
     blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     commands, reader = ReviewCommands(store, blobs, settings.review_lease), Reader(store, blobs)
-    risks = read_risk_policy(settings.policy_file)
+    risks = read_risk_policy(settings.policy)
     order = Order(
         Priority.load_if_installed(settings.artefacts_folder),
         weights=lambda tenant: risks.of(tenant).weights,

@@ -64,8 +64,8 @@ def build(
         blobs,
         settings.triage_max_characters,
         models,
-        read_risk_policy(settings.policy_file),
-        read_escalation_rules(settings.policy_file),
+        read_risk_policy(settings.policy),
+        read_escalation_rules(settings.policy),
         TokenCounter(settings.artefacts_folder),
     )
 

@@ -33,21 +33,6 @@ SENDERS = {
 }
 """Which services send each event."""
 
-RECEIVERS = {
-    "document.ingested.v1": ["ingest", "extraction", "triage"],
-    "document.begun.v1": ["extraction"],
-    "document.read.v1": ["ingest", "extraction", "triage", "review"],
-    "document.rekinded.v1": ["ingest", "extraction", "triage", "review"],
-    "document.failed.v1": ["ingest", "extraction", "triage", "review"],
-    "document.deleted.v1": ["ingest", "extraction", "triage", "review", "escalation"],
-    "clauses.extracted.v1": ["ingest", "review", "escalation"],
-    "findings.found.v1": ["ingest", "review", "escalation"],
-    "escalation.requested.v1": ["escalation"],
-    "escalation.answered.v1": ["review"],
-    "review.decided.v1": ["ingest", "extraction", "triage"],
-}
-"""Which services handle each event; others ignore it."""
-
 _CHANNEL = {"$ref": "#/channels/documents"}
 
 

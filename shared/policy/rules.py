@@ -48,15 +48,6 @@ class PolicySettings(CommonSettings):
         description="TOML file of the policy: accepted risks, frontier models and budgets. Empty: "
         "people review everything, and no text goes to external services",
     )
-    escalation_policy: File = Field(
-        None,
-        description="deprecated name of `SMALLPRINT_POLICY`",
-    )
-
-    @property
-    def policy_file(self) -> Path | None:
-        """The policy file, by either setting."""
-        return self.policy or self.escalation_policy
 
 
 class FindingRules(BaseModel):

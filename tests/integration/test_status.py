@@ -8,16 +8,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import smallprint
 
-from services.cli.commands import up
 from services.cli.deployment import address
-from shared.events import TYPES
-from shared.events.asyncapi import RECEIVERS
 from tests.support import ROOT
 from tests.support.embedded import Embedded
 
@@ -100,12 +96,3 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     assert re.search(
         r"no suite is running on \S+: start it \(smallprint up --data ", stopped.stderr
     )
-
-
-def test_who_works_on_an_event_is_known_without_asking(tmp_path: Path) -> None:
-    services = up.build_services(tmp_path)
-    assert RECEIVERS.keys() == TYPES.keys()
-    for service in services:
-        hears = {event.type for event in service.handlers}
-        assert hears == {kind for kind, heard in RECEIVERS.items() if service.name in heard}
-        service.close()

@@ -126,7 +126,7 @@ def compare(
     from shared.settings import load
 
     settings = load(Settings)
-    own = read_policies(policy or settings.policy_file).of(tenant)
+    own = read_policies(policy or settings.policy).of(tenant)
     asker = own.to_compare(provider, most_tokens)
     documents = read_labelled(labelled)[:first]
     (specialist,) = load_specialists([adapter])

@@ -52,7 +52,7 @@ def active_policy(data: Path | None, tenant: str) -> ActivePolicy:
     from shared.settings import load
 
     settings = load(Settings, **given(data=data))
-    path, none = settings.policy_file, read_policies(None).version(tenant)
+    path, none = settings.policy, read_policies(None).version(tenant)
     stored, any_stored = _stored(settings, tenant)
     if stored:
         warning = _warning_of_other(

@@ -126,11 +126,11 @@ def grow_old(blobs: S3Blobs, patch: pytest.MonkeyPatch) -> None:
     names = [blobs.prefix + name for name in (PIN_MARKER, ENDING)]
     remaining = {name: found[0] for name in names if (found := read(blobs, name, "a mark"))}
 
-    def listed_with_age(blobs: S3Blobs, key: str, what: str) -> tuple[bytes, float] | None:
+    def read_as_old(blobs: S3Blobs, key: str, what: str) -> tuple[bytes, float] | None:
         found = read(blobs, key, what)
         return (found[0], 1000.0) if found and found[0] == remaining.get(key) else found
 
-    patch.setattr(S3Blobs, "read", listed_with_age)
+    patch.setattr(S3Blobs, "read", read_as_old)
 
 
 def test_the_next_start_removes_copies_of_a_killed_backup(

@@ -179,14 +179,7 @@ def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_an_empty_setting_means_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALLPRINT_POLICY", "")
-    assert load(Settings).policy_file is None
-
-
-def test_the_older_setting_is_read_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(tmp_path / "old.toml"))
-    assert load(Settings).policy_file == tmp_path / "old.toml"
-    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "new.toml"))
-    assert load(Settings).policy_file == tmp_path / "new.toml"
+    assert load(Settings).policy is None
 
 
 def test_known_prices_are_dated_and_of_known_protocols() -> None:

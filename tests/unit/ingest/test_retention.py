@@ -24,7 +24,7 @@ def stored(ingest: IngestService, *rules: tuple[str | None, int], client: Any = 
     assert answer.status_code == 200, answer.text
 
 
-def listed_with_age(ingest: IngestService, document: str, days: float) -> None:
+def set_age(ingest: IngestService, document: str, days: float) -> None:
     then = now_utc() - timedelta(days=days)
     with ingest.service.store.write() as session:
         session.execute(update(documents).where(documents.c.id == document).values(created=then))
@@ -36,7 +36,7 @@ def ended(ingest: IngestService, words: str, kind: str = "contract", days: float
         ingest.publish(
             clauses_extracted(document) if kind == "contract" else findings_found(document)
         )
-    listed_with_age(ingest, document, days)
+    set_age(ingest, document, days)
     return document
 
 
@@ -114,7 +114,7 @@ def test_rules_and_tombstones_are_separate_for_each_tenant(any_ingest: IngestSer
 
 def test_a_document_in_work_does_not_expire(ingest: IngestService) -> None:
     document = ingest.read_new(b"still being worked on", "a.txt")
-    listed_with_age(ingest, document, 100)
+    set_age(ingest, document, 100)
     stored(ingest, (None, 1))
     assert keeper(ingest).run_once() == 0
     ingest.publish(clauses_extracted(document))
@@ -129,7 +129,7 @@ def test_a_mail_stays_until_its_parts_expire(ingest: IngestService) -> None:
     assert part["kind"] == "report"
     ingest.publish(clauses_extracted(letter), findings_found(part["id"]))
     for document in (letter, part["id"]):
-        listed_with_age(ingest, document, 50)
+        set_age(ingest, document, 50)
     stored(ingest, ("contract", 10), ("report", 100))
     assert keeper(ingest).run_once() == 0
     stored(ingest, ("contract", 10), ("report", 40))
