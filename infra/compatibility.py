@@ -188,7 +188,7 @@ def _uncovered(
         if len(alike) == 1 or len(takers) == 1:
             yield from alike[0] if len(alike) == 1 else reasons[0]
         else:
-            yield f"{where}: {_shown(given.schema)} {_said(taker, giver)}"
+            yield f"{where}: {_shown(given.schema)} {_change(taker, giver)}"
 
 
 def _one_uncovered(
@@ -197,13 +197,13 @@ def _one_uncovered(
     """Like `_uncovered`, for two schemas with a single type each."""
     takes, gives = taker.schema, giver.schema
     if not _type_fits(takes.get("type"), gives.get("type")):
-        yield f"{where}: {gives.get('type', 'anything')} {_said(taker, giver)}"
+        yield f"{where}: {gives.get('type', 'anything')} {_change(taker, giver)}"
         return
     values = _values(takes)
     if values is not None:
         given = _values(gives)
         for value in sorted(set(given or ()) - set(values)) or ([] if given else ["any value"]):
-            yield f"{where}: {value} {_said(taker, giver)}"
+            yield f"{where}: {value} {_change(taker, giver)}"
     for word in (*_LEAST, *_MOST, *_SAME):
         if not _bound_fits(word, takes.get(word), gives.get(word)):
             yield (
@@ -235,12 +235,12 @@ def _properties(
         more = sorted(gives.keys() - takes.keys()) if taker.when == "before" else []
         more += ["any other property"] if mine is not False and "type" in giver.schema else []
         for name in more:
-            yield f"{where}: {name} {_said(taker, giver)}"
+            yield f"{where}: {name} {_change(taker, giver)}"
     elif isinstance(others, dict) and mine is not False:
         yield from _uncovered(f"{where}.*", taker.inner(others), giver.inner(mine), seen)
 
 
-def _said(taker: _Side, giver: _Side) -> str:
+def _change(taker: _Side, giver: _Side) -> str:
     if giver.when == "now":
         return "may be answered now"
     assert taker.when == "now"

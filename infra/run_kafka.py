@@ -173,9 +173,9 @@ class Suite:
         }
         failed: dict[str, str] = {}
         for service, process in running.items():
-            _, said = process.communicate()
+            _, output = process.communicate()
             if process.returncode:
-                failed[service] = (said.strip() or "it says nothing").splitlines()[-1]
+                failed[service] = (output.strip() or "it says nothing").splitlines()[-1]
             else:
                 tell(f"database of {service} ready")
         if failed:
@@ -195,16 +195,16 @@ class Suite:
         Args:
             missing: returns its parts that are not ready, if known.
         """
-        began = said = time.monotonic()
+        began = reported = time.monotonic()
         while not ready():
             now = time.monotonic()
             if now - began > READY_SECONDS:
                 raise StartError(
                     f"{what} is not ready after {READY_SECONDS:g} s: see {self.data / 'logs'}"
                 )
-            if now - said >= SAY_SECONDS:
+            if now - reported >= SAY_SECONDS:
                 tell(f"still waiting for {', '.join(missing()) or what} ({now - began:.0f} s)")
-                said = now
+                reported = now
             supervisor.look()
             time.sleep(0.2)
 

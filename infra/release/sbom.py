@@ -136,9 +136,9 @@ def spdx(licence: str) -> list[str]:
 
     `public` are works without rights, such as filings with the SEC (US-PD, no SPDX name).
     """
-    said = re.sub(r"\(.*?\)", "", licence.partition(":")[0]).split(" and ")
+    names = re.sub(r"\(.*?\)", "", licence.partition(":")[0]).split(" and ")
     words = {"CC BY 4.0": "CC-BY-4.0", "public": "US-PD"}
-    return [words.get(one.strip(), one.strip()) for one in said]
+    return [words.get(one.strip(), one.strip()) for one in names]
 
 
 def licences(component: Mapping[str, Any]) -> list[str]:
@@ -152,8 +152,8 @@ def licences(component: Mapping[str, Any]) -> list[str]:
             names = re.sub(r"\b(AND|OR|WITH)\b", " ", one["expression"])
             found += re.findall(r"[A-Za-z0-9.-]+", names)
         else:
-            said = one["license"]
-            found.append(said.get("id") or NAMED.get(said["name"], said["name"]))
+            licence = one["license"]
+            found.append(licence.get("id") or NAMED.get(licence["name"], licence["name"]))
     known = [one for one in dict.fromkeys(found) if one in ALLOWED]
     wrong = [one for one in found if one not in ALLOWED and not one.startswith("License :: ")]
     if not known or wrong:

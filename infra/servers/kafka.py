@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=int, default=PORT, help="default %(default)s")
     parser.add_argument("--data", type=Path, default=KAFKA / "data", help="default %(default)s")
-    parser.add_argument("--advertised", type=int, help="port that clients are told; default: PORT")
+    parser.add_argument("--advertised", type=int, help="port announced to clients; default: PORT")
     asked = parser.parse_args(arguments)
     try:
         Broker(asked.data, asked.port, durable=True, advertised=asked.advertised).become()

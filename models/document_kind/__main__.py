@@ -180,7 +180,9 @@ def records(
             "name": document.name,
             "group": document.group,
             "fold": document.fold,
-            "telling": {form: _told(part(document.text), telling) for form, part in FORMS.items()},
+            "telling": {
+                form: _typical_share(part(document.text), telling) for form, part in FORMS.items()
+            },
             **{
                 name: {
                     form: [round(float(p), 5) for p in probabilities[i]]
@@ -193,7 +195,7 @@ def records(
     ]
 
 
-def _told(text: str, telling: Mapping[str, Sequence[str]]) -> float:
+def _typical_share(text: str, telling: Mapping[str, Sequence[str]]) -> float:
     """Return the largest share of words that are typical of one kind."""
     words = _words(text)
     return round(max((share_of(words, some) for some in telling.values()), default=0.0), 5)
@@ -246,8 +248,8 @@ def main() -> None:
         head(every, arguments.work)
         return
     config = read_config(FOLDER)
-    said, tried, fitted = predicted(Words(), every)
-    documents_out = records(every, {**plain(every), "linear": said}, config["telling"])
+    predictions, tried, fitted = predicted(Words(), every)
+    documents_out = records(every, {**plain(every), "linear": predictions}, config["telling"])
     bits = met([document.text[:READS] for document in every if document.fold in DEVELOPMENT])
     sure = thresholds(documents_out, config["sure"]["wrong"])
     model = {

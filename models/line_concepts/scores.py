@@ -162,10 +162,10 @@ def of_confidence(records: Sequence[Record]) -> dict[str, Any]:
     """Return the calibration of some predictions, and precision and recall of `own`."""
     confident, (probability, right) = unseen_confidence(records), chances(records)
     own = [r for r in records if r["concept"] == OWN]
-    said_own = [r for r in records if SAYS(r) == OWN]
+    predicted_own = [r for r in records if SAYS(r) == OWN]
     offset, slope = fit_confidence(records)
     return {
-        "own": {"precision": share_right(said_own, SAYS), "recall": share_right(own, SAYS)},
+        "own": {"precision": share_right(predicted_own, SAYS), "recall": share_right(own, SAYS)},
         "calibration": {"offset": round(float(offset), 5), "slope": round(float(slope), 5)},
         "error before": calibration_error(probability, right),
         "error": calibration_error(confident, right),

@@ -47,7 +47,7 @@ def learners(config: Mapping[str, Any]) -> dict[str, Learner]:
         fits = fit_forest(rows, changed, config["forest"])
         return lambda some: predict(fits, some)
 
-    def told_less(rows: Floats, changed: NDArray[np.bool_]) -> Head:
+    def few_columns(rows: Floats, changed: NDArray[np.bool_]) -> Head:
         head = forest(rows[:, few], changed)
         return lambda some: head(some[:, few])
 
@@ -57,7 +57,7 @@ def learners(config: Mapping[str, Any]) -> dict[str, Learner]:
         model = make_pipeline(StandardScaler(), ridge).fit(spread(rows, categories), changed)
         return lambda some: model.predict_proba(spread(some, categories))[:, 1].astype(np.float32)
 
-    return {"learned": forest, "linear": linear, "told_less": told_less}
+    return {"learned": forest, "linear": linear, "told_less": few_columns}
 
 
 def spread(rows: Floats, categories: int) -> Floats:

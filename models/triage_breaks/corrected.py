@@ -193,7 +193,7 @@ def names(filing: Record, finding: Finding, facts: Iterable[Revised]) -> bool:
     return False
 
 
-def _told(filing: Record, verdict: Verdict, facts: Sequence[Revised]) -> dict[str, Any]:
+def _summary(filing: Record, verdict: Verdict, facts: Sequence[Revised]) -> dict[str, Any]:
     named = [f for f in verdict.findings if names(filing, f, facts)]
     return {
         "risk": verdict.risk,
@@ -227,9 +227,9 @@ def triage_results(
             "facts": len(facts),
             "throughout": len(facts) >= THROUGHOUT,
             "surest_doubt": surest(filing, cells, classifier),
-            "alone": _told(record, alone, facts),
+            "alone": _summary(record, alone, facts),
             "earlier_filings": len(earlier),
-            "with_earlier": _told(record, beside, facts) if earlier else None,
+            "with_earlier": _summary(record, beside, facts) if earlier else None,
             "differs": any(gap.cell in cells for gap in differences(filing, earlier)),
         })  # fmt: skip
     return result

@@ -93,10 +93,10 @@ def shortened_statements(folder: Path) -> Iterator[Shortened]:
         yield Shortened(record["id"], company, report.filing, truth, shown)
 
 
-def _truth(filing: Filing, said: Mapping[str, Any] | None) -> tuple[Truth | None, bool]:
-    if not said:
+def _truth(filing: Filing, injected: Mapping[str, Any] | None) -> tuple[Truth | None, bool]:
+    if not injected:
         return None, False
-    errors = said.get("errors") or [said]
+    errors = injected.get("errors") or [injected]
     result = [_place(filing, error) for error in errors]
     kind = "several" if len(errors) > 1 else errors[0]["error_type"]
     shown = [truth for truth in result if truth["row"] is not None]

@@ -82,10 +82,10 @@ def _is_slow_step(record: logging.LogRecord) -> bool:
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
     """Yield the errors in a record, and those that they wrap."""
-    told = [one for one in record.args or () if isinstance(one, BaseException)]
+    errors = [one for one in record.args or () if isinstance(one, BaseException)]
     if record.exc_info and record.exc_info[1] is not None:
-        told.append(record.exc_info[1])
-    for error in told:
+        errors.append(record.exc_info[1])
+    for error in errors:
         yield error
         yield from (one for one in error.args if isinstance(one, BaseException))
 

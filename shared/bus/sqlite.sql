@@ -14,5 +14,5 @@ CREATE TABLE message (
 
 CREATE TABLE consumer_group (
     name TEXT PRIMARY KEY,
-    next INTEGER NOT NULL                           -- the number that it reads next, as far as it said
+    next INTEGER NOT NULL                           -- the number that it reads next, as last reported
 ) WITHOUT ROWID;

@@ -113,9 +113,9 @@ class _Sqlite:
         with closing(sqlite3.connect(path)) as target:
             self._reader.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-            (said,) = target.execute("PRAGMA integrity_check(1)").fetchone()
-        if said != "ok":
-            raise SuiteError(f"the database of {self.name} is damaged ({said}): it was not copied")
+            (state,) = target.execute("PRAGMA integrity_check(1)").fetchone()
+        if state != "ok":
+            raise SuiteError(f"the database of {self.name} is damaged ({state}): it was not copied")
 
     def close(self) -> None:
         """Close the connections."""
@@ -224,8 +224,8 @@ def _run(program: str, url: URL, options: list[str], name: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise SuiteError(f"{program} of the database of {name} failed: {said[0]}")
+        errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise SuiteError(f"{program} of the database of {name} failed: {errors[0]}")
 
 
 def program_of_postgres(name: str) -> str:

@@ -175,17 +175,17 @@ def _place(cell: CellPosition) -> tuple[int, int, int]:
     return cell.table, cell.row, cell.column
 
 
-def _named(said: _Named, tables: Sequence[Table]) -> NamedCell:
+def _named(named: _Named, tables: Sequence[Table]) -> NamedCell:
     """The cell that an answer names. Raises Unverified if the tables have none."""
-    place = CellPosition(table=said.table, row=said.row, column=said.column)
+    place = CellPosition(table=named.table, row=named.row, column=named.column)
     known = find_cell(tables, place)
-    where = f"table {said.table}, row {said.row}, column {said.column}"
+    where = f"table {named.table}, row {named.row}, column {named.column}"
     if known is None:
         raise Unverified(f"the tables have no amount in {where}")
     label, value = known
-    if _amount(said.value, where) != value:
+    if _amount(named.value, where) != value:
         raise Unverified(f"the tables have another amount in {where}")
-    statement = tables[said.table - 1].statement
+    statement = tables[named.table - 1].statement
     return NamedCell(**place.model_dump(), statement=statement, label=label, value=value)
 
 

@@ -152,11 +152,11 @@ def repair_several(parts: Sequence[Part], reply: Reply, faults: Mapping[int, str
     numbers = numbers_of(parts)
     by_number = {numbers[part - 1]: why for part, why in faults.items()}
     return repair(
-        several_prompt(parts, faults), _said_of(reply, by_number), describe_faults(by_number)
+        several_prompt(parts, faults), _earlier_answer(reply, by_number), describe_faults(by_number)
     )
 
 
-def _said_of(reply: Reply, wanted: Collection[int]) -> str:
+def _earlier_answer(reply: Reply, wanted: Collection[int]) -> str:
     """The answers to some questions as JSON; the whole text if it is no JSON."""
     if reply.cut:
         return ""
@@ -164,8 +164,8 @@ def _said_of(reply: Reply, wanted: Collection[int]) -> str:
         answers = parse(reply.text, _Answers).answers
     except Unverified:
         return reply.text
-    said = [one.model_dump() for one in answers if one.number in wanted]
-    return json.dumps({"answers": said}, ensure_ascii=False)
+    wanted_answers = [one.model_dump() for one in answers if one.number in wanted]
+    return json.dumps({"answers": wanted_answers}, ensure_ascii=False)
 
 
 def understand_several(
@@ -182,12 +182,12 @@ def understand_several(
         answers = _whole(reply.text) if reply.cut else parse(reply.text, _Answers).answers
     except Unverified as error:
         return dict.fromkeys(wanted, error)
-    said: dict[int, Answer] = {}
+    first: dict[int, Answer] = {}
     for one in answers:
-        said.setdefault(one.number, one)
+        first.setdefault(one.number, one)
     none = CUT if reply.cut else "there is no answer to it"
     numbers = numbers_of(parts)
-    return {one: _verified(said.get(numbers[one - 1]), parts[one - 1], none) for one in wanted}
+    return {one: _verified(first.get(numbers[one - 1]), parts[one - 1], none) for one in wanted}
 
 
 def _verified(answer: Answer | None, part: Part, none: str) -> VerifiedAnswer | Unverified:

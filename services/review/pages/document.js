@@ -292,7 +292,7 @@ class DocumentView {
     return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, title(one.check)), item && verdictPill(item)),
       h("p", {}, item?.verdict === "reject" ? h("del", {}, one.message) : one.message),
       h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)),
-      one.dismissed && h("p.said", {}, `${title(one.dismissed.by)} dismissed the same finding on ${moment(one.dismissed.time)}: “${one.dismissed.reason}”`),
+      one.dismissed && h("p.remark", {}, `${title(one.dismissed.by)} dismissed the same finding on ${moment(one.dismissed.time)}: “${one.dismissed.reason}”`),
       one.page && this.shows(one),
       item && decisionLink(item));
   }

@@ -203,8 +203,8 @@ def _equity(
 def _under_periods(table: Table, layout: Layout) -> bool:
     """Whether the components are lines under columns of periods."""
     dated = all(mention(band.title).year for band in layout.bands)
-    told_apart = len({band.title for band in layout.bands}) == len(layout.bands)
-    return dated and told_apart and balances_in(table) >= BALANCES
+    distinct = len({band.title for band in layout.bands}) == len(layout.bands)
+    return dated and distinct and balances_in(table) >= BALANCES
 
 
 def _with_components(rows: EquityRows, titled: Mapping[int, str]) -> ReadStatement:
