@@ -118,30 +118,30 @@ def test_no_key_is_sent_to_another_program_on_the_usual_port(
     command: list[str], data: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMALLPRINT_DATA", str(data))
-    code, said = run(*command)
+    code, output = run(*command)
     assert (code, asked) == (2, [])
-    assert f"no suite seems to run on {data}: name its folder with --data" in said
-    assert f"--url (for containers usually {URL}, inside them http://origin:8400)" in said
+    assert f"no suite seems to run on {data}: name its folder with --data" in output
+    assert f"--url (for containers usually {URL}, inside them http://origin:8400)" in output
     with FolderLock(data):
-        code, said = run(*command)
+        code, output = run(*command)
     assert (code, asked) == (2, [])
-    assert f"process {os.getpid()} uses {data}, but has not written its address" in said
+    assert f"process {os.getpid()} uses {data}, but has not written its address" in output
     ended(data)
     with FolderLock(data):
         assert "has not written its address" in run(*command)[1]
     for options in ((), ("--data", data)):
-        code, said = run(*command, *options)
+        code, output = run(*command, *options)
         assert (code, asked) == (2, [])
-        assert f"no suite is running on {data}: start it (smallprint up --data '{data}')" in said
+        assert f"no suite is running on {data}: start it (smallprint up --data '{data}')" in output
 
 
 @pytest.mark.parametrize("command", WITH_KEY)
-def test_without_a_key_it_is_said_how_one_is_made(
+def test_without_a_key_the_message_says_how_to_make_one(
     command: list[str], served: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
-    code, said = run(*command, "--data", served)
-    assert (code, f"smallprint keys new NAME --data '{served}'" in said) == (2, True)
+    code, output = run(*command, "--data", served)
+    assert (code, f"smallprint keys new NAME --data '{served}'" in output) == (2, True)
     assert "smallprint keys new NAME --data var/data" in run(*command)[1]
     assert (
         "run on the machine of the suite at http://a.example: smallprint keys new NAME\n"
@@ -153,10 +153,10 @@ def test_what_others_may_write_is_not_believed(
     served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (served / address.NAME).chmod(0o602)
-    code, said = run("reports", "--data", served)
-    assert (code, asked, "can be written by other users" in said) == (2, [], True)
+    code, output = run("reports", "--data", served)
+    assert (code, asked, "can be written by other users" in output) == (2, [], True)
     monkeypatch.setenv("SMALLPRINT_DATA", str(served))
-    assert run("reports") == (code, said)
+    assert run("reports") == (code, output)
     monkeypatch.delenv("SMALLPRINT_DATA")
     Path("var").mkdir()
     Path("var/data").symlink_to(served)
@@ -174,8 +174,8 @@ def test_nobody_is_led_to_another_machine(
     address.write_address(served, Served(url, "0" * 32))
     assert (served / address.NAME).read_text() == before
     (served / address.NAME).write_text(before.replace(HERE, url))
-    code, said = run("reports", "--data", served)
-    assert (code, asked, "leads to another machine" in said) == (2, [], True)
+    code, output = run("reports", "--data", served)
+    assert (code, asked, "leads to another machine" in output) == (2, [], True)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_nobody_is_led_to_another_machine(
 def test_the_embedded_edition_says_where_it_is_while_it_serves(
     host: str, url: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    addresses: list[str] = []
 
     def serve(_services: object, _host: str, _port: int, started: Any, *_: object) -> None:
         started(8765)
-        told.append(address.address(tmp_path))
+        addresses.append(address.address(tmp_path))
 
     keys = SimpleNamespace(first_key=lambda: None)
     service = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(keys=keys)))
@@ -197,10 +197,10 @@ def test_the_embedded_edition_says_where_it_is_while_it_serves(
     monkeypatch.setattr(up, "build_services", lambda _: [service])
     monkeypatch.setattr(logs, "configure_logs", lambda *_: None)
     monkeypatch.setenv("SMALLPRINT_HOST", host)
-    code, said = run("up", "--data", tmp_path)
-    assert code == 0, said
-    assert told == [f"http://{url}:8765"]
-    assert f"serves at http://{url}:8765 " in said
+    code, output = run("up", "--data", tmp_path)
+    assert code == 0, output
+    assert addresses == [f"http://{url}:8765"]
+    assert f"serves at http://{url}:8765 " in output
     assert not (tmp_path / address.NAME).exists()
 
 
@@ -208,11 +208,11 @@ def test_status_needs_no_key_for_a_data_folder(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
-    for options, told in (
+    for options, reason in (
         (("--data", tmp_path / "none"), f"{tmp_path / 'none'} is not the data folder of a suite"),
         (("--data", tmp_path / "none"), "`smallprint keys new NAME`"),
         (("--url", "http://a.example"), "run on the machine of the suite at http://a.example"),
         (("--key", "sp_key", "--tenant", "acme"), "use --tenant without a key"),
     ):
-        code, said = run("status", *options)
-        assert (code, told in said) == (2, True), said
+        code, output = run("status", *options)
+        assert (code, reason in output) == (2, True), output

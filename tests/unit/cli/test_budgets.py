@@ -39,17 +39,17 @@ def line(
 
 
 def test_what_is_left_of_a_day_has_to_cover_the_worst_case_of_the_next() -> None:
-    (said,) = budget_warnings(line(0.6, 10, (155, 1.55)))
-    assert said == (
+    (warning,) = budget_warnings(line(0.6, 10, (155, 1.55)))
+    assert warning == (
         "tried: the budget is US$ 0.60 a day and 10.00 a month: of these 155 questions about 55 a "
         "day could be asked; people would get the others."
     )
-    (said,) = budget_warnings(line(0.6, 1, (100, 1.0), (55, 0.55)))
-    assert "of these 155 questions about 55 a day could be asked, and 95 a month" in said
+    (warning,) = budget_warnings(line(0.6, 1, (100, 1.0), (55, 0.55)))
+    assert "of these 155 questions about 55 a day could be asked, and 95 a month" in warning
 
 
 @pytest.mark.parametrize("day", [2.0, 1.61])
-def test_nothing_is_said_where_all_could_be_asked_on_one_day(day: float) -> None:
+def test_no_warning_where_all_could_be_asked_on_one_day(day: float) -> None:
     assert list(budget_warnings(line(day, 10, (155, 1.55)))) == []
     assert list(budget_warnings(line(0.01, 10, (0, 0.0)))) == []
     assert list(budget_warnings(line(1, 10, (155, 0.0)))) == []

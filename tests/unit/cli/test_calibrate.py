@@ -123,8 +123,8 @@ def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
     assert calibrate(data, "--max-wrong", "0.1")["message"].endswith("use --apply to apply it")
     assert calibrate(data, "--apply")["done"] == "applied"
     write_policy(data, None)
-    said = calibrate(data, "--max-wrong", "0.1")["message"]
-    assert said.endswith("which is none: state 0.1 there first")
+    message = calibrate(data, "--max-wrong", "0.1")["message"]
+    assert message.endswith("which is none: state 0.1 there first")
     with pytest.raises(InvalidRequest, match="--max-wrong"):
         calibrate(data)
 
@@ -149,8 +149,8 @@ def test_a_person_loosens_with_a_reason_what_is_tightened(data: Path) -> None:
 @pytest.mark.parametrize("more", [[], ["--apply"]])
 def test_a_reason_that_is_empty_neither_loosens_nor_applies(data: Path, more: list[str]) -> None:
     before = everything(data)
-    told = invoke("calibrate", "--data", data, "--loosen", "", *more)
-    assert "--loosen" in str(told.exception)
+    result = invoke("calibrate", "--data", data, "--loosen", "", *more)
+    assert "--loosen" in str(result.exception)
     assert everything(data) == before
 
 

@@ -113,7 +113,7 @@ def test_too_few_decisions_promise_nothing(data: Path) -> None:
         calibrate(data, NAME, "--apply")
 
 
-def test_what_is_missing_is_said(data: Path) -> None:
+def test_missing_data_is_named(data: Path) -> None:
     with pytest.raises(InvalidRequest, match="the share of broken filings"):
         calibrate(data, NAME, "--with-shipped")
     with pytest.raises(InvalidRequest, match=r"max_wrong 0\.1 for findings of tenant default"):
@@ -139,8 +139,9 @@ def test_where_surer_findings_are_not_righter_nothing_is_promised() -> None:
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 2.0), (0.25, 8.0)])
 def test_companies_of_one_filing_count_as_those_that_have_one(share: float, kept: float) -> None:
-    """Bets that are sized for forty findings of each show nothing at 20% from 300 right ones; what
-    is promised when the machine decides is tested in the same way.
+    """Bets sized for forty findings a company prove nothing at 20% from 300 right findings.
+
+    The guarantee that the service applies is tested in the same way.
     """
     classifier = BreakClassifier(None, None, 0.5, 0.2, version="1")  # type: ignore[arg-type]
     rules = RiskRules(findings=FindingRules(max_wrong=0.2))

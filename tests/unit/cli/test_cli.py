@@ -125,7 +125,7 @@ def test_a_batch_judges_reports_again_if_another_judge_is_installed(
     assert judged() == ("triage-breaks", 1)
 
 
-def test_an_empty_batch_is_said_to_be_empty(run: Run, tmp_path: Path) -> None:
+def test_an_empty_batch_is_reported(run: Run, tmp_path: Path) -> None:
     code, _, err = run("batch", tmp_path)
     assert code == 2
     assert "no file" in err
@@ -279,8 +279,8 @@ def test_a_later_start_says_how_a_key_of_its_own_folder_is_made(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     up._announce("http://127.0.0.1:8400", None, tmp_path / "my papers", as_json=False)
-    said = capfd.readouterr().out
-    (command,) = re.findall(r"make one: smallprint (.*)", said)
+    output = capfd.readouterr().out
+    (command,) = re.findall(r"make one: smallprint (.*)", output)
     assert shlex.split(command) == ["keys", "new", "NAME", "--data", str(tmp_path / "my papers")]
 
 

@@ -95,19 +95,19 @@ def test_both_stand_beside_each_other(labelled: Path, stand_in: StandIn) -> None
 
 
 def test_the_table_says_what_it_is(labelled: Path) -> None:
-    said = run(labelled).stdout
-    assert "4 of 4 documents read, US$ 0." in said
-    assert "a stand-in answered, no model" in said
-    assert "recall" in said
-    assert "no significant difference on these documents" in said
+    output = run(labelled).stdout
+    assert "4 of 4 documents read, US$ 0." in output
+    assert "a stand-in answered, no model" in output
+    assert "recall" in output
+    assert "no significant difference on these documents" in output
 
 
-def test_a_spent_budget_is_said_with_what_was_read(labelled: Path) -> None:
+def test_a_spent_budget_is_reported_with_the_documents_read(labelled: Path) -> None:
     result = run(labelled, "--json", budget="0.0001")
-    told = json.loads(result.stdout)
-    assert told["documents"]["left"] == 4
-    assert "the budget of US$" in told["stopped"]
-    assert told["spent_usd"] == 0
+    report = json.loads(result.stdout)
+    assert report["documents"]["left"] == 4
+    assert "the budget of US$" in report["stopped"]
+    assert report["spent_usd"] == 0
     assert result.return_value == 2
 
 
@@ -115,16 +115,16 @@ def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
     labelled: Path, stand_in: StandIn
 ) -> None:
     """8,000 tokens of an answer at US$ 15 a million cost 0.12."""
-    told = json.loads(run(labelled, "--estimate", "--json", budget="0.10").stdout)["budget"]
-    least = told["least_usd"]
-    assert 0.12 < told["call_usd"] <= least < told["call_usd"] + 0.01
-    said = f"it must be at least US$ {least:.2f}"
-    for told_so in (
+    estimated = json.loads(run(labelled, "--estimate", "--json", budget="0.10").stdout)["budget"]
+    least = estimated["least_usd"]
+    assert 0.12 < estimated["call_usd"] <= least < estimated["call_usd"] + 0.01
+    minimum = f"it must be at least US$ {least:.2f}"
+    for output in (
         run(labelled, "--estimate", budget="0.10").stdout,
         run(labelled, budget=f"{least - 0.01:.2f}").stderr,
     ):
-        assert "too small for the worst case of another call" in told_so
-        assert said in told_so
+        assert "too small for the worst case of another call" in output
+        assert minimum in output
     assert stand_in.said == []
     estimate = run(labelled, "--estimate", budget=f"{least:.2f}").stdout
     assert "no room" not in estimate
@@ -142,9 +142,9 @@ def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled
 
 
 def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
-    told = json.loads(run(labelled, "--estimate", "--json").stdout)
-    assert told["expected"]["calls"] == 4
-    assert told["expected"]["usd"] > 0
+    estimate = json.loads(run(labelled, "--estimate", "--json").stdout)
+    assert estimate["expected"]["calls"] == 4
+    assert estimate["expected"]["usd"] > 0
     assert "about 4 calls" in run(labelled, "--estimate").stdout
     assert stand_in.said == []
 
@@ -165,7 +165,7 @@ def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "has no line"),
         ("{", "line 1 is not JSON"),
@@ -180,10 +180,10 @@ def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_label_is_named_by_its_line(tmp_path: Path, content: str, said: str) -> None:
+def test_what_is_no_label_is_named_by_its_line(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(content)
-    with pytest.raises(InvalidRequest, match=said):
+    with pytest.raises(InvalidRequest, match=message):
         read_labelled(str(path))
 
 

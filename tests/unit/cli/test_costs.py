@@ -125,7 +125,7 @@ def run(*arguments: object) -> Result:
 
 def test_costs_are_a_table_with_budgets_and_stops(suite: Suite) -> None:
     shown = run().stdout
-    for told in (
+    for text in (
         "3 calls, US$ 1.500000\n",
         "2026-01-31",
         "12,000",
@@ -140,7 +140,7 @@ def test_costs_are_a_table_with_budgets_and_stops(suite: Suite) -> None:
         "training of mine 1.2.0: its hours are unknown",
         "as of 2026-11-26, not measured here: US$ 25 for a million tokens out",
     ):
-        assert told in shown
+        assert text in shown
     assert "\x1b" not in shown
     assert suite.asked == ["day"]
 
@@ -153,19 +153,19 @@ def test_of_many_documents_loading_is_not_mentioned(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("played", "said"),
+    ("played", "text"),
     [
         (0.5, "US$ 1.500000: US$ 0.500000 of it by a test stand-in"),
         (1.5, "US$ 1.500000: all of it by a test stand-in, which costs nothing"),
     ],
 )
-def test_a_stand_in_and_a_budget_that_was_passed_are_said(
-    suite: Suite, played: float, said: str
+def test_a_stand_in_and_a_passed_budget_are_reported(
+    suite: Suite, played: float, text: str
 ) -> None:
     suite.costs |= {"stand_in_usd": played}
     suite.costs["budgets"][0]["max_usd"] = 1.0
     shown = run().stdout
-    assert said in shown
+    assert text in shown
     assert "2026-01: US$ 1.500000 of at most 1.00, passed by 0.500000" in shown
 
 
@@ -191,7 +191,7 @@ def test_documents_are_named_and_the_dearest_come_first(suite: Suite) -> None:
     assert "lease" not in by_day
 
 
-def test_a_suite_without_work_of_specialists_tells_of_none(suite: Suite) -> None:
+def test_a_suite_without_work_of_specialists_lists_none(suite: Suite) -> None:
     for name in ("specialists", "frontier", "training", "quoted"):
         del suite.costs[name]
     shown = run().stdout
@@ -199,7 +199,7 @@ def test_a_suite_without_work_of_specialists_tells_of_none(suite: Suite) -> None
     assert "specialists" not in shown
 
 
-def test_whoever_has_the_database_sees_all_tenants(tmp_path: Path, suite: Suite) -> None:
+def test_access_to_the_database_shows_all_tenants(tmp_path: Path, suite: Suite) -> None:
     with opened(tmp_path, "escalation") as store:
         book, one = Ledger(store), call(1)
         book.reserve(one, Caps(100, 100))
@@ -207,8 +207,8 @@ def test_whoever_has_the_database_sees_all_tenants(tmp_path: Path, suite: Suite)
         reading = ("other", "doc_1", 1, "mine", "1.0.0", "contract", "2026-01-31", 36.0, 100, 9)
         with store.write() as session:
             Readings(session, "other").note(Reading(*reading))
-    told = run("--all-tenants", "--data", tmp_path, "--json").stdout
-    lines = {line["tenant"]: line for line in json.loads(told)["tenants"]}
+    output = run("--all-tenants", "--data", tmp_path, "--json").stdout
+    lines = {line["tenant"]: line for line in json.loads(output)["tenants"]}
     assert (lines["default"]["calls"], lines["default"]["usd"]) == (1, 0.00009)
     assert (lines["other"]["documents"], lines["other"]["machine_usd"]) == (1, 0.001)
     assert "the machine at US$ 0.10 an hour" in run("--all-tenants", "--data", tmp_path).stdout

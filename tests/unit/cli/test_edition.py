@@ -93,11 +93,11 @@ def test_a_suite_that_has_ended_is_not_asked_and_the_message_says_how_to_start_i
     command: list[str], option: str, ended: Path, run: Run, opened: list[str]
 ) -> None:
     target = ended.with_name("to")
-    code, said = run(*(target if one == "TO" else one for one in command), "--data", ended)
+    code, message = run(*(target if one == "TO" else one for one in command), "--data", ended)
     assert (code, opened) == (2, [])
-    for told in ("is not running", BUS, option):
-        assert told in said
-    assert f"infra.run_kafka --data {shlex.quote(str(ended))} --port 1)" in said
+    for part in ("is not running", BUS, option):
+        assert part in message
+    assert f"infra.run_kafka --data {shlex.quote(str(ended))} --port 1)" in message
     assert not target.exists()
 
 
@@ -106,9 +106,9 @@ def test_a_folder_that_another_process_has_is_no_running_suite(
 ) -> None:
     """A process id may be reused after a restart of the machine."""
     with FolderLock(ended):
-        said = ask(ended)
-    assert f"process {os.getpid()} uses" in said
-    assert "is not running" not in said
+        message = ask(ended)
+    assert f"process {os.getpid()} uses" in message
+    assert "is not running" not in message
     assert opened == []
 
 
@@ -136,8 +136,8 @@ def test_a_broker_that_does_not_answer_is_named_with_the_option(
         raise Unavailable(f"The Kafka broker at {url} fails: nobody is there")
 
     monkeypatch.setattr(deployment_file, "open_bus", away)
-    code, said = run("verify", "--data", running)
-    assert (code, BUS in said, "--bus" in said) == (2, True, True)
+    code, message = run("verify", "--data", running)
+    assert (code, BUS in message, "--bus" in message) == (2, True, True)
 
 
 def _of_another_user(path: Path, patch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def _link(path: Path, _patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "reason"),
     [
         *((lambda path, _, text=text: path.write_text(text), "can't be read") for text in "{[1"),
         (lambda path, _: path.write_text(json.dumps({"bus": BUS})), "can't be read"),
@@ -171,7 +171,7 @@ def _link(path: Path, _patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_file_that_cannot_be_trusted_is_named(
     damage: Callable[[Path, pytest.MonkeyPatch], object],
-    told: str,
+    reason: str,
     running: Path,
     run: Run,
     opened: list[str],
@@ -179,10 +179,15 @@ def test_a_file_that_cannot_be_trusted_is_named(
 ) -> None:
     path = running / deployment_file.NAME
     damage(path, monkeypatch)
-    code, said = run("status", "--key", "sp_none", "--data", running)
-    assert (code, str(path) in said, told in said, "--url" in said) == (2, True, True, True)
-    said = ask(running)
-    assert (told in said, "--bus" in said, opened) == (True, True, [])
+    code, message = run("status", "--key", "sp_none", "--data", running)
+    assert (code, str(path) in message, reason in message, "--url" in message) == (
+        2,
+        True,
+        True,
+        True,
+    )
+    message = ask(running)
+    assert (reason in message, "--bus" in message, opened) == (True, True, [])
 
 
 @pytest.mark.parametrize(
@@ -202,9 +207,9 @@ def test_nobody_is_led_to_another_machine(
 ) -> None:
     with FolderLock(tmp_path) as lock:
         write_deployment(tmp_path, Deployment(bus, url, lock.token))
-        code, said = run("status", "--key", "sp_none", "--data", tmp_path)
+        code, message = run("status", "--key", "sp_none", "--data", tmp_path)
         assert ask(tmp_path)
-    assert (code, "leads to another machine" in said, opened) == (2, True, [])
+    assert (code, "leads to another machine" in message, opened) == (2, True, [])
 
 
 def test_a_bus_may_have_options(tmp_path: Path, opened: list[str]) -> None:
@@ -217,6 +222,6 @@ def test_a_bus_may_have_options(tmp_path: Path, opened: list[str]) -> None:
 
 def test_status_asks_the_suite_of_the_folder(running: Path, run: Run) -> None:
     status = ("status", "--key", "sp_none", "--data", running)
-    code, said = run(*status)
-    assert (code, f"no suite answers at {URL}:" in said) == (2, True)
+    code, message = run(*status)
+    assert (code, f"no suite answers at {URL}:" in message) == (2, True)
     assert "http://127.0.0.1:2:" in run(*status, "--url", "http://127.0.0.1:2")[1]

@@ -45,7 +45,7 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
         ("x" * 300, UnreadableFile),
     ],
 )
-def test_what_is_no_file_is_said_to_be_none(
+def test_a_path_that_is_no_file_is_reported(
     tmp_path: Path, name: str, error: type[SuiteError]
 ) -> None:
     with pytest.raises(error):
@@ -235,7 +235,9 @@ def test_a_claim_is_one_process_s_until_it_dies(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_locks_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_locks_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(_handle: int, _operation: int) -> None:
         raise OSError(37, "No locks available")
 

@@ -62,10 +62,10 @@ def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        code, said = run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)
+        code, message = run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)
     assert code == 2
-    assert said.count("\n") == 1
-    assert f"{journal} can't be written (No space left on device)" in said
+    assert message.count("\n") == 1
+    assert f"{journal} can't be written (No space left on device)" in message
     assert journal.read_text() == '{"done": "dropped"}\n'
     assert _listed(tmp_path) == [given_up]
     assert run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)[0] == 0
@@ -76,10 +76,10 @@ def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
 
 def test_a_journal_that_is_no_file_is_one_line_too(given_up: str, tmp_path: Path, run: Run) -> None:
     (tmp_path / dead_letters.LOG_FILE).mkdir()
-    code, said = run("dlq", "replay", given_up, "--data", tmp_path)
-    assert (code, said.count("\n")) == (2, 1)
-    assert "Is a directory" in said
-    assert "nothing is replayed without a log entry" in said
+    code, message = run("dlq", "replay", given_up, "--data", tmp_path)
+    assert (code, message.count("\n")) == (2, 1)
+    assert "Is a directory" in message
+    assert "nothing is replayed without a log entry" in message
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
@@ -90,10 +90,10 @@ def test_what_the_machine_refuses_is_one_line_of_any_command(
         raise OSError(number, os.strerror(number), "/data/ingest.db")
 
     monkeypatch.setattr(cli.cli, "main", refused)
-    code, said = run("status")
-    assert (code, said.count("\n")) == (2, 1)
-    assert said.startswith("smallprint: ")
-    assert "/data/ingest.db" in said
+    code, message = run("status")
+    assert (code, message.count("\n")) == (2, 1)
+    assert message.startswith("smallprint: ")
+    assert "/data/ingest.db" in message
 
 
 def test_any_other_error_of_the_system_may_be_a_bug(

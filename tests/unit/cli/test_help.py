@@ -35,7 +35,7 @@ def test_every_option_says_what_it_is_for() -> None:
     assert of_files == {"extract", "text", "triage", "statements", "batch", "watch", "upload"}
 
 
-def test_whoever_asks_a_suite_says_where_it_is_in_the_same_words() -> None:
+def test_commands_that_ask_a_suite_share_their_options() -> None:
     asking = {}
     for name, command in _commands(cli.cli):
         shown = {one.name: one.help for one in command.params if isinstance(one, click.Option)}

@@ -40,9 +40,9 @@ def test_a_folder_of_a_newer_program_is_one_sentence(run: Run, tmp_path: Path) -
         database.commit()
     code, out, err = run("keys", "list", *data)
     assert (code, out) == (2, "")
-    said = err.splitlines()[-1]
-    assert f"{tmp_path}/data/ingest.db is newer than this program" in said
-    assert "restore the backup" in said
+    message = err.splitlines()[-1]
+    assert f"{tmp_path}/data/ingest.db is newer than this program" in message
+    assert "restore the backup" in message
     assert "Traceback" not in err
 
 

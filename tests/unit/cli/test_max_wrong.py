@@ -156,20 +156,20 @@ def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
     assert "risks" not in json.loads(out)
 
 
-def test_what_is_promised_of_findings_is_said_once(run: Run, tmp_path: Path) -> None:
+def test_the_guarantee_of_findings_is_stated_once(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "three.jsonl"
     path.write_bytes(b"\n".join(report(f"acme-{number}") for number in range(3)))
     _, out, _ = run("triage", path, "--max-wrong", "0.05")
     assert out.count("is accepted") == 1
     assert out.splitlines()[-1].startswith("nothing is accepted, not guaranteed")
-    _, told, _ = run("triage", path, "--json", "--max-wrong", "0.2", "--broken", "0.5")
-    lines = [json.loads(line) for line in told.splitlines()]
+    _, json_lines, _ = run("triage", path, "--json", "--max-wrong", "0.2", "--broken", "0.5")
+    lines = [json.loads(line) for line in json_lines.splitlines()]
     routes = [finding["route"] for line in lines for finding in line["findings"]]
     assert "accept" in routes
     _, out, _ = run("triage", path, "--max-wrong", "0.2", "--broken", "0.5")
-    said = out.splitlines()[-1]
-    assert said.startswith(f"{routes.count('accept')} of {len(routes)} findings accepted, from ")
-    assert "where 50.0% of the filings have an error" in said
+    summary = out.splitlines()[-1]
+    assert summary.startswith(f"{routes.count('accept')} of {len(routes)} findings accepted, from ")
+    assert "where 50.0% of the filings have an error" in summary
     assert out.count("accepted") == 2  # twice in that one line
     _, out, _ = run("triage", path)
     assert "accepted" not in out

@@ -54,9 +54,7 @@ def check(data: Path, documents: int, wrong: int, step: int = 0) -> None:
 
 
 @pytest.mark.slow
-def test_what_checks_have_shown_is_said_before_what_the_calibration_set_says(
-    data: Path, run: Tried
-) -> None:
+def test_results_of_checks_come_before_those_of_the_calibration_set(data: Path, run: Tried) -> None:
     """Ten of forty checks were wrong: 25%, not the 1.4% of the calibration."""
     check(data, 40, wrong=10, step=1)
     for text in (CAREFUL, CAREFUL.replace("sample_share = 0.0", "sample_share = 0.5")):
@@ -77,9 +75,11 @@ def test_what_checks_have_shown_is_said_before_what_the_calibration_set_says(
     assert rows["wrong among them, expected"] == ["-", "10.5", "(25.0%)"]
     assert rows["by what people decided here"] == ["-", "25.0%,", "of", "40"]
     assert rows["by the calibration set"][1:] == ["0.6", "(1.4%)"]
-    said = words(shown)
-    assert f"! tried, contracts: {ADAPTER}: too many checks were wrong: the required belief" in said
-    assert "The worse of both comes first" in said
+    output = words(shown)
+    assert (
+        f"! tried, contracts: {ADAPTER}: too many checks were wrong: the required belief" in output
+    )
+    assert "The worse of both comes first" in output
 
 
 def test_checks_that_were_right_stand_behind_the_calibration_set(data: Path, run: Tried) -> None:
@@ -91,17 +91,17 @@ def test_checks_that_were_right_stand_behind_the_calibration_set(data: Path, run
     )
     assert line["expected_errors"] == line["by_calibration"]["expected_errors"] > 0
     assert line["tightened"] == []
-    said = run.said(CAREFUL)
+    output = run.table(CAREFUL)
     assert (
         "By decisions made here it would be 0.0 (0.0%), with 95% between 0 and 4: people have "
         "decided here about 10 such clauses, 0 wrong; with so few this may be chance."
-    ) in said
+    ) in output
 
 
 def test_it_says_where_nothing_stands_for_what_is_accepted_after_a_tightening(
     data: Path, run: Tried
 ) -> None:
     check(data, 0, 0, step=1)
-    said = run.said(CAREFUL)
-    assert "There are no decisions here about results that are still accepted" in said
-    assert "The worse of both comes first" not in said
+    output = run.table(CAREFUL)
+    assert "There are no decisions here about results that are still accepted" in output
+    assert "The worse of both comes first" not in output

@@ -144,7 +144,7 @@ class Tried:
         """Its JSON line."""
         return json.loads(self(text, *options, "--json").stdout)
 
-    def said(self, text: str) -> str:
+    def table(self, text: str) -> str:
         """Its table, without line breaks."""
         return words(self(text).stdout)
 
@@ -188,26 +188,26 @@ def test_what_would_be_asked_is_counted_and_priced(run: Tried) -> None:
     assert new["reviewed"] == now["reviewed"] == 4
 
 
-def test_it_is_said_how_much_of_what_is_asked_the_budget_allows(run: Tried) -> None:
-    said = run.said(ASKING)
-    assert "the budget a day, US$ 0.00 1.00" in said
-    assert "could be asked" not in said
-    assert "sets aside" not in said
+def test_the_table_says_how_many_questions_the_budget_allows(run: Tried) -> None:
+    output = run.table(ASKING)
+    assert "the budget a day, US$ 0.00 1.00" in output
+    assert "could be asked" not in output
+    assert "sets aside" not in output
     line = run.line(ASKING)
     assert line["tried"]["budget_usd"] == {"day": 1, "month": 10}
     aside = line["tried"]["reserved_usd"]
     assert 0.036 < aside["least"] < aside["usual"] - 0.03 < 0.06
     assert aside["usual"] + 0.048 < aside["most"] < 0.17
     assert line["reports"]["tried"]["reserved_usd"] is None
-    day = run.said(ASKING.replace('day_usd = "1"', 'day_usd = "0.06"'))
+    day = run.table(ASKING.replace('day_usd = "1"', 'day_usd = "0.06"'))
     assert "! tried, contracts: a prompt with 10,000 characters of a document" in day
     assert "with US$ 0.06 a day only shorter ones are sent; people get the other" in day
     month = ASKING.replace('month_usd = "10"', 'month_usd = "0.02"')
-    assert "with US$ 0.02 a month no model is asked" in run.said(month)
+    assert "with US$ 0.02 a month no model is asked" in run.table(month)
 
 
 @pytest.mark.parametrize(
-    ("left_out", "told"),
+    ("left_out", "reason"),
     [
         (['day_usd = "1"'], "no day_usd above 0"),
         (['month_usd = "10"'], "no month_usd above 0"),
@@ -215,13 +215,13 @@ def test_it_is_said_how_much_of_what_is_asked_the_budget_allows(run: Tried) -> N
         (['day_usd = "1"', 'providers = ["stand-in"]'], "no day_usd above 0"),
     ],
 )
-def test_a_budget_that_is_left_out_is_told_of(run: Tried, left_out: list[str], told: str) -> None:
+def test_a_missing_budget_is_reported(run: Tried, left_out: list[str], reason: str) -> None:
     text = ASKING
     for line in left_out:
         text = text.replace(line, "")
-    said = run.said(text)
-    assert f"! tried: {told}, so no model is asked. " in said, said
-    assert "above 0, so no model" not in run.said(CAREFUL)
+    output = run.table(text)
+    assert f"! tried: {reason}, so no model is asked. " in output, output
+    assert "above 0, so no model" not in run.table(CAREFUL)
 
 
 def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Tried) -> None:
@@ -259,13 +259,13 @@ def test_the_table_has_both_policies_and_says_what_is_expected_of_them(run: Trie
     assert second.startswith("2, with 2 findings; people have decided about 0")
     assert rows["reports with an error, stated"] == ["not", "stated", "50%"]
     assert rows["from a confidence of"] == ["-", "65.0%"]
-    said = words(result.stdout)
-    assert "- tried, contracts: no review of 2 of 4 clauses. 0.03 of these are " in said
-    assert "! tried, reports: this assumes that 50% of the reports have an error" in said
-    assert "1 of these and found 1 wrong, 100%, which is more than 20%" in said
-    assert "in force, contracts: no review of" not in said
+    output = words(result.stdout)
+    assert "- tried, contracts: no review of 2 of 4 clauses. 0.03 of these are " in output
+    assert "! tried, reports: this assumes that 50% of the reports have an error" in output
+    assert "1 of these and found 1 wrong, 100%, which is more than 20%" in output
+    assert "in force, contracts: no review of" not in output
     trusting = CAREFUL.replace("max_wrong", 'trust = "measured"\nmax_wrong', 1)
-    assert ("(`trust`)" in said, "(`trust`)" in run.said(trusting)) == (False, True)
+    assert ("(`trust`)" in output, "(`trust`)" in run.table(trusting)) == (False, True)
 
 
 def rows_of(shown: str) -> dict[str, list[str]]:
@@ -292,7 +292,7 @@ def test_reports_are_tried_beside_contracts(data: Path, run: Tried) -> None:
     assert asked["tried"]["escalated"] == 0
 
 
-def test_a_report_of_an_unsure_kind_is_told_of_by_that_reason(data: Path, run: Tried) -> None:
+def test_a_report_of_an_unsure_kind_is_listed_with_that_reason(data: Path, run: Tried) -> None:
     with opened(data, "ingest") as store, store.write() as session:
         for name, by_somebody, unsure in (
             *(("rep_1", True, True), ("rep_2", False, True), ("rep_3", False, False)),
@@ -311,8 +311,8 @@ def test_a_report_of_an_unsure_kind_is_told_of_by_that_reason(data: Path, run: T
         assert unsure_kinds(session, "acme") == frozenset()
     new = run.line(CAREFUL)["reports"]["tried"]
     assert (new["accepted"], new["no_guarantee_reason"]) == (1, {KIND_UNSURE: 1})
-    said = run.said(CAREFUL)
-    assert f"tried, reports: none of the other 1 is accepted: {KIND_UNSURE}" in said
+    output = run.table(CAREFUL)
+    assert f"tried, reports: none of the other 1 is accepted: {KIND_UNSURE}" in output
 
 
 def test_no_share_of_broken_reports_counts_where_decisions_promise(data: Path, run: Tried) -> None:
@@ -325,10 +325,10 @@ def test_no_share_of_broken_reports_counts_where_decisions_promise(data: Path, r
     new = run.line(CAREFUL)["reports"]["tried"]
     assert ("broken" in new, new["calibration"], new["accepted"]) == (False, 1, 2)
     assert new["threshold"] == pytest.approx(made.confidence_after, abs=1e-4)
-    said = run.said(CAREFUL)
-    assert "of the reports have an error" not in said
-    assert "reports with an error, stated" not in said
-    assert "- tried, reports: this is based on decisions made here (calibration 1)" in said
+    output = run.table(CAREFUL)
+    assert "of the reports have an error" not in output
+    assert "reports with an error, stated" not in output
+    assert "- tried, reports: this is based on decisions made here (calibration 1)" in output
 
 
 def test_reports_that_can_not_be_tried_are_counted(data: Path, run: Tried) -> None:
@@ -336,16 +336,16 @@ def test_reports_that_can_not_be_tried_are_counted(data: Path, run: Tried) -> No
     line = run.line(CAREFUL)["reports"]
     assert (line["documents"], line["untried"], line["findings"]) == (2, 2, 0)
     assert (line["now"]["reviewed"], line["tried"]["accepted"]) == (0, 0)
-    said = run.said(CAREFUL)
-    assert "! 2 of 2 reports can't be tried and are not included" in said
-    assert "Read them again (`reprocess`)" in said
+    output = run.table(CAREFUL)
+    assert "! 2 of 2 reports can't be tried and are not included" in output
+    assert "Read them again (`reprocess`)" in output
 
 
-def test_what_can_not_be_promised_is_said_in_a_sentence(run: Tried) -> None:
-    told = run(CAREFUL.replace("0.2", "0.0001")).stdout
-    said = words(told)
-    assert "tried, contracts: none of 4 clauses is accepted: not attainable" in said
-    assert "tried, contracts: nobody would look" not in said
+def test_an_unattainable_risk_is_reported_in_a_sentence(run: Tried) -> None:
+    stdout = run(CAREFUL.replace("0.2", "0.0001")).stdout
+    output = words(stdout)
+    assert "tried, contracts: none of 4 clauses is accepted: not attainable" in output
+    assert "tried, contracts: nobody would look" not in output
 
 
 def test_both_policies_are_named_by_their_versions(run: Tried) -> None:
@@ -426,7 +426,7 @@ def test_another_tenant_has_documents_and_rules_of_its_own(run: Tried) -> None:
 
 
 @pytest.mark.slow
-def test_a_tenant_that_the_suite_does_not_know_is_told_of(data: Path, run: Tried) -> None:
+def test_an_unknown_tenant_is_reported(data: Path, run: Tried) -> None:
     text = CAREFUL.replace("default", "defualt") + "[tenants.acme]\n[tenants.zzz]\n"
     line = run.line(text)
     assert line["tenants"] == {"named": ["acme", "defualt", "zzz"], "unknown": None}
@@ -447,7 +447,7 @@ def test_a_tenant_that_the_suite_does_not_know_is_told_of(data: Path, run: Tried
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[tenants.default]\nmax_wrng = 0.2", "default.max_wrng: .* did you mean max_wrong[?]"),
         ("[tenants.default]\nmax_wrong = 2", "max_wrong"),
@@ -455,10 +455,10 @@ def test_a_tenant_that_the_suite_does_not_know_is_told_of(data: Path, run: Tried
         ('[tenants.default]\nproviders = ["claude"]', "claude"),
     ],
 )
-def test_a_policy_that_would_stop_the_start_is_refused(run: Tried, text: str, told: str) -> None:
+def test_a_policy_that_would_stop_the_start_is_refused(run: Tried, text: str, message: str) -> None:
     result = run(text)
     assert isinstance(result.exception, SettingsError)
-    assert re.search(told, result.exception.message)
+    assert re.search(message, result.exception.message)
 
 
 def test_a_folder_without_a_suite_or_of_an_older_version_is_refused(tmp_path: Path) -> None:

@@ -138,16 +138,16 @@ def test_a_suite_that_does_not_answer_is_named(command: list[str], paper: Path) 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("smallprint.client._FIRST_DELAY", 0.001)
             done = invoke(*words, "--url", url, "--key", "k")
-    said = (
+    message = (
         f"no suite answers at {url}: start it there, or name its address with --url, or its folder "
         "with --data"
     )
     if command[0] == "upload":
         (line,) = lines(done.stdout)
-        assert line["error"] == {"type": "no_answer", "detail": said}
+        assert line["error"] == {"type": "no_answer", "detail": message}
     else:
         assert isinstance(done.exception, SuiteError)
-        assert done.exception.message == said
+        assert done.exception.message == message
 
 
 def test_each_hit_is_a_json_line(suite: Suite) -> None:
@@ -173,7 +173,7 @@ def test_for_a_person_a_hit_is_where_and_the_words(
     assert list(tables.hit(found))[1] == "  by the \x1b[1mlaws of\x1b[0m \ufffd[31mDelaware"
 
 
-def test_a_refused_search_is_said(suite: Suite) -> None:
+def test_a_refused_search_is_reported(suite: Suite) -> None:
     done = invoke("search", "a" * 401)
     assert isinstance(done.exception, SuiteError)
     assert "answers 422: q is too long" in done.exception.message
@@ -187,7 +187,7 @@ def test_each_report_is_a_json_line(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("became", "said"),
+    ("became", "ending"),
     [
         ({"findings": 2, "decided": 2}, "2 findings  a  (doc_1)  [all decided]"),
         ({"findings": 2, "decided": 1}, "2 findings  a  (doc_1)  [1 decided]"),
@@ -196,9 +196,9 @@ def test_each_report_is_a_json_line(suite: Suite) -> None:
          " 1 finding  a  (doc_1)  [all decided, 2 hidden]"),
     ],
 )  # fmt: skip
-def test_a_report_says_what_became_of_its_findings(became: dict[str, int], said: str) -> None:
+def test_a_report_says_what_became_of_its_findings(became: dict[str, int], ending: str) -> None:
     (line,) = tables.reports([smallprint.Report.of(report(1, 0.9, name="a", **became))])
-    assert line.endswith(said)
+    assert line.endswith(ending)
 
 
 def test_for_a_person_reports_are_a_table_by_risk(suite: Suite) -> None:
@@ -210,12 +210,12 @@ def test_for_a_person_reports_are_a_table_by_risk(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "notice"),
     [
         (["search", "nothing"], "nothing found\n"),
         (["reports", "--least", "0.99"], "no reports found\n"),
     ],
 )
-def test_an_empty_list_is_said(suite: Suite, command: list[str], said: str) -> None:
+def test_an_empty_list_is_reported(suite: Suite, command: list[str], notice: str) -> None:
     done = invoke(*command, "--json")
-    assert (done.return_value, done.stdout, done.stderr) == (0, "", said)
+    assert (done.return_value, done.stdout, done.stderr) == (0, "", notice)

@@ -101,7 +101,7 @@ def test_no_label_is_cut_where_no_terminal_reads(tmp_path: Path) -> None:
     assert "…" not in out
 
 
-def test_each_line_has_the_concept_that_it_is_taken_for(tmp_path: Path) -> None:
+def test_each_line_has_its_concept(tmp_path: Path) -> None:
     page = tmp_path / "acme.txt"
     page.write_bytes(samples.plain())
 
@@ -144,14 +144,14 @@ def test_an_instance_asks_for_its_presentation(tmp_path: Path) -> None:
         "</xbrl>"
     )
 
-    alone, said = run(instance, "--json")
+    alone, output = run(instance, "--json")
     (tmp_path / "acme-2023_pre.xml").write_bytes(PRESENTATION)
     (tmp_path / "acme-2023_lab.xml").write_bytes(LABELS)
     beside, out = run(instance, "--json")
 
     rows = json.loads(out)["statements"][0]["rows"]
     assert alone == 2
-    assert "_pre.xml" in json.loads(said)["error"]["detail"]
+    assert "_pre.xml" in json.loads(output)["error"]["detail"]
     assert beside == 0
     assert [(row["label"], row["values"]) for row in rows[1:]] == [
         ("Profit loss", [440]),

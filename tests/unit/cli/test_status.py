@@ -40,8 +40,8 @@ def _work(service: str, handles: list[str], announced: list[Any], received: list
 
 
 def _announced(event: str, kind: str, created: float, sent: float | None) -> dict[str, Any]:
-    told = _ago(sent) if sent is not None else None
-    return {"event": event, "type": kind, "created": _ago(created), "sent": told}
+    sent_at = _ago(sent) if sent is not None else None
+    return {"event": event, "type": kind, "created": _ago(created), "sent": sent_at}
 
 
 def _received(event: str, kind: str, state: str, since: float, **more: Any) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def test_a_person_reads_who_has_it_and_what_went_wrong() -> None:
     assert line["stages"][1]["next_try"] == (NOW + timedelta(seconds=40)).isoformat()
 
 
-def test_a_document_that_was_begun_anew_is_read_by_its_heads() -> None:
+def test_a_restarted_document_is_read_by_its_heads() -> None:
     events = [("e1", INGESTED, 300), ("e2", READ, 290), ("e8", INGESTED, 90), ("e9", READ, 80)]
-    said = [_announced(event, kind, ago, ago) for event, kind, ago in events]
+    announced = [_announced(event, kind, ago, ago) for event, kind, ago in events]
     heard = [_received(event, kind, "done", ago) for event, kind, ago in events]
     works = [
-        _work("ingest", [INGESTED], said, heard[::2]),
+        _work("ingest", [INGESTED], announced, heard[::2]),
         _work("triage", [INGESTED, READ], [], heard),
     ]
     _, *rows = document_table(DOCUMENT, stages(works), 0, [], NOW)
@@ -181,7 +181,7 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     assert "no documents in progress" in "\n".join(overview_table([], [], [], NOW, silent))
 
 
-def test_it_is_said_of_whom_a_relay_answers_and_can_not_tell_what_waits() -> None:
+def test_a_relay_that_can_not_count_what_waits_is_named() -> None:
     waiting = queues(read_metrics(METRICS))
     text = "! the queue of triage is unknown: its relay can't reach its database or the broker"
     assert text in "\n".join(overview_table(waiting, [], [], NOW, SilentProcesses()))
@@ -198,7 +198,7 @@ smallprint_silent_processes{address="http://triage-relay:8090"} 1
 """
 
 
-def test_whoever_does_not_answer_is_named_and_no_table_looks_as_if_nothing_waited() -> None:
+def test_silent_processes_are_named_instead_of_empty_queues() -> None:
     silent = silent_processes(read_metrics(PROCESSES))
     assert silent.relays == ("triage", "review", "escalation")
     assert silent.workers == ("extraction", "triage", "review", "escalation")
@@ -233,7 +233,7 @@ def _timed(counts: dict[str, int], total: float) -> list[Pace]:
 
 
 @pytest.mark.parametrize(
-    ("counts", "total", "said"),
+    ("counts", "total", "cells"),
     [
         ({"1.0": 0, "2.0": 1, "+Inf": 1}, 1.25, "1 +it took 1.2 s"),
         ({"1.0": 0, "2.0": 0, "+Inf": 1}, 400.0, "1 +it took 7 min"),
@@ -244,7 +244,7 @@ def _timed(counts: dict[str, int], total: float) -> list[Pace]:
         ({"1.0": 0, "2.0": 5, "+Inf": 5}, 6.0, "5 +1.5 s +1.9 s"),
     ],
 )
-def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said: str) -> None:
+def test_few_times_have_no_median(counts: dict[str, int], total: float, cells: str) -> None:
     shown = overview_table([], _timed(counts, total), [], NOW, SilentProcesses())
     (row,) = (row for row in shown if " a " in row)
-    assert re.fullmatch(rf" +ingest +a +{said}", row)
+    assert re.fullmatch(rf" +ingest +a +{cells}", row)

@@ -32,7 +32,7 @@ def filings(count: int) -> list[bytes]:
     return made
 
 
-def said(line: Any) -> dict[str, Any]:
+def without_timings(line: Any) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key not in ("timings", "source")}
 
 
@@ -68,14 +68,16 @@ def test_a_filing_has_the_same_answer_whatever_else_is_there(tmp_path: Path) -> 
     with Reports() as reports:
         for name, some in (("a.jsonl", lines), ("b.jsonl", shuffled)):
             (tmp_path / name).write_bytes(b"".join(some))
-            found = {line["id"]: said(line) for line in reports.file(str(tmp_path / name))}
+            found = {
+                line["id"]: without_timings(line) for line in reports.file(str(tmp_path / name))
+            }
             assert list(found) == [json.loads(line)["id"] for line in some]
             answers.append(found)
         assert answers[0] == answers[1]
         alone.write_bytes(lines[1])
         with Reports() as others:
             (line,) = others.file(str(alone))
-    assert said(line) == answers[0]["f1"]
+    assert without_timings(line) == answers[0]["f1"]
     assert line["flagged"]
 
 
@@ -126,7 +128,7 @@ def test_files_that_fail_are_error_lines_in_their_place(run: Run, tmp_path: Path
     assert (code, len(lines(out))) == (2, 2)
 
 
-def test_a_person_gets_a_table_and_is_told_that_it_is_no_advice(run: Run, tmp_path: Path) -> None:
+def test_a_person_gets_a_table_which_says_that_it_is_no_advice(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     path.write_bytes(report("acme-2023"))
     code, out, err = run("triage", path)
@@ -181,10 +183,10 @@ def test_a_person_reads_the_warnings_too(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "later.json"
     path.write_text(json.dumps(later))
     _, out, _ = run("triage", path, "--history", first)
-    said = words(out)
-    assert "! balance_sheet row 1 column 1, " in said
-    assert ": 'x' is not an amount, left out" in said
-    assert "! balance_sheet (2023-12-31): 2 of 16 lines differ from f1" in said
+    output = words(out)
+    assert "! balance_sheet row 1 column 1, " in output
+    assert ": 'x' is not an amount, left out" in output
+    assert "! balance_sheet (2023-12-31): 2 of 16 lines differ from f1" in output
 
 
 def test_a_finding_is_not_called_nothing() -> None:

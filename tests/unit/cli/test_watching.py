@@ -45,14 +45,16 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.worked: list[str] = []
         self.meanwhile: Callable[[], object] = int
 
     def watcher(self) -> FolderWatcher:
         results = Results(self.folder / "results", self.folder)
         work = FileReader(20, lambda _path, _data: "v1", self._result)
-        return FolderWatcher(self.folder, work, results, tell=self.told.append, clock=self.clock)
+        return FolderWatcher(
+            self.folder, work, results, tell=self.messages.append, clock=self.clock
+        )
 
     def _result(self, path: str, data: bytes) -> Mapping[str, Any]:
         self.worked.append(Path(path).name)
@@ -149,7 +151,7 @@ def test_what_is_yet_to_get_its_name_is_left_alone(house: House, name: str) -> N
     assert [line["text"] for line in house.round(watcher)] == ["one"]
 
 
-def test_what_changes_while_it_is_worked_on_is_done_anew(house: House) -> None:
+def test_a_file_that_changes_during_work_is_read_again(house: House) -> None:
     watcher = house.watcher()
     house.put("a.txt", b"hal")
     house.meanwhile = lambda: house.put("a.txt", b"half")
@@ -246,7 +248,7 @@ def test_a_fault_of_the_file_system_is_not_the_documents(
         assert house.round(watcher) == []
         house.clock.now += REST_SECONDS
         assert house.round(watcher) == []
-    assert house.told == [f"{house.folder}/a.txt: left where it is: No space left on device"]
+    assert house.messages == [f"{house.folder}/a.txt: left where it is: No space left on device"]
     house.clock.now += REST_SECONDS
     assert len(house.round(watcher)) == 1
     assert house.worked == ["a.txt"] * 1
@@ -287,9 +289,9 @@ def test_others_who_may_enter_the_folder_find_what_they_sent(house: House) -> No
 
 
 def test_a_change_ends_the_wait(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     own = tmp_path / "done"
-    with Notices(tmp_path, own, tell=told.append) as notices:
+    with Notices(tmp_path, own, tell=messages.append) as notices:
         notices.on_any_event(FileClosedEvent(str(own / "a.txt")))
         notices.on_any_event(FileMovedEvent(str(own / "a.txt"), str(own / "b.txt")))
         assert not notices._changed.is_set()
@@ -298,7 +300,7 @@ def test_a_change_ends_the_wait(tmp_path: Path) -> None:
         (tmp_path / "acme" / "a.txt").write_bytes(b"one")
         notices.wait(600, lambda: False)
         notices.wait(600, lambda: True)
-    assert told == []
+    assert messages == []
 
 
 def test_where_nothing_can_be_noticed_time_is_enough(
@@ -308,10 +310,12 @@ def test_where_nothing_can_be_noticed_time_is_enough(
         raise OSError(28, "inotify watch limit reached")
 
     monkeypatch.setattr("services.cli.documents.file_events.Observer.schedule", none)
-    told: list[str] = []
-    with Notices(tmp_path, tell=told.append) as notices:
+    messages: list[str] = []
+    with Notices(tmp_path, tell=messages.append) as notices:
         notices.wait(0.01, lambda: False)
-    assert told == [f"{tmp_path} is only checked from time to time: inotify watch limit reached"]
+    assert messages == [
+        f"{tmp_path} is only checked from time to time: inotify watch limit reached"
+    ]
 
 
 # The command
@@ -402,9 +406,9 @@ def test_two_watchers_share_a_folder_and_one_is_killed(watching: Watching) -> No
     rest, err = second.communicate(timeout=60)
     assert (second.returncode, "Traceback" in err) == (0, False)
     watching.lines += [json.loads(line) for line in rest.splitlines()]
-    said = Counter(line["source"] for line in watching.lines)
-    assert set(said.values()) == {1}
-    assert len(said) >= 69  # a killed one may have moved a file without a line
+    counts = Counter(line["source"] for line in watching.lines)
+    assert set(counts.values()) == {1}
+    assert len(counts) >= 69  # a killed one may have moved a file without a line
     receipts = watching.receipts()
     assert len({receipt["source"] for receipt in receipts}) == len(receipts) == 70
     assert len(list((watching.folder / "done").iterdir())) == 67
