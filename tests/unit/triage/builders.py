@@ -112,7 +112,7 @@ class Triage(RunningService):
 
 
 def decided(item: dict[str, Any], verdict: Any, note: str | None, document: str) -> ReviewDecided:
-    """What review says of a decision about a finding."""
+    """The event of review for a decision about a finding."""
     return ReviewDecided(
         document_id=document,
         actor="ada",

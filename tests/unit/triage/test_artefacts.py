@@ -98,6 +98,6 @@ def test_the_service_does_not_start_with_a_damaged_model_and_says_why(
     monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
     monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "data"))
     assert main(build, ["all"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("triage_model: ")
-    assert "breaks.onnx is missing or damaged; restore it from the release" in said
+    error = capsys.readouterr().err
+    assert error.startswith("triage_model: ")
+    assert "breaks.onnx is missing or damaged; restore it from the release" in error

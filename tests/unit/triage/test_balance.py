@@ -90,7 +90,7 @@ class Page:
 FORMS = {"json": Page.as_json, "csv": Page.as_csv, "text": Page.as_text}
 
 
-def told(verdict: Verdict, assets: float, claims: float) -> list[Finding]:
+def findings_naming(verdict: Verdict, assets: float, claims: float) -> list[Finding]:
     one, other = Decimal(str(assets)), Decimal(str(claims))
     amounts = (money(one), money(other), f"a difference of {money(one - other)}.")
     return [f for f in verdict.findings if all(amount in f.message for amount in amounts)]
@@ -113,15 +113,16 @@ def test_ten_lines_of_round_figures_that_do_not_balance(
     filing = FORMS[form](page)
     for verdict in (triage_filing(filing, shipped), triage_filing(filing)):
         assert verdict.flagged
-        (finding,) = told(verdict, 1_210_000, claims * 1_000)
+        (finding,) = findings_naming(verdict, 1_210_000, claims * 1_000)
         assert {cell.row for cell in finding.cells} >= {5, 9}
         assert finding.confidence <= verdict.risk
     assert not triage_filing(FORMS[form](Page.of(*ROUND)), shipped).flagged
 
 
 def drawn() -> Iterator[tuple[Page, Page, str]]:
-    """Sixty sheets that balance, each with a copy in which a digit of one total is another, or two
-    have changed places, and the form to read them in.
+    """Sixty sheets that balance, each with a misprinted copy and the form to read them in.
+
+    In the copy, a digit of one total differs, or two digits are exchanged.
     """
     cases = product(UNITS, ((1,), (10, 100)), ("changed", "exchanged"), range(5))
     for number, (unit, grains, how, _) in enumerate(cases):
@@ -169,7 +170,7 @@ def test_every_misprinted_total_is_flagged_with_both_totals(shipped: BreakClassi
         for classifier in (shipped, None):
             verdict = triage_filing(FORMS[form](wrong), classifier)
             assert verdict.flagged, (form, wrong)
-            assert len(told(verdict, assets, claims)) == 1, (form, wrong)
+            assert len(findings_naming(verdict, assets, claims)) == 1, (form, wrong)
             assert not unbalanced(triage_filing(FORMS[form](sound), classifier)), (form, sound)
         tried += 1
     assert tried == 60
@@ -184,7 +185,7 @@ def test_a_total_finer_than_the_page_is_the_same_amount(shipped: BreakClassifier
     for classifier in (shipped, None):
         assert not unbalanced(triage_filing(page.as_json(), classifier))
     off = page.with_line(2, 0, total - 100_000)
-    assert told(triage_filing(off.as_json(), shipped), total - 100_000, total)
+    assert findings_naming(triage_filing(off.as_json(), shipped), total - 100_000, total)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_the_totals_are_known_however_the_page_shows_them(
     for classifier in (shipped, None):
         verdict = triage_filing(page.as_json(), classifier)
         assert verdict.flagged
-        (finding,) = told(verdict, 1_210_000, 1_201_000)
+        (finding,) = findings_naming(verdict, 1_210_000, 1_201_000)
         assert {cell.row for cell in finding.cells} >= set(pair)
         mended = page.with_line(pair[1], 0, 1210)
         assert not unbalanced(triage_filing(mended.as_json(), classifier))
@@ -219,7 +220,7 @@ def test_totals_in_cents_are_compared_too(shipped: BreakClassifier) -> None:
                    ("Total liabilities and net assets", 821.4), unit=1)  # fmt: skip
     verdict = triage_filing(page.as_json(), shipped)
     assert verdict.flagged
-    assert told(verdict, 812.4, 821.4)
+    assert findings_naming(verdict, 812.4, 821.4)
 
 
 @pytest.mark.parametrize(

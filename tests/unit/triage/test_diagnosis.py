@@ -99,7 +99,7 @@ def _two_columns(
 
 
 @pytest.mark.parametrize(
-    ("parts", "others", "totals", "said"),
+    ("parts", "others", "totals", "words"),
     [
         ((900, 700), (300, 100), (1000, 1000), "are swapped"),
         ((900, 700), (300, 100), (1000, 800), "one digit differs"),
@@ -108,7 +108,7 @@ def _two_columns(
     ],
 )
 def test_columns_are_exchanged_only_where_that_breaks_nothing(
-    parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int], said: str
+    parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int], words: str
 ) -> None:
     sheet = _two_columns(parts, others, totals)
     residual = Decimal(totals[0] - parts[0] - others[0])
@@ -117,4 +117,6 @@ def test_columns_are_exchanged_only_where_that_breaks_nothing(
     cell, reported, expected = Cell(0, 0, 0), Decimal(parts[0]), parts[0] + residual
     cause = likeliest_cause(sheet, cell, reported, expected)
     assert cause == "swapped"
-    assert said in describe_cause(sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0))
+    assert words in describe_cause(
+        sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0)
+    )

@@ -40,7 +40,7 @@ def folded(triage: Triage, document: str) -> None:
 
 
 def counts_again(triage: Triage, document: str) -> None:
-    """Whether a report is flagged for it, as it is said and as it is announced."""
+    """Assert that a report is flagged for it, in the answer and in the event."""
     body = triage.findings(document)
     (item,) = body["items"]
     assert (body["flagged"], body["risk"]) == (True, item["confidence"])
@@ -59,9 +59,9 @@ def contents(triage: Triage) -> list[bytes]:
 def kept_words(triage: Triage) -> bool:
     with triage.service.store.read() as session:
         rows = session.execute(text("SELECT body FROM findings")).scalars().all()
-        said = session.execute(text("SELECT reason FROM dismissals")).scalars().all()
+        reasons = session.execute(text("SELECT reason FROM dismissals")).scalars().all()
     blobs = contents(triage)
-    return any(WORDS in one for one in (*rows, *said)) or any(WORDS.encode() in b for b in blobs)
+    return any(WORDS in one for one in (*rows, *reasons)) or any(WORDS.encode() in b for b in blobs)
 
 
 def test_a_dismissal_is_remembered_until_it_is_undone(any_triage: Triage) -> None:

@@ -111,13 +111,13 @@ NEW = (1_320, 770, 540, 1_310)
 
 @pytest.mark.parametrize("judged", [None, classifier(shown=0.05)], ids=["rules", "forest"])
 def test_a_dismissed_figure_is_hidden_beside_a_new_break(judged: BreakClassifier | None) -> None:
-    (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND)), judged).findings
-    after = triage_filing(read(balance("20241231", NEW, OLD)), judged, of_company(said))
+    (first, *_) = triage_filing(read(balance("20231231", OLD, SOUND)), judged).findings
+    after = triage_filing(read(balance("20241231", NEW, OLD)), judged, of_company(first))
     folded = [one for one in after.findings if one.dismissed]
     assert [one.column for one in folded] == [1]
     assert (folded[0].reported, folded[0].expected) == (Decimal(1_210), Decimal(1_201))
     left = [one for one in after.findings if not one.dismissed]
-    assert [one.column for one in left if one.check == said.check] == [0]
+    assert [one.column for one in left if one.check == first.check] == [0]
     assert all(one.column != 1 for one in left)
     assert after.risk == max(one.confidence for one in left)
 
@@ -132,8 +132,8 @@ def test_a_dismissed_figure_is_hidden_beside_a_new_break(judged: BreakClassifier
     ids=["another year", "another part", "another total"],
 )
 def test_another_figure_beside_a_new_break_is_shown(other: dict[str, Any]) -> None:
-    (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND))).findings
-    after = triage_filing(read(other), None, of_company(said))
+    (first, *_) = triage_filing(read(balance("20231231", OLD, SOUND))).findings
+    after = triage_filing(read(other), None, of_company(first))
     assert {one.column for one in after.findings if not one.dismissed} == {0, 1}
 
 

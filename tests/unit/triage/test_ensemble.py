@@ -47,31 +47,31 @@ def artefacts(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reader(said: str, labels: tuple[str, ...] = LABELS) -> SegmentModel:
+def reader(label: str, labels: tuple[str, ...] = LABELS) -> SegmentModel:
     given: dict[str, Any] = {"parameters": {}, "labels": labels, "licence": "ours"}
     given |= {"window_length": 66, "window_stride": 32}
     manifest = AdapterManifest(1, "reader", "1.2.3", "0", "0", 4, **given)
 
     def run(_outputs: list[str], ids: Any) -> list[Any]:
         logits = np.zeros((*ids.shape, len(labels)), np.float32)
-        logits[..., labels.index(said)] = 3
+        logits[..., labels.index(label)] = 3
         return [logits]
 
     return SegmentModel(manifest, lambda text: np.arange(len(text)), run)
 
 
 def test_both_have_a_say() -> None:
-    said = combine([("a", 0.5), ("b", 0.4), ("c", 0.1)], [("d", 0.5), ("b", 0.4), ("a", 0.1)])
-    assert [label for label, _ in said] == ["b", "a", "d", "c"]
-    assert sum(chance for _, chance in said) == pytest.approx(1)
-    assert said[0][1] / said[1][1] == pytest.approx(0.4 / 0.05**0.5)
+    combined = combine([("a", 0.5), ("b", 0.4), ("c", 0.1)], [("d", 0.5), ("b", 0.4), ("a", 0.1)])
+    assert [label for label, _ in combined] == ["b", "a", "d", "c"]
+    assert sum(chance for _, chance in combined) == pytest.approx(1)
+    assert combined[0][1] / combined[1][1] == pytest.approx(0.4 / 0.05**0.5)
 
 
 def test_a_label_that_one_does_not_list_has_its_last_chance() -> None:
-    said = dict(combine([("a", 0.96), ("b", 0.04)], [("c", 1.0), ("d", 0.0)]))
-    assert said["a"] / said["b"] == pytest.approx(24**0.5)
-    assert said["c"] == pytest.approx(said["b"] * 100)
-    assert said["d"] > 0
+    chances = dict(combine([("a", 0.96), ("b", 0.04)], [("c", 1.0), ("d", 0.0)]))
+    assert chances["a"] / chances["b"] == pytest.approx(24**0.5)
+    assert chances["c"] == pytest.approx(chances["b"] * 100)
+    assert chances["d"] > 0
 
 
 def test_both_models_label_every_line(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

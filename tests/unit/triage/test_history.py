@@ -1,4 +1,4 @@
-"""A filing against the earlier ones of its company: slips are found, restatements told."""
+"""A filing against the earlier ones of its company: slips are found, restatements reported."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] = int(amount * 1_000_000)
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if "the earlier filing f1 has 2,719," in f.message]
+    result = judged(later, history(record()))
+    (finding,) = [f for f in result.findings if "the earlier filing f1 has 2,719," in f.message]
     assert cause in finding.message
-    assert said.flagged
+    assert result.flagged
     assert finding.confidence >= CONFIDENCE
     assert (finding.statement, finding.row, finding.column) == ("balance_sheet", row, 1)
     assert finding.expected == 2_719_000_000
@@ -71,12 +71,12 @@ def test_a_slip_that_breaks_no_sum_is_a_finding_of_its_own() -> None:
             statement["rows"] = [line for line in statement["rows"] if "otal" not in line["label"]]
     part, row = find_row(later, "balance_sheet", "Goodwill")
     part["rows"][row]["values"][1] = 2_161_000_000
-    said = judged(later, history(first))
-    (finding,) = [f for f in said.findings if f.check == "earlier_filing"]
+    result = judged(later, history(first))
+    (finding,) = [f for f in result.findings if f.check == "earlier_filing"]
     assert finding.row == row
     assert (finding.expected, finding.reported) == (millions(2116), millions(2161))
-    assert said.flagged
-    assert said.risk == CONFIDENCE
+    assert result.flagged
+    assert result.risk == CONFIDENCE
 
 
 def test_a_restatement_is_a_warning_and_flags_nothing() -> None:
@@ -85,9 +85,9 @@ def test_a_restatement_is_a_warning_and_flags_nothing() -> None:
     _, other = find_row(later, "balance_sheet", "Inventories")
     part["rows"][row]["values"][1] -= 137_000_000
     part["rows"][other]["values"][1] += 137_000_000
-    said = judged(later, history(record()))
-    assert not said.flagged
-    (warning,) = said.warnings
+    result = judged(later, history(record()))
+    assert not result.flagged
+    (warning,) = result.warnings
     assert warning.startswith("balance_sheet (2023-12-31): 2 of 16 lines differ from f1")
     assert "'Accounts receivable, net', 'Inventories'" in warning
 
@@ -126,8 +126,8 @@ def test_a_break_names_the_amount_of_the_earlier_filing() -> None:
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] = 2_513_000_000
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if (f.statement, f.row) == ("balance_sheet", row)]
+    result = judged(later, history(record()))
+    (finding,) = [f for f in result.findings if (f.statement, f.row) == ("balance_sheet", row)]
     assert finding.expected == 2_719_000_000
     known = "The earlier filing f1 has 2,719,000,000 there, the amount expected here."
     assert finding.message.endswith(known)
@@ -140,8 +140,8 @@ def test_the_earlier_filing_is_named_with_its_document_and_the_period() -> None:
     part["rows"][row]["values"][1] /= 1000
     one = read(later)
     earlier = [PriorAmount.of(read(record()), "doc_1")]
-    said = with_history(one, verdict(later), earlier, FLAGGED)
-    text = " ".join(finding.message for finding in said.findings)
+    result = with_history(one, verdict(later), earlier, FLAGGED)
+    text = " ".join(finding.message for finding in result.findings)
     assert "(12 months to 2023-12-31)" in text
     assert "the earlier filing f1 (document doc_1) has" in text
 
@@ -161,9 +161,9 @@ def scaled(filing: dict[str, Any], power: int, statement: str, column: int | Non
 def test_a_column_in_another_unit_is_one_finding(power: int, words: str) -> None:
     later = a_year_later()
     scaled(later, power, "balance_sheet", 1)
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
-    assert said.flagged
+    result = judged(later, history(record()))
+    (finding,) = [f for f in result.findings if f.check == "earlier_filing_scale"]
+    assert result.flagged
     assert (finding.statement, finding.row, finding.column) == ("balance_sheet", None, 1)
     assert finding.message.startswith("16 of the 16 lines of this column (2023-12-31) that")
     assert words in finding.message
@@ -171,7 +171,7 @@ def test_a_column_in_another_unit_is_one_finding(power: int, words: str) -> None
     assert finding.reported == 14_382_000_000 * 10**power
     assert "The other columns of the statement are of another size." in finding.message
     assert len(finding.cells) == 16
-    assert not [w for w in said.warnings if "differ from" in w]
+    assert not [w for w in result.warnings if "differ from" in w]
 
 
 def test_a_whole_filing_in_another_unit_is_one_finding() -> None:
@@ -180,8 +180,8 @@ def test_a_whole_filing_in_another_unit_is_one_finding() -> None:
         for line in statement["rows"]:
             if "per share" not in line["label"]:
                 line["values"] = [v if v is None else v // 1_000_000 for v in line["values"]]
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
+    result = judged(later, history(record()))
+    (finding,) = [f for f in result.findings if f.check == "earlier_filing_scale"]
     assert "1,000,000 times smaller than there" in finding.message
     assert "The other columns of the statement are of the size of this one." in finding.message
     assert "So are those of " in finding.message
@@ -193,11 +193,11 @@ def test_a_statement_in_another_unit_is_no_second_finding() -> None:
     scaled(later, 3, "income", None)
     alone = verdict(later)
     (before,) = [f for f in alone.findings if f.check == "statement_scale"]
-    said = judged(later, history(record()))
-    (finding,) = [f for f in said.findings if f.check == "statement_scale"]
+    result = judged(later, history(record()))
+    (finding,) = [f for f in result.findings if f.check == "statement_scale"]
     assert finding.message.startswith(before.message)
     assert "1,000 times larger than there" in finding.message
-    assert "earlier_filing_scale" not in {f.check for f in said.findings}
+    assert "earlier_filing_scale" not in {f.check for f in result.findings}
 
 
 def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
@@ -207,8 +207,8 @@ def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
     scaled(later, 0, "balance_sheet", None)
     for line in later["statements"][0]["rows"]:
         line["values"] = [v and v // 1_000_000 for v in line["values"]]
-    said = judged(later, history(first))
-    assert "earlier_filing_scale" in {f.check for f in said.findings}
+    result = judged(later, history(first))
+    assert "earlier_filing_scale" in {f.check for f in result.findings}
 
 
 def test_a_part_of_a_column_is_no_unit() -> None:
@@ -216,9 +216,9 @@ def test_a_part_of_a_column_is_no_unit() -> None:
     rows = later["statements"][0]["rows"]
     for line in rows[1:9]:
         line["values"][1] *= 1_000
-    said = judged(later, history(record()))
-    assert "earlier_filing_scale" not in {f.check for f in said.findings}
-    assert any("8 of 16 lines differ from f1" in warning for warning in said.warnings)
+    result = judged(later, history(record()))
+    assert "earlier_filing_scale" not in {f.check for f in result.findings}
+    assert any("8 of 16 lines differ from f1" in warning for warning in result.warnings)
 
 
 def test_a_column_that_any_earlier_filing_shows_is_no_finding() -> None:
@@ -227,11 +227,11 @@ def test_a_column_that_any_earlier_filing_shows_is_no_finding() -> None:
     last = a_year_later(a_year_later())
     last |= {"id": "f3"}
     right = a_year_later() | {"id": "f2 amended"}
-    said = judged(last, history(record(), between, right))
-    assert "earlier_filing_scale" not in {f.check for f in said.findings}
+    result = judged(last, history(record(), between, right))
+    assert "earlier_filing_scale" not in {f.check for f in result.findings}
 
 
-def test_nothing_compared_is_said_with_the_reason() -> None:
+def test_the_reason_for_no_comparison_is_stated() -> None:
     later, first = a_year_later(), record()
     known = history({**first, "company": "ZZZ Inc"}, {**first, "company": "BOEING CO"})
     why = known.uncompared(read({**later, "company": "THE BOEING COMPANY"}))

@@ -137,7 +137,7 @@ def test_so_many_columns_are_compared(triage: Triage) -> None:
     assert "only the first 100 of" in warning
 
 
-def test_nothing_compared_is_said(triage: Triage) -> None:
+def test_a_failed_comparison_is_reported(triage: Triage) -> None:
     first, later = record(), a_year_later()
     for statement in first["statements"]:
         statement["rows"] = statement["rows"][:3]

@@ -97,13 +97,13 @@ def test_one_usual_pair_is_enough_to_be_quiet() -> None:
 
 def test_it_flags_beside_what_was_learned_and_a_person_always_looks() -> None:
     classifier = BreakClassifier.load(Path(ROOT) / "models" / "artefacts")
-    said = triage_filing(read(in_unit(-6)), classifier)
-    assert said.flagged
-    first = said.findings[0]
+    result = triage_filing(read(in_unit(-6)), classifier)
+    assert result.flagged
+    first = result.findings[0]
     lax = RiskGuarantee(0.2, 0.95, 0.5, threshold=0.01, companies=300)
     route = "review" if first.check == "implied_shares" else "accept"
-    assert route_findings(said, lax)[0] == route
-    assert "implied_shares" in {finding.check for finding in said.findings}
+    assert route_findings(result, lax)[0] == route
+    assert "implied_shares" in {finding.check for finding in result.findings}
 
 
 def test_many_lines_of_the_same_label_are_no_work() -> None:

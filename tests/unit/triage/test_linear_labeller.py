@@ -71,7 +71,7 @@ def test_other_statements_and_endless_ones_are_not_named(tmp_path: Path) -> None
     assert set(namer.names(statement(*["Total"] * (MOST_LINES + 1)))) == {None}
 
 
-def test_neighbours_headings_and_the_statement_are_told() -> None:
+def test_neighbours_headings_and_the_statement_are_features() -> None:
     labels = ["Shares", "Basic", "Basic basic", "Total"]
     lines = LineFeatures("income", labels, [True, False, False, False])
     own = set(lines.places(1).tolist())

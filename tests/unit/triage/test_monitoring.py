@@ -1,4 +1,4 @@
-"""Checks put what is promised about findings in doubt: less is accepted, and it is said."""
+"""Wrong checks tighten the guarantee for findings: fewer are accepted, and a notice says so."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def test_rejected_checks_tighten_the_guarantee(
     assert "3 of 3 checks in 3 filings were wrong" in notice["text"]
     assert "Nothing is accepted any more." in notice["text"]
     assert any("3 of 3 checks" in record.getMessage() for record in caplog.records)
-    told = exposition()
-    assert b'smallprint_promise_alerts_total{adapter="triage-breaks",kind="risk"}' in told
-    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 1.0' in told
+    metrics = exposition()
+    assert b'smallprint_promise_alerts_total{adapter="triage-breaks",kind="risk"}' in metrics
+    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 1.0' in metrics
     drawn = sample_of(triage, read(triage, "doc_last"))
     assert drawn is not None
     assert not drawn.sampled
@@ -140,7 +140,7 @@ def test_a_decision_counts_once_and_one_that_is_undone_no_more(triage: Triage) -
     assert (watched(triage)["checks"], watched(triage)["wrong"]) == (1, 0)
 
 
-def test_what_a_person_looked_at_unasked_stands_for_no_others(tmp_path: Path) -> None:
+def test_an_unsampled_decision_represents_no_others(tmp_path: Path) -> None:
     with triage_with(tmp_path, share=0.0) as one:
         one.decide("doc_1", read(one, "doc_1"), "reject")
         now = watched(one)
@@ -339,17 +339,17 @@ def test_the_first_check_of_a_company_counts(watches: MonitoringStore) -> None:
 def test_a_notice_states_the_threshold_as_confidence(watches: MonitoringStore) -> None:
     routing = routing_for(0.6)
     classifier = BreakClassifier(None, None, 0.5, 0.2, version="9", guarantee=calibration())  # type: ignore[arg-type]
-    told = []
+    notices = []
     for number in range(5):
         unsure = found(number, "review", sampled=True)
         unsure = replace(unsure, finding=replace(unsure.finding, confidence=0.6))
         one = MonitoredFiling(f"fi_{number}", "", unsure, dict.fromkeys(FIGURES, 0.5))
         note_filings(watches, f"doc_{number}", [one], routing, "9")
-        told += note_decision(watches, f"fd_{number}", "reject", classifier)
+        notices += note_decision(watches, f"fd_{number}", "reject", classifier)
     kept = watches.state(NAME)
     known = confidence_of(watches, kept, classifier)
     assert confidence_of(watches, kept, replace(classifier, version="8")) is None
-    (notice,) = told
+    (notice,) = notices
     assert notice.text.endswith("from a confidence of 50.0% to 72.7%.")
     assert kept.test
     assert known

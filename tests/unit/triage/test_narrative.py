@@ -143,7 +143,7 @@ def test_an_artefact_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert model.probability(DOUBT, "going_concern") == 0.7311
     assert again.families == reads
     (flag,) = flags_of(read(DOUBT.encode(), name="report.txt"), again)
-    assert flag.level == "likely"  # a family of which nobody is asked
+    assert flag.level == "likely"  # a family that is not escalated
     write(folder, replace(one, families={"other": reads["going_concern"]}), **more)
     with pytest.raises(FlagsError, match="other families"):
         FlagModel.load(tmp_path)
@@ -154,7 +154,7 @@ def test_every_family_that_ships_is_known_to_the_gate(narrative: FlagModel) -> N
     assert narrative.families["related_party"].strong is None
 
 
-def test_the_card_tells_of_what_ships(narrative: FlagModel) -> None:
+def test_the_card_describes_the_shipped_artefact(narrative: FlagModel) -> None:
     card = (folder_of(NAME) / "CARD.md").read_text("utf-8")
     assert card.startswith(f"# {NAME} {narrative.version}\n")
     assert f"going_concern {narrative.families['going_concern'].strong:g}" in card
@@ -217,9 +217,9 @@ FRENCH = (
 ENGLISH = "The company made a loss in the year, and that was the end of it with our lenders. "
 
 
-@pytest.mark.parametrize("said", [GERMAN, FRENCH])
-def test_another_language_is_a_warning(triage: Triage, tmp_path: Path, said: str) -> None:
-    page = f"<meta charset='utf-8'>{PAGE.format(said * 20)}".encode()
+@pytest.mark.parametrize("sentence", [GERMAN, FRENCH])
+def test_another_language_is_a_warning(triage: Triage, tmp_path: Path, sentence: str) -> None:
+    page = f"<meta charset='utf-8'>{PAGE.format(sentence * 20)}".encode()
     triage.handle(triage.page("doc_1", page, "report.html"))
     found = triage.answer("doc_1", "narrative-flags")
     assert found["items"] == []
@@ -306,8 +306,8 @@ def test_words_of_an_earlier_attempt_count_no_more(triage: Triage) -> None:
 
 
 def test_the_command_line_has_words_beside_the_error(tmp_path: Path) -> None:
-    for name, said in (("risks.html", DOUBT), ("letter.html", "All is well.")):
-        (tmp_path / name).write_text(WORDS.format(said))
+    for name, sentence in (("risks.html", DOUBT), ("letter.html", "All is well.")):
+        (tmp_path / name).write_text(WORDS.format(sentence))
     paths = [str(tmp_path / name) for name in ("risks.html", "letter.html")]
     result = CliRunner().invoke(cli, ["triage", *paths, "--json"], standalone_mode=False)
     assert result.return_value == 2

@@ -43,7 +43,7 @@ from tests.unit.triage.test_questions import HALF, POLICY
 from tests.unit.triage.test_risk_control import GERMAN
 
 STATED = RiskRules(findings=FindingRules(max_wrong=0.2, broken=0.5), sample_share=0.0)
-"""Of what is accepted one in five may be wrong, where every second filing has an error."""
+"""20% of the accepted findings may be wrong, if half of the filings have an error."""
 LAX = (STATED, NO_ESCALATION)
 JUDGE = BreakClassifier.load(load(Settings).artefacts_folder)
 
@@ -157,8 +157,8 @@ def test_what_people_decided_says_how_many_errors_are_expected(triage: Triage) -
     assert new.estimated_errors(seen) == (2.0, (0, 2))
     assert new.tightened == {}
     (tight,) = counted(triage, LAX, local=TenantCalibration(step=1))
-    (said,) = tight.tightened
-    assert "findings are accepted only from a confidence of" in said
+    (message,) = tight.tightened
+    assert "findings are accepted only from a confidence of" in message
 
 
 def test_a_report_whose_statements_are_gone_can_not_be_tried(triage: Triage) -> None:

@@ -31,8 +31,10 @@ from tests.unit.triage.filings import bent, read
 
 
 def calibration(companies: int = 300, alarms: float = 0.0) -> Calibration:
-    """Companies with a sound filing and a broken one each; all errors are found surely, and a share
-    of the sound filings has as sure a finding.
+    """Companies with a sound filing and a broken one each.
+
+    All errors are found with high confidence. A share of the sound filings, `alarms`, has such a
+    finding too.
     """
     count = 2 * companies
     broken = np.arange(count) % 2 == 1
@@ -97,8 +99,8 @@ def test_how_often_as_sure_a_finding_was_right_is_counted_and_never_falls() -> N
     right = np.array([False, True, False, True, False])
     sure = np.array([0.2, 0.5, 0.6, 0.9, 0.9])
     data = Calibration(np.arange(5), broken, right, sure).to_bytes()
-    told = [observed_accuracy(one, data, 0.8) for one in (0.1, 0.2, 0.55, 0.6, 0.9, 0.99)]
-    assert told == pytest.approx([0.0, 0.0, *[2 / 5] * 4])  # of four from 0.5 on, and one unseen
+    shares = [observed_accuracy(one, data, 0.8) for one in (0.1, 0.2, 0.55, 0.6, 0.9, 0.99)]
+    assert shares == pytest.approx([0.0, 0.0, *[2 / 5] * 4])  # of four from 0.5 on, and one unseen
     found, sound = 0.99 / 0.8, 0.01 / 0.2
     rare = found / (found + sound + 1)
     assert observed_accuracy(0.9, data, 0.99) == pytest.approx(rare)
@@ -146,9 +148,9 @@ def test_only_the_surest_finding_is_accepted_and_only_where_data_speak_for_it() 
         (replace(filing, complete=False), LEFT_OUT),
         (replace(filing, warnings=("a page could not be read",)), WARNED),
     ):
-        said = route_verdict(verdict, other, lax, None)
-        assert {one["route"] for one in said["findings"]} == {"review"}
-        assert said["risks"]["no_guarantee_reason"] == why
+        routed = route_verdict(verdict, other, lax, None)
+        assert {one["route"] for one in routed["findings"]} == {"review"}
+        assert routed["risks"]["no_guarantee_reason"] == why
 
 
 GERMAN = {
@@ -168,13 +170,13 @@ def test_a_source_without_calibration_data_is_not_guaranteed() -> None:
     for pages, why in (((typed,), ""), ((typed, scan), SCANNED)):
         text = "x" * len(pages)
         page = ParsedDocument(text, pages)
-        said = route_verdict(verdict, filing, lax, page)
-        assert said["risks"]["no_guarantee_reason"] == why
-        assert said["findings"][0]["route"] == ("review" if why else "accept")
+        routed = route_verdict(verdict, filing, lax, page)
+        assert routed["risks"]["no_guarantee_reason"] == why
+        assert routed["findings"][0]["route"] == ("review" if why else "accept")
     german = [
         replace(one, rows=tuple(replace(r, label=GERMAN.get(r.label, "Summe")) for r in one.rows))
         for one in filing.statements
     ]
-    said = route_verdict(verdict, replace(filing, statements=tuple(german)), lax, None)
-    assert said["risks"]["no_guarantee_reason"] == FOREIGN
-    assert {one["route"] for one in said["findings"]} == {"review"}
+    routed = route_verdict(verdict, replace(filing, statements=tuple(german)), lax, None)
+    assert routed["risks"]["no_guarantee_reason"] == FOREIGN
+    assert {one["route"] for one in routed["findings"]} == {"review"}

@@ -43,7 +43,7 @@ def lines(*values: tuple[float | None, ...]) -> dict[str, Any]:
     return {"statement": "income", "columns": columns, "rows": rows}
 
 
-def said(*values: tuple[float | None, ...]) -> Verdict:
+def verdict_of(*values: tuple[float | None, ...]) -> Verdict:
     return triage_filing(read({"id": "f", "statements": [lines(*values)]}), classifier(SURE))
 
 
@@ -52,19 +52,19 @@ def places(verdict: Verdict) -> list[tuple[int | None, int | None]]:
 
 
 def test_an_amount_that_is_too_large_makes_its_neighbour_none_that_is_too_small() -> None:
-    found = said((1_320_000, 1_320), (700, 710))
+    found = verdict_of((1_320_000, 1_320), (700, 710))
     assert places(found) == [(0, 0)]
     assert found.risk == pytest.approx(0.7)
     assert found.flagged
 
 
 def test_an_amount_that_is_odd_beside_the_others_as_well_stays() -> None:
-    found = said((1_320_000, 1_320, 1_310, 1_300, 25), (700, 710, 705, 690, 700))
+    found = verdict_of((1_320_000, 1_320, 1_310, 1_300, 25), (700, 710, 705, 690, 700))
     assert places(found) == [(0, 0), (0, 4)]
 
 
 def test_a_column_in_another_unit_is_one_finding_that_names_its_lines() -> None:
-    found = said(
+    found = verdict_of(
         *(
             (amount, amount * 1000 + i, amount + i)
             for i, amount in enumerate((901, 802, 703, 604, 505))
@@ -80,7 +80,7 @@ def test_a_column_in_another_unit_is_one_finding_that_names_its_lines() -> None:
 
 
 def test_two_lines_that_grew_are_two_findings() -> None:
-    found = said((3_000, 100, 101), (10_000, 200, 201))
+    found = verdict_of((3_000, 100, 101), (10_000, 200, 201))
     assert places(found) == [(0, 0), (1, 0)] or places(found) == [(1, 0), (0, 0)]
     assert not any("Also too" in finding.message for finding in found.findings)
 
@@ -129,7 +129,7 @@ def test_what_follows_from_what_was_dismissed_is_dismissed_with_it() -> None:
     verdict = triage_filing(filing, classifier(SURE), lambda one: word if one.column == 0 else None)
     assert [one.dismissed for one in verdict.findings] == [word]
     pages = statement_views(filing)
-    large = said((1_320_000, 1_320), (700, 710)).findings[0]
+    large = verdict_of((1_320_000, 1_320), (700, 710)).findings[0]
     other = replace(large, row=1, column=1)
     _, left = split_dismissed(pages, [large, other], lambda one: word if one is large else None)
     assert left == [other]

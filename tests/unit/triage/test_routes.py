@@ -52,8 +52,8 @@ def test_a_finding_is_accepted_only_for_a_stated_risk_and_share(
     (found,) = triage.findings("doc_1")["items"]
     assert found["route"] == route
     (event,) = triage.announced(FindingsFound)
-    (told,) = json.loads(triage.service.blobs.get("default", event.findings))
-    assert told["route"] == route
+    (finding,) = json.loads(triage.service.blobs.get("default", event.findings))
+    assert finding["route"] == route
     assert (event.count, event.accepted) == (1, int(route == "accept"))
     assert event.sampled == ((found["id"],) if sampled else ())
     assert counted(route) == before + 1

@@ -77,8 +77,8 @@ def test_overlapping_windows_agree_with_one() -> None:
 
 def test_the_window_in_which_a_piece_is_farther_from_an_edge_has_more_say() -> None:
     def number(_outputs: list[str], ids: Ids) -> list[NDArray[np.float32]]:
-        said = float(ids[0, 1] != 1000)  # the second window says 1 of everything
-        return [np.full((*ids.shape, 2), said, np.float32)]
+        logit = float(ids[0, 1] != 1000)  # the second window says 1 of everything
+        return [np.full((*ids.shape, 2), logit, np.float32)]
 
     pieces = row_of(3, 3, 3, 3)
     reader = SegmentModel(manifest(11, 2), lambda _: pieces.ids, number)

@@ -52,11 +52,11 @@ def test_a_report_goes_the_whole_road(triage: Triage) -> None:
     assert finding["id"].startswith("fd_")
     page = page_of("balance_sheet_sums")
     assert page is not None
-    said = {
+    texts = {
         part: finding[part]
         for part in ("title", "compares", "possible_explanation", "how_to_verify", "example")
     }
-    assert said == dataclasses.asdict(page)
+    assert texts == dataclasses.asdict(page)
     (found,) = triage.announced(FindingsFound)
     assert json.loads(triage.service.blobs.get("default", found.findings)) == body["items"]
     assert (found.count, found.flagged, found.cause, found.actor) == (1, True, event.id, "ada")
@@ -162,10 +162,10 @@ def test_what_was_read_of_a_page_is_answered_with_the_place_of_every_value(triag
     assert rows["Provision for income taxes"]["notes"] == ["(1)"]
     assert [place["cell"] for place in rows["Net income"]["places"]] == ["C11", "F11"]
     assert filing["warnings"] == ["no balance sheet was found", "no cash flow was found"]
-    said = triage.findings("doc_1")["warnings"]
-    assert said == [f"acme: {warning}" for warning in filing["warnings"]]
+    warnings = triage.findings("doc_1")["warnings"]
+    assert warnings == [f"acme: {warning}" for warning in filing["warnings"]]
     [event] = triage.announced(FindingsFound)
-    assert list(event.warnings) == said
+    assert list(event.warnings) == warnings
 
 
 def test_lines_of_a_page_are_named_on_the_base_that_was_given(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_what_ships_knows_the_lines_of_a_usual_filing() -> None:
     assert all(signal.level != "strong" and signal.source for signal in found.values())
 
 
-def test_the_card_tells_of_what_ships() -> None:
+def test_the_card_describes_the_shipped_artefact() -> None:
     card = (ROOT / "models" / "triage_peers" / "CARD.md").read_text("utf-8")
     assert f"| strong | a distance from {Peers.load(artefacts()).strong:.1f} on;" in card
     assert card.startswith(f"# triage-peers {Peers.load(artefacts()).version}\n")

@@ -81,7 +81,7 @@ def with_costs(cash_flow: int = 563) -> dict[str, Any]:
     return filing
 
 
-# What is learned of other companies
+# Patterns of other companies
 
 
 def test_labels_are_compared_without_asides_and_figures() -> None:
@@ -89,7 +89,7 @@ def test_labels_are_compared_without_asides_and_figures() -> None:
     assert label_words("Goodwill - 2,116") == "goodwill"
 
 
-def test_a_label_is_known_by_what_is_left_of_it() -> None:
+def test_a_label_is_recognised_from_its_known_words() -> None:
     filings = [record() for _ in range(6)]
     patterns = taught(*filings)
     name = patterns.name("balance_sheet", "Total Jones stockholders' equity")
@@ -111,7 +111,7 @@ def test_a_pair_of_lines_is_known_once_it_agrees_in_two_companies() -> None:
     assert taught(with_costs(), with_costs(653)).pairs[key] == [5, 1]
 
 
-# What is suspected
+# Suspects
 
 
 def test_a_cell_in_broken_sums_is_one_suspect() -> None:
@@ -261,7 +261,7 @@ def test_a_suspect_has_a_number_for_every_column() -> None:
             assert set(suspect.numbers) <= set(COLUMNS)
 
 
-# What is made of it
+# Findings from suspects
 
 
 def test_the_risk_is_that_of_the_likeliest_suspect() -> None:
@@ -282,12 +282,12 @@ def test_a_cause_is_reported_once_and_at_most_five() -> None:
     assert len(places) == len(set(places))
 
 
-@pytest.mark.parametrize(("gap", "told"), [(0.5, 1), (0.99, 2)])
-def test_a_gap_beside_a_line_that_is_wrong_is_the_same_cause(gap: float, told: int) -> None:
+@pytest.mark.parametrize(("gap", "count"), [(0.5, 1), (0.99, 2)])
+def test_a_gap_beside_a_line_that_is_wrong_is_the_same_cause(gap: float, count: int) -> None:
     filing = read(bent("balance_sheet", "Total current assets", 1, 4509))
     found = triage_filing(filing, classifier(gap=gap)).findings
     assert [f.check for f in found].count("balance_sheet_sums") == 1
-    assert len([f for f in found if 4 in (f.row, *f.rows)]) == told
+    assert len([f for f in found if 4 in (f.row, *f.rows)]) == count
 
 
 def unbalanced(*more: int) -> dict[str, Any]:
@@ -332,12 +332,12 @@ def test_an_unbalanced_sheet_is_shown_beside_many_breaks(more: tuple[int, ...]) 
     filing = read(beside_others(unbalanced(*more)))
     verdict = triage_filing(filing, sure_of_others())
     assert len(verdict.findings) == 5
-    told = [f for f in verdict.findings if f.check == "balance_equation"]
-    assert [f.column for f in told] == list(range(len(more)))
-    assert [f.confidence for f in told] == [pytest.approx(0.8)] * len(more)
+    imbalances = [f for f in verdict.findings if f.check == "balance_equation"]
+    assert [f.column for f in imbalances] == list(range(len(more)))
+    assert [f.confidence for f in imbalances] == [pytest.approx(0.8)] * len(more)
     assert verdict.findings[0].confidence == verdict.risk == pytest.approx(0.9)
     others = tuple(f for f in verdict.findings if f.statement == "income")
-    assert verdict.findings[: 5 - len(told)] == others
+    assert verdict.findings[: 5 - len(imbalances)] == others
     balanced = triage_filing(read(beside_others(unbalanced())), sure_of_others())
     assert [f.statement for f in balanced.findings] == ["income"] * 5
 
@@ -346,9 +346,9 @@ def test_findings_that_are_always_shown_are_shown_once_a_cause() -> None:
     sheet = balance_sheet()
     sheet["rows"][7]["values"][0] *= 1000
     verdict = triage_filing(read(beside_others(sheet)), sure_of_others())
-    told = [f for f in verdict.findings if f.statement == "balance_sheet"]
-    assert [(f.row, f.column) for f in told] == [(7, 0)]
-    assert told[0].confidence == pytest.approx(0.8)
+    of_sheet = [f for f in verdict.findings if f.statement == "balance_sheet"]
+    assert [(f.row, f.column) for f in of_sheet] == [(7, 0)]
+    assert of_sheet[0].confidence == pytest.approx(0.8)
 
 
 def test_a_gap_is_no_finding_where_lines_are_known_to_be_left_out() -> None:
@@ -450,10 +450,10 @@ def test_the_shipped_classifier_finds_slips_where_they_are(
 def test_an_unbalanced_sheet_alone_is_shown(shipped: BreakClassifier) -> None:
     filing = read({"id": "f", "statements": [unbalanced(5)]})
     verdict = triage_filing(filing, shipped)
-    told = [f for f in verdict.findings if f.check == "balance_equation"]
-    assert [f.column for f in told] == [0]
+    imbalances = [f for f in verdict.findings if f.check == "balance_equation"]
+    assert [f.column for f in imbalances] == [0]
     assert verdict.flagged
-    assert told[0].confidence == verdict.risk == shipped.flagged
+    assert imbalances[0].confidence == verdict.risk == shipped.flagged
 
 
 def test_the_shipped_classifier_finds_a_missing_line(shipped: BreakClassifier) -> None:

@@ -30,9 +30,9 @@ def words(text: str) -> int:
 def test_a_report_names_its_model_and_its_cost(triage: Triage) -> None:
     event = triage.read("doc_1", record(), wrong())
     triage.handle(event)
-    (said,) = triage.announced(FindingsFound)
-    (took,) = said.adapters
-    assert said.model == f"{took.name} {took.version}"
+    (found,) = triage.announced(FindingsFound)
+    (took,) = found.adapters
+    assert found.model == f"{took.name} {took.version}"
     assert 0 < took.seconds < 60
     tokeniser = load_tokeniser(base_folder(ARTEFACTS))
     text = triage.service.blobs.get("default", event.text).decode()
@@ -43,9 +43,9 @@ def test_a_report_names_its_model_and_its_cost(triage: Triage) -> None:
 
 def test_a_report_without_statements_was_read_for_its_sentences(triage: Triage) -> None:
     triage.handle(triage.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
-    (said,) = triage.announced(FindingsFound)
-    (took,) = said.adapters
-    assert said.missing
+    (found,) = triage.announced(FindingsFound)
+    (took,) = found.adapters
+    assert found.missing
     assert took.name == "narrative-flags"
     assert 0 < (took.quoted or 0) <= (took.tokens or 0)
 

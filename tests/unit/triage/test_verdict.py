@@ -35,10 +35,10 @@ from tests.unit.triage.filings import (
 
 
 def test_a_sound_filing_is_not_flagged() -> None:
-    said = verdict(record())
-    assert not said.findings
-    assert said.risk == 0
-    assert not said.flagged
+    result = verdict(record())
+    assert not result.findings
+    assert result.risk == 0
+    assert not result.flagged
 
 
 def test_training_columns_make_no_difference() -> None:
@@ -179,20 +179,20 @@ def test_a_column_in_another_currency_is_not_a_list_of_errors() -> None:
         for number, line in enumerate(part["rows"]):
             if isinstance(line["values"][0], int):
                 line["values"][0] = line["values"][0] * 107 + number * number * 31_000_000
-    said = verdict(filing)
-    assert said.findings
-    assert len(said.findings) <= MOST
+    result = verdict(filing)
+    assert result.findings
+    assert len(result.findings) <= MOST
 
 
 def test_findings_come_by_confidence_and_no_more_than_a_handful() -> None:
     filing = bent("balance_sheet", "Total current assets", 1, 4509)
     part, index = find_row(filing, "cash_flow", "Dividends paid")
     part["rows"][index]["values"][0] = -459_000_000
-    said = verdict(filing)
-    confidences = [f.confidence for f in said.findings]
+    result = verdict(filing)
+    confidences = [f.confidence for f in result.findings]
     assert len(confidences) == 2
     assert confidences == sorted(confidences, reverse=True)
-    assert said.risk == confidences[0]
+    assert result.risk == confidences[0]
 
 
 @settings(max_examples=25, deadline=None)
@@ -207,9 +207,9 @@ def test_an_altered_total_of_the_balance_sheet_is_always_found(
 ) -> None:
     sheet, index = find_row(record(), "balance_sheet", label)
     amount = sheet["rows"][index]["values"][column] / 1_000_000 + sign * size
-    said = verdict(bent("balance_sheet", label, column, amount))
-    assert said.flagged
-    assert (said.findings[0].row, said.findings[0].column) == (index, column)
+    result = verdict(bent("balance_sheet", label, column, amount))
+    assert result.flagged
+    assert (result.findings[0].row, result.findings[0].column) == (index, column)
 
 
 CHANCE = [1, 31620, 31622]
@@ -248,10 +248,10 @@ def test_no_filing_breaks_triage(data: st.DataObject) -> None:
     for part in filing["statements"]:
         for line in part["rows"][::3]:
             line["values"] = [data.draw(amounts) for _ in line["values"]]
-    said = verdict(filing)
-    assert 0 <= said.risk <= 1
-    assert said.flagged == (said.risk >= FLAGGED)
-    for finding in said.findings:
+    result = verdict(filing)
+    assert 0 <= result.risk <= 1
+    assert result.flagged == (result.risk >= FLAGGED)
+    for finding in result.findings:
         part = statement_of(filing, finding.statement)
         assert finding.row is None or 0 <= finding.row <= len(part["rows"])
         assert finding.column is None or 0 <= finding.column < len(part["columns"])
@@ -265,11 +265,11 @@ def test_every_check_has_a_page() -> None:
     assert set(pages) == checks
     for name, text in pages.items():
         assert ".py" not in text, name
-        told = page_of(name)
-        assert told is not None
-        assert f"# {told.title}\n" in text
-        for said in (told.compares, told.possible_explanation, told.how_to_verify, told.example):
-            assert said.endswith("."), name
+        page = page_of(name)
+        assert page is not None
+        assert f"# {page.title}\n" in text
+        for section in (page.compares, page.possible_explanation, page.how_to_verify, page.example):
+            assert section.endswith("."), name
     assert page_of("nonsense") is page_of("../store") is None
 
 
@@ -298,14 +298,14 @@ def test_quarters_and_halves_are_not_confused() -> None:
     ]
     for line in quarter["rows"][:1]:
         line["values"] = [int(millions(n)) for n in (1032, 882, 882)]
-    said = verdict({"id": "q", "statements": [half, quarter]})
-    assert all(f.check != "net_income_agrees" for f in said.findings)
+    result = verdict({"id": "q", "statements": [half, quarter]})
+    assert all(f.check != "net_income_agrees" for f in result.findings)
 
 
 def test_a_message_has_an_end() -> None:
     filing = bent("balance_sheet", "Total current assets", 1, 4509)
     for line in filing["statements"][0]["rows"]:
         line["label"] += " of " + "x" * 100_000
-    said = verdict(filing)
-    assert said.findings
-    assert all(len(finding.message) <= 2_000 for finding in said.findings)
+    result = verdict(filing)
+    assert result.findings
+    assert all(len(finding.message) <= 2_000 for finding in result.findings)

@@ -64,7 +64,7 @@ def html(rows: Rows = MOVEMENTS, *, title: str = TITLE, heads: bool = True) -> b
 
 
 def equity_table(rows: Rows, *, heads: bool = True) -> str:
-    """The table alone: a name over two columns, the others broken over lines of their own."""
+    """The table alone: one name over two columns, the others broken over several lines."""
     lines = ""
     if heads:
         above = "".join(f"<td>{head}</td>" for head in COMPONENTS[2:])

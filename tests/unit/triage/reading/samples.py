@@ -65,7 +65,7 @@ def bent(rows: Table = INCOME) -> Table:
 
 
 def html(rows: Table = INCOME, head: str = HEAD) -> bytes:
-    """A page as filers write it: currency signs and closing parentheses in cells of their own."""
+    """A page as filers write it: currency signs and closing parentheses in separate cells."""
     lines = "".join(f"<p>{line}</p>" for line in head.splitlines())
     over = '<tr><td></td><td colspan="6">Year ended June 30,</td></tr>'
     years = '<tr><td></td><td colspan="3">2023</td><td colspan="3">2022</td></tr>'

@@ -83,7 +83,7 @@ def exploding() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "name", "said"),
+    ("data", "name", "parts"),
     [
         (b"<p>We had a good year.</p>", "a.html", [NOTHING]),
         (PROSPECTUS.encode(), "a.html", [NOTHING]),
@@ -99,10 +99,10 @@ def exploding() -> bytes:
     ],
     ids=["no statements", "prospectus", "empty", "formulas", "picture", "bomb", "bomb in XLSX"],
 )
-def test_what_holds_nothing_says_why(data: bytes, name: str, said: list[str]) -> None:
+def test_what_holds_nothing_says_why(data: bytes, name: str, parts: list[str]) -> None:
     with pytest.raises(SuiteError) as refused:
         read(data, name)
-    for part in said:
+    for part in parts:
         assert part in refused.value.message
 
 

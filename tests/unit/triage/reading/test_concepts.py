@@ -55,7 +55,7 @@ def test_facts_stand_in_the_usual_order_with_the_sign_that_pages_show() -> None:
     assert statement.columns == years
 
 
-def test_another_taxonomy_is_not_taken_for_us_gaap() -> None:
+def test_another_taxonomy_is_not_read_as_us_gaap() -> None:
     assert read_unordered(facts("ifrs-full")) == []
     assert read_unordered(facts("usgaap"))
 
@@ -108,7 +108,7 @@ def test_an_uploaded_instance_has_statements_and_each_value_its_fact() -> None:
     assert place is not None
     assert place.element == "PaymentsOfDividends-0"
     assert reading.text[place.start : place.end] == "330"
-    assert any("2 numbers are left out" in said for said in report.filing.warnings)
+    assert any("2 numbers are left out" in warning for warning in report.filing.warnings)
     assert not report.filing.complete
 
 

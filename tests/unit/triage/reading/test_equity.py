@@ -261,10 +261,10 @@ def test_a_balance_without_its_day_is_open() -> None:
         "Net income | — | — | 55 | 55",
         "Balance at end of period | 10 | 10 | 357 | 367",
     )
-    said = "Three months ended March 31, 2023 | | | | "
+    heading = "Three months ended March 31, 2023 | | | | "
 
     unsaid = periods(only(page(*rows, head=HEAD), "a.html"))
-    known = periods(only(page(said, *rows, head=HEAD), "a.html"))
+    known = periods(only(page(heading, *rows, head=HEAD), "a.html"))
 
     assert unsaid == [None, None, None]
     assert known == [None, Column("20230331"), Column("20230331", 0)]
@@ -297,7 +297,7 @@ def test_marks_of_footnotes_in_cells_of_their_own_are_no_amounts() -> None:
         ("Issuance of shares", False),
     ],
 )
-def test_balances_are_told_from_movements(label: str, balance: bool) -> None:
+def test_balances_are_distinguished_from_movements(label: str, balance: bool) -> None:
     assert is_balance(label) == balance
 
 

@@ -148,7 +148,7 @@ def test_members_that_break_a_line_down_are_named() -> None:
     assert statement.broken_down == ("Cash",)
 
 
-def test_a_damaged_presentation_is_said() -> None:
+def test_a_damaged_presentation_is_refused() -> None:
     with pytest.raises(UnreadableDocument):
         read_instance(FACTS, PRESENTATION[:400])
 

@@ -258,8 +258,8 @@ def test_text_where_an_amount_belongs_is_named() -> None:
     lines[4] = "Other expense, net | not yet known | (50)"
     lines[5] = "Income before income taxes | 550 | *"
     data = page("In millions | 2023 | 2022", *lines)
-    said = read_report(read(data, name="a.html"), data, "a.html").filing.warnings
-    assert [one for one in said if "is not an amount" in one] == [
+    warnings = read_report(read(data, name="a.html"), data, "a.html").filing.warnings
+    assert [one for one in warnings if "is not an amount" in one] == [
         "income row 2 column 2, 'Services': '#REF!' is not an amount, left out",
         "income row 4 column 1, 'Cost of revenue': '#DIV/0!' is not an amount, left out",
         "income row 4 column 2, 'Cost of revenue': '#N/A' is not an amount, left out",

@@ -71,8 +71,8 @@ def test_a_duration_is_counted_in_quarters(text: str, quarters: int | None) -> N
 
 
 def test_dates_are_found_in_their_order() -> None:
-    said = "at 31 December 2023, June 3, 2022 and 20210105"
-    assert dates_in(said) == ("20231231", "20220603", "20210105")
+    text = "at 31 December 2023, June 3, 2022 and 20210105"
+    assert dates_in(text) == ("20231231", "20220603", "20210105")
 
 
 def test_a_day_and_its_year_may_stand_apart() -> None:

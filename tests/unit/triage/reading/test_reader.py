@@ -166,7 +166,7 @@ def test_a_statement_has_its_title() -> None:
     assert only(samples.pdf(), "a.pdf").title == "CONSOLIDATED STATEMENTS OF OPERATIONS"
 
 
-def test_three_statements_of_one_text_are_told_apart() -> None:
+def test_three_statements_of_one_text_are_separated() -> None:
     income = samples.plain()
     balance = samples.plain(samples.BALANCE, "CONSOLIDATED BALANCE SHEETS\n(In millions)")
     cash = samples.plain(samples.CASH, "CONSOLIDATED STATEMENTS OF CASH FLOWS\n(In millions)")
