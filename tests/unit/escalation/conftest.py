@@ -29,7 +29,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 @pytest.fixture
 def escalation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EscalationService]:
-    """The service with a stand-in that makes no mistakes of its own."""
+    """The service with a stand-in that makes no random mistakes."""
     monkeypatch.setenv("TEST_FRONTIER_KEY", "k")
     with StandIn(Labels(LABELS), hang_seconds=30) as stand_in:
         made = EscalationService(tmp_path, stand_in)

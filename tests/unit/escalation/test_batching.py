@@ -53,10 +53,10 @@ def test_only_unusable_answers_are_repaired(make: Make) -> None:
     rig = make(labels=LABELS)
 
     def answers(last: str) -> str:
-        said = [("present", [LAW]), ("absent", []), ("present", [last])]
+        verdicts = [("present", [LAW]), ("absent", []), ("present", [last])]
         listed = [
             {"number": n, "verdict": verdict, "quotes": quotes, "why": "so"}
-            for n, (verdict, quotes) in enumerate(said, 1)
+            for n, (verdict, quotes) in enumerate(verdicts, 1)
         ]
         return json.dumps({"answers": listed})
 
@@ -70,8 +70,8 @@ def test_only_unusable_answers_are_repaired(make: Make) -> None:
     again = rig.sent()[1].turns
     (third,) = json.loads(again[0])["questions"]
     assert (third["number"], third["category"]) == (3, CATEGORIES[2]), "all was sent again"
-    (said,) = json.loads(again[1])["answers"]
-    assert (said["number"], said["quotes"]) == (3, ["nobody wrote this"])
+    (rejected,) = json.loads(again[1])["answers"]
+    assert (rejected["number"], rejected["quotes"]) == (3, ["nobody wrote this"])
     rig.spoken = [answers("nobody wrote this"), answers("nor this")]
     lost = rig.ask_all(three(definition="Again?"), TEXT)
     assert words(lost[0]) == [LAW]
@@ -242,8 +242,8 @@ def test_a_repair_does_not_join_passages_to_an_instruction(make: Make) -> None:
     text, asked = apart()
     good = {"verdict": "present", "quotes": ["keeps a policy in force"], "why": "so"}
     bad = {"verdict": "present", "quotes": ["nobody wrote this"], "why": "so"}
-    said = [{"number": n, **one} for n, one in enumerate((bad, good, bad), 1)]
-    rig.spoken = [json.dumps({"answers": said})]
+    answers = [{"number": n, **one} for n, one in enumerate((bad, good, bad), 1)]
+    rig.spoken = [json.dumps({"answers": answers})]
     first, second, third = rig.ask_all(asked, text)
     assert len(rig.sent()) == 1
     assert second.proposal

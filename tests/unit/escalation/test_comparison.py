@@ -288,12 +288,12 @@ def test_questions_share_their_beginning() -> None:
 def test_the_expected_cost_is_near_the_bill(serve: Callable[..., Table]) -> None:
     table = serve()
     reader = table.reader()
-    told = reader.expected(TEXTS, len(TEXTS) * len(LAW + TERM))
+    expected = reader.expected(TEXTS, len(TEXTS) * len(LAW + TERM))
     list(reader.read_all(TEXTS))
     paid = reader.cost(TEXTS)
-    assert told.calls == paid.calls
-    assert 0.5 * paid.tokens_out < told.tokens_out < 2 * paid.tokens_out
-    assert told.micro_usd > 0
+    assert expected.calls == paid.calls
+    assert 0.5 * paid.tokens_out < expected.tokens_out < 2 * paid.tokens_out
+    assert expected.micro_usd > 0
 
 
 def _policies(tmp_path: Path, external_kinds: Sequence[str]) -> Policies:

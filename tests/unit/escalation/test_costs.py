@@ -74,7 +74,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
     service.close()
 
 
-def told(service: RunningService, tenant: str = "default", **query: str) -> Any:
+def get_costs(service: RunningService, tenant: str = "default", **query: str) -> Any:
     return service.client_of(tenant).get("/v1/costs", params=query)
 
 
@@ -99,7 +99,7 @@ def found(number: int, tenant: str = "default", **changed: Any) -> FindingsFound
 
 
 def test_without_readings_there_are_no_figures(service: RunningService) -> None:
-    body = told(service).json()
+    body = get_costs(service).json()
     assert body["specialists"]["tokens_per_second"] is None
     assert body["specialists"]["usd_per_million"] is None
     assert (body["groups"], body["training"], body["frontier"]["usd"]) == ([], [], 0)
@@ -109,7 +109,7 @@ def test_without_readings_there_are_no_figures(service: RunningService) -> None:
 def test_readings_are_measured_and_priced(service: RunningService) -> None:
     unmeasured = extracted(4, adapters=(AdapterVersion(name="mine", version="1.0.0"),))
     service.handle(extracted(1), extracted(2), extracted(1), extracted(3, "other"), unmeasured)
-    body = told(service).json()
+    body = get_costs(service).json()
     work = body["specialists"]
     assert (work["documents"], work["seconds"], work["tokens_read"]) == (2, 24.0, 200_000)
     assert work["usd"] == pytest.approx(24 * 0.36 / 3600)
@@ -121,7 +121,7 @@ def test_readings_are_measured_and_priced(service: RunningService) -> None:
     assert other["quoted_usd"] == pytest.approx(0.2)
     assert [group["key"] for group in body["groups"]] == ["2026-01-31", "2026-01-30"]
     assert sum(group["frontier_usd"] for group in body["groups"]) == pytest.approx(0.7)
-    assert told(service, "other").json()["specialists"]["documents"] == 1
+    assert get_costs(service, "other").json()["specialists"]["documents"] == 1
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_readings_are_measured_and_priced(service: RunningService) -> None:
 )
 def test_work_is_grouped_by_its_keys(service: RunningService, by: str, keys: list[str]) -> None:
     service.handle(extracted(1), extracted(2))
-    assert [group["key"] for group in told(service, by=by).json()["groups"]] == keys
+    assert [group["key"] for group in get_costs(service, by=by).json()["groups"]] == keys
 
 
 def test_reports_are_grouped_beside_contracts(service: RunningService) -> None:
     again = found(2, adapters=())
     service.handle(extracted(1), found(1), found(2), found(1), again, found(3, adapters=()))
-    body = told(service, by="kind").json()
+    body = get_costs(service, by="kind").json()
     contract, report = body["groups"]
     assert (contract["key"], report["key"]) == ("contract", "report")
     assert (report["documents"], report["seconds"]) == (2, 1.0)
@@ -151,16 +151,16 @@ def test_reports_are_grouped_beside_contracts(service: RunningService) -> None:
     assert report["machine_usd"] == pytest.approx(0.36 / 3600)
     assert report["frontier_usd"] == pytest.approx(0.16 * 5 + 0.0004 * 25)
     assert contract["tokens_read"] == 100_000
-    groups = told(service, by="adapter").json()["groups"]
+    groups = get_costs(service, by="adapter").json()["groups"]
     assert [group["key"] for group in groups] == ["contract-clauses", "mine", "triage-breaks"]
-    documents = told(service, by="document").json()["groups"]
+    documents = get_costs(service, by="document").json()["groups"]
     assert [group["key"] for group in documents] == ["doc_1", "rep_1", "rep_2"]
-    assert told(service, by="day").json()["groups"][0]["documents"] == 3
+    assert get_costs(service, by="day").json()["groups"][0]["documents"] == 3
 
 
 def test_each_kind_has_its_own_speed_and_price(service: RunningService) -> None:
     service.handle(extracted(1), found(1))
-    work = told(service).json()["specialists"]
+    work = get_costs(service).json()["specialists"]
     assert (work["documents"], work["tokens_read"], work["seconds"]) == (2, 180_000, 12.5)
     contract, report = work["kinds"]
     assert (contract["kind"], report["kind"]) == ("contract", "report")
@@ -173,7 +173,7 @@ def test_each_kind_has_its_own_speed_and_price(service: RunningService) -> None:
 
 def test_an_unknown_training_time_has_no_payback(service: RunningService) -> None:
     service.handle(found(1))
-    (line,) = told(service).json()["training"]
+    (line,) = get_costs(service).json()["training"]
     assert (line["adapter"], line["hours"], line["after_documents"]) == (
         "triage-breaks",
         None,
@@ -186,16 +186,16 @@ def test_an_unknown_training_time_has_no_payback(service: RunningService) -> Non
 
 def test_another_model_has_its_own_price(service: RunningService) -> None:
     service.handle(extracted(1))
-    cheap = told(service, model="gemini-2.5-flash-lite").json()["frontier"]
+    cheap = get_costs(service, model="gemini-2.5-flash-lite").json()["frontier"]
     assert cheap["usd"] == pytest.approx(0.05 * 0.10 + 0.004 * 0.40)
-    refused = told(service, model="nobody-1")
+    refused = get_costs(service, model="nobody-1")
     assert refused.status_code == 422
     assert "claude-opus-5" in refused.json()["detail"]
 
 
 def test_training_is_paid_back_after_a_number_of_documents(service: RunningService) -> None:
     service.handle(extracted(1), extracted(2))
-    first, second = told(service).json()["training"]
+    first, second = get_costs(service).json()["training"]
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
     assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
     assert (first["machine"], first["hour_usd"]) == ("two processor cores", 3.0)
@@ -220,7 +220,7 @@ def test_payments_to_frontier_models_reduce_the_saving(service: RunningService) 
     pay(service, 2, 20_000)
     pay(service, 3, 500_000, "other")
     pay(service, 4, 700_000)
-    first, second = told(service).json()["training"]
+    first, second = get_costs(service).json()["training"]
     assert first["paid_per_document_usd"] == second["paid_per_document_usd"] == pytest.approx(0.02)
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
     assert first["saved_per_document_usd"] == pytest.approx(saved)
@@ -229,23 +229,24 @@ def test_payments_to_frontier_models_reduce_the_saving(service: RunningService) 
 
 def test_costs_of_stand_ins_are_listed_apart(service: RunningService) -> None:
     pay(service, 1, 60_000)
-    assert told(service).json()["stand_in_usd"] == 0
+    assert get_costs(service).json()["stand_in_usd"] == 0
     pay(service, 2, 20_000, provider="stand-in-2")
-    assert (told(service).json()["usd"], told(service).json()["stand_in_usd"]) == (0.08, 0.02)
+    body = get_costs(service).json()
+    assert (body["usd"], body["stand_in_usd"]) == (0.08, 0.02)
 
 
 def test_two_attempts_share_the_payments_of_a_document(service: RunningService) -> None:
     service.handle(extracted(1), extracted(1, attempt=2))
     pay(service, 1, 60_000)
-    for one in told(service).json()["training"]:
+    for one in get_costs(service).json()["training"]:
         assert one["paid_per_document_usd"] == pytest.approx(0.03)
 
 
 def test_a_repeated_reading_counts_its_text_once(service: RunningService) -> None:
     anew = *(found(1, attempt=n) for n in (2, 3)), extracted(1, attempt=2)
     service.handle(found(1), extracted(1), *anew, found(1, "other"), extracted(1, "other"))
-    again = told(service, by="document").json()
-    once = told(service, "other", by="document").json()
+    again = get_costs(service, by="document").json()
+    once = get_costs(service, "other", by="document").json()
     for before, after in zip(once["groups"], again["groups"], strict=True):
         assert after["frontier_usd"] == before["frontier_usd"] > 0
         assert after["tokens_read"] == before["tokens_read"]

@@ -259,7 +259,7 @@ def test_words_that_a_placeholder_also_has_are_found(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "reason"),
     [
         ({"kind": "report"}, "documents of the kind report may not go to external providers"),
         ({"end": len(TEXT) + 1}, "the text of the question is not in the document"),
@@ -267,10 +267,10 @@ def test_words_that_a_placeholder_also_has_are_found(make: Make) -> None:
     ],
 )
 def test_the_policy_decides_which_text_leaves(
-    make: Make, changed: dict[str, Any], said: str
+    make: Make, changed: dict[str, Any], reason: str
 ) -> None:
     rig = make()
-    assert said in rig.ask(question(**changed)).reason
+    assert reason in rig.ask(question(**changed)).reason
     assert rig.sent() == []
 
 

@@ -16,13 +16,13 @@ LENGTHS = (4_000, 16_000)
 MOST_GROWTH = 8.0
 """Four times the length takes four times as long; what grows with the square takes 16 times."""
 TRIES = 5
-"""What grows with the square does so each time; a processor that was slow for a moment does not."""
+"""Quadratic growth shows each time; a processor that was slow for a moment does not."""
 REPEATED = ("A&", "A-", "A.", "A'", "1,", "1.", "1-", "one ", "one-", "seventeen and ", "a.b-c@",
             "a-", "Mr ", "By: ", "$1 ", "Ab Inc (", "AG ", " ", "\n", "#", "_", "1'", "1/", "1 to ",
             "[1", "$ (", "ten (10) ", "5 U.S. ", "5 United States ", "one and 00/100 ",
             "5 million million ")  # fmt: skip
 BEGUN = (("/s/", "_"), ("system", "\n"), ("1", " "), ("one", " -"), ("a@", "b.c-"))
-"""What comes once, and what follows it again and again."""
+"""A text that comes once, and a text that follows it again and again."""
 NUMBERED = ("A A{} Inc;", 'A{} Inc ("B{}") ', "Mr A{}a Bb; ", "${} ")
 
 

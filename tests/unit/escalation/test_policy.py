@@ -89,11 +89,11 @@ def test_the_summary_names_measured_trust(tmp_path: Path) -> None:
     measured = WHOLE.replace("day_usd", 'trust = "measured"\nday_usd')
     assert read(tmp_path, measured).of("default").summary.endswith(EVERY_ANSWER)
     stated = measured.replace("day_usd", "max_wrong = 0.07\nlevel = 0.9\nday_usd")
-    told = read(tmp_path, stated).of("default").summary
-    assert EVERY_ANSWER not in told
-    assert "with 90% confidence that at most 7% of the clauses are wrong." in told
-    assert "review all other answers" in told
-    assert told.endswith("and a sample of 5%.")
+    summary = read(tmp_path, stated).of("default").summary
+    assert EVERY_ANSWER not in summary
+    assert "with 90% confidence that at most 7% of the clauses are wrong." in summary
+    assert "review all other answers" in summary
+    assert summary.endswith("and a sample of 5%.")
     findings = "\n[tenants.default.findings]\nmax_wrong = 0.2\nbroken = 0.5\n"
     both = read(tmp_path, f"{stated}{findings}").of("default").summary
     assert "at most 7% of the clauses and 20% of the findings" in both
@@ -103,7 +103,7 @@ def test_the_summary_names_measured_trust(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("claude-sonnet-4-6", "claude-unheard-of", "the price of claude-unheard-of"),
         ('price = { input = "0", output = "0", as_of = 2026-01-31 }', "", "the price of qwen"),
@@ -143,11 +143,13 @@ def test_the_summary_names_measured_trust(tmp_path: Path) -> None:
         ("[tenants.default]", "[tenants.default", "can't be read"),
     ],
 )
-def test_a_mistake_is_named_without_secrets(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_mistake_is_named_without_secrets(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     assert old in WHOLE
     with pytest.raises(SettingsError) as error:
         read(tmp_path, WHOLE.replace(old, new))
-    assert said in error.value.message
+    assert message in error.value.message
     assert KEY not in error.value.message
     assert "secret" not in error.value.message
 
@@ -237,7 +239,7 @@ def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[tenants.default]\nmax_wrng = 0.1", "tenants.default.max_wrng: .*mean max_wrong[?]"),
         ("[tenants.a.findings]\nbrokn = 0.1", "tenants.a.findings.brokn: .*mean broken[?]"),
@@ -253,8 +255,10 @@ def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
         ),
     ],
 )
-def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, text: str, told: str) -> None:
+def test_an_unknown_key_names_the_nearest_known_one(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text, "utf-8")
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         read_policies(path)

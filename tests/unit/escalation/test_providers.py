@@ -106,8 +106,8 @@ def test_requests_follow_each_protocol(server: Receiver) -> None:
 
     assert sent["openai"].path == sent["own"].path == "/v1/chat/completions"
     assert sent["openai"].headers["authorization"] == f"Bearer {KEY}"
-    said = [turn["role"] for turn in bodies["openai"]["messages"]]
-    assert said == ["system", "user", "assistant", "user"]
+    roles = [turn["role"] for turn in bodies["openai"]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
     assert bodies["openai"]["max_completion_tokens"] == bodies["own"]["max_tokens"] == 300
     assert bodies["openai"]["response_format"]["json_schema"]["schema"] == SCHEMA
     assert bodies["openai"]["response_format"]["json_schema"]["strict"] is True
@@ -192,7 +192,7 @@ def test_declined_and_cut_answers_differ(server: Receiver, protocol: str) -> Non
     cut = asked.ask(PROMPT)
     assert (declined.refused, declined.cut) == (True, False)
     assert (cut.refused, cut.cut, cut.text) == (False, True, '{"fo')
-    assert cut.usage is None  # what nobody says is not nothing
+    assert cut.usage is None  # unknown, not zero
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -338,7 +338,7 @@ def test_a_success_does_not_shorten_a_requested_rest() -> None:
     now[0] = 60
     assert breaker.wait() == 0
     breaker.failed()
-    assert breaker.wait() == 0  # the count began anew
+    assert breaker.wait() == 0  # the count began again
 
 
 def test_providers_are_asked_in_order_without_resting_ones(server: Receiver) -> None:

@@ -150,8 +150,8 @@ def answer(**changed: Any) -> dict[str, Any]:
     return {**values, **changed}
 
 
-def _reply(said: dict[str, Any]) -> Reply:
-    return Reply(json.dumps(said), None, "stand-in")
+def _reply(content: dict[str, Any]) -> Reply:
+    return Reply(json.dumps(content), None, "stand-in")
 
 
 HOSTILE = {
@@ -199,10 +199,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_each_wrong_answer_has_its_own_reason(name: str) -> None:
-    said, why = HOSTILE[name]
+    content, why = HOSTILE[name]
     asked, _ = about_finding()
     with pytest.raises(Unverified, match=why):
-        understand_figures(_reply(said), asked)
+        understand_figures(_reply(content), asked)
     assert understand_figures(_reply(answer()), asked).verdict == "error"
 
 
@@ -211,12 +211,12 @@ def test_each_wrong_answer_has_its_own_reason(name: str) -> None:
 )
 def test_rounding_is_allowed_as_the_page_rounds(expected: str, counts: bool) -> None:
     asked, _ = about_finding()
-    said = _reply(answer(expected=expected))
+    reply = _reply(answer(expected=expected))
     if counts:
-        assert understand_figures(said, asked).total == 4_590 * MILLION
+        assert understand_figures(reply, asked).total == 4_590 * MILLION
     else:
         with pytest.raises(Unverified, match="the arithmetic makes"):
-            understand_figures(said, asked)
+            understand_figures(reply, asked)
 
 
 def test_random_answers_need_true_cells_and_a_true_sum() -> None:
@@ -234,10 +234,10 @@ def test_random_answers_need_true_cells_and_a_true_sum() -> None:
         ]  # fmt: skip
         shown = true.get((row, column), Decimal(7))
         named = {"table": 1, "row": row, "column": column, "value": f"{shown:,f}"}
-        said = answer(cell=named, arithmetic=terms, expected=chance.choice(values),
+        content = answer(cell=named, arithmetic=terms, expected=chance.choice(values),
                       verdict=chance.choice(["error", "presentation"]))  # fmt: skip
         try:
-            found = understand_figures(_reply(said), asked)
+            found = understand_figures(_reply(content), asked)
         except Unverified:
             continue
         through += 1

@@ -143,7 +143,7 @@ class Asking:
         ]
 
     def ask(self, number: int, tenant: str = "default", since: datetime | None = None) -> Outcome:
-        """Ask about a text that nobody has asked about."""
+        """Ask about a new text."""
         text = f"{number}. Law. {LAW}"
         asker = Asker(tenant, f"doc_{number}", f"es_{number}", since or self.clock())
         return self.gateways[number % 2].ask_all([(asker, question(text))], text)[0]

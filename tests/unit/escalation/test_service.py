@@ -264,8 +264,8 @@ def test_a_stopped_provider_is_listed_without_the_call(escalation: EscalationSer
     (listed,) = escalation.get("/v1/escalations")["items"]
     assert "stand-in is stopped" in listed["reason"]
     (bill,) = escalation.rows(ledger)
-    for tenant, told in (("strict", [stop]), ("another", [])):  # another's policy names nobody
-        assert escalation.client_of(tenant).get("/v1/costs").json()["stopped"] == told
+    for tenant, stops in (("strict", [stop]), ("another", [])):  # another has no provider
+        assert escalation.client_of(tenant).get("/v1/costs").json()["stopped"] == stops
     assert bill.call_id not in stop["reason"] + listed["reason"]
     assert "US$" not in stop["reason"] + listed["reason"]
 
