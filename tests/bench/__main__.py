@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         figures = measure(_documents(options.n, Path(scratch)))
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):34} {value}")
-    return int(figures["failed"] > 0 or figures["clauses_unlike_their_slice"] > 0)
+    return int(figures["failed"] > 0 or figures["clauses_with_wrong_offsets"] > 0)
 
 
 def measure(documents: list[Path]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def measure(documents: list[Path]) -> dict[str, Any]:
         "failed": len(lines) - len(good),
         "pages": sum(line["document"]["pages"] for line in good),
         "clauses": len(clauses),
-        "clauses_unlike_their_slice": len(wrong),
+        "clauses_with_wrong_offsets": len(wrong),
         "seconds_a_document_median": round(statistics.median(seconds), 2),
         "seconds_a_document_most": round(max(seconds), 2),
         "seconds_in_all": round(wall, 1),

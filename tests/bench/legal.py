@@ -281,12 +281,11 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(f"{label:20}{cells}")
     int8 = figures["int8"]
     lines.append(
-        f"INT8, one after the other: reading the PDF {int8['reading_seconds']:.2f} s, token "
+        f"INT8 by step: reading the PDF {int8['reading_seconds']:.2f} s, token "
         f"probabilities {int8['encoding_seconds']:.2f} s, clauses {int8['clauses_seconds']:.2f} s"
     )
     lines.append(
-        f"best F1 is that of {COMPARED}: {machine['contracts']} contracts of a fold that the "
-        "adapter had not seen, by plain decoding"
+        f"best F1: {COMPARED}, {machine['contracts']} contracts of an unseen fold, plain decoding"
     )
     return "\n".join(lines)
 

@@ -243,7 +243,10 @@ def _processor_time() -> float:
 
 def table(found: list[Measured]) -> Iterator[str]:
     """A line for each engine and condition on the same pages."""
-    yield "| engine | condition | pages | characters right | spans exact | matched | s a page |"
+    yield (
+        "| engine | condition | pages | characters correct | spans exact | spans matched "
+        "| seconds a page |"
+    )
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for engine in ENGINES:
         for condition in CONDITIONS:

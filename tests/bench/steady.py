@@ -29,7 +29,7 @@ THREADS = (1, 2, 5)
 WAYS: tuple[tuple[str, dict[str, Any]], ...] = (
     *((f"{n} thread{'s' if n > 1 else ''}", {"threads": n}) for n in THREADS),
     ("windows one by one", {"batch": 1}),
-    ("as without VNNI", {"overflow": True}),
+    ("arithmetic without VNNI", {"overflow": True}),
 )
 
 
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     some = texts(options.documents)
     figures = compared(options.artefacts, some)
-    print(f"{len(some)} texts; products of 8 bits overflow here: {session.overflows()}")
+    print(f"{len(some)} texts; 8-bit products overflow here: {session.overflows()}")
     for name, row in figures.items():
         print(
             f"{name:20} {row['passages']:,} passages, {row['others']} others; confidences "

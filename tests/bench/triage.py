@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         *_bounds_of_filings(triage, folder, options.filings),
         _bound_of_reports(triage, folder, options.reports),
     ]
-    print("\nBounds, the slowest of each, in seconds of the processor:")
+    print("\nBounds on the slowest of each (processor seconds):")
     for bound in bounds:
         print(f"  {bound}")
     return 0 if all(bound.holds for bound in bounds) else 1
@@ -204,9 +204,9 @@ def _bounds_of_filings(triage: Triage, folder: Path, most: int) -> list[Bound]:
     of_filings(triage, lines[:5])
     measured = {"a structured filing": of_filings(triage, lines)}
     triage.models()
-    measured["the same beside the base"] = of_filings(triage, lines)
+    measured["a structured filing, base in memory"] = of_filings(triage, lines)
     for about, seconds in measured.items():
-        print(f"{about}, {len(seconds)}: {_judged(seconds)}")
+        print(f"{about}, {len(seconds)}: {_against_bound(seconds)}")
     return [
         Bound(about, FILING_BOUND, max((one.processor for one in seconds), default=None))
         for about, seconds in measured.items()
@@ -221,7 +221,7 @@ def _bound_of_reports(triage: Triage, folder: Path, most: int) -> Bound:
     html = reports(triage, [*(folder / "raw" / "html").glob("*.gz")], most) if page else []
     pages = [one.characters / page for one in html]
     _of_reports("HTML", html, pages)
-    print(f"a page is {page:,.0f} characters")
+    print(f"one page has {page:,.0f} characters on average")
     paces = (one.took.processor / count for one, count in zip(html, pages, strict=True))
     slowest = max(paces, default=None)
     return Bound(
@@ -243,7 +243,7 @@ def _of_reports(kind: str, found: Sequence[Measured], pages: Sequence[float]) ->
     )
 
 
-def _judged(seconds: Sequence[Seconds]) -> str:
+def _against_bound(seconds: Sequence[Seconds]) -> str:
     """Spread, and how many keep the bound."""
     kept = sum(one.processor < FILING_BOUND for one in seconds)
     walls = sum(one.wall < FILING_BOUND for one in seconds)
@@ -258,11 +258,11 @@ def _spread(seconds: Sequence[Seconds], times: float) -> str:
     if not seconds:
         return "none"
     both = ([one.processor for one in seconds], [one.wall for one in seconds])
-    said = [
+    times_of = [
         f"median {statistics.median(one) * times:.2f}, at most {max(one) * times:.2f}"
         for one in both
     ]
-    return f"{said[0]} (wall {said[1]})"
+    return f"{times_of[0]} (wall {times_of[1]})"
 
 
 if __name__ == "__main__":

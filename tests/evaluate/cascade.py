@@ -149,10 +149,10 @@ class Field:
 
     def accepted(self, belief: Floats, asked: Flags, risk: float) -> tuple[int, int]:
         """Number of clauses accepted for a stated risk, and of wrong ones among them."""
-        told = self.shown | asked
-        known: Calibration = calibration_of(_some(self.rows, told), belief[told])
-        said = control_risk(known, risk, LEVEL)
-        return said.accepted, said.wrong
+        settled = self.shown | asked
+        known: Calibration = calibration_of(_some(self.rows, settled), belief[settled])
+        control = control_risk(known, risk, LEVEL)
+        return control.accepted, control.wrong
 
 
 def field_of(
@@ -251,8 +251,8 @@ def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
     chance = np.random.default_rng(SEED)
     outcomes = []
     for _ in range(DRAWS if asked.any() else 1):
-        said = chance.random(len(asked)) < np.where(field.right, point.recall, point.alarm)
-        belief = np.where(asked, point.witness.posterior(field.belief, said), field.belief)
+        confirmed = chance.random(len(asked)) < np.where(field.right, point.recall, point.alarm)
+        belief = np.where(asked, point.witness.posterior(field.belief, confirmed), field.belief)
         covered = [field.accepted(belief, asked, risk) for risk in RISKS]
         kept = (field.shown | asked) & (belief > 0.5)
         outcomes.append([*field.errors(kept), *np.ravel(covered)])
@@ -326,11 +326,11 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     shipped = cascade(field, point, nobody)
     shipped["wrong"], shipped["missed"] = map(float, field.errors(field.shown))
     ways = {
-        "specialist alone, as it is shown": shipped,
-        "specialist alone, likelier right than wrong": cascade(field, point, nobody),
+        "specialist alone, shown clauses": shipped,
+        "specialist alone, belief above 50%": cascade(field, point, nobody),
     }
     for budget in [*arguments.budget, None]:
-        name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, all that is worth it"
+        name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, no limit"
         ways[name] = cascade(field, point, chosen(field, point, budget))
     ways["frontier alone (stand-in)"] = alone(contracts, labels, point, price)
     for name, way in ways.items():

@@ -72,13 +72,13 @@ month_usd = "1000"
 """
 
 FAULTS: dict[tuple[Subject, Fault], str] = {
-    ("finding", "invent"): "a cell that is not there",
-    ("finding", "alter"): "an amount that a cell does not have",
-    ("finding", "foreign"): "a sum that is none",
-    ("kind", "invent"): "words that show a kind and are not there",
-    ("kind", "alter"): "words that show a kind and are altered",
-    ("page", "invent"): "words of a page that are not there",
-    ("page", "alter"): "words of a page that are altered",
+    ("finding", "invent"): "an invented cell",
+    ("finding", "alter"): "a wrong amount of a cell",
+    ("finding", "foreign"): "a wrong sum",
+    ("kind", "invent"): "an invented quote about a kind",
+    ("kind", "alter"): "an altered quote about a kind",
+    ("page", "invent"): "an invented quote of a page",
+    ("page", "alter"): "an altered quote of a page",
 }
 LETTER = "Dear Jane, the minutes of meeting {number} are enclosed. Yours, Ann.\n"
 UNIT = Decimal(1_000)
@@ -215,19 +215,19 @@ class Report:
     def table(self) -> Iterator[str]:
         """Lines for a person."""
         for fault, number in self.answers.items():
-            yield f"{number:>5}  answers with words that are wrong by: {fault}"
+            yield f"{number:>5}  answers with wrong quotes: {fault}"
         for fault, number in self.others.items():
             yield f"{number:>5}  answers with {fault}"
-        yield f"{self.documents:>5}  documents with instructions to machines"
+        yield f"{self.documents:>5}  documents with hidden instructions"
         yield f"{self.documents - self.sent:>5}  of these recognised and not sent"
-        yield f"{self.sent:>5}  sent, and obeyed by the stand-in"
-        yield f"{self.beside:>5}  questions about other windows in one prompt with these documents"
+        yield f"{self.sent:>5}  of these sent, and obeyed by the stand-in"
+        yield f"{self.beside:>5}  questions about other windows in the same prompts"
         yield f"{self.unchanged:>5}  of these answered as without the instruction"
-        yield f"{self.unanswered:>5}  of these given to a person: the stand-in obeyed for them too"
-        yield f"{self.halves:>5}  instructions that only two windows together make"
-        yield f"{self.apart:>5}  of these not in one prompt"
+        yield f"{self.unanswered:>5}  of these given to a person (the stand-in obeyed for them too)"
+        yield f"{self.halves:>5}  instructions that are split over two windows"
+        yield f"{self.apart:>5}  of these not sent in one prompt"
         yield f"{len(self.through):>5}  got through: {'; '.join(self.through[:5]) or 'none'}"
-        yield f"{self.denied:>5}  other windows that a stand-in can deny which obeys (for a person)"
+        yield f"{self.denied:>5}  other windows denied by an obeying stand-in (given to a person)"
 
 
 class Attack:
@@ -277,7 +277,7 @@ def attack_others(answers: int, seed: int, report: Report) -> None:
     with _attack(Labels([]), seed) as one:
         for number in range(answers):
             subject, fault = ways[number % len(ways)]
-            one.stand_in.choose = lambda _said, fault=fault: fault  # type: ignore[misc]
+            one.stand_in.choose = lambda _request, fault=fault: fault  # type: ignore[misc]
             what = FAULTS[subject, fault]
             _count(one.ask_one(*question(subject, number, chance)), f"{what} {number}", report)
             report.others[what] += 1
@@ -289,7 +289,7 @@ def attack(answers: int, seed: int) -> Report:
     labels = Labels([(CATEGORY, LAW.format(number=n)) for n in range(answers)])
     with _attack(labels, seed) as one:
         _hostile(one, report, answers, chance)
-        one.stand_in.choose = lambda _said: "none"
+        one.stand_in.choose = lambda _request: "none"
         honest = one.stand_in.speak
         for number, (words, answer) in enumerate(FORTY):
             _alone(one, report, number, words, answer)
@@ -308,13 +308,13 @@ def _hostile(one: Attack, report: Report, answers: int, chance: random.Random) -
         many = number // (TOGETHER + 1)
         if count == TOGETHER and many % 2:
             what = CROSSED[many // 2 % len(CROSSED)]
-            one.stand_in.choose = lambda _said: "none"
+            one.stand_in.choose = lambda _request: "none"
             one.stand_in.speak = _crossed(honest, what)
             text, windows = _sections(number, answers)
             windows = windows[:TOGETHER]
         else:
             what = fault = HOSTILE[number % len(HOSTILE)]
-            one.stand_in.choose = lambda _said, fault=fault: fault  # type: ignore[misc]
+            one.stand_in.choose = lambda _request, fault=fault: fault  # type: ignore[misc]
             text = TEXT.format(number=chance.randrange(answers))
             windows = [(0, len(text))] * count
         for outcome in one.ask(text, windows):
@@ -335,8 +335,8 @@ def _sections(number: int, laws: int, last: str = "") -> tuple[str, list[tuple[i
 def _crossed(honest: Speak, what: str) -> Speak:
     """Swap answers: each has the quotes, or the number, of the next one."""
 
-    def speak(said: Said, fault: Fault) -> str:
-        given = json.loads(honest(said, fault))["answers"]
+    def speak(request: Said, fault: Fault) -> str:
+        given = json.loads(honest(request, fault))["answers"]
         name = "quotes" if what == CROSSED[0] else "number"
         moved = [one[name] for one in (*given[1:], given[0])]
         return json.dumps(
@@ -349,10 +349,10 @@ def _crossed(honest: Speak, what: str) -> Speak:
 def _obeying(honest: Speak, words: str, answer: str, *, deny: bool) -> Speak:
     """Obey an instruction in any window, for all questions of the prompt."""
 
-    def speak(said: Said, fault: Fault) -> str:
-        asked = json.loads(said.turns[0])
+    def speak(request: Said, fault: Fault) -> str:
+        asked = json.loads(request.turns[0])
         if not any(words in passage for passage in asked.get("passages", [asked.get("passage")])):
-            return honest(said, fault)
+            return honest(request, fault)
         obeyed = json.loads(answer)
         if "questions" not in asked:
             return answer
@@ -369,7 +369,7 @@ def _obeying(honest: Speak, words: str, answer: str, *, deny: bool) -> Speak:
 
 def _alone(one: Attack, report: Report, number: int, words: str, answer: str) -> None:
     text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
-    speak, one.stand_in.speak = one.stand_in.speak, lambda _said, _fault: answer
+    speak, one.stand_in.speak = one.stand_in.speak, lambda _request, _fault: answer
     before = len(one.stand_in.said)
     (outcome,) = one.ask(text, [(0, len(text))])
     one.stand_in.speak = speak
@@ -409,7 +409,7 @@ def _halves(one: Attack, report: Report, number: int, words: str) -> None:
     report.halves += 1
     before = len(one.stand_in.said)
     one.ask(whole, [(0, len(first) + 1), (len(first) + 1, len(whole))])
-    sent = [json.loads(said.turns[0]) for said in one.stand_in.said[before:]]
+    sent = [json.loads(request.turns[0]) for request in one.stand_in.said[before:]]
     if all("passage" in asked for asked in sent):
         report.apart += 1
     else:
@@ -434,13 +434,13 @@ class HeldOut:
             f"{name} {self.missed[name]} of {self.known[name] + self.missed[name]}"
             for name in dict.fromkeys(family for family, _ in HELD_OUT)
         )
-        yield f"{every:>5}  instructions that the fence was not made with"
-        yield f"{missed:>5}  of these missed by it ({missed / max(1, every):.0%}): {families}"
-        yield f"{missed * len(FALSE):>5}  answers to these with words that are {', '.join(FALSE)}"
+        yield f"{every:>5}  instructions unknown to the injection filter"
+        yield f"{missed:>5}  of these missed ({missed / max(1, every):.0%}): {families}"
+        yield f"{missed * len(FALSE):>5}  hostile answers to these, with quotes {', '.join(FALSE)}"
         yield f"{len(self.through):>5}  got through: {'; '.join(self.through[:5]) or 'none'}"
         for what in TRUE:
-            yield f"{missed:>5}  answers to these with {what}"
-            yield f"{self.proposed[what]:>5}  of these proposed to a person: no check can tell"
+            yield f"{missed:>5}  hostile answers to these, with {what}"
+            yield f"{self.proposed[what]:>5}  of these proposed to a person (undetectable)"
 
 
 def attack_held_out(seed: int) -> HeldOut:
@@ -453,7 +453,7 @@ def attack_held_out(seed: int) -> HeldOut:
             text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
             sent = len(one.stand_in.said)
             for what, answer in _obeyed(number).items():
-                one.stand_in.speak = lambda _said, _fault, answer=answer: answer  # type: ignore[misc]
+                one.stand_in.speak = lambda _request, _fault, answer=answer: answer  # type: ignore[misc]
                 (outcome,) = one.ask(text, [(0, len(text))])
                 found.proposed[what] += outcome.proposal is not None
                 if outcome.proposal is not None and what in FALSE:
@@ -472,12 +472,12 @@ def _obeyed(number: int) -> dict[str, str]:
         LAW.format(number=number + 1),
         f"{term} {law}",
     )
-    said = {
+    answers = {
         what: {"verdict": "present", "quotes": [quote], "why": "as instructed"}
         for what, quote in zip((*FALSE, TRUE[1]), (*quotes, term), strict=True)
     }
-    said[TRUE[0]] = {"verdict": "absent", "quotes": [], "why": "as instructed"}
-    return {what: json.dumps(answer) for what, answer in said.items()}
+    answers[TRUE[0]] = {"verdict": "absent", "quotes": [], "why": "as instructed"}
+    return {what: json.dumps(answer) for what, answer in answers.items()}
 
 
 @contextmanager
@@ -496,8 +496,8 @@ def _attack(labels: Labels, seed: int) -> Iterator[Attack]:
 def _count(outcome: Outcome, what: str, report: Report) -> None:
     """Record a proposal as a failure, because the answer was hostile."""
     if outcome.proposal is not None:
-        told = json.dumps(outcome.proposal.model_dump(mode="json"))
-        report.through.append(f"{what}: {told[:200]}")
+        proposal = json.dumps(outcome.proposal.model_dump(mode="json"))
+        report.through.append(f"{what}: {proposal[:200]}")
 
 
 def question(subject: Subject, number: int, chance: random.Random) -> tuple[Question, str]:

@@ -1,6 +1,6 @@
 """Count names of parties and sums of money that are left after masking real contracts.
 
-    python -m tests.evaluate.masking [FOLDER] [--amounts] [--fold 3]… [--told 10]
+    python -m tests.evaluate.masking [FOLDER] [--amounts] [--fold 3]… [--show 10]
 
 FOLDER holds legal/ (default: the setting SMALLPRINT_TEST_DATA). Each contract is cut into windows
 of the size of a question about a clause. Each window is masked as in the gateway, with the parties
@@ -145,16 +145,16 @@ def cut(text: str, size: int) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def leak_of(record: Mapping[str, Any], names: set[str], told: Sequence[str]) -> Leak:
+def leak_of(record: Mapping[str, Any], names: set[str], parties: Sequence[str]) -> Leak:
     """Mask a contract like the gateway, and count the names left.
 
     Args:
         names: of its parties.
-        told: the parties that the specialist finds in it.
+        parties: those that the specialist finds in it.
     """
     text = record["text"]
     named, left = 0, Counter[str]()
-    known = known_names(text, told)
+    known = known_names(text, parties)
     for start, end in cut(text, WINDOW):
         masked = mask(text[start:end], frozenset({"parties", "persons"}), known)
         named += found(text[start:end], names).total()
@@ -202,18 +202,18 @@ def sums_left(record: Mapping[str, Any]) -> Leak:
     return Leak(record["title"], named, left)
 
 
-def told_in(
+def shown_parties(
     text: str, candidates: Iterable[Candidate], labels: Sequence[str], manifest: AdapterManifest
 ) -> list[str]:
     """The parties that a specialist shows."""
-    told: dict[str, None] = {}
+    parties: dict[str, None] = {}
     for one in candidates:
         sure = calibrated(one.score, manifest.calibration) > manifest.thresholds["best_f1"]
         if sure and labels[one.label] == "Parties":
             main, *_ = find_values("Parties", text[one.start : one.end])
             if main.value is not None:
-                told[main.value] = None
-    return list(told)
+                parties[main.value] = None
+    return list(parties)
 
 
 def evaluate(data: Path, folds: Sequence[int], *, amounts: bool = False) -> list[Leak]:
@@ -234,8 +234,8 @@ def evaluate(data: Path, folds: Sequence[int], *, amounts: bool = False) -> list
             continue
         marked = [one["text"] for one in record["annotations"] if one["category"] == "Parties"]
         if names := names_in(marked, corpus):
-            told = told_in(record["text"], predictions[record["id"]], labels, manifest)
-            leaks.append(leak_of(record, names, told))
+            parties = shown_parties(record["text"], predictions[record["id"]], labels, manifest)
+            leaks.append(leak_of(record, names, parties))
     return leaks
 
 
@@ -251,14 +251,14 @@ def report_of(leaks: Sequence[Leak]) -> dict[str, int]:
     }
 
 
-def table(leaks: Sequence[Leak], told: int) -> str:
+def table(leaks: Sequence[Leak], show: int) -> str:
     """The figures as a table in Markdown, and the contracts with the most names left."""
     report = report_of(leaks)
-    lines = ["| contracts | with one left | with more than five | named | left | share |"]
+    lines = ["| contracts | with names left | with more than five | names | left | share |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     share = report["left"] / max(1, report["named"])
     lines.append(f"| {' | '.join(f'{count:,}' for count in report.values())} | {share:.1%} |")
-    for leak in sorted(leaks, key=lambda leak: -leak.left.total())[:told]:
+    for leak in sorted(leaks, key=lambda leak: -leak.left.total())[:show]:
         most = ", ".join(f"{name} {count}" for name, count in leak.left.most_common(5))
         lines.append(f"{leak.left.total():6} of {leak.named:5}  {leak.contract[:40]}: {most}")
     return "\n".join(lines)
@@ -270,13 +270,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA"))
     parser.add_argument("--fold", type=int, action="append", help="0 to 4; may be repeated")
     parser.add_argument("--amounts", action="store_true", help="sums of money instead of parties")
-    parser.add_argument("--told", type=int, default=0, help="contracts that are named, worst first")
+    parser.add_argument(
+        "--show", type=int, default=0, help="contracts to print, most names left first"
+    )
     asked = parser.parse_args(arguments)
     if not asked.folder:
         raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
     folds = asked.fold or predicted_folds(SPECIALIST)
     leaks = evaluate(Path(asked.folder), folds, amounts=asked.amounts)
-    print(table(leaks, asked.told))
+    print(table(leaks, asked.show))
     return 0
 
 

@@ -9,8 +9,8 @@ filings have an error, as stated. The tests are those of the services. Decisions
 at once. The only feature of a filing here is the confidence of its best finding.
 
 The second table has streams in which companies have habits: their accepted findings are all wrong
-or all right, and their filings follow one another. It shows how often the guarantee is doubted if
-each check counts, and if one of each company counts as in triage.
+or all right, and their filings follow one another. It shows how often an alarm is raised if each
+check counts, and if one check of each company counts as in triage.
 """
 
 from __future__ import annotations
@@ -114,17 +114,17 @@ def main() -> None:
         ),
         f"{FILINGS} filings": partial(finding_alarms, calibration_of(), read_filings(), asked.risk),
     }
-    print("| stream of | doubted by checks | doubted by inputs |\n| --- | --- | --- |")
+    print("| stream of | alarms of checks | alarms of inputs |\n| --- | --- | --- |")
     for title, alarms_of in streams.items():
         alarms = [alarms_of(seed) for seed in range(asked.streams)]
         checks, inputs = (np.mean([getattr(a, name) for a in alarms]) for name in vars(Alarms()))
         print(f"| {title} | {checks:.1%} | {inputs:.1%} |", flush=True)
-    print("\n| at most wrong | companies always wrong | filings of each | checks | doubted |")
+    print("\n| stated risk | companies always wrong | filings of each | checked | alarms |")
     print("| --- | --- | --- | --- | --- |")
     for habit in HABITS:
-        each, one = (doubted(habit, asked.habits, once) for once in (False, True))
+        each, one = (alarm_share(habit, asked.habits, once) for once in (False, True))
         row = f"{habit.risk:.0%} | {habit.bad:.0%} | {habit.filings} | {habit.share:.0%}"
-        print(f"| {row} | {each:.1%}, of each company one: {one:.1%} |", flush=True)
+        print(f"| {row} | {each:.1%}, one check a company: {one:.1%} |", flush=True)
 
 
 def read_contracts(data: Path, artefacts: Path) -> tuple[Calibration, list[StreamContract]]:
@@ -266,8 +266,8 @@ def _copy(filing: Sequence[StreamFiling], draw: np.random.Generator) -> StreamFi
     return some[int(draw.integers(len(some)))] if some else None
 
 
-def doubted(habit: Habit, streams: int, once: bool) -> float:
-    """The share of streams of companies with habits in which the guarantee is ever doubted.
+def alarm_share(habit: Habit, streams: int, once: bool) -> float:
+    """The share of streams of companies with habits that raise an alarm.
 
     Args:
         habit: of the companies.

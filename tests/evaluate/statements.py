@@ -339,7 +339,7 @@ def _like(first: str, second: str) -> float:
 def table(scores: dict[str, Score]) -> str:
     """The figures by format."""
     lines = [
-        "| format | documents | statements | columns | duration unstated | lines | cells right "
+        "| format | documents | statements | columns | duration unstated | lines | cells correct "
         "| cells read |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
@@ -456,7 +456,9 @@ def _across(name: str, statement: ReadStatement, score: EquityScore) -> None:
             continue
         off = sum((values[part] or Decimal(0) for part in parts), -(values[total] or Decimal(0)))
         if not score.across.add(off, statement.scale):
-            score.misses.append(f"{name}: {row.row.label[:60]!r} is off across by {off}")
+            score.misses.append(
+                f"{name}: {row.row.label[:60]!r} components differ from their total by {off}"
+            )
 
 
 def _down(statement: ReadStatement, score: EquityScore) -> None:
@@ -491,7 +493,9 @@ def _sheet(
             seen.add(day)
             off = min((abs(value - one) for one in shown[day]), default=Decimal(0))
             if not score.sheet.add(off, statement.scale):
-                score.misses.append(f"{name}: {row.row.label[:60]!r} is off the sheet by {off}")
+                score.misses.append(
+                    f"{name}: {row.row.label[:60]!r} differs from the balance sheet by {off}"
+                )
 
 
 def _totals(sheet: ReadStatement) -> Iterator[tuple[str, list[Decimal]]]:
@@ -506,8 +510,8 @@ def _totals(sheet: ReadStatement) -> Iterator[tuple[str, list[Decimal]]]:
 def equity_table(scores: dict[str, EquityScore]) -> str:
     """The figures by format."""
     lines = [
-        "| format | documents | equity read | by components | named unreadable | cells read "
-        "| rows with their period | across | down | balance sheet |",
+        "| format | documents | equity read | by components | reported unreadable | cells read "
+        "| rows with period | across | down | balance sheet |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [

@@ -128,7 +128,7 @@ def test_a_bound_is_about_the_slowest() -> None:
     assert not Bound("x", 1.0, 1.0).holds
     assert not Bound("x", 1.0, None).holds
     some = [Seconds(0.01, 0.2), Seconds(0.06, 0.3)]
-    said = of_triage._judged(some)
+    said = of_triage._against_bound(some)
     assert "at most 60.00 (wall" in said
     assert "below 50 ms 1 of 2 (wall 0)" in said
 

@@ -15,8 +15,8 @@ from tests.evaluate.monitoring import (
     Habit,
     StreamContract,
     StreamFiling,
+    alarm_share,
     clause_alarms,
-    doubted,
     finding_alarms,
 )
 
@@ -106,6 +106,6 @@ def test_filings_are_doubted_if_they_go_wrong_or_look_different(
 
 def test_habits_of_companies_raise_alarms_unless_one_check_of_each_counts() -> None:
     habit = Habit(RISK, 0.05, 10)
-    each, one = (doubted(habit, 200, once) for once in (False, True))
+    each, one = (alarm_share(habit, 200, once) for once in (False, True))
     assert each > 0.2
     assert one <= 0.05
