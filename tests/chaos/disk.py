@@ -90,8 +90,8 @@ def lose_unsynced(data: Path, blobs: Path) -> int:
 def _read(journal: Path) -> dict[str, Synced]:
     """The last sync of each file and folder, by `_who`."""
     synced: dict[str, Synced] = {}
-    for said in journal.read_text().splitlines() if journal.exists() else ():
-        who, moment, size, *names = said.split()
+    for entry in journal.read_text().splitlines() if journal.exists() else ():
+        who, moment, size, *names = entry.split()
         one = Synced(float(moment), int(size), frozenset(names))
         if one.moment >= synced.get(who, one).moment:
             synced[who] = one

@@ -76,19 +76,19 @@ def bookings(costs: Row) -> set[Booking]:
 
 @dataclass
 class Check:
-    """One promise: how many things were checked, and which of them broke it."""
+    """One guarantee: how many things were checked, and which of them broke it."""
 
-    promise: str
-    looked_at: int = 0
+    guarantee: str
+    checked: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def look(self, good: object, what: str) -> None:
+    def expect(self, good: object, what: str) -> None:
         """Check one thing."""
-        self.looked_at += 1
+        self.checked += 1
         if not good:
             self.wrong.append(what)
 
     def once(self, things: Iterable[object], where: str) -> None:
         """Check that each thing appears once."""
         for thing, times in Counter(things).items():
-            self.look(times == 1, f"{where}: {thing} {times} times")
+            self.expect(times == 1, f"{where}: {thing} {times} times")

@@ -165,9 +165,9 @@ class Bookkeeper(threading.Thread):
         """Poll until `over` is set."""
         while not self.over.wait(1.0):
             with suppress(GivenUpError):
-                self.look(self.client.get("/v1/costs"))
+                self.record_costs(self.client.get("/v1/costs"))
 
-    def look(self, costs: dict[str, Any]) -> None:
+    def record_costs(self, costs: dict[str, Any]) -> None:
         """Record spending and caps."""
         spent = self.client.record.spent
         for budget in costs["budgets"]:

@@ -10,7 +10,7 @@ from tests.chaos.evidence import Check
 from tests.chaos.plan import SERVERS
 
 SHOWN = 3
-"""Broken cases shown for each promise."""
+"""Broken cases shown for each guarantee."""
 MANY = 100
 """Runs with so many documents must end half of them during the kills. Smaller ones need not."""
 
@@ -46,32 +46,33 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether every promise was checked and kept, and all planned trouble happened. The trouble
-        has to hit a suite at work: many documents may not end in between, and each server with a
-        full disk has to report it.
+        """Whether every guarantee was checked and holds, and all planned trouble happened.
+
+        In longer runs half of the documents have to end meanwhile, and each server with a full disk
+        has to report it.
         """
-        kept = all(one.looked_at and not one.wrong for one in self.checks)
+        hold = all(one.checked and not one.wrong for one in self.checks)
         done = self.documents == self.wanted and self.kills == self.wanted_kills
         at_work = self.wanted < MANY or 2 * self.ended_meanwhile >= self.wanted
         filled = [server for server in SERVERS if self.made[f"full {server}"]]
         met = self.wanted < MANY or all(self.refused[server] for server in filled)
-        return kept and done and at_work and met and self.doubled > 0
+        return hold and done and at_work and met and self.doubled > 0
 
     def table(self) -> Iterator[str]:
         """Lines for a person."""
         for what, times in sorted(self.made.items()):
             yield f"{times:>7}  {what}"
         yield f"{self.doubled:>7}  events delivered twice"
-        yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
+        yield f"{self.emptied:>7}  files without a sync, emptied or removed by a power failure"
         for server, lines in sorted(self.refused.items()):
             yield f"{lines:>7}  lines of {server} about a full disk"
-        yield f"{self.ended_meanwhile:>7}  documents ended while things died"
-        said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
-        yield f"answers to clients: {said}"
+        yield f"{self.ended_meanwhile:>7}  documents ended before the last kill"
+        answers = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
+        yield f"answers to clients: {answers}"
         yield self.money
-        yield f"{'looked at':>9}  {'wrong':>5}  promise"
+        yield f"{'checked':>9}  {'wrong':>5}  guarantee"
         for one in self.checks:
-            yield f"{one.looked_at:>9}  {len(one.wrong):>5}  {one.promise}"
+            yield f"{one.checked:>9}  {len(one.wrong):>5}  {one.guarantee}"
             for wrong in one.wrong[:SHOWN]:
                 yield f"{'':>18}{wrong}"
         yield self.last_line()
@@ -79,11 +80,11 @@ class Report:
     def last_line(self) -> str:
         """The verdict in one line."""
         wrong = sum(len(one.wrong) for one in self.checks)
-        blind = sum(not one.looked_at for one in self.checks)
+        unchecked = sum(not one.checked for one in self.checks)
         without = f", without {self.broken}" if self.broken else ""
         return (
-            f"{'GOOD' if self.good else 'BAD'}: seed {self.seed}{without}, {self.kills} kills of"
-            f" {self.wanted_kills}, {sum(self.made.values()) - self.kills} other troubles,"
-            f" {self.documents} documents accepted of {self.wanted}, {wrong} promises broken,"
-            f" {blind} looked at nothing, {self.seconds:.0f} s"
+            f"{'GOOD' if self.good else 'BAD'}: seed {self.seed}{without}, {self.kills} of"
+            f" {self.wanted_kills} kills, {sum(self.made.values()) - self.kills} other troubles,"
+            f" {self.documents} of {self.wanted} documents accepted, {wrong} violations,"
+            f" {unchecked} guarantees not checked, {self.seconds:.0f} s"
         )

@@ -59,23 +59,23 @@ for the lease of a killed one after a pause of the same length.
 DOUBLES_SECONDS = 4.0
 """The same after it: each relay polls at least every two seconds, and none is dead."""
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class Run:
     """The clients, the trouble and the checks of one run.
 
     Args:
-        tell: is called with each line of progress.
+        progress: is called with each line of progress.
     """
 
     def __init__(
-        self, run_folder: RunFolder, seed: int, documents: int, kills: int, tell: Tell
+        self, run_folder: RunFolder, seed: int, documents: int, kills: int, progress: Progress
     ) -> None:
         self.run_folder = run_folder
         self.seed = seed
         self.kills = kills
-        self.tell = tell
+        self.progress = progress
         self.patience = STALL_SECONDS
         self.record = ClientRecord()
         self.sent = make_documents(seed, documents)
@@ -104,7 +104,7 @@ class Run:
             running = SuiteProcess(self.run_folder.data / "edition.log", edition, {})
             self._stack.callback(running.stop)
             self._begin(running.key())
-            self.tell(f"ready after {time.monotonic() - began:.0f} s")
+            self.progress(f"ready after {time.monotonic() - began:.0f} s")
             troubles = Troubles(running, self.run_folder, self.proxies)
             self._make_trouble(troubles)
             ended = self._ended()
@@ -161,17 +161,17 @@ class Run:
             time.sleep(turn.before)
             if turn.trouble:
                 hit = troubles.make(turn.trouble)
-                missed = "" if hit else ": it is down"
-                self.tell(f"{turn.trouble.kind} {turn.trouble.target}{missed}")
+                missed = "" if hit else ", but it is down"
+                self.progress(f"{turn.trouble.kind} {turn.trouble.target}{missed}")
             time.sleep(turn.pause)
             did = "killed" if troubles.kill(turn.kill) else "could not kill"
-            self.tell(f"{number} of {len(turns)}: {did} {turn.kill}; {self._progress()}")
+            self.progress(f"{number} of {len(turns)}: {did} {turn.kill}; {self._counts()}")
             if turn.kill == EVERYTHING:
                 self._wait_until_ready()
         for _ in self.uploaders:
             self._waiting.put(None)
 
-    def _progress(self) -> str:
+    def _counts(self) -> str:
         """The progress in numbers, from the answers to clients."""
         accepted, decided = len(self.record.sent), len(self.record.decisions)
         return f"{accepted} documents accepted, {self._ended()} ended, {decided} decisions"
@@ -189,7 +189,7 @@ class Run:
     def _wait_until_ready(self) -> None:
         """Wait until the suite runs again, because a stopped process can't be killed."""
         if not wait_until(self._is_ready, STALL_SECONDS * 4):
-            self.tell("not ready again, and it goes on")
+            self.progress("not ready again; continuing")
 
     def _is_ready(self) -> bool:
         return self.client.ask_once("/readyz")
@@ -204,7 +204,7 @@ class Run:
         for analyst in self.analysts:
             analyst.over.set()
             analyst.join()
-        self._until_it_stalls("all else", self._left, REST_SECONDS)
+        self._until_it_stalls("everything else", self._left, REST_SECONDS)
 
     def _at_rest(self) -> StateAtRest:
         """The state at rest."""
@@ -219,11 +219,11 @@ class Run:
     def _count(self, troubles: Troubles) -> Evidence:
         """Deliver every event once more, and collect the evidence."""
         before = self._at_rest()
-        self.tell(f"{self.doubler.again()} events are delivered once more")
-        self._until_it_stalls("doubles", self._left, DOUBLES_SECONDS)
+        self.progress(f"{self.doubler.again()} events delivered once more")
+        self._until_it_stalls("repeated events", self._left, DOUBLES_SECONDS)
         self.listener.over.set()
         self.bookkeeper.over.set()
-        self.tell("counting")
+        self.progress("collecting the evidence")
         return Evidence(
             record=self.record,
             facts=gather(self.client, self.webhook),
@@ -248,7 +248,7 @@ class Run:
             if now != known or not any(now):
                 known, until = now, time.monotonic() + self.patience
             if time.monotonic() > until:
-                self.tell(f"{what}: nothing new for {self.patience:.0f} s at {known}")
+                self.progress(f"{what}: no progress for {self.patience:.0f} s, unfinished: {known}")
                 self.patience = STALLED_SECONDS  # waiting longer does not restore lost data
                 return
             time.sleep(1.0)
@@ -294,7 +294,7 @@ def _money(evidence: Evidence) -> str:
     most, of = max(evidence.record.spent.values(), default=0.0), evidence.cap / 1e6
     return (
         f"frontier (a stand-in, no model): {len(answers)} questions, {short} not asked because the"
-        f" budget was short; {evidence.billed.calls} bills of US$"
+        f" budget was used up; {evidence.billed.calls} bills of US$"
         f" {evidence.billed.micro_usd / 1e6:.6f}, in the ledger"
         f" {evidence.facts.costs['usd']:.6f}, at most {most:.6f} counted of {of:.6f}"
     )
@@ -305,7 +305,7 @@ def prove(
     documents: int,
     kills: int,
     broken: str = "",
-    tell: Tell = partial(print, flush=True),
+    progress: Progress = partial(print, flush=True),
     *,
     keep: bool = True,
 ) -> Report:
@@ -318,22 +318,22 @@ def prove(
         ClusterError, NotStartedError, GivenUpError, VolumeError: the run could not be finished.
     """
     run_folder = RunFolder.make(broken)
-    tell(f"seed {seed}, in {run_folder.data}")
+    progress(f"seed {seed}, in {run_folder.data}")
     if spared := ", ".join(name for name in SERVERS if name not in run_folder.small):
-        tell(f"no file system can be mounted here (root can): never full is the disk of {spared}")
+        progress(f"no full disk for {spared}: mounting a file system needs root")
     try:
-        report = Run(run_folder, seed, documents, kills, tell).run()
+        report = Run(run_folder, seed, documents, kills, progress).run()
     except BaseException:
-        _print_remaining(run_folder, tell)
+        _print_remaining(run_folder, progress)
         raise
     if report.good or not keep:
         run_folder.remove()
     else:
-        _print_remaining(run_folder, tell)
+        _print_remaining(run_folder, progress)
     return report
 
 
-def _print_remaining(run_folder: RunFolder, tell: Tell) -> None:
+def _print_remaining(run_folder: RunFolder, progress: Progress) -> None:
     if run_folder.small:
         folders = " ".join(str(one.folder) for one in run_folder.volumes.values())
-        tell(f"what the servers wrote is in memory until: umount {folders}")
+        progress(f"the servers' data stays in memory; to free it: umount {folders}")

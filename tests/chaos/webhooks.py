@@ -38,21 +38,23 @@ About = tuple[str, str]
 
 def webhooks(evidence: Evidence) -> Check:
     """Check that each thing that happened has one message, which agrees with REST."""
-    found = Check("one webhook for each thing that happened, saying what REST says")
+    found = Check("one webhook for each change, with the same content as REST")
     ids: dict[About, set[str]] = defaultdict(set)
     for message in evidence.messages:
         ids[_about(message)].add(message.id)
     wanted = dict(_wanted(evidence))
     for about in wanted.keys() | ids.keys():
-        heard_of = len(ids.get(about, ()))
+        count = len(ids.get(about, ()))
         expected = int(about in wanted)
-        found.look(heard_of == expected, f"{' '.join(about)}: {heard_of} webhooks")
+        found.expect(count == expected, f"{' '.join(about)}: {count} webhooks")
     for message in evidence.messages:
         for name, value in wanted.get(_about(message), {}).items():
-            said = message.data.get(name)
-            found.look(said == value, f"{message.type} {message.id}: {name} is {said}, not {value}")
+            sent = message.data.get(name)
+            found.expect(
+                sent == value, f"{message.type} {message.id}: {name} is {sent}, not {value}"
+            )
     for delivery in evidence.facts.deliveries:
-        found.look(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
+        found.expect(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
     return found
 
 
@@ -83,8 +85,8 @@ def _wanted(evidence: Evidence) -> Iterator[tuple[About, dict[str, Any]]]:
     for line in facts.decisions:
         names = ("document_id", "item_id", "stage", "result_id", "verdict", "actor")
         links = {**_links(line["document_id"]), "item": f"/v1/items/{line['item_id']}"}
-        said = {name: line[name] for name in names}
-        yield ("review.decided", line["id"]), {**said, "links": links}
+        fields = {name: line[name] for name in names}
+        yield ("review.decided", line["id"]), {**fields, "links": links}
 
 
 def _end(row: Row) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def order(evidence: Evidence) -> Check:
     """Messages of a document are in order as long as no attempt has failed. If a sender died, its
     message is sent again before the next one, so its first copy is still in order.
     """
-    found = Check("webhooks of a document come in the order of what they tell, where no try failed")
+    found = Check("webhooks of a document are in order, if no attempt failed")
     first: dict[str, int] = {}
     for position, message in enumerate(evidence.messages):
         first.setdefault(message.id, position)
@@ -115,7 +117,7 @@ def order(evidence: Evidence) -> Check:
             continue
         now = (first[identity], delivery["type"])
         before = last.get(name, now)
-        found.look(before <= now, f"{name}: {now[1]} came before {before[1]}")
+        found.expect(before <= now, f"{name}: {now[1]} came before {before[1]}")
         last[name] = max(before, now)
     return found
 
@@ -130,7 +132,7 @@ def repeats(evidence: Evidence) -> Check:
     is sent at a time, so a trouble explains one repetition, and one more for each lease that it
     lasts.
     """
-    found = Check("no webhook is sent again but where trouble at that moment explains it")
+    found = Check("no webhook is sent again without a trouble that explains it")
     failed = Counter({one["message_id"]: _failed(one) for one in evidence.facts.deliveries})
     hits = sorted(evidence.hits, key=_until)
     left = [1 + int((_until(hit) - hit.begin) / LEASE) for hit in hits]
@@ -140,8 +142,7 @@ def repeats(evidence: Evidence) -> Check:
         if message.id in last:
             explained = failed[message.id] > 0 or _spend(hits, left, last[message.id], message.at)
             failed[message.id] -= 1
-        said = f"{message.type} {message.id} again, and no trouble explains it"
-        found.look(explained, said)
+        found.expect(explained, f"{message.type} {message.id} was sent again for no reason")
         last[message.id] = message.at
     return found
 

@@ -18,8 +18,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 SEEDS_WITHOUT = (2, 3, 4)
 """Of runs without a protection: by chance one may have nothing that it would have prevented."""
 
-TWICE = "none that follows from it twice"
-"""In the promise that an inbox keeps; others may be broken by a machine with too much work."""
+TWICE = "no cause the same event twice"
+"""In the guarantee of the inbox. An overloaded machine may break others."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def servers() -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("servers")
 def test_nothing_is_lost_and_nothing_done_twice_whatever_dies() -> None:
-    """Every promise holds after kills, stops, a network that fails and a plug that is pulled."""
+    """Every guarantee holds after kills, stops, network failures and a power failure."""
     report = prove(SEED, DOCUMENTS, KILLS)
     assert report.good, "\n".join(report.table())
 
@@ -45,12 +45,14 @@ def test_nothing_is_lost_and_nothing_done_twice_whatever_dies() -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("servers")
 def test_the_checker_sees_what_happens_without_the_inbox() -> None:
-    """Events are delivered twice in every run: who forgets what was handled breaks promises."""
+    """Every run delivers events twice, so a service without an inbox repeats work."""
     for seed in SEEDS_WITHOUT:
         report = prove(seed, 10, 4, "inbox", keep=False)
         print("\n".join(report.table()))
-        if any(one.wrong for one in report.checks if TWICE in one.promise):
+        if any(one.wrong for one in report.checks if TWICE in one.guarantee):
             break
     else:
-        pytest.fail("nothing follows twice without the inbox: nothing is taken away, or not seen")
+        pytest.fail(
+            "no event is repeated without the inbox: it still works, or the checker misses it"
+        )
     assert not report.good

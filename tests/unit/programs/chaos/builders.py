@@ -40,8 +40,8 @@ def sound() -> Evidence:
         "verdict": "accept",
         "actor": "ann",
     }
-    said_of_it = {"kind": "contract", "attempt": 1, "outcome": "complete", "pages": 1}
-    document = {"id": "doc_1", "sha256": sha256, "state": "ended", **said_of_it}
+    fields = {"kind": "contract", "attempt": 1, "outcome": "complete", "pages": 1}
+    document = {"id": "doc_1", "sha256": sha256, "state": "ended", **fields}
     facts = Facts(
         documents=[{**document, "reasons": [], "failed_pages": []}],
         items=[{**item, "verdict": "accept"}],
@@ -54,7 +54,7 @@ def sound() -> Evidence:
         pages={"doc_1": [{"page": 1, "start": 0, "end": len(TEXT)}]},
     )
     link = "/v1/documents/doc_1"
-    ended = {**said_of_it, "reasons": [], "failed_page_count": 0, "links": {"document": link}}
+    ended = {**fields, "reasons": [], "failed_page_count": 0, "links": {"document": link}}
     links = {"document": link, "clauses": f"{link}/clauses"}
     read = {"document_id": "doc_1", "attempt": 1, "count": 1, "links": links}
     decided = {**verdict, "links": {"document": link, "item": "/v1/items/it_1"}}

@@ -1,4 +1,4 @@
-"""The checker sees each promise broken, and nothing where all are kept."""
+"""The checker notices each broken guarantee, and nothing else."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _report(evidence: Evidence) -> None:
     evidence.facts.reports.append(row)
     link = "/v1/documents/doc_1"
     links = {"document": link, "findings": f"{link}/findings"}
-    said = {**evidence.messages[1].data, **row, "links": links}
-    evidence.messages[1] = replace(evidence.messages[1], type="findings.found", data=said)
+    data = {**evidence.messages[1].data, **row, "links": links}
+    evidence.messages[1] = replace(evidence.messages[1], type="findings.found", data=data)
 
 
 def _lose_report_text(evidence: Evidence) -> None:
@@ -41,8 +41,8 @@ def _lose_report_text(evidence: Evidence) -> None:
     evidence.facts.texts.update(doc_1="")
 
 
-def _tell_another_risk(evidence: Evidence) -> None:
-    """REST says another risk of a report than a webhook said."""
+def _send_another_risk(evidence: Evidence) -> None:
+    """REST and a webhook differ in the risk of a report."""
     _report(evidence)
     evidence.facts.reports[0].update(risk=0.9)
 
@@ -117,7 +117,7 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
     "one document": {
         "a document is there twice": lambda e: e.facts.documents.append(e.facts.documents[0]),
     },
-    "bytes come back": {
+    "uploaded bytes": {
         "a text is not the one that was read": lambda e: e.seen["2"].data.update(
             text={"sha256": "0", "size": 1}
         ),
@@ -130,13 +130,13 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
         "other bytes come back": lambda e: e.facts.originals.update(doc_1="0"),
         "a quote is not the text's": lambda e: e.facts.results["doc_1"][0].update(text="other"),
     },
-    "clauses and findings": {
+    "every clause and finding": {
         "a clause is there twice": lambda e: e.facts.results["doc_1"].append(
             e.facts.results["doc_1"][0]
         ),
         "a finding is there twice under two ids": _find_again,
     },
-    "each result waits once": {
+    "each result has one review item": {
         "a result has no item": lambda e: e.facts.results["doc_1"].append(
             {"id": "cl_2", **_place(9)}
         ),
@@ -149,15 +149,15 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
     },
     "each decision": {
         "a decision is lost": lambda e: e.facts.decisions.clear(),
-        "nobody took a decision": lambda e: e.record.attempted.clear(),
+        "a decision is unknown": lambda e: e.record.attempted.clear(),
     },
-    "in the hands of one": {
+    "claimed by one": {
         "two hold an item": lambda e: e.record.claims.append(Claim("it_1", "bob", 1.5, 3.0)),
     },
-    "whoever asks": {
-        "nobody is given what waits": _serve_nobody,
+    "a request for an item": {
+        "no analyst gets a waiting item": _serve_nobody,
     },
-    "only when all is delivered": {
+    "repeated delivery": {
         "an item comes late": lambda e: e.before.items.clear(),
         "a webhook comes late": lambda e: e.before.webhooks.remove("msg_2"),
         "a reading is booked late": lambda e: e.before.booked.clear(),
@@ -165,24 +165,24 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
     },
     "one webhook for each": {
         "a webhook is missing": lambda e: e.messages.pop(),
-        "a thing is told twice": lambda e: e.messages.append(
+        "a change is sent twice": lambda e: e.messages.append(
             ReceivedMessage("msg_9", "document.ended", {"document_id": "doc_1"})
         ),
         "a webhook says that a complete document failed": _says(0, outcome="failed"),
         "a webhook counts otherwise": _says(1, count=2),
         "a webhook leads elsewhere": _says(1, links={}),
-        "a webhook tells another risk": _tell_another_risk,
-        "a webhook tells of another document": _says(2, document_id="doc_2"),
-        "a webhook tells another verdict": _says(2, verdict="reject"),
-        "a webhook tells another actor": _says(2, actor="bob"),
+        "a webhook has another risk": _send_another_risk,
+        "a webhook has another document": _says(2, document_id="doc_2"),
+        "a webhook has another verdict": _says(2, verdict="reject"),
+        "a webhook has another actor": _says(2, actor="bob"),
     },
-    "in the order of": {
+    "webhooks of a document are in order": {
         "webhooks come in reverse order": lambda e: e.messages.reverse(),
     },
     "sent again": {
         "a message is sent again without trouble": lambda e: again(e, 30.0),
     },
-    "no cap is passed": {
+    "no cap is exceeded": {
         "a reading is booked twice": lambda e: e.facts.costs["groups"][0].update(tokens_read=100),
         "a cap is passed": lambda e: e.facts.costs["budgets"][0].update(usd=1.0),
         "a cap was passed for a moment": lambda e: e.record.spent.update({"2026-01": 0.6}),
@@ -198,7 +198,7 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
         "a question has two answers": lambda e: _another(e, "c", "b"),
         "an answer is to no question": lambda e: _another(e, "c", "b", data={"result_id": "cl_3"}),
     },
-    "all that the provider billed": {
+    "every bill of the provider": {
         "a bill is not in the ledger": lambda e: setattr(
             e, "billed", Bills(calls=2, tokens_in=2000, tokens_out=200)
         ),
@@ -222,11 +222,11 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
             usd=0.009
         ),
     },
-    "without its cause": {
+    "every event has its cause": {
         "an event has no cause": lambda e: _another(e, "5", "2", cause="nobody"),
         "an event has two sequels": lambda e: _another(e, "5", "2"),
     },
-    "in order, and is streamed": {
+    "its end is streamed": {
         "an event comes late": lambda e: _another(e, "5", "2", cause="4"),
         "a state goes back": lambda e: e.record.states["doc_1"].append((1, "received")),
         "a document is never streamed": lambda e: e.record.states.clear(),
@@ -234,7 +234,7 @@ BROKEN: dict[str, dict[str, Callable[[Evidence], object]]] = {
         "the end of another attempt is streamed": lambda e: e.facts.documents[0].update(attempt=2),
     },
 }
-"""Ways to break each promise, by words of the promise."""
+"""Ways to break each guarantee, by words of the guarantee."""
 
 
 def _place(start: int) -> dict[str, object]:
@@ -246,19 +246,20 @@ def _place(start: int) -> dict[str, object]:
     }
 
 
-def test_all_is_well_where_every_promise_is_kept() -> None:
+def test_nothing_is_wrong_if_every_guarantee_holds() -> None:
     checks = check(sound())
-    assert all(one.looked_at for one in checks)
+    assert all(one.checked for one in checks)
     assert not [wrong for one in checks for wrong in one.wrong]
 
 
 @pytest.mark.parametrize(
-    ("promise", "what"), [(promise, what) for promise, ways in BROKEN.items() for what in ways]
+    ("guarantee", "what"),
+    [(guarantee, what) for guarantee, ways in BROKEN.items() for what in ways],
 )
-def test_each_promise_is_seen_broken(promise: str, what: str) -> None:
+def test_each_broken_guarantee_is_noticed(guarantee: str, what: str) -> None:
     evidence = sound()
-    BROKEN[promise][what](evidence)
-    assert any(promise in one.promise for one in check(evidence) if one.wrong)
+    BROKEN[guarantee][what](evidence)
+    assert any(guarantee in one.guarantee for one in check(evidence) if one.wrong)
 
 
 def test_what_a_frontier_model_proposed_waits_too() -> None:
@@ -272,11 +273,11 @@ def test_what_a_frontier_model_proposed_waits_too() -> None:
 def test_a_report_is_booked_as_a_contract_is() -> None:
     evidence = sound()
     found = replace(evidence.seen["3"], type="findings.found.v1")
-    promise = "the ledger has each reading once, and no cap is passed"
+    guarantee = "the ledger has each reading once, and no cap is exceeded"
     for event, tokens, wrong in ((found, 50, 0), (found, 49, 1)):
         seen = {**evidence.seen, "3": event}
         evidence.facts.costs["groups"][0]["tokens_read"] = tokens
-        (one,) = (one for one in check(replace(evidence, seen=seen)) if one.promise == promise)
+        (one,) = (one for one in check(replace(evidence, seen=seen)) if one.guarantee == guarantee)
         assert len(one.wrong) == wrong
 
 
@@ -316,10 +317,10 @@ def test_the_last_line_says_good_or_bad() -> None:
         seconds=1.0,
     )
     assert report.good
-    assert "      1  documents ended while things died" in report.table()
+    assert "      1  documents ended before the last kill" in report.table()
     assert list(report.table())[-1] == (
-        "GOOD: seed 7, 2 kills of 2, 1 other troubles, 1 documents accepted of 1,"
-        " 0 promises broken, 0 looked at nothing, 1 s"
+        "GOOD: seed 7, 2 of 2 kills, 1 other troubles, 1 of 1 documents accepted,"
+        " 0 violations, 0 guarantees not checked, 1 s"
     )
     made, report.made = report.made, Counter()
     assert not report.good
@@ -338,9 +339,9 @@ def test_the_last_line_says_good_or_bad() -> None:
     report.refused["postgres"] = 2
     assert report.good
     assert "      2  lines of postgres about a full disk" in report.table()
-    report.checks[3].looked_at = 0
+    report.checks[3].checked = 0
     assert not report.good
-    assert "1 looked at nothing" in report.last_line()
+    assert "1 guarantees not checked" in report.last_line()
 
 
 def test_documents_are_what_they_say() -> None:

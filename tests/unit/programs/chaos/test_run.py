@@ -47,11 +47,11 @@ def test_an_analyst_knows_how_short_he_is() -> None:
     assert analyst.short == 0
 
 
-def test_every_cap_that_is_said_is_remembered() -> None:
+def test_every_reported_cap_is_remembered() -> None:
     record = ClientRecord()
     bookkeeper = Bookkeeper(cast("Client", SimpleNamespace(record=record)))
     for usd, most in ((0.1, 0.5), (0.4, 0.6), (0.2, 0.5)):
-        bookkeeper.look({"budgets": [{"period": "2026-01", "usd": usd, "max_usd": most}]})
+        bookkeeper.record_costs({"budgets": [{"period": "2026-01", "usd": usd, "max_usd": most}]})
     assert (record.spent, record.caps) == ({"2026-01": 0.4}, {0.5, 0.6})
 
 
@@ -62,13 +62,13 @@ def test_what_is_left_has_to_stay_away(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += seconds
 
     monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    said: list[str] = []
-    of = SimpleNamespace(patience=60.0, tell=said.append)
+    lines: list[str] = []
+    of = SimpleNamespace(patience=60.0, progress=lines.append)
     left = iter([1, 0, 0, 0, 1, *[0] * 6])
     Run._until_it_stalls(cast("Run", of), "it", lambda: (next(left),), 5.0)
-    assert (next(left), said, now) == (0, [], [10.0])
+    assert (next(left), lines, now) == (0, [], [10.0])
     Run._until_it_stalls(cast("Run", of), "it", lambda: (7,), 5.0)
-    assert (said, now) == (["it: nothing new for 60 s at (7,)"], [71.0])
+    assert (lines, now) == (["it: no progress for 60 s, unfinished: (7,)"], [71.0])
     Run._until_it_stalls(cast("Run", of), "it", lambda: (0,), 20.0)
     assert (now, of.patience) == ([91.0], 15.0)
 

@@ -86,8 +86,8 @@ def echo() -> Iterator[int]:
 
         def serve(peer: socket.socket) -> None:
             with peer:
-                while said := peer.recv(100):
-                    peer.sendall(said)
+                while received := peer.recv(100):
+                    peer.sendall(received)
 
         def accept() -> None:
             while True:

@@ -14,9 +14,9 @@ from tests.unit.programs.chaos.builders import again, sound
 
 
 def _unexplained(evidence: Evidence) -> int:
-    (one,) = (one for one in check(evidence) if "sent again" in one.promise)
+    (one,) = (one for one in check(evidence) if "sent again" in one.guarantee)
     others = [other for other in check(evidence) if other.wrong and other is not one]
-    assert {other.promise for other in others} <= {one.promise}
+    assert {other.guarantee for other in others} <= {one.guarantee}
     return len(one.wrong)
 
 
@@ -64,7 +64,7 @@ def test_the_plan_explains_no_flood_of_repeats() -> None:
     evidence.hits = hits + [
         PastTrouble("kill -9", "postgres", 20.0 * n + 7.0, 20.0 * n + 7.0) for n in range(55)
     ]
-    (one,) = (one for one in check(evidence) if "sent again" in one.promise)
+    (one,) = (one for one in check(evidence) if "sent again" in one.guarantee)
     assert len(one.wrong) == 50
 
 
@@ -76,4 +76,4 @@ def test_a_try_that_failed_explains_a_repeat() -> None:
     tries.insert(0, {"error": "timeout: no answer in 2 s"})
     assert _unexplained(evidence) == 0
     evidence.messages.append(evidence.messages.pop(0))
-    assert not [one for one in check(evidence) if "in the order" in one.promise and one.wrong]
+    assert not [one for one in check(evidence) if "are in order" in one.guarantee and one.wrong]
