@@ -44,7 +44,7 @@ from tests.load.report import write
 from tests.load.resources import course, memory_of, usage_of
 
 LOCUST = Path("var/venv-load/bin/locust")
-ON_THEIR_WAY = 8  # documents with which capacity is measured
+IN_PROGRESS = 8  # documents with which capacity is measured
 WARM = 0.25  # the first part of that time, which is not counted
 LONG = 600.0  # from this duration in seconds on, memory is shown over time
 DRAIN = 240.0
@@ -58,10 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--sources", type=Path, help="folder of PDFs")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of a share (%(default)g)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each share (%(default)g)")
     parser.add_argument("--editions", nargs="+", default=["embedded", "full"])
     parser.add_argument("--shares", nargs="*", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
-    parser.add_argument("--steady", type=float, default=0.0, help="seconds at 80%% for memory")
+    parser.add_argument(
+        "--steady", type=float, default=0.0, help="also measure memory at 80%% for so many seconds"
+    )
     parser.add_argument("--out", type=Path, help="page to write")
     options = parser.parse_args(arguments)
     if not LOCUST.exists():
@@ -72,12 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(name)
         documents = prepare(folder / "documents", options.sources)
         if not documents:
-            print(f"load: there are fewer than two PDFs below {options.sources}", file=sys.stderr)
+            print(f"load: fewer than two PDFs below {options.sources}", file=sys.stderr)
             return 1
-        said = _said(documents, options)
-        tell(said)
+        description = _describe(documents, options)
+        tell(description)
         alone = processor_alone(documents)
-        tell(f"{alone:.2f} s of the processor for one, by `smallprint extract`")
+        tell(f"{alone:.2f} processor seconds for a document, by `smallprint extract`")
         found: dict[str, EditionResult] = {}
         try:
             for edition in options.editions:
@@ -85,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
                     found[edition] = _measure(suite, folder, documents, options)
         except (StartError, ClusterError) as error:
             print(f"load: {error}", file=sys.stderr)
-        page = write(found, alone, said)
+        page = write(found, alone, description)
     print(page)
     if options.out and found:
         options.out.write_text(page, encoding="utf-8")
@@ -167,9 +169,9 @@ def _measure(
     run = Run(suite, folder, documents[0].parent)
     run.phase(0.0, 0.0, 10.0)  # the first document initialises the suite
     idle = processor_idle(suite)
-    tell(f"{sum(idle.values()):.3f} s of the processor a second while nothing is sent")
+    tell(f"{sum(idle.values()):.3f} processor seconds a second without load")
     each = processor_within(suite, documents)
-    tell(f"{sum(each.values()):.2f} s of the processor for one, by the suite")
+    tell(f"{sum(each.values()):.2f} processor seconds for a document, by the suite")
     capacity = run.capacity(options.seconds)
     tell(f"capacity {capacity:.2f} documents a second")
     phases = []
@@ -179,8 +181,8 @@ def _measure(
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
         tell(f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}")
-        if done.untold:
-            tell(f"{done.untold} of those answered 429 had no Retry-After")
+        if done.without_retry_after:
+            tell(f"{done.without_retry_after} answers with 429 had no Retry-After")
         for reason in done.reasons:
             tell(f"not complete: {reason}")
     return EditionResult(capacity, each, phases, idle)
@@ -196,29 +198,29 @@ class Run:
 
     def capacity(self, seconds: float) -> float:
         """Measure how many documents end per second while some are always in work."""
-        told, _ = self._locust(0.0, seconds)
-        begin: float = min(one["began"] for one in told)
+        uploads, _ = self._locust(0.0, seconds)
+        begin: float = min(one["began"] for one in uploads)
         since, until = begin + WARM * seconds, begin + seconds
-        ended: int = sum(since < one.get("ended", 0.0) <= until for one in told)
+        ended: int = sum(since < one.get("ended", 0.0) <= until for one in uploads)
         return ended / (1 - WARM) / seconds
 
     def phase(self, share: float, rate: float, seconds: float) -> Phase:
         """Send documents at a rate, and wait until all have ended."""
         before = usage_of(self.suite.process).memory
         with memory_of(self.suite.process) as seen:
-            told, took = self._locust(rate, seconds)
+            uploads, took = self._locust(rate, seconds)
         after = usage_of(self.suite.process).memory
         long = seen if seconds >= LONG else []
         totals = [sum(one.values()) for one in seen]
         names = {name for one in long for name in one}
-        ended = [one for one in told if "ended" in one]
-        accepted = [one for one in told if one["status"] == 202]
+        ended = [one for one in uploads if "ended" in one]
+        accepted = [one for one in uploads if one["status"] == 202]
         return Phase(
             share=share,
             rate=rate,
             seconds=took,
-            sent=len(told),
-            statuses=dict(Counter(one["status"] for one in told)),
+            sent=len(uploads),
+            statuses=dict(Counter(one["status"] for one in uploads)),
             outcomes=dict(Counter(one["outcome"] for one in ended)),
             took=[one["ended"] - one["began"] for one in ended],
             answered=[one["answered"] - one["began"] for one in accepted],
@@ -227,15 +229,15 @@ class Run:
             course=course(totals) if long else (),
             by_part={name: course([one.get(name, 0) for one in long]) for name in names},
             retry_after=tuple(
-                float(one.get("retry-after") or "inf") for one in told if one["status"] == 429
+                float(one.get("retry-after") or "inf") for one in uploads if one["status"] == 429
             ),
             reasons=tuple(reason for one in ended for reason in one["reasons"]),
         )
 
     def _locust(self, rate: float, seconds: float) -> tuple[list[dict[str, Any]], float]:
-        told = self.folder / "told.jsonl"
-        told.write_text("")
-        users = 1 if rate else ON_THEIR_WAY
+        records = self.folder / "records.jsonl"
+        records.write_text("")
+        users = 1 if rate else IN_PROGRESS
         began = time.monotonic()
         done = subprocess.run(
             [
@@ -248,7 +250,7 @@ class Run:
                 **os.environ,
                 "LOAD_DOCUMENTS": str(self.documents),
                 "LOAD_KEY": self.suite.key,
-                "LOAD_TOLD": str(told),
+                "LOAD_RECORDS": str(records),
                 "LOAD_RATE": f"{rate:g}",
                 "LOAD_DRAIN": f"{DRAIN:g}",
             },
@@ -258,20 +260,20 @@ class Run:
         )
         if done.returncode:
             raise StartError(f"Locust failed: {done.stderr[-500:]}")
-        return joined(told.read_text().splitlines()), time.monotonic() - began
+        return joined(records.read_text().splitlines()), time.monotonic() - began
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size
 
 
-def _said(documents: Sequence[Path], options: argparse.Namespace) -> str:
-    sort = "original contracts (PDF)" if options.sources else "made contracts (PDF)"
+def _describe(documents: Sequence[Path], options: argparse.Namespace) -> str:
+    kind = "original contracts (PDF)" if options.sources else "generated contracts (PDF)"
     size = statistics.mean(map(_size, documents)) / 1000
     return (
-        f"{len(documents)} {sort} of {size:,.0f} kB on average, "
+        f"{len(documents)} {kind} of {size:,.0f} kB on average, "
         f"{os.cpu_count()} processors ({platform.machine()}), {options.seconds:g} s a share, "
-        f"{ROOM} documents may be in work, {time.strftime('%Y-%m-%d')}"
+        f"at most {ROOM} documents in progress, {time.strftime('%Y-%m-%d')}"
     )
 
 

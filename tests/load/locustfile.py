@@ -4,7 +4,7 @@
 
 LOAD_DOCUMENTS  folder of PDFs, sent repeatedly as new bytes
 LOAD_KEY        API key
-LOAD_TOLD       file for JSON lines: one for each answer to an upload, one for each ended document
+LOAD_RECORDS    file for JSON lines: one for each answer to an upload, one for each ended document
 LOAD_RATE       documents a second (Poisson); 0: always LOAD_USERS documents in work
 LOAD_DRAIN      seconds to wait for unfinished documents after the last upload
 """
@@ -24,17 +24,17 @@ from locust import FastHttpUser, events, task
 
 DOCUMENTS = [path.read_bytes() for path in sorted(Path(os.environ["LOAD_DOCUMENTS"]).iterdir())]
 HEADERS = {"authorization": f"Bearer {os.environ['LOAD_KEY']}"}
-TOLD = Path(os.environ["LOAD_TOLD"])
+RECORDS = Path(os.environ["LOAD_RECORDS"])
 RATE = float(os.environ["LOAD_RATE"])
 DRAIN = float(os.environ["LOAD_DRAIN"])
 ASK_AGAIN = 1.0  # seconds between two requests for a document, as after a 429
-_ON_THEIR_WAY: set[Any] = set()  # running `follow` calls
+_IN_PROGRESS: set[Any] = set()  # running `follow` calls
 
 
-def tell(what: dict[str, Any]) -> None:
-    """Write the state of a document to LOAD_TOLD."""
-    with TOLD.open("a") as file:
-        file.write(json.dumps(what) + "\n")
+def record(fields: dict[str, Any]) -> None:
+    """Write the state of a document to LOAD_RECORDS."""
+    with RECORDS.open("a") as file:
+        file.write(json.dumps(fields) + "\n")
 
 
 class Sender(FastHttpUser):  # type: ignore[misc]
@@ -55,8 +55,8 @@ class Sender(FastHttpUser):  # type: ignore[misc]
             self.follow()
             return
         one = gevent.spawn(self.follow)
-        _ON_THEIR_WAY.add(one)
-        one.link(_ON_THEIR_WAY.discard)
+        _IN_PROGRESS.add(one)
+        one.link(_IN_PROGRESS.discard)
 
     def follow(self) -> None:
         """Upload a document once, and poll until it has ended."""
@@ -65,18 +65,18 @@ class Sender(FastHttpUser):  # type: ignore[misc]
         files = {"file": ("contract.pdf", data, "application/pdf")}
         kind = {"kind": "contract"}
         answer = self.client.post("/v1/documents", files=files, data=kind, headers=HEADERS)
-        told = {"began": began, "answered": time.time(), "status": answer.status_code}
+        upload = {"began": began, "answered": time.time(), "status": answer.status_code}
         if again := (answer.headers or {}).get("retry-after"):
-            told["retry-after"] = again
+            upload["retry-after"] = again
         if answer.status_code == 202:
-            told["id"] = answer.json()["id"]
-        tell(told)
+            upload["id"] = answer.json()["id"]
+        record(upload)
         if answer.status_code == 429 and not RATE:
             gevent.sleep(float(again or 1))
-        document = self._ended(told["id"]) if "id" in told else None
+        document = self._ended(upload["id"]) if "id" in upload else None
         if document is not None:
             outcome = {name: document[name] for name in ("outcome", "reasons")}
-            tell({"id": told["id"], "ended": time.time(), **outcome})
+            record({"id": upload["id"], "ended": time.time(), **outcome})
 
     def _ended(self, document: str) -> dict[str, Any] | None:
         path = f"/v1/documents/{document}?wait=20"
@@ -96,4 +96,4 @@ class Sender(FastHttpUser):  # type: ignore[misc]
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def drain(**_: Any) -> None:
     """Wait for all documents in work."""
-    gevent.joinall(list(_ON_THEIR_WAY), timeout=DRAIN)
+    gevent.joinall(list(_IN_PROGRESS), timeout=DRAIN)

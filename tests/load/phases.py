@@ -36,14 +36,14 @@ class Phase:
     reasons: tuple[str, ...] = ()  # why documents are not complete
 
     @property
-    def untold(self) -> int:
+    def without_retry_after(self) -> int:
         """Number of refused uploads without a Retry-After."""
         return self.retry_after.count(inf)
 
     @property
     def good(self) -> bool:
         """Whether all accepted documents ended, and all refused uploads got a Retry-After."""
-        return not self.lost and not self.untold
+        return not self.lost and not self.without_retry_after
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def joined(lines: Iterable[str]) -> list[dict[str, Any]]:
     uploads: list[dict[str, Any]] = []
     by_id: dict[str, dict[str, Any]] = {}
     for line in lines:
-        told = json.loads(line)
-        if "status" in told:
-            uploads.append(told)
-            by_id |= {told["id"]: told} if "id" in told else {}
+        record = json.loads(line)
+        if "status" in record:
+            uploads.append(record)
+            by_id |= {record["id"]: record} if "id" in record else {}
         else:
-            by_id[told["id"]] |= told
+            by_id[record["id"]] |= record
     return uploads

@@ -11,78 +11,79 @@ HOUR = 0.10
 """US$ for an hour of such a machine."""
 HEAD = """# Capacity
 
-Written by `make load`: {said}.
+Written by `make load`: {description}.
 
-Locust sends PDFs by REST at shares of the capacity (documents that end a second while eight are on
-their way), by chance (Poisson). Times are in seconds, from the first byte sent until the answer
-that the document has ended, of those that were accepted. Above capacity as many documents are in
-work as may be, and further uploads are answered 429 with `Retry-After`. Lost is what was accepted
-and did not end. Memory is what the processes have resident, summed, where what several share is
-counted once (PSS). Locust runs on the same processors.
+Locust sends PDFs by REST at random moments (Poisson), at shares of the capacity. The capacity is
+the number of documents that end in a second while eight are in progress. Locust runs on the same
+processors.
+
+Times are seconds from the first byte sent until the answer that the document has ended. At the
+maximum of documents in progress, an upload gets 429 with `Retry-After`. Lost documents were
+accepted and did not end. Memory is the resident memory of all processes, shared pages counted once
+(PSS).
 """
-PLUMBING = """
-## Plumbing
+OVERHEAD = """
+## Overhead
 
-Seconds of the processor a document: {alone:.2f} by `smallprint extract` on the same files (reading
-and inference, start not counted). The rest is what the suite adds: uploads, events, databases,
-blobs, pages, items of the queue. Each document was sent once, when the one before had ended. What
-the suite takes while nothing is sent is in it, for as long as a document takes.
+`smallprint extract` takes {alone:.2f} processor seconds for one of the same files: reading and
+inference, without its start. The overhead is what the suite adds: uploads, events, databases,
+blobs, pages and review items. Documents were sent one after another. The idle load is included for
+the duration of a document.
 
-| edition | a document | plumbing's share | a second while nothing is sent |
+| edition | processor seconds a document | overhead | idle, processor seconds a second |
 | --- | ---: | ---: | ---: |
 """
 PARTS = """
-### What each part takes
+### Processor time by process
 
-| part | seconds of the processor a document | share | a second while nothing is sent |
+| process | seconds a document | share | idle, seconds a second |
 | --- | ---: | ---: | ---: |
 """
 GROWTH = """
-## What breaks first
+## What limits it first
 
-Reckoned from the parts of the full edition, each growing as the documents do: processors that are
-wanted at so many times the {rate:.2f} documents a second of this machine. Workers, relays and apis
-can be as many as wished, but at most {partitions} workers of a service work at the same time, one
-for each partition of the topic (`partitions=` of the bus address). The database and the broker are
-one server each here: past the processors of one server they break. Broker and topic can be spread;
-databases are five, one for each service, and can lie on a server each.
+This table calculates the processors that each part of the full edition needs at multiples of
+{rate:.2f} documents a second. Workers, relays and APIs can be added, but at most {partitions}
+workers of a service work at the same time, one for each partition of the topic (`partitions=` of
+the bus address). The database and the broker are one server each. The broker can be spread. Each
+service can have a database server.
 
-| part | now | 10x | 100x | 1,000x | breaks where |
+| part | now | 10x | 100x | 1,000x | limit |
 | --- | ---: | ---: | ---: | ---: | --- |
 """
 COURSE = """
-Memory of the {minutes:.0f} minutes at {rate:.2f} a second, the median of each twelfth (MB):
-{sizes}.
+Memory during {minutes:.0f} minutes at {rate:.2f} documents a second, the median of each twelfth
+(MB): {sizes}.
 """
 CHANGES = """
-Parts that changed by a megabyte or more:
+Processes whose memory changed by a megabyte or more:
 
-| part | first twelfth (MB) | last twelfth (MB) |
+| process | first twelfth (MB) | last twelfth (MB) |
 | --- | ---: | ---: |
 """
-CHANGED = 1_000_000  # smaller changes of a part's memory are not shown, in bytes
+CHANGED = 1_000_000  # smaller changes of a process's memory are not shown, in bytes
 COST = """
-A million documents: {hours:,.0f} hours of this machine at its capacity, US$ {price:,.2f} at US$
+A million documents take {hours:,.0f} hours of this machine at its capacity, US$ {price:,.2f} at US$
 {hour:.2f} an hour.
 """
 PARTITIONS = 12  # of a topic, unless stated otherwise
 SERVER = 32  # processors of a separate server for a database or a broker
 COLUMNS = (
-    "share | a second | seconds | sent | accepted | 429 | `Retry-After` | other | complete"
-    " | partial or failed | lost | p50 | p95 | p99 | upload answered p50 | p99"
-    " | memory before, most, after (MB)"
+    "share of capacity | a second | seconds | sent | accepted | 429 | `Retry-After` | other"
+    " | complete | partial or failed | lost | p50 | p95 | p99 | upload p50 | upload p99"
+    " | memory at start, maximum, end (MB)"
 )
 
 
-def write(found: Mapping[str, EditionResult], alone: float, said: str) -> str:
+def write(found: Mapping[str, EditionResult], alone: float, description: str) -> str:
     """Write the page.
 
     Args:
         found: the measurements of each edition.
         alone: processor seconds for one document without the suite.
-        said: a description of the run.
+        description: how the run was made.
     """
-    page = HEAD.format(said=said)
+    page = HEAD.format(description=description)
     for edition, one in found.items():
         page += f"\n## {edition.capitalize()}: {one.capacity:.2f} documents a second\n\n"
         page += _table(one.phases)
@@ -90,7 +91,7 @@ def write(found: Mapping[str, EditionResult], alone: float, said: str) -> str:
         page += "".join(_parts(one))
         hours = 1e6 / one.capacity / 3600
         page += COST.format(hours=hours, price=hours * HOUR, hour=HOUR)
-    page += "".join(_plumbing(found, alone))
+    page += "".join(_overhead(found, alone))
     if "full" in found:
         page += "".join(_growth(found["full"]))
     return page
@@ -123,9 +124,10 @@ def _table(phases: Iterable[Phase]) -> str:
 
 def _retry_after(one: Phase) -> str:
     """The least and largest Retry-After, and how many uploads had none."""
-    told = sorted({seconds for seconds in one.retry_after if seconds < inf})
-    said = [f"{told[0]:g} to {told[-1]:g}" if told[1:] else f"{told[0]:g}"] if told else []
-    return ", ".join([*said, *([f"{one.untold} without"] if one.untold else [])])
+    waits = sorted({seconds for seconds in one.retry_after if seconds < inf})
+    parts = [f"{waits[0]:g} to {waits[-1]:g}" if waits[1:] else f"{waits[0]:g}"] if waits else []
+    parts += [f"{one.without_retry_after} without"] if one.without_retry_after else []
+    return ", ".join(parts)
 
 
 def _course(one: Phase) -> str:
@@ -145,8 +147,8 @@ def _course(one: Phase) -> str:
     return page
 
 
-def _plumbing(found: Mapping[str, EditionResult], alone: float) -> Iterable[str]:
-    yield PLUMBING.format(alone=alone)
+def _overhead(found: Mapping[str, EditionResult], alone: float) -> Iterable[str]:
+    yield OVERHEAD.format(alone=alone)
     for edition, one in found.items():
         share, idle = 1 - alone / one.processor, sum(one.idle.values())
         yield f"| {edition} | {one.processor:.2f} | {share:.0%} | {idle:.3f} |\n"

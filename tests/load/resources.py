@@ -114,11 +114,11 @@ def memory_of(root: int, interval: float = 2.0) -> Iterator[list[Mapping[str, in
     seen: list[Mapping[str, int]] = []
     stop = threading.Event()
 
-    def look() -> None:
+    def measure() -> None:
         while not stop.wait(interval):
             seen.append(usage_of(root).sizes)
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=measure, daemon=True)
     thread.start()
     try:
         yield seen

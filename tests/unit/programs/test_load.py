@@ -77,7 +77,7 @@ def test_percentiles_are_values_that_were_measured(count: int, share: float, val
     assert percentile([], share) is None
 
 
-def test_what_never_ended_is_an_upload_all_the_same() -> None:
+def test_an_upload_without_an_end_counts() -> None:
     lines = [
         '{"began": 1.0, "answered": 1.5, "status": 202, "id": "a"}',
         '{"began": 2.0, "answered": 2.5, "status": 202, "id": "b"}',
@@ -90,7 +90,7 @@ def test_what_never_ended_is_an_upload_all_the_same() -> None:
     assert refused["status"] == 429
 
 
-def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
+def test_the_page_has_a_line_for_each_share_and_the_overhead() -> None:
     parts = {"extraction worker": 1.4, "postgres": 0.4, "origin": 0.2}
     phases, idle = [phase(0.5), phase(1.2, lost=2)], {"postgres": 0.004, "origin": 0.001}
     page = write({"full": EditionResult(2.0, parts, phases, idle)}, 1.5, "two papers")
@@ -112,7 +112,7 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("waits", "shown"),
     [
         ((), ""),
         ((10.0, 10.0), "10"),
@@ -121,20 +121,20 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
         ((inf, inf, inf), "3 without"),
     ],
 )
-def test_a_refusal_that_names_no_time_is_on_the_page(told: tuple[float, ...], said: str) -> None:
-    phases = [replace(phase(2.0), retry_after=told)]
+def test_a_refusal_without_a_time_is_on_the_page(waits: tuple[float, ...], shown: str) -> None:
+    phases = [replace(phase(2.0), retry_after=waits)]
     page = write({"full": EditionResult(2.0, {"origin": 2.0}, phases, {})}, 1.5, "two papers")
-    assert f"| 200% | 4.00 | 10 | 10 | 7 | 3 | {said} | 0 | 6 |" in page
+    assert f"| 200% | 4.00 | 10 | 10 | 7 | 3 | {shown} | 0 | 6 |" in page
 
 
 @pytest.mark.parametrize(
-    ("told", "lost", "code"), [((10.0, 12.0), 0, 0), ((10.0, inf), 0, 1), ((10.0,), 1, 1)]
+    ("waits", "lost", "code"), [((10.0, 12.0), 0, 0), ((10.0, inf), 0, 1), ((10.0,), 1, 1)]
 )
-def test_the_exit_code_says_whether_promises_were_kept(
-    monkeypatch: pytest.MonkeyPatch, told: tuple[float, ...], lost: int, code: int
+def test_the_exit_code_says_whether_guarantees_hold(
+    monkeypatch: pytest.MonkeyPatch, waits: tuple[float, ...], lost: int, code: int
 ) -> None:
     measured = EditionResult(
-        2.0, {"origin": 2.0}, [replace(phase(2.0), retry_after=told, lost=lost)], {}
+        2.0, {"origin": 2.0}, [replace(phase(2.0), retry_after=waits, lost=lost)], {}
     )
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr(load, "LOCUST", Path(sys.executable))
@@ -144,7 +144,7 @@ def test_the_exit_code_says_whether_promises_were_kept(
     assert load.main(["--editions", "full"]) == code
 
 
-def test_the_course_of_memory_over_a_long_phase_is_told_and_which_part_grew() -> None:
+def test_the_page_shows_memory_over_a_long_phase_and_which_process_grew() -> None:
     seen = [
         piece * 1_000_000 + (90_000_000 if place == 0 else 0)
         for piece in range(12)
@@ -161,12 +161,14 @@ def test_the_course_of_memory_over_a_long_phase_is_told_and_which_part_grew() ->
         "two papers",
     )
     sizes = ", ".join(str(number) for number in range(12))
-    told = f"60 minutes at 1.00 a second, the median of each twelfth (MB):\n{sizes}."
+    course_line = (
+        f"60 minutes at 1.00 documents a second, the median of each twelfth\n(MB): {sizes}."
+    )
     assert page.count("the median of each twelfth") == 2
-    assert told in page
-    changed = page.split("Parts that changed")[1].split("\n\n")[1].splitlines()
+    assert course_line in page
+    changed = page.split("Processes whose memory")[1].split("\n\n")[1].splitlines()
     assert changed[2:] == ["| kafka | 0 | 11 |"]
-    assert page.count("Parts that changed") == 1
+    assert page.count("Processes whose memory") == 1
 
 
 @pytest.mark.parametrize("given", [True, False])
