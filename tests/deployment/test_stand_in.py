@@ -138,7 +138,7 @@ def test_it_fails_as_it_is_told(fault: Fault, kind: type[ProviderError], billed:
 def test_answers_may_be_broken_declined_cut_overbilled_unbilled_or_repeated() -> None:
     wanted: list[Fault] = ["break_json", "decline", "cut", "overbill", "no_bill", "none", "repeat"]
     turns = iter(wanted)
-    with StandIn(LABELS, choose=lambda _said: next(turns)) as stand_in:
+    with StandIn(LABELS, choose=lambda _request: next(turns)) as stand_in:
         one = asked(stand_in, most=200)
         replies = {fault: one.ask(PROMPT) for fault in wanted}
     with pytest.raises(ValueError):

@@ -48,7 +48,7 @@ from shared.events.tables import CellPosition, Table, TableColumn, TableRow, ren
 from shared.storage import Store
 from tests.fakes.provider import ENTRY, Fault, Labels, StandIn
 from tests.fakes.provider.injections import FORTY
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.fakes.provider.server import Speak
 
 HOSTILE: tuple[Fault, ...] = ("invent", "alter", "foreign")
@@ -335,7 +335,7 @@ def _sections(number: int, laws: int, last: str = "") -> tuple[str, list[tuple[i
 def _crossed(honest: Speak, what: str) -> Speak:
     """Swap answers: each has the quotes, or the number, of the next one."""
 
-    def speak(request: Said, fault: Fault) -> str:
+    def speak(request: ModelRequest, fault: Fault) -> str:
         given = json.loads(honest(request, fault))["answers"]
         name = "quotes" if what == CROSSED[0] else "number"
         moved = [one[name] for one in (*given[1:], given[0])]
@@ -349,7 +349,7 @@ def _crossed(honest: Speak, what: str) -> Speak:
 def _obeying(honest: Speak, words: str, answer: str, *, deny: bool) -> Speak:
     """Obey an instruction in any window, for all questions of the prompt."""
 
-    def speak(request: Said, fault: Fault) -> str:
+    def speak(request: ModelRequest, fault: Fault) -> str:
         asked = json.loads(request.turns[0])
         if not any(words in passage for passage in asked.get("passages", [asked.get("passage")])):
             return honest(request, fault)
@@ -370,11 +370,11 @@ def _obeying(honest: Speak, words: str, answer: str, *, deny: bool) -> Speak:
 def _alone(one: Attack, report: Report, number: int, words: str, answer: str) -> None:
     text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
     speak, one.stand_in.speak = one.stand_in.speak, lambda _request, _fault: answer
-    before = len(one.stand_in.said)
+    before = len(one.stand_in.requests)
     (outcome,) = one.ask(text, [(0, len(text))])
     one.stand_in.speak = speak
     report.documents += 1
-    report.sent += len(one.stand_in.said) > before
+    report.sent += len(one.stand_in.requests) > before
     _count(outcome, f"instruction {number}", report)
 
 
@@ -407,9 +407,9 @@ def _halves(one: Attack, report: Report, number: int, words: str) -> None:
     if speaks_to_machines(first) or speaks_to_machines(second) or not speaks_to_machines(whole):
         return
     report.halves += 1
-    before = len(one.stand_in.said)
+    before = len(one.stand_in.requests)
     one.ask(whole, [(0, len(first) + 1), (len(first) + 1, len(whole))])
-    sent = [json.loads(request.turns[0]) for request in one.stand_in.said[before:]]
+    sent = [json.loads(request.turns[0]) for request in one.stand_in.requests[before:]]
     if all("passage" in asked for asked in sent):
         report.apart += 1
     else:
@@ -451,14 +451,14 @@ def attack_held_out(seed: int) -> HeldOut:
     with _attack(Labels([]), seed) as one:
         for number, (family, words) in enumerate(HELD_OUT):
             text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
-            sent = len(one.stand_in.said)
+            sent = len(one.stand_in.requests)
             for what, answer in _obeyed(number).items():
-                one.stand_in.speak = lambda _request, _fault, answer=answer: answer  # type: ignore[misc]
+                one.stand_in.speak = lambda *_, answer=answer: answer
                 (outcome,) = one.ask(text, [(0, len(text))])
                 found.proposed[what] += outcome.proposal is not None
                 if outcome.proposal is not None and what in FALSE:
                     found.through.append(f"{what}, by instruction {number} ({family})")
-            missed = len(one.stand_in.said) > sent
+            missed = len(one.stand_in.requests) > sent
             (found.missed if missed else found.known)[family] += 1
     return found
 

@@ -14,7 +14,7 @@ import pytest
 
 from services.escalation.gateway import DECIDED
 from tests.fakes.provider import Fault, Labels, StandIn
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.integration.test_road import Suite, _until
 from tests.support.embedded import Embedded
 from tests.support.samples import contract
@@ -40,8 +40,8 @@ mask = ["parties"]
 """
 
 
-def said_present(said: Said, _fault: Fault) -> str:
-    asked = json.loads(said.turns[0])
+def answer_present(request: ModelRequest, _fault: Fault) -> str:
+    asked = json.loads(request.turns[0])
     if "questions" not in asked:
         return json.dumps({"verdict": "present", "quotes": asked["candidates"], "why": "so"})
     answers = [
@@ -110,7 +110,7 @@ class Cascade:
 
 @pytest.fixture(scope="module")
 def cascade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cascade]:
-    with StandIn(Labels([]), speak=said_present) as stand_in:
+    with StandIn(Labels([]), speak=answer_present) as stand_in:
         rules = POLICY.format(url=stand_in.url)
         made = Cascade(tmp_path_factory.mktemp("cascade"), stand_in, rules)
         yield made
@@ -139,9 +139,9 @@ def test_what_is_unsure_is_asked_and_comes_back_as_a_proposal(cascade: Cascade) 
 
 
 def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade) -> None:
-    cascade.stand_in.choose = lambda _said: "busy"
+    cascade.stand_in.choose = lambda _request: "busy"
     document, _ = cascade.read(2)
-    _until(lambda: len(cascade.stand_in.said), lambda count: count > 0)
+    _until(lambda: len(cascade.stand_in.requests), lambda count: count > 0)
     cascade.suite.put(f"/v1/documents/{document}/kind", json={"kind": "other"}).raise_for_status()
     _until(lambda: cascade.items(document), lambda found: not found)
     listed = _until(
@@ -153,15 +153,17 @@ def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade
         lambda found: all("the answer is not needed any more" in one["reason"] for one in found),
     )
     assert listed
-    cascade.stand_in.choose = lambda _said: "none"
-    cascade.stand_in.said.clear()
+    cascade.stand_in.choose = lambda _request: "none"
+    cascade.stand_in.requests.clear()
     document, _ = cascade.read(3)
     _until(
         lambda: cascade.items(document),
         lambda found: found and all(item["state"] == "waiting" for item in found),
     )
     assert all(
-        "AGREEMENT No. 2" not in turn for said in cascade.stand_in.said for turn in said.turns
+        "AGREEMENT No. 2" not in turn
+        for request in cascade.stand_in.requests
+        for turn in request.turns
     )
 
 
@@ -170,11 +172,11 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
     provider has time again, and says why; what else was in its prompt is.
     """
     stand_in, suite = cascade.stand_in, cascade.suite
-    stand_in.said.clear()
-    stand_in.choose = lambda _said: "busy"
+    stand_in.requests.clear()
+    stand_in.choose = lambda _request: "busy"
     try:
         document, clauses = cascade.read(4)
-        _until(lambda: len(stand_in.said), lambda count: count > 0)
+        _until(lambda: len(stand_in.requests), lambda count: count > 0)
         asked = [name for name, clause in clauses.items() if clause["route"] == "escalate"]
         taken = next(one for one in cascade.items(document) if one["result_id"] in asked)
         claimed = suite.post("/v1/items/claim", json={"item": taken["id"]})
@@ -182,9 +184,9 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
         wish = {"item": taken["id"], "verdict": "accept"}
         assert suite.post("/v1/decisions", json=wish).status_code == 201
         _until(lambda: heard(cascade), lambda known: taken["result_id"] in known)
-        stand_in.said.clear()
+        stand_in.requests.clear()
     finally:
-        stand_in.choose = lambda _said: "none"
+        stand_in.choose = lambda _request: "none"
     listed = _until(
         lambda: [
             one
@@ -194,17 +196,19 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
         lambda found: found and "in progress" not in found[0]["reason"],
     )
     assert listed[0]["reason"] == DECIDED
-    _until(lambda: len(stand_in.said), lambda count: count > 0)
+    _until(lambda: len(stand_in.requests), lambda count: count > 0)
     category = clauses[taken["result_id"]]["category"]
     shown = [clauses[name]["category"] for name in asked]
     assert shown.count(category) == 1
-    assert all(category != one["category"] for said in stand_in.said for one in questions(said))
+    assert all(
+        category != one["category"] for request in stand_in.requests for one in questions(request)
+    )
     (item,) = [one for one in cascade.items(document) if one["id"] == taken["id"]]
     assert item["state"] == "decided"
 
 
-def questions(said: Said) -> Any:
-    asked = json.loads(said.turns[0])
+def questions(request: ModelRequest) -> Any:
+    asked = json.loads(request.turns[0])
     return asked.get("questions", [asked])
 
 

@@ -64,7 +64,7 @@ def answered(cascade: Cascade, document: str, category: str) -> Any:
 
 
 def asked(cascade: Cascade, part: str) -> list[dict[str, Any]]:
-    sent = [json.loads(said.turns[0]) for said in cascade.stand_in.said]
+    sent = [json.loads(request.turns[0]) for request in cascade.stand_in.requests]
     return [one for one in sent if part in one]
 
 
@@ -85,9 +85,9 @@ def test_a_finding_is_asked_about_and_its_answer_stands_beside_it(cascade: Casca
     metrics = cascade.suite.get("/metrics").text
     assert 'smallprint_findings_total{route="escalate"}' in metrics
     listed = cascade.suite.get("/v1/escalations/proposals").json()["items"]
-    (told,) = [one for one in listed if one["document_id"] == document]
-    assert (told["subject"], told["total"], told["stage"]) == ("finding", 1_101_368, "triage")
-    assert told["usd"] > 0
+    (entry,) = [one for one in listed if one["document_id"] == document]
+    assert (entry["subject"], entry["total"], entry["stage"]) == ("finding", 1_101_368, "triage")
+    assert entry["usd"] > 0
 
 
 def test_a_report_is_in_the_books_with_what_was_paid_about_it(cascade: Cascade) -> None:

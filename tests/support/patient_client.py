@@ -39,14 +39,14 @@ class PatientClient:
         while True:
             try:
                 answer = self.http.request(method, path, **content)
-                said = str(answer.status_code)
+                result = str(answer.status_code)
             except httpx.TransportError as error:
-                said = type(error).__name__
-            self.answers[said] += 1
-            if said.isdigit() and int(said) < 500 and said != "429":
+                result = type(error).__name__
+            self.answers[result] += 1
+            if result.isdigit() and int(result) < 500 and result != "429":
                 return answer
             if time.monotonic() > until:
-                raise GivenUpError(f"{method} {path} is not answered for {patience:g} s: {said}")
+                raise GivenUpError(f"{method} {path} is not answered for {patience:g} s: {result}")
             time.sleep(0.3)
 
     def get(self, path: str) -> Any:

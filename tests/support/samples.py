@@ -81,14 +81,14 @@ def document_json(**more: Any) -> dict[str, Any]:
     }
 
 
-def mail(subject: str, attached: Mapping[str, bytes], said: str = "See what is attached.") -> bytes:
+def mail(subject: str, attached: Mapping[str, bytes], body: str = "See what is attached.") -> bytes:
     """A mail with these attachments, by their names, in the format of Python's library."""
     message = EmailMessage()
     message["Message-ID"] = f"<{subject.replace(' ', '-')}@example.com>"
     message["From"] = "Ann <ann@example.com>"
     message["To"] = "Bob <bob@example.com>"
     message["Subject"] = subject
-    message.set_content(f"Dear Bob,\n\n{said}\n\nAnn\n")
+    message.set_content(f"Dear Bob,\n\n{body}\n\nAnn\n")
     for name, data in attached.items():
         message.add_attachment(data, "application", "octet-stream", filename=name)
     return message.as_bytes()

@@ -69,11 +69,11 @@ def right(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
 
 def wrong(question: Mapping[str, Any], errors: Mapping[str, str]) -> Answer:
     """An honest mistake: an error is missed, or a right amount is called wrong."""
-    said, doubted = right(question, errors), _Cell(**question["cell"])
-    if said["verdict"] != "error":
+    right_answer, doubted = right(question, errors), _Cell(**question["cell"])
+    if right_answer["verdict"] != "error":
         others = [c for c in cells_in(question["tables"]) if c.value != doubted.value]
         if not others:
-            return said
+            return right_answer
         taken = others[0]
         terms = [{"sign": "+", **taken.place}]
         return _answer("error", doubted.place, taken.value, terms, "mistaken")

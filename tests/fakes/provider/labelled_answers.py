@@ -86,8 +86,8 @@ class Labels:
         if "tables" in question:
             return finding_answers.wrong(question, self._errors)
         if "category" not in question:
-            said = self.right(question)
-            return {**said, "verdict": MISTAKEN[said["verdict"]]}
+            right_answer = self.right(question)
+            return {**right_answer, "verdict": MISTAKEN[right_answer["verdict"]]}
         if self.right(question)["quotes"]:
             return _answer("absent", [], "overlooked")
         words = question["passage"].split(" ")

@@ -11,7 +11,7 @@ End = Literal["stop", "cut", "declined"]
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelRequest:
     """The content of a request."""
 
     protocol: str
@@ -20,19 +20,21 @@ class Said:
     most: int  # tokens that the answer may have
 
 
-def read(path: str, body: Mapping[str, Any]) -> Said:
+def read(path: str, body: Mapping[str, Any]) -> ModelRequest:
     """Parse a request. Raises LookupError or TypeError if it fits none of the protocols."""
     if path == "/v1/chat/completions":
         turns = [t["content"] for t in body["messages"] if t["role"] != "system"]
         most = body.get("max_completion_tokens") or body["max_tokens"]
-        return Said("openai", body["model"], tuple(turns), most)
+        return ModelRequest("openai", body["model"], tuple(turns), most)
     if path == "/v1/messages":
         turns = [_joined(t["content"]) for t in body["messages"]]
-        return Said("anthropic", body["model"], tuple(turns), body["max_tokens"])
+        return ModelRequest("anthropic", body["model"], tuple(turns), body["max_tokens"])
     if path.startswith("/v1beta/models/") and path.endswith(":generateContent"):
         turns = [part["text"] for turn in body["contents"] for part in turn["parts"]]
         model = path.removeprefix("/v1beta/models/").removesuffix(":generateContent")
-        return Said("gemini", model, tuple(turns), body["generationConfig"]["maxOutputTokens"])
+        return ModelRequest(
+            "gemini", model, tuple(turns), body["generationConfig"]["maxOutputTokens"]
+        )
     raise KeyError(path)
 
 

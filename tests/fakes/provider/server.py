@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from tests.fakes.provider.labelled_answers import Labels
-from tests.fakes.provider.protocols import Said, answer, read
+from tests.fakes.provider.protocols import ModelRequest, answer, read
 from tests.support.local_server import LocalServer, Reply, Request
 
 Fault = Literal[
@@ -35,8 +35,8 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 OVERBILLED = 50
 CHARACTERS_PER_TOKEN = 4
 
-Choose = Callable[[Said], Fault]
-Speak = Callable[[Said, Fault], str]
+Choose = Callable[[ModelRequest], Fault]
+Speak = Callable[[ModelRequest, Fault], str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Bill:
     input: int
     output: int
     excess: int = 0  # tokens of `output` above the limit
-    turns: tuple[str, ...] = field(default=(), compare=False, repr=False)  # its turns, as in `Said`
+    turns: tuple[str, ...] = field(default=(), compare=False, repr=False)  # of the request
 
 
 class StandIn(LocalServer):
@@ -89,7 +89,7 @@ class StandIn(LocalServer):
         self.choose = choose or self._by_chance
         self.speak = speak or self._by_labels
         self.bills: list[Bill] = []
-        self.said: list[Said] = []
+        self.requests: list[ModelRequest] = []
         self.closing = threading.Event()
         self._last = "{}"
         self._chance = random.Random(seed)
@@ -109,17 +109,17 @@ class StandIn(LocalServer):
         if request.path == "/bill":
             return _json(200, self.billed())
         try:
-            said = read(request.path, json.loads(request.body))
+            model_request = read(request.path, json.loads(request.body))
         except (LookupError, TypeError, ValueError):
             return _json(400, {"error": {"message": "stand-in: not of a known protocol"}})
-        fault, text = self.turn(said)
+        fault, text = self.turn(model_request)
         if fault in STATUS:
             return _json(STATUS[fault], {"error": {"message": f"stand-in: {fault}"}})
-        bill = self.bill(said, text, fault)
+        bill = self.bill(model_request, text, fault)
         if fault == "drop":
             return None
         self.wait(fault)
-        return _json(200, _answer(said, fault, text, bill))
+        return _json(200, _answer(model_request, fault, text, bill))
 
     def billed(self) -> dict[str, int]:
         """Calls and tokens of all bills so far."""
@@ -130,12 +130,12 @@ class StandIn(LocalServer):
                 "output": sum(bill.output for bill in self.bills),
             }
 
-    def turn(self, said: Said) -> tuple[Fault, str]:
+    def turn(self, request: ModelRequest) -> tuple[Fault, str]:
         """Choose the fault and the text of an answer."""
         with self._guard:
-            self.said.append(said)
-            fault = self.choose(said)
-            text = self._last if fault == "repeat" else self.speak(said, fault)
+            self.requests.append(request)
+            fault = self.choose(request)
+            text = self._last if fault == "repeat" else self.speak(request, fault)
             self._last = text
             return fault, text
 
@@ -145,19 +145,19 @@ class StandIn(LocalServer):
             thinks = self._chance.random() * self.think_seconds
         self.closing.wait(self.hang_seconds if fault == "hang" else thinks)
 
-    def bill(self, said: Said, text: str, fault: Fault) -> Bill:
+    def bill(self, request: ModelRequest, text: str, fault: Fault) -> Bill:
         """Record the bill of a call: about the tokens of a model, or far more."""
-        tokens_in = -(-sum(map(len, said.turns)) // CHARACTERS_PER_TOKEN)
-        tokens_out = min(said.most, -(-len(text) // CHARACTERS_PER_TOKEN))
+        tokens_in = -(-sum(map(len, request.turns)) // CHARACTERS_PER_TOKEN)
+        tokens_out = min(request.most, -(-len(text) // CHARACTERS_PER_TOKEN))
         if fault == "overbill":
-            tokens_out = said.most * self.overbilled
-        excess = max(0, tokens_out - said.most)
-        made = Bill(said.model, tokens_in, tokens_out, excess, said.turns)
+            tokens_out = request.most * self.overbilled
+        excess = max(0, tokens_out - request.most)
+        made = Bill(request.model, tokens_in, tokens_out, excess, request.turns)
         with self._guard:
             self.bills.append(made)
         return made
 
-    def _by_chance(self, _said: Said) -> Fault:
+    def _by_chance(self, _request: ModelRequest) -> Fault:
         draw = self._chance.random()
         for fault, share in self.faults.items():
             draw -= share
@@ -165,8 +165,8 @@ class StandIn(LocalServer):
                 return fault
         return "none"
 
-    def _by_labels(self, said: Said, fault: Fault) -> str:
-        question = json.loads(said.turns[0])
+    def _by_labels(self, request: ModelRequest, fault: Fault) -> str:
+        question = json.loads(request.turns[0])
         if "categories" in question:
             names = [one["category"] for one in question["categories"]]
             asked = [{"category": name, "passage": question["passage"]} for name in names]
@@ -215,7 +215,7 @@ def _json(status: int, content: object) -> Reply:
     return Reply(status, headers, json.dumps(content).encode())
 
 
-def _answer(said: Said, fault: Fault, text: str, bill: Bill) -> dict[str, Any]:
+def _answer(request: ModelRequest, fault: Fault, text: str, bill: Bill) -> dict[str, Any]:
     tokens = None if fault == "no_bill" else (bill.input, bill.output)
     end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
-    return answer(said.protocol, text, end, tokens)
+    return answer(request.protocol, text, end, tokens)

@@ -125,7 +125,7 @@ def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
     ):
         assert "too small for the worst case of another call" in output
         assert minimum in output
-    assert stand_in.said == []
+    assert stand_in.requests == []
     estimate = run(labelled, "--estimate", budget=f"{least:.2f}").stdout
     assert "no room" not in estimate
     assert "are reserved for one call" in estimate
@@ -146,7 +146,7 @@ def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
     assert estimate["expected"]["calls"] == 4
     assert estimate["expected"]["usd"] > 0
     assert "about 4 calls" in run(labelled, "--estimate").stdout
-    assert stand_in.said == []
+    assert stand_in.requests == []
 
 
 def test_documents_to_learn_from_are_named(tmp_path: Path) -> None:

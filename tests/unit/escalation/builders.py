@@ -34,7 +34,7 @@ from shared.settings import load
 from shared.storage import Store
 from tests.contract.ledger.calls import Clock
 from tests.fakes.provider import Fault, Labels, StandIn
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.support.builders import AnyKey, RunningService
 from tests.support.killed import Killed
 from tests.support.queue import begin
@@ -126,8 +126,10 @@ class Rig:
         )
         rig = cls(gateway, stand_in, database, clock)
         speak = stand_in.speak
-        stand_in.choose = lambda _said: rig.wanted.pop(0) if rig.wanted else "none"
-        stand_in.speak = lambda said, fault: rig.spoken.pop(0) if rig.spoken else speak(said, fault)
+        stand_in.choose = lambda _request: rig.wanted.pop(0) if rig.wanted else "none"
+        stand_in.speak = lambda request, fault: (
+            rig.spoken.pop(0) if rig.spoken else speak(request, fault)
+        )
         return rig
 
     def close(self) -> None:
@@ -171,9 +173,9 @@ class Rig:
         }
         self.gateway.policies = Policies(tenants)
 
-    def sent(self) -> list[Said]:
+    def sent(self) -> list[ModelRequest]:
         """The requests to the provider."""
-        return self.stand_in.said
+        return self.stand_in.requests
 
 
 Make = Callable[..., Rig]
@@ -192,7 +194,7 @@ class EscalationService(RunningService):
         self.faults: list[Fault] = []
         self.originals = FileBlobs(settings.blobs)
         self.asked = FileBlobs(settings.blobs, "extraction")
-        stand_in.choose = lambda _said: self.faults.pop(0) if self.faults else "none"
+        stand_in.choose = lambda _request: self.faults.pop(0) if self.faults else "none"
 
     def request(self, number: int = 1, text: str = TEXT, **changed: Any) -> EscalationRequested:
         """A request of extraction. Fields of the question and of the event may be changed."""

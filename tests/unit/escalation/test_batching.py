@@ -18,7 +18,7 @@ from shared.blobs.markers import mark_cancelled
 from shared.events import DocumentDeleted
 from shared.events.questions import Candidate, Question
 from tests.fakes.provider import Fault, Labels
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.unit.escalation.builders import EscalationService, Make, question
 
 LAW = "This Agreement is governed by the laws of Delaware."
@@ -43,8 +43,8 @@ def test_several_questions_share_one_call(make: Make) -> None:
     outcomes = rig.ask_all(three(), TEXT)
     assert [words(one) for one in outcomes] == [[LAW], [TERM], [COVER]]
     assert len({one.call_id for one in outcomes}) == 1
-    (said,) = rig.sent()
-    sent = json.loads(said.turns[0])
+    (request,) = rig.sent()
+    sent = json.loads(request.turns[0])
     assert sent["passages"] == [TEXT]
     assert [one["number"] for one in sent["questions"]] == [1, 2, 3]
 
@@ -89,7 +89,7 @@ def test_a_repair_sends_only_its_own_passages(make: Make) -> None:
     mended = {**bad, "quotes": [TERM]}
     rig.spoken = [json.dumps({"answers": listed}) for listed in ([good, bad], [mended])]
     assert [words(one) for one in rig.ask_all([first, second], TEXT)] == [[LAW], [TERM]]
-    before, after = (json.loads(said.turns[0]) for said in rig.sent())
+    before, after = (json.loads(request.turns[0]) for request in rig.sent())
     assert [one["passage"] for one in before["questions"]] == [1, 2]
     assert [(one["number"], one["passage"]) for one in after["questions"]] == [(2, 1)]
     assert after["passages"] == before["passages"][1:]
@@ -110,8 +110,8 @@ def test_equal_questions_are_sent_once_with_all_candidates(make: Make) -> None:
     ]
     other = question(twice, category="Insurance")
     outcomes = rig.ask_all([asked[0], other, asked[1]], twice)
-    (said,) = rig.sent()
-    law, insurance = json.loads(said.turns[0])["questions"]
+    (request,) = rig.sent()
+    law, insurance = json.loads(request.turns[0])["questions"]
     assert (law["number"], law["category"], law["candidates"]) == (1, "Governing Law", [LAW])
     assert (insurance["number"], insurance["category"]) == (2, "Insurance")
     found = [outcomes[place].proposal for place in (0, 2)]
@@ -166,8 +166,8 @@ def test_a_refused_question_does_not_stop_the_others(make: Make) -> None:
     nowhere = question(TEXT, start=5, end=5_000)
     outcomes = rig.ask_all([first, kind, second, nowhere, third], TEXT)
     assert [bool(one.proposal) for one in outcomes] == [True, False, True, False, True]
-    (said,) = rig.sent()
-    assert len(json.loads(said.turns[0])["questions"]) == 3
+    (request,) = rig.sent()
+    assert len(json.loads(request.turns[0])["questions"]) == 3
 
 
 def test_a_prompt_is_limited_in_questions_and_characters() -> None:
@@ -202,7 +202,7 @@ def _reasons(escalation: EscalationService) -> set[str]:
 def test_a_cancelled_attempt_ends_its_retries(escalation: EscalationService) -> None:
     request = escalation.request_all(CATEGORIES, TEXT)
 
-    def busy(_said: Said) -> Fault:
+    def busy(_request: ModelRequest) -> Fault:
         mark_cancelled(escalation.originals, "default", "doc_1", 1)
         return "busy"
 
@@ -214,7 +214,7 @@ def test_a_cancelled_attempt_ends_its_retries(escalation: EscalationService) -> 
         time.sleep(0.02)
     assert reasons == {VOID}
     assert answers == []
-    assert len(escalation.stand_in.said) == 1
+    assert len(escalation.stand_in.requests) == 1
     escalation.say(DocumentDeleted(document_id="doc_1"))
     assert escalation.get("/v1/escalations")["items"] == []
 

@@ -34,7 +34,7 @@ from shared.errors import SettingsError
 from shared.policy.prices import Price
 from tests.fakes.provider import Fault, Labels, StandIn
 from tests.fakes.provider.injections import FORTY
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 
 LAW = "This Agreement is governed by the laws of Delaware."
 TERM = "It lasts for two years."
@@ -91,9 +91,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Table]]:
         yield made
 
 
-def faults(*first: Fault) -> Callable[[Said], Fault]:
+def faults(*first: Fault) -> Callable[[ModelRequest], Fault]:
     left = list(first)
-    return lambda _said: left.pop(0) if left else "none"
+    return lambda _request: left.pop(0) if left else "none"
 
 
 def test_every_window_masks_short_names_of_parties(serve: Callable[..., Table]) -> None:
@@ -101,7 +101,7 @@ def test_every_window_masks_short_names_of_parties(serve: Callable[..., Table]) 
     table = serve()
     reader = table.reader(hidden=frozenset({"parties"}), window=1_000)
     reader.read(head + "ZBX pays what Zorbex owes. " * 200)
-    turns = [turn for said in table.stand_in.said for turn in said.turns]
+    turns = [turn for request in table.stand_in.requests for turn in request.turns]
     assert len(turns) > 1
     assert not [turn for turn in turns if "ZBX" in turn or "Zorbex" in turn]
 
@@ -164,7 +164,7 @@ def test_equal_windows_of_several_documents_are_asked_once(serve: Callable[..., 
     reader = table.reader(sleep=time.sleep, window=len(same) + 10, patience=30.0)
     answers = list(reader.read_all(texts, workers=3))
     assert all(isinstance(answer, ProviderReading) and answer.found for answer in answers)
-    asked = [json.loads(said.turns[0])["passage"] for said in table.stand_in.said]
+    asked = [json.loads(request.turns[0])["passage"] for request in table.stand_in.requests]
     assert len(asked) == len(set(asked)) == 3
 
 
@@ -210,7 +210,7 @@ def test_unknown_quotes_are_rejected(serve: Callable[..., Table], fault: Fault) 
 
 def test_unknown_categories_are_rejected(serve: Callable[..., Table]) -> None:
     said = {"clauses": [{"category": "Weather", "quote": LAW}]}
-    reader = serve(speak=lambda _said, _fault: json.dumps(said)).reader()
+    reader = serve(speak=lambda _request, _fault: json.dumps(said)).reader()
     answered = reader.read(TEXTS[0])
     assert (answered.found, answered.rejected) == ([], 1)
 
@@ -227,7 +227,7 @@ def test_a_broken_answer_is_repaired_once(serve: Callable[..., Table]) -> None:
 def test_a_cut_answer_is_asked_again_in_halves(serve: Callable[..., Table]) -> None:
     table = serve(choose=faults("cut"))
     assert len(table.reader().read(TEXTS[0]).found) == 2
-    asked = [json.loads(said.turns[0])["categories"] for said in table.stand_in.said]
+    asked = [json.loads(request.turns[0])["categories"] for request in table.stand_in.requests]
     assert [len(names) for names in asked] == [3, 1, 2]
 
 
@@ -235,7 +235,7 @@ def test_a_busy_provider_is_retried_within_the_patience(serve: Callable[..., Tab
     table = serve(choose=faults("busy", "overloaded"))
     assert len(table.reader().read(TEXTS[0]).found) == 2
     assert len(table.waited) == 2
-    dead = serve(choose=lambda _said: "busy").reader(patience=0.0)
+    dead = serve(choose=lambda _request: "busy").reader(patience=0.0)
     with pytest.raises(Ended, match="busy"):
         dead.read(TEXTS[0])
 
@@ -255,18 +255,18 @@ def test_a_document_with_instructions_is_not_sent(serve: Callable[..., Table]) -
     assert isinstance(answers[0], Unread)
     assert not isinstance(answers[0], Left)
     assert isinstance(answers[1], ProviderReading)
-    assert len(table.stand_in.said) == 1
+    assert len(table.stand_in.requests) == 1
 
 
 def test_amounts_are_masked_and_come_back_in_quotes(serve: Callable[..., Table]) -> None:
-    def speak(said: Said, _fault: Fault) -> str:
-        passage = json.loads(said.turns[0])["passage"]
+    def speak(request: ModelRequest, _fault: Fault) -> str:
+        passage = json.loads(request.turns[0])["passage"]
         line = passage.splitlines()[-1]
         return json.dumps({"clauses": [{"category": "Insurance", "quote": line}]})
 
     table = serve(speak=speak)
     answered = table.reader(hidden=frozenset({"amounts"})).read(TEXTS[3])
-    assert "300" not in table.stand_in.said[0].turns[0]
+    assert "300" not in table.stand_in.requests[0].turns[0]
     assert [f.text for f in answered.found] == ["Acme 3 pays US$ 300 a year."]
 
 

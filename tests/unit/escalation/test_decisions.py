@@ -46,7 +46,7 @@ def test_a_decided_result_is_not_asked_about(escalation: EscalationService) -> N
     hear(escalation, decision())
     (answered,) = escalation.say(request)
     assert (answered.answer, answered.reason) == (None, DECIDED)
-    assert escalation.stand_in.said == []
+    assert escalation.stand_in.requests == []
     assert escalation.rows(ledger) == []
     (row,) = escalation.rows(escalations)
     assert (row.state, row.reason) == ("unanswered", DECIDED)
@@ -76,8 +76,8 @@ def test_only_undecided_questions_are_asked(escalation: EscalationService) -> No
     assert answers["cl_2"].reason == DECIDED
     assert answers["cl_1"].reason != DECIDED
     assert answers["cl_3"].reason != DECIDED
-    (said,) = escalation.stand_in.said
-    assert [name in said.turns[0] for name in CATEGORIES] == [True, False, True]
+    (sent,) = escalation.stand_in.requests
+    assert [name in sent.turns[0] for name in CATEGORIES] == [True, False, True]
 
 
 def test_a_paid_answer_is_used_after_a_decision(make: Make) -> None:
@@ -109,9 +109,9 @@ def test_a_result_decided_during_a_call_is_not_repaired(make: Make) -> None:
     known = [False] * 3
     speak = rig.stand_in.speak
 
-    def decide_and_speak(said: Any, fault: Any) -> str:
+    def decide_and_speak(request: Any, fault: Any) -> str:
         known[:] = [True] * 3
-        return speak(said, fault)
+        return speak(request, fault)
 
     rig.stand_in.speak = decide_and_speak
     outcomes = rig.ask_all(three(), TEXT, decided=known)

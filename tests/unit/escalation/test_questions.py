@@ -16,7 +16,7 @@ from services.escalation.providers import Reply
 from shared.events.questions import Question
 from shared.events.tables import CellPosition, Table, TableColumn, TableRow, render_tables
 from tests.fakes.provider import Fault, Labels, finding_answers
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.unit.escalation.builders import Make, Rig, question
 
 EVERY_KIND = ["contract", "report", "other"]
@@ -100,8 +100,8 @@ def test_another_presentation_must_add_up(rig: Make) -> None:
 def test_only_the_tables_are_sent(rig: Make) -> None:
     made = rig()
     made.ask(*about_finding())
-    (said,) = made.stand_in.said
-    sent = json.loads(said.turns[0])
+    (request,) = made.stand_in.requests
+    sent = json.loads(request.turns[0])
     assert sent["tables"] == render_tables([table()])
     assert "Row 5: Total current assets | 4,509,000,000 | 4,100,000,000" in sent["tables"]
     assert "multiples of 1,000,000." in sent["tables"]
@@ -112,20 +112,20 @@ def test_only_the_tables_are_sent(rig: Make) -> None:
 @pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
 def test_two_hundred_wrong_answers_are_rejected(rig: Make, fault: Fault) -> None:
     made = rig()
-    made.stand_in.choose = lambda _said: fault
+    made.stand_in.choose = lambda _request: fault
     for number in range(67):
         outcome = made.ask(*about_finding(table(4_509 + number)))
         assert outcome.proposal is None
         assert "gave no usable answer, even after a retry" in outcome.reason
-    assert len(made.stand_in.said) == 2 * 67
+    assert len(made.stand_in.requests) == 2 * 67
 
 
 def test_an_answer_is_repaired_once(rig: Make) -> None:
     made = rig()
     faults: list[Fault] = ["alter"]
-    made.stand_in.choose = lambda _said: faults.pop() if faults else "none"
+    made.stand_in.choose = lambda _request: faults.pop() if faults else "none"
     assert made.ask(*about_finding()).proposal is not None
-    first, second = made.stand_in.said
+    first, second = made.stand_in.requests
     assert len(first.turns) == 1
     assert "the tables have another amount in table 1" in second.turns[-1]
 
@@ -276,7 +276,7 @@ def test_refused_questions_about_reports_are_not_sent(
     outcome = made.ask(*about_finding(**changed))
     assert outcome.proposal is None
     assert reason in outcome.reason
-    assert made.stand_in.said == []
+    assert made.stand_in.requests == []
 
 
 def test_a_label_with_an_instruction_is_not_sent(rig: Make) -> None:
@@ -284,7 +284,7 @@ def test_a_label_with_an_instruction_is_not_sent(rig: Make) -> None:
     odd = table().model_copy(update={"rows": (line, *table().rows)})
     made = rig()
     assert "may contain instructions to a model" in made.ask(*about_finding(odd)).reason
-    assert made.stand_in.said == []
+    assert made.stand_in.requests == []
 
 
 def test_the_kind_of_a_document_is_answered_with_a_quote(rig: Make) -> None:
@@ -301,7 +301,7 @@ def test_every_possible_kind_must_be_allowed_to_leave(rig: Make, external_kinds:
     made = rig(Labels(), external_kinds=external_kinds)
     outcome = made.ask(*about_text("kind", LETTER, may_be=("report", "other")))
     assert "kind contract or report or other may not go to external providers" in outcome.reason
-    assert made.stand_in.said == []
+    assert made.stand_in.requests == []
 
 
 SPOILED = "7KLV $JUHHPHQW LV PDGH RQ WKH GDWH EHORZ"
@@ -320,7 +320,7 @@ def test_the_soundness_of_a_page_is_answered_with_a_quote(rig: Make, verdict: st
 @pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
 def test_quotes_about_kinds_and_pages_are_verified(rig: Make, subject: str, fault: Fault) -> None:
     made = rig(Labels(kinds=[("other", "Yours, Ann")], pages=[("sound", "Yours, Ann")]))
-    made.stand_in.choose = lambda _said: fault
+    made.stand_in.choose = lambda _request: fault
     outcome = made.ask(*about_text(subject, LETTER))
     assert outcome.proposal is None
     assert "does not have these quotes" in outcome.reason
@@ -329,7 +329,7 @@ def test_quotes_about_kinds_and_pages_are_verified(rig: Make, subject: str, faul
 def test_a_verdict_of_another_subject_is_unusable(rig: Make) -> None:
     made = rig()
 
-    def speak(_said: Said, _fault: Fault) -> str:
+    def speak(_request: ModelRequest, _fault: Fault) -> str:
         return json.dumps({"verdict": "present", "quotes": ["Yours, Ann"], "why": ""})
 
     made.stand_in.speak = speak

@@ -158,14 +158,14 @@ def test_the_next_provider_is_asked_at_the_limit(
         for number in range(200):
             proposal = asking.ask(number, "default" if number % 3 else "rivals").proposal
             assert proposal
-            if len(asking.second.said) == 2:
+            if len(asking.second.requests) == 2:
                 break
-        first = len(asking.first.said)
+        first = len(asking.first.requests)
         assert first + 2 == number + 1
         assert first == 3 or pace.startswith("tokens")
         clock.move(seconds=61)
         assert asking.ask(300).proposal
-        assert len(asking.first.said) == first + 1
+        assert len(asking.first.requests) == first + 1
 
 
 def test_without_another_provider_the_question_waits(
@@ -178,7 +178,7 @@ def test_without_another_provider_the_question_waits(
             asking.ask(2)
         clock.move(seconds=61)
         assert asking.ask(2).proposal
-        assert len(asking.first.said) == 2
+        assert len(asking.first.requests) == 2
 
 
 def test_waiting_for_the_limit_does_not_use_patience(
@@ -195,7 +195,7 @@ def test_waiting_for_the_limit_does_not_use_patience(
         assert held.value.wait == 40
         clock.move(minutes=4)
         assert asking.ask(2, since=asked).reason == TooLate.message
-        assert len(asking.first.said) == 1
+        assert len(asking.first.requests) == 1
 
 
 def test_rate_limits_do_not_change_the_version(tmp_path: Path) -> None:

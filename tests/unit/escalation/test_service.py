@@ -24,7 +24,7 @@ from shared.metrics import exposition
 from shared.settings import load
 from tests.contract.ledger.calls import call
 from tests.fakes.provider import Fault
-from tests.fakes.provider.protocols import Said
+from tests.fakes.provider.protocols import ModelRequest
 from tests.support.builders import AnyKey
 from tests.support.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.unit.escalation.builders import FOUND, TEXT, EscalationService, policy_text
@@ -71,7 +71,7 @@ def test_an_unusable_answer_goes_to_a_person(escalation: EscalationService, faul
 @pytest.mark.parametrize("key", ["a\0b", "k" * 300_000], ids=["unkept", "long"])
 def test_an_invented_key_is_not_part_of_the_reason(escalation: EscalationService, key: str) -> None:
     answer = json.dumps({"verdict": "absent", "quotes": [], "why": "", key: 1})
-    escalation.stand_in.speak = lambda _said, _fault: answer
+    escalation.stand_in.speak = lambda _request, _fault: answer
     (answered,) = escalation.say(escalation.request())
     assert answered.answer is None
     assert answered.reason
@@ -103,7 +103,7 @@ def test_without_a_network_a_question_goes_to_a_person(escalation: EscalationSer
         (answered,) = escalation.say(old)
         assert answered.answer is None
         assert why in (answered.reason or "")
-        assert len(escalation.stand_in.said) == number
+        assert len(escalation.stand_in.requests) == number
     assert escalation.get("/v1/costs")["calls"] == 0
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_asked_about_deleted_or_cancelled_documents(
     mark_deleted(escalation.originals, "default", "doc_1")
     mark_cancelled(escalation.originals, "default", "doc_2", 1)
     assert escalation.say(escalation.request(1), escalation.request(2)) == []
-    assert escalation.stand_in.said == []
+    assert escalation.stand_in.requests == []
     (answered,) = escalation.say(escalation.request(2, attempt=2))
     assert answered.answer
 
@@ -160,9 +160,9 @@ def test_a_deletion_during_a_call_removes_all_text(
     speak = escalation.stand_in.speak
     gone = DocumentDeleted(document_id="doc_1")
 
-    def delete_and_speak(said: Said, fault: Fault) -> str:
+    def delete_and_speak(request: ModelRequest, fault: Fault) -> str:
         escalation.call_handler(gone, UnitOfWork(escalation.service.store, gone))
-        return speak(said, fault)
+        return speak(request, fault)
 
     escalation.stand_in.speak = delete_and_speak
     escalation.faults = [fault]
@@ -204,9 +204,9 @@ def test_a_killed_process_pays_once_and_leaves_no_blob(
     request = escalation.request()
     with pytest.raises(Killed):
         escalation.call_handler(request, death(escalation.service.store, request))
-    assert len(escalation.stand_in.said) == 1
+    assert len(escalation.stand_in.requests) == 1
     escalation.say(request)
-    assert len(escalation.stand_in.said) == 1
+    assert len(escalation.stand_in.requests) == 1
     assert len(escalation.rows(ledger)) == 1
     escalation.say(DocumentDeleted(document_id="doc_1"))
     own = blobs_below(tmp_path / "blobs" / "default" / "escalation")
@@ -218,7 +218,7 @@ def test_equal_documents_pay_once(escalation: EscalationService) -> None:
     second = escalation.request(2, definition="the same")
     one, two = escalation.say(first, second)
     assert one.answer != two.answer
-    assert len(escalation.stand_in.said) == 1
+    assert len(escalation.stand_in.requests) == 1
     costs = {
         i["document_id"]: i["usd"] for i in escalation.get("/v1/escalations/proposals")["items"]
     }
