@@ -88,7 +88,7 @@ def _tests_look_at_all_rows() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """What is started once for all tests that need it."""
+    """The PostgreSQL server, started once for all tests that need it."""
     with ExitStack() as stack:
         yield Servers(stack)
 

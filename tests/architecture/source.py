@@ -20,7 +20,7 @@ class Import:
     line: int
     name: str
     at_start: bool
-    """Whether it happens when the module is imported, and for more than the types alone."""
+    """Whether it happens when the module is imported, and not only for type checkers."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} imports {self.name}"

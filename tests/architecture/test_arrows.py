@@ -1,4 +1,4 @@
-"""Imports point down: services stand on shared, models on both, and nobody looks sideways."""
+"""Imports point down: services use shared, models use both, and no service imports another."""
 
 import fnmatch
 
@@ -7,9 +7,9 @@ import pytest
 from tests.architecture.source import SERVICES, Import, imports, python_files
 
 SIDEWAYS = ("services/cli/*",)
-"""The command line, and what operators do with all services at once: they may know several."""
+"""The command line, which operates on all services at once, so it may import several."""
 ABOVE = ("cli", "proxy")
-"""What stands on the services, so that none of them may import it."""
+"""Packages that use the services, so no service may import them."""
 
 DOORS = {
     "alembic": [
@@ -73,7 +73,6 @@ def _listed(wrong: list[Import]) -> str:
 
 
 def test_shared_knows_neither_services_nor_models() -> None:
-    """What everything stands on imports nothing that stands on it."""
     found = imports("shared")
     assert len(found) >= 20
     wrong = [i for i in found if i.within("services") or i.within("models") or i.within("infra")]

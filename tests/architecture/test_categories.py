@@ -1,4 +1,4 @@
-"""The categories of CUAD stand in two places that import nothing of each other."""
+"""The categories of CUAD are listed in two modules that do not import each other."""
 
 import json
 

@@ -41,7 +41,7 @@ def laptop(tmp_path: Path) -> dict[str, str]:
 
 
 def test_the_packages_are_really_missing_there(laptop: dict[str, str]) -> None:
-    """Blocking works, so the tests below mean something; what is needed is there."""
+    """Otherwise the other tests here would show nothing."""
     for name in OPTIONAL:
         done = subprocess.run(
             [sys.executable, "-c", f"import {name}"], env=laptop, capture_output=True, check=False
@@ -67,8 +67,8 @@ def test_a_service_starts_without_the_optional_packages(
         assert _ready(f"http://127.0.0.1:{port}/readyz", process) == {"status": "ok"}
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said[-2000:]
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors[-2000:]
 
 
 def test_the_command_starts_without_the_optional_packages(laptop: dict[str, str]) -> None:

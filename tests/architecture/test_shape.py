@@ -1,4 +1,4 @@
-"""A reader who knows one service knows them all, and a test says what it tests."""
+"""All services have the same files, and the name of a test says what it shows."""
 
 import ast
 
@@ -12,7 +12,6 @@ FILES = ("settings", "domain", "handlers", "store", "api", "bootstrap", "__main_
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_files(service: str) -> None:
-    """You know where to look before looking."""
     folder = ROOT / "services" / service
     missing = [
         name
@@ -23,9 +22,7 @@ def test_every_service_has_the_same_files(service: str) -> None:
 
 
 def test_services_are_the_five_that_are_named() -> None:
-    """A new service is added to the list, so that every test of all services covers it; only the
-    command line is a package beside them.
-    """
+    """The list makes the tests of all services cover a new one."""
     found = {path.parent.name for path in (ROOT / "services").glob("*/__init__.py")}
     assert found == {*SERVICES, "cli", "proxy"}
 

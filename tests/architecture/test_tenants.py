@@ -54,7 +54,7 @@ ACROSS = {
     "shared/monitoring/store.py": {"metrics without text of documents": 1},
     "shared/projection/store.py": {"upkeep": 1},
 }
-"""Where statements mean the rows of all tenants, why, and how many do."""
+"""The modules with statements about all tenants: their reasons, and how many there are."""
 
 
 def tables() -> dict[str, Table]:
@@ -80,14 +80,13 @@ def test_every_table_has_a_tenant_or_a_reason_why_not() -> None:
 
 
 def test_a_tenant_is_never_left_out() -> None:
-    """A row without one would be nobody's."""
     found = [table for table in tables().values() if "tenant" in table.c]
     assert len(found) > 30, found
     assert [table.name for table in found if table.c.tenant.nullable] == []
 
 
 def test_statements_that_mean_all_tenants_are_listed() -> None:
-    """Whoever adds one says here that it has to be."""
+    """Add a new statement to the list only if it needs the rows of all tenants."""
     found: dict[str, dict[str, int]] = {}
     otherwise = []
     for path in python_files("services", "shared", "infra"):
@@ -97,8 +96,8 @@ def test_statements_that_mean_all_tenants_are_listed() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "across_tenants":
                 reasons = found.setdefault(path.as_posix(), {})
                 why = node.args[1]
-                said = str(why.value) if isinstance(why, ast.Constant) else ast.unparse(why)
-                reasons[said] = reasons.get(said, 0) + 1
+                reason = str(why.value) if isinstance(why, ast.Constant) else ast.unparse(why)
+                reasons[reason] = reasons.get(reason, 0) + 1
     assert found == ACROSS
     assert otherwise == []
 
@@ -135,9 +134,7 @@ def test_a_statement_can_be_marked_by_its_name_alone(source: str) -> None:
 
 
 def test_nothing_goes_around_the_guard() -> None:
-    """Whatever a service says to a database goes through a session of its store; and only what
-    names a tenant's folder makes a path of a tenant.
-    """
+    """A service reaches its database only through a session of its store."""
     around = ("exec_driver_sql", "create_engine", "raw_connection", "connection", "engine", "begin")
     allowed = {
         "shared/storage/engine.py",
@@ -145,7 +142,7 @@ def test_nothing_goes_around_the_guard() -> None:
         "shared/storage/migrate.py",
         "shared/storage/restore_guard.py",
         "shared/storage/snapshot.py",
-        "shared/messaging/unit_of_work.py",  # tells the relay, by NOTIFY
+        "shared/messaging/unit_of_work.py",  # notifies the relay
     }
     wrong, marked = [], []
     for path in python_files("services", "shared/storage", "shared/messaging"):
@@ -166,9 +163,7 @@ def test_nothing_goes_around_the_guard() -> None:
 
 
 def test_paths_of_tenants_are_made_in_one_place() -> None:
-    """`folder_of` knows them; a path with a tenant's name in it that was made elsewhere is not held
-    against whose work it is.
-    """
+    """`folder_of` refuses the path of another tenant. Other paths would not be checked."""
     found, wrong = 0, []
     for path in python_files("services", "shared"):
         for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):

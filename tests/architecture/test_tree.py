@@ -1,4 +1,4 @@
-"""What is committed holds for every machine: no path of one, no address of a registry."""
+"""Tracked files name no path of a machine and no address of a registry."""
 
 import re
 import subprocess
@@ -36,7 +36,7 @@ def _tracked() -> tuple[Path, ...]:
 
 @cache
 def _lines() -> tuple[tuple[str, str], ...]:
-    """Every line of every tracked text file, as (file:line, text), but for this very file."""
+    """Every line of all tracked text files except this one, as (file:line, text)."""
     found = []
     for path in _tracked():
         head = path.read_bytes()
@@ -48,14 +48,14 @@ def _lines() -> tuple[tuple[str, str], ...]:
 
 
 def test_no_registry_is_named() -> None:
-    """Where packages come from is the business of the machine that installs them."""
+    """The machine that installs packages chooses the registry."""
     assert len(_lines()) > 3000
     wrong = [f"{at}: {line[:120]}" for at, line in _lines() for r in REGISTRIES if r.search(line)]
     assert not wrong, "\n".join(wrong)
 
 
 def test_no_path_of_a_machine_is_named() -> None:
-    """Neither this checkout's folder nor anybody's home stands in a file."""
+    """No file names the folder of this checkout, or a home folder."""
     here = {f"{folder}/" for folder in (ROOT, ROOT.parent, Path.home()) if len(folder.parts) > 1}
     assert here
     wrong = [
@@ -67,7 +67,6 @@ def test_no_path_of_a_machine_is_named() -> None:
 
 
 def test_nothing_generated_or_huge_is_tracked() -> None:
-    """What a command can make again stays out of the repository, and so do giants."""
     tracked = _tracked()
     assert len(tracked) >= 30
     generated = ("var", "build", "dist", ".venv", "__pycache__")

@@ -1,4 +1,4 @@
-"""The cascade over HTTP: a real suite in one process asks a stand-in before its door."""
+"""The cascade over HTTP: a real suite in one process asks a stand-in in another."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade
 
 
 def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade) -> None:
-    """While a provider is busy, somebody takes an item: it is not asked about any more when the
-    provider has time again, and says why; what else was in its prompt is.
+    """A person decides an item while the provider is busy. Later only the other questions of the
+    prompt are asked.
     """
     stand_in, suite = cascade.stand_in, cascade.suite
     stand_in.requests.clear()

@@ -1,4 +1,4 @@
-"""Questions about findings, kinds and pages over HTTP: a real suite asks a stand-in at its door."""
+"""Questions about findings, kinds and pages over HTTP: a real suite asks a stand-in."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cascade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cascade]:
 
 
 def answered(cascade: Cascade, document: str, category: str) -> Any:
-    """The item of a document in a category, once an answer stands beside it."""
+    """The item of a document in a category, once it has an answer."""
 
     def look() -> Any:
         return [one for one in cascade.items(document) if one["category"] == category]

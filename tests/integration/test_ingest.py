@@ -69,7 +69,7 @@ def wait(client: TestClient, document: str, *states: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
-def say_extracted(service: Service, document: str) -> None:
+def publish_extracted(service: Service, document: str) -> None:
     with UnitOfWork(service.store) as uow:
         uow.publish(clauses_extracted(document))
 
@@ -84,7 +84,7 @@ def test_valid_and_invalid_documents_end(running: Service, client: TestClient) -
     text = upload(client, "Ein Vertrag über €\r\n".encode(), "v.txt")
     for document in (good, half, opened, text):
         wait(client, document, "processing")
-        say_extracted(running, document)
+        publish_extracted(running, document)
     ends = {
         document: wait(client, document, "ended")["outcome"]
         for document in (good, half, bad, locked, opened, text)

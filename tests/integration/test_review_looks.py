@@ -1,4 +1,4 @@
-"""What a check looks like is found, kept and forgotten on both databases."""
+"""The confidence shown for an audit sample is stored and deleted on both databases."""
 
 from __future__ import annotations
 

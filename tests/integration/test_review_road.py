@@ -1,4 +1,4 @@
-"""Review on its real database and bus: what is told once takes effect once, whoever races."""
+"""Review on its real database and bus: each event and command takes effect once, even in races."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def test_two_analysts_racing_for_one_item_never_both_get_it(house: ReviewService
     wins: dict[str, list[str]] = {item: [] for item in items}
 
     def race(actor: Actor) -> list[str]:
-        told = []
+        messages = []
         for item in items:
             gate.wait(60)
             try:
                 commands.claim(actor, item)
                 wins[item].append(actor.name)
             except Conflict as conflict:
-                told.append(conflict.message)
-        return told
+                messages.append(conflict.message)
+        return messages
 
     with ThreadPoolExecutor(2) as pool:
-        told = [message for messages in pool.map(race, (ADA, BEN)) for message in messages]
+        messages = [message for messages in pool.map(race, (ADA, BEN)) for message in messages]
     assert all(len(names) == 1 for names in wins.values())
-    assert len(told) == ROUNDS
-    assert all("is reviewing this item" in message for message in told)
+    assert len(messages) == ROUNDS
+    assert all("is reviewing this item" in message for message in messages)
 
 
 def test_two_analysts_asking_for_the_next_get_different_items(house: ReviewService) -> None:

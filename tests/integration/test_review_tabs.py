@@ -70,7 +70,7 @@ def test_leaving_gives_back_what_the_tab_holds_and_nothing_else(house: ReviewSer
 
 
 def test_a_claim_that_comes_after_its_tab_left_is_refused(house: ReviewService) -> None:
-    """Even if leaving is the first that is heard of the tab; after a reload it may claim."""
+    """Even if the tab never claimed before it left. After a reload it may claim."""
     house.fill(3)
     ada = house.client()
     assert leave(ada, tab(1, 2)) == 0
@@ -231,7 +231,7 @@ def _tabs(house: ReviewService) -> int:
 
 
 def test_a_tab_that_was_forgotten_gives_back_all_the_same(house: ReviewService) -> None:
-    """One that works on the same item for long is heard of at its end alone."""
+    """A tab that works on one item for long sends nothing until it leaves."""
     house.fill(1)
     now = datetime(2025, 1, 31, 9, tzinfo=UTC)
     commands = house.commands(lease=86_400, clock=lambda: now)

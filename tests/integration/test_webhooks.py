@@ -111,7 +111,7 @@ def wait_until(true: Callable[[], bool], what: Callable[[], object] = lambda: ""
         time.sleep(0.1)
 
 
-def say(service: Service, *documents: str) -> None:
+def publish_extracted(service: Service, *documents: str) -> None:
     with UnitOfWork(service.store) as uow:
         for document in documents:
             uow.publish(clauses_extracted(document))
@@ -134,14 +134,14 @@ def test_a_repeatedly_killed_worker_loses_no_message(
         hooks = [register(api, receiver.url(f"/{n}"))["id"] for n in range(5)]
         poems = [upload(api, n, "other") for n in range(20)]
         contracts = [upload(api, n, "contract") for n in range(100, 105)]
-        said: set[str] = set()
+        extracted: set[str] = set()
 
         def all_there() -> bool:
             worker.keep()
-            for document in set(contracts) - said:
+            for document in set(contracts) - extracted:
                 if _state(api, document) == "processing":
-                    say(service, document)
-                    said.add(document)
+                    publish_extracted(service, document)
+                    extracted.add(document)
             done = [len(log(api, h, state="delivered")) for h in hooks]
             return done == [len(poems) + 2 * len(contracts)] * 5
 
@@ -219,7 +219,7 @@ def test_the_embedded_edition_sends_every_message(tmp_path: Path) -> None:
                 item = client.claim(document=paper.id)
                 assert item is not None
                 client.decide(item.id, "accept")
-                wait_until(  # of a document that is deleted by then, no decision is told
+                wait_until(  # a decision about a deleted document would not be sent
                     lambda: any(d.type == "review.decided" for d in client.deliveries(hook.id))
                 )
                 client.delete(paper.id)

@@ -126,7 +126,7 @@ def _handler(server: LocalServer) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("content-length", 0))
             body = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            dead = len(body) < length  # the sender died: nobody reads this answer
+            dead = len(body) < length  # the sender died, so no answer is needed
             reply = None if dead else server.reply(Request(self.path, headers, body))
             if reply is None:
                 self.close_connection = True

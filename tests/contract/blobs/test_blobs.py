@@ -113,7 +113,7 @@ def test_putting_a_blob_again_renews_its_age(place: Place, blobs: BlobStore, by:
     if not place.url:
         (path,) = place.stored().values()
         os.utime(path, (time.time() - 7200,) * 2)
-    time.sleep(2.1)  # a server tells full seconds
+    time.sleep(2.1)  # a server returns full seconds
     between = datetime.now(UTC) - timedelta(seconds=1)
     again = blobs.put if by == "bytes" else lambda *a: blobs.put_stream(a[0], io.BytesIO(a[1]))
     assert again("default", b"some words") == ref

@@ -45,7 +45,7 @@ RIGHTS = {
     "put_object": "PutObject",
     "upload_part": "PutObject",
 }
-"""What each request asks of a policy, by Amazon's list of actions for S3."""
+"""The action of a policy that each request needs, from Amazon's list of actions for S3."""
 
 
 @pytest.fixture

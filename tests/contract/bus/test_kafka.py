@@ -1,4 +1,4 @@
-"""What is particular to the bus on Kafka, on a real broker."""
+"""Behaviour that only the bus on Kafka has, on a real broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def name() -> str:
-    """Of a topic or group of its own: static members stay in a group after their test."""
+    """A new name of a topic or group, since static members stay in a group after their test."""
     return f"t{uuid.uuid4().hex[:8]}"
 
 

@@ -1,4 +1,4 @@
-"""What kafka-python logs is told where somebody need know it, and nowhere else."""
+"""Log records of kafka-python are shown only if an operator needs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOW = "Task <Task at 0x7f> ran for %.3fs (>0.100s threshold). It is blocking th
 
 
 @pytest.mark.parametrize(
-    ("logger", "said", "told"),
+    ("logger", "record", "level"),
     [
         ("kafka.net.connection", ("%s: Connection lost: %s", "conn", KafkaConnectionError()), "-"),
         ("kafka.net.transport", ("%s: Abort (%s)", "conn", KafkaConnectionError(CLOSED)), "-"),
@@ -66,18 +66,18 @@ SLOW = "Task <Task at 0x7f> ran for %.3fs (>0.100s threshold). It is blocking th
     ],
 )
 def test_an_error_of_ones_own_end_is_no_news(
-    logger: str, said: tuple[object, ...], told: str, caplog: pytest.LogCaptureFixture
+    logger: str, record: tuple[object, ...], level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hush()
     hush()  # once is enough
     caplog.set_level(logging.INFO)
-    logging.getLogger(logger).warning(*said)
+    logging.getLogger(logger).warning(*record)
     found = [(one.levelname.lower(), one.name == logger) for one in caplog.records]
-    assert found == {"-": [], "info": [("info", False)], "warning": [("warning", True)]}[told]
+    assert found == {"-": [], "info": [("info", False)], "warning": [("warning", True)]}[level]
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "told"),
+    ("error", "message", "logged"),
     [
         (ValueError("Invalid file descriptor: -1"), "Unhandled exception in task %s:", False),
         (CLOSED, "Unhandled exception in task %s:", False),
@@ -86,15 +86,15 @@ def test_an_error_of_ones_own_end_is_no_news(
     ],
 )
 def test_a_task_that_is_torn_off_is_no_news(
-    error: Exception, said: str, told: bool, caplog: pytest.LogCaptureFixture
+    error: Exception, message: str, logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     hush()
     caplog.set_level(logging.INFO)
     try:
         raise error
     except type(error):
-        logging.getLogger("kafka.net.selector").error(said, "it", exc_info=sys.exc_info())
-    assert bool(caplog.records) is told
+        logging.getLogger("kafka.net.selector").error(message, "it", exc_info=sys.exc_info())
+    assert bool(caplog.records) is logged
 
 
 def test_every_logger_of_the_list_is_one_of_the_client() -> None:

@@ -55,8 +55,8 @@ class Secured:
 
     def url(self, user: str = "", port: int = 0, **options: object) -> str:
         known = {"topic": f"t{uuid.uuid4().hex[:8]}", "partitions": 2, "timeout": 60}
-        said = {**known, "tls": 1, "ca": self.authority.ca, **options}
-        query = "&".join(f"{name}={value}" for name, value in said.items() if value != "")
+        parameters = {**known, "tls": 1, "ca": self.authority.ca, **options}
+        query = "&".join(f"{name}={value}" for name, value in parameters.items() if value != "")
         return f"kafka://{user}{'@' if user else ''}127.0.0.1:{port or self.users}?{query}"
 
 
@@ -115,9 +115,9 @@ def _refused(url: str) -> str:
 
 
 def test_who_is_not_let_in_is_told_so_without_the_password(secured: Secured) -> None:
-    said = _refused(secured.url("scram:wr0ng", sasl="SCRAM-SHA-512", timeout=8))
-    assert "wr0ng" not in said
-    assert str(secured.users) in said
+    message = _refused(secured.url("scram:wr0ng", sasl="SCRAM-SHA-512", timeout=8))
+    assert "wr0ng" not in message
+    assert str(secured.users) in message
     _refused(secured.url(timeout=8))
     _refused(secured.url(port=secured.certificates, timeout=8))
 
@@ -131,7 +131,7 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("rest", "told"),
+    ("rest", "message"),
     [
         ("me:s3cret@host:1", "needs both"),
         ("host:1?tls=1&sasl=PLAIN", "needs both"),
@@ -143,8 +143,8 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path
         ("me:s3cret@host:1?sals=PLAIN", "wrong option \\('sals'\\)"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, told: str) -> None:
-    with pytest.raises(SettingsError, match=told) as caught:
+def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         open_bus(f"kafka://{rest}")
     assert "s3cret" not in caught.value.message
 

@@ -15,7 +15,7 @@ PATIENCE = 90.0
 
 BUSES = ("memory", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka))
 outliving = pytest.mark.parametrize("world", BUSES[1:], indirect=True)
-"""For what concerns only buses that outlive their process."""
+"""For tests that need a bus that outlives its process."""
 
 
 @dataclass

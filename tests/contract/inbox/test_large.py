@@ -1,4 +1,4 @@
-"""Large documents have a worker of their own: none waits, none is lost."""
+"""Large documents have their own worker: no other document waits, and none is lost."""
 
 from __future__ import annotations
 

@@ -60,8 +60,9 @@ class PoisonedChain(Chain):
                 worker.run_once(0.05)
 
     def poisoned(self, folder: Path) -> tuple[str, Path, Path]:
-        """A contract whose text is gone when extraction wants it: its id, where the text belongs,
-        and where it lies now.
+        """A contract whose text is missing when extraction needs it.
+
+        Returns its id, the path of the text, and the path to which the text was moved.
         """
         document = self.upload("a.pdf", pdf(CONTRACT), kind="contract")
         relay, worker = self.loops[0]
@@ -124,8 +125,8 @@ def test_a_poison_event_is_listed_mended_and_replayed(chain: PoisonedChain, tmp_
     with pytest.raises(NotFound):
         dead_letters.find(chain.stores, line["id"])
     (noted,) = (tmp_path / dead_letters.LOG_FILE).read_text().splitlines()
-    said = json.loads(noted)
-    assert (said["done"], said["by"], said["id"]) == ("replayed", "ann", line["id"])
+    entry = json.loads(noted)
+    assert (entry["done"], entry["by"], entry["id"]) == ("replayed", "ann", line["id"])
 
 
 def test_a_dropped_letter_is_gone_and_noted(store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What people decide is kept alike by every database."""
+"""Every database stores people's decisions in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is called that is not reserved, no cap is exceeded, and nothing uncertain is free."""
+"""Every call is reserved first, no cap is exceeded, and a call with an unknown bill counts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_worst_case_counts_until_the_bill_is_there(book: Ledger, database: S
         book.reserve(three, CAPS)
     assert spent(database) == (200, 200)
     book.settle(one.id, TOKENS, 30, REPLY)
-    book.settle(one.id, TOKENS, 30, REPLY)  # said twice
+    book.settle(one.id, TOKENS, 30, REPLY)  # a repeated message
     assert spent(database) == (130, 130)
     book.reserve(three, CAPS)
     book.release(two.id)
@@ -110,7 +110,7 @@ def test_what_may_be_billed_counts_in_full_until_a_bill_comes(
         died.id: ("assumed", 50),
         alive.id: ("reserved", 70),
     }
-    book.release(lost.id)  # nobody can know that any more
+    book.release(lost.id)  # too late: its cost is unknown by now
     assert spent(database) == (220, 220)
     book.settle(died.id, TOKENS, 20, REPLY)
     assert spent(database) == (190, 190)
@@ -123,16 +123,16 @@ def test_who_bills_more_than_was_reserved_is_stopped(
     book.reserve(one, CAPS)
     book.reserve(two, CAPS)
     book.settle(one.id, Usage(10, 9_000), 500, REPLY)
-    (told,) = [vars(line) for line in caplog.records if "billed more" in line.message]
-    assert (told["call"], told["tenant"]) == (one.id, one.tenant)
-    assert (told["billed_micro_usd"], told["reserved_micro_usd"]) == (500, 100)
+    (logged,) = [vars(line) for line in caplog.records if "billed more" in line.message]
+    assert (logged["call"], logged["tenant"]) == (one.id, one.tenant)
+    assert (logged["billed_micro_usd"], logged["reserved_micro_usd"]) == (500, 100)
     (stop,) = book.stops()
     assert stop.provider == "acme"
     assert spent(database) == (600, 600)
     with pytest.raises(ProviderStopped, match="acme is stopped: it billed more") as error:
         book.reserve(call(3, 1, tenant="rivals"), CAPS)
     assert "--resume acme" in error.value.message
-    for own in (one.id, one.tenant, "500", "100"):  # is nobody else's business
+    for own in (one.id, one.tenant, "500", "100"):  # concerns only its tenant
         assert own not in error.value.message + stop.reason
     book.reserve(call(4, 100, tenant="rivals", provider="other"), CAPS)
     book.settle(two.id, Usage(10, 9_000), 700, REPLY)  # in hand when the first came
@@ -177,7 +177,7 @@ def test_a_reservation_of_the_same_escalation_is_one_of_a_dead_process(
     book.settle(again.id, TOKENS, 10, REPLY)
     other = call(2)
     book.reserve(other, CAPS)
-    clock.move(seconds=100)  # its time is over as well, though nobody has recovered it yet
+    clock.move(seconds=100)  # its time is over too, but it is not recovered yet
     book.reserve(call(3, 10, clock, content=other.content), CAPS)
 
 

@@ -1,4 +1,4 @@
-"""The history of policies, on both databases: what two processes note at once stands there once."""
+"""The history of policies on both databases: two processes add the same policy only once."""
 
 from __future__ import annotations
 

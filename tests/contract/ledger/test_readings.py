@@ -1,4 +1,4 @@
-"""What specialists read is added up alike by every database."""
+"""Every database adds up the readings of specialists in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is watched is kept alike by each service that promises something, on each database."""
+"""Each service with a guarantee stores its monitoring in the same way, on each database."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_checks_are_kept_forgotten_and_counted(store: Store) -> None:
 
 
 def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> None:
-    told: list[MonitoringNotice] = []
+    notices: list[MonitoringNotice] = []
     with store.write() as session:
         mine = kind(store)(session, "mine")
         kept = start_guarantee(mine, mine.state(NAME, lock=True), "first", TERMS)
@@ -104,8 +104,8 @@ def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> N
         for number in range(8):
             one = check(number, wrong=True, belief=0.999)
             mine.save_sample(one)
-            told += count_document(mine, mine.state(NAME, lock=True), [one], "filings")
-        assert [notice.kind for notice in told] == ["risk"]
+            notices += count_document(mine, mine.state(NAME, lock=True), [one], "filings")
+        assert [notice.kind for notice in notices] == ["risk"]
         assert mine.state(NAME).step == 4
         assert [one.adapter for one in all_tenants(session, mine.tables)] == [NAME]
         assert mine.tenant_calibration(NAME, "1").step == 4
@@ -167,8 +167,8 @@ def test_a_change_of_documents_is_answered_and_checks_count_on(store: Store) -> 
         decide(mine, check(1, wrong=False))
         tight = replace(mine.state(NAME), drifted=True, drift=CALM)
         mine.save(tight)
-        said = loosen(mine, NAME, "a new client", "ann")
-        assert said == "the audit sample of specialist is as large as before the drift"
+        answer = loosen(mine, NAME, "a new client", "ann")
+        assert answer == "the audit sample of specialist is as large as before the drift"
         assert mine.state(NAME) == replace(tight, drifted=False, drift=None)
 
 
@@ -220,22 +220,22 @@ def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) ->
         mine.state(NAME, lock=True)
         mine.save(MonitoringState(NAME, step=1, stability=0.3))
     measure()
-    told = metrics.exposition()
-    assert b'smallprint_promise_tightened{adapter="specialist"} 1.0' in told
-    assert b'smallprint_calibration_drift{adapter="specialist"} 0.3' in told
+    exposed = metrics.exposition()
+    assert b'smallprint_promise_tightened{adapter="specialist"} 1.0' in exposed
+    assert b'smallprint_calibration_drift{adapter="specialist"} 0.3' in exposed
     with store.write() as session:
         watches = kind(store).tables.monitors
         session.execute(delete(watches).where(watches.c.tenant == "mine"))
     measure()
-    told = metrics.exposition()
+    exposed = metrics.exposition()
     for gauge in (b"promise_tightened", b"calibration_drift"):
-        assert b'smallprint_%s{adapter="specialist"}' % gauge not in told
-    assert b'smallprint_promise_tightened{adapter="of another service"} 3.0' in told
+        assert b'smallprint_%s{adapter="specialist"}' % gauge not in exposed
+    assert b'smallprint_promise_tightened{adapter="of another service"} 3.0' in exposed
     metrics.promise_tightened.remove("of another service")
 
 
 def test_promises_in_doubt_are_counted_from_zero_on(store: Store) -> None:
-    """A rise from nothing is no rise to whoever watches: the first alarm would not show."""
+    """Prometheus sees no rise in a series that begins at 1, so the first alert would be lost."""
     name = f"new in {store.service} on {store.engine.dialect.name}"
     with store.write() as session:
         mine = kind(store)(session, "mine")
@@ -243,8 +243,8 @@ def test_promises_in_doubt_are_counted_from_zero_on(store: Store) -> None:
     sample = f'smallprint_promise_alerts_total{{adapter="{name}",kind="%s"}} %s'
     assert name not in metrics.exposition().decode()
     gauge_updater(store, kind(store).tables)()
-    told = metrics.exposition().decode().splitlines()
-    assert all(sample % (one, "0.0") in told for one in ("risk", "category", "drift"))
+    lines = metrics.exposition().decode().splitlines()
+    assert all(sample % (one, "0.0") in lines for one in ("risk", "category", "drift"))
     publish_notices([MonitoringNotice(name, "drift", "", "they changed")])
     gauge_updater(store, kind(store).tables)()
     assert sample % ("drift", "1.0") in metrics.exposition().decode().splitlines()
@@ -266,19 +266,21 @@ def test_what_is_accepted_without_a_category_in_doubt_is_kept_until_it_is_loosen
         mine.save(start_guarantee(mine, mine.state(NAME, lock=True), "first", terms))
         for number in range(22):
             settled(mine, check(number, category="Term", wrong=False))
-        told: list[MonitoringNotice] = []
-        while not told:
+        notices: list[MonitoringNotice] = []
+        while not notices:
             number += 1
-            told = settled(mine, check(number, wrong=True))
-        (notice,) = told
+            notices = settled(mine, check(number, wrong=True))
+        (notice,) = notices
         assert "a probability of 93.0% instead of 80.0%" in notice.text
         settled(mine, check(900, category="Term", wrong=False))
         assert mine.state(NAME).belief_now == 0.93
         while not mine.state(NAME).step:
             number += 1
-            told = settled(mine, check(number, category="Term", belief=0.85, wrong=True))
+            notices = settled(mine, check(number, category="Term", belief=0.85, wrong=True))
         assert mine.state(NAME).step == 1
-        assert told[0].text.endswith("stays at a probability of 93.0%, which was needed already.")
+        assert notices[0].text.endswith(
+            "stays at a probability of 93.0%, which was needed already."
+        )
         assert describe(mine.state(NAME), None, 0)["belief_now"] == 0.93
         loosen(mine, NAME, "they were right", "ann")
         assert mine.state(NAME).belief_now == 0.8

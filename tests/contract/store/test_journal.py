@@ -1,4 +1,4 @@
-"""Where a document is in one service, on every database: from its outbox and its inbox."""
+"""The progress of a document in one service, from its outbox and inbox, on every database."""
 
 from __future__ import annotations
 

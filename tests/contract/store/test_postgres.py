@@ -1,4 +1,4 @@
-"""What is particular to PostgreSQL: hearing of events at once, and bounds on connections."""
+"""Behaviour that only PostgreSQL has: notifications of events, and limits of connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LONG = 600.0
-"""Seconds that no test waits: what came meanwhile was heard."""
+"""Longer than any test waits, in seconds: an event that came earlier was notified."""
 
 
 @pytest.fixture
@@ -139,9 +139,9 @@ def test_a_connection_that_is_lost_is_made_again(
             ended = session.execute(
                 text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND query = :said"
+                    " WHERE datname = current_database() AND query = :statement"
                 ),
-                {"said": f"LISTEN {CHANNEL}"},
+                {"statement": f"LISTEN {CHANNEL}"},
             ).all()
         assert len(ended) == 1
         eventually(lambda: ears.is_listening, "it listens again")
@@ -194,8 +194,10 @@ def test_a_server_without_a_free_connection_is_waited_for(
 
 
 def waits(connection: Any) -> tuple[int, int, int]:
-    """What a connection does with a server that is gone: seconds until it asks for a sign,
-    milliseconds until it gives up what it has sent, and seconds that connecting may take.
+    """The timeouts of a connection, for a server that is gone.
+
+    Returns the idle time until a keepalive in seconds, the time until sent data is given up in
+    milliseconds, and the longest time to connect in seconds.
     """
     with socket.socket(fileno=os.dup(connection.fileno())) as peer:
         idle = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
@@ -227,9 +229,9 @@ def test_a_server_that_is_gone_is_not_waited_for_long(
 def test_a_database_that_takes_no_writes_is_waited_for(here: Store, url: str, note: Table) -> None:
     other = Store(f"{url}?options=-c%20default_transaction_read_only%3Don", "triage", MIGRATIONS)
     refused = pytest.raises(Unavailable, match="database of triage is read-only now")
-    with refused as said, other.write() as session:
+    with refused as caught, other.write() as session:
         session.execute(insert(note).values(text="no"))
-    assert "read-only" in said.value.message
+    assert "read-only" in caught.value.message
     with other.read() as session:
         assert session.execute(select(func.count()).select_from(note)).scalar_one() == 0
     other.close()

@@ -87,7 +87,7 @@ def _wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
 
 CLAUSES = next(sample for sample in SAMPLES if isinstance(sample, ClausesExtracted))
 COMMON = {"queue": "main", "tenant": "a", "key": "a/1", "type": "", "value": b""}
-"""What rows of the inbox have in common."""
+"""The common columns of all rows of the inbox."""
 
 
 def test_events_are_sent_in_order_and_once(store: Store) -> None:
@@ -177,14 +177,14 @@ LAG = "smallprint_bus_lag"
 AGE = "smallprint_queue_age_seconds"
 
 
-def _told(name: str) -> list[float]:
+def _samples(name: str) -> list[float]:
     lines = exposition().decode().splitlines()
     found = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
     return [float(line.split()[1]) for line in found]
 
 
 def _gauge(name: str) -> float:
-    (value,) = _told(name)
+    (value,) = _samples(name)
     return value
 
 
@@ -221,32 +221,32 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
 def test_what_can_not_be_measured_is_told_no_more(
     store: Store, monkeypatch: pytest.MonkeyPatch, away: str, error: Exception
 ) -> None:
-    """An alert tells of what is missing, and none of a number that stays as it was. What the
-    database has is told while the bus is away; both are told again once they are back.
+    """Alerts detect a missing gauge, but not one that keeps an old value. The age comes from the
+    database and stays while only the bus is away.
     """
     monkeypatch.setattr(relay, "MEASURE_EVERY", 0.05)
     monkeypatch.setattr(relay, "NOTIFIED_SECONDS", 0.05)
     bus = Bus()
     with _running(Relay(store, bus, interval=0.02)):
-        _wait_until(lambda: _told(LAG) == _told(AGE) == [0])
+        _wait_until(lambda: _samples(LAG) == _samples(AGE) == [0])
         with monkeypatch.context() as broken:
             if away == "bus":
                 bus.before = _raise(error)
                 broken.setattr(bus, "lag", lambda _positions: _raise(error)())
                 _publish(store, "a")
-                _wait_until(lambda: not _told(LAG) and sum(_told(AGE)) > 0.3)
+                _wait_until(lambda: not _samples(LAG) and sum(_samples(AGE)) > 0.3)
             else:
                 broken.setattr(store, "read", _raise(error))
-                _wait_until(lambda: not _told(LAG) and not _told(AGE))
+                _wait_until(lambda: not _samples(LAG) and not _samples(AGE))
             bus.before = lambda: None
         store.outbox_filled.set()
-        _wait_until(lambda: _told(LAG) == [1 if away == "bus" else 0] and _told(AGE) == [0])
+        _wait_until(lambda: _samples(LAG) == [1 if away == "bus" else 0] and _samples(AGE) == [0])
 
 
 def test_no_age_is_told_while_half_of_it_is_not_known(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where what is begun can't be read, what is unsent alone would say that nothing is old."""
+    """The age needs unsent and unfinished events. Unsent events alone would show too low an age."""
     bus = Bus()
     work = Relay(store, bus)
     begin(store, DocumentDeleted(document_id="a"))
@@ -255,10 +255,10 @@ def test_no_age_is_told_while_half_of_it_is_not_known(
         broken.setattr(store, "read", _raise(Unavailable("away")))
         work.measure()
     work.run_once()
-    assert (_told(LAG), _told(AGE)) == ([], [])
+    assert (_samples(LAG), _samples(AGE)) == ([], [])
     work.measure()
-    assert _told(LAG) == [1]
-    assert _told(AGE)
+    assert _samples(LAG) == [1]
+    assert _samples(AGE)
 
 
 def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
@@ -344,8 +344,8 @@ def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
 
 
 def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
-    """However old the backup is: days count from the restore, or the first look for old rows would
-    forget what was handled, just before it comes again."""
+    """Days count from the restore, however old the backup is. Otherwise handled events would be
+    forgotten just before they come again."""
     old = datetime.now(UTC) - timedelta(days=40)
     _receive(store, old)
     bus, ids = Bus(), _publish(store, "a")

@@ -1,4 +1,4 @@
-"""While a database of a server is restored nobody else restores it, or starts on it."""
+"""While a database of a server is restored, no other restore and no suite can start on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service's database does, on SQLite and PostgreSQL alike."""
+"""The behaviour of a service's database, the same on SQLite and PostgreSQL."""
 
 import subprocess
 import sys
@@ -186,5 +186,5 @@ def test_a_wrong_url_is_a_settings_error(wrong: str) -> None:
 
 def test_a_row_is_inserted_once_and_that_is_said(store: Store, note: Table) -> None:
     with store.write() as session:
-        told = [insert_new(session, note, id=number, text="a") for number in (1, 1, 2)]
-    assert told == [True, False, True]
+        inserted = [insert_new(session, note, id=number, text="a") for number in (1, 1, 2)]
+    assert inserted == [True, False, True]

@@ -1,4 +1,4 @@
-"""What the queries of each service name is what its revision makes, on each database."""
+"""The tables in the queries of each service are those of its migrations, on each database."""
 
 from __future__ import annotations
 
