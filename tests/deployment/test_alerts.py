@@ -175,9 +175,9 @@ def test_every_runbook_belongs_to_an_alert_and_names_metrics_that_exist() -> Non
             assert (path.parent / link).is_file(), link
 
 
-def _unknown(said: str) -> list[str]:
+def _unknown(line: str) -> list[str]:
     """Parts of a `smallprint` command in a runbook that the command line lacks."""
-    words = shlex.split(said.partition("|")[0])[1:]
+    words = shlex.split(line.partition("|")[0])[1:]
     command: click.Command = cli
     while isinstance(command, click.Group) and words:
         found = command.commands.get(words[0])
@@ -188,11 +188,11 @@ def _unknown(said: str) -> list[str]:
     return [one for one in words if one.startswith("-") and one not in options]
 
 
-def _misdirected(said: str) -> list[str]:
+def _misdirected(line: str) -> list[str]:
     """Wrong targets of a `docker` command in a runbook, and numbers of containers that it can't
     know.
     """
-    tool, verb, *rest = said.replace("$(", " ").replace(")", " ").split()[1:]
+    tool, verb, *rest = line.replace("$(", " ").replace(")", " ").split()[1:]
     if tool == "inspect":
         return _misdirected(" ".join([verb, *rest])) if rest else ["a container of compose"]
     if (tool, verb) == ("compose", "run"):
@@ -224,15 +224,15 @@ def test_the_search_for_commands_that_do_nothing_finds_them() -> None:
 
 @pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
 def test_the_commands_of_a_runbook_do_what_they_are_there_for(runbook: Path) -> None:
-    said = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
+    commands = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
     wrong = {}
-    for one in said:
+    for one in commands:
         if one.startswith("docker "):
             wrong[one] = _misdirected(one)
         if "smallprint " in one and "sp_" not in one:
             wrong[one] = wrong.get(one, []) + _unknown(one[one.index("smallprint ") :])
     assert {one: found for one, found in wrong.items() if found} == {}
-    assert "smallprint dlq replay" not in said, "it needs ids, or --all"
+    assert "smallprint dlq replay" not in commands, "it needs ids, or --all"
 
 
 @pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
@@ -240,9 +240,9 @@ def test_a_runbook_says_how_the_state_is_asked_for_in_containers(runbook: Path) 
     """Operators of containers have no `smallprint` at hand, and a container of one service does not
     know the others.
     """
-    said = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
-    if any(one.startswith("smallprint status") for one in said):
-        assert "docker compose run --rm --no-deps upkeep status" in said
+    commands = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
+    if any(one.startswith("smallprint status") for one in commands):
+        assert "docker compose run --rm --no-deps upkeep status" in commands
 
 
 @pytest.mark.parametrize("dashboard", _dashboards(), ids=lambda one: str(one["uid"]))

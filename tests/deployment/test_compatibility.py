@@ -208,10 +208,10 @@ def changed(change: Change) -> dict[str, Any]:
     return new
 
 
-@pytest.mark.parametrize("said", BREAKS)
-def test_a_break_is_found_and_named(said: str) -> None:
-    found = breaks(DOCUMENT, changed(BREAKS[said]))
-    assert any(said in line for line in found), found
+@pytest.mark.parametrize("message", BREAKS)
+def test_a_break_is_found_and_named(message: str) -> None:
+    found = breaks(DOCUMENT, changed(BREAKS[message]))
+    assert any(message in line for line in found), found
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -287,7 +287,7 @@ def _changed(change: Change) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda new: new["components"]["messages"].pop("document.read.v1"),
@@ -315,8 +315,8 @@ def _changed(change: Change) -> list[str]:
     ],
     ids=["type", "field", "optional", "required", "meaning"],
 )
-def test_what_breaks_a_reader_of_events_is_named(change: Change, said: str) -> None:
-    assert said in _changed(change)
+def test_what_breaks_a_reader_of_events_is_named(change: Change, message: str) -> None:
+    assert message in _changed(change)
 
 
 def test_a_new_optional_field_and_a_new_type_break_no_reader() -> None:

@@ -245,8 +245,8 @@ def test_jobs_run_when_somebody_says_so_and_are_locked_down() -> None:
         [container] = pod["containers"]
         assert container["securityContext"] == process["containers"][0]["securityContext"]
         assert {"requests", "limits"} == set(container["resources"])
-        said = " ".join(container["command"])
-        for command in re.findall(r"smallprint (\w+)", said):
+        script = " ".join(container["command"])
+        for command in re.findall(r"smallprint (\w+)", script):
             assert command in cli.commands
     commands = {
         name: " ".join(one["spec"]["containers"][0]["command"]) for name, one in jobs().items()
@@ -280,12 +280,12 @@ def test_every_volume_that_a_job_mounts_is_applied_with_it() -> None:
 
 
 def test_the_suite_is_ended_with_and_without_keda() -> None:
-    told = {
+    deleted = {
         kinds
         for kinds, rest in re.findall(r"kubectl -n smallprint delete ([\w,]+) (.*)", PAGE)
         if rest.startswith("--all")
     }
-    assert told == {"scaledobjects", "deployments"}
+    assert deleted == {"scaledobjects", "deployments"}
     assert RESTORE.index("delete scaledobjects --all") < RESTORE.index("delete deployments --all")
 
 
@@ -347,13 +347,13 @@ def test_the_page_says_how_many_connections_full_scale_takes() -> None:
 
     upgrading = (processes + len(names), 2 * relays)
     [section] = re.findall(r"\*\*Connections of PostgreSQL\.\*\*.*?\n\n", PAGE, re.DOTALL)
-    said = [int(number) for number in re.findall(r"\b\d+\b", section)]
+    numbers = [int(number) for number in re.findall(r"\b\d+\b", section)]
     limit = int(re.findall(r"max_connections = (\d+)", section)[0])
-    assert needed(processes, relays, each) in said
-    assert processes in said
-    assert needed(*upgrading, each) in said
+    assert needed(processes, relays, each) in numbers
+    assert processes in numbers
+    assert needed(*upgrading, each) in numbers
     assert needed(*upgrading, each) <= limit
-    assert needed(*upgrading, 4) in said
+    assert needed(*upgrading, 4) in numbers
 
 
 def test_secrets_are_named_and_never_here() -> None:

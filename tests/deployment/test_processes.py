@@ -67,8 +67,8 @@ def _child_running(parent: int, words: str) -> int:
 
 
 def test_a_process_that_is_killed_comes_back_and_takes_its_children_along(tmp_path: Path) -> None:
-    said: list[str] = []
-    supervisor = Supervisor(said.append)
+    lines: list[str] = []
+    supervisor = Supervisor(lines.append)
     file = tmp_path / "pids"
     supervisor.start(Program("child", [sys.executable, "-c", CHILD, str(file)]))
     try:
@@ -83,28 +83,28 @@ def test_a_process_that_is_killed_comes_back_and_takes_its_children_along(tmp_pa
         assert _eventually(back)
         assert not _alive(first)
         assert not _alive(grandchild)
-        assert [line.split()[1] for line in said] == ["started", "was", "started"]
-        assert "SIGKILL, starting again in 0.5 s" in said[1]
+        assert [line.split()[1] for line in lines] == ["started", "was", "started"]
+        assert "SIGKILL, starting again in 0.5 s" in lines[1]
     finally:
         supervisor.stop()
     assert not [pid for pid in _pids(file) if _alive(pid)]
 
 
 def test_a_process_that_keeps_failing_is_tried_ever_more_rarely(tmp_path: Path) -> None:
-    said: list[str] = []
-    supervisor = Supervisor(said.append)
+    lines: list[str] = []
+    supervisor = Supervisor(lines.append)
     log = tmp_path / "bad.log"
     supervisor.start(Program("bad", [sys.executable, "-c", "print('why'); exit(3)"], log=log))
 
     def failed_twice() -> bool:
         supervisor.look()
-        return sum("exit code 3" in line for line in said) == 2
+        return sum("exit code 3" in line for line in lines) == 2
 
     try:
         assert _eventually(failed_twice)
     finally:
         supervisor.stop()
-    failures = [line for line in said if "exit code 3" in line]
+    failures = [line for line in lines if "exit code 3" in line]
     assert failures[0].endswith(f"starting again in 0.5 s; see {log}")
     assert failures[1].endswith(f"starting again in 1 s; see {log}")
     assert log.read_text("utf-8") == "why\nwhy\n"
@@ -156,8 +156,8 @@ while True:
 def test_one_that_is_asked_to_end_is_waited_for_and_does_not_come_back(
     tmp_path: Path, mood: str
 ) -> None:
-    said: list[str] = []
-    supervisor = Supervisor(said.append)
+    lines: list[str] = []
+    supervisor = Supervisor(lines.append)
     ready, file = tmp_path / "ready", tmp_path / "pids"
     asked = Program("asked", [sys.executable, "-c", CALM, str(ready), mood])
     supervisor.start(asked)
@@ -176,6 +176,6 @@ def test_one_that_is_asked_to_end_is_waited_for_and_does_not_come_back(
             return len(_pids(file)) == 4
 
         assert _eventually(back)
-        assert [line.split()[0] for line in said].count("asked") == 1
+        assert [line.split()[0] for line in lines].count("asked") == 1
     finally:
         supervisor.stop()

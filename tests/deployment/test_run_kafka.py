@@ -32,7 +32,7 @@ class Runner(SuiteProcess):
         self.data = data
         self.port = free_port()
         command = ["infra.run_kafka", "--port", str(self.port), "--data", str(data)]
-        super().__init__(data.parent / "said", command, {})
+        super().__init__(data.parent / "output", command, {})
         self.first_key = self.key()
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
@@ -128,10 +128,10 @@ def test_the_databases_are_told_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _with_databases_of(monkeypatch, tmp_path, "triage", "escalation")._migrate()
-    said = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
-    assert said[0] == "making or updating the databases of triage, escalation"
-    assert {"database of triage ready", "database of escalation ready"} <= set(said[1:-1])
-    assert said[-1] == "databases ready"
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "making or updating the databases of triage, escalation"
+    assert {"database of triage ready", "database of escalation ready"} <= set(lines[1:-1])
+    assert lines[-1] == "databases ready"
 
 
 def test_a_database_that_cannot_be_made_ends_the_start(
@@ -162,8 +162,8 @@ def test_what_is_waited_for_is_said_again_and_again(
     monkeypatch.setattr(run_kafka, "SAY_SECONDS", 0.0)
     looked: Any = Looked()
     suite._wait(looked, "the suite", suite._is_ready, suite._unready)
-    said = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
-    assert said == ["still waiting for origin (0 s)", f"still waiting for {', '.join(LATE)} (0 s)"]
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["still waiting for origin (0 s)", f"still waiting for {', '.join(LATE)} (0 s)"]
 
 
 def test_of_many_that_are_waited_for_some_are_named(
@@ -172,5 +172,5 @@ def test_of_many_that_are_waited_for_some_are_named(
     suite = Suite(tmp_path, free_port())
     late = ", ".join(f"http://127.0.0.1:{port}" for port in suite.ports.values())
     monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(503, text=late))
-    said = suite._unready()
-    assert (len(said), said[-1]) == (6, f"{len(suite.ports) - 5} more")
+    addresses = suite._unready()
+    assert (len(addresses), addresses[-1]) == (6, f"{len(suite.ports) - 5} more")

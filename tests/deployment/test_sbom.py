@@ -45,7 +45,7 @@ def test_it_lists_what_ships_and_nothing_else(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("fields", "found"),
     [
         ({"licenses": [{"license": {"id": "MIT"}}]}, ["MIT"]),
         (
@@ -59,13 +59,13 @@ def test_it_lists_what_ships_and_nothing_else(built: Path) -> None:
     ],
 )
 def test_licences_are_read_in_whatever_form_they_are_said(
-    said: dict[str, Any], found: list[str]
+    fields: dict[str, Any], found: list[str]
 ) -> None:
-    assert sbom.licences({"name": "some", "version": "1", **said}) == found
+    assert sbom.licences({"name": "some", "version": "1", **fields}) == found
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {},
         {"licenses": []},
@@ -74,9 +74,9 @@ def test_licences_are_read_in_whatever_form_they_are_said(
         {"licenses": [{"license": {"name": "Ask us"}}]},
     ],
 )
-def test_none_and_one_that_does_not_go_with_ours_are_refused(said: dict[str, Any]) -> None:
+def test_none_and_one_that_does_not_go_with_ours_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(sbom.UnknownLicence, match="some 1: "):
-        sbom.licences({"name": "some", "version": "1", **said})
+        sbom.licences({"name": "some", "version": "1", **fields})
 
 
 def test_a_model_says_its_licences_first() -> None:

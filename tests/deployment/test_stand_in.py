@@ -48,7 +48,7 @@ def asked(stand_in: StandIn, protocol: Any = "own", **options: Any) -> Provider:
     return Provider(protocol=protocol, origin=stand_in.url, price=price, key=str, **options)
 
 
-def said(stand_in: StandIn, protocol: str = "own") -> dict[str, Any]:
+def answer_of(stand_in: StandIn, protocol: str = "own") -> dict[str, Any]:
     return dict(json.loads(asked(stand_in, protocol).ask(PROMPT).text))
 
 
@@ -71,7 +71,7 @@ def test_every_protocol_is_answered_by_the_labels(good: StandIn, protocol: str) 
 
 def test_it_is_wrong_as_often_as_it_is_told() -> None:
     with StandIn(LABELS, errors=0.3, seed=5) as stand_in:
-        verdicts = [said(stand_in)["verdict"] for _ in range(100)]
+        verdicts = [answer_of(stand_in)["verdict"] for _ in range(100)]
     assert 15 <= verdicts.count("absent") <= 45
 
 
@@ -114,7 +114,7 @@ def test_masked_labels_are_denied_and_its_help_says_so(
 @pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
 def test_wrong_quotes_stand_nowhere_in_the_passage(fault: Fault) -> None:
     with StandIn(LABELS, faults={fault: 1.0}) as stand_in:
-        (quote,) = said(stand_in)["quotes"]
+        (quote,) = answer_of(stand_in)["quotes"]
     assert quote not in QUESTION["passage"]
     assert quote == OTHER if fault == "foreign" else quote != OTHER
 
@@ -224,9 +224,9 @@ def test_what_is_no_label_is_one_line_with_its_number(
     with pytest.raises(SystemExit) as ended:
         serve_labels([str(path)])
     assert ended.value.code == 1
-    (told,) = capsys.readouterr().err.splitlines()
-    assert f"{path}, line 2" in told
-    assert missing in told
+    (message,) = capsys.readouterr().err.splitlines()
+    assert f"{path}, line 2" in message
+    assert missing in message
 
 
 @pytest.mark.parametrize(

@@ -269,11 +269,11 @@ def test_a_training_of_another_recipe_is_not_resumed(
 # Counting
 
 
-def prediction(company: int, said: str, tenths: int) -> dict[str, Any]:
+def prediction(company: int, best: str, tenths: int) -> dict[str, Any]:
     """Of a line of assets that lookup does not know."""
     return {
         "company": company, "filing": f"f{company}", "statement": "income", "line": tenths,
-        "concept": "Assets", "said": [[said, tenths / 10], ["Cash", 0.01]], "lookup": None,
+        "concept": "Assets", "said": [[best, tenths / 10], ["Cash", 0.01]], "lookup": None,
         "users": 0,
     }  # fmt: skip
 

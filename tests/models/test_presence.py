@@ -68,11 +68,11 @@ def test_the_familiar_threshold_is_what_99_of_100_contracts_exceed() -> None:
 def chances(contracts: int = 500) -> Chances:
     """Chances of two labels, of which the second is there more often than it is said."""
     draw = np.random.default_rng(4)
-    said = draw.random((contracts, 2))
-    present = draw.random((contracts, 2)) < said ** np.array([1.0, 0.25])
+    probabilities = draw.random((contracts, 2))
+    present = draw.random((contracts, 2)) < probabilities ** np.array([1.0, 0.25])
     names = tuple(f"c{i}" for i in range(contracts))
     folds = np.arange(contracts) % 5
-    return Chances(names, names, folds, said.astype(np.float32), present)
+    return Chances(names, names, folds, probabilities.astype(np.float32), present)
 
 
 def test_stored_probabilities_are_read_again(tmp_path: Path) -> None:

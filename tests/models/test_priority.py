@@ -37,7 +37,7 @@ def contract(text: str, *notes: Record) -> Record:
 
 def test_a_reviewer_accepts_corrects_and_rejects_by_the_labels() -> None:
     record = contract(TEXT, note("Insurance", TEXT, "Alpha insures the goods against all risks."))
-    said = [
+    quoted = [
         ("Alpha insures the goods against all risks", 0, 0.8),  # but for the stop: all its words
         ("insures the goods against", 0, 0.6),  # four of seven words: it matches
         ("all risks", 0, 0.5),  # two of seven: it lies over the answer
@@ -45,10 +45,10 @@ def test_a_reviewer_accepts_corrects_and_rejects_by_the_labels() -> None:
         ("Alpha", 1, 0.7),  # nobody asked for parties
         ("Gamma", 0, 0.2),  # a confidence of 0.1: it is not shown
     ]
-    starts = [TEXT.index(quote) for quote, _, _ in said]
+    starts = [TEXT.index(quote) for quote, _, _ in quoted]
     candidates = [
         Candidate(label, start, start + len(quote), score)
-        for start, (quote, label, score) in zip(starts, said, strict=True)
+        for start, (quote, label, score) in zip(starts, quoted, strict=True)
     ]
     queue = queue_of(record, candidates, LABELS, SCORES, "contract-clauses")
     assert queue.decisions == ["accept", "accept", "correct", "reject", "reject"]

@@ -104,9 +104,9 @@ def forest(rows: Any, changed: Any) -> Any:
     return [fit(rows, changed, np.ones(len(rows)), 40, FOREST, 1)]
 
 
-def apart(said: Any, changed: Any) -> float:
+def apart(scores: Any, changed: Any) -> float:
     """The share of pairs of a changed and another clause that are in the right order."""
-    return float((said[changed][:, None] > said[~changed]).mean())
+    return float((scores[changed][:, None] > scores[~changed]).mean())
 
 
 def test_every_head_learns_from_the_states() -> None:
@@ -135,20 +135,20 @@ def test_the_head_that_loses_least_on_inner_folds_is_chosen() -> None:
     draw = np.random.default_rng(1)
     noise = draw.normal(size=(len(every.fold), 80)).astype(np.float32)
     lesson = HeadExamples(every.rows, every.wide, noise, every.changed, every.fold)
-    told: list[str] = []
+    fitted: list[str] = []
 
     def noted(name: str, strength: float) -> heads.Make:
         make = regression(lambda some: some.states, strength)
 
         def noting(some: HeadExamples) -> heads.Head:
             if len(some.fold) == len(lesson.fold):
-                told.append(name)
+                fitted.append(name)
             return make(some)
 
         return noting
 
     chosen({"weak": noted("weak", 1e-4), "strong": noted("strong", 10.0)})(lesson)
-    assert told == ["weak"]
+    assert fitted == ["weak"]
 
 
 def test_a_forest_on_top_learns_from_chances_of_other_folds() -> None:

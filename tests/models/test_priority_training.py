@@ -44,12 +44,12 @@ def contract(number: int) -> tuple[dict[str, Any], list[list[float]]]:
     text, notes, spans = "", [], []
     for place in range(PASSAGES):
         wrong = bool(draw.integers(2))
-        said = f"clause {place} of 1234" if wrong else "the goods are insured by them"
-        start, end = len(text), len(text) + len(said)
+        passage = f"clause {place} of 1234" if wrong else "the goods are insured by them"
+        start, end = len(text), len(text) + len(passage)
         if not wrong:
             notes.append({"category": "Insurance", "start": start, "end": end})
         spans.append([0, start, end, round(float(draw.uniform(0.4, 0.9)), 3)])
-        text += said + ". "
+        text += passage + ". "
     head = {"id": f"c{number}", "title": "t", "family": f"f{number}", "fold": number % 5}
     return head | {"text": text, "annotations": notes}, spans
 

@@ -170,9 +170,9 @@ def test_the_served_path_gives_the_measured_predictions(
 def test_words_add_to_the_ranking() -> None:
     wording = words_of(lists_of(worded_record)).without(0)
     good, bad = hash_buckets("pay the penny"), hash_buckets("pay the pound")
-    said = wording.log_odds([0, 0, 1], [good, bad, good])
-    assert said[0] > 0.3 > -0.3 > said[1]
-    assert said[2] == 0, "too few candidates of that label"
+    odds = wording.log_odds([0, 0, 1], [good, bad, good])
+    assert odds[0] > 0.3 > -0.3 > odds[1]
+    assert odds[2] == 0, "too few candidates of that label"
 
 
 def test_no_list_is_scored_by_words_that_learned_from_it() -> None:

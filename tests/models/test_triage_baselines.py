@@ -130,15 +130,15 @@ def test_cash_rolls_forward() -> None:
 
 def made(company: int, wrong: bool, value: float) -> FilingResult:
     """A filing of a company whose first feature tells whether it is wrong."""
-    told = [value, *[0.0] * (len(COLUMNS) - 1)]
+    features = [value, *[0.0] * (len(COLUMNS) - 1)]
     broken = dict.fromkeys(IDENTITIES, wrong and company % 2 == 0)
-    return FilingResult(company, "sign_flip" if wrong else None, broken, wrong, told)
+    return FilingResult(company, "sign_flip" if wrong else None, broken, wrong, features)
 
 
 def test_a_company_is_scored_by_a_forest_without_its_fold() -> None:
     every = [made(company, wrong, float(wrong)) for company in range(60) for wrong in (False, True)]
-    said = chances(every, every)
-    assert min(said[1::2]) > max(said[::2])
+    scores = chances(every, every)
+    assert min(scores[1::2]) > max(scores[::2])
     turned = [
         made(one.company, one.type is not None, float(one.type is None))
         if fold_of(one.company) == 0

@@ -105,7 +105,7 @@ def test_a_finding_names_the_error_by_its_place() -> None:
 def test_findings_at_the_place_of_a_corrected_error_are_counted(tmp_path: Path) -> None:
     del tmp_path
 
-    def told(flagged: bool, *named: str) -> Record:
+    def judged(flagged: bool, *named: str) -> Record:
         return {"risk": 0.9, "flagged": flagged, "checks": [*named], "named_by": [*named]}
 
     known = {
@@ -114,8 +114,8 @@ def test_findings_at_the_place_of_a_corrected_error_are_counted(tmp_path: Path) 
             {"company": "A", "filing": name, "form": "10-Q", "facts": 1, "alone": alone,
              "earlier_filings": 0, "with_earlier": None, "surest_doubt": ["sign", 0.2],
              "differs": False}
-            for name, alone in (("a", told(True, "implied_shares")), ("c", told(True, "gap")),
-                                ("d", told(True)))
+            for name, alone in (("a", judged(True, "implied_shares")), ("c", judged(True, "gap")),
+                                ("d", judged(True)))
         ],
     }  # fmt: skip
     predicted = [

@@ -73,26 +73,26 @@ def test_only_dismissed_suspects_are_learned() -> None:
 
 
 def test_a_break_of_another_kind_is_no_lesson() -> None:
-    said = lesson(odd(1))
+    example = lesson(odd(1))
     sound = bent("income", "Operating income", 1, 1508)
-    other = DismissalExample(sound | {"company": "Company 3"}, said.dismissed, said.findings)
-    more = len(lawful(said, TAUGHT, {}).rows)
+    other = DismissalExample(sound | {"company": "Company 3"}, example.dismissed, example.findings)
+    more = len(lawful(example, TAUGHT, {}).rows)
     assert len(lawful(other, TAUGHT, {}).rows) < more
 
 
 def test_a_lesson_is_read_as_the_suite_reads_it() -> None:
-    said = lesson(odd(1))
-    known = lawful(said, TAUGHT, {})
+    example = lesson(odd(1))
+    known = lawful(example, TAUGHT, {})
     equity = {"statement": "equity", "columns": [{}], "rows": [{"label": "x", "values": [1]}]}
-    shown = {**said.filing, "statements": [equity, *said.filing["statements"]]}
-    other = lawful(DismissalExample(shown, said.dismissed, said.findings), TAUGHT, {})
+    shown = {**example.filing, "statements": [equity, *example.filing["statements"]]}
+    other = lawful(DismissalExample(shown, example.dismissed, example.findings), TAUGHT, {})
     assert other.rows.tolist() == known.rows.tolist()
 
-    (one,) = (s for s in said.filing["statements"] if s["statement"] == "income")
+    (one,) = (s for s in example.filing["statements"] if s["statement"] == "income")
     one["columns"] *= 40
     for row in one["rows"]:
         row["values"] *= 40
-    widths = lawful(said, TAUGHT, {}).rows[:, COLUMNS.index("width")]
+    widths = lawful(example, TAUGHT, {}).rows[:, COLUMNS.index("width")]
     assert len(widths)
     assert widths.max() == MOST_COLUMNS
 

@@ -115,16 +115,16 @@ def test_the_served_forest_distinguishes_sound_and_wrong_filings(made: Path) -> 
 
 
 def test_every_filing_is_predicted_once_and_development_filings_apart(made: Path) -> None:
-    said = list(read_lines(made / "predictions.jsonl.gz"))
-    own = [p for p in said if p["set"] == "own"]
+    predictions = list(read_lines(made / "predictions.jsonl.gz"))
+    own = [p for p in predictions if p["set"] == "own"]
     assert sum(p["type"] is None for p in own) == COMPANIES - 1
     assert len(own) > 5 * COMPANIES
-    assert [(p["id"], p["type"]) for p in said if p["set"] == "corrected"] == [("f6", None)]
+    assert [(p["id"], p["type"]) for p in predictions if p["set"] == "corrected"] == [("f6", None)]
     assert not any(p["id"] == "f6" for p in own)
-    assert {p["set"] for p in said} == {"own", "headlines", "corrected", "development"}
-    assert all(p["fold"] == fold_of(p["company"]) for p in said)
-    assert [p["type"] for p in said if p["set"] == "development"] == [None, "digit_change"]
-    assert all(0 <= p["risk"] <= 1 for p in said)
+    assert {p["set"] for p in predictions} == {"own", "headlines", "corrected", "development"}
+    assert all(p["fold"] == fold_of(p["company"]) for p in predictions)
+    assert [p["type"] for p in predictions if p["set"] == "development"] == [None, "digit_change"]
+    assert all(0 <= p["risk"] <= 1 for p in predictions)
 
 
 def test_filings_with_a_corrected_error_teach_no_patterns(
@@ -180,11 +180,11 @@ def test_the_odds_of_headlines_allow_one_threshold() -> None:
         return Example("x", 1, None, rows, np.zeros(1, bool), np.zeros(1, bool), part)
 
     every = [example("own")] * 100 + [example("headlines")] * 100
-    said = [np.array([i / 100 * (1 if i < 100 else 0.5)], np.float32) for i in range(100)]
-    said += [values * 0.5 for values in said]
+    risks = [np.array([i / 100 * (1 if i < 100 else 0.5)], np.float32) for i in range(100)]
+    risks += [values * 0.5 for values in risks]
     operation = {"unbelieved": 0.9, "false_alarms": 0.02, "false_alarms_of_headlines": 0.02}
-    odds = training.odds_of_headlines(every, said, operation)
-    found = [float(v.max()) for v in training.all_weighed(every, said, 0.9, odds)]
+    odds = training.odds_of_headlines(every, risks, operation)
+    found = [float(v.max()) for v in training.all_weighed(every, risks, 0.9, odds)]
     at = threshold(np.array(found[:100]), 0.02)
     assert sum(v >= at for v in found[:100]) == 2
     assert sum(v >= at for v in found[100:]) in (1, 2, 3)

@@ -44,8 +44,8 @@ def contract(fold: int = 1) -> dict[str, Any]:
             notes.append({"category": category, "start": at, "text": text})
             at += len(text) + 1
     iso = {"Agreement Date": "2010-05-01", "Expiration Date": "2011-05-01"}
-    said = {"id": f"contract {fold}", "annotations": notes, "answers": ANSWERS, "answers_iso": iso}
-    return said | {"fold": fold}
+    answers = {"answers": ANSWERS, "answers_iso": iso}
+    return {"id": f"contract {fold}", "annotations": notes, **answers, "fold": fold}
 
 
 @pytest.mark.parametrize(

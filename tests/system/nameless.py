@@ -22,10 +22,10 @@ def reads_the_stream(house: House) -> None:
     own = house.rival.post("/v1/documents", files={"file": ("stream.txt", b"Ours, by stream.")})
     mine = own.raise_for_status().json()["id"]
     for who in (house.rival, house.session):
-        said = streamed(who, until=mine)
-        assert mine in said
-        assert not [name for name in house.owner.ids() if name in said]
-        assert "quibblesome" not in said
+        output = streamed(who, until=mine)
+        assert mine in output
+        assert not [name for name in house.owner.ids() if name in output]
+        assert "quibblesome" not in output
     assert house.owner.report in streamed(house.owner.client, until=house.owner.report)
 
 
@@ -33,17 +33,17 @@ def streamed(client: httpx.Client, until: str) -> str:
     """What the stream of all changes says from its beginning until it is silent, once it has said
     a word.
     """
-    said, end = "", time.monotonic() + PATIENCE
-    while until not in said and time.monotonic() < end:
-        said = ""
+    output, end = "", time.monotonic() + PATIENCE
+    while until not in output and time.monotonic() < end:
+        output = ""
         with (
             suppress(httpx.ReadTimeout),
             client.stream("GET", "/v1/documents/events?after=0", timeout=3.0) as stream,
         ):
             assert stream.status_code == 200
             for chunk in stream.iter_text():
-                said += chunk
-    return said
+                output += chunk
+    return output
 
 
 def leaves_a_tab(house: House) -> None:

@@ -264,7 +264,7 @@ class Report:
 
 
 def run(
-    edition: Edition, kills: int, number: int, seed: int, tell: Callable[[str], None] = print
+    edition: Edition, kills: int, number: int, seed: int, report: Callable[[str], None] = print
 ) -> Report:
     """Send documents while the suite is killed, then count."""
     chance = random.Random(seed)
@@ -289,7 +289,7 @@ def run(
             pause = chance.uniform(0.0, 3.0)
             time.sleep(pause)
             killed.append(edition.kill(chance))
-            tell(f"{turn + 1}/{kills} after {pause:.2f} s: killed {killed[-1]}")
+            report(f"{turn + 1}/{kills} after {pause:.2f} s: killed {killed[-1]}")
         waiting.put(None)
         uploader.join(END_SECONDS)
         settle(client, sent, END_SECONDS)

@@ -188,10 +188,10 @@ def multiply(store: Store, table: str, key: str, numbers: range) -> None:
         row = {str(name): value for name, value in found.items()}
         names = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
-        said = json.dumps(row)
+        encoded = json.dumps(row)
         others = []
         for number in numbers:
             mark = hashlib.sha256(b"%d" % number).hexdigest()[:32]
-            other = json.loads(re.sub(r"(?<=[0-9a-f]{32})[0-9a-f]{32}(?![0-9a-f])", mark, said))
+            other = json.loads(re.sub(r"(?<=[0-9a-f]{32})[0-9a-f]{32}(?![0-9a-f])", mark, encoded))
             others.append({**other, key: f"doc_{mark[:26]}"})
         session.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), others)

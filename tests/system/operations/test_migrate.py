@@ -74,8 +74,8 @@ def test_all_go_forward_and_one_goes_back(databases: dict[str, str], old: Path) 
     assert run("migrate", "--data", old) == moved
     assert [one["before"] for one in run("migrate", "--data", old)] == ["0002"] * len(NAMES)
     for number, name in enumerate(NAMES):
-        (told,) = run("migrate", "--service", name, "--to", "0001", "--data", old)
-        assert told == {"service": name, "before": "0002", "after": "0001"}
+        (moved_back,) = run("migrate", "--service", name, "--to", "0001", "--data", old)
+        assert moved_back == {"service": name, "before": "0002", "after": "0001"}
         with closing(_store(name, databases, old)) as store:
             assert "note" not in {
                 c["name"] for c in inspect(store.engine).get_columns("relay_lease")
@@ -128,12 +128,12 @@ def test_a_container_of_one_service_is_no_place_for_it(
 ) -> None:
     environment(monkeypatch, {"ingest": "postgresql+psycopg://nobody@127.0.0.1:1/ingest"})
     bus = [] if command == ["migrate"] else ["--bus", "kafka://127.0.0.1:1"]
-    with pytest.raises(SettingsError, match="only ingest has a PostgreSQL URL here") as said:
+    with pytest.raises(SettingsError, match="only ingest has a PostgreSQL URL here") as caught:
         run(*command, *bus, "--data", tmp_path)
     for name in NAMES:
-        named = f"SMALLPRINT_{name.upper()}_DATABASE_URL" in str(said.value)
+        named = f"SMALLPRINT_{name.upper()}_DATABASE_URL" in str(caught.value)
         assert named == (name != "ingest")
-    assert "docker compose run --rm upkeep" in str(said.value)
+    assert "docker compose run --rm upkeep" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

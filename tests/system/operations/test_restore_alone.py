@@ -41,16 +41,16 @@ def test_a_second_restore_and_a_suite_that_starts_are_refused(
     data = tmp_path / "restored"
     if there:
         data.mkdir()
-    told: list[str] = []
+    events: list[str] = []
 
     def others() -> None:
         with pytest.raises(FolderInUse, match=ME):
-            restore(source, place(data), doing(lambda: told.append("settled")))
+            restore(source, place(data), doing(lambda: events.append("settled")))
         with pytest.raises(FolderInUse, match=ME), FolderLock(data):
-            told.append("started")
+            events.append("started")
 
     restore(source, place(data), doing(others))
-    assert told == []
+    assert events == []
     assert (data / "one.db").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data", "restored"]
     assert not (data / "lock").exists()
@@ -89,9 +89,9 @@ def test_a_restore_that_fails_leaves_nothing(source: Path, tmp_path: Path) -> No
 
 def test_what_can_not_be_written_is_no_fault_of_the_backup(source: Path, tmp_path: Path) -> None:
     (tmp_path / "restored.partial").write_text("of somebody else")
-    with pytest.raises(SuiteError, match="which can't be made") as told:
+    with pytest.raises(SuiteError, match="which can't be made") as caught:
         restore(source, place(tmp_path / "restored"), doing(lambda: None))
-    assert not isinstance(told.value, BadBackup)
+    assert not isinstance(caught.value, BadBackup)
     assert not (tmp_path / "restored").exists()
 
 
@@ -103,9 +103,9 @@ def test_a_disk_that_is_full_is_no_fault_of_the_backup(
 
     with monkeypatch.context() as patch:
         patch.setattr(backups, "copied", full)
-        with pytest.raises(SuiteError, match="No space left on device") as told:
+        with pytest.raises(SuiteError, match="No space left on device") as caught:
             restore(source, place(tmp_path / "restored"), doing(lambda: None))
-    assert not isinstance(told.value, BadBackup)
+    assert not isinstance(caught.value, BadBackup)
     (source / "databases" / "one.db").unlink()
     with pytest.raises(BadBackup, match=r"lacks one\.db"):
         restore(source, place(tmp_path / "restored"), doing(lambda: None))

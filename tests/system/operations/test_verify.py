@@ -205,8 +205,8 @@ def test_results_and_documents_that_do_not_know_each_other(suite: Suite) -> None
     suite.ended(one, two, three, four)
     begun = "UPDATE extractions SET state = :state WHERE document_id = :id"
     change(suite, "extraction", begun, state="deleted", id=four)
-    ((said,), _) = verify(suite, "--repair", code=3)
-    assert (said["kind"], said["document"], said["repair"]) == ("lost_result", four, None)
+    ((fault,), _) = verify(suite, "--repair", code=3)
+    assert (fault["kind"], fault["document"], fault["repair"]) == ("lost_result", four, None)
     change(suite, "extraction", begun, state="done", id=four)
     suite.work()
     change(suite, "extraction", "DELETE FROM extractions WHERE document_id = :id", id=one)
@@ -241,7 +241,7 @@ def path_of_is_there(suite: Suite, document: str) -> bool:
         return session.execute(query, {"id": document}).scalar_one() is not None
 
 
-def said(suite: Suite, *arguments: str) -> str:
+def last_line(suite: Suite, *arguments: str) -> str:
     """The last line for a person."""
     command = ["verify", "--settle", "0", "--stuck", "0", "--data", str(suite.folder), *arguments]
     done = CliRunner().invoke(cli, command, catch_exceptions=False)
@@ -262,7 +262,7 @@ def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
     assert counts["notes"] == [
         "events yet to be sent: ingest 1; its relay sends them while it runs"
     ]
-    assert said(suite).endswith("1 event about 1 document in progress: the rest agrees")
+    assert last_line(suite).endswith("1 event about 1 document in progress: the rest agrees")
     suite.loops[0][0].run_once()
     faults, counts = verify(suite, "--stuck", "0", code=0)
     assert (faults, suite.state(document)["state"]) == ([], "received")
@@ -271,7 +271,7 @@ def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
     assert counts["notes"][0].startswith("events yet to be handled: ingest 1, extraction 1, ")
     suite.ended(document)
     suite.work()
-    assert said(suite).endswith("bytes), nothing in progress: everything is consistent")
+    assert last_line(suite).endswith("bytes), nothing in progress: everything is consistent")
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
@@ -287,7 +287,7 @@ def test_what_can_not_be_told_apart_is_not_said_to_agree(
     one, two = suite.upload(1), suite.upload(2)
     suite.ended(one)
     suite.work()
-    assert said(suite).endswith("nothing in progress: everything is consistent")
+    assert last_line(suite).endswith("nothing in progress: everything is consistent")
     change(suite, "extraction", "DELETE FROM extractions WHERE document_id = :id", id=one)
     suite.upload(3)
     suite.loops[0][0].run_once()
@@ -299,12 +299,12 @@ def test_what_can_not_be_told_apart_is_not_said_to_agree(
         False,
     )
     assert "stuck documents and lost or stray results were not checked" in counts["notes"][-1]
-    last = said(suite)
+    last = last_line(suite)
     assert "5 events in progress: the blobs agree; stuck documents and results were not" in last
 
     path_of(suite, "layout", two).unlink()
     monkeypatch.setattr(looking, "time", SimpleNamespace(sleep=lambda _: suite.work()))
-    last = said(suite, "--settle", "1")
+    last = last_line(suite, "--settle", "1")
     assert "nothing in progress: 1 fault, 0 of them repaired; stuck documents and" in last
     assert {one["kind"] for one in verify(suite, code=1)[0]} == {"missing_blob", "lost_result"}
 
@@ -332,4 +332,4 @@ def test_a_damaged_database_is_named(suite: Suite) -> None:
     known = {"complete": False, "faults": 1, "repaired": 0, "notes": counts["notes"]}
     unknown = ("documents", "blobs", "bytes", "waiting", "unsent", "unhandled", "in_progress")
     assert counts == dict.fromkeys(unknown) | known
-    assert said(suite) == "nothing else was checked: 1 fault, 0 of them repaired"
+    assert last_line(suite) == "nothing else was checked: 1 fault, 0 of them repaired"

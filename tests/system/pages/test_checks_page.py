@@ -76,7 +76,7 @@ def states() -> dict[str, tuple[MonitoringState | None, list[MonitoringNotice], 
     few, _ = checked(3, 0)
     some, _ = checked(39, 1)
     begun, _ = checked(20, 4)
-    tight, told = checked(4, 8)
+    tight, notices = checked(4, 8)
     changed = seen(few, [0.999] * 12)
     drifted = MonitoringNotice(
         "contract-clauses", "drift", "", "the documents that come in are unlike those"
@@ -88,7 +88,7 @@ def states() -> dict[str, tuple[MonitoringState | None, list[MonitoringNotice], 
         "few": (seen(few, usual[:3]), [], 61),
         "some": (seen(some, usual), [], 812),
         "begun": (seen(begun, usual), [], 500),
-        "tightened": (seen(tight, usual), told, 240),
+        "tightened": (seen(tight, usual), notices, 240),
         "drift": (changed, [drifted], 61),
         "category": (replace(some, suspended=("Parties",)).with_remaining_belief(0.96), [], 700),
         "alone": (replace(some, suspended=("Parties",)).with_remaining_belief(NEVER), [], 700),
@@ -97,13 +97,13 @@ def states() -> dict[str, tuple[MonitoringState | None, list[MonitoringNotice], 
 
 def put(stage: Stage, name: str) -> dict[str, Any] | None:
     """Let extraction answer a state; the item of it, if there is one."""
-    kept, told, accepted = states()[name]
+    kept, events, accepted = states()[name]
     if kept is None:
         stage.watched = {"items": [], "notices": []}
         return None
     item = MonitorOut.model_validate(monitor.describe(kept, None, accepted)).model_dump(mode="json")
     notices = [
-        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in told
+        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in events
     ]
     stage.watched = {"items": [item], "notices": notices}
     return item
@@ -124,7 +124,7 @@ def decide(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pill", "said"),
+    ("name", "pill", "phrases"),
     [
         (
             "promised",
@@ -178,7 +178,7 @@ def decide(stage: Stage, name: str) -> None:
     ],
 )
 def test_a_promise_is_told_in_plain_words(
-    ada: Watched, stage: Stage, name: str, pill: str, said: list[str]
+    ada: Watched, stage: Stage, name: str, pill: str, phrases: list[str]
 ) -> None:
     item = put(stage, name)
     assert item is not None
@@ -191,7 +191,7 @@ def test_a_promise_is_told_in_plain_words(
     assert "version 1.4.0" in words
     assert f"{item['accepted']} clauses" in words
     assert card.locator(".pill").inner_text() == pill
-    for part in said:
+    for part in phrases:
         assert part in words, words
     assert "Evidence" not in words
     card.get_by_text("Exact figures").focus()
@@ -201,7 +201,7 @@ def test_a_promise_is_told_in_plain_words(
 
 
 def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
-    for name, counted, said in (
+    for name, counted, rate in (
         ("few", "3 checks, none wrong", "Up to 70.8% could be wrong"),
         ("some", "40 checks, 1 wrong", "2.5% wrong (0.1% to 13.2% of all)"),
     ):
@@ -212,7 +212,7 @@ def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
         page.goto(f"{stage.address}/watch")
         row = page.get_by_role("row", name="contract-clauses All")
         row.wait_for()
-        assert said in row.inner_text()
+        assert rate in row.inner_text()
         assert counted in row.inner_text()
         person.close()
 
@@ -333,11 +333,11 @@ def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: S
     assert start is not None
     watch = replay(start, [[Check("totals", 0.9, True)]] * 3)
     after = replace(kept, evidence=watch.to_json())
-    tight, told = monitor.tighten(after, watch, "filings", LINE.confidence_of)
+    tight, events = monitor.tighten(after, watch, "filings", LINE.confidence_of)
     shown = monitor.describe(tight, None, 41, LINE.confidence_of)
     item = MonitorOut.model_validate(shown).model_dump(mode="json")
     notices = [
-        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in told
+        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in events
     ]
     stage.watched_findings = {"items": [item], "notices": notices}
     try:

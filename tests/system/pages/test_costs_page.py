@@ -120,11 +120,11 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) 
     page = ada.sign_in()
     page.get_by_role("link", name="Costs").click()
     page.get_by_role("heading", name="Costs", exact=True).wait_for()
-    told = stage.http.get("/v1/costs").json()
-    assert told["specialists"]["documents"] > DAYS
+    costs = stage.http.get("/v1/costs").json()
+    assert costs["specialists"]["documents"] > DAYS
     glance = page.locator(".numbers").inner_text()
-    assert f"{told['specialists']['documents']} documents" in glance
-    assert f"US$ {told['frontier']['usd']:.2f}" in glance
+    assert f"{costs['specialists']['documents']} documents" in glance
+    assert f"US$ {costs['frontier']['usd']:.2f}" in glance
     assert "for 3 calls" in glance
     assert (
         page.get_by_text("1 document failed. Failed documents count only if their text").count()
@@ -136,17 +136,17 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) 
         assert chart.locator("svg").count() > 0, name
         assert chart.locator("svg rect, svg circle").count() > 0, name
     columns = figure(page, "By day").locator(".columns")
-    assert columns.locator("rect.ours").count() == len(told["groups"])
-    assert columns.locator("rect.theirs").count() == len(told["groups"])
+    assert columns.locator("rect.ours").count() == len(costs["groups"])
+    assert columns.locator("rect.theirs").count() == len(costs["groups"])
     assert columns.locator("rect.paid").count() == 1
     summary = figure(page, "By day").locator("summary")
     summary.focus()
     page.keyboard.press("Enter")
     rows = figure(page, "By day").get_by_role("row")
     rows.nth(1).wait_for()
-    newest = told["groups"][0]
+    newest = costs["groups"][0]
     assert rows.nth(1).get_by_role("rowheader").inner_text() == newest["key"]
-    assert rows.count() == 1 + len(told["groups"])
+    assert rows.count() == 1 + len(costs["groups"])
     page.keyboard.press("Tab")
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused == "By day: numbers"
@@ -163,14 +163,14 @@ def test_reports_stand_beside_contracts(ada: Watched, stage: Stage) -> None:
     chart.locator("summary").click()
     rows = chart.get_by_role("row")
     rows.nth(2).wait_for()
-    told = stage.http.get("/v1/costs", params={"by": "kind"}).json()
-    contract, report = told["groups"]
+    costs = stage.http.get("/v1/costs", params={"by": "kind"}).json()
+    contract, report = costs["groups"]
     assert (contract["key"], report["key"], report["documents"]) == ("contract", "report", 4)
     names = [rows.nth(place).get_by_role("rowheader").inner_text() for place in (1, 2)]
     assert sorted(names) == ["Contracts", "Reports"]
-    said = chart.inner_text()
-    assert f"{report['tokens_read']:,}" in said
-    assert f"{report['frontier_usd']:.2f}" in said
+    shown = chart.inner_text()
+    assert f"{report['tokens_read']:,}" in shown
+    assert f"{report['frontier_usd']:.2f}" in shown
     million = figure(page, "A million tokens").inner_text()
     assert "Contracts on this machine, measured" in million
     assert "Reports on this machine, measured" in million
@@ -184,11 +184,11 @@ def test_reports_stand_beside_contracts(ada: Watched, stage: Stage) -> None:
 def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, stage: Stage) -> None:
     ada = Watched(browser, stage, viewport={"width": 1280, "height": 800})
     page = ada.sign_in()
-    told = stage.http.get("/v1/costs").json()
-    told["stand_in_usd"] = told["usd"]
-    told["frontier"]["usd"] = 0.82 * (told["usd"] + told["specialists"]["usd"])
-    told["budgets"] = [{"period": "2026-01-31", "usd": 1.62, "max_usd": 1.0}]
-    page.route("**/v1/costs?*", lambda route: route.fulfill(json=told))
+    costs = stage.http.get("/v1/costs").json()
+    costs["stand_in_usd"] = costs["usd"]
+    costs["frontier"]["usd"] = 0.82 * (costs["usd"] + costs["specialists"]["usd"])
+    costs["budgets"] = [{"period": "2026-01-31", "usd": 1.62, "max_usd": 1.0}]
+    page.route("**/v1/costs?*", lambda route: route.fulfill(json=costs))
     page.goto(f"{stage.address}/costs")
     figure(page, "Budgets").wait_for()
     glance = page.locator(".numbers")
@@ -213,13 +213,13 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     chart = figure(page, "By document")
     chart.locator("summary").click()
     chart.get_by_text("(deleted)").first.wait_for()
-    told = stage.http.get("/v1/costs", params={"by": "document"}).json()
-    dearest = sorted((one["usd"] + one["machine_usd"] for one in told["groups"]), reverse=True)
+    costs = stage.http.get("/v1/costs", params={"by": "document"}).json()
+    dearest = sorted((one["usd"] + one["machine_usd"] for one in costs["groups"]), reverse=True)
     rows = chart.get_by_role("row").all()[1:]
     cells = [row.get_by_role("cell").all_inner_texts() for row in rows]
     paid = [float(cell[4].replace(",", "")) + float(cell[6].replace(",", "")) for cell in cells]
     assert paid == pytest.approx(dearest[: len(paid)], abs=2e-6)
-    assert chart.get_by_text(f"If {told['frontier']['model']} had read it, US$").count() == 1
+    assert chart.get_by_text(f"If {costs['frontier']['model']} had read it, US$").count() == 1
     assert page.url.endswith("/costs?by=document")
     chart.get_by_role("link", name="Northwind").click()
     page.get_by_role("heading", name="Northwind").wait_for()

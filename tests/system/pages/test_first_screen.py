@@ -69,7 +69,7 @@ def summed(item: dict[str, Any]) -> Proposal:
         {**place, "row": at, "label": rows[at]["label"], "value": rows[at]["values"][0], "sign": 1}
         for at in [*finding["rows"]] * 4
     ]
-    said = {
+    proposal = {
         "subject": "finding",
         "verdict": "error",
         "category": item["category"],
@@ -82,7 +82,7 @@ def summed(item: dict[str, Any]) -> Proposal:
         "provider": "claude",
         "model": "m-1",
     }
-    return Proposal.model_validate(said)
+    return Proposal.model_validate(proposal)
 
 
 @pytest.fixture(scope="module")

@@ -74,9 +74,9 @@ def test_many_reasons_stay_off_the_footer(
     ada.close()
 
 
-@pytest.mark.parametrize(("risk", "said"), [(0.7034, True), (0.02, False)])
+@pytest.mark.parametrize(("risk", "warned"), [(0.7034, True), (0.02, False)])
 def test_a_risk_without_a_finding_is_explained(
-    browser: Any, stage: Stage, risk: float, said: bool
+    browser: Any, stage: Stage, risk: float, warned: bool
 ) -> None:
 
     def risky(route: Any) -> None:
@@ -88,8 +88,8 @@ def test_a_risk_without_a_finding_is_explained(
     page.goto(f"{stage.address}/documents/{stage.report}")
     page.get_by_text("No errors found.").wait_for()
     words = page.get_by_text(f"The risk is still {round(risk * 100)}%")
-    assert words.count() == int(said)
-    if said:
+    assert words.count() == int(warned)
+    if warned:
         assert "No suspicion was strong enough to be a finding" in words.inner_text()
         ada.draw("first-visit-risk", ".desk", whole=False)
     page.unroute_all()

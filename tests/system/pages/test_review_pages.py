@@ -806,7 +806,7 @@ def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stag
             {**cell, "row": 0, "label": EVIL, "value": 9_500_000, "sign": 1},
             {**cell, "row": 1, "label": "Returns", "value": 250_000, "sign": -1},
         ]
-        said = {
+        proposal = {
             "subject": "finding",
             "verdict": "error",
             "category": item["category"],
@@ -819,7 +819,7 @@ def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stag
             "provider": "claude",
             "model": "m-1",
         }
-        stage.answer(item, Proposal.model_validate(said))
+        stage.answer(item, Proposal.model_validate(proposal))
         page = ada.sign_in()
         page.goto(f"{stage.address}/review?document={report}")
         shown = page.get_by_role("complementary", name="Proposal of a model")

@@ -276,8 +276,8 @@ def leaks(answer: httpx.Response, owner: Owned, asked: str) -> bool:
     """Whether an answer says anything of the owner that the request did not say itself."""
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         return True
-    said = {name for name in owner.ids() if name in answer.text and name not in asked}
-    return bool(said) or (MARK in answer.text and MARK not in asked.replace("+", " "))
+    leaked = {name for name in owner.ids() if name in answer.text and name not in asked}
+    return bool(leaked) or (MARK in answer.text and MARK not in asked.replace("+", " "))
 
 
 def seen(owner: Owned) -> list[Any]:
