@@ -375,8 +375,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr)
     if lines:
         print(
-            "a client of the last release would break: keep the old form beside the new one, or"
-            " raise VERSION in shared/version.py (events: make a new version of the type)",
+            "a client of the last release would break. Keep the old form beside the new one, or"
+            " raise VERSION in shared/version.py. For an event, make a new version of its type.",
             file=sys.stderr,
         )
         return 1

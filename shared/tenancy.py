@@ -54,7 +54,7 @@ def belongs_to(tenant: str) -> None:
 def must_be_of(tenant: str, what: str) -> None:
     """Raise CrossesTenants if the current work is of another tenant.
 
-    Outside of any work, and before its tenant is set, nothing is refused.
+    Does nothing outside of work, or before the work has a tenant.
     """
     work = _work.get()
     if work is not None and work.tenant is not None and work.tenant != tenant:

@@ -3,9 +3,9 @@
     python -m infra.docs.us_gaap FOLDER [--out FILE]
 
 FOLDER holds finance/statements.jsonl. The table has the concepts that at least `SHARE` of the
-companies of one of two eras report, their order, and whether most companies show them with the
-opposite sign. `tests/evaluate/statements.py` measures the reader on each company with a table made
-without it.
+companies of one of two eras report, in order. It also says whether most companies show them with
+the opposite sign. `tests/evaluate/statements.py` measures the reader on each company with a table
+made without it.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def learn(
 
     Args:
         words: models that have not seen a list score its words.
-        without: folds that nothing is trained on.
+        without: folds left out of training.
     """
     kept = []
     for some in lists:

@@ -2,7 +2,7 @@
 
     python -m models.line_concepts.adapter --data FOLDER --base var/specialists/base --fold 0 none
 
-FOLDER has finance/. Fold `none` leaves nobody out; `models.line_concepts` ships that adapter. The
+FOLDER has finance/. Fold `none` trains on all companies; `models.line_concepts` ships it. The
 same command resumes after a stop, and skips trainings that are done with the same config. Scores
 use INT8, as served.
 """

@@ -43,7 +43,7 @@ class CategoryResult:
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """What was searched, and the result for each category."""
+    """The searched part of a document, and the result for each category."""
 
     characters: int
     pages: int

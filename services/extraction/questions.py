@@ -91,9 +91,9 @@ def needs_person(
 ) -> bool:
     """Whether only a person may answer, even if models are trusted.
 
-    This holds for doubted categories, after all acceptance has ended, for recognised (OCR) text,
-    and for clauses up to the `usual` threshold, which are shown only for a stated share of missed
-    clauses.
+    This holds for doubted categories, after all acceptance has ended, and for recognised (OCR)
+    text. It also holds for clauses up to the `usual` threshold, which are shown only to limit the
+    share of missed clauses.
     """
     stopped = local.step >= STEPS or result.category in local.suspended
     extra = result.subject == "clause" and result.confidence <= usual

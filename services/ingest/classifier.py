@@ -42,9 +42,9 @@ class DocumentClassifier:
     def __call__(self, text: str, media_type: str) -> Classification | None:
         """Predict the kind of a text; None where the media type decides, and for short texts.
 
-        An unsure document is processed as the likelier of contract and report. So is a likely
-        `other` with words that are typical of one of them. A text with many unknown words (another
-        language, damaged letters) gets the kind of its type, unsure.
+        An unsure document is processed as the likelier of contract and report. So is a document
+        that is likely `other`, but has words typical of one of them. A text with many unknown words
+        (another language, damaged letters) gets the kind of its type, unsure.
         """
         if self._model is None or media_type not in MIXED_TYPES:
             return None

@@ -1,7 +1,7 @@
 """Probes and metrics of the whole suite, from the answers of all its processes.
 
-A name with several addresses (two containers of one service, a headless Service of Kubernetes) is
-asked at each of them, because each address is another process.
+A name may have several addresses, such as two containers of a service, or a headless Service of
+Kubernetes. Each address is a separate process, so all of them are asked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exports of results with decisions, as JSONL, CSV or XLSX.
 
-A cell that looks like a formula gets an apostrophe in front: one that begins with `=`, `+`, `-`,
-`@`, a tab or a line break, even after invisible characters. The same holds inside a text after a
+A cell that looks like a formula gets an apostrophe in front. It begins with `=`, `+`, `-`, `@`, a
+tab or a line break, perhaps after invisible characters. The same holds inside a text after a
 semicolon, a tab or a line break, because some spreadsheets split there. The column `defused` names
 the changed cells. JSONL has the text unchanged.
 Source: OWASP, "CSV Injection".

@@ -221,8 +221,8 @@ def queue_proposal(
 ) -> None:
     """Store the answer of a frontier model in the item of its result.
 
-    A result without an item gets one, unless it was not shown and nothing is proposed. A person
-    decides, except for answers that the policy trusts.
+    A result without an item gets one if it was shown or has a proposal. A person decides, except
+    for answers that the policy trusts.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known is None or not known.counts(event.attempt) or known.attempt != event.attempt:

@@ -1,9 +1,10 @@
 """How often frontier models are wrong, by people's decisions, and when their answers are trusted.
 
-People review every answer, unless the policy says `trust = "measured"`. Then a clause that a model
-confirmed in the same words is accepted, once decisions show that at most `max_wrong` of the
-confirmed clauses are wrong. A finding is accepted if the model named the same cell and amount, by
-the `max_wrong` of findings. The test is in `shared/policy/intervals.py`, with documents as groups.
+People review every answer, unless the policy says `trust = "measured"`. Then a clause is accepted
+if a model confirmed it in the same words. Decisions have to show first that at most `max_wrong` of
+the confirmed clauses are wrong. A finding is accepted if the model named the same cell and amount,
+by the `max_wrong` of findings. The test is in `shared/policy/intervals.py`, with documents as
+groups.
 
 These always go to people:
 
@@ -70,7 +71,7 @@ class ProposalRate(Rate):
 
 
 def confirms(proposal: Mapping[str, Any] | None, text: str) -> bool:
-    """Whether a model quoted the same clause. An item made of its own quote is not confirmed."""
+    """Whether a model quoted the same clause. An item made from its own quote does not count."""
     if not proposal or proposal["verdict"] != "present" or proposal.get("own_words"):
         return False
     return any(same_clause(text, quote["text"]) for quote in proposal["quotes"])

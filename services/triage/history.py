@@ -1,8 +1,8 @@
 """Compare a filing with earlier ones of its company, for periods that both show.
 
 Lines may lawfully differ: they are split or joined, restated, or printed with another sign. So a
-difference is a warning. It is a finding only if it is nearly alone in its column and looks like a
-slip, or if most of the column is off by the same thousand or million.
+difference is a warning. It is a finding if it is nearly alone in its column and looks like a slip.
+It is one too if most of the column is off by the same thousand or million.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Seen in real runs of 3.0, at a normal start, a normal end, and on a busy machine
 
 * Its own end: closing a client cancels its tasks, and each logs an error (a socket closed on this
   side, `Cancelled`, a connection in progress). Errors from the other side differ, and stay.
-* A broker that is not, or not yet, the coordinator of a group or the leader of a partition: the
-  client asks for the right one, and tries again.
+* A broker that is not (yet) the coordinator of a group or the leader of a partition. The client
+  asks for the right one, and tries again.
 * A step of its loop that took more than 0.1 s: the machine is busy. Longer than a second stays.
 
 Such a record goes to our own log instead: the second at the level INFO, the others at DEBUG.

@@ -121,7 +121,7 @@ def refit_calibration(
 
     Args:
         labels: of the specialist.
-        before: the set in force, whose lines are the prior; None: the confidences are.
+        before: the set in force, whose lines are the prior. Without it, confidences are.
         decided: decided results; other labels are ignored.
         groups: the word for groups.
         words: the words for a result and its source.

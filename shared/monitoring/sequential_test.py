@@ -32,7 +32,7 @@ POOLED_SHARE = 0.5
 categories the pooled test has all of it."""
 
 STEPS = 4
-"""Thresholds on the ladder, the first one included. After the last nothing is accepted."""
+"""Thresholds on the ladder, with the first one. After the last one no result is accepted."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def check_threads(threads: Iterable[threading.Thread]) -> None:
 def check_alive(threads: Sequence[threading.Thread]) -> None:
     """Raise Unavailable if only a restart helps: a thread has ended, or a loop is stuck for long.
 
-    While another loop handles an event nothing is raised, since a restart would discard its work.
+    Does not raise while another loop handles an event, since a restart would discard its work.
     """
     for thread in threads:
         if not thread.is_alive():

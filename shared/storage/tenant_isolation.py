@@ -354,6 +354,6 @@ def _called(one: FromClause) -> str:
 def _must_name_no_table(words: str) -> None:
     if _ROWS.search(words):
         raise CrossesTenants(
-            "a statement in text can't be held against whose rows it means: write it with tables,"
-            " or say by across_tenants why it means those of all"
+            "the tenant of a statement in text can't be checked: write it with tables,"
+            " or state in across_tenants why it needs the rows of all tenants"
         )

@@ -42,8 +42,8 @@ def has_database(settings: CommonSettings, service: str) -> bool:
 def require_all(settings: CommonSettings) -> None:
     """Check that the databases of all services are known here.
 
-    Raises SettingsError if some services use PostgreSQL while others have neither a URL nor a file
-    (a container of one service knows no other database), or if two services share a database.
+    Raises SettingsError if two services share a database, or if some use PostgreSQL while others
+    have neither a URL nor a file. A container of one service knows no other database.
     """
     chosen = {name: _set_url(settings, name) for name in SERVICES}
     owners: dict[str, str] = {}

@@ -65,7 +65,7 @@ class Leases:
     for the user's own files; elsewhere no file counts as open.
 
     Args:
-        folder: tests whether leases work, with a file that nobody writes.
+        folder: where an unused file shows whether leases work.
     """
 
     def __init__(self, folder: Path) -> None:

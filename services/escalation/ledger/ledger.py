@@ -83,7 +83,7 @@ class Ledger:
     def _keep_pace(self, session: Any, call: Call, pace: Pace, now: datetime) -> None:
         """Raise RateLimited if a call exceeds the rate limit.
 
-        A call above the limit of tokens by itself is made when no other call counts.
+        A single call above the token limit is made once no other call counts.
         """
         lock(session, f"pace of {call.provider}")
         asked = store.asked_since(session, call.provider, now - MINUTE)

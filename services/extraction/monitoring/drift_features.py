@@ -12,8 +12,8 @@ from shared.policy.intervals import Floats
 from shared.policy.risk_control import Calibration, log_odds
 
 FIGURES = ("sureness", "mix", "size")
-"""The mean log-odds of the beliefs of a document's clauses, the mean logarithm of the shares of
-their categories in the calibration set, and the logarithm of their number."""
+"""Over the clauses of a document: the mean log-odds of their beliefs, the mean logarithm of their
+categories' shares of the calibration set, and the logarithm of their number."""
 
 
 def figures(known: Calibration, clauses: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Cross-validation of a taught specialist in five folds by document.
 
-Hyperparameters, calibration and threshold for one fold are chosen on the predictions for the other
-four, so no figure comes from examples that were used for a choice. Intervals come from resampling
+Hyperparameters, calibration and threshold of a fold are chosen on the predictions for the other
+four. So no figure comes from examples that were used for a choice. Intervals come from resampling
 documents.
 """
 
@@ -51,8 +51,8 @@ STRENGTHS = tuple(Strength(*pair) for pair in product((1.0, 5.0), (1.0, 1e-1, 1e
 SHAPES = ((False, 0.7), (False, 0.5), (False, 0.9), (True, 0.7))
 """Whether to decode runs of words instead of sentences, and at which share sentences join."""
 LEAST_GAIN, LIKELY, UNLIKELY = 0.01, 0.9, 0.1
-"""More examples help if the second half of them raised the area by more than `LEAST_GAIN` in at
-least `LIKELY` of the resamples; they don't if in at most `UNLIKELY`."""
+"""More examples help if their second half raised the area by more than `LEAST_GAIN` in at least
+`LIKELY` of the resamples. They don't help if it did in at most `UNLIKELY`."""
 LEAST_THRESHOLD = 0.001
 WORDS = 8  # of a passage that are shown
 

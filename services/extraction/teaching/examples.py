@@ -111,7 +111,7 @@ def _span(one: Any, text: str) -> Span:
     if type(start) is not int or type(end) is not int:
         raise _InvalidLine("a span needs `start` and `end`, whole numbers of characters")
     if not 0 <= start < end <= len(text):
-        raise _InvalidLine(f"span {start}-{end} does not lie in the text of {len(text)} characters")
+        raise _InvalidLine(f"span {start}-{end} is outside the text of {len(text)} characters")
     if not text[start:end].strip():
         raise _InvalidLine(f"span {start}-{end} has nothing but blanks in it")
     quoted = one.get("text")

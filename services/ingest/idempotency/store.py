@@ -124,11 +124,11 @@ OnCreated = Callable[[Session, T], None]
 
 
 def ignore_created(_session: Session, _made: object) -> None:
-    """Nothing is to be noted."""
+    """Record nothing."""
 
 
 class Claim:
-    """The claim of a request without a key: nothing is stored."""
+    """The claim of a request without a key. It stores nothing."""
 
     stored = True
 

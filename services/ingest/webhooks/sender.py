@@ -2,8 +2,8 @@
 
 A turn leases one webhook, sends some messages in order, and records each attempt before the next.
 If a process is killed, its lease expires and the message is sent again under the same id. After its
-turn a webhook goes to the end of the queue, and after a failure it pauses, so a slow or dead
-receiver does not delay the others.
+turn a webhook goes to the end of the queue. After a failure it pauses. So a slow or dead receiver
+does not delay the others.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def as_before(
 ) -> list[Item]:
     """Keep the shown values of unchanged samples.
 
-    An ordinary result that is processed again keeps its confidence, so a sample must too. What it
-    shows changes with its own confidence, or if the shown one would be accepted now.
+    An ordinary result that is processed again keeps its confidence, so a sample must too. The shown
+    confidence changes if its own one does, or if the shown one would be accepted now.
 
     Args:
         items: of one document, as they would be shown.

@@ -146,7 +146,7 @@ function million({ specialists: work, frontier, quoted }) {
   ].filter((row) => row && row[2] > 0);
   const paces = kinds.map((one) => `${number(Math.round(one.tokens_per_second))} tokens a second of ${(KIND[one.kind] ?? one.kind).toLowerCase()}`);
   const speed = paces.length ? `This machine: ${paces.join(", ")}. ` : "";
-  const caption = `${speed}Logarithmic scale. “Quoted” figures are from an article of ${day} and were not measured here. By them ${number(quoted.tokens_a_day)} tokens a day cost ${usd(quoted.frontier_day)} at a frontier model and US$ ${quoted.small_day[0]} to ${quoted.small_day[1]} at a small one.`;
+  const caption = `${speed}Logarithmic scale. “Quoted” figures are from an article of ${day} and were not measured here. They give ${number(quoted.tokens_a_day)} tokens a day a price of ${usd(quoted.frontier_day)} with a frontier model, and US$ ${quoted.small_day[0]} to ${quoted.small_day[1]} with a small one.`;
   return figure("A million tokens", caption, powers(rows), ["", "US$ for a million"], [
     ...rows.map(([label, , from, to]) => [label, from === to ? exact(from) : `${exact(from)} to ${exact(to)}`]),
     [`${number(quoted.tokens_a_day)} tokens a day at a frontier model, quoted`, exact(quoted.frontier_day)],
@@ -163,5 +163,5 @@ function budgets({ budgets: all }) {
 }
 
 function basis({ specialists: work, frontier }) {
-  return h("p.muted.small", {}, `The machine costs ${usd(work.hour_usd)} an hour (a setting). Tokens are those of the specialists. ${frontier.model} is counted at its list price of ${frontier.as_of} (US$ ${number(frontier.input_usd)} in and ${number(frontier.output_usd)} out for a million). That covers the text and the results, each counted once. Instructions and reasoning would cost extra.`);
+  return h("p.muted.small", {}, `The machine costs ${usd(work.hour_usd)} an hour (a setting). Tokens are those of the specialists. ${frontier.model} is counted at its list price of ${frontier.as_of}: US$ ${number(frontier.input_usd)} for a million tokens in, and ${number(frontier.output_usd)} out. That covers the text and the results, each counted once. Instructions and reasoning would cost extra.`);
 }

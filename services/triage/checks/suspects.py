@@ -1,8 +1,8 @@
 """Cells and lines that may be wrong, described in numbers for the forest.
 
-A suspect is one cause: a cell that relations want to be another amount, exchanged columns, a total
-that lacks a line, a disproportionate amount, a rare sign, a repeated line, a statement in another
-unit. Many lawful filings have some; the classifier decides.
+A suspect is one possible error. It may be a cell whose relations need another amount, exchanged
+columns, a total that lacks a line, or a repeated line. It may also be a disproportionate amount, a
+rare sign, or a statement in another unit. Many lawful filings have some; the classifier decides.
 
 The path: an `Equation` that breaks is explained by a `Diagnosis` or a `Swap`; an `Anomaly` is
 implausible without one. Each is a `Suspect`, and a believed suspect becomes a `Finding`

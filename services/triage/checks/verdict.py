@@ -134,8 +134,8 @@ def _by_classifier(
     """The verdict of the classifier: the likely suspects, each cause once.
 
     An unbalanced balance sheet flags whatever the forest says, and is always shown. Net income that
-    differs between statements is always shown, but flags nothing alone. A unit that earnings per
-    share refute flags by itself: it breaks no relation, so nothing was learned of it.
+    differs between statements is always shown, but flags nothing alone. A unit that
+    earnings per share refute always flags: it breaks no relation, so the forest can't learn it.
     """
     every = find_suspects(views, classifier.patterns, filing.complete)
     probabilities = classifier.probabilities(every)
@@ -161,8 +161,8 @@ def split_dismissed(
 ) -> tuple[list[Finding], list[Finding]]:
     """Dismissed findings, marked, and the others, both by confidence.
 
-    A difference that a surer dismissed finding has in the same column is the same cause. So is a
-    finding about its cell without an amount, and one that follows from it.
+    A difference has the same cause as a surer dismissed finding with it in the same column. So does
+    a finding about its cell without an amount, and one that follows from it.
     """
     if dismissed is None:
         return [], by_confidence(findings)

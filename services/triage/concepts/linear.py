@@ -1,9 +1,9 @@
 """Label each line with its us-gaap concept, from its words and its neighbours'.
 
-A linear model on hashed words: the words of the label, of the lines around it and of the heading
-above, each crossed with the statement, are hashed by CRC-32 (Weinberger et al., 2009). Their mean
-goes through a matrix of low rank to a softmax over the concepts (fastText; Joulin et al., 2017).
-Values are not read. See models/line_concepts/CARD.md.
+A linear model on hashed words. The words are those of the label, of the lines around it and of the
+heading above, each crossed with the statement. CRC-32 hashes them (Weinberger et al., 2009). Their
+mean goes through a matrix of low rank to a softmax over the concepts (fastText; Joulin et al.,
+2017). Values are not read. See models/line_concepts/CARD.md.
 """
 
 from __future__ import annotations

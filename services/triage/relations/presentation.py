@@ -41,8 +41,8 @@ def close_total(
 ) -> tuple[list[tuple[int, int]], float] | None:
     """Find the parts that make a total in every column, with a few lines adjusted.
 
-    `total` has the columns that count, two at least, and `lines` the open lines above it, the
-    nearest first; lines `elsewhere` are tried if those do not close it. Rounding may leave `limit`.
+    `total` has the columns that count, at least two. `lines` are the open lines above it, the
+    nearest first. If they do not close it, lines `elsewhere` are tried. Rounding may leave `limit`.
     Returns row and sign of each part, and the decimal digits of agreement less those of the tries.
     """
     signs = [sign for _, sign, _ in lines]

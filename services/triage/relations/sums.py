@@ -21,8 +21,8 @@ from services.triage.relations.statement_rows import ZERO, StatementRows
 DEEPEST = 45  # parts that one sum may have
 DEEPEST_SIGNS = 5  # parts of a sum for which every pattern of signs is tried
 STRONG, SURE, WEAK = 2.0, 3.0, 4.0
-"""Digits of agreement, less those of the tries, that a sum needs: under a label that announces
-one, the same with adjusted lines, under any other label."""
+"""Digits of agreement that a sum needs, less those of the tries. The first is for a label that
+announces a sum, the second for the same with adjusted lines, the third for any other label."""
 
 
 Parts = tuple[tuple[int, int], ...]  # rows and their signs

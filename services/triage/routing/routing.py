@@ -65,8 +65,8 @@ class Routing:
     ) -> list[ResultQuestion]:
         """The questions about a filing that are worth their price.
 
-        Where a model's answer may accept a finding, nothing is asked about filings that are
-        excluded from the guarantee, or that may be no reports.
+        If a model's answer may accept a finding, there are none about filings that are excluded
+        from the guarantee, or that may be no reports.
         """
         if self.asks_nothing or (self.trusts_models and (self.kind_unsure or excluded)):
             return []

@@ -1,7 +1,7 @@
 """Turn the paragraphs and tables of a document without fixed pages (DOCX, HTML, …) into a text.
 
 Blank lines separate paragraphs, line breaks rows, tabs cells. A cell of several lines ends with a
-line break, so its last line never runs into the next cell; blank lines separate rows with such
+line break, so its last line never runs into the next cell. Blank lines separate rows with such
 cells.
 
 Marks in the text begin pages: HARD where the author wants a new page, SOFT where a program last

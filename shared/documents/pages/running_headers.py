@@ -1,7 +1,7 @@
 """Find running headers, footers and page numbers.
 
-A line at the edge of a page is furniture if its words recur at the edge of other pages, or if it is
-a page number that rises with the pages. Old filings were paginated again as PDF and have page
+A line at the edge of a page is furniture if its words recur at the edge of other pages. So is a
+page number that rises with the pages. Old filings were paginated again as PDF and have page
 numbers inside pages; these are recognised by rising at a distance. Slanted text (a watermark) is
 always furniture.
 """

@@ -53,9 +53,9 @@ def test_a_line_without_a_document_is_its_own_document() -> None:
         ('{"text": "a", "spans": [3]}', "line 4: a span must be an object"),
         ('{"text": "a", "spans": [{"start": 0}]}', "needs `start` and `end`"),
         ('{"text": "a", "spans": [{"start": false, "end": true}]}', "needs `start` and `end`"),
-        ('{"text": "abc", "spans": [{"start": 1, "end": 4}]}', "span 1-4 does not lie in the text"),
-        ('{"text": "abc", "spans": [{"start": -1, "end": 2}]}', "does not lie in the text of 3"),
-        ('{"text": "abc", "spans": [{"start": 2, "end": 2}]}', "does not lie in the text"),
+        ('{"text": "abc", "spans": [{"start": 1, "end": 4}]}', "span 1-4 is outside the text"),
+        ('{"text": "abc", "spans": [{"start": -1, "end": 2}]}', "is outside the text of 3"),
+        ('{"text": "abc", "spans": [{"start": 2, "end": 2}]}', "is outside the text"),
         ('{"text": "a  b", "spans": [{"start": 1, "end": 3}]}', "nothing but blanks"),
         (
             '{"text": "abcdef", "spans": [{"start": 2, "end": 6}, {"start": 0, "end": 3}]}',
