@@ -46,7 +46,7 @@ CONTRACT = {
 }
 """The metrics that were agreed on, and their labels."""
 OF_A_TARGET = ("job", "instance", "process", "pod")
-"""Labels of whatever is scraped; `pod` in a cluster alone."""
+"""Labels of every scraped target; `pod` only in a cluster."""
 _METRIC = re.compile(r"\b(smallprint_\w+|up)\b")
 _BY = re.compile(r"\b(?:by|on|without|ignoring) \(([^)]*)\)")
 _MATCHED = re.compile(r"[{,]\s*(\w+)\s*(?:=~|!~|!=|=)")

@@ -59,7 +59,7 @@ def note(category: str, text: str, span: str) -> Record:
 
 
 def tagged(**about: Any) -> Record:
-    """The sound filing with the training columns, of company 1 unless told otherwise."""
+    """The sound filing with the training columns, by default of company 1."""
     filing = record() | {"cik": 1} | about
     for statement in filing["statements"]:
         statement["presented_in"] = 1_000_000

@@ -32,7 +32,7 @@ THINGS = ("revenue", "leases", "inventory", "taxes", "payroll", "access", "estim
 
 
 def sentences(companies: int = 16) -> list[Sentence]:
-    """Two of each company: one that says it, and one that says it might."""
+    """Two of each company: a statement and a possibility."""
     found = []
     for number in range(companies):
         thing = f"{THINGS[number % 8]} and {THINGS[(number * 3 + 1) % 8]}"

@@ -1,4 +1,4 @@
-"""Errors put into sound filings: each kind does what it says, to one place, the same every time."""
+"""Each kind of injected error changes one place of a sound filing, in a reproducible way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.models.builders import Record, tagged
 
 
 def each(kind: str) -> Iterator[tuple[Record, Record, Record]]:
-    """For many seeds the statement before and after, and the truth; no other statement changed."""
+    """The statement before and after, and the truth, for many seeds. No other statement changes."""
     made, filing = 0, tagged()
     for i in range(60):
         if found := inject(filing, kind, str(i)):

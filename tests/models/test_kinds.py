@@ -1,4 +1,4 @@
-"""The specialist that tells contracts from reports: its card, its figures, and what ships."""
+"""The specialist that distinguishes contracts and reports: card, figures and artefact."""
 
 from __future__ import annotations
 

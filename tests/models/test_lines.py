@@ -1,4 +1,4 @@
-"""From two companies' statements to an adapter that names lines, and how that is counted."""
+"""Train an adapter that names lines on statements of two companies, and score it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def linear(sheets: list[Sheet]) -> Linear:
 
 @pytest.fixture(scope="module")
 def statement() -> Statement:
-    """What triage reads of them, without concepts."""
+    """The lines as triage reads them, without concepts."""
     rows = [row(label, concept) for label, concept in LINES]
     for line in rows:
         line.pop("concept", None)
@@ -270,7 +270,7 @@ def test_a_training_of_another_recipe_is_not_resumed(
 
 
 def prediction(company: int, best: str, tenths: int) -> dict[str, Any]:
-    """Of a line of assets that lookup does not know."""
+    """The prediction for a line of assets that lookup does not know."""
     return {
         "company": company, "filing": f"f{company}", "statement": "income", "line": tenths,
         "concept": "Assets", "said": [[best, tenths / 10], ["Cash", 0.01]], "lookup": None,

@@ -66,7 +66,7 @@ def test_the_familiar_threshold_is_what_99_of_100_contracts_exceed() -> None:
 
 
 def chances(contracts: int = 500) -> Chances:
-    """Chances of two labels, of which the second is there more often than it is said."""
+    """Chances of two labels. The second is present more often than its chance."""
     draw = np.random.default_rng(4)
     probabilities = draw.random((contracts, 2))
     present = draw.random((contracts, 2)) < probabilities ** np.array([1.0, 0.25])

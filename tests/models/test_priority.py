@@ -38,11 +38,11 @@ def contract(text: str, *notes: Record) -> Record:
 def test_a_reviewer_accepts_corrects_and_rejects_by_the_labels() -> None:
     record = contract(TEXT, note("Insurance", TEXT, "Alpha insures the goods against all risks."))
     quoted = [
-        ("Alpha insures the goods against all risks", 0, 0.8),  # but for the stop: all its words
+        ("Alpha insures the goods against all risks", 0, 0.8),  # all its words, without the stop
         ("insures the goods against", 0, 0.6),  # four of seven words: it matches
-        ("all risks", 0, 0.5),  # two of seven: it lies over the answer
+        ("all risks", 0, 0.5),  # two of seven: it overlaps the answer
         ("Beta pays the premium", 0, 0.4),
-        ("Alpha", 1, 0.7),  # nobody asked for parties
+        ("Alpha", 1, 0.7),  # parties were not asked for
         ("Gamma", 0, 0.2),  # a confidence of 0.1: it is not shown
     ]
     starts = [TEXT.index(quote) for quote, _, _ in quoted]

@@ -62,7 +62,7 @@ SETTINGS = FOREST | {
 
 
 def example(number: int) -> Example:
-    """Make a contract of 60 stretches, two by two overlapping; a column tells the right ones.
+    """Make a contract of 30 overlapping pairs of candidates. A column marks the right ones.
 
     The right one of a pair is the shorter; half of the pairs have none.
     """

@@ -1,4 +1,4 @@
-"""The last forest learns from lists of other folds alone, and what it writes is served the same."""
+"""The last forest learns only from lists of other folds, and is served as it was measured."""
 
 from __future__ import annotations
 

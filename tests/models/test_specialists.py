@@ -20,7 +20,7 @@ def write(path: Path, text: str) -> list[str]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> list[Step]:
-    """Three steps that write down that they ran; the last stands on the first."""
+    """Three steps that log that they ran. The last depends on the first."""
     log = tmp_path / "log"
     return [
         Step("train", write(log, "t"), ("training",)),

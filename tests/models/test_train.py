@@ -1,4 +1,4 @@
-"""From two small contracts to a served specialist: training, killing, resuming, exporting."""
+"""Train a specialist on two small contracts, kill and resume the training, export and serve it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 
 
 def sampler(alarmed: int | None = None, seed: int = 3) -> EpochSampler:
-    """Of two contracts of 100 tokens; the first has a passage, the second perhaps an alarm."""
+    """A sampler of two contracts of 100 tokens: one with a passage, one perhaps with an alarm."""
     ids = np.arange(100)
     made = EpochSampler([Contract(ids, [(0, 42, 44)]), Contract(ids, [], 100)], 10, 0.5, seed)
     if alarmed is not None:

@@ -129,7 +129,7 @@ def test_cash_rolls_forward() -> None:
 
 
 def made(company: int, wrong: bool, value: float) -> FilingResult:
-    """A filing of a company whose first feature tells whether it is wrong."""
+    """A filing of a company. Its first feature shows whether it is wrong."""
     features = [value, *[0.0] * (len(COLUMNS) - 1)]
     broken = dict.fromkeys(IDENTITIES, wrong and company % 2 == 0)
     return FilingResult(company, "sign_flip" if wrong else None, broken, wrong, features)

@@ -53,6 +53,6 @@ def test_the_shipped_thresholds_are_those_of_the_recipe(every: list[Prediction])
     headlines = [risk(p) for p in every if p["set"] == "headlines" and p["type"] is None]
     share = sum(r >= shipped.flagged for r in headlines) / len(headlines)
     assert share == pytest.approx(operation["false_alarms_of_headlines"], abs=0.004)
-    # Served is flagged from `flagged` on, and counted is what lies above the threshold.
+    # The service flags from `flagged` on; the count is of risks above the threshold.
     assert int((sound >= shipped.flagged).sum()) == int((sound > SCORES["threshold"]).sum())
     assert int((sound >= shipped.flagged).sum()) <= operation["false_alarms"] * len(sound)

@@ -35,7 +35,7 @@ TAUGHT = {fold: LearnedPatterns() for fold in range(FOLDS)}
 
 
 def odd(number: int, company: str = "Company 3") -> dict[str, Any]:
-    """A filing whose operating income is no sum of its lines, lawfully as its company says."""
+    """A filing whose operating income is not the sum of its lines, as is usual for its company."""
     return bent("income", "Operating income", 1, 1568) | {"company": company, "id": f"odd{number}"}
 
 
@@ -118,8 +118,8 @@ def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_a_break_that_was_dismissed_is_believed_less(tmp_path: Path) -> None:
-    """By the judge that learned from it, in a filing that it has not seen; an error that nobody
-    dismissed is still flagged. The predictions have nothing of those filings.
+    """The classifier trained with it gives an unseen filing a lower risk. An error that was not
+    dismissed is still flagged. The predictions lack the dismissed filings.
     """
     file = tmp_path / "dismissed.jsonl"
     some = [lesson(odd(number)).to_json() for number in range(20)]

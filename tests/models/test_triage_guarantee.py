@@ -13,7 +13,7 @@ from shared.artefacts.loader import newest
 
 @pytest.fixture(scope="module")
 def known() -> Calibration:
-    """Of the committed predictions."""
+    """The calibration of the committed predictions."""
     return calibration_of()
 
 

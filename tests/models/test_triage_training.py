@@ -159,7 +159,7 @@ def test_side_effects_of_an_error_are_not_learned() -> None:
 def test_a_doubt_is_known_again_where_rows_have_moved() -> None:
     filing = tagged(cik=3)
     (flow,) = (s for s in filing["statements"] if s["statement"] == "cash_flow")
-    flow["rows"][4]["values"] = [-771_000_000, -689_000_000, -702_000]  # doubted as it stands
+    flow["rows"][4]["values"] = [-771_000_000, -689_000_000, -702_000]  # a suspect
     before = statement_views(read(filing))
     moved = json.loads(json.dumps(filing))
     del moved["statements"][filing["statements"].index(flow)]["rows"][1]

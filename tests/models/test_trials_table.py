@@ -21,7 +21,7 @@ def test_the_difference_is_resampled_in_pairs() -> None:
     answers, families = np.ones(4, np.int64), ["a", "a", "b", "c"]
     assert difference(right, right, answers, families) == (0.0, 0.0, 0.0)
     gain, low, high = difference(wrong, right, answers, families)
-    # alike contracts: each draw is as all of them; the wrong one has precision 1/2 at any recall
+    # all contracts are the same, so each draw is; the wrong file has precision 1/2 at any recall
     assert gain == low == high == pytest.approx(0.5)
     assert right.shape == (4, len(THRESHOLDS), 2)
 

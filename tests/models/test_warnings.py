@@ -1,4 +1,4 @@
-"""Damage is what it says: letters replaced, nothing else touched."""
+"""Damage replaces letters and nothing else."""
 
 from __future__ import annotations
 

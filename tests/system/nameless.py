@@ -1,6 +1,6 @@
-"""How routes are tried across tenants that have no id in them and are no lists.
+"""Attempts across tenants at routes without an id that are no lists.
 
-What a tenant makes, sets, ends or listens to is his own.
+These routes make, set, end or stream something of the tenant that calls them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Try = Callable[[House], None]
 
 
 def reads_the_stream(house: House) -> None:
-    """From its beginning: it has the rival's documents alone, and the owner's for the owner."""
+    """Read from the start, it has only the documents of the tenant that reads."""
     own = house.rival.post("/v1/documents", files={"file": ("stream.txt", b"Ours, by stream.")})
     mine = own.raise_for_status().json()["id"]
     for who in (house.rival, house.session):
@@ -30,8 +30,10 @@ def reads_the_stream(house: House) -> None:
 
 
 def streamed(client: httpx.Client, until: str) -> str:
-    """What the stream of all changes says from its beginning until it is silent, once it has said
-    a word.
+    """The stream of all changes from its start until it is silent, once it has sent a word.
+
+    Args:
+        until: the word.
     """
     output, end = "", time.monotonic() + PATIENCE
     while until not in output and time.monotonic() < end:
@@ -47,7 +49,7 @@ def streamed(client: httpx.Client, until: str) -> str:
 
 
 def leaves_a_tab(house: House) -> None:
-    """Of the owner's, by his own name: whoever bears it elsewhere gives nothing back."""
+    """The owner's tab releases its items, but the same id used by another tenant releases none."""
     tab = {"tab": {"id": house.owner.tab, "generation": 7}}
     item = house.owner.client.post("/v1/items/claim", json=tab).raise_for_status().json()["id"]
     with house.client(namesake(house)) as other:
@@ -69,13 +71,13 @@ def namesake(house: House) -> str:
 
 
 def makes_a_key(house: House) -> None:
-    """It opens what is the rival's, whatever its name."""
+    """It opens only the rival's tenant, although it has the name of the owner's key."""
     with house.client(namesake(house)) as other:
         assert_foreign(house, other)
 
 
 def opens_and_ends_sessions(house: House) -> None:
-    """A session opens what its key does, and ends alone."""
+    """A session opens the tenant of its key, and its end ends no other session."""
     owned = house.owner.client.post("/v1/keys/sessions").raise_for_status().json()["secret"]
     other = house.rival.post("/v1/keys/sessions").raise_for_status().json()["secret"]
     with house.client(owned) as mine, house.client(other) as theirs:
@@ -86,7 +88,7 @@ def opens_and_ends_sessions(house: House) -> None:
 
 
 def signs_in_and_out(house: House) -> None:
-    """By cookie: the session is the rival's, and its end ends no other."""
+    """A session by cookie is the rival's, and its end ends no other."""
     with house.client() as mine, house.client() as theirs:
         mine.post("/v1/session", json={"key": house.owner.secret}).raise_for_status()
         secret = house.rival.headers["authorization"].removeprefix("Bearer ")
@@ -106,7 +108,7 @@ def assert_foreign(house: House, client: httpx.Client) -> None:
 
 
 def sets_retention(house: House) -> None:
-    """To a day, which is not the owner's rule."""
+    """The rival sets one day, and the owner's rule stays."""
     rules = {"items": [{"kind": None, "days": 1}]}
     before = house.owner.client.get("/v1/retention").json()
     for who in (house.rival, house.session):
@@ -121,7 +123,7 @@ def sets_retention(house: House) -> None:
 
 
 def sends_the_same_document(house: House) -> None:
-    """With the owner's bytes and the key of his request: it is another document, unknown to him."""
+    """The owner's bytes and idempotency key make another document, which the owner does not see."""
     wish: dict[str, Any] = {
         "files": {"file": ("same.txt", CONTRACT + b"4. Notices. By post.\n")},
         "headers": {"idempotency-key": "the-same-request-of-a-document"},
@@ -132,7 +134,7 @@ def sends_the_same_document(house: House) -> None:
 
 
 def begins_the_same_upload(house: House) -> None:
-    """With the key of the owner's request: it is another upload."""
+    """The owner's idempotency key makes another upload."""
     headers = {**TUS, "upload-length": "9", "idempotency-key": "the-same-request-of-an-upload"}
     mine, theirs = both_ask(house, "/v1/uploads", {"headers": headers})
     names = [one.headers["location"].rpartition("/")[2] for one in (mine, theirs)]
@@ -140,7 +142,7 @@ def begins_the_same_upload(house: House) -> None:
 
 
 def registers_the_same_webhook(house: House) -> None:
-    """With the key of the owner's request: another webhook, and another secret."""
+    """The owner's idempotency key makes another webhook with another secret."""
     wish = {
         "json": {"url": "https://hooks.example.com/same"},
         "headers": {"idempotency-key": "the-same-request-of-a-webhook"},
@@ -151,13 +153,13 @@ def registers_the_same_webhook(house: House) -> None:
 
 
 def both_ask(house: House, path: str, wish: dict[str, Any]) -> list[httpx.Response]:
-    """The same request by the owner and then by the rival, which both succeed with."""
+    """Send the same request as the owner and then as the rival. Both succeed."""
     clients = (house.owner.client, house.rival)
     return [one.post(path, **wish).raise_for_status() for one in clients]
 
 
 def apart(house: House, path: str, mine: str, theirs: str) -> None:
-    """Two things with ids of their own, each known to whoever made it."""
+    """Two resources with different ids. Each tenant sees only its own."""
     assert mine != theirs
     for who, own, foreign in (
         (house.owner.client, mine, theirs),

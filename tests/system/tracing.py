@@ -1,5 +1,7 @@
-"""One document on its way through a running suite: upload, clauses, a question to a stand-in for a
-frontier model, a webhook, a decision. What it took is in the trace.
+"""A document passes through a running suite, and its trace has every step.
+
+The steps are upload, clauses, a question to a stand-in for a frontier model, a webhook and a
+decision.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ FRONTIER_KEY = "frontier-key-that-nobody-may-see"
 PASSWORD = "a-password-that-nobody-may-see"
 NAME = "northwind-and-contoso.txt"
 WORDS = "governed by the laws of the State of New York"
-"""Words of the document that stand in no log and no trace."""
+"""Words of the document that no log and no trace may have."""
 DOCUMENT = """SERVICES AGREEMENT
 This Services Agreement is made as of March 4, 2024 (the "Effective Date") by and between
 Northwind Mills, Inc., a Delaware corporation, and Contoso Bakeries LLC ("Client").
@@ -119,7 +121,7 @@ class Traced:
         return document
 
     def passed(self, document: str) -> set[tuple[str, str]]:
-        """What is in the trace of the document so far, by service and name."""
+        """The service and name of each span of the document so far."""
         return {(one.service, one.name) for one in self.trace(document)}
 
     def trace(self, document: str) -> list[Received]:
@@ -137,9 +139,9 @@ class Traced:
 
 @contextmanager
 def traced(folder: Path, *, kafka: bool = False, **settings: str) -> Iterator[Traced]:
-    """A suite of its own below `folder`: the embedded edition, or separate processes on Kafka.
+    """Run a suite below `folder`: the embedded edition, or separate processes on Kafka.
 
-    It sends its spans to a collector, has a stand-in before its door, and a webhook.
+    It sends its spans to a collector, asks a stand-in, and has a webhook.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -200,7 +202,7 @@ def _on_kafka(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
 
 
 def _without_first_key(text: str) -> str:
-    """What was logged: the lines of JSON, and not the one that shows the first key to its owner."""
+    """The log's lines of JSON, without the line that shows the first key to the operator."""
     return "\n".join(line for line in text.splitlines() if line.startswith("{"))
 
 

@@ -121,7 +121,7 @@ def test_putting_a_blob_again_renews_its_age(place: Place, blobs: BlobStore, by:
     assert not blobs.delete_older("default", ref, between)
     assert blobs.get("default", ref) == b"some words"
     time.sleep(0.1)
-    for _ in range(2):  # what is gone already is gone
+    for _ in range(2):  # also once it is deleted
         assert blobs.delete_older("default", ref, datetime.now(UTC))
     assert list(blobs.listed()) == []
     with pytest.raises(ValueError, match="belongs to ingest"):

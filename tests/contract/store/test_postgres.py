@@ -196,8 +196,8 @@ def test_a_server_without_a_free_connection_is_waited_for(
 def waits(connection: Any) -> tuple[int, int, int]:
     """The timeouts of a connection, for a server that is gone.
 
-    Returns the idle time until a keepalive in seconds, the time until sent data is given up in
-    milliseconds, and the longest time to connect in seconds.
+    Returns the seconds until a keepalive, the milliseconds until sent data is given up, and the
+    longest seconds to connect.
     """
     with socket.socket(fileno=os.dup(connection.fileno())) as peer:
         idle = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)

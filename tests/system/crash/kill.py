@@ -1,14 +1,15 @@
-"""Kill the suite at random moments while documents go through, then let an outsider count.
+"""Kill the suite at random moments while it reads documents, then count the results over REST.
 
     python -m tests.system.crash.kill                          the embedded edition, 30 kills
     python -m tests.system.crash.kill --edition kafka          separate processes on a real broker
     python -m tests.system.crash.kill --kills 5 --documents 10 --seed 7
 
-Each kill is SIGKILL: of the whole embedded process, or of one of the separate processes (broker
-and origin included). Uploads are repeated until they are accepted, as a client would. At the end
-everything is asked by REST alone: every accepted document has ended, none is there twice, and each
-clause and finding is there once, with one item for review. Prints a table and one closing line;
-exit code 0 if all of that holds.
+Each kill is a SIGKILL of the whole embedded process, or of one of the separate processes (also
+broker and origin). Uploads are repeated until they are accepted, as a client would.
+
+At the end every accepted document has ended and is listed once. Each clause and finding is there
+once, with one item for review. Prints a table and one closing line; the exit code is 0 if all of
+this holds.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ END_SECONDS = 600.0
 
 
 class Edition(Protocol):
-    """A suite that runs in processes of its own."""
+    """A suite that runs in other processes."""
 
     url: str
 
@@ -84,7 +85,7 @@ class InOneProcess:
 
 
 class Separate:
-    """Every service as processes of its own, on a real Kafka broker (`make run-kafka`)."""
+    """Every service in its own processes, on a real Kafka broker (`make run-kafka`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,7 +126,7 @@ class Document:
     results: int = 0
     wrong: list[str] = field(default_factory=list)
     parts: tuple[Document, ...] = ()
-    """What is attached to a mail; each is to become a document of its own."""
+    """The attachments of a mail. Each becomes a document."""
 
 
 def documents(number: int) -> Iterator[Document]:
@@ -228,7 +229,7 @@ def check_parts(client: PatientClient, mail: Document, state: dict[str, Any]) ->
 
 @dataclass
 class Report:
-    """What a run gave."""
+    """The result of a run."""
 
     kills: list[str]
     documents: list[Document]
@@ -242,7 +243,7 @@ class Report:
 
     @property
     def expected(self) -> int:
-        """Documents that there are to be: those that were sent, and those in the mails."""
+        """The expected number of documents: the sent ones, and those attached to mails."""
         return sum(1 + len(document.parts) for document in self.documents)
 
     def table(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ DOCUMENTS = int(os.environ.get("CHAOS_DOCUMENTS", "12"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 SEEDS_WITHOUT = (2, 3, 4)
-"""Of runs without a protection: by chance one may have nothing that it would have prevented."""
+"""For runs without a protection: in one of them nothing may happen that it would prevent."""
 
 TWICE = "no cause the same event twice"
 """In the guarantee of the inbox. An overloaded machine may break others."""

@@ -101,7 +101,7 @@ def test_a_process_killed_there_is_made_up_for(tmp_path: Path, point: str) -> No
     assert done.returncode == -9, done.stderr
 
     def pass_over(_event: DocumentDeleted, _uow: UnitOfWork) -> None:
-        """What the answer would cause elsewhere."""
+        """Ignore the answer to the event."""
 
     def handle(event: DocumentDeleted, uow: UnitOfWork) -> None:
         (pass_over if event.document_id.endswith("-answer") else _keep)(event, uow)

@@ -52,7 +52,7 @@ def environment(patch: pytest.MonkeyPatch, databases: Mapping[str, str], bus: st
 
 
 class Suite:
-    """The five services on one data folder, as the environment says."""
+    """The five services on one data folder, configured by the environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

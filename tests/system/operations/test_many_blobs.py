@@ -31,7 +31,7 @@ from shared.storage import Store
 from tests.system.operations.suite import Suite, place_of
 
 BACKUP_BYTES = 100
-"""Of memory a blob that a backup may take: what two folders of 256 list is in it."""
+"""Memory that a backup may take for each blob, with the lists of two folders of 256."""
 
 
 def copied_blobs(target: Path) -> set[str]:
@@ -147,7 +147,7 @@ def test_a_backup_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 VERIFY_BYTES = 1000
-"""Of memory a blob that `verify` may take, its share of its document's rows included."""
+"""Memory that `verify` may take for each blob, with its share of the document's rows."""
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)

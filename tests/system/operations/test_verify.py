@@ -1,4 +1,4 @@
-"""`smallprint verify`: each kind of damage is planted, named, and put right or said to be lost."""
+"""`smallprint verify`: each kind of damage is made, named, and repaired or reported as lost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The origin as a browser sees it: real ingest and review, and stand-ins for what finds results.
 
-The stand-ins announce what a test says, on the real bus, and answer the two lists that the pages
+The stand-ins publish a test's results on the real bus, and answer the two lists that the pages
 read from extraction and triage.
 """
 
@@ -207,7 +207,7 @@ class Road:
         self.waiting = 0
         """Claims that are on the way there."""
         self.tabs: list[dict[str, Any]] = []
-        """In whose name each claim was made."""
+        """The tab of each claim."""
         self.answers: list[int] = []
         """The status of every claim that review has answered."""
 
@@ -375,12 +375,13 @@ class Stage:
         *,
         sampled: bool = False,
     ) -> None:
-        """Announce clauses by (category, words, confidence), as they stand in its text; of a
-        specialist that nothing was learned of, unless one is named. The machine accepts those from
-        a confidence on.
+        """Publish clauses of a document.
 
         Args:
-            sampled: whether they were all drawn as checks.
+            wanted: (category, words in the text, confidence) of each.
+            adapter: the specialist, by default an unknown one.
+            accepted: the confidence from which clauses are accepted.
+            sampled: whether all clauses are drawn as checks.
         """
         with self.review.store.read() as session:
             known = find_document(session, self.tenant, document)
@@ -490,7 +491,7 @@ class Stage:
         until(lambda: self.http.get(path).json()["proposal"], "the proposal")
 
     def decide_some(self, document: str) -> None:
-        """Have Ben decide about four clauses of a document, and one of them anew."""
+        """Have Ben decide about four clauses of a document, and change one decision."""
         self.extract(document, [clause for clause in CLAUSES if clause[0] in DECIDED])
         headers = {"authorization": f"Bearer {self.keys['ben']}"}
         for item in self.http.get("/v1/items", params={"document": document}).json()["items"]:

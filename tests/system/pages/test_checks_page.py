@@ -1,7 +1,7 @@
-"""The page of checks in a real browser: what is promised and how it stands, in plain words.
+"""The page of checks in a real browser shows guarantees and their state in plain words.
 
-What extraction answers is made by its own functions, of checks and documents that a test says; how
-often checks were wrong review answers itself, of what was decided.
+Functions of extraction make its answers from the checks and documents of a test. The error rates
+are review's own, from decisions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RULES = RiskRules(max_wrong=0.05)
 BELIEF = 0.875
 LINE = BeliefLine(-1.4)
-"""By which a finding of a confidence of 83.2% is believed to 55%."""
+"""Gives a finding with a confidence of 83.2% a probability of 55%."""
 TERMS = {"risk": 0.05, "belief": BELIEF, "categories": 41, "tolerated": {}}
 PROMISED = MonitoringState(
     "contract-clauses",
@@ -72,7 +72,7 @@ def seen(kept: MonitoringState, ranks: list[float]) -> MonitoringState:
 
 
 def states() -> dict[str, tuple[MonitoringState | None, list[MonitoringNotice], int]]:
-    """By name: the watch, its notices, and how many clauses the machine accepted."""
+    """By name: the state of monitoring, its notices, and the number of accepted clauses."""
     few, _ = checked(3, 0)
     some, _ = checked(39, 1)
     begun, _ = checked(20, 4)

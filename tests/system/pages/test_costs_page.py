@@ -18,20 +18,20 @@ from tests.system.pages.test_review_pages import Watched, ada, browser
 __all__ = ["ada", "browser"]
 DAYS = 12
 JUDGE = "1.2.0"
-"""Of `triage-breaks`."""
+"""The version of `triage-breaks`."""
 TAUGHT = ("procurement-and-devops", "2026-11-27")
-"""Name and version of a specialist of one's own."""
+"""Name and version of a user's specialist."""
 CUT = """() => [...document.querySelectorAll(".bar-label .version")]
 .filter((one) => one.getClientRects().length !== 1 || one.scrollWidth > one.clientWidth + 1
   || one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 1)
 .map((one) => one.textContent)"""
-"""Versions that stand in two lines, or reach beyond their label."""
+"""Versions that take two lines, or are wider than their label."""
 STICKING_OUT = """() => [...document.querySelectorAll(".bars .figure, .bars .bar-label")]
 .filter((one) => {
   const mine = one.getBoundingClientRect(), row = one.parentElement.getBoundingClientRect();
   return one.scrollWidth > one.clientWidth + 1 || mine.right > row.right + 1;
 }).map((one) => one.textContent)"""
-"""Words of charts that are wider than the column they stand in."""
+"""Words of charts that are wider than their column."""
 
 MEETING = """() => [...document.querySelectorAll(".power-axis")].flatMap((axis) => {
   const all = [...axis.querySelectorAll("text")].map((one) => one.getBoundingClientRect());

@@ -1,4 +1,4 @@
-"""After a deletion nothing of a document is found, in whatever store or file one looks."""
+"""A deletion removes a document from all stores and files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.support.embedded import Embedded
 
 PATIENCE = 300.0
 WORDS = "Quokkaville"
-"""In the text of the document: not to be found anywhere afterwards."""
+"""A word of the document's text, which nothing may have after the deletion."""
 NAME = "wombatfile"
-"""In its name, which events carry: the bus keeps these for its days, and nothing else does."""
+"""A word of the document's name. Only events on the bus may have it after the deletion."""
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 
 
@@ -37,8 +37,9 @@ def contract() -> bytes:
 
 
 def where(folder: Path, marker: str) -> list[str]:
-    """Every file below a folder that has a marker in its name or in it: in any encoding, and in
-    any case, for the index has words in lower case.
+    """Every file below a folder that has a marker in its name or content, in any encoding.
+
+    Case is ignored, since the index has words in lower case.
     """
     forms = [marker.lower().encode(encoding) for encoding in ENCODINGS]
     return sorted(

@@ -1,6 +1,4 @@
-"""What an analyst sees of an item before anything is scrolled: what is proposed, the words in their
-place, and the decision.
-"""
+"""An analyst sees an item's proposal, its words in the text, and the decision without scrolling."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ SEEN = """(selector) => [...document.querySelectorAll(selector)].map((one) => {
   const area = Math.max(0, right - left) * Math.max(0, bottom - top);
   return Math.round(100 * area / (all.width * all.height));
 })"""
-"""Of each element (of running words the first line): how many percent of it are seen."""
+"""The visible share of each element in percent; of a paragraph, that of its first line."""
 
 
 def proposed(category: str, *quotes: str, why: str) -> Proposal:

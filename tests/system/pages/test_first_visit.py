@@ -1,6 +1,4 @@
-"""What somebody new stumbles over, on a phone and beside it: words that run into each other,
-numbers without names, addresses that lead nowhere.
-"""
+"""Obstacles for a new user, also on a phone: overlapping words, unnamed numbers, dead addresses."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ MEETS = """() => {
     return bottom > top && bottom > foot.top + 1;
   }).map((one) => one.textContent.slice(0, 60));
 }"""
-"""What of the panel is drawn over the footer."""
+"""Elements of the panel that are drawn over the footer."""
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def browser() -> Iterator[Any]:
 
 
 class Watched:
-    """A page that must stay quiet: no error, no violation of the policy, nobody else's host."""
+    """A page that may have no error, violate no content policy, and ask no other host."""
 
     def __init__(self, browser: Any, stage: Stage, **options: Any) -> None:
         options.setdefault("viewport", {"width": 1280, "height": 800})
@@ -113,11 +113,11 @@ class Watched:
         return self.page
 
     def draw(self, name: str, scrolling: str = ".desk", *, whole: bool = True) -> None:
-        """A picture for people to look at, of a page that is no wider than its window.
+        """Take a screenshot for people of a page, which is no wider than its window.
 
         Args:
-            scrolling: parts that scroll by themselves.
-            whole: also what lies below the window.
+            scrolling: parts with their own scroll bar.
+            whole: take also the part below the window.
         """
         picture(self.page, name, whole=whole)
         assert self.page.viewport_size is not None
@@ -148,7 +148,7 @@ def ada(browser: Any, stage: Stage) -> Iterator[Watched]:
 
 @pytest.fixture(autouse=True)
 def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
-    """What a test left in somebody's hands goes back, and what failed stops nobody else."""
+    """Release the items that a test left claimed, so that its failure stops no other test."""
     yield
     stage.road.open()
     for item in stage.open_items():
@@ -225,7 +225,7 @@ def select_words(page: Any, words: str, *, whole: str = "") -> str:
     Args:
         page: where a correction has begun.
         words: what is selected.
-        whole: what the correction then says, if that is more.
+        whole: the text of the correction, if it is longer.
     """
     page.locator(".prose-text").wait_for()
     boxes = page.evaluate(

@@ -185,10 +185,10 @@ SAMPLED = {
     "findings_total": {"route"},
     "escalation_spend_usd_total": {"provider"},
 }
-"""What a contract, a report and a question leave behind, with its labels."""
+"""The metrics after a contract, a report and a question, with their labels."""
 AFTER_CHECKS = ("sample_error_rate", "calibration_drift", "promise_tightened")
-"""What has samples once people have checked what was accepted; tests of extraction and review have
-such."""
+"""Metrics with samples once people have checked accepted results, as in tests of extraction and
+review."""
 
 
 def test_every_metric_is_there_after_a_contract_and_a_report(travelled: Travelled) -> None:

@@ -59,7 +59,7 @@ def test_every_contract_reads() -> None:
 
 
 def test_the_labelled_spans_are_in_the_text() -> None:
-    """What experts marked in the contracts is found in what is read from their PDFs."""
+    """The spans that experts marked in the contracts are in the text of their PDFs."""
     folder = data_folder("legal")
     index = {entry["id"]: entry for entry in json.loads((folder / "pdf_index.json").read_text())}
     spans = found = 0

@@ -36,7 +36,7 @@ def letters_stay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes], str]]:
-    """What Chromium shows of a document, as its `innerText`; nothing is loaded."""
+    """The `innerText` of a document in Chromium, which loads nothing."""
     require(CHROMIUM.exists(), "Chromium, to see what a browser shows")
     playwright = library("playwright.sync_api", made_by="make setup-dev")
     folder = tmp_path_factory.mktemp("pages")
@@ -55,7 +55,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes]
 
 
 def test_every_filing_reads() -> None:
-    """With cells, pages whose texts follow each other, and without a failed one."""
+    """Each has cells and consecutive pages, and no failed page."""
     paths = filings()
     assert len(paths) >= 50
     for path in paths:

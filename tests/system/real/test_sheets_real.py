@@ -21,7 +21,7 @@ SCALES = {"in millions": 1e6, "in thousands": 1e3, "in billions": 1e9}
 
 @cache
 def manifest() -> dict[str, dict[str, Any]]:
-    """What is known of each raw file, by its path."""
+    """The record of each raw file, by its path."""
     lines = (data_folder("finance") / "raw_manifest.jsonl").read_text("utf-8").splitlines()
     return {record["file"]: record for record in map(json.loads, lines)}
 
@@ -82,7 +82,7 @@ def test_every_cell_of_the_real_workbooks_is_right() -> None:
 
 
 def test_the_real_workbooks_go_through_the_layout_blob() -> None:
-    """What services keep of a workbook gives its cells again."""
+    """The stored layout of a workbook has all its cells."""
     paths: list[Path] = sorted((data_folder("finance") / "raw" / "xlsx").glob("*.xlsx"))
     assert len(paths) >= 10
     for path in paths:

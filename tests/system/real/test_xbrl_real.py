@@ -68,7 +68,7 @@ def disagreeing(facts: tuple[Fact, ...], statement: dict[str, Any]) -> tuple[int
                 continue
             compared += 1
             found = known[row["concept"], column["end"]]
-            if start := column.get("start"):  # what a period begins with stands at the day before
+            if start := column.get("start"):  # opening balances have the day before
                 day = datetime.strptime(start, "%Y%m%d") - timedelta(days=1)  # noqa: DTZ007
                 found = found | known[row["concept"], f"{day:%Y%m%d}"]
             nothing = value == 0 and None in found

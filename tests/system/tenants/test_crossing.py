@@ -1,10 +1,9 @@
-"""A tenant tries every route of every service on what belongs to another, and gets nothing.
+"""A tenant tries every route of every service with another tenant's ids, and gets nothing.
 
-What is tried comes from the OpenAPI files, so a new route is tried as soon as it is there. Each
-attempt is made by key and by session; afterwards the owner makes the same request, and it works:
-an attempt that nobody could succeed with proves nothing. Routes that make or set something and
-name nothing of anybody are tried one by one, each as far as it could reach across
-(`nameless.py`). A route that none of this tries has its reason in `UNTRIED`.
+The routes come from the OpenAPI files, so a new route is tried at once. Each attempt is made by
+key and by session. Afterwards the owner makes the same request, which works: otherwise the attempt
+would prove nothing. Routes without an id that make or set something have their own attempts in
+`nameless.py`. A route that is not tried has its reason in `UNTRIED`.
 """
 
 from __future__ import annotations
@@ -202,7 +201,7 @@ def attempt(method: str, path: str, route: str, owned: Owned) -> Attempt:
 def test_every_route_refuses_what_belongs_to_another_tenant(
     house: House, record_property: Any
 ) -> None:
-    """By key and by session; no answer has a word or an id of the owner, and nothing changes."""
+    """No answer has a word or an id of the owner, and the owner's data stays."""
     owner = house.owner
     tries = attempts(owner)
     before = seen(owner)
@@ -240,7 +239,7 @@ def test_every_route_refuses_what_belongs_to_another_tenant(
 
 
 def nothing_done(one: Attempt, answer: httpx.Response) -> bool:
-    """What services did with a document is an empty list where there is none, and no error."""
+    """Whether a journal is empty. Without the document it is an empty list, not an error."""
     if "/journal/" not in one.path or answer.status_code != 200:
         return False
     work = answer.json()
@@ -248,7 +247,7 @@ def nothing_done(one: Attempt, answer: httpx.Response) -> bool:
 
 
 def late(one: Attempt, answer: httpx.Response) -> bool:
-    """What the owner can't do any more is a conflict with his own doing, and no unknown thing."""
+    """Whether the owner's request conflicts with an earlier one of the owner."""
     return answer.status_code == 409 and one.last > 0
 
 
@@ -273,7 +272,7 @@ def lists(owner: Owned) -> list[str]:
 
 
 def leaks(answer: httpx.Response, owner: Owned, asked: str) -> bool:
-    """Whether an answer says anything of the owner that the request did not say itself."""
+    """Whether an answer has data of the owner that the request did not have."""
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         return True
     leaked = {name for name in owner.ids() if name in answer.text and name not in asked}
@@ -281,14 +280,14 @@ def leaks(answer: httpx.Response, owner: Owned, asked: str) -> bool:
 
 
 def seen(owner: Owned) -> list[Any]:
-    """All that the owner can list, without what time alone changes."""
+    """All lists of the owner, without values that change with time."""
     paths = ["/v1/documents", "/v1/items?state=all&limit=500", "/v1/decisions", "/v1/webhooks"]
     paths += ["/v1/deletions", "/v1/retention", f"/v1/uploads/{owner.upload}", "/v1/keys"]
     return [steady(owner.client.get(path).raise_for_status().json()) for path in paths]
 
 
 def steady(value: Any) -> Any:
-    """Without the moments of a key's use and of tries to deliver."""
+    """Drop the times of a key's use and of deliveries."""
     moving = {
         "last_used",
         "failing_since",
@@ -306,8 +305,8 @@ def steady(value: Any) -> Any:
 
 
 def test_events_that_name_another_tenants_document_and_blobs_do_nothing(house: House) -> None:
-    """Whoever writes to the bus in one tenant's name touches nothing of another's, and reads none
-    of its bytes: a blob is looked for in the tenant of the event alone.
+    """An event with one tenant's name reads and changes nothing of another. Blobs are looked up
+    only in the tenant of the event.
     """
     owner = house.owner
     document = ended(owner.client, "again.txt", CONTRACT + b"\n3. Notices. In writing.\n")
@@ -378,5 +377,4 @@ def test_no_operation_is_left_out(house: House) -> None:
 
 @pytest.mark.parametrize("operation", NAMELESS)
 def test_what_names_nothing_reaches_nothing_of_another(house: House, operation: str) -> None:
-    """What a tenant makes, sets, ends or listens to is his own."""
     NAMELESS[operation](house)

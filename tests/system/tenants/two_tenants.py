@@ -44,7 +44,7 @@ TUS = {"tus-resumable": "1.0.0"}
 
 @dataclass
 class Owned:
-    """What a tenant has, by the names that the routes use for it."""
+    """The ids of a tenant's data, by their names in routes."""
 
     client: httpx.Client
     secret: str
@@ -66,7 +66,7 @@ class Owned:
 
 @dataclass
 class House:
-    """The suite with two tenants, and where its bus lies."""
+    """The suite with two tenants."""
 
     embedded: Embedded
     owner: Owned
@@ -131,7 +131,7 @@ def ended(client: httpx.Client, name: str, data: bytes) -> str:
 
 
 def waited(look: Any) -> Any:
-    """What a look finds, once it finds something."""
+    """The result of a look, once it is not empty."""
     until = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < until, "it does not come"
