@@ -33,8 +33,8 @@ def outcome(
         else:
             reading = read(data, name=name, limits=limits, password=password)
     except UnreadableDocument as error:
-        said = error.message and error.document == name
-        return "refused" if said else f"an error that does not say enough: {error!r}"
+        complete = error.message and error.document == name
+        return "refused" if complete else f"an error that does not say enough: {error!r}"
     place = 0
     for page in reading.pages:
         if not place <= page.start <= page.end or reading.text[place : page.start].strip("\n"):

@@ -1,11 +1,11 @@
-"""Damage of all kinds to documents of every format, for as long as one likes.
+"""Damage documents of every format in random ways, for a given time.
 
     python -m tests.unit.documents.fuzz docx html odt rtf --minutes 5
 
-tries each format for some minutes, by default all formats (Hypothesis shrinks what
-fails and prints it), and is the only one that looks at the time that a document takes. Documents
-are cut, spliced and sprinkled with words of their own format; of archives, the parts within. Mails
-and archives are unpacked as well. No text is recognised in pictures, which would take all the time.
+The program tries each format for some minutes, by default all formats. Hypothesis shrinks and
+prints the failing document. Unlike the tests, the program also checks how long each document takes.
+Documents are cut, spliced and sprinkled with words of their format. In archives, this happens to
+the parts. Mails and archives are unpacked too. No text is recognised in pictures: it is too slow.
 """
 
 from __future__ import annotations

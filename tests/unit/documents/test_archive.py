@@ -39,7 +39,7 @@ def test_an_archive_is_its_files() -> None:
     ]
 
 
-def test_an_archive_has_no_text_of_its_own() -> None:
+def test_an_archive_has_no_text() -> None:
     reading = read(archive({"a.txt": b"text"}), name="a.zip")
     assert (reading.text, reading.page_count, reading.media_type) == ("", 0, "application/zip")
 
@@ -127,7 +127,7 @@ def test_names_of_old_programs_are_readable(name: str, encoding: str) -> None:
     assert part.name == name
 
 
-def test_a_name_that_is_said_twice_is_taken_in_unicode() -> None:
+def test_the_unicode_name_is_used_if_its_checksum_matches() -> None:
     raw, real = b"Vertr_ge.txt", "Verträge.txt"
     for crc, label in ((zlib.crc32(raw), real), (1, "Vertr_ge.txt")):
         content = b"\1" + struct.pack("<L", crc) + real.encode()
@@ -164,7 +164,7 @@ def test_an_archive_without_a_file_is_empty(data: bytes) -> None:
         read(data, name="a.zip")
 
 
-# What is made to harm
+# Hostile archives
 
 
 @pytest.mark.parametrize("data", [archives.sharing(), archives.quoting()])

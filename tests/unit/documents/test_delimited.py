@@ -91,7 +91,7 @@ def test_without_a_name_a_table_must_look_like_one() -> None:
     assert sniff(b"Nothing of a table\nin here.\n", "a.csv") == "text/plain"
 
 
-def test_ragged_rows_and_open_quotes_are_said() -> None:
+def test_ragged_rows_and_open_quotes_are_warnings() -> None:
     reading = read(b'a,b,c\n1,2\n"3,4,5\n6,7,8\n', name="a.csv")
     assert named(reading)["A3"] == '"3'
     assert reading.warnings == (

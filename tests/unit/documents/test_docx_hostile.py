@@ -42,7 +42,7 @@ def test_a_document_cut_off_anywhere_is_refused() -> None:
             read(AGREEMENT[:length], name="cut.docx")
 
 
-def test_a_wrong_checksum_is_said() -> None:
+def test_a_wrong_checksum_is_reported() -> None:
     long, short = (
         body_of(body + p("Terms"), zipfile.ZIP_STORED).replace(b"Terms", b"Tears", 1)
         for body in (p("word") * 9_999, "")

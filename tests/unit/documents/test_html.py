@@ -124,7 +124,7 @@ def test_several_breaks_are_a_paragraph() -> None:
     assert text_of("One<br><br>Two<BR>\n<br>\n<br>Three") == "One\n\nTwo\n\nThree"
 
 
-def test_a_raised_figure_is_told_from_the_one_before_it() -> None:
+def test_a_raised_figure_is_marked_as_a_note() -> None:
     assert text_of("1,234<sup>1</sup> and 1<sup>st</sup>, price<sup>(2)</sup>") == (
         "1,234[1] and 1st, price(2)"
     )
@@ -218,7 +218,7 @@ def test_the_encoding_is_found(data: bytes, expected: str) -> None:
     assert reading.warnings == ()
 
 
-def test_a_wrong_encoding_is_said() -> None:
+def test_a_wrong_encoding_is_a_warning() -> None:
     reading = read("<html><meta charset=utf-8><body>é ".encode() + b"\x93q\x94")
     assert reading.text == "é “q”"
     assert reading.warnings == ("some of its characters are not in the declared encoding",)
@@ -244,7 +244,7 @@ def test_a_filing_of_the_commission_is_read_without_its_header() -> None:
         (b"<?xml version='1.0'?><xbrl/>", "", "text/plain"),
     ],
 )
-def test_html_is_known_by_its_first_element(data: bytes, name: str, expected: str) -> None:
+def test_html_is_recognised_by_its_first_element(data: bytes, name: str, expected: str) -> None:
     assert sniff(data, name) == expected
 
 

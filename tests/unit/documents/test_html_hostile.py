@@ -1,4 +1,4 @@
-"""Hostile HTML is read within limits of memory and time, or refused; nothing is run or loaded."""
+"""Hostile HTML is read within limits of memory and time, or refused. It runs and loads nothing."""
 
 from __future__ import annotations
 

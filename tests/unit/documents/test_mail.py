@@ -61,7 +61,7 @@ LETTER = b"From: Ann\nTo: Bob\nDate: today\nSubject: the lease\n\nThis Agreement
         (b"Content-Type: x\nMIME-Version: 1.0\n\n" + PDF, "", "application/pdf"),
     ],
 )
-def test_a_mail_is_known_by_its_headers(data: bytes, name: str, kind: str) -> None:
+def test_a_mail_is_recognised_by_its_headers(data: bytes, name: str, kind: str) -> None:
     assert sniff(data, name) == kind
 
 
@@ -120,7 +120,7 @@ def test_a_text_in_any_character_set(charset: str, data: bytes, shown: str) -> N
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "nonsense", "us-ascii", "a\0b"])
-def test_a_wrong_character_set_is_said(charset: str) -> None:
+def test_a_wrong_character_set_is_a_warning(charset: str) -> None:
     data = mail("Größe".encode("latin-1"), f'Content-Type: text/plain; charset="{charset}"')
     assert body(data) == "Größe\n"
     [warning] = read(data).warnings
@@ -269,7 +269,7 @@ def test_a_mail_in_a_mail_comes_out_as_it_was_sent(end: bytes) -> None:
     assert accepted(outer) == [Attachment("The lease.eml", "message/rfc822", inner)]
 
 
-def test_a_mail_in_base64_is_read_all_the_same() -> None:
+def test_an_attached_mail_in_base64_is_read() -> None:
     inner = mail("Deep.\n", "Content-Type: text/plain")
     data = attached(inner, "fw.eml", "message/rfc822")
     assert accepted(whole([text(), data])) == [Attachment("fw.eml", "message/rfc822", inner)]

@@ -49,7 +49,7 @@ def content(body: str, styles: str = "") -> bytes:
 
 
 def document(body: str, automatic: str = "", **parts: str) -> bytes:
-    """Return an ODT with this body, these styles of its own, and further parts by name."""
+    """Return an ODT with this body, these automatic styles, and further parts by name."""
     files = {"mimetype": ODT.encode(), "content.xml": content(body, automatic)}
     for name, inner in parts.items():
         files[f"{name}.xml"] = f"<office:x {SPACES}>{inner}</office:x>".encode()
@@ -229,7 +229,7 @@ def test_a_body_that_breaks_off_is_read_so_far() -> None:
     assert reading.failed[0].code == "unreadable_page"
 
 
-def test_an_archive_that_was_packed_anew_is_known() -> None:
+def test_a_repacked_archive_is_recognised() -> None:
     assert (
         read(archive({"content.xml": content(p("Term")), "mimetype": ODT.encode()})).text == "Term"
     )

@@ -39,7 +39,7 @@ def test_headers_of_its_way_come_first() -> None:
     assert "Date: Mon, 3 Mar 2025 10:00:00 +0100\n" in shown
 
 
-def test_receivers_are_told_apart() -> None:
+def test_receivers_are_listed_by_kind() -> None:
     recipients = [
         (1, "Bob", "bob@example.com"),
         (1, "Cy", "/O=EXAMPLE/CN=CY"),

@@ -194,6 +194,6 @@ def test_limits_and_empty_documents() -> None:
         read(b"{\\rtf1")
 
 
-def test_rtf_is_known_by_its_beginning() -> None:
+def test_rtf_is_recognised_by_its_beginning() -> None:
     assert sniff(rtf("x"), "a.doc") == "application/rtf"
     assert sniff(b"\n" + rtf("x")) == "application/rtf"

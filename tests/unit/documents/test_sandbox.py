@@ -139,7 +139,7 @@ def test_a_system_without_filters_is_named_once(
     assert "seccomp" in messages[0]
 
 
-def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
+def test_each_page_is_announced_as_soon_as_it_is_read(reader: Reader) -> None:
     pages: list[PageRead] = []
     reading = reader.read(samples.plain(3), on_page=pages.append)
     assert [(page.number, page.pages) for page in pages] == [(1, 3), (2, 3), (3, 3)]
@@ -154,7 +154,7 @@ def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
         assert not slow.failed
 
 
-def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> None:
+def test_a_failing_listener_ends_the_child_and_raises(reader: Reader) -> None:
     child = _child_of(reader)
 
     def fails(page: PageRead) -> None:
@@ -166,7 +166,7 @@ def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> No
     assert reader.child_id != child
 
 
-def test_a_page_is_not_late_because_those_before_were_told_slowly(
+def test_a_slow_listener_makes_no_page_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]

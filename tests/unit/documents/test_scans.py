@@ -179,7 +179,7 @@ def test_it_is_read_in_the_child_as_here() -> None:
 
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("data", [saved(picture(), "PNG"), pdf_of(picture())], ids=["PNG", "PDF"])
-def test_without_the_program_it_is_said_what_to_install(data: bytes) -> None:
+def test_without_the_program_the_error_names_the_package(data: bytes) -> None:
     with pytest.raises(NoTextLayer, match="apt-get install tesseract-ocr"):
         read(data, name="scan")
 
@@ -244,7 +244,7 @@ def test_a_bomb_behind_a_page_costs_only_itself(stand_in: Callable[[str], None])
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
-def test_damage_is_said(form: str, stand_in: Callable[[str], None]) -> None:
+def test_a_damaged_picture_is_refused(form: str, stand_in: Callable[[str], None]) -> None:
     stand_in(f"printf '{HEAD}\\n{WORD}\\n'")
     data = saved(picture(), form)
     for length in (9, 30, len(data) // 2):
@@ -276,7 +276,7 @@ def test_a_program_that_fails_costs_its_page(
         read(saved(picture(), "PNG"), limits=limits)
 
 
-def test_what_is_unsure_is_said(stand_in: Callable[[str], None]) -> None:
+def test_a_low_confidence_is_a_warning(stand_in: Callable[[str], None]) -> None:
     stand_in(f"printf '{HEAD}\\n{WORD.replace('93', '41')}\\n'")
     reading = read(saved(picture(), "PNG"))
     assert reading.text == "Lease"
@@ -285,7 +285,7 @@ def test_what_is_unsure_is_said(stand_in: Callable[[str], None]) -> None:
 
 
 @pytest.mark.slow
-def test_recognising_has_time_of_its_own(stand_in: Callable[[str], None]) -> None:
+def test_recognising_has_a_separate_time_limit(stand_in: Callable[[str], None]) -> None:
     stand_in(f"/bin/sleep 8; printf '{HEAD}\\n{WORD}\\n'")
     data = saved(picture(), "TIFF", save_all=True, append_images=[picture()])
     with Reader(Limits(seconds=12)) as reader:

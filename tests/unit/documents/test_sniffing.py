@@ -40,7 +40,7 @@ from tests.unit.documents.samples import plain
         (b'{"id": 1}', "filing.md", "application/json"),
     ],
 )
-def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> None:
+def test_the_type_is_recognised_by_content(data: bytes, name: str, expected: str) -> None:
     assert sniff(data, name) == expected
 
 

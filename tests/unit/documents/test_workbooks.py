@@ -79,7 +79,7 @@ def test_a_cell_is_found_by_its_name_with_the_number_behind_it() -> None:
     assert reading.page_at(reading.text.index("hidden sheet")) == 3
 
 
-def test_what_is_hidden_is_read_and_said() -> None:
+def test_hidden_parts_are_read_with_a_warning() -> None:
     warnings = read(sample("balance.xlsx")).warnings
     assert warnings == (
         "Balance: 1 hidden row read as well",
@@ -88,7 +88,7 @@ def test_what_is_hidden_is_read_and_said() -> None:
     )
 
 
-def test_formulas_that_were_never_calculated_are_said() -> None:
+def test_formulas_without_a_stored_value_are_warnings() -> None:
     reading = read(sample("uncalculated.xlsx"))
     assert "Balance!B7" not in named(reading)
     assert any(
@@ -242,7 +242,7 @@ def test_other_workbooks_are_read_by_their_values(name: str, media_type: str) ->
     assert reading.media_type == media_type
     assert [page.name for page in reading.pages] == [page.name for page in newer.pages]
     found, wanted = named(reading), named(newer)
-    if name.endswith(".ods"):  # merged cells can't be told, durations and booleans are values
+    if name.endswith(".ods"):  # merged cells can't be detected, durations and booleans are values
         found = {{"Balance!A1": "Balance!A1:C1"}.get(key, key): text for key, text in found.items()}
         wanted |= {"Balance!B9": "1", "'Bob''s notes'!A8": "1", "'Bob''s notes'!C6": "PT30H15M00S"}
     shown = {key: text for key, text in wanted.items() if text != "#DIV/0!"}

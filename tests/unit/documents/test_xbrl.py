@@ -157,7 +157,7 @@ def test_a_text_on_the_page_is_the_value_that_is_meant(
         ("ixt:numunitdecimal", "5 dollars 25 cents"),
     ],
 )
-def test_a_number_that_is_not_what_its_form_says_is_said(form: str | None, shown: str) -> None:
+def test_a_number_that_contradicts_its_form_is_a_warning(form: str | None, shown: str) -> None:
     with pytest.raises(UnknownForm):
         number_of(form, shown)
     tag = f'format="{form}"' if form else ""
@@ -168,7 +168,7 @@ def test_a_number_that_is_not_what_its_form_says_is_said(form: str | None, shown
 
 
 @pytest.mark.parametrize("text", ["Smarch 5, 2024", "February 30, 2024", "", "5"])
-def test_a_date_that_is_none_is_said(text: str) -> None:
+def test_an_impossible_date_is_an_error(text: str) -> None:
     with pytest.raises(UnknownForm):
         text_of("ixt:date-monthname-day-year-en", text)
 
@@ -186,7 +186,7 @@ def test_facts_within_and_across_elements_are_whole() -> None:
     assert (debt.value, debt.order) == ("5000", 2)
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_parts_are_warnings() -> None:
     body = (
         '<ix:nonFraction name="a:X" contextRef="gone" unitRef="gone">5</ix:nonFraction>'
         '<ix:fraction name="a:F" contextRef="y" unitRef="usd"/>'
@@ -205,7 +205,7 @@ def test_warnings_are_as_many_as_one_can_read() -> None:
     assert warnings[-1] == "80 more facts that are not understood"
 
 
-def test_the_type_is_known_by_the_first_element() -> None:
+def test_the_type_is_recognised_by_the_first_element() -> None:
     assert sniff(INSTANCE, "filing.txt") == XBRL
     spaces = {
         "linkbase": 'xmlns:x="http://www.xbrl.org/2003/linkbase"',
