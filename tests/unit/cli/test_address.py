@@ -167,7 +167,7 @@ def test_what_others_may_write_is_not_believed(
 @pytest.mark.parametrize(
     "url", ["http://suite.example:1", "http://127.0.0.1:1@suite.example:1", "http://10.0.0.1:1"]
 )
-def test_nobody_is_led_to_another_machine(
+def test_an_address_on_another_machine_is_refused(
     url: str, served: Path, run: Run, asked: list[str]
 ) -> None:
     before = (served / address.NAME).read_text()

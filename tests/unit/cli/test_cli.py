@@ -284,7 +284,7 @@ def test_a_later_start_says_how_a_key_of_its_own_folder_is_made(
     assert shlex.split(command) == ["keys", "new", "NAME", "--data", str(tmp_path / "my papers")]
 
 
-def test_a_first_key_that_nobody_could_read_is_made_again(run: Run, tmp_path: Path) -> None:
+def test_a_first_key_that_could_not_be_printed_is_made_again(run: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", "0"]
     others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
     reader, writer = os.pipe()
@@ -352,7 +352,7 @@ def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Pa
     assert all(row.startswith("smallprint: ") and "/25" in row for row in rows)
 
 
-def test_nobody_else_can_read_what_a_command_writes(run: Run, tmp_path: Path) -> None:
+def test_files_of_a_command_are_private(run: Run, tmp_path: Path) -> None:
     folder = reports(tmp_path, "a")
     before = os.umask(0o022)
     try:

@@ -141,7 +141,7 @@ def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled
     assert "are spent" in left["missing"]
 
 
-def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
+def test_an_estimate_calls_no_provider(labelled: Path, stand_in: StandIn) -> None:
     estimate = json.loads(run(labelled, "--estimate", "--json").stdout)
     assert estimate["expected"]["calls"] == 4
     assert estimate["expected"]["usd"] > 0

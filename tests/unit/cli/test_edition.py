@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_trusted_is_named(
         ("sqlite:////elsewhere/bus.db", URL),
     ],
 )
-def test_nobody_is_led_to_another_machine(
+def test_an_address_on_another_machine_is_refused(
     bus: str, url: str, tmp_path: Path, run: Run, opened: list[str]
 ) -> None:
     with FolderLock(tmp_path) as lock:

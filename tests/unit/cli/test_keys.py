@@ -82,7 +82,7 @@ def test_keys_need_a_folder_that_can_be_used(
             assert len(err.splitlines()) == 1
 
 
-def test_a_key_needs_a_name_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_a_key_needs_a_unique_name(run: Run, tmp_path: Path) -> None:
     data = ("--data", tmp_path)
     assert run("keys", "new", *data)[0] == 2
     assert run("keys", "new", "alice", *data)[0] == 0

@@ -98,9 +98,7 @@ def test_checks_that_were_right_stand_behind_the_calibration_set(data: Path, run
     ) in output
 
 
-def test_it_says_where_nothing_stands_for_what_is_accepted_after_a_tightening(
-    data: Path, run: Tried
-) -> None:
+def test_missing_decisions_after_a_tightening_are_reported(data: Path, run: Tried) -> None:
     check(data, 0, 0, step=1)
     output = run.table(CAREFUL)
     assert "There are no decisions here about results that are still accepted" in output

@@ -398,7 +398,7 @@ def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
     assert "whose file does not name acme" in rivals["warnings"][0]
 
 
-def test_it_does_not_say_that_nothing_is_stated_where_nothing_is_known(
+def test_unknown_rules_are_not_reported_as_missing(
     run: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMALLPRINT_POLICY")
@@ -418,7 +418,7 @@ def test_a_suite_that_has_noted_no_policy_is_named(data: Path, run: Tried, tmp_p
     assert line["warnings"][0].startswith("the suite has stored no policy, ")
 
 
-def test_another_tenant_has_documents_and_rules_of_its_own(run: Tried) -> None:
+def test_another_tenant_has_other_documents_and_rules(run: Tried) -> None:
     line = run.line(CAREFUL, "--tenant", "acme")
     assert (line["tenant"], line["documents"], line["clauses"]) == ("acme", 1, 2)
     assert line["tried"]["accepted"] == 0

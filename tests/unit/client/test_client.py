@@ -185,7 +185,7 @@ def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None
         (418, smallprint.ApiError),
     ],
 )
-def test_a_problem_is_an_exception_of_its_own(status: int, kind: type[Exception]) -> None:
+def test_each_problem_has_an_exception(status: int, kind: type[Exception]) -> None:
     network = Network(bad(status, "some_code"))
     with pytest.raises(kind, match=r"what happened \(some_code") as caught:
         network.client().document("doc_1")
@@ -293,13 +293,13 @@ def test_adapters_are_named_at_the_upload_and_later(monkeypatch: pytest.MonkeyPa
     assert network.requests[2].url.params["adapter"] == "b"
     monkeypatch.setattr("smallprint.client.PIECE", 4)
     client.upload(b"01234567", name="a.pdf", adapters=["a", "b"])
-    said = dict(
+    metadata = dict(
         pair.split(" ") for pair in network.requests[3].headers["upload-metadata"].split(",")
     )
-    assert base64.b64decode(said["adapter"]) == b"a,b"
+    assert base64.b64decode(metadata["adapter"]) == b"a,b"
 
 
-def test_every_upload_has_a_key_of_its_own() -> None:
+def test_each_upload_has_a_new_key() -> None:
     network = Network(*(ok(DOCUMENT, 202) for _ in range(4)))
     client = network.client()
     client.upload(b"data")
@@ -599,7 +599,7 @@ def test_a_change_can_be_of_what_is_known_alone() -> None:
     assert sent == [None, '"abc"', '"abc"', None]
 
 
-def test_a_kind_is_said_and_tried_again() -> None:
+def test_setting_a_kind_is_retried() -> None:
     network = Network(bad(503), ok({**DOCUMENT, "kind": "report", "kind_source": "uploader"}))
     document = network.client().say_kind("doc_1", "report", if_match='"abc"')
     assert (document.kind, document.kind_unsure, document.kind_confidence) == (
@@ -651,7 +651,7 @@ def test_changes_go_on_where_the_connection_ended() -> None:
     assert len(network.pauses) == 3
 
 
-def test_changes_end_where_nobody_answers_or_the_key_is_bad() -> None:
+def test_changes_end_without_an_answer_or_with_a_bad_key() -> None:
     network = Network(*[httpx.ConnectError("no")] * 3)
     with pytest.raises(smallprint.Unavailable):
         next(network.client(retries=2).changes(0))

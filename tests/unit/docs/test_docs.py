@@ -125,13 +125,13 @@ def test_no_target_is_a_file() -> None:
     assert sorted(listed) == sorted(_targets())
 
 
-def _dry(target: str, *given: str, **told: str) -> list[str]:
+def _dry(target: str, *given: str, **settings: str) -> list[str]:
     """The commands of a target, as make would run them."""
     unset = ("SMALLPRINT_TEST_DATA", "SMALLPRINT_DATA")
     env = {name: value for name, value in os.environ.items() if name not in unset}
     made = ["make", "--dry-run", "--no-print-directory", target, *given]
-    said = subprocess.run(made, cwd=ROOT, env=env | told, capture_output=True, text=True)
-    return said.stdout.splitlines()
+    result = subprocess.run(made, cwd=ROOT, env=env | settings, capture_output=True, text=True)
+    return result.stdout.splitlines()
 
 
 def test_a_retrained_forest_comes_with_its_guarantee() -> None:
@@ -143,19 +143,21 @@ def test_a_retrained_forest_comes_with_its_guarantee() -> None:
 
 def test_the_bench_of_triage_takes_the_data_that_is_named() -> None:
     data = f"{PREFIX}TEST_DATA"
-    for given, told, where in (
+    for given, settings, where in (
         ((), {}, ""),
         ((), {data: "/told"}, "/told"),
         (("SOURCES=/given",), {data: "/told"}, "/given"),
     ):
-        assert f'{data}="{where}"' in _dry("bench-triage", *given, **told)[-1]
+        assert f'{data}="{where}"' in _dry("bench-triage", *given, **settings)[-1]
 
 
 @pytest.mark.parametrize(
-    ("told", "where"), [({}, "var/data"), ({"SMALLPRINT_DATA": "/elsewhere"}, "/elsewhere")]
+    ("settings", "where"), [({}, "var/data"), ({"SMALLPRINT_DATA": "/elsewhere"}, "/elsewhere")]
 )
-def test_make_run_keeps_its_data_where_the_setting_says(told: dict[str, str], where: str) -> None:
-    assert _dry("run", **told)[-1].endswith(f"--data {where}")
+def test_make_run_keeps_its_data_where_the_setting_says(
+    settings: dict[str, str], where: str
+) -> None:
+    assert _dry("run", **settings)[-1].endswith(f"--data {where}")
 
 
 @pytest.mark.parametrize("section", ["How good it is", "How it compares"])

@@ -59,8 +59,8 @@ def test_white_space_hyphenation_and_ligatures_may_differ(quote: str, words: str
         *("shallbe", "Governing La w", "Delaware.12", "20192020", "NonCompete"),  # their bounds
         *("resigned law", "re signed law", "re- signed law"),  # a hyphen of the word's own
         *("overning Law", "Governing La", "rst law", "off", "ment, and", "This Agree", "2019-2"),
-        *("the fi rst law", "Govern-ing Law", "Govern-\ning Law"),  # divided by the quote alone
-        *("Governing\u200b Law", "G\u043everning Law", "Governing Law\u0301"),  # what looks alike
+        *("the fi rst law", "Govern-ing Law", "Govern-\ning Law"),  # split only in the quote
+        *("Governing\u200b Law", "G\u043everning Law", "Governing Law\u0301"),  # similar letters
         "An offer of Texas",
     ],
 )

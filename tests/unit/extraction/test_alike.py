@@ -33,12 +33,12 @@ def extraction(
 
 
 def likes(extraction: ExtractionService) -> list[Event]:
-    said: list[Event] = []
+    events: list[Event] = []
     for name in ("doc_1", "doc_2"):
         original = extraction.service.blobs.put("default", f"the bytes of {name}".encode())
         read = extraction.read(name).model_copy(update={"original": original})
-        said += [extraction.ingested(name), read]
-    return said
+        events += [extraction.ingested(name), read]
+    return events
 
 
 def requests(extraction: ExtractionService) -> Sequence[EscalationRequested]:
@@ -79,9 +79,9 @@ def test_a_question_stays_when_an_equal_document_is_deleted(
 
 
 def test_the_last_of_them_takes_all_with_it(extraction: ExtractionService) -> None:
-    said = likes(extraction)
+    events = likes(extraction)
     before = mine(extraction)
-    extraction.handle(*said)
+    extraction.handle(*events)
     requests(extraction)
     extraction.handle(DocumentDeleted(document_id="doc_1"))
     assert mine(extraction) > before

@@ -83,7 +83,7 @@ def like(clause: Found, others: list[Found]) -> list[float]:
 def beside(clause: Found, others: list[Found], clauses: list[Found]) -> list[float]:
     over = [other for other in others if gap(clause, other) < 0]
     surest = max(over, key=lambda other: other.confidence, default=None)
-    said = (other.confidence for other in others if other.text == clause.text)
+    confidences = (other.confidence for other in others if other.text == clause.text)
     order = sorted(clauses, key=lambda c: (c.start, c.end))
     place = next(i for i, c in enumerate(order) if c is clause)
     before = order[place - 1] if place else None
@@ -93,7 +93,7 @@ def beside(clause: Found, others: list[Found], clauses: list[Found]) -> list[flo
         surest.confidence if surest else 0.0,
         CATEGORIES[surest.category] if surest else NONE,
         near(clause, others),
-        max(said, default=0.0),
+        max(confidences, default=0.0),
         *(c.confidence if c else NONE for c in (before, after)),
         *(CATEGORIES[c.category] if c else NONE for c in (before, after)),
     ]
@@ -117,6 +117,6 @@ def test_comparing_all_at_once_is_comparing_one_by_one(seed: int, count: int) ->
 def test_letters_are_counted_in_every_script() -> None:
     text = "Ω² is 4 m²"
     (row,) = rows_of(text, [Found("Cap", text, 0, len(text), 0.5)], CATEGORIES)
-    told = dict(zip(COLUMNS, row.tolist(), strict=True))
-    assert told["digits"] == pytest.approx(3 / 10)
-    assert told["capitals"] == pytest.approx(1 / 10)
+    features = dict(zip(COLUMNS, row.tolist(), strict=True))
+    assert features["digits"] == pytest.approx(3 / 10)
+    assert features["capitals"] == pytest.approx(1 / 10)

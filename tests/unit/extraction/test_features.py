@@ -104,8 +104,8 @@ def test_edges_are_features_where_the_specialist_has_them() -> None:
 
 
 def test_plain_decoding_is_a_feature() -> None:
-    said = [Candidate(0, 3, 8, 0.6), Candidate(0, 10, 19, 0.2), Candidate(1, 0, 2, 0.9)]
-    passage = Passage(TEXT, OFFSETS, P, CUTS, decoded=said)
+    decoded = [Candidate(0, 3, 8, 0.6), Candidate(0, 10, 19, 0.2), Candidate(1, 0, 2, 0.9)]
+    passage = Passage(TEXT, OFFSETS, P, CUTS, decoded=decoded)
     found = candidates((0, 1, 3), (0, 1, 4), (0, 0, 8), (1, 4, 8))
     columns, rows = describe(passage, found)
     table = dict(zip(columns, rows.T, strict=True))
@@ -119,13 +119,13 @@ def test_plain_decoding_is_a_feature() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_plain_decoding_of_many_equals_that_of_each(seed: int) -> None:
     draw = np.random.default_rng(seed)
-    said = []
+    decoded = []
     for _ in range(int(draw.integers(0, 12))):
         start, label = int(draw.integers(0, 17)), int(draw.integers(0, 2))
         end = int(draw.integers(start + 1, 20))
-        said.append(Candidate(label, start, end, float(draw.choice([0.1, 0.2, 0.7]))))
+        decoded.append(Candidate(label, start, end, float(draw.choice([0.1, 0.2, 0.7]))))
     spans = [(c, a, b) for c in range(2) for a in range(8) for b in range(a + 1, 9)]
-    columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS, decoded=said), candidates(*spans))
+    columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS, decoded=decoded), candidates(*spans))
     table = dict(zip(columns, rows.T, strict=True))
     for place, (label, first, last) in enumerate(spans):
         start, end = OFFSETS[first, 0], OFFSETS[last - 1, 1]
@@ -135,7 +135,7 @@ def test_plain_decoding_of_many_equals_that_of_each(seed: int) -> None:
                 / (max(d.end, end) - min(d.start, start)),
                 d.score,
             )
-            for d in said
+            for d in decoded
             if d.label == label
         ]
         share, score = max((pair for pair in shares if pair[0] > 0), default=(0.0, 0.0))

@@ -167,7 +167,7 @@ def test_few_documents_without_a_mistake_need_more(groups: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("least", "most", "told"),
+    ("least", "most", "message"),
     [
         (130, 130, "About 30 more documents like these are needed"),
         (361, 1_234, "About 270 to 1,200 more documents like these are needed"),
@@ -178,10 +178,10 @@ def test_few_documents_without_a_mistake_need_more(groups: int) -> None:
     ],
 )
 def test_the_number_needed_is_rounded_to_two_digits(
-    least: int, most: int | None, told: str
+    least: int, most: int | None, message: str
 ) -> None:
     known = replace(SMALL, families=100, groups="documents")
-    assert groups_message(least, most, known) == told
+    assert groups_message(least, most, known) == message
 
 
 def test_the_meaning_of_groups_is_stored_with_the_set() -> None:

@@ -86,9 +86,9 @@ def test_wrong_checks_tighten_the_guarantee_and_are_reported(
     assert "were wrong" in notice["text"]
     assert notice["actor"] == ""
     assert any("were wrong" in record.getMessage() for record in caplog.records)
-    told = exposition()
-    assert b'smallprint_promise_alerts_total{adapter="contract-clauses",kind="risk"}' in told
-    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 1.0' in told
+    metrics = exposition()
+    assert b'smallprint_promise_alerts_total{adapter="contract-clauses",kind="risk"}' in metrics
+    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 1.0' in metrics
     extraction.extract("doc_last")
     (risk,) = extraction.get(document="doc_last").json()["risks"]
     assert min(risk["thresholds"].values()) == pytest.approx(0.9125)
@@ -105,14 +105,14 @@ LEFT = {
     "The other categories need a probability of": of_two(600, 0.01, 0.02, 0.12),
     "No threshold keeps the risk for the other categories": of_two(600, 0.01, 0.11),
 }
-"""What is said of a category in doubt, by what there is beside it."""
+"""The message about a suspended category, with the clauses of it and the others."""
 
 
-@pytest.mark.parametrize("said", LEFT)
+@pytest.mark.parametrize("message", LEFT)
 def test_a_suspension_states_the_thresholds_of_the_other_categories(
-    start: Start, said: str
+    start: Start, message: str
 ) -> None:
-    one = start(LEFT[said], **STATED, sample_share=1.0)
+    one = start(LEFT[message], **STATED, sample_share=1.0)
     for number in range(40):
         extract_and_decide(one, f"doc_{number}", False, PAGE.format("inspect"))
     number = 200
@@ -124,10 +124,10 @@ def test_a_suspension_states_the_thresholds_of_the_other_categories(
     assert now["belief"] < 0.9
     (notice,) = now["notices"]
     assert (notice["kind"], notice["about"]) == ("category", "Governing Law")
-    assert said in notice["text"]
+    assert message in notice["text"]
     one.extract("doc_last", PAGE.format("inspect"))
     (risk,) = one.get(document="doc_last").json()["risks"]
-    if said.startswith("No threshold"):
+    if message.startswith("No threshold"):
         assert now["belief_now"] is None
         assert risk["thresholds"] == {}
         assert "without Governing Law" in risk["no_guarantee_reason"]
@@ -168,7 +168,7 @@ def test_accepted_clauses_are_counted_by_tenant(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         (guarantee_name("1.4.0+2", 0.1, 0.9, 0.87), ("1.4.0", 0.9)),
         (guarantee_name("1.4.0+local+0", 0.1, 0.95, 0.5), ("1.4.0+local", 0.95)),
@@ -177,9 +177,9 @@ def test_accepted_clauses_are_counted_by_tenant(start: Start) -> None:
     ],
 )
 def test_a_guarantee_name_holds_version_and_level(
-    name: str, told: tuple[str, float] | None
+    name: str, expected: tuple[str, float] | None
 ) -> None:
-    assert version_and_level(name) == told
+    assert version_and_level(name) == expected
 
 
 def test_decisions_of_a_tenant_do_not_reach_another(extraction: ExtractionService) -> None:
@@ -201,7 +201,7 @@ def test_an_undone_decision_no_longer_counts(extraction: ExtractionService) -> N
     assert (watched(extraction)["checks"], watched(extraction)["wrong"]) == (2, 0)
 
 
-def test_a_repeated_guarantee_starts_anew(extraction: ExtractionService) -> None:
+def test_a_repeated_guarantee_starts_again(extraction: ExtractionService) -> None:
     expert = extraction.specialists.specialist
     for number, version in enumerate(("0.0.1", "0.0.2", "0.0.1")):
         expert.manifest = replace(expert.manifest, version=version)
@@ -224,7 +224,7 @@ def test_decisions_outside_the_sample_count_for_no_test(start: Start) -> None:
         )
 
 
-def test_a_deletion_forgets_what_nobody_decided_and_keeps_the_counts(
+def test_a_deletion_forgets_undecided_samples_and_keeps_the_counts(
     extraction: ExtractionService,
 ) -> None:
     extract_and_decide(extraction, "doc_1", True)
@@ -333,16 +333,16 @@ def unlike(start: Start, share: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "message"),
     [
         (0.0, "Nobody checks accepted results, because the policy states a sample_share of 0."),
         (0.000001, "People now check 20% of acceptable results."),
         (0.5, "People now check 50% of acceptable results."),
     ],
 )
-def test_the_drift_notice_states_the_sample(start: Start, share: float, said: str) -> None:
+def test_the_drift_notice_states_the_sample(start: Start, share: float, message: str) -> None:
     (notice,) = unlike(start, share)["notices"]
-    assert said in notice["text"]
+    assert message in notice["text"]
 
 
 def test_documents_without_a_guarantee_do_not_count_as_drift(

@@ -125,7 +125,7 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacks", "said"),
+    ("lacks", "message"),
     [
         ("words", r"has no words\.npz; install the release"),
         ("a label", r"no words\.npz of 41 labels \(it has 40\)"),
@@ -134,7 +134,7 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
     ],
 )
 def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
-    specialist: Specialist, lacks: str, said: str
+    specialist: Specialist, lacks: str, message: str
 ) -> None:
     weights = read_word_model(specialist.files[WORDS_FILE]).weights
     other = copy(specialist)
@@ -150,7 +150,7 @@ def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
         lambda: require_ranking(other),
         lambda: check_adapter(installed, "contract-clauses"),
     ):
-        with pytest.raises(AdapterError, match=rf"contract-clauses [\d.]+ .*{said}"):
+        with pytest.raises(AdapterError, match=rf"contract-clauses [\d.]+ .*{message}"):
             refused()
     require_ranking(specialist)
     other.forests = {}

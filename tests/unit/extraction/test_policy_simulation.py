@@ -30,7 +30,7 @@ STATED = RiskRules(max_wrong=0.05, sample_share=0.0)
 
 
 def tally_of(*documents: PastContract, rules: RiskRules = STATED, **more: Any) -> PolicySimulation:
-    """What one policy does with documents that nobody has decided."""
+    """Simulate one policy on documents without decisions."""
     (tally,) = simulate(documents, silent(rules), expert, {}, KEY, **more)
     return tally
 
@@ -86,7 +86,7 @@ def test_two_policies_are_counted_side_by_side() -> None:
     assert (new.decided, new.changed) == (2, 1)
 
 
-def test_expected_errors_are_told_by_category() -> None:
+def test_expected_errors_are_listed_by_category() -> None:
     tally = tally_of(document(LAW, AUDIT))
     found = tally.errors_by_category()
     assert list(found) == ["Audit Rights", "Governing Law"]

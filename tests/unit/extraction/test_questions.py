@@ -181,8 +181,8 @@ def test_accepted_and_sampled_clauses_are_not_asked_about() -> None:
     ]
     search = looked(("Insurance", 0.6), ("Parties", 0.6), ("Governing Law", 0.4))
     named = ("default", "doc_1", "contract-clauses")
-    said = uncertain_results(found, search, lambda _category, confidence: confidence / 2, named)
-    assert [(one.category, one.subject, one.belief) for one in said] == [
+    results = uncertain_results(found, search, lambda _category, confidence: confidence / 2, named)
+    assert [(one.category, one.subject, one.belief) for one in results] == [
         ("Insurance", "clause", 0.3),
         ("Governing Law", "category", 0.4),
     ]

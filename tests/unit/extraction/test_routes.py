@@ -66,7 +66,7 @@ MISSED = RiskRules(max_missed=0.3)
 
 
 def risk_of(expert: KeywordSpecialist, *more: Any, found: Search = FOUND) -> StatedRisk:
-    """What is stated for 5% wrong clauses, unless other rules are given."""
+    """State the risk for 5% wrong clauses, unless other rules are given."""
     rules, *local = more or (STATED,)
     stated = stated_risk(expert, found, rules, *local)
     assert stated is not None
@@ -186,7 +186,7 @@ def test_the_sample_is_drawn_by_clause_id_with_the_stated_share() -> None:
     assert all(is_sampled(name, 1.0, KEY) for name in ids)
 
 
-def test_the_sample_can_not_be_told_without_the_secret() -> None:
+def test_the_sample_can_not_be_guessed_without_the_secret() -> None:
     ids = [f"cl_{number:032x}" for number in range(4000)]
     ours, theirs = ({i for i in ids if is_sampled(i, 0.05, key)} for key in (KEY, bytes(32)))
     assert len(ours & theirs) < 25
@@ -242,7 +242,7 @@ def test_the_other_categories_keep_the_risk_without_a_suspended_one() -> None:
     assert f"raised from 30.0% to {own:.1%}, because without Governing Law" in more
     assert looked_at.endswith("a person decides Governing Law")
     assert both.tightened == ()
-    assert alone.guarantee == both.guarantee  # what is known of it by checks counts on
+    assert alone.guarantee == both.guarantee  # its checks still count
 
 
 def test_nothing_is_accepted_if_the_other_categories_miss_the_risk() -> None:

@@ -12,7 +12,7 @@ from services.extraction.values import CATEGORIES, Value, find_values
 from services.review.categories import CATEGORIES as ALL
 
 
-def said(category: str, text: str) -> tuple[str, str | None]:
+def parsed(category: str, text: str) -> tuple[str, str | None]:
     value = main(category, text)
     return value.status, value.value
 
@@ -38,7 +38,7 @@ def main(category: str, text: str) -> Value:
     ],
 )
 def test_a_date_is_iso_8601(text: str, value: str) -> None:
-    assert said("Agreement Date", text) == ("stated", value)
+    assert parsed("Agreement Date", text) == ("stated", value)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_a_date_is_iso_8601(text: str, value: str) -> None:
     ],
 )
 def test_a_blank_in_a_date_is_redacted(text: str, value: str | None) -> None:
-    assert said("Agreement Date", text) == ("redacted", value)
+    assert parsed("Agreement Date", text) == ("redacted", value)
 
 
 @pytest.mark.parametrize("text", ["February 30, 2005", "13/13/2013", "on the date it is signed"])
 def test_no_date_is_not_stated(text: str) -> None:
-    assert said("Effective Date", text) == ("not_stated", None)
+    assert parsed("Effective Date", text) == ("not_stated", None)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_no_date_is_not_stated(text: str) -> None:
     ],
 )
 def test_an_end_is_a_date_a_term_or_none(text: str, value: str) -> None:
-    assert said("Expiration Date", text) == ("stated", value)
+    assert parsed("Expiration Date", text) == ("stated", value)
 
 
 RENEWAL = (
@@ -85,9 +85,9 @@ RENEWAL = (
 
 
 def test_one_sentence_has_three_lengths_of_time() -> None:
-    assert said("Expiration Date", RENEWAL) == ("stated", "P3Y")
-    assert said("Renewal Term", RENEWAL) == ("stated", "P1Y")
-    assert said("Notice Period To Terminate Renewal", RENEWAL) == ("stated", "P90D")
+    assert parsed("Expiration Date", RENEWAL) == ("stated", "P3Y")
+    assert parsed("Renewal Term", RENEWAL) == ("stated", "P1Y")
+    assert parsed("Notice Period To Terminate Renewal", RENEWAL) == ("stated", "P90D")
     assert main("Renewal Term", RENEWAL).repeats is True
 
 
@@ -98,11 +98,11 @@ def test_a_renewal_of_one_term_does_not_repeat() -> None:
 
 def test_a_redacted_notice_is_not_the_term_beside_it() -> None:
     text = "renews for one (1) year unless notice is given not less than [***] prior to its end"
-    assert said("Notice Period To Terminate Renewal", text) == ("redacted", None)
+    assert parsed("Notice Period To Terminate Renewal", text) == ("redacted", None)
 
 
 def test_words_count_where_figures_differ() -> None:
-    notice = said("Notice Period To Terminate Renewal", "sixty (90) days notice")
+    notice = parsed("Notice Period To Terminate Renewal", "sixty (90) days notice")
     assert notice == ("stated", "P60D")
 
 
@@ -146,8 +146,8 @@ def test_a_removed_amount_is_redacted() -> None:
 
 
 def test_a_title_is_trimmed() -> None:
-    assert said("Document Name", 'SUPPLY\n   AGREEMENT ("') == ("stated", "SUPPLY AGREEMENT")
-    assert said("Document Name", "this Lease (Hall 4)") == ("stated", "Lease (Hall 4)")
+    assert parsed("Document Name", 'SUPPLY\n   AGREEMENT ("') == ("stated", "SUPPLY AGREEMENT")
+    assert parsed("Document Name", "this Lease (Hall 4)") == ("stated", "Lease (Hall 4)")
 
 
 def test_a_party_has_its_defined_term() -> None:
@@ -171,7 +171,7 @@ def test_a_bare_clause_is_a_name_or_a_term(text: str, party: tuple[str | None, s
 
 
 def test_a_word_for_all_parties_is_no_party() -> None:
-    assert said("Parties", '(each a "Party" and collectively the "Parties")')[0] == "not_stated"
+    assert parsed("Parties", '(each a "Party" and collectively the "Parties")')[0] == "not_stated"
 
 
 def test_categories_are_those_of_the_specialist() -> None:

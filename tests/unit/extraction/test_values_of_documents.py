@@ -104,7 +104,7 @@ def test_a_part_of_a_name_is_no_other_party(text: str, name: str, part: str) -> 
     assert [(line.value.value, line.value.role) for line in lines] == [(name, part)]
 
 
-def test_a_term_without_a_name_stands_for_itself() -> None:
+def test_a_term_without_a_name_is_kept_as_a_role() -> None:
     (party,) = contract(("Parties", "Franchisee"))["Parties"]
     assert (party.value.value, party.value.role) == (None, "Franchisee")
 

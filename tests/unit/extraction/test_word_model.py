@@ -31,8 +31,8 @@ def test_words_count_once_and_in_any_case() -> None:
 def test_word_weights_differ_by_label() -> None:
     wording = weighing(escrow=2.0, rent=-1.0)
     some = [hash_buckets(text) for text in ("Escrow", "escrow", "pay rent", "")]
-    said = wording.log_odds([0, 1, 1, 1], some)
-    assert said.tolist() == pytest.approx([0, 2, -1 / 3**0.5, 0])
+    odds = wording.log_odds([0, 1, 1, 1], some)
+    assert odds.tolist() == pytest.approx([0, 2, -1 / 3**0.5, 0])
 
 
 def test_a_model_is_read_as_it_was_written() -> None:

@@ -1,4 +1,4 @@
-"""What a bus URL may say."""
+"""The forms of a bus URL."""
 
 from __future__ import annotations
 

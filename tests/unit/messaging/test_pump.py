@@ -1,4 +1,4 @@
-"""What the pump stores, and when it leaves events on the bus."""
+"""The pump stores events, or leaves them on the bus."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is particular to the bus on a SQLite file."""
+"""Tests only for the bus on a SQLite file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.errors import SettingsError, Unavailable
 
 
 def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
-    """Whoever comes first makes the tables; nobody fails."""
+    """The first to open it makes the tables, and the others do not fail."""
     failed: list[BaseException] = []
     gate = threading.Barrier(8)
 
@@ -73,11 +73,12 @@ def test_a_batch_is_published_whole_or_not_at_all(tmp_path: Path) -> None:
     bus.close()
 
 
-def test_a_bus_on_the_same_file_is_heard_at_once(
+def test_a_message_of_another_bus_on_the_file_is_read_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the services of one process have it, each with a bus of its own: nobody waits for the
-    next look, which is far off here."""
+    """The services of one process have a bus each. A reader does not wait for the next poll, here
+    ten minutes away.
+    """
     monkeypatch.setattr(sqlite, "_POLL_SECONDS", 600.0)
     monkeypatch.setattr(sqlite, "_CALM_POLL_SECONDS", 600.0)
     with (

@@ -47,7 +47,7 @@ def test_old_messages_go_once_every_group_has_read_them(
 def test_nothing_goes_while_there_is_no_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What nobody has read yet is kept, however old it is."""
+    """Unread messages are kept at any age."""
     monkeypatch.setattr(sqlite, "_PRUNE_EVERY", 0.0)
     bus = SqliteBus(tmp_path / "bus.db", days=7)
     bus.publish(Message("a", b"1"))

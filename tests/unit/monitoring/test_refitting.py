@@ -28,7 +28,7 @@ LABELS = ("Governing Law", "Audit Rights")
 
 
 def decisions(documents: int = 400, seed: int = 2) -> list[DecidedResult]:
-    """A check that stands for ten and two reviewed clauses a document; audit rights never right."""
+    """Decide a check of weight ten and two reviewed clauses a document; audit rights are wrong."""
     draw = np.random.default_rng(seed)
     found = []
     for number in range(documents):
@@ -53,8 +53,8 @@ def test_a_category_without_decisions_keeps_its_line() -> None:
     assert after.lines[1] == pytest.approx(before.lines[1])
 
 
-def test_a_check_stands_for_those_that_nobody_looked_at() -> None:
-    """Of 1,200 decisions 400 stand for ten each; all of these are accepted, and none is wrong."""
+def test_a_check_represents_unchecked_results() -> None:
+    """Of 1,200 decisions 400 have a weight of ten. All of these are accepted, and all are right."""
     known = refit_calibration(LABELS, None, decisions())
     made = control_risk(known, 0.1, 0.95)
     assert made.belief is not None
@@ -69,7 +69,7 @@ def test_a_check_stands_for_those_that_nobody_looked_at() -> None:
 
 @pytest.mark.parametrize("weight", [1.0, 4.0, 20.0])
 def test_five_checks_without_a_mistake_are_no_proof(weight: float) -> None:
-    """0 to 52.2%, as the page Checks says by Clopper and Pearson, whatever each stands for."""
+    """The interval is 0 to 52.2% by Clopper and Pearson, as on the page Checks, at any weight."""
     found = [DecidedResult(f"doc_{i}", LABELS[0], 0.97, False, weight) for i in range(5)]
     known = refit_calibration(LABELS, None, found)
     made = estimate_outcome(known, known.belief, RiskGuarantee(0.1, 0.95, 0.3, 5))
@@ -79,7 +79,7 @@ def test_five_checks_without_a_mistake_are_no_proof(weight: float) -> None:
 
 
 def test_decisions_of_unequal_weight_tell_less_than_as_many_equal_ones() -> None:
-    """Four checks that stand for ten and forty that stand for themselves tell as much as 14."""
+    """Four checks of weight ten and forty of weight one prove as much as 14."""
     found = [
         DecidedResult(f"doc_{i}", LABELS[0], 0.97, False, 10.0 if i < 4 else 1.0) for i in range(44)
     ]

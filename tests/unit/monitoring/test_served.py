@@ -1,4 +1,4 @@
-"""What a refitted calibration was tested to accept is what the router accepts by it."""
+"""The router accepts the same clauses as the test of a refitted calibration."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def fold_of(group: str) -> int:
 
 
 def decisions(seed: int, documents: int = 400) -> list[DecidedResult]:
-    """Surer clauses are righter of one category, wronger of another, neither of a third; of a
-    fourth few are decided, at random, and of others all are sure. Half of the sure are checked.
+    """Decide clauses whose error rate depends on the confidence in five ways.
+
+    Errors fall with the confidence (SURE), rise with it (FALLS), or do not depend on it (LEVEL).
+    RARE has few decisions, at random. OTHERS are all confident. Half of the confident are checked.
     """
     draw = np.random.default_rng(seed)
     found = []
@@ -59,7 +61,7 @@ def decisions(seed: int, documents: int = 400) -> list[DecidedResult]:
 
 
 def router(known: Calibration, found: Sequence[DecidedResult]) -> list[bool]:
-    """What the service accepts of clauses by a calibration of the tenant's own."""
+    """Say which clauses the service accepts with a calibration of the tenant."""
     expert = KeywordSpecialist()
     expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.29})
     local = TenantCalibration(data=known.to_bytes(), number=1)
@@ -75,8 +77,8 @@ def test_the_router_accepts_clause_by_clause_what_the_test_accepted(seed: int) -
     lines = new.lines.copy()
     lines[2] = np.random.default_rng(seed).uniform(-0.02, 0.02, 2) + np.array([2.0, 0.0])
     for known in (new, replace(new, lines=lines)):
-        told = [known.belief_of(one.category, one.confidence) for one in found]
-        kept = read_calibration(replace(known, belief=np.array(told)).to_bytes())
+        beliefs = [known.belief_of(one.category, one.confidence) for one in found]
+        kept = read_calibration(replace(known, belief=np.array(beliefs)).to_bytes())
         belief = control_risk(kept, RISK, 0.95).belief
         assert belief is not None
         accepted = router(kept, found)
@@ -127,8 +129,9 @@ def test_named_is_what_is_flat_or_asks_for_more_than_any_confidence() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) -> None:
-    """How much is accepted, and how much of it is wrong, to a hundredth; and, behind it, what an
-    older release has kept: of a falling line that holds nothing is accepted either.
+    """The preview matches the router's accepted weight and error rate, to a hundredth.
+
+    No clause of a category with a falling line is accepted, also from an older release.
     """
     found = decisions(seed)
     new = refit_calibration(LABELS, None, found)
@@ -177,7 +180,7 @@ def test_what_is_in_force_is_what_is_served_while_categories_are_in_doubt(
 ) -> None:
     found = decisions(2)
     known = refit_calibration(LABELS, None, found)
-    told = np.array([known.belief_of(one.category, one.confidence) for one in found])
+    beliefs = np.array([known.belief_of(one.category, one.confidence) for one in found])
     local = TenantCalibration(known.to_bytes(), 1, step, frozenset(doubted))
     was = control_risk(known, RISK, 0.95)
     assert was.belief is not None
@@ -199,7 +202,7 @@ def test_what_is_in_force_is_what_is_served_while_categories_are_in_doubt(
     assert made.belief_before >= alone
     open_ = [one.category not in (*doubted, *known.flat) for one in found]
     served = [stated.accepts(one.category, one.confidence) for one in found]
-    assert served == (np.array(open_) & (told >= made.belief_before)).tolist()
+    assert served == (np.array(open_) & (beliefs >= made.belief_before)).tolist()
 
 
 def test_of_a_line_that_does_not_rise_no_confidence_is_sure_enough() -> None:

@@ -117,7 +117,7 @@ def patterns() -> dict[tuple[str, re.Pattern[Any]], set[str]]:
 # --- hostile texts ------------------------------------------------------------------------------
 
 Hostile = tuple[str, str, str]
-"""What a text begins with, what it repeats, what it ends with."""
+"""The beginning of a text, its repeated part, and its end."""
 
 
 def sample(tree: Any, choice: int) -> str:
@@ -266,6 +266,6 @@ COMPANY = r"\b(?:(?:{word}|of|and|&|the),?\s{{1,3}}){{0,7}}?{word},?\s{{1,3}}(?:
         (r"[^\n]+", False),
     ],
 )
-def test_slow_patterns_are_told_from_others(pattern: str, is_slow: bool) -> None:
+def test_slow_patterns_are_detected(pattern: str, is_slow: bool) -> None:
     found = slow("", re.compile(pattern), {"finditer"})
     assert bool(found) == is_slow, found

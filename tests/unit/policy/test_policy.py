@@ -1,4 +1,4 @@
-"""What a tenant lets the machine accept stands in the one policy file; mistakes stop the start."""
+"""The policy file says what smallprint may accept for a tenant; mistakes stop the start."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "key"),
     [
         ("max_wrong = 0", "max_wrong"),
         ("max_wrong = 5", "max_wrong"),
@@ -76,21 +76,21 @@ def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> N
         ('always_person = [""]', "always_person"),
     ],
 )
-def test_a_wrong_rule_stops_the_start_and_is_named(tmp_path: Path, line: str, told: str) -> None:
+def test_a_wrong_rule_stops_the_start_and_is_named(tmp_path: Path, line: str, key: str) -> None:
     """In extraction as in escalation."""
     path = written(tmp_path, f"[tenants.default]\n{line}\n")
     for read in (read_risk_policy, read_policies):
-        with pytest.raises(SettingsError, match=rf"policy\.toml: tenants\.default\.{told}"):
+        with pytest.raises(SettingsError, match=rf"policy\.toml: tenants\.default\.{key}"):
             read(path)
 
 
-def test_a_rule_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     """A misspelt one would be one that is not kept."""
     with pytest.raises(SettingsError, match="max_rong"):
         read_policies(written(tmp_path, "[tenants.default]\nmax_rong = 0.05\n"))
 
 
-def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     """Missing, or not TOML."""
     with pytest.raises(SettingsError, match="can't be read"):
         read_risk_policy(tmp_path / "missing.toml")

@@ -68,7 +68,7 @@ def test_rules_behind_the_first_that_fails_are_not_looked_at() -> None:
 
 
 def test_groups_without_a_mistake_are_enough_once_the_capital_is() -> None:
-    """As many as are said to be needed, and not one fewer by more than the mixture costs."""
+    """The needed number of groups certifies; half of it does not."""
     one = gains(np.array([[5.0]]), np.array([[0.0]]), 0.05)
     needed = groups_needed(one, 0.05, 0.95)
     assert needed is not None
@@ -84,7 +84,7 @@ def test_missed_answers_are_bounded_by_the_shares_of_groups_and_one_more() -> No
 
 
 def test_the_interval_of_a_share_is_that_of_clopper_and_pearson() -> None:
-    """Known values: 0 of 10 up to 30.8%, 5 of 10 from 18.7% to 81.3%; nothing is known of none."""
+    """Known values: 0 of 10 up to 30.8%, 5 of 10 from 18.7% to 81.3%, 0 of 0 up to 100%."""
     assert interval(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
     assert interval(5, 10) == pytest.approx((0.1871, 0.8129), abs=1e-4)
     assert interval(10, 10) == pytest.approx((0.6915, 1.0), abs=1e-4)
@@ -105,9 +105,9 @@ def forecast(wrong: int, expected: float, groups: int = 200) -> tuple[int | None
 
 
 def test_a_forecast_has_a_range_around_what_is_so_in_the_long_run() -> None:
-    """Where as many are wrong as was expected, the number of groups that such a share takes lies
-    inside, and the more groups say so the narrower it is; but however many do, those to come are
-    as they happen to be.
+    """At the expected share of errors, the range includes the needed number of groups.
+
+    It narrows with more groups, but not to a point: the groups to come stay random.
     """
     few, many, most = (forecast(n // 20, 0.05, n) for n in (200, 10_000, 100_000))
     gained = gains(np.full(200, 2.0), np.repeat([2.0, 0.0], [10, 190]), 0.1, 2.0)
@@ -132,8 +132,8 @@ def test_one_more_mistake_changes_a_forecast_less_than_what_was_seen_alone_would
 
     assert alone(3) / alone(2) > 2.5
     assert alone(4) / alone(3) > 4.5
-    told = [forecast(wrong, 0.03, 50) for wrong in range(6)]
-    for before, after in pairwise(told):
+    forecasts = [forecast(wrong, 0.03, 50) for wrong in range(6)]
+    for before, after in pairwise(forecasts):
         for one, other in zip(before, after, strict=True):
             assert one is not None
             assert other is not None
@@ -141,7 +141,7 @@ def test_one_more_mistake_changes_a_forecast_less_than_what_was_seen_alone_would
 
 
 def test_a_forecast_without_an_end_is_none() -> None:
-    """Half of what is accepted is wrong, as was expected: no number of groups would do."""
+    """If half of the accepted results are wrong, as expected, no number of groups is enough."""
     assert forecast(100, 0.5) == (None, None)
     low, high = forecast(18, 0.09)
     assert low is not None

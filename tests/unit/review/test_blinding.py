@@ -89,7 +89,7 @@ def test_a_sample_does_not_look_like_an_escalated_item() -> None:
         assert seen(SAMPLE, asked, key).confidence == pytest.approx(0.7)
 
 
-def test_a_sample_looks_like_results_of_its_own_sort() -> None:
+def test_a_sample_looks_like_results_of_the_same_sort() -> None:
     others = [
         *(unsure(n, 0.1, adapter="taught") for n in range(10)),
         *(unsure(n, 0.1, kind="finding") for n in range(10, 20)),

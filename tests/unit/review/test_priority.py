@@ -72,7 +72,7 @@ def test_a_clause_is_described_by_itself_its_like_and_its_neighbours() -> None:
     assert again["confidence_contained"] == pytest.approx(0.9)
     assert again["confidence_around"] == 0
     assert again["surest_alike"] == pytest.approx(0.9)
-    # Nothing is surer than the first; the less sure one is as like it as it is like that.
+    # The first is the surest, and as similar to the second as the second is to it.
     assert (first["likeness"], first["confidence_of_like"], first["surer"]) == (0, 0, 0)
     assert first["likeness_of_less_sure"] == pytest.approx(2 / 3)
     assert (again["others"], again["surer"]) == (1, 1)

@@ -1,4 +1,4 @@
-"""Strong signals and strong narrative flags are items of their own kind."""
+"""Strong signals and strong narrative flags are items of separate kinds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find(review: ReviewService, kind: str, attempt: int = 1, **changed: Any) -> 
 
 
 @BOTH
-def test_it_is_a_finding_for_clients_and_can_be_told_apart(
+def test_clients_can_filter_it_among_findings(
     review: ReviewService, kind: str, category: str, message: str
 ) -> None:
     find(review, kind)

@@ -67,8 +67,8 @@ def test_an_error_of_the_store_ends_no_heartbeats(
     with caplog.at_level(logging.WARNING), heartbeats.sent(), heartbeats.of(lease):
         assert _eventually(_later(store, began))
     assert away.left == 0
-    said = [one for one in caplog.records if one.name == "shared.runtime.heartbeats"]
-    assert len([one for one in said if one.exc_info]) == logged
+    logs = [one for one in caplog.records if one.name == "shared.runtime.heartbeats"]
+    assert len([one for one in logs if one.exc_info]) == logged
 
 
 def test_a_worker_gives_heartbeats_while_its_handler_works(

@@ -1,4 +1,4 @@
-"""What a process of a service says of its threads, and how many it starts."""
+"""A process of a service starts its threads and reports on them."""
 
 import os
 import threading
@@ -52,7 +52,7 @@ def stop() -> Iterator[threading.Event]:
     stop.set()
 
 
-def test_work_that_does_not_end_in_time_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_work_that_does_not_end_in_time_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     go = threading.Event()
     long = threading.Thread(target=go.wait, name="extraction-worker-0", daemon=True)
     long.start()
@@ -113,7 +113,7 @@ def test_the_embedded_edition_starts_as_many(service: Service) -> None:
 
 
 class Bell:
-    """A job that rings until it is told to stop."""
+    """A job that waits for the stop event."""
 
     name = "bell"
 
@@ -156,7 +156,7 @@ def test_jobs_run_beside_the_worker(service: Service, stop: threading.Event) -> 
 
 @pytest.mark.parametrize("busy", [True, False])
 def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool) -> None:
-    begun, done, said = threading.Event(), threading.Event(), []
+    begun, done, finished = threading.Event(), threading.Event(), []
 
     def slow(event: DocumentDeleted, uow: UnitOfWork) -> None:
         begun.set()
@@ -165,7 +165,7 @@ def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool
             pass
 
     def finishing() -> None:
-        said.append(done.is_set())
+        finished.append(done.is_set())
         done.set()
 
     service = replace(service, handlers={DocumentDeleted: slow})
@@ -174,7 +174,7 @@ def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool
             with UnitOfWork(service.store) as uow:
                 uow.publish(DocumentDeleted(tenant="default", document_id="doc_1", actor="x"))
             assert begun.wait(20)
-    assert said == ([False] if busy else [])
+    assert finished == ([False] if busy else [])
 
 
 def test_files_of_a_process_are_its_owners_alone(service: Service, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the worker makes of success, failure and poison; each on two buses."""
+"""The worker handles success, failure and poison; each on two buses."""
 
 import json
 from typing import Any
@@ -73,7 +73,7 @@ def test_other_types_are_passed_over(
     assert (waiting(bus, store), inbox.dead_letters(), announced(store)) == (0, [], [])
 
 
-def test_poison_is_buried_and_holds_up_nobody(
+def test_poison_becomes_a_dead_letter_and_delays_no_other(
     store: Store, bus: Bus, make_worker: Any, inbox: Inbox
 ) -> None:
     bus.publish(Message("default/a", b"\x00 not an event"))
@@ -191,11 +191,11 @@ def test_failing_at_a_failure_announces_no_failure(
     def fail(event: DocumentFailed, uow: UnitOfWork) -> None:
         raise error
 
-    told = DocumentFailed(document_id="a", stage="triage", code="odd", reason="why")
-    send(bus, told)
+    failure = DocumentFailed(document_id="a", stage="triage", code="odd", reason="why")
+    send(bus, failure)
     worker = make_worker({DocumentFailed: fail})
     work_for(worker, lambda: len(inbox.dead_letters()) == 1)
-    bus.publish(damaged(told, code=7))
+    bus.publish(damaged(failure, code=7))
     work_for(worker, lambda: waiting(bus, store) == 0)
     assert announced(store) == []
 

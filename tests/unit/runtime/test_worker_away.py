@@ -1,4 +1,4 @@
-"""What the worker makes of a store, a bus or anything else that is away; each on two buses."""
+"""The worker waits for a store, a bus or another service that is away; each on two buses."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the worker makes of crashes, and of what was given up and comes again; on two buses."""
+"""The worker survives crashes, and handles given-up events that come again; on two buses."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is particular to blobs in a folder: disks, folders, locks."""
+"""Tests only for blobs in a folder: disks, folders, locks."""
 
 import hashlib
 import io

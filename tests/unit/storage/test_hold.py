@@ -52,7 +52,7 @@ class Bucket:
 
 
 @pytest.mark.parametrize("hangs", [("write", ENDING), ("remove", PINNED_SUFFIX)])
-def test_nobody_begins_while_a_request_of_the_end_hangs(
+def test_no_pin_begins_while_a_release_hangs(
     monkeypatch: pytest.MonkeyPatch, hangs: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(s3_pins, "FRESH_SECONDS", 2.0)

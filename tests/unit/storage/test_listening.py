@@ -1,4 +1,4 @@
-"""Who listens to a database that keeps it waiting ends all the same."""
+"""Notifications stop although the database does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No statement gets to a database that does not say whose rows it means, whoever wrote it."""
+"""The guard refuses every statement that does not name its tenant."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ from shared.tenancy import CrossesTenants, belongs_to, must_be_of, work_of
 from tests.contract.events.samples import SAMPLES
 
 HELD = True
-"""What is asked here is held against the rules, see `tests.support.tenant_marks`."""
+"""The guard checks the statements of this file, see `tests.support.tenant_marks`."""
 
 metadata = MetaData()
 papers = Table(
@@ -208,7 +208,7 @@ def test_in_the_work_of_a_tenant_no_other_can_be_named(store: Store) -> None:
     def by(tenant: str) -> Any:
         return select(papers.c.name).where(papers.c.tenant == tenant)
 
-    with store.read() as session:  # of nobody: an operator's
+    with store.read() as session:  # without a tenant: an operator's
         assert session.execute(by("theirs")).scalars().all() == ["b"]
     with work_of("ours"), store.write() as session:
         assert session.execute(by("ours")).scalars().all() == ["a"]
@@ -255,7 +255,7 @@ def test_the_work_is_that_of_one_tenant_in_all_its_threads() -> None:
 
 
 def in_a_thread(do: Callable[[], object]) -> BaseException | None:
-    """What a thread of its own comes to."""
+    """Run a function in a new thread and return its tenant error."""
     came: list[BaseException] = []
 
     def run() -> None:

@@ -145,7 +145,7 @@ def test_another_figure_beside_a_new_break_is_shown(other: dict[str, Any]) -> No
     ],
     ids=["another column", "other lines"],
 )
-def test_a_figure_is_known_by_its_line_its_day_and_its_amounts(again: Finding) -> None:
+def test_a_figure_is_recognised_by_line_day_and_amounts(again: Finding) -> None:
     known = finding(end="20231231")
     assert figure_key(again) == figure_key(known) is not None
     assert Dismissals.of([dismissal(known)]).find(again)

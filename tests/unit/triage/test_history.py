@@ -64,7 +64,7 @@ def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None
     assert finding.expected == 2_719_000_000
 
 
-def test_a_slip_that_breaks_no_sum_is_a_finding_of_its_own() -> None:
+def test_a_slip_that_breaks_no_sum_is_a_separate_finding() -> None:
     later = a_year_later()
     for filing in (first := record(), later):
         for statement in filing["statements"]:

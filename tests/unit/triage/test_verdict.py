@@ -184,7 +184,7 @@ def test_a_column_in_another_currency_is_not_a_list_of_errors() -> None:
     assert len(result.findings) <= MOST
 
 
-def test_findings_come_by_confidence_and_no_more_than_a_handful() -> None:
+def test_findings_are_few_and_sorted_by_confidence() -> None:
     filing = bent("balance_sheet", "Total current assets", 1, 4509)
     part, index = find_row(filing, "cash_flow", "Dividends paid")
     part["rows"][index]["values"][0] = -459_000_000

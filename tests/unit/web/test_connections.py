@@ -32,7 +32,7 @@ QUICK = ServerLimits(
     read_bytes=60_000,
 )
 PATIENT = replace(QUICK, head_seconds=20.0, body_seconds=20.0)
-"""As narrow, but for whom a test keeps waiting."""
+"""As narrow, with time for a test that makes the server wait."""
 HEAD = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100000\r\n\r\n"
 
 
@@ -263,7 +263,7 @@ def test_a_slow_head_times_out(address: tuple[str, int], served_app: ServedApp) 
         while not message.endswith(b"}"):
             message += client.recv(65_536)
         assert status(message) == 200
-        time.sleep(1.0)  # longer than a head may take: kept open all the same
+        time.sleep(1.0)  # longer than the limit for a head, but still open
         client.sendall(b"GET / HTTP/1.1\r\nx: ")
         assert 0.3 < drip(client, 20) < 20
         assert status(rest(client)) == 408

@@ -80,7 +80,7 @@ def test_an_unsampled_trace_is_not_collected(collector: Collector) -> None:
     assert not collector.spans
 
 
-def test_a_missing_collector_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_collector_delays_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     with Collector() as gone:

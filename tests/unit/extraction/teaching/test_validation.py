@@ -158,7 +158,7 @@ def test_without_an_error_the_interval_still_has_room() -> None:
 )
 def test_more_examples_help_by_a_stated_rule(gains: float, answer: str) -> None:
     line = {"share": 0.5, "examples": 8, "aupr": 0.6, "best_f1": 0.6}
-    said = verdict([line, {**line, "share": 1.0, "examples": 16, "aupr": 0.7, "gains": gains}])
-    assert said["answer"] == answer
-    assert "16 instead of 8" in said["reason"]
-    assert "0.60 to 0.70" in said["reason"]
+    result = verdict([line, {**line, "share": 1.0, "examples": 16, "aupr": 0.7, "gains": gains}])
+    assert result["answer"] == answer
+    assert "16 instead of 8" in result["reason"]
+    assert "0.60 to 0.70" in result["reason"]

@@ -112,7 +112,7 @@ def test_a_large_response_is_cut_off(receiver: Receiver) -> None:
     assert answer.delivered
     assert answer.excerpt == "x" * EXCERPT
     assert answer.seconds < 2
-    assert sent < 20_000_000  # what the sockets of both sides hold
+    assert sent < 20_000_000  # the buffers of both sockets
 
 
 def test_a_compressed_response_is_not_decompressed(receiver: Receiver) -> None:
