@@ -209,8 +209,8 @@ def test_unknown_quotes_are_rejected(serve: Callable[..., Table], fault: Fault) 
 
 
 def test_unknown_categories_are_rejected(serve: Callable[..., Table]) -> None:
-    said = {"clauses": [{"category": "Weather", "quote": LAW}]}
-    reader = serve(speak=lambda _request, _fault: json.dumps(said)).reader()
+    content = {"clauses": [{"category": "Weather", "quote": LAW}]}
+    reader = serve(speak=lambda _request, _fault: json.dumps(content)).reader()
     answered = reader.read(TEXTS[0])
     assert (answered.found, answered.rejected) == ([], 1)
 

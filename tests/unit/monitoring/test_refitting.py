@@ -142,7 +142,7 @@ def test_what_is_of_no_label_or_without_doubt_is_left_out() -> None:
     assert len(refit_calibration(LABELS, None, [*odd, *decisions(5)]).label) == 15
 
 
-def told_after(documents: int, wrong: int, alone: bool = False) -> str:
+def reason_after(documents: int, wrong: int, alone: bool = False) -> str:
     """Why nothing can be promised at 5%, with a check a document, so many of them wrong; 2% were
     where the specialist comes from.
     """
@@ -156,9 +156,9 @@ def told_after(documents: int, wrong: int, alone: bool = False) -> str:
 
 
 def test_how_many_more_would_do_is_a_range_that_one_mistake_hardly_moves() -> None:
-    assert "About " in told_after(40, 0, alone=True)
-    assert "hardly" in told_after(40, 1, alone=True)
-    few, some = told_after(40, 0), told_after(40, 1)
+    assert "About " in reason_after(40, 0, alone=True)
+    assert "hardly" in reason_after(40, 1, alone=True)
+    few, some = reason_after(40, 0), reason_after(40, 1)
     for why in (few, some):
         assert "more documents like these are needed" in why
     ends = [re.findall(r"About ([\d,]+) to ([\d,]+) more", one)[0] for one in (few, some)]
