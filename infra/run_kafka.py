@@ -92,14 +92,14 @@ class Suite:
 
     def _run(self) -> None:
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
-        tell("fetching the broker's jars, where they are missing")
+        print_line("fetching the broker's jars, where they are missing")
         fetch_jars()
-        supervisor = Supervisor(tell)
+        supervisor = Supervisor(print_line)
         try:
             for server, ready in self._servers():
                 supervisor.start(server)
                 self._wait(supervisor, server.name, ready)
-                tell(f"{server.name} answers")
+                print_line(f"{server.name} answers")
             self._migrate()
             for program in self._programs():
                 supervisor.start(program)
@@ -110,9 +110,9 @@ class Suite:
                 time.sleep(0.2)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            tell("ending all processes")
+            print_line("ending all processes")
             supervisor.stop()
-            tell("stopped; unfinished work continues at the next start")
+            print_line("stopped; unfinished work continues at the next start")
 
     def _names(self) -> list[str]:
         """Everything with a separate port, except the proxy."""
@@ -159,7 +159,7 @@ class Suite:
 
     def _migrate(self) -> None:
         """Create the tables first, so that the processes of a service don't race to create them."""
-        tell(f"making or updating the databases of {', '.join(SERVICES)}")
+        print_line(f"making or updating the databases of {', '.join(SERVICES)}")
         running = {
             service: subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}", "migrate"],
@@ -177,11 +177,11 @@ class Suite:
             if process.returncode:
                 failed[service] = (output.strip() or "it says nothing").splitlines()[-1]
             else:
-                tell(f"database of {service} ready")
+                print_line(f"database of {service} ready")
         if failed:
             service, last = next(iter(failed.items()))
             raise StartError(f"the database of {service} can't be prepared: {last}")
-        tell("databases ready")
+        print_line("databases ready")
 
     def _wait(
         self,
@@ -203,7 +203,9 @@ class Suite:
                     f"{what} is not ready after {READY_SECONDS:g} s: see {self.data / 'logs'}"
                 )
             if now - reported >= SAY_SECONDS:
-                tell(f"still waiting for {', '.join(missing()) or what} ({now - began:.0f} s)")
+                print_line(
+                    f"still waiting for {', '.join(missing()) or what} ({now - began:.0f} s)"
+                )
                 reported = now
             supervisor.look()
             time.sleep(0.2)
@@ -227,13 +229,15 @@ class Suite:
         return late if more <= 0 else [*late[:SAY_NAMES], f"{more} more"]
 
     def _announce(self) -> None:
-        tell(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
+        print_line(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
         folder = shlex.quote(str(self.data))
-        tell(
+        print_line(
             f"smallprint dlq, verify, backup, status, upload and search find it by --data {folder}"
         )
         if not self._smallprint("keys", "list"):
-            tell(f"the first key (shown only once): {self._smallprint('keys', 'new', 'first')}")
+            print_line(
+                f"the first key (shown only once): {self._smallprint('keys', 'new', 'first')}"
+            )
 
     def _smallprint(self, *arguments: str) -> str:
         """Run the command with the settings of the services. Returns its output."""
@@ -249,7 +253,7 @@ class Suite:
         return done.stdout.strip()
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     """Print one line with the time."""
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 

@@ -62,8 +62,8 @@ class Program:
 class Supervisor:
     """Runs programs until it is stopped. Used from one thread."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.tell = tell
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.report = report
         self.programs: list[Program] = []
         self._watchdog = _start_watchdog()
 
@@ -85,7 +85,7 @@ class Supervisor:
                 delay = min(FIRST_DELAY * 2 ** (program.failures - 1), LONGEST_DELAY)
                 program.due = now + delay
                 where = f"; see {program.log}" if program.log else ""
-                self.tell(f"{program.name} {_ended(code)}, starting again in {delay:g} s{where}")
+                self.report(f"{program.name} {_ended(code)}, starting again in {delay:g} s{where}")
 
     def end(self, program: Program, grace: float = GRACE) -> bool:
         """Ask a program to end like a container runtime, which only signals its first process.
@@ -127,7 +127,7 @@ class Supervisor:
                 output.close()
         program.started = time.monotonic()
         self._note("started", program.process.pid)
-        self.tell(f"{program.name} started (process {program.process.pid})")
+        self.report(f"{program.name} started (process {program.process.pid})")
 
     def _buried(self, program: Program) -> int:
         """Reap an ended process and kill its remaining children. Returns its exit code."""
@@ -143,7 +143,7 @@ class Supervisor:
         try:
             self._tell_watchdog(word, pid)
         except OSError:
-            self.tell("the watchdog ended, starting another")
+            self.report("the watchdog ended, starting another")
             with suppress(OSError):
                 self._watchdog.communicate()
             self._watchdog = _start_watchdog()
@@ -164,7 +164,7 @@ class Supervisor:
             while not _has_ended(program.process.pid) and time.monotonic() < until:
                 time.sleep(0.05)
             if not _has_ended(program.process.pid):
-                self.tell(f"{program.name} did not stop: killed")
+                self.report(f"{program.name} did not stop: killed")
             self._buried(program)
 
     @staticmethod

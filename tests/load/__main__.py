@@ -34,7 +34,7 @@ from typing import Any
 
 import httpx
 
-from infra.run_kafka import StartError, interrupt, tell
+from infra.run_kafka import StartError, interrupt, print_line
 from infra.servers.postgres import ClusterError
 from tests.bench.legal import made_text
 from tests.bench.pages import pdf_of
@@ -77,9 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"load: fewer than two PDFs below {options.sources}", file=sys.stderr)
             return 1
         description = _describe(documents, options)
-        tell(description)
+        print_line(description)
         alone = processor_alone(documents)
-        tell(f"{alone:.2f} processor seconds for a document, by `smallprint extract`")
+        print_line(f"{alone:.2f} processor seconds for a document, by `smallprint extract`")
         found: dict[str, EditionResult] = {}
         try:
             for edition in options.editions:
@@ -169,22 +169,24 @@ def _measure(
     run = Run(suite, folder, documents[0].parent)
     run.phase(0.0, 0.0, 10.0)  # the first document initialises the suite
     idle = processor_idle(suite)
-    tell(f"{sum(idle.values()):.3f} processor seconds a second without load")
+    print_line(f"{sum(idle.values()):.3f} processor seconds a second without load")
     each = processor_within(suite, documents)
-    tell(f"{sum(each.values()):.2f} processor seconds for a document, by the suite")
+    print_line(f"{sum(each.values()):.2f} processor seconds for a document, by the suite")
     capacity = run.capacity(options.seconds)
-    tell(f"capacity {capacity:.2f} documents a second")
+    print_line(f"capacity {capacity:.2f} documents a second")
     phases = []
     wanted = [(share, options.seconds) for share in options.shares]
     wanted += [(0.8, options.steady)] if options.steady else []
     for share, seconds in wanted:
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
-        tell(f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}")
+        print_line(
+            f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}"
+        )
         if done.without_retry_after:
-            tell(f"{done.without_retry_after} answers with 429 had no Retry-After")
+            print_line(f"{done.without_retry_after} answers with 429 had no Retry-After")
         for reason in done.reasons:
-            tell(f"not complete: {reason}")
+            print_line(f"not complete: {reason}")
     return EditionResult(capacity, each, phases, idle)
 
 
