@@ -200,9 +200,9 @@ def test_what_ships_knows_the_lines_of_a_usual_filing() -> None:
 
 def test_the_card_describes_the_shipped_artefact() -> None:
     card = (ROOT / "models" / "triage_peers" / "CARD.md").read_text("utf-8")
-    assert f"| strong | a distance from {Peers.load(artefacts()).strong:.1f} on;" in card
+    assert f"| strong | a distance of {Peers.load(artefacts()).strong:.1f} or more;" in card
     assert card.startswith(f"# triage-peers {Peers.load(artefacts()).version}\n")
-    assert f"{len(Peers.load(artefacts()).labels)} labels" in card
+    assert f"{len(Peers.load(artefacts()).labels)} line labels" in card
 
 
 # The service
