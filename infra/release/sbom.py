@@ -159,8 +159,8 @@ def licences(component: Mapping[str, Any]) -> list[str]:
     if not known or wrong:
         raise UnknownLicence(
             f"{component['name']} {component['version']}: {', '.join(wrong) or 'no licence'} is not"
-            " among the licences that go with ours: look, and add it to infra/release/sbom.py, or"
-            " use something else"
+            " known to fit our licence: check it and add it to infra/release/sbom.py,"
+            " or use another package"
         )
     return known
 

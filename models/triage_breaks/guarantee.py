@@ -41,7 +41,7 @@ def put(artefacts: Path, calibration: Calibration, version: str) -> None:
     folder = newest(artefacts, NAME, BreaksManifest.FILE)
     path = folder / BreaksManifest.FILE
     if BreaksManifest.read(folder).version != version:
-        raise SettingsError(f"the predictions are of version {version}, not of {folder}")
+        raise SettingsError(f"the predictions are from version {version}, not from {folder}")
     (folder / GUARANTEE_FILE).write_bytes(calibration.to_bytes())
     manifest = read_json(path)
     manifest["sha256"][GUARANTEE_FILE] = sha256(folder / GUARANTEE_FILE)

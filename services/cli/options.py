@@ -49,7 +49,7 @@ def tenant_option(about: str) -> Callable[[F], F]:
 
 
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one per file.")
 one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 data_option = click.option(
     "--data",

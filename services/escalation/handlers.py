@@ -59,7 +59,7 @@ def answer_request(
     except MissingBlob:
         if not _forget_if_deleted(event, uow, blobs):
             raise
-        log.info("the document was deleted before it was asked about")
+        log.info("the document was deleted before a frontier model was asked")
         return
     ended = [one.with_outcome(outcome) for one, outcome in zip(asked, outcomes, strict=True)]
     data = {one.id: _encode(one.proposal) for one in ended if one.proposal}

@@ -25,7 +25,7 @@ def try_mark(blobs: BlobStore, document: Document, attempt: int) -> None:
         mark_cancelled(blobs, document.tenant, document.id, attempt)
     except Unavailable as error:
         extra = {"document": document.id, "attempt": attempt, "reason": error.message}
-        log.warning("a void attempt will be marked later", extra=extra)
+        log.warning("blob store unavailable: the attempt will be marked as void later", extra=extra)
 
 
 def mark_previous_attempt(blobs: BlobStore, document: Document) -> None:

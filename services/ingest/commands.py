@@ -478,8 +478,8 @@ def _get_reprocessable(documents: Documents, document_id: str, condition: Condit
     progress = document.progress
     if progress.state != "ended":
         raise Conflict(
-            f"The document is still being processed (state {progress.state}). Wait for"
-            " its end or cancel it.",
+            f"The document is still being processed (state {progress.state}). Wait until"
+            " it has ended, or cancel it.",
             document=document_id,
         )
     if progress.outcome == "rejected":

@@ -477,7 +477,7 @@ def _span(item: Item, wanted: Correction, text: str | None) -> dict[str, Any]:
         )
     if not 0 <= start < end <= len(text):
         raise InvalidRequest(
-            f"The span {start}:{end} is not in the text of {len(text)} characters.",
+            f"The span {start}:{end} is outside the text, which has {len(text)} characters.",
             document=item.document_id,
         )
     if end - start > CORRECTED_CHARACTERS:

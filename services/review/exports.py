@@ -3,7 +3,7 @@
 A cell that looks like a formula gets an apostrophe in front. It begins with `=`, `+`, `-`, `@`, a
 tab or a line break, perhaps after invisible characters. The same holds inside a text after a
 semicolon, a tab or a line break, because some spreadsheets split there. The column `defused` names
-the changed cells. JSONL has the text unchanged.
+the changed cells. JSONL keeps the text unchanged.
 Source: OWASP, "CSV Injection".
 """
 
@@ -47,7 +47,7 @@ _ABOUT = (
     "state accepted: accepted automatically within the stated risk, without review.",
     "found_…: the result before a correction. start and end count characters from 0.",
     "Cells that look like formulas have an apostrophe (') in front, also inside a text after a "
-    "semicolon, tab or line break. The column defused names them. JSONL has the text unchanged.",
+    "semicolon, tab or line break. The column defused names them. JSONL keeps the text unchanged.",
     NO_ADVICE,
 )
 _UNSEEN = r"[\s\x00-\x1f\xa0\xad\u200b-\u200f\u2060\ufeff]"

@@ -54,9 +54,9 @@ class DismissalExample:
             dismissed = [_dismissal(row) for row in parts["dismissed"]]
             filing = parts["filing"]
         except (KeyError, TypeError, ArithmeticError) as error:
-            raise ValueError(f"not a filing with its dismissals: {error!r}") from error
+            raise ValueError(f"not a filing with a list of dismissals: {error!r}") from error
         if not isinstance(filing, dict) or not dismissed:
-            raise ValueError("not a filing with its dismissals")
+            raise ValueError("not a filing with a list of dismissals")
         return cls(filing, dismissed, [None] * len(dismissed))
 
 

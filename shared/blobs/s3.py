@@ -379,7 +379,7 @@ class S3Blobs:
             ) from error
         except BotoCoreError as error:
             raise Unavailable(
-                f"The blob store s3://{self.bucket} can't reach {subject}: {error}"
+                f"Can't reach the blob store s3://{self.bucket} for {subject}: {error}"
             ) from error
 
 

@@ -94,7 +94,7 @@ class _Options:
             return cls(**{name: kinds[name](value) for name, value in options.items()})
         except (KeyError, ValueError) as error:
             raise SettingsError(
-                f"The bus URL has a wrong option ({error}): use kafka://host:port"
+                f"The bus URL has an invalid option ({error}): use kafka://host:port"
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
                 f"&leave=1&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
             ) from None
@@ -221,7 +221,7 @@ class KafkaBus:
             yield
         except (KafkaError, OSError, RuntimeError) as error:
             what = str(error) or type(error).__name__
-            raise Unavailable(f"The Kafka broker at {self.servers} fails: {what}") from error
+            raise Unavailable(f"The Kafka broker at {self.servers} failed: {what}") from error
 
     def _ask(self, question: Callable[[Any], Any], about: Any) -> Any:
         """Ask the broker, and ask again while it is not ready yet."""

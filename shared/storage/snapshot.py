@@ -225,7 +225,7 @@ def _run(program: str, url: URL, options: list[str], name: str) -> None:
     )
     if done.returncode:
         errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise SuiteError(f"{program} of the database of {name} failed: {errors[0]}")
+        raise SuiteError(f"{program} failed for the database of {name}: {errors[0]}")
 
 
 def program_of_postgres(name: str) -> str:

@@ -117,6 +117,6 @@ def chosen_categories(labels: Sequence[str], categories: Sequence[str]) -> list[
     """
     if unknown := sorted(set(categories).difference(labels)):
         raise InvalidRequest(
-            f"the specialist knows no category {unknown[0]!r}: it has {', '.join(labels)}"
+            f"the specialist has no category {unknown[0]!r}: choose from {', '.join(labels)}"
         )
     return [label for label in labels if label in categories or not categories]

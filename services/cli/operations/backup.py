@@ -65,7 +65,7 @@ DATABASES, ADAPTERS, BUS = "databases", "adapters", "bus.db"
 COPIES = 8  # blobs copied at the same time: servers are far away, and most blobs are small
 AT_ONCE = 512  # blobs handed to the copying threads together
 MOUNTS = Path("/proc/self/mountinfo")
-"""All mounts on Linux, one a line. The fifth word is the mount point (`man 5 proc`)."""
+"""All mounts on Linux, one per line. The fifth word is the mount point (`man 5 proc`)."""
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -335,8 +335,8 @@ def _make_folder(partial: Path) -> None:
         partial.mkdir()
     except OSError as error:
         raise SuiteError(
-            f"the restore needs the folder {partial}, which can't be made ({error.strerror}):"
-            " name another data folder"
+            f"the restore can't make the folder {partial} ({error.strerror}): name another data"
+            " folder"
         ) from None
 
 

@@ -1,8 +1,8 @@
 """Print the results of a command, and keep its exit code.
 
-With `--json` standard output has only JSON lines, one a file, in the order of the files. Without it
-each file has a few lines for a person. Text from documents is shown without control characters, so
-that no document controls the terminal.
+With `--json` standard output has only JSON lines, one per file, in the order of the files. Without
+it each file has a few lines for a person. Text from documents is shown without control characters,
+so that no document controls the terminal.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class OutputWriter:
     """Prints results and counts them.
 
     Args:
-        as_json: JSON lines, or lines for a person.
-        table: the lines for a person about one result.
+        as_json: whether to print JSON lines instead of text.
+        table: returns the lines of text for one result.
     """
 
     def __init__(

@@ -160,7 +160,7 @@ def _checked(answer: _Answer, question: Question) -> Figures:
     total = sum((one.sign * one.value for one in terms), Decimal(0))
     if abs(total - expected) > off:
         raise Unverified(
-            f"the arithmetic makes {format_amount(total)}, not {format_amount(expected)}"
+            f"the arithmetic gives {format_amount(total)}, not {format_amount(expected)}"
         )
     if answer.verdict == "error" and abs(expected - cell.value) <= off:
         raise Unverified("it calls an amount an error that is the one it expects")

@@ -100,8 +100,8 @@ class Provider:
         posted = self.post(self.name, url, headers, self._body(prompt), self.seconds)
         if STAND_IN_HEADER in posted.headers and not self.stand_in:
             raise Refused(
-                f"{self.name} is a stand-in for tests: its answers count only under a name that "
-                f"begins with {STAND_IN}"
+                f"{self.name} answered as a stand-in for tests: give it a name that begins with "
+                f"{STAND_IN}, or correct its address"
             )
         try:
             return dialect.read(posted.answer)

@@ -57,7 +57,7 @@ class EnsembleLabeller(ConceptLabeller):
             lines = tokenise_lines(statement.statement, labels, reader.cut)
             probabilities = softmax(reader.logits(lines))
         except Exception:
-            log.exception("a statement is named by the linear model alone: its adapter failed")
+            log.exception("the adapter failed: the linear model alone names this statement's lines")
             return self._linear.names(statement)
         manifest = self._linear.manifest
         both = (
@@ -74,9 +74,12 @@ class EnsembleLabeller(ConceptLabeller):
                 try:
                     self._known = load_segment_model(self._linear, self._folder, self._base())
                 except (AdapterError, BaseError) as error:
-                    log.warning("lines are named by the linear model alone: %s", error.message)
+                    log.warning(
+                        "the adapter is unusable: only the linear model names lines: %s",
+                        error.message,
+                    )
                 except Exception:
-                    log.exception("lines are named by the linear model alone")
+                    log.exception("the adapter is unusable: only the linear model names lines")
             return self._known
 
 

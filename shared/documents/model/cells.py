@@ -90,7 +90,7 @@ def letters(column: int) -> str:
 def check_cells(cells: Cells, length: int) -> None:
     """Raises ValueError if the cells overlap or exceed a text of that length."""
     if cells.dtype != CELL or cells.ndim != 1:
-        raise ValueError(f"{cells.dtype} is not an array of cells")
+        raise ValueError(f"expected a 1-d array of cells, not {cells.ndim}-d of {cells.dtype}")
     if not len(cells):
         return
     start, end = (cells[name].astype(np.int64) for name in ("start", "end"))

@@ -11,7 +11,7 @@ def decode(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UnreadableDocument("the text is UTF-16: save it as UTF-8")
     if (nul := data.find(b"\0")) >= 0:
-        raise UnreadableDocument(f"not a text: there is a NUL at byte {nul}")
+        raise UnreadableDocument(f"the file is not text: it has a NUL at byte {nul}")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

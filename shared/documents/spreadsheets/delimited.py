@@ -62,7 +62,7 @@ def decode_table(data: bytes) -> tuple[str, list[str]]:
                 "read as Windows-1252; save it as UTF-8 if letters are wrong"
             )
     if (nul := text.find("\0")) >= 0:
-        raise UnreadableDocument(f"not a text: there is a NUL at character {nul + 1}")
+        raise UnreadableDocument(f"the file is not text: it has a NUL at character {nul + 1}")
     return text, warnings
 
 

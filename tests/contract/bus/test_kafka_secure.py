@@ -136,11 +136,11 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: Secured, tmp_path
         ("me:s3cret@host:1", "needs both"),
         ("host:1?tls=1&sasl=PLAIN", "needs both"),
         ("me:s3cret@host:1?sasl=PLAIN", "add &tls=1"),
-        ("me:s3cret@host:1?sasl=GSSAPI", "wrong option \\('GSSAPI'\\)"),
-        ("host:1?tls=yes", "wrong option \\('yes'\\)"),
+        ("me:s3cret@host:1?sasl=GSSAPI", "invalid option \\('GSSAPI'\\)"),
+        ("host:1?tls=yes", "invalid option \\('yes'\\)"),
         ("host:1?ca=ca.pem", "names certificates, but not TLS"),
         ("host:1?tls=1&ca=/no/such/ca.pem", "can't be read: /no/such/ca.pem"),
-        ("me:s3cret@host:1?sals=PLAIN", "wrong option \\('sals'\\)"),
+        ("me:s3cret@host:1?sals=PLAIN", "invalid option \\('sals'\\)"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_at_the_start(rest: str, message: str) -> None:

@@ -133,7 +133,7 @@ def test_a_broker_that_does_not_answer_is_named_with_the_option(
     running: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(url: str, **_: Any) -> MemoryBus:
-        raise Unavailable(f"The Kafka broker at {url} fails: nobody is there")
+        raise Unavailable(f"The Kafka broker at {url} failed: nobody is there")
 
     monkeypatch.setattr(deployment_file, "open_bus", away)
     code, message = run("verify", "--data", running)

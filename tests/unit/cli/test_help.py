@@ -31,7 +31,7 @@ def test_every_option_says_what_it_is_for() -> None:
     ]
     assert len(options) > 100
     assert [(name, one.name) for name, one in options if not one.help] == []
-    of_files = {name for name, one in options if (one.help or "").endswith("lines, one a file.")}
+    of_files = {name for name, one in options if (one.help or "").endswith("lines, one per file.")}
     assert of_files == {"extract", "text", "triage", "statements", "batch", "watch", "upload"}
 
 

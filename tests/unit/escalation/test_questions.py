@@ -163,10 +163,10 @@ HOSTILE = {
     "a power": (answer(expected="1e400"), "no amount as the tables print it"),
     "other digits": (answer(expected="٤٥٩٠"), "no amount as the tables print it"),
     "no arithmetic": (answer(arithmetic=[]), "there is no arithmetic"),
-    "a sum that is none": (answer(expected="4,690,000,000"), "makes 4,590,000,000, not 4,690"),
+    "a sum that is none": (answer(expected="4,690,000,000"), "gives 4,590,000,000, not 4,690"),
     "a sign that is turned": (
         answer(arithmetic=[*PARTS[:2], cell(4, STOCK, sign="-")]),
-        "makes 2,390,000,000",
+        "gives 2,390,000,000",
     ),
     "a cell twice": (answer(arithmetic=[*PARTS, PARTS[0]]), "has a cell twice"),
     "a cell that explains itself": (
@@ -181,7 +181,7 @@ HOSTILE = {
         answer(cell=cell(2, CASH), expected=CASH, arithmetic=[
             cell(5, TOTAL, sign="+"), cell(3, DEBTORS, sign="-"), cell(4, STOCK, sign="-")
         ]),
-        "makes 1,119,000,000",
+        "gives 1,119,000,000",
     ),
     "presentation of another cell": (
         answer(verdict="presentation", cell=cell(2, CASH), expected=RIGHT),
@@ -215,7 +215,7 @@ def test_rounding_is_allowed_as_the_page_rounds(expected: str, counts: bool) -> 
     if counts:
         assert understand_figures(reply, asked).total == 4_590 * MILLION
     else:
-        with pytest.raises(Unverified, match="the arithmetic makes"):
+        with pytest.raises(Unverified, match="the arithmetic gives"):
             understand_figures(reply, asked)
 
 

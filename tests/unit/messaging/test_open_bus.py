@@ -49,7 +49,7 @@ def test_a_wrong_url_is_a_settings_error(url: str) -> None:
 def test_a_wrong_kafka_option_is_a_settings_error(option: str) -> None:
     """An option that is unknown or no number is refused before anything is connected."""
     needs_kafka_python("kafka:")
-    with pytest.raises(SettingsError, match="wrong option"):
+    with pytest.raises(SettingsError, match="invalid option"):
         open_bus(f"kafka://127.0.0.1:1?{option}")
 
 

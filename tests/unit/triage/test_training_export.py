@@ -84,7 +84,7 @@ def test_what_is_not_there_any_more_is_counted(triage: Triage) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_example_is_refused(line: Any) -> None:
-    with pytest.raises(ValueError, match="not a filing with its dismissals"):
+    with pytest.raises(ValueError, match="not a filing with a list of dismissals"):
         DismissalExample.of_json(line)
 
 
