@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def problems(folder: Path) -> list[str]:
-    """Damaged, missing and unknown files, one a line."""
+    """Damaged, missing and unknown files, one per line."""
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     wrong = []
     for name, expected in manifest["files"].items():

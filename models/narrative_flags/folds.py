@@ -35,7 +35,10 @@ Numbers = NDArray[np.int64]
 
 
 def drawn(groups: Sequence[Hashable], number: int) -> Numbers:
-    """Assign groups to folds of about equal size [N], the same for the same number."""
+    """Assign groups to folds of about equal size, at random with the seed `number`.
+
+    Returns the fold of each element [N].
+    """
     names = sorted(set(groups), key=str)
     order = np.random.default_rng(number).permutation(len(names))
     fold = {names[i]: rank % FOLDS for rank, i in enumerate(order)}

@@ -1,5 +1,5 @@
-"""Tables and queries of extraction. Every query names the tenant; transactions belong to the
-caller.
+"""Tables and queries of extraction. Every query names the tenant. Callers control the
+transactions.
 """
 
 from __future__ import annotations

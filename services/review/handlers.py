@@ -291,7 +291,7 @@ def _answer(
 def _read(
     kind: type[Part], ref: BlobRef | None, event: EscalationAnswered, blobs: BlobStore
 ) -> Part | None:
-    """Parse a blob of an answer; None, with a warning, if that fails."""
+    """Parse the blob of a question or answer. Logs a warning and returns None if it is invalid."""
     if ref is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Tables and queries of triage. Every query names the tenant; transactions belong to the caller."""
+"""Tables and queries of triage. Every query names the tenant. Callers control the transactions."""
 
 from __future__ import annotations
 

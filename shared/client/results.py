@@ -19,7 +19,7 @@ Verdict = Literal["accept", "reject", "correct", "undo"]
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class _Result:
-    """Plain data of an answer; every subclass is a frozen dataclass."""
+    """Data of a response. Every subclass is a frozen dataclass."""
 
     def __init_subclass__(cls, kw_only: bool = False) -> None:
         dataclass(frozen=True, kw_only=kw_only)(cls)

@@ -164,7 +164,7 @@ def unpack(
 
 
 def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None = None) -> bytes:
-    """Return page `number` (from 1) of a PDF or picture as PNG, `scale` pixels a point."""
+    """Return page `number` (from 1) of a PDF or picture as PNG, `scale` pixels per point."""
     media_type = sniff(data)
     if media_type in PICTURES:
         from shared.documents.pages.images import Pictures

@@ -26,7 +26,7 @@ E = TypeVar("E", bound=Event)
 
 
 class UnknownEvent(InvalidRequest):
-    """The message is no event of this suite."""
+    """The message is not an event of this suite."""
 
     code = "unknown_event"
 

@@ -47,7 +47,7 @@ SHORT = 200
 JUST = 20
 """Characters before and after a clause that are examined."""
 ALIKE = 0.5
-"""Share of common words from which on two clauses are alike."""
+"""Share of common words at which two clauses count as alike."""
 
 OWN = (
     "confidence",

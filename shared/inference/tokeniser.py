@@ -64,7 +64,7 @@ class Tokeniser:
         return Tokens(np.concatenate(ids), np.concatenate(offsets))
 
     def count(self, text: str) -> int:
-        """Return the number of tokens of a text."""
+        """Return the number of tokens in a text."""
         return sum(len(self._encoded(text[start:end])) for start, end in _pieces(text))
 
     def _encoded(self, piece: str) -> Encoding:

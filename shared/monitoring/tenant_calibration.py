@@ -51,7 +51,7 @@ def version_and_tenant_part(name: str) -> tuple[str, str] | None:
 
 
 def _parts(name: str) -> tuple[str, str, list[str]] | None:
-    """The version, the tenant's part and the figures of a name."""
+    """Split a guarantee's name into version, tenant's part and numbers. None for other names."""
     source, *figures = name.rsplit(" ", 3)
     version, _, tenant_part = source.rpartition("+")
     return (version, tenant_part, figures) if version and len(figures) == 3 else None

@@ -1,4 +1,4 @@
-"""The table of documents of one service. Transactions belong to the caller."""
+"""The table of documents of one service. The caller controls the transaction."""
 
 from __future__ import annotations
 

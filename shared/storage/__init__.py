@@ -1,4 +1,4 @@
-"""Databases of a service: engine, migrations, the guard of tenants, locks, notifications."""
+"""Databases of a service: engine, migrations, tenant isolation, locks, notifications."""
 
 from shared.storage.engine import Store
 

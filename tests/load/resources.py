@@ -27,12 +27,12 @@ class ResourceUsage:
 
     @property
     def seconds(self) -> float:
-        """Processor seconds of all parts."""
+        """Total processor seconds of all parts."""
         return sum(self.parts.values())
 
     @property
     def memory(self) -> int:
-        """Bytes of all parts."""
+        """Total bytes of memory of all parts."""
         return sum(self.sizes.values())
 
 

@@ -24,10 +24,10 @@ class NotStartedError(Exception):
 
 
 class SuiteProcess:
-    """Runs `python -m COMMAND`, without the settings of this process.
+    """Runs `python -m COMMAND` without the SMALLPRINT settings of this process.
 
     Args:
-        log: gets its output.
+        log: the file for its output.
         settings: its environment variables.
     """
 

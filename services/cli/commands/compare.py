@@ -186,7 +186,7 @@ def _compared(
     workers: int,
     hour_usd: float,
 ) -> Mapping[str, Any]:
-    """The results of both readers for the documents that the frontier model has read."""
+    """Compare specialist and frontier model on the documents that the frontier model has read."""
     from services.escalation.comparison import Left, ProviderReading
     from services.extraction.evaluation.comparison import LabelledDocuments, compare, score
 

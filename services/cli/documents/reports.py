@@ -146,9 +146,9 @@ class Reports:
             yield from self._lines(path, data, password)
 
     def result(self, source: str, data: bytes) -> Mapping[str, Any]:
-        """All filings of one document as one result; empty for a mail or archive itself.
+        """All filings of one document as one result. A mail or archive itself has none.
 
-        Raises UnreadableDocument if there is none.
+        Raises UnreadableDocument if no filing can be read.
         """
         from services.triage.statements.model import report_type
         from shared.documents import CONTAINERS, sniff

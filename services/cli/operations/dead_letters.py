@@ -23,7 +23,7 @@ from shared.messaging import DeadLetter, Inbox
 from shared.storage import Store
 
 LOG_FILE = "dead-letters.jsonl"
-"""File in the data folder that logs actions on dead letters, one a line."""
+"""File in the data folder that logs actions on dead letters, one per line."""
 SHORTEST_ID = 6  # characters of an id that are enough if they are unique
 
 Done = Literal["replayed", "dropped"]
@@ -44,10 +44,10 @@ def all_of(stores: Mapping[str, Store]) -> list[DeadLetter]:
 
 
 def line_of(dead_letter: DeadLetter) -> dict[str, Any]:
-    """`id`, `service`, `type`, `event`, `tenant`, `document`, `time`, `attempts` and `error`.
+    """The fields of a dead letter, as `smallprint dlq ls` prints them.
 
-    A message that is no event of ours has no `type` and no `event`; its key names the tenant and
-    document.
+    A message that is not an event of smallprint has no `type` and no `event`. Its key has the
+    tenant and the document.
     """
     envelope = _envelope(dead_letter)
     tenant, _, document = dead_letter.key.partition("/")

@@ -1,4 +1,4 @@
-"""Tables and queries of the ledger. Transactions belong to the caller."""
+"""Tables and queries of the ledger. The caller controls the transaction."""
 
 from __future__ import annotations
 

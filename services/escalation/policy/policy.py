@@ -187,7 +187,7 @@ class Policies:
 
 
 def read_policies(path: Path | None, post: Post | None = None) -> Policies:
-    """Read a policy file; without one no tenant may ask.
+    """Read a policy file. Without one, no tenant may ask a provider.
 
     Raises SettingsError: the file is invalid, or the price of a model is unknown.
     """

@@ -1,7 +1,7 @@
-"""JSON requests to a provider over httpcore, with limits of time and size.
+"""JSON requests to a provider over httpcore, with limits on time and size.
 
-It uses no redirects, no proxies of the environment and no kept connections. So every failure tells
-whether the request was sent, and with that whether it may be billed.
+It follows no redirects, ignores proxy variables and reuses no connections. So every failure shows
+whether the request was sent, and so whether the provider may bill it.
 """
 
 from __future__ import annotations

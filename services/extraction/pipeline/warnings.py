@@ -15,7 +15,7 @@ from services.extraction.pipeline.characters import Characters
 
 CHUNK_TOKENS = 250  # about a page
 MAX_PIECES = 1.5  # word pieces for each word in a chunk of English
-WARNING_SHARE = 0.25  # share of unread chunks from which on a document gets a warning
+WARNING_SHARE = 0.25  # share of unread chunks at which a document gets a warning
 MIN_CHUNK_TOKENS = 50  # tokens of words in a chunk that can be judged: not rules, dots and blanks
 
 

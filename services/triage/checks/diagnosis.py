@@ -1,8 +1,8 @@
 """From broken relations to the one cell that is most likely wrong, and its cause.
 
-If one cell is wrong, correcting it fixes every relation it broke and breaks none that holds. So
-each cell of each broken relation is tried: what would it have to be, how many relations does that
-mend and harm, and does a familiar slip explain the difference?
+If one cell is wrong, correcting it fixes every relation that it broke, and breaks no other. So each
+cell of each broken relation is tried. Which amount would fix the relation? How many others would
+that fix or break? Does a common slip, such as swapped digits, explain the difference?
 """
 
 from __future__ import annotations

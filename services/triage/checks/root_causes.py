@@ -130,7 +130,7 @@ def _with_similar_lines(finding: Finding, alike: Sequence[Finding]) -> Finding:
 def select_findings(
     views: Views, always_shown: Sequence[Finding], candidates: Sequence[Finding]
 ) -> list[Finding]:
-    """Select the findings to show: the surest, those always shown, then the next surest."""
+    """Select MOST findings: the surest, those related to an always-shown one, then others."""
     causes = {cause for finding in always_shown for cause in _causes(finding)}
 
     def stands(finding: Finding) -> bool:

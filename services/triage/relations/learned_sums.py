@@ -108,7 +108,7 @@ def open_lines(view: StatementView) -> Iterator[tuple[int, Sum | None, list[int]
 
 
 def count_holding(view: StatementView, total: Sum) -> int:
-    """Columns in which a sum holds."""
+    """The number of columns in which a sum holds."""
     limit = tolerance(view.unit, len(total.parts))
     return sum(abs(gap) <= limit for gap in total.residuals.values())
 

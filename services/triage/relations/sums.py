@@ -264,7 +264,7 @@ def _parts(view: StatementRows, rows: Sequence[int], pattern: str) -> Parts:
 def _weigh(
     view: StatementRows, row: int, parts: Parts, pattern: str, tries: int
 ) -> tuple[float, Sum] | None:
-    """Digits of agreement, less the digits that the tries would find by chance."""
+    """A sum and its evidence: digits that agree, less those expected by chance in `tries` tries."""
     residuals = _residuals(view, row, parts)
     digits = 0.0
     limit = tolerance(view.unit, len(parts))

@@ -67,7 +67,7 @@ class PeersManifest(DigestManifest):
     ERROR = PeersError
     REQUIRED = (PEERS_FILE,)
 
-    strong: float  # distance from which on a signal is strong
+    strong: float  # distance at which a signal becomes strong
     filings: int
     companies: int
     provenance: str

@@ -21,7 +21,7 @@ from shared.documents.pages.scanned_pages import Scanned, Scans, listed
 from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
 
 LEAST_SIDE = 500
-"""Pixels of the shorter side of a picture of a page: A4 at 60 dots an inch."""
+"""Pixels of the shorter side of a picture of a page: A4 at 60 dots per inch."""
 LEAST_CONFIDENCE = 0.5
 """Below it, recognised words are probably edges of things."""
 UNSURE = (

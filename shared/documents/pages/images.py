@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from shared.errors import DocumentTooLarge, NotFound, UnreadableDocument
 
 MAX_PIXELS = 120_000_000
-"""Pixels of one page: A4 at 1,000 dots an inch. A pixel takes four bytes while open (500 MB), and
+"""Pixels of one page: A4 at 1,000 dots per inch. A pixel takes four bytes while open (500 MB), and
 eight if transparent."""
 MOST_DPI = 300.0
 """Finer pictures are reduced before recognition, which gains nothing from them."""
@@ -52,9 +52,9 @@ class Pictures(AbstractContextManager["Pictures"]):
         self._image.close()
 
     def gray(self, number: int) -> tuple[npt.NDArray[np.uint8], float]:
-        """Return page `number` (from 1) upright, uint8 [height, width], and its dots an inch.
+        """Return page `number` (from 1) upright, uint8 [height, width], and its dots per inch.
 
-        Raises UnreadableDocument for a damaged page, DocumentTooLarge for a huge one.
+        Raises UnreadableDocument for a damaged page, DocumentTooLarge for one that is too large.
         """
         with _clear_errors(f"open page {number}"):
             image, dpi = self._page(number)
@@ -68,7 +68,7 @@ class Pictures(AbstractContextManager["Pictures"]):
             return np.asarray(image), dpi * scale
 
     def png(self, number: int, scale: float) -> bytes:
-        """Return page `number` as PNG, `scale` pixels a point, at most its own resolution."""
+        """Return page `number` as PNG, `scale` pixels per point, at most its own resolution."""
         with _clear_errors(f"open page {number}"):
             image, dpi = self._page(number)
             if image.mode not in ("L", "RGB"):  # avoids another copy
@@ -82,7 +82,7 @@ class Pictures(AbstractContextManager["Pictures"]):
             return out.getvalue()
 
     def _page(self, number: int) -> tuple[Image.Image, float]:
-        """Return the page upright, on white if transparent, and its dots an inch.
+        """Return the page upright, on white if transparent, and its dots per inch.
 
         It may be the open picture itself, because a copy of a large one takes 500 MB.
         """
@@ -143,7 +143,7 @@ def _squeeze(image: Image.Image) -> float:
 
 
 def _dpi(image: Image.Image) -> float:
-    """Return the declared dots an inch if they make it a page, else those of a letter page."""
+    """Return the declared dots per inch if they make it a page, else those of a letter page."""
     longer = max(image.size)
     dpi = image.info.get("dpi", (0, 0))[0]
     try:

@@ -55,7 +55,7 @@ _ONE_SPACE = np.array([_SPACE], np.uint32)
 _NO_BOX = np.full((1, 4), np.nan, np.float32)
 _GUTTER = 0.8  # the narrowest gutter, in line heights
 _PROSE_LINES = 4  # lines that each of two columns must have at least
-_PARAGRAPH_GAP = 1.35  # line pitches from which on a blank line is seen
+_PARAGRAPH_GAP = 1.35  # line pitches at which a gap counts as a blank line
 _SENTENCE_END = re.compile(r"[.:;!?][\"'\u201d\u2019)\]]*$")
 _LIST_MARK = re.compile(
     r"(\(?[a-z]{1,4}\)|\(?\d{1,3}[.)]|\d+(\.\d+)+\.?|[\u2022\u25aa\u25cb\u25cf\u00b7\u2013\u2014-]|§|article|section"
@@ -374,7 +374,7 @@ def _twice_the_middle(piece: _Piece) -> float:
 
 
 def _fits(piece: _Piece, row: list[_Piece]) -> bool:
-    """Whether the piece overlaps no other piece of the row: tightly set lines overlap in height."""
+    """Whether the piece overlaps no piece of the row in width. Tight lines overlap in height."""
     allowed = 0.5 * min(piece.y1 - piece.y0, piece.x1 - piece.x0)
     return all(min(piece.x1, p.x1) - max(piece.x0, p.x0) <= allowed for p in row)
 

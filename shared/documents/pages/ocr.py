@@ -30,7 +30,7 @@ Gray = npt.NDArray[np.uint8]
 
 METHOD = "tesseract"
 DPI = 200
-"""Dots an inch at which pages are drawn for recognition."""
+"""Dots per inch at which pages are drawn for recognition."""
 NEEDS = "install tesseract (on Debian and Ubuntu: apt-get install tesseract-ocr) and try again"
 """What to do if the program is missing."""
 
@@ -132,7 +132,7 @@ def recognise(
 
     Args:
         picture: uint8 [height, width].
-        dpi: dots an inch at which it was drawn.
+        dpi: dots per inch at which it was drawn.
         seconds: time limit.
         rotation: declared by the page, in degrees.
         prepare: whether to clean and level it first.

@@ -93,7 +93,7 @@ class PdfiumDocument(AbstractContextManager["PdfiumDocument"]):
             )
 
     def png(self, number: int, scale: float) -> bytes:
-        """Return page `number` as PNG, `scale` pixels a point (fewer for a huge page)."""
+        """Return page `number` as PNG, `scale` pixels per point (fewer for a huge page)."""
         with _LOCK, self._page(number) as page:
             frame = _Frame(page)
             scale = min(scale, (_MAX_PIXELS / (frame.width * frame.height)) ** 0.5)
@@ -107,7 +107,7 @@ class PdfiumDocument(AbstractContextManager["PdfiumDocument"]):
             return 90 * (int(c.FPDFPage_GetRotation(page)) % 4)
 
     def gray(self, number: int, dpi: float) -> npt.NDArray[np.uint8]:
-        """Draw page `number` as displayed at `dpi` dots an inch, uint8 [height, width].
+        """Draw page `number` as displayed at `dpi` dots per inch, uint8 [height, width].
 
         Raises UnreadableDocument for a huge page.
         """

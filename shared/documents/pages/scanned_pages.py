@@ -21,12 +21,12 @@ SURE = 0.75
 _NAMED = 20  # pages in one warning; the ledger has all
 
 Draw = Callable[[], tuple[Gray, float]]
-"""Draws a page: the picture as displayed, and its dots an inch."""
+"""Draws a page: the picture as displayed, and its resolution in dots per inch."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """The lines of a recognised page, with boxes as displayed."""
+    """A recognised page and its lines. Their boxes are in coordinates of the displayed page."""
 
     lines: list[Line]
     page: Recognised

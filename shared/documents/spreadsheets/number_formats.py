@@ -248,7 +248,7 @@ def _wholes(digits: str, section: _Section) -> Iterator[str]:
 
 
 def _grouped(own: str, right: int) -> str:
-    """Add a comma behind each digit with a multiple of three digits to its right."""
+    """Insert commas between groups of three digits. `right` digits follow these."""
     pieces = []
     for index, digit in enumerate(own):
         behind = right + len(own) - index - 1

@@ -187,7 +187,7 @@ def test_a_packed_metafile_counts_by_its_own_size() -> None:
 
 
 def metafile(width: int, height: int) -> bytes:
-    """The head of an EMF of so many dots, at 100 dots an inch."""
+    """The head of an EMF of so many dots, at 100 dots per inch."""
     frame = (width * 2540 // 100, height * 2540 // 100)
     head = struct.pack("<II8i4s", 1, 108, 0, 0, width, height, 0, 0, *frame, b" EMF")
     return head.ljust(108, b"\0")
