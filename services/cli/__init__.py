@@ -5,6 +5,9 @@ Commands import what they need when they run, so that `--help` answers at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 import click
 
 from services.cli.commands import (
@@ -39,7 +42,39 @@ from shared.version import VERSION
 INTERRUPTED, CLOSED = 130, 141  # exit codes after Ctrl-C, and when the reader of the output is gone
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+SECTIONS: dict[str, Sequence[click.Command]] = {
+    "Read documents on this machine": (
+        *(extract.extract, triage.triage, triage.statements, extract.text),
+        *(folders.batch, folders.watch),
+    ),
+    "Serve the suite, and use it": (up.up, remote.upload, remote.search, remote.reports),
+    "Operate the suite": (
+        *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dlq),
+        *(operations.verify, operations.backup, operations.restore, migrate.migrate),
+    ),
+    "Tune what is accepted and found": (
+        *(teach.teach, calibrate.calibrate, policy.policy, compare.compare, dismissed.dismissed),
+    ),
+}
+
+
+class SectionedGroup(click.Group):
+    """A group that lists its commands in sections."""
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections, with their summaries below one another."""
+        width = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{one.name:<{width}}", one.get_short_help_str(100)) for one in commands]
+                )
+
+
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(VERSION, prog_name="smallprint")
 def cli() -> None:
     """Find clauses in contracts and errors in financial reports, on this machine only.
@@ -59,29 +94,7 @@ def cli() -> None:
     """
 
 
-for _command in (
-    calibrate.calibrate,
-    compare.compare,
-    costs.costs,
-    dismissed.dismissed,
-    doctor.doctor,
-    extract.extract,
-    extract.text,
-    folders.batch,
-    folders.watch,
-    keys.keys,
-    migrate.migrate,
-    policy.policy,
-    remote.upload,
-    remote.search,
-    remote.reports,
-    teach.teach,
-    triage.triage,
-    triage.statements,
-    up.up,
-    status.status,
-    *operations.COMMANDS,
-):
+for _command in chain(*SECTIONS.values()):
     cli.add_command(_command)
 
 

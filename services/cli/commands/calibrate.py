@@ -49,13 +49,13 @@ def calibrate(
     data: Path | None,
     as_json: bool,
 ) -> int:
-    """Fit the acceptance limit of ADAPTER again with the decisions made here; show before and
-    after.
+    """Refit the acceptance limit with the decisions made here.
 
-    ADAPTER is a specialist for contracts, or triage-breaks, which judges reports. Only documents
-    with all results decided count; checked samples represent the other accepted results. Nothing
-    changes without --apply. --undo takes the last one back. The suite may be running. If monitoring
-    has tightened the limit, --apply loosens it, or --loosen without a calibration.
+    Shows it before and after. ADAPTER is a specialist for contracts, or triage-breaks, which judges
+    reports. Only documents with all results decided count; checked samples represent the other
+    accepted results. Nothing changes without --apply. --undo takes the last one back. The suite may
+    be running. If monitoring has tightened the limit, --apply loosens it, or --loosen without a
+    calibration.
 
     \b
     Examples:

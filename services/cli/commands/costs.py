@@ -50,11 +50,11 @@ def costs(
     resume: str | None,
     data: Path | None,
 ) -> int:
-    """Show what a running suite has cost, and its price at a frontier model.
+    """Show what a running suite has cost.
 
-    Calls to frontier models come from the ledger. They count with their worst case until the
-    provider reports the bill; an unknown bill keeps its worst case. Specialists cost their time, at
-    the price of the machine's hour.
+    Also shows the price of its work at a frontier model. Calls to frontier models come from the
+    ledger. They count with their worst case until the provider reports the bill; an unknown bill
+    keeps its worst case. Specialists cost their time, at the price of the machine's hour.
 
     \b
     Examples:

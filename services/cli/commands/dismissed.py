@@ -15,10 +15,11 @@ from services.cli.output.lines import to_json, write
 @tenant_option("Tenant whose decisions count.")
 @data_option
 def dismissed(tenant: str, data: Path | None) -> int:
-    """Print dismissed findings with their reasons as training examples (JSON lines).
+    """Print dismissed findings as training examples.
 
-    Each line is a filing as it was read, with the dismissed relations and why. Training can learn
-    these as lawful (`python -m models.triage_breaks --dismissed FILE`). The suite may be running.
+    Each JSON line is a filing as it was read, with the dismissed relations and why. Training can
+    learn these as lawful (`python -m models.triage_breaks --dismissed FILE`). The suite may be
+    running.
 
     The lines have figures and reasons, but not who dismissed them. The file is a copy: deleting a
     document in the suite does not change it.

@@ -22,9 +22,9 @@ from services.cli.output.lines import print_line
 )
 @one_json
 def doctor(data: Path | None, port: int, as_json: bool) -> int:
-    """Check this machine, the models and the data folder, and say how to fix what is wrong.
+    """Check this machine, and say how to fix what is wrong.
 
-    Exits with 0 if there is nothing to fix.
+    Checks the models and the data folder too. Exits with 0 if there is nothing to fix.
 
     \b
     Examples:

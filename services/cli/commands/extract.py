@@ -103,9 +103,10 @@ def stated(
 @as_json
 @password_option
 def text(path: str, as_json: bool, password: str | None) -> int:
-    """Print the text of a document exactly as offsets count it (UTF-8, nothing added).
+    """Print the text of a document, exactly as offsets count it.
 
-    --json prints one line with `text`. The parts of a mail or archive are in `parts`.
+    The output is UTF-8, with nothing added. --json prints one line with `text`. The parts of a mail
+    or archive are in `parts`.
 
     \b
     Examples:

@@ -44,13 +44,14 @@ def batch(
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
-    """Read every document below FOLDER: one JSON result a file, and a summary.
+    """Read every document below FOLDER, with one result each.
 
-    The type of a file decides. Structured data (JSON, CSV, spreadsheets, XBRL) is searched for
-    errors, everything else for clauses. Use `smallprint triage` for reports as PDF or HTML. A mail
-    or archive has one result with its `parts`, a file of JSON lines one with a line for each
-    filing. A maildir is a folder of mails. Run an interrupted batch again to continue; failed files
-    are tried again and listed in the summary.
+    The results are JSON files, and there is a summary. The type of a file decides. Structured data
+    (JSON, CSV, spreadsheets, XBRL) is searched for errors, everything else for clauses. Use
+    `smallprint triage` for reports as PDF or HTML. A mail or archive has one result with its
+    `parts`, a file of JSON lines one with a line for each filing. A maildir is a folder of mails.
+    Run an interrupted batch again to continue; failed files are tried again and listed in the
+    summary.
 
     \b
     Examples:
@@ -133,12 +134,12 @@ def watch(
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
-    """Read every document that arrives in FOLDER, as `batch` does, until Ctrl-C.
+    """Read every document that arrives in FOLDER.
 
-    A file is read once it is complete: unchanged for some seconds, and not open for writing on this
-    machine. It is then moved to FOLDER/done, or to FOLDER/failed. Its receipt in FOLDER/results has
-    the result or the reason. Nothing is overwritten: a second lease.pdf becomes lease-2.pdf. To try
-    a failed file again, move it back.
+    Reads as `batch` does, until Ctrl-C. A file is read once it is complete: unchanged for some
+    seconds, and not open for writing on this machine. It is then moved to FOLDER/done, or to
+    FOLDER/failed. Its receipt in FOLDER/results has the result or the reason. Nothing is
+    overwritten: a second lease.pdf becomes lease-2.pdf. To try a failed file again, move it back.
 
     Several watchers can share a folder with the same results, and a killed one continues. Hidden
     files and unfinished downloads (.part, .crdownload, .tmp) are ignored. The mails of a maildir go

@@ -14,7 +14,9 @@ from shared.web.scopes import ALL, SCOPES, sort_scopes
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the keys of a data folder. Standard error names the folder.
+    """Make, list and revoke the keys of a data folder.
+
+    Standard error names the folder.
 
     \b
     Examples:
@@ -39,9 +41,10 @@ def keys() -> None:
 def keys_new(
     name: str, tenant: str, scopes: tuple[str, ...], data: Path | None, as_json: bool
 ) -> None:
-    """Make a key for NAME, who is the actor of everything done with it.
+    """Make a key for a person or program named NAME.
 
-    The key is never shown again. Standard error says if the data folder is new.
+    Everything done with it has NAME as its actor. The key is never shown again. Standard error says
+    if the data folder is new.
 
     \b
     Scopes:
@@ -99,7 +102,10 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 @data_option
 def keys_revoke(key_id: str, data: Path | None) -> None:
-    """Revoke a key and its sessions. Other processes notice within a minute."""
+    """Revoke a key and its sessions.
+
+    Other processes notice within a minute.
+    """
     with key_ring(data) as ring:
         ring.revoke(key_id)
     click.echo(f"{plain(key_id)} is revoked", err=True)

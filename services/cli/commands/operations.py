@@ -47,7 +47,7 @@ def _dead_letters(data: Path | None, actor: str | None = None) -> Iterator[DeadL
 
 @click.group()
 def dlq() -> None:
-    """List, show, replay and drop dead letters: events that a service has given up.
+    """List, show, replay and drop events that a service gave up.
 
     The document of a dead letter has ended as failed. After you have fixed the cause, a replay
     gives the event to that service again, and a success supersedes the failure. All actions are
@@ -75,7 +75,7 @@ def dlq_ls(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """List dead letters, the oldest first; with --json one line a letter."""
+    """List dead letters, the oldest first."""
     from services.cli.operations import dead_letters
 
     with _dead_letters(data) as commands:
@@ -91,10 +91,11 @@ def dlq_ls(
 @data_option
 @as_json
 def dlq_show(dead_letter_id: str, data: Path | None, as_json: bool) -> None:
-    """Show a dead letter with its event, and where in the code the error occurred.
+    """Show a dead letter with its event and its error.
 
-    Six characters of the ID are enough if they are unique. The message of an unexpected error is
-    left out, since it may quote the document. Find it in the log of the service by the event's id.
+    Shows where in the code the error occurred. Six characters of the ID are enough if they are
+    unique. The message of an unexpected error is left out, since it may quote the document. Find it
+    in the log of the service by the event's id.
     """
     from services.cli.operations import dead_letters
 
@@ -124,9 +125,9 @@ def dlq_replay(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Give events to the service that gave them up again, after you have fixed the cause.
+    """Give dead letters to their services again.
 
-    The suite may be running. An event takes effect only once.
+    Fix the cause first. The suite may be running. An event takes effect only once.
     """
     from services.cli.operations import dead_letters
 
@@ -159,7 +160,10 @@ def dlq_drop(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Drop dead letters that need no replay; their documents stay failed."""
+    """Drop dead letters that need no replay.
+
+    Their documents stay failed.
+    """
     from services.cli.operations import dead_letters
 
     with _dead_letters(data, actor) as commands:
@@ -216,9 +220,10 @@ def verify(
     data: Path | None,
     as_json: bool,
 ) -> int:
-    """Check whether rows, blobs and events of all services agree, and repair what can be repaired.
+    """Check that rows, blobs and events of all services agree.
 
-    The suite may be running; it has to run for repairs that announce something again.
+    --repair repairs what can be repaired. The suite may be running; it has to run for repairs that
+    announce something again.
 
     Exit codes: 0 no fault is left, 1 --repair can repair all faults that are left, 3 it can't
     repair some, 2 the check failed.
@@ -280,12 +285,12 @@ def _print_result(result: VerificationResult, done: Sequence[bool], *, as_json: 
 @data_option
 @as_json
 def backup(target: Path, dated: bool, bus_url: str | None, data: Path | None, as_json: bool) -> int:
-    """Copy the whole deployment into the new folder TO. The suite may be running.
+    """Copy the whole deployment into the new folder TO.
 
-    The backup has the databases (SQLite, or PostgreSQL by `pg_dump`), the bus if it is a file,
-    blobs (of a folder or bucket) and adapters, all as of one moment and with hashes. It does not
-    have settings, the policy file, or topics of a Kafka broker. It contains the text of documents:
-    protect it as you protect them.
+    The suite may be running. The backup has the databases (SQLite, or PostgreSQL by `pg_dump`), the
+    bus if it is a file, blobs (of a folder or bucket) and adapters, all as of one moment and with
+    hashes. It does not have settings, the policy file, or topics of a Kafka broker. It contains the
+    text of documents: protect it as you protect them.
 
     A failed backup leaves its blobs in TO.partial, and the same command continues; with --dated the
     next one in that folder does. Exits with 1 if blobs were damaged before (`smallprint verify`
@@ -432,6 +437,3 @@ def _backed_up_deployment(settings: CommonSettings) -> BackedUpDeployment:
         bus=Path(file_of(settings.bus)) if on_file else None,
         bucket=settings.blobs_url,
     )
-
-
-COMMANDS: tuple[click.Command, ...] = (dlq, verify, backup, restore)

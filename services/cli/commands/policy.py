@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def policy() -> None:
-    """Policies: what may be accepted, and who may be asked.
+    """Try policies: what may be accepted, and who may be asked.
 
     \b
     Examples:
@@ -39,10 +39,10 @@ def policy() -> None:
 @data_option
 @one_json
 def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int:
-    """Try the POLICY file on the documents of a data folder, and compare it with the active policy.
+    """Try a POLICY file on the documents of a data folder.
 
-    The active policy is the one that the suite stored at its start; otherwise the file that
-    SMALLPRINT_POLICY names.
+    Compares it with the active policy. The active policy is the one that the suite stored at its
+    start; otherwise the file that SMALLPRINT_POLICY names.
 
     The output shows which clauses and findings would be accepted, what a model would be asked and
     at what price, and what people would review. Expected errors are the wrong ones among the

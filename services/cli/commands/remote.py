@@ -47,9 +47,10 @@ def upload(
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
-    """Upload documents to a running suite. A large upload continues after a broken connection.
+    """Upload documents to a running suite.
 
-    With --json one line a file: `source`, `id`, `state` and more, as the suite answers.
+    A large upload continues after a broken connection. With --json one line a file: `source`, `id`,
+    `state` and more, as the suite answers.
 
     \b
     Examples:
@@ -120,10 +121,11 @@ def search(
     document: str | None,
     most: int,
 ) -> int:
-    """Search a running suite for pages, or clauses, with all of the words.
+    """Search a running suite for pages or clauses.
 
-    Use quotes for a phrase, and a star for any ending. With --json one line a hit: `document_id`,
-    `page`, `text`, `highlights` and more, as the suite answers.
+    Finds those with all of the words. Use quotes for a phrase, and a star for any ending. With
+    --json one line a hit: `document_id`, `page`, `text`, `highlights` and more, as the suite
+    answers.
 
     \b
     Examples:
@@ -171,7 +173,7 @@ def reports(
     least: float | None,
     most: int,
 ) -> int:
-    """List the reports of a running suite by risk, the riskiest first.
+    """List the reports of a running suite, the riskiest first.
 
     Risk says where to look first; it is no verdict. With --json one line a report: `document_id`,
     `name`, `risk`, `flagged` and more, as the suite answers.

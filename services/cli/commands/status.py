@@ -40,7 +40,7 @@ def status(
     tenant: str | None,
     key: str | None,
 ) -> int:
-    """Show where a document is, or what is slow in a running suite.
+    """Show where a document is, or what is slow in the suite.
 
     With the id of a document: its events in each service, with their worker, times, attempts, last
     error and next attempt. Without an id: the queue of each service, the time of each stage, and

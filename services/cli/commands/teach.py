@@ -35,12 +35,12 @@ def teach(
     remove: str | None,
     as_json: bool,
 ) -> int:
-    """Train a specialist for your own clause type NAME with 20 to 500 EXAMPLES.
+    """Train a specialist for your own clause type.
 
-    EXAMPLES is a file of JSON lines: {"text": ..., "spans": [{"start": 12, "end": 80}]}, in Unicode
-    code points. Include texts without such a clause, with "spans": []. Texts with the same
-    "document" are never split between training and test. Reported quality is measured on examples
-    that were left out. Nothing leaves this machine.
+    NAME is the clause type. EXAMPLES has 20 to 500 examples; it is a file of JSON lines: {"text":
+    ..., "spans": [{"start": 12, "end": 80}]}, in Unicode code points. Include texts without such a
+    clause, with "spans": []. Texts with the same "document" are never split between training and
+    test. Reported quality is measured on examples that were left out. Nothing leaves this machine.
 
     \b
     Examples:

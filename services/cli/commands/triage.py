@@ -48,7 +48,7 @@ def triage(
     as_json: bool,
     password: str | None,
 ) -> int:
-    """Find errors in the figures of reports, also in mails and archives.
+    """Find errors in reports, also in mails and archives.
 
     Reads PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON lines
     and CSV. `smallprint statements` prints the statements in them.
@@ -98,12 +98,13 @@ def triage(
 @as_json
 @password_option
 def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: str | None) -> int:
-    """Print the statements of reports, with the position of every value.
+    """Print the statements of reports.
 
-    Reads balance sheet, income statement, cash flow statement and statement of equity from HTML,
-    inline XBRL, PDF, workbooks, CSV and plain text. From an XBRL instance it reads the first three,
-    if its linkbases (…_pre.xml, …_lab.xml) are in the same folder. Each line has its us-gaap
-    concept with a confidence. You can give the output of --json to `smallprint triage`.
+    Every value has its position in --json. Reads balance sheet, income statement, cash flow
+    statement and statement of equity from HTML, inline XBRL, PDF, workbooks, CSV and plain text.
+    From an XBRL instance it reads the first three, if its linkbases (…_pre.xml, …_lab.xml) are in
+    the same folder. Each line has its us-gaap concept with a confidence. You can give the output of
+    --json to `smallprint triage`.
 
     \b
     Examples:

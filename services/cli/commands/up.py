@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @data_option
 @one_json
 def up(port: int, data: Path | None, as_json: bool) -> int:
-    """Run all services in this process, on this machine only, until Ctrl-C.
+    """Run the whole suite on this machine until Ctrl-C.
 
     Prints the address, and at the first start of a data folder its first key, which is never shown
     again. --json prints only one line {"url", "key"}.
