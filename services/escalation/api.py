@@ -145,6 +145,9 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
     def escalations(
         actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100
     ) -> EscalationsOut:
+        """Lists questions to a frontier model that have no answer yet, or were not asked, with the
+        reason.
+        """
         with store.read() as session:
             found, more = Escalations(session, actor.tenant).newest(
                 answered=False, cursor=cursor, limit=limit
@@ -156,6 +159,7 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
         "/escalations/proposals", responses=problems(), summary="Answers of frontier models"
     )
     def proposals(actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100) -> ProposalsOut:
+        """Lists the answers of frontier models, with quotes, reasons and cost. People still decide."""
         with store.read() as session:
             kept = Escalations(session, actor.tenant)
             found, more = kept.newest(answered=True, cursor=cursor, limit=limit)
@@ -177,6 +181,9 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
         actor: CurrentActor,
         history: Annotated[bool, Query(description="whether to list earlier rules")] = False,
     ) -> PolicyOut:
+        """Shows which providers may be asked, the budgets, and what is masked. With `history` it
+        lists earlier rules, too.
+        """
         own, version = gateway.policies.of(actor.tenant), gateway.policies.version(actor.tenant)
         versions: list[PolicyVersionOut] | None = None
         if history:

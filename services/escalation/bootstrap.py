@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from services.escalation import api, handlers
 from services.escalation.costs import api as costs
@@ -62,6 +63,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
+        examples=Path(__file__).with_name("examples.json"),
     )
     return Service(
         name="escalation",

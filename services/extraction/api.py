@@ -228,6 +228,10 @@ def routes(store: Store) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> ClausesOut:
+        """Each clause has its category, its text with offsets, the page, the boxes on it, a
+        confidence and, where one is stated, a value. A contract in progress answers 409 until it is
+        read.
+        """
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
             known = extractions.get(document_id)
@@ -249,6 +253,9 @@ def routes(store: Store) -> APIRouter:
     def categories(
         document_id: DocumentPath, actor: CurrentActor, adapter: Adapter = None
     ) -> PresencesOut:
+        """Lists every category of the specialists, found or not, with its probability and the
+        nearest text. `searched` has the pages that were read and the pages that failed.
+        """
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
             passes = require_passes(extractions.get(document_id), document_id, adapter)
@@ -264,6 +271,9 @@ def routes(store: Store) -> APIRouter:
     def values(
         document_id: DocumentPath, actor: CurrentActor, adapter: Adapter = None
     ) -> ValuesOut:
+        """Lists values in a fixed form: dates as ISO 8601, durations, amounts with their currency,
+        the governing law and the parties. Each has the text that it comes from.
+        """
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
             passes = require_passes(extractions.get(document_id), document_id, adapter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from services.extraction import api, handlers
 from services.extraction.monitoring.store import MonitoringStore
@@ -100,6 +101,7 @@ def build(
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
+        examples=Path(__file__).with_name("examples.json"),
     )
     return Service(
         name="extraction",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from services.ingest import handlers
 from services.ingest.api.documents import RouteParts, routes
@@ -155,6 +156,7 @@ def build(
         [store.ready],
         keys,
         limit,
+        examples=Path(__file__).with_name("examples.json"),
         settings=settings,
         progress=progress,
         resumables=resumables,

@@ -2,8 +2,9 @@
 
 `python -m services.proxy` routes by the table in shared/web/routing_table.py, and streams requests
 and answers unchanged (uploads, downloads, server-sent events). It answers probes itself: ready if
-all processes are, metrics added up over all (services/proxy/probes.py). It is the only asynchronous
-part of the suite, because it holds many slow connections and does no work on them.
+all processes are, metrics added up over all (services/proxy/probes.py). `/openapi.json` describes
+all services. It is the only asynchronous part of the suite, because it holds many slow connections and
+does no work on them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import asynccontextmanager
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -25,6 +26,7 @@ from services.proxy.settings import OriginSettings
 from shared.tracing import Carried, carried, entered
 from shared.web.app import problem
 from shared.web.routing_table import target
+from shared.web.suite_openapi import merge
 
 HOP_BY_HOP = frozenset(
     b"connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te"
@@ -174,6 +176,17 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
     )
     probes = Probes(settings.processes(), client)
 
+    async def openapi(_request: Request) -> Response:
+        services = settings.services()
+        try:
+            answers = await asyncio.gather(
+                *(client.get(f"{url}/openapi.json") for url in services.values())
+            )
+        except httpx.TransportError:
+            return problem(503, "unavailable", "a service does not answer now; try again")
+        documents = [answer.raise_for_status().json() for answer in answers]
+        return JSONResponse(merge(dict(zip(services, documents, strict=True))))
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with transport, client:
@@ -185,6 +198,7 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
             Route("/readyz", probes.readyz),
             Route("/version", probes.version),
             Route("/metrics", probes.metrics),
+            Route("/openapi.json", openapi),
             Mount("/", Proxy(settings.services(), transport, leaving)),
         ],
         lifespan=lifespan,

@@ -310,6 +310,9 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> ItemPage:
+        """Lists the results that wait for a person, the likeliest corrections first. Use `state`,
+        `kind`, `document` and `category` to narrow the list.
+        """
         return ItemPage.model_validate(reader.items(actor, chosen, limit=limit, cursor=cursor))
 
     @router.get("/counts", summary="Counts of the queue", responses=problems())
@@ -320,18 +323,26 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         ] = None,
         kind: ItemKind | None = None,
     ) -> CountsOut:
+        """Counts the waiting, claimed and decided items, and the waiting ones by kind, category and
+        document.
+        """
         return CountsOut.model_validate(reader.counts(actor, since, kind))
 
     @router.get("/categories", summary="The categories of clauses", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:
+        """Lists the categories of clauses, each with the question that it answers."""
         return [CategoryOut(name=name, asks=asks) for name, asks in CATEGORIES.items()]
 
     @router.get("/pages", summary="The pages of a document with sizes", responses=problems(404))
     def list_pages(actor: CurrentActor, document: Id) -> PagesOut:
+        """Returns the size and the text offsets of each page, to draw boxes over the images of the
+        pages.
+        """
         return PagesOut.model_validate(reader.document(actor, document))
 
     @router.get("/{item_id}", summary="One item", responses=problems(404))
     def get_item(actor: CurrentActor, item_id: Id) -> ItemOut:
+        """Returns one result with its context, its claim and, once it is decided, its verdict."""
         return ItemOut.model_validate(reader.item(actor, item_id))
 
     @router.get(
@@ -340,6 +351,7 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         responses=problems(404),
     )
     def boxes_of(actor: CurrentActor, item_id: Id, start: int, end: int) -> list[Box]:
+        """Returns the boxes on the page of any part of the text, such as a corrected span."""
         return reader.boxes(actor, item_id, start, end)
 
     @router.post(
@@ -349,6 +361,9 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         responses={204: {"description": "no item is waiting"}, **problems(404, 409)},
     )
     def claim(actor: CurrentActor, wanted: ClaimIn) -> ItemOut | Response:
+        """Reserves an item for you, so that no other reviewer works on it. Without `item` you get
+        the most urgent item that matches. A claim ends after some minutes unless it is renewed.
+        """
         chosen = store.Filters(wanted.kind, wanted.document, wanted.category)
         item = (
             commands.claim(actor, wanted.item, wanted.tab)
@@ -359,14 +374,17 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
 
     @router.post("/release", summary="Leave: release all items of a tab", responses=problems())
     def leave(actor: CurrentActor, body: LeaveIn) -> ReleasedOut:
+        """Releases the items that a browser tab has claimed, when the tab is closed."""
         return ReleasedOut(released=commands.leave(actor, body.tab))
 
     @router.post("/{item_id}/keep", summary="Renew the claim", responses=problems(404, 409))
     def renew(actor: CurrentActor, item_id: Id) -> ItemOut:
+        """Extends your claim of an item. Send this while a person works on it."""
         return ItemOut.model_validate(reader.view(commands.renew(actor, item_id)))
 
     @router.post("/{item_id}/release", summary="Release an item", responses=problems(404))
     def release(actor: CurrentActor, item_id: Id, claim: ReleaseIn | None = None) -> ItemOut:
+        """Gives an item back to the queue without a decision."""
         item = commands.release(actor, item_id, claim.number if claim else None)
         return ItemOut.model_validate(reader.view(item))
 
@@ -387,6 +405,9 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         },
     )
     def decide(actor: CurrentActor, body: DecisionRequest, response: Response) -> DecidedOut:
+        """Stores a verdict about an item. `correct` needs a correction, and `undo` reopens the
+        item. Send your own `id` to make a retry safe.
+        """
         decision, item, new = commands.decide(actor, body)
         response.status_code = 201 if new else 200
         return DecidedOut.model_validate({"decision": decision, "item": reader.view(item)})
@@ -400,6 +421,7 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> DecisionPage:
+        """Lists who decided what and when. Use `document`, `item` and `by` to narrow the list."""
         found = reader.decisions(
             actor, document=document, item=item, by=by, limit=limit, cursor=cursor
         )
@@ -416,6 +438,9 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
             Timestamp | None, Query(description="RFC 3339; default: all decisions")
         ] = None,
     ) -> ErrorRatesOut:
+        """Estimates how many automatically acceptable results are wrong, from a hidden sample that
+        people check. Each rate has its 95% interval.
+        """
         return ErrorRatesOut.model_validate({"items": reader.error_rates(actor, since)})
 
     @router.get(
@@ -423,7 +448,12 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         summary="Results with their decisions, as a file",
         response_class=StreamingResponse,
         responses={
-            200: {"content": {kind: {} for kind in exports.MEDIA_TYPES.values()}},
+            200: {
+                "content": {
+                    kind: {"schema": {"type": "string"}, "example": exports.EXAMPLES[name]}
+                    for name, kind in exports.MEDIA_TYPES.items()
+                }
+            },
             **problems(),
         },
     )
@@ -432,6 +462,9 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         format: exports.Format = "jsonl",  # noqa: A002 (the parameter's public name)
         chosen: store.Filters = filters("decided"),
     ) -> StreamingResponse:
+        """Returns decided results as JSON lines, CSV or XLSX. Use `state`, `kind`, `document` and
+        `category` to choose others.
+        """
         name = f"smallprint-{datetime.now(UTC):%Y-%m-%d}.{format}"
         return StreamingResponse(
             exports.write(reader.results(actor, chosen), format),
@@ -462,6 +495,9 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         responses=problems(503),
     )
     def sign_in(request: Request, body: SignIn, response: Response) -> SessionOut:
+        """Exchanges a key for a session cookie. Send the returned `csrf` token as the header
+        `X-CSRF-Token` with every request that changes something.
+        """
         session = keys.open_session(body.key.strip())
         set_cookie(response, session, datetime.now(UTC), secure=safe(request))
         actor = request.app.state.keys.check(session.secret)
@@ -480,6 +516,9 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         openapi_extra={"security": [{}, {"key": []}, {"session": []}]},
     )
     def who(request: Request) -> SessionOut:
+        """Returns the holder and the CSRF token of the current session. Without a session `actor`
+        is null.
+        """
         secret = bearer(request) or request.cookies.get(COOKIE)
         actor = request.app.state.keys.check(secret) if secret else None
         if actor is None or secret is None:
@@ -488,6 +527,7 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
 
     @router.delete("", summary="Sign out", status_code=204, responses=problems(503))
     def sign_out(request: Request, _actor: CurrentActor) -> Response:
+        """Ends the session and deletes its cookie."""
         response = Response(status_code=204)
         if secret := request.cookies.get(COOKIE):
             keys.close_session(secret)

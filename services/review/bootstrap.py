@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -86,6 +87,7 @@ def build(
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
+        examples=Path(__file__).with_name("examples.json"),
     )
     app.add_exception_handler(404, static_files.not_found(app.exception_handlers[HTTPException]))
     return Service(

@@ -32,6 +32,11 @@ MEDIA_TYPES: dict[Format, str] = {
     "csv": "text/csv; charset=utf-8; header=present",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+EXAMPLES: dict[Format, str] = {
+    "jsonl": '{"document": "supply-agreement.pdf", "category": "Warranty Duration", "page": 1}\n',
+    "csv": "document,category,page\r\nsupply-agreement.pdf,Warranty Duration,1\r\n",
+    "xlsx": "(the bytes of the workbook)",
+}
 COLUMNS = (
     *("document_id", "document", "kind", "state", "verdict", "category", "text", "page"),
     *("start", "end", "confidence", "found_category", "found_text", "found_start", "found_end"),

@@ -235,6 +235,9 @@ def routes(database: Store) -> APIRouter:
         responses=problems(),
     )
     def rates(actor: CurrentActor) -> ProposalRatesOut:
+        """Compares the answers of each frontier model with the decisions of people. Each rate has
+        its 95% interval.
+        """
         with database.read() as session:
             decisions = compare_decisions(store.decided_proposals(session, actor.tenant))
         return ProposalRatesOut.model_validate({"items": proposal_rates(decisions)})

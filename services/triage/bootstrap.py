@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from services.triage import handlers
 from services.triage.analysis import TriageModels
@@ -114,6 +115,7 @@ def build(
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
+        examples=Path(__file__).with_name("examples.json"),
     )
     return Service(
         name="triage",

@@ -130,6 +130,9 @@ def routes(
 
     @router.get(path, responses=problems(), summary=summary)
     def monitors(actor: CurrentActor) -> MonitorsOut:
+        """Says for each specialist whether its stated risk still holds, from the hidden sample that
+        people check, and whether documents have drifted.
+        """
         with store.read() as session:
             mine = kind(session, actor.tenant)
             accepted = mine.count_accepted()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -15,6 +16,7 @@ from shared.runtime.pulse import Loop, check_alive, check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
 from shared.web.routing_table import Dispatcher
+from shared.web.suite_openapi import merge
 
 RELAY_OWNER = "embedded"
 """A fixed name: the data folder is locked, so no other relay or worker runs."""
@@ -72,10 +74,19 @@ def _working(threads: Sequence[threading.Thread]) -> bool:
 
 
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:
-    """One application for all services; its probes ask every service."""
+    """Return one application for all services.
+
+    Its probes ask every service, and `/openapi.json` describes all of them.
+    """
     checks = [check for service in services for check in service.app.state.checks]
     alive = [partial(check_alive, threads)]
     front = health_app("smallprint", [*checks, partial(check_threads, threads)], alive)
+
+    @cache
+    def describe_all() -> dict[str, Any]:
+        return merge({service.name: service.app.openapi() for service in services})
+
+    front.openapi = describe_all  # type: ignore[method-assign]
     return Dispatcher({service.name: service.app for service in services}, front)
 
 

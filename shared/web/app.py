@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -50,6 +51,10 @@ MAX_BODY = 1 << 20
 """Bytes of a request body, except uploads."""
 UPLOADS = re.compile(r"POST /v1/documents|PATCH /v1/uploads/[^/]+")
 """Requests that limit their own bodies."""
+_METRICS = {
+    "schema": {"type": "string"},
+    "example": 'smallprint_documents_total{kind="contract",outcome="complete"} 12.0\n',
+}
 Check = Callable[[], None]
 
 
@@ -59,6 +64,7 @@ def create_app(
     checks: Sequence[Check],
     keys: Keys | None,
     limit: RateLimit | None = None,
+    examples: Path | None = None,
     **state: Any,
 ) -> FastAPI:
     """Build the application of a service.
@@ -69,12 +75,14 @@ def create_app(
         checks: raise SuiteError while the service is not ready.
         keys: checks API keys; None for an application without such routes.
         limit: requests per key; None for no limit.
+        examples: JSON file with an example of each operation, for OpenAPI.
         state: attributes of `request.app.state`.
     """
     app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
     app.state.keys = keys
     app.state.checks = tuple(checks)
     app.state.alive = ()
+    app.state.examples = examples
     app.state.limit = limit or RateLimit(0)
     for key, value in state.items():
         setattr(app.state, key, value)
@@ -111,28 +119,47 @@ def _probes(name: str) -> APIRouter:
     @router.get(
         "/livez",
         summary="Is the process alive?",
-        responses={503: {"description": "restart it"}},
+        responses={200: _example({"status": "ok"}), 503: {"description": "restart it"}},
     )
     async def livez(request: Request) -> dict[str, str]:
+        """Answers 200 while the process works, and 503 once only a restart helps. Needs no key."""
         await living.run(partial(all_good, request.app.state.alive))
         return {"status": "ok"}
 
     @router.get(
-        "/readyz", summary="Is the service ready?", responses={503: {"description": "not now"}}
+        "/readyz",
+        summary="Is the service ready?",
+        responses={200: _example({"status": "ok"}), 503: {"description": "not now"}},
     )
     async def readyz(request: Request) -> dict[str, str]:
+        """Answers 200 when requests and documents can be handled. Needs no key."""
         await ready.run(partial(all_good, request.app.state.checks))
         return {"status": "ok"}
 
-    @router.get("/version", summary="Version")
+    @router.get(
+        "/version",
+        summary="Version",
+        responses={200: _example({"service": name, "version": VERSION})},
+    )
     def version() -> dict[str, str]:
+        """Returns the service's name and version. Needs no key."""
         return {"service": name, "version": VERSION}
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": _METRICS}}},
+    )
     async def measured() -> Response:
+        """Returns the metrics in the text format of Prometheus. Needs no key."""
         return Response(await measuring.run(metrics.exposition), media_type=metrics.CONTENT_TYPE)
 
     return router
+
+
+def _example(answer: object) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": answer}}}
 
 
 def problem(

@@ -40,6 +40,7 @@ def routes(service: Stage, store: Store, handled: Iterable[type[Event]]) -> APIR
         responses=problems(),
     )
     def read(actor: CurrentActor, document_id: Id) -> JournalView:
+        """Lists the events of a document in this service, to find out where it waits or failed."""
         key = f"{actor.tenant}/{document_id}"
         return JournalView(
             service=service,

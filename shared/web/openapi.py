@@ -7,6 +7,7 @@ compares it with the application.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -76,8 +77,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "a key: `Authorization: Bearer KEY`",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": COOKIE,
+            "description": "the cookie of a browser that is signed in; a request that changes "
+            "something needs the header `X-CSRF-Token`, too",
+        },
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -92,10 +103,33 @@ def describe(app: FastAPI) -> dict[str, Any]:
                     "description": _DESCRIPTIONS[422],
                     "content": _PROBLEM_CONTENT,
                 }
+    if app.state.examples is not None:
+        _add_examples(document, json.loads(app.state.examples.read_text("utf-8")))
     for operations in document.get("webhooks", {}).values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # receivers choose their own answers
     return document
+
+
+def _add_examples(document: dict[str, Any], examples: Mapping[str, Any]) -> None:
+    """Add the examples of a service to its document.
+
+    Args:
+        examples: `request` and `answer` by operation, such as `GET /v1/documents`.
+    """
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            example = examples.get(f"{method.upper()} {path}", {})
+            if "request" in example:
+                _set_example(operation["requestBody"], example["request"])
+            for status, answer in operation["responses"].items():
+                if "answer" in example and status.startswith("2"):
+                    _set_example(answer, example["answer"])
+
+
+def _set_example(body: Mapping[str, Any], example: Any) -> None:
+    for content in body.get("content", {}).values():
+        content["example"] = example
 
 
 def openapi_document(app: FastAPI) -> str:

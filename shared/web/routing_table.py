@@ -43,9 +43,12 @@ def target(path: str) -> tuple[Stage, str]:
 
 
 class Dispatcher:
-    """Passes each request to an application in this process; `front` answers probes."""
+    """Passes each request to an application in this process.
 
-    FRONT = frozenset({"/livez", "/readyz", "/version", "/metrics"})
+    `front` answers probes and the OpenAPI document of the suite.
+    """
+
+    FRONT = frozenset({"/livez", "/readyz", "/version", "/metrics", "/openapi.json"})
 
     def __init__(self, services: Mapping[Stage, ASGIApp], front: ASGIApp) -> None:
         self.services = services

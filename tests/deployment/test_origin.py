@@ -21,6 +21,7 @@ from services.ingest.progress_stream import LONGEST_WAIT
 from services.proxy.probes import add_up
 from services.proxy.proxy import ENDING_SECONDS, create_app
 from services.proxy.settings import OriginSettings
+from shared.web.app import health_app
 from shared.web.server import DRAIN_SECONDS
 from tests.support import ROOT
 
@@ -307,6 +308,22 @@ def test_a_stream_of_events_ends_when_the_origin_is_to_end() -> None:
         silent.set()
         front.stop()
         service.stop()
+
+
+def test_the_openapi_document_has_all_services() -> None:
+    running = {f"{name}_url": Background(health_app(name, [])) for name in SERVICES}
+    urls = {name: server.url for name, server in running.items()}
+    front = Background(create_app(OriginSettings(**urls)))  # type: ignore[arg-type]
+    try:
+        address = f"{front.url}/openapi.json"
+        described = httpx.get(address, timeout=30, trust_env=False).raise_for_status().json()
+        assert described["info"]["title"] == "smallprint"
+        assert set(described["paths"]) == {"/livez", "/readyz", "/version", "/metrics"}
+        running["triage_url"].stop()
+        assert httpx.get(address, timeout=30, trust_env=False).status_code == 503
+    finally:
+        for server in (front, *running.values()):
+            server.stop()
 
 
 def test_whoever_waits_for_a_document_is_answered_before_the_origin_ends() -> None:

@@ -192,6 +192,9 @@ def routes(store: Store, gateway: Gateway, settings: Settings) -> APIRouter:
             ),
         ] = None,
     ) -> CostsOut:
+        """Shows what frontier models and the machines cost, and what a frontier model would have
+        cost for the same documents.
+        """
         policy = gateway.policies.of(actor.tenant)
         hours = settings.escalation_machine_hour, settings.escalation_training_hour
         rates = Rates.of(*hours, policy, model)

@@ -46,6 +46,7 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
     def original(
         actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None
     ) -> Response:
+        """Returns the uploaded file, unchanged, as an attachment."""
         document = _get(store, actor, document_id)
         etag = _etag(document.original)
         if is_current(etag, if_none_match):
@@ -68,6 +69,9 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         },
     )
     def text(actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None) -> Response:
+        """Returns the text that smallprint read. The offsets of clauses and search hits count its
+        characters.
+        """
         document = _get(store, actor, document_id)
         if document.text is None:
             raise Conflict(_why_no_text(document), document=document_id)
@@ -88,6 +92,9 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         responses=problems(404, 409),
     )
     def ledger(actor: CurrentActor, document_id: Id) -> PageLedger:
+        """Lists the pages that are read, with their text offsets, size, reading method and
+        confidence.
+        """
         document = _get(store, actor, document_id)
         if read_pages := _pages_read_early(store, document):
             return PageLedger.of_read_pages([page for page in read_pages if page.code is None])
@@ -107,6 +114,7 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         },
     )
     def page_text(actor: CurrentActor, document_id: Id, number: Number) -> Response:
+        """Returns the text of one page, even while later pages are still being read."""
         document = _get(store, actor, document_id)
         text = _text_while_read(store, document, number)
         if text is None:
@@ -120,6 +128,7 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         responses={200: _bytes("image/png", "two pixels per point"), **problems(404, 413)},
     )
     def page(actor: CurrentActor, document_id: Id, number: Number) -> Response:
+        """Draws one page of a PDF or image as PNG, at two pixels per point."""
         document = _get(store, actor, document_id)
         image = images.get(document, number, require=lambda: _get(store, actor, document_id))
         headers = {"cache-control": "private, max-age=3600"}

@@ -136,6 +136,9 @@ def _uploads(parts: RouteParts) -> APIRouter:
     def upload(
         request: Request, actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None
     ) -> Response:
+        """Takes one or more files as parts named `file`. Processing goes on after the answer: wait
+        for `state` to be `ended`. Identical bytes answer 200 with the existing document.
+        """
         files = uploads(form)
         answer = parts.idempotent.run(
             actor,
@@ -176,6 +179,9 @@ def _documents(parts: RouteParts) -> APIRouter:
             Timestamp | None, Query(description="uploaded before this time, with a zone")
         ] = None,
     ) -> DocumentPage:
+        """Lists documents with their state. Filters can be combined. Repeat the request with
+        `cursor` set to `next` for more.
+        """
         filters = Filters(
             state=state,
             kind=kind,
@@ -205,6 +211,9 @@ def _documents(parts: RouteParts) -> APIRouter:
         ] = None,
         last_event_id: LastEvent = None,
     ) -> Response:
+        """Streams each change of any document. To continue after a break, send `Last-Event-ID` or
+        `after`, and you miss no event.
+        """
         stream = parts.progress.stream_tenant(
             actor, after if last_event_id is None else last_event_id
         )
@@ -224,6 +233,9 @@ def _documents(parts: RouteParts) -> APIRouter:
         ] = 0.0,
         if_none_match: IfNoneMatch = None,
     ) -> Response:
+        """Returns the state, the outcome and the warnings of a document. With `wait` the answer
+        comes when the document has ended, or after that time.
+        """
         shown = view(
             parts.store, actor.tenant, parts.progress.wait_for_end(actor, document_id, wait)
         )
@@ -238,6 +250,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         responses={200: EVENTS, **problems(404)},
     )
     def events(actor: CurrentActor, document_id: Id, last_event_id: LastEvent = None) -> Response:
+        """Streams each change of one document until it has ended."""
         stream = parts.progress.stream_document(actor, document_id, last_event_id)
         return StreamingResponse(stream, media_type=EVENT_STREAM)
 
@@ -248,6 +261,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         responses=problems(404, 412),
     )
     def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
+        """Deletes the document, its text and all results in every service. This cannot be undone."""
         delete(parts.store, actor, document_id, unchanged(if_match))
 
     @router.put(
@@ -258,6 +272,9 @@ def _documents(parts: RouteParts) -> APIRouter:
     def kind_of(
         actor: CurrentActor, document_id: Id, wanted: KindRequest, if_match: IfMatch = None
     ) -> DocumentView:
+        """Says whether the document is a contract, a report or something else. smallprint then uses
+        the specialists for this kind.
+        """
         document = set_kind(
             parts.store, parts.blobs, actor, document_id, wanted.kind, unchanged(if_match)
         )
@@ -269,6 +286,9 @@ def _documents(parts: RouteParts) -> APIRouter:
         responses=problems(404, 409, 412),
     )
     def stop(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> DocumentView:
+        """Ends the processing of a document and of the parts of a mail or archive. You can
+        reprocess it later.
+        """
         stopped = cancel(parts.store, parts.blobs, actor, document_id, unchanged(if_match))
         return view(parts.store, actor.tenant, stopped)
 
@@ -286,6 +306,9 @@ def _documents(parts: RouteParts) -> APIRouter:
         if_match: IfMatch = None,
         key: IdempotencyKey = None,
     ) -> Response:
+        """Starts another attempt, for example with a password or with other specialists. Earlier
+        results are replaced.
+        """
         password = wanted.password.get_secret_value() if wanted and wanted.password else None
         adapters = named_adapters(wanted.adapters if wanted else ())
 
@@ -320,6 +343,7 @@ def _keys(parts: RouteParts) -> APIRouter:
 
     @router.get("/self", summary="The current key", responses=problems())
     async def own(request: Request, _actor: UncountedActor) -> KeyView:
+        """Returns the name, the tenant and the scopes of the key in the request."""
         secret = bearer(request) or request.cookies.get(COOKIE, "")
         key = await threads.run(partial(keys.find, secret))
         if key is None:
@@ -333,6 +357,7 @@ def _keys(parts: RouteParts) -> APIRouter:
         responses=problems(),
     )
     def open_session(actor: CurrentActor) -> SessionView:
+        """Opens a session with the rights of the key, for a browser. The secret is shown only once."""
         new = keys.open_session(actor)
         assert new.key.expires is not None
         return SessionView(id=new.key.id, secret=new.secret, expires=new.key.expires)
@@ -341,14 +366,19 @@ def _keys(parts: RouteParts) -> APIRouter:
         "/sessions", status_code=204, summary="End the current session", responses=problems()
     )
     def close_session(actor: CurrentActor) -> None:
+        """Ends the session whose secret is in the request."""
         keys.close_session(actor)
 
     @router.get("", summary="Keys of the tenant, without secrets", responses=problems())
     def listed(actor: CurrentActor) -> KeyPage:
+        """Lists keys and sessions with their scopes and their last use."""
         return KeyPage(items=[KeyView.of(key) for key in keys.list(actor.tenant)], next=None)
 
     @router.post("", status_code=201, summary="Create a key", responses=problems(409))
     def create(actor: CurrentActor, wanted: NewKeyRequest) -> NewKeyView:
+        """Creates a key for a person or a program. The secret is shown only once. A key cannot have
+        more scopes than the key that creates it.
+        """
         new = keys.create(actor.tenant, wanted.name, scopes=wanted.scopes, by=actor)
         return NewKeyView.made(new)
 
@@ -356,6 +386,7 @@ def _keys(parts: RouteParts) -> APIRouter:
         "/{id}", status_code=204, summary="Revoke a key and its sessions", responses=problems(404)
     )
     def revoke(actor: CurrentActor, key_id: Id) -> None:
+        """Ends a key and its sessions. Services may accept a revoked key for one more minute."""
         keys.revoke(key_id, actor.tenant, by=actor)
 
     return router

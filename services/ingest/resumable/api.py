@@ -124,6 +124,9 @@ def routes(resumables: Resumables, idempotent: IdempotentRequests) -> APIRouter:
         response_class=Response,
     )
     def options(_actor: CurrentActor) -> Response:
+        """Returns the version, the extensions and the largest size of tus 1.0, the protocol of
+        resumable uploads, as headers.
+        """
         return _answer(
             204,
             {
@@ -164,6 +167,9 @@ def routes(resumables: Resumables, idempotent: IdempotentRequests) -> APIRouter:
         ] = None,
         key: IdempotencyKey = None,
     ) -> Response:
+        """Announces the size and the name of a document. Send its bytes in pieces to the address in
+        `Location`. See https://tus.io.
+        """
         _require_version(request)
         metadata = read_metadata(upload_metadata)
 
@@ -193,12 +199,18 @@ def routes(resumables: Resumables, idempotent: IdempotentRequests) -> APIRouter:
         responses={200: {"description": "how far", "headers": _HEADERS}, **_STATUS_PROBLEMS},
     )
     async def read_progress(actor: CurrentActor, upload_id: Id) -> Response:
+        """Returns the number of received bytes as the header `Upload-Offset`, as tus clients need
+        it.
+        """
         progress = await waiter.run(upload_id, partial(resumables.status, actor, upload_id))
         length = {"Upload-Length": str(progress.upload.length)}
         return _answer(200, {**length, **_progress_headers(progress)})
 
     @router.get("/{id}", summary="Progress as JSON", responses=_STATUS_PROBLEMS)
     async def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
+        """Returns the received bytes, the expiry and, once all bytes are here, the id of the
+        document.
+        """
         progress = await waiter.run(upload_id, partial(resumables.status, actor, upload_id))
         return UploadStateView(
             id=upload_id,
@@ -227,12 +239,16 @@ def routes(resumables: Resumables, idempotent: IdempotentRequests) -> APIRouter:
         },
     )
     def receive(progress: UploadProgress = Depends(receive_chunk)) -> Response:
+        """Appends bytes at `Upload-Offset`. The last piece completes the upload, and the document
+        is then processed.
+        """
         return _answer(204, _progress_headers(progress))
 
     @router.delete(
         "/{id}", status_code=204, summary="Cancel an upload", responses=problems(404, 409)
     )
     async def cancel(actor: CurrentActor, upload_id: Id) -> None:
+        """Deletes an unfinished upload with its bytes."""
         await waiter.run(upload_id, partial(resumables.cancel, actor, upload_id))
 
     return router

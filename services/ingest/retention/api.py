@@ -73,11 +73,17 @@ def routes(store: Store) -> APIRouter:
 
     @router.get("/retention", summary="Retention rules", responses=problems())
     def rules(actor: CurrentActor) -> RulesView:
+        """Lists for how many days documents of each kind are stored. Without rules they are stored
+        until somebody deletes them.
+        """
         with store.read() as session:
             return RulesView.of(Retention(session, actor.tenant).rules())
 
     @router.put("/retention", summary="Set the retention rules", responses=problems())
     def set_rules(actor: CurrentActor, wanted: RulesView) -> RulesView:
+        """Replaces all retention rules of the tenant. Documents older than their rule allows are
+        deleted soon after.
+        """
         with store.write() as session:
             Retention(session, actor.tenant).replace(wanted.rules)
         return RulesView.of(wanted.rules)
@@ -88,12 +94,16 @@ def routes(store: Store) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> TombstonePage:
+        """Lists deleted documents, newest first: who deleted them, and when the last service
+        removed them. The list has no names and no content.
+        """
         with store.read() as session:
             rows, more = tombstones(session, actor.tenant, limit=limit, cursor=cursor)
         return TombstonePage(items=[TombstoneView.model_validate(t) for t in rows], next=more)
 
     @router.get("/deletions/{id}", summary="One deleted document", responses=problems(404))
     def deletion(actor: CurrentActor, document_id: Id) -> TombstoneView:
+        """Says when a document was deleted, by whom, and whether every service has removed it."""
         with store.read() as session:
             found = tombstone(session, actor.tenant, document_id)
         if found is None:

@@ -119,6 +119,9 @@ def routes(search_service: SearchService) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
     ) -> SearchPage:
+        """Finds pages, or clauses with `in=clauses`, that contain all the words. Each hit has its
+        text and the offsets of the words in the document.
+        """
         query = read_query(q)
         filters = Filters(within == "clauses", category, kind, document)
         below = None if cursor is None else read_cursor(cursor)

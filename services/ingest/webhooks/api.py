@@ -54,6 +54,7 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Cursor = None,
     ) -> WebhookPage:
+        """Lists webhooks with their event types and their last deliveries."""
         with commands.store.read() as session:
             items, more = Webhooks(session, actor.tenant).page(limit=limit, cursor=cursor)
         return WebhookPage(items=[WebhookView.of(item) for item in items], next=more)
@@ -68,6 +69,10 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
     def register(
         actor: CurrentActor, wanted: NewWebhookRequest, key: IdempotencyKey = None
     ) -> Response:
+        """Registers an address that gets a signed request for each event. Store the secret: it is
+        shown only once, and checks the signatures.
+        """
+
         def work(claim: Claim) -> Answer:
             types = tuple(wanted.types)
             return _shown_once(
@@ -84,18 +89,23 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
 
     @router.get("/{id}", summary="One webhook", responses=problems(404))
     def webhook(actor: CurrentActor, webhook_id: Id) -> WebhookView:
+        """Returns one webhook, without its secret."""
         return WebhookView.of(commands.webhook(actor, webhook_id))
 
     @router.patch(
         "/{id}", summary="Change, enable or disable a webhook", responses=problems(400, 404)
     )
     def change(actor: CurrentActor, webhook_id: Id, wanted: WebhookChanges) -> WebhookView:
+        """Changes the address, the event types or the description of a webhook, or enables or
+        disables it.
+        """
         return WebhookView.of(commands.change(actor, webhook_id, wanted))
 
     @router.delete(
         "/{id}", status_code=204, summary="Delete a webhook and its log", responses=problems(404)
     )
     def remove(actor: CurrentActor, webhook_id: Id) -> None:
+        """Deletes a webhook. Messages that wait for delivery are not sent."""
         commands.remove(actor, webhook_id)
 
     @router.post(
@@ -110,6 +120,9 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
         wanted: RotateRequest | None = None,
         key: IdempotencyKey = None,
     ) -> Response:
+        """Returns a new secret. For the seconds of `overlap` messages are signed with the old
+        secret, too.
+        """
         overlap = (wanted or RotateRequest()).overlap
 
         def work(claim: Claim) -> Answer:
@@ -127,6 +140,7 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
         "/{id}/test", status_code=202, summary="Send a test message", responses=problems(404, 409)
     )
     def test(actor: CurrentActor, webhook_id: Id) -> DeliveryView:
+        """Queues a message of the type `webhook.test`. The delivery shows the receiver's answer."""
         return DeliveryView.of(commands.test(actor, webhook_id))
 
     return router
@@ -160,6 +174,9 @@ def _deliveries(commands: WebhookCommands) -> APIRouter:
         ] = None,
         document: Annotated[str | None, Query(pattern=ID)] = None,
     ) -> DeliveryPage:
+        """Lists the messages of a webhook with their state and attempts. Use `state`, `type` and
+        `document` to narrow the list.
+        """
         commands.webhook(actor, webhook_id)
         with commands.store.read() as session:
             items, more = Deliveries(session, actor.tenant, webhook_id).page(
@@ -173,6 +190,7 @@ def _deliveries(commands: WebhookCommands) -> APIRouter:
         responses=problems(404),
     )
     def delivery(actor: CurrentActor, webhook_id: Id, delivery_id: DeliveryId) -> DeliveryView:
+        """Returns one message with each attempt to send it: time, status and error."""
         return DeliveryView.of(commands.delivery(actor, webhook_id, delivery_id))
 
     @router.post(
@@ -182,6 +200,7 @@ def _deliveries(commands: WebhookCommands) -> APIRouter:
         responses=problems(404, 409),
     )
     def redeliver(actor: CurrentActor, webhook_id: Id, delivery_id: DeliveryId) -> DeliveryView:
+        """Queues a message again, with the same `webhook-id`."""
         return DeliveryView.of(commands.redeliver(actor, webhook_id, delivery_id))
 
     @router.post(
@@ -193,6 +212,9 @@ def _deliveries(commands: WebhookCommands) -> APIRouter:
     def redeliver_failed(
         actor: CurrentActor, webhook_id: Id, wanted: RedeliverRequest
     ) -> RedeliveredView:
+        """Queues every failed message since a time again, for example after an outage of the
+        receiver.
+        """
         return RedeliveredView(count=commands.redeliver_failed(actor, webhook_id, wanted.since))
 
     return router

@@ -219,6 +219,9 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> FindingsOut:
+        """Lists the broken checks of a report with the cells that take part, the expected amount
+        and how to verify it. `flagged` and `risk` sum them up.
+        """
         with store.read() as session:
             reports = Reports(session, actor.tenant)
             report = require_result(reports.get(document_id), document_id)
@@ -246,6 +249,9 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> StatementsOut:
+        """Returns the balance sheet, income, cash flow and equity statements as they were read:
+        labels, columns and amounts.
+        """
         with store.read() as session:
             report = require_result(Reports(session, actor.tenant).get(document_id), document_id)
         assert report.statements is not None, "a triaged report has statements"

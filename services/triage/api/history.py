@@ -100,6 +100,9 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=20)] = 5,
     ) -> HistoriesOut:
+        """Compares the earlier periods that a report prints with the reports of those periods, and
+        lists changed amounts.
+        """
         with store.read() as session:
             report = require_result(Reports(session, actor.tenant).get(document_id), document_id)
         assert report.statements is not None, "a triaged report has statements"

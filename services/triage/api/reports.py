@@ -65,6 +65,9 @@ def routes(store: Store) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=120)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> ReportsOut:
+        """Lists reports with their risk and the number of findings. Use `flagged`, `min_risk` and
+        `max_risk` to narrow the list.
+        """
         with store.read() as session:
             reports = Reports(session, actor.tenant)
             riskiest_first = order == "-risk"

@@ -125,6 +125,9 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> SignalsOut:
+        """Compares ratios of the report, such as days of inventory, with earlier years and with
+        other companies.
+        """
         with store.read() as session:
             report = require_result(Reports(session, actor.tenant).get(document_id), document_id)
         if report.signals is None:
@@ -145,6 +148,9 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> FlagsOut:
+        """Lists sentences about the company that a reader should see, such as going-concern doubt
+        or a material weakness.
+        """
         with store.read() as session:
             record = Reports(session, actor.tenant).get(document_id)
         flags_only = record and record.state == "failed" and record.narrative

@@ -72,7 +72,7 @@ def test_a_path_reaches_its_service(client: TestClient, path: str, service: Stag
     assert client.post(path).text == f"{service} POST {path}"
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/version", "/metrics"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/version", "/metrics", "/openapi.json"])
 def test_probes_are_answered_by_the_front(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
