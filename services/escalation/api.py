@@ -159,7 +159,7 @@ def routes(store: Store, gateway: Gateway) -> APIRouter:
         "/escalations/proposals", responses=problems(), summary="Answers of frontier models"
     )
     def proposals(actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100) -> ProposalsOut:
-        """Lists the answers of frontier models, with quotes, reasons and cost. People still decide."""
+        """Lists answers of frontier models with quotes, reasons and cost. People still decide."""
         with store.read() as session:
             kept = Escalations(session, actor.tenant)
             found, more = kept.newest(answered=True, cursor=cursor, limit=limit)

@@ -3,8 +3,8 @@
 `python -m services.proxy` routes by the table in shared/web/routing_table.py, and streams requests
 and answers unchanged (uploads, downloads, server-sent events). It answers probes itself: ready if
 all processes are, metrics added up over all (services/proxy/probes.py). `/openapi.json` describes
-all services. It is the only asynchronous part of the suite, because it holds many slow connections and
-does no work on them.
+all services. It is the only asynchronous part of the suite, because it holds many slow connections
+and does no work on them.
 """
 
 from __future__ import annotations

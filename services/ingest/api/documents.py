@@ -261,7 +261,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         responses=problems(404, 412),
     )
     def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
-        """Deletes the document, its text and all results in every service. This cannot be undone."""
+        """Deletes the document, its text and all results everywhere. This cannot be undone."""
         delete(parts.store, actor, document_id, unchanged(if_match))
 
     @router.put(
@@ -357,7 +357,7 @@ def _keys(parts: RouteParts) -> APIRouter:
         responses=problems(),
     )
     def open_session(actor: CurrentActor) -> SessionView:
-        """Opens a session with the rights of the key, for a browser. The secret is shown only once."""
+        """Opens a session with the key's rights, for a browser. The secret is shown only once."""
         new = keys.open_session(actor)
         assert new.key.expires is not None
         return SessionView(id=new.key.id, secret=new.secret, expires=new.key.expires)
