@@ -43,7 +43,7 @@ HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=6 \
 
 FROM runtime AS core
 COPY --from=build /opt/smallprint /opt/smallprint
-CMD ["smallprint", "up", "--port", "8400", "--data", "/data"]
+CMD ["smallprint", "serve", "--port", "8400", "--data", "/data"]
 
 FROM runtime AS suite
 USER root

@@ -27,7 +27,7 @@ setup: ## Build .venv with the command smallprint in it (hashed requirements, no
 	@infra/setup.sh $(VENV) run
 
 run: setup ## Start the embedded edition on this machine alone (PORT=8400 DATA=var/data).
-	@exec $(BIN)/smallprint up --port $(PORT) --data $(DATA)
+	@exec $(BIN)/smallprint serve --port $(PORT) --data $(DATA)
 
 run-kafka: setup-kafka ## Start every service as its own process on a real Kafka broker, without Docker.
 	@exec $(BIN)/python -m infra.run_kafka --port $(PORT) --data $(DATA)-kafka

@@ -232,7 +232,8 @@ class Suite:
         print_line(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
         folder = shlex.quote(str(self.data))
         print_line(
-            f"smallprint dlq, verify, backup, status, upload and search find it by --data {folder}"
+            "smallprint dead-letters, verify, backup, status, upload and search find it by --data "
+            f"{folder}"
         )
         if not self._smallprint("keys", "list"):
             print_line(

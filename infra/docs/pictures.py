@@ -45,7 +45,7 @@ INK, SOFT, LINE, FILL, BAND = "#1d2328", "#566068", "#4a6a70", "#ffffff", "#e3ec
 @contextmanager
 def running_suite(folder: Path) -> Iterator[tuple[str, str]]:
     """Run the embedded edition on a folder. Yields its address and its first key."""
-    command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", str(free_port())]
+    command = [sys.executable, "-m", "services.cli", "serve", "--json", "--port", str(free_port())]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SMALLPRINT_")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

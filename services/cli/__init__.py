@@ -6,7 +6,6 @@ Commands import what they need when they run, so that `--help` answers at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import click
 
@@ -28,6 +27,7 @@ from services.cli.commands import (
     triage,
     up,
 )
+from services.cli.groups import SectionedGroup
 from services.cli.output.lines import (
     NONE_WORKED,
     OutputClosed,
@@ -49,30 +49,20 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     ),
     "Serve the suite, and use it": (up.up, remote.upload, remote.search, remote.reports),
     "Operate the suite": (
-        *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dlq),
+        *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),
         *(operations.verify, operations.backup, operations.restore, migrate.migrate),
     ),
     "Tune what is accepted and found": (
         *(teach.teach, calibrate.calibrate, policy.policy, compare.compare, dismissed.dismissed),
     ),
 }
-
-
-class SectionedGroup(click.Group):
-    """A group that lists its commands in sections."""
-
-    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections, with their summaries below one another."""
-        width = max(map(len, self.commands))
-        for title, commands in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl(
-                    [(f"{one.name:<{width}}", one.get_short_help_str(100)) for one in commands]
-                )
+ALIASES = {"up": "serve", "dlq": "dead-letters"}
 
 
 @click.group(
     cls=SectionedGroup,
+    sections=SECTIONS,
+    aliases=ALIASES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(VERSION, prog_name="smallprint")
@@ -89,13 +79,9 @@ def cli() -> None:
       smallprint watch ~/inbox
       smallprint teach data-retention examples.jsonl
       smallprint triage filings.jsonl --json
-      smallprint up
+      smallprint serve
       smallprint status
     """
-
-
-for _command in chain(*SECTIONS.values()):
-    cli.add_command(_command)
 
 
 def main() -> int:

@@ -159,9 +159,7 @@ def specialists(settings: CommonSettings) -> Iterator[Check]:
         try:
             yield check_adapter(loaded, name)
         except SuiteError as error:
-            again = (
-                f"smallprint teach {name} EXAMPLES --replace, or smallprint teach --remove {name}"
-            )
+            again = f"smallprint teach {name} EXAMPLES --replace, or smallprint teach remove {name}"
             yield Check("adapter", "wrong", error.message, again)
     yield Check("base", "good", f"{loaded.base.sha256[:12]}, hash agrees")
     yield _probe(loaded)
@@ -264,7 +262,7 @@ def disk(folder: Path) -> Check:
 
 
 def port(number: int) -> Check:
-    """Check that `smallprint up` can use the port, or already does."""
+    """Check that `smallprint serve` can use the port, or already does."""
     name, host = f"port {number}", "127.0.0.1"
     try:
         socket.create_server((host, number)).close()

@@ -102,7 +102,7 @@ def find_adapter(folders: Sequence[Path], name: str) -> Path:
         both = " and ".join(str(folder / name) for folder in places)
         raise AdapterError(
             f"two adapters claim the name {name!r}: {both}; remove the one that was taught here "
-            f"with `smallprint teach --remove {name}`, and teach it under another name"
+            f"with `smallprint teach remove {name}`, and teach it under another name"
         )
     if places:
         return newest(places[0], name, AdapterManifest.FILE)

@@ -98,7 +98,10 @@ def target_risk(
 ) -> TargetRisk:
     """Return the risk that a policy or a person states. Raises InvalidRequest without one."""
     if max_wrong is None:
-        raise InvalidRequest("the policy states no max_wrong for this tenant: use --max-wrong")
+        raise InvalidRequest(
+            "the policy states no max_wrong for this tenant: state one there, or try one with "
+            "--max-wrong"
+        )
     return TargetRisk(max_wrong, level, always_person)
 
 

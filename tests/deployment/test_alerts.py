@@ -210,14 +210,14 @@ def _misdirected(line: str) -> list[str]:
 
 def test_the_search_for_commands_that_do_nothing_finds_them() -> None:
     assert _unknown("smallprint dql ls") == ["dql"]
-    assert _unknown("smallprint dlq list") == ["list"]
+    assert _unknown("smallprint dead-letters lst") == ["lst"]
     assert _unknown("smallprint verify --fix") == ["--fix"]
     assert _unknown("smallprint status --json | jq '.slowest[].id'") == []
     assert _misdirected("docker compose up -d --scale SERVICE-worker=2") == ["2"]
     assert _misdirected("docker compose start NAME") == ["compose start"]
     assert _misdirected("docker compose restart extraction-wroker") == ["extraction-wroker"]
     assert _misdirected("docker inspect NAME") == ["a container of compose"]
-    assert _misdirected("docker compose exec ingest smallprint dlq ls") == []
+    assert _misdirected("docker compose exec ingest smallprint dead-letters list") == []
     assert _misdirected("docker compose run --rm upkeep statsu") == ["statsu"]
     assert _misdirected("docker compose run --rm ingest status") == ["ingest"]
 
@@ -232,7 +232,7 @@ def test_the_commands_of_a_runbook_do_what_they_are_there_for(runbook: Path) -> 
         if "smallprint " in one and "sp_" not in one:
             wrong[one] = wrong.get(one, []) + _unknown(one[one.index("smallprint ") :])
     assert {one: found for one, found in wrong.items() if found} == {}
-    assert "smallprint dlq replay" not in commands, "it needs ids, or --all"
+    assert "smallprint dead-letters replay" not in commands, "it needs ids, or --all"
 
 
 @pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)

@@ -259,7 +259,7 @@ def test_only_what_replaces_something_or_looks_on_has_a_profile() -> None:
     looks_on = {name: ["observe"] for name in ("prometheus", "grafana", "collector", "jaeger")}
     once = {"upkeep": ["upkeep"]}
     assert with_profile == {"core": ["core"], "s3": ["s3"], **once, **looks_on}
-    assert _ours()["core"]["command"][:2] == ["smallprint", "up"]
+    assert _ours()["core"]["command"][:2] == ["smallprint", "serve"]
     assert len(_long_running()) == 3 * len(SERVICES) + 2
 
 

@@ -64,7 +64,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 def _assert_found_by_its_folder(runner: Runner) -> None:
     """The commands of operators need no port, and a second suite is refused."""
-    for words in (["dlq", "ls"], ["verify", "--quick"], ["status"]):
+    for words in (["dead-letters", "list"], ["verify", "--quick"], ["status"]):
         done = runner.command(*words)
         assert done.returncode == 0, (words, done.stderr)
     for words in (["status"], ["search", "lease"], ["upload", str(runner.log)]):

@@ -69,7 +69,7 @@ def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
     """The command that starts an edition. The database cluster is removed with the block."""
     if name == "embedded":
         data = str(folder / "embedded")
-        yield [str(COMMAND), "up", "--port", str(port), "--data", data, "--json"]
+        yield [str(COMMAND), "serve", "--port", str(port), "--data", data, "--json"]
         return
     if why := missing():
         raise StartError(why)

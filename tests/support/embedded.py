@@ -1,4 +1,4 @@
-"""The embedded edition as a separate process: `smallprint up --json`."""
+"""The embedded edition as a separate process: `smallprint serve --json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import ROOT, artefacts
 
 
 class Embedded:
-    """`smallprint up` on one data folder and one port; it can be started repeatedly.
+    """`smallprint serve` on one data folder and one port; it can be started repeatedly.
 
     `folder` gets the data and the log.
     """
@@ -50,7 +50,7 @@ class Embedded:
 
     def command(self) -> list[str]:
         """The command that starts it."""
-        command = [sys.executable, "-m", "services.cli", "up", "--json"]
+        command = [sys.executable, "-m", "services.cli", "serve", "--json"]
         return [*command, "--port", str(self.port), "--data", str(self.data)]
 
     def first_line(self) -> dict[str, Any]:

@@ -182,7 +182,7 @@ Started = tuple[str, str, Callable[[], str]]
 @contextmanager
 def _embedded(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
     port, log = free_port(), folder / "embedded.log"
-    command = ["services.cli", "up", "--port", str(port), "--data", str(folder / "data")]
+    command = ["services.cli", "serve", "--port", str(port), "--data", str(folder / "data")]
     with _process(log, command, env) as suite:
         yield f"http://127.0.0.1:{port}", suite.key(), lambda: _without_first_key(suite.text())
 

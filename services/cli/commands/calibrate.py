@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import click
 from services.cli.deployment.active_policy import active_policy
 from services.cli.deployment.calibrated_services import calibrated_service
 from services.cli.deployment.specialists import ADAPTER
-from services.cli.options import data_option, one_json, tenant_option
+from services.cli.options import F, data_option, one_json, tenant_option
 from services.cli.output import calibrations
 from services.cli.output.lines import OutputWriter
 
@@ -19,107 +21,163 @@ if TYPE_CHECKING:
     from shared.policy.rules import RiskRules
 
 
-@click.command()
-@click.argument("adapter", default=ADAPTER)
-@tenant_option("Tenant whose decisions count.")
+with_shipped_option = click.option(
+    "--with-shipped",
+    is_flag=True,
+    help="Add the shipped calibration set, as if your documents were similar.",
+)
+by_option = click.option("--by", "actor", help="Your name for the log; by default your login.")
+
+
+@click.group()
+def calibrate() -> None:
+    """Fit the acceptance limit to the decisions made here.
+
+    Only documents with all results decided count; checked samples represent the other accepted
+    results. The suite may be running. ADAPTER is a specialist for contracts, or triage-breaks,
+    which judges reports.
+
+    \b
+    Examples:
+      smallprint calibrate try
+      smallprint calibrate try triage-breaks --max-wrong 0.2
+      smallprint calibrate apply --by ann
+      smallprint calibrate undo
+      smallprint calibrate loosen --reason "the checks of March were decided by mistake"
+    """
+
+
+def _shared_options(command: F) -> F:
+    """Add the argument and the options of all subcommands."""
+    for option in (
+        *(one_json, data_option, tenant_option("Tenant whose decisions count.")),
+        click.argument("adapter", default=ADAPTER),
+    ):
+        command = option(command)
+    return command
+
+
+@calibrate.command("try")
+@_shared_options
 @click.option(
     "--max-wrong",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Risk to try; by default that of the policy, the only one that you can apply.",
 )
-@click.option(
-    "--with-shipped",
-    is_flag=True,
-    help="Add the shipped calibration set, as if your documents were similar.",
-)
-@click.option("--apply", "step", flag_value="apply", help="Use the new calibration from now on.")
-@click.option("--undo", "step", flag_value="undo", help="Return to the previous calibration.")
-@click.option("--loosen", metavar="WHY", help="Loosen a tightened limit, with a reason.")
-@click.option("--by", "actor", help="Your name for the log; by default your login.")
-@data_option
-@one_json
-def calibrate(
+@with_shipped_option
+def calibrate_try(
     adapter: str,
     tenant: str,
     max_wrong: float | None,
     with_shipped: bool,
-    step: str | None,
-    loosen: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Show the limit before and after, and change nothing."""
+    from shared.errors import InvalidRequest
+
+    service = calibrated_service(adapter, data)
+    with service.opened() as store:
+        rules, unknown = _rules(data, tenant)
+        if unknown and max_wrong is None:
+            raise InvalidRequest(f"{unknown}, or use --max-wrong")
+        holds = service.max_wrong(rules)
+        if max_wrong is not None:
+            rules = service.at(rules, max_wrong)
+        made = service.refitted(store, tenant, rules, with_shipped)
+    apply = "use `smallprint calibrate apply` to apply it"
+    message = f"nothing was changed: {_untaken(made, holds, unknown) or apply}"
+    return _print(adapter, tenant, {**made.to_json(), "done": "tried", "message": message}, as_json)
+
+
+@calibrate.command("apply")
+@_shared_options
+@with_shipped_option
+@by_option
+def calibrate_apply(
+    adapter: str,
+    tenant: str,
+    with_shipped: bool,
     actor: str | None,
     data: Path | None,
     as_json: bool,
 ) -> int:
-    """Refit the acceptance limit with the decisions made here.
+    """Use the new limit from the next document on.
 
-    Shows it before and after. ADAPTER is a specialist for contracts, or triage-breaks, which judges
-    reports. Only documents with all results decided count; checked samples represent the other
-    accepted results. Nothing changes without --apply. --undo takes the last one back. The suite may
-    be running. If monitoring has tightened the limit, --apply loosens it, or --loosen without a
-    calibration.
-
-    \b
-    Examples:
-      smallprint calibrate
-      smallprint calibrate --apply --by ann
-      smallprint calibrate --undo
-      smallprint calibrate --loosen "the checks of March were decided by mistake"
-      smallprint calibrate triage-breaks --max-wrong 0.2
+    It keeps the risk that the policy states. If monitoring has tightened the limit, this loosens
+    it.
     """
-    import getpass
-
     from shared.errors import InvalidRequest
     from shared.monitoring import recalibration
 
-    if loosen is not None and step:
-        raise click.UsageError("--loosen stands alone")
-    if loosen is not None and not loosen.strip():
-        raise click.UsageError("--loosen needs a reason, for the log")
     service = calibrated_service(adapter, data)
-    who = actor or getpass.getuser()
-    lines = OutputWriter(as_json=as_json, table=calibrations.calibration_rows)
-    line: dict[str, Any] = {"source": adapter, "adapter": adapter, "tenant": tenant}
     with service.opened() as store:
-        if loosen or step == "undo":
-            with store.write() as session:
-                monitoring = service.monitoring(session, tenant)
-                if loosen:
-                    message = recalibration.loosen(monitoring, adapter, loosen, who)
-                else:
-                    number = recalibration.undo_calibration(monitoring, adapter, who)
-                    message = f"calibration {number} of {adapter} was undone"
-            done = "loosened" if loosen else "undone"
-            lines.result({**line, "done": done, "message": message})
-            return lines.exit_code
         rules, unknown = _rules(data, tenant)
-        if unknown and (max_wrong is None or step):
-            raise InvalidRequest(unknown if step else f"{unknown}, or use --max-wrong")
-        holds = service.max_wrong(rules)
-        if step == "apply" and max_wrong not in (None, holds):
-            stated = "no max_wrong" if holds is None else f"max_wrong {holds:g}"
-            raise InvalidRequest(
-                f"the policy states {stated} for {service.subject}tenant {tenant}, and --apply "
-                f"uses that: state {max_wrong:g} there first, or apply without --max-wrong"
-            )
-        if max_wrong is not None:
-            rules = service.at(rules, max_wrong)
+        if unknown:
+            raise InvalidRequest(unknown)
         made = service.refitted(store, tenant, rules, with_shipped)
-        done = "tried"
-        message = (
-            f"nothing was changed: {_untaken(made, holds, unknown) or 'use --apply to apply it'}"
-        )
-        if step == "apply":
-            with store.write() as session:
-                number = recalibration.apply_calibration(
-                    service.monitoring(session, tenant), made, who
-                )
-            done = "applied"
-            message = f"calibration {number} applies from the next document on; --undo reverts it"
-    lines.result({**line, **made.to_json(), "done": done, "message": message})
+        with store.write() as session:
+            number = recalibration.apply_calibration(
+                service.monitoring(session, tenant), made, actor or getuser()
+            )
+    message = (
+        f"calibration {number} applies from the next document on; `smallprint calibrate undo` "
+        "reverts it"
+    )
+    line = {**made.to_json(), "done": "applied", "message": message}
+    return _print(adapter, tenant, line, as_json)
+
+
+@calibrate.command("undo")
+@_shared_options
+@by_option
+def calibrate_undo(
+    adapter: str, tenant: str, actor: str | None, data: Path | None, as_json: bool
+) -> int:
+    """Return to the previous limit."""
+    from shared.monitoring import recalibration
+
+    service = calibrated_service(adapter, data)
+    with service.opened() as store, store.write() as session:
+        monitoring = service.monitoring(session, tenant)
+        number = recalibration.undo_calibration(monitoring, adapter, actor or getuser())
+    message = f"calibration {number} of {adapter} was undone"
+    return _print(adapter, tenant, {"done": "undone", "message": message}, as_json)
+
+
+@calibrate.command("loosen")
+@_shared_options
+@click.option("--reason", required=True, help="Reason, for the log.")
+@by_option
+def calibrate_loosen(
+    adapter: str,
+    tenant: str,
+    reason: str,
+    actor: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Loosen a limit that monitoring has tightened."""
+    from shared.monitoring import recalibration
+
+    if not reason.strip():
+        raise click.UsageError("--reason is empty: it goes to the log")
+    service = calibrated_service(adapter, data)
+    with service.opened() as store, store.write() as session:
+        monitoring = service.monitoring(session, tenant)
+        message = recalibration.loosen(monitoring, adapter, reason, actor or getuser())
+    return _print(adapter, tenant, {"done": "loosened", "message": message}, as_json)
+
+
+def _print(adapter: str, tenant: str, line: Mapping[str, Any], as_json: bool) -> int:
+    """Print the result. Returns the exit code."""
+    lines = OutputWriter(as_json=as_json, table=calibrations.calibration_rows)
+    lines.result({"source": adapter, "adapter": adapter, "tenant": tenant, **line})
     return lines.exit_code
 
 
 def _untaken(made: RefitResult, holds: float | None, unknown: str) -> str:
-    """Why --apply would be refused; empty if it would not.
+    """Why `calibrate apply` would be refused; empty if it would not.
 
     Args:
         made: the tried calibration.
@@ -129,12 +187,12 @@ def _untaken(made: RefitResult, holds: float | None, unknown: str) -> str:
     if made.belief_after is None:
         return "there is nothing to apply"
     if unknown:
-        return f"--apply uses the policy's max_wrong, and {unknown}"
+        return f"`smallprint calibrate apply` uses the policy's max_wrong, and {unknown}"
     if made.max_wrong != holds:
         stated = "none" if holds is None else f"{holds:g}"
         return (
-            f"--apply uses the policy's max_wrong, which is {stated}: state "
-            f"{made.max_wrong:g} there first"
+            f"`smallprint calibrate apply` uses the policy's max_wrong, which is {stated}: "
+            f"state {made.max_wrong:g} there first"
         )
     return ""
 

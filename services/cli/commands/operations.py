@@ -1,4 +1,4 @@
-"""The commands `dlq`, `verify`, `backup` and `restore`, for all services together."""
+"""The commands `dead-letters`, `verify`, `backup` and `restore`, for all services together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from services.cli.deployment.stores import open_stores, require_all, sqlite_files, urls
+from services.cli.groups import AliasedGroup
 from services.cli.options import data_option, load_settings
 from services.cli.output.lines import plain, print_line
 from shared.errors import SuiteError
@@ -45,8 +46,8 @@ def _dead_letters(data: Path | None, actor: str | None = None) -> Iterator[DeadL
         yield DeadLetterCommands(stores, settings.data, actor or getpass.getuser())
 
 
-@click.group()
-def dlq() -> None:
+@click.group("dead-letters", cls=AliasedGroup, aliases={"ls": "list"})
+def dead_letters() -> None:
     """List, show, replay and drop events that a service gave up.
 
     The document of a dead letter has ended as failed. After you have fixed the cause, a replay
@@ -55,56 +56,56 @@ def dlq() -> None:
 
     \b
     Examples:
-      smallprint dlq ls
-      smallprint dlq show 0123abcd
-      smallprint dlq replay 0123abcd
-      smallprint dlq replay --all --service extraction
-      smallprint dlq drop 0123abcd --reason "a test upload of ours"
-      smallprint dlq ls --data var/data-kafka
+      smallprint dead-letters list
+      smallprint dead-letters show 0123abcd
+      smallprint dead-letters replay 0123abcd
+      smallprint dead-letters replay --all --service extraction
+      smallprint dead-letters drop 0123abcd --reason "a test upload of ours"
+      smallprint dead-letters list --data var/data-kafka
     """
 
 
-@dlq.command("ls")
+@dead_letters.command("list")
 @service_option
 @document_option
 @data_option
 @as_json
-def dlq_ls(
+def dead_letters_list(
     service: str | None,
     document: str | None,
     data: Path | None,
     as_json: bool,
 ) -> None:
     """List dead letters, the oldest first."""
-    from services.cli.operations import dead_letters
+    from services.cli.operations import dead_letters as letters
 
     with _dead_letters(data) as commands:
-        lines = dead_letters.listed(commands.stores, service, document)
+        lines = letters.listed(commands.stores, service, document)
     for line in lines:
-        print_line(line, dead_letters.table(line), as_json=as_json)
+        print_line(line, letters.table(line), as_json=as_json)
     if not lines:
         click.echo("there are no dead letters", err=True)
 
 
-@dlq.command("show")
+@dead_letters.command("show")
 @click.argument("dead_letter_id", metavar="ID")
 @data_option
 @as_json
-def dlq_show(dead_letter_id: str, data: Path | None, as_json: bool) -> None:
+def dead_letters_show(dead_letter_id: str, data: Path | None, as_json: bool) -> None:
     """Show a dead letter with its event and its error.
 
     Shows where in the code the error occurred. Six characters of the ID are enough if they are
     unique. The message of an unexpected error is left out, since it may quote the document. Find it
     in the log of the service by the event's id.
     """
-    from services.cli.operations import dead_letters
+    from services.cli.operations import dead_letters as letters
 
     with _dead_letters(data) as commands:
-        line = dead_letters.details(dead_letters.find(commands.stores, dead_letter_id))
-    print_line(line, dead_letters.shown(line), as_json=as_json)
+        line = letters.details(letters.find(commands.stores, dead_letter_id))
+    print_line(line, letters.shown(line), as_json=as_json)
 
 
-@dlq.command("replay")
+@dead_letters.command("replay")
 @click.argument("dead_letter_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--all", "all_listed", is_flag=True, help="All of them, or those of --service and --document."
@@ -115,7 +116,7 @@ def dlq_show(dead_letter_id: str, data: Path | None, as_json: bool) -> None:
 @by_option
 @data_option
 @as_json
-def dlq_replay(
+def dead_letters_replay(
     dead_letter_ids: Sequence[str],
     all_listed: bool,
     service: str | None,
@@ -129,7 +130,7 @@ def dlq_replay(
 
     Fix the cause first. The suite may be running. An event takes effect only once.
     """
-    from services.cli.operations import dead_letters
+    from services.cli.operations import dead_letters as letters
 
     if all_listed == bool(dead_letter_ids):
         raise click.UsageError("give ids, or use --all")
@@ -138,22 +139,22 @@ def dlq_replay(
     with _dead_letters(data, actor) as commands:
         stores = commands.stores
         if all_listed:
-            chosen = [line["id"] for line in dead_letters.listed(stores, service, document)]
+            chosen = [line["id"] for line in letters.listed(stores, service, document)]
         else:
-            chosen = [dead_letters.find(stores, one).id for one in dead_letter_ids]
+            chosen = [letters.find(stores, one).id for one in dead_letter_ids]
         for one in dict.fromkeys(chosen):
-            _print_action(commands.replay(dead_letters.find(stores, one), reason), as_json=as_json)
+            _print_action(commands.replay(letters.find(stores, one), reason), as_json=as_json)
     if not chosen:
         click.echo("there are no dead letters to replay", err=True)
 
 
-@dlq.command("drop")
+@dead_letters.command("drop")
 @click.argument("dead_letter_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--reason", required=True, help="Reason, for the log.")
 @by_option
 @data_option
 @as_json
-def dlq_drop(
+def dead_letters_drop(
     dead_letter_ids: Sequence[str],
     reason: str,
     actor: str | None,
@@ -164,13 +165,13 @@ def dlq_drop(
 
     Their documents stay failed.
     """
-    from services.cli.operations import dead_letters
+    from services.cli.operations import dead_letters as letters
 
     with _dead_letters(data, actor) as commands:
         stores = commands.stores
-        chosen = [dead_letters.find(stores, one).id for one in dead_letter_ids]
+        chosen = [letters.find(stores, one).id for one in dead_letter_ids]
         for one in dict.fromkeys(chosen):
-            _print_action(commands.drop(dead_letters.find(stores, one), reason), as_json=as_json)
+            _print_action(commands.drop(letters.find(stores, one), reason), as_json=as_json)
 
 
 def _print_action(line: dict[str, object], *, as_json: bool) -> None:

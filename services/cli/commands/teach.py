@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from services.cli.documents.files import read_file
-from services.cli.options import load_settings
+from services.cli.groups import DefaultGroup
+from services.cli.options import load_settings, one_json
 from services.cli.output import tables
 from services.cli.output.lines import OutputWriter, error_line, plain
 from services.cli.output.progress import Stages
@@ -18,49 +19,61 @@ if TYPE_CHECKING:
     from shared.settings import CommonSettings
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.argument("examples", required=False, metavar="[EXAMPLES]")
-@click.option("--replace", is_flag=True, help="Replace NAME with a new version.")
-@click.option("--list", "show", is_flag=True, help="List the specialists trained on this machine.")
-@click.option("--remove", metavar="NAME", help="Remove the specialist NAME.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON line; with --list one a specialist."
-)
-def teach(
-    name: str | None,
-    examples: str | None,
-    replace: bool,
-    show: bool,
-    remove: str | None,
-    as_json: bool,
-) -> int:
+@click.group(cls=DefaultGroup)
+def teach() -> None:
     """Train a specialist for your own clause type.
 
-    NAME is the clause type. EXAMPLES has 20 to 500 examples; it is a file of JSON lines: {"text":
-    ..., "spans": [{"start": 12, "end": 80}]}, in Unicode code points. Include texts without such a
-    clause, with "spans": []. Texts with the same "document" are never split between training and
-    test. Reported quality is measured on examples that were left out. Nothing leaves this machine.
+    `smallprint teach NAME EXAMPLES` is short for `smallprint teach train NAME EXAMPLES`.
 
     \b
     Examples:
       smallprint teach data-retention examples.jsonl
       smallprint extract lease.pdf --adapter data-retention
-      smallprint teach --list
+      smallprint teach list
+      smallprint teach remove data-retention
     """
-    settings = load_settings()
-    if sum((bool(name or examples), show, remove is not None)) != 1 or bool(name) != bool(examples):
-        raise click.UsageError("give NAME and EXAMPLES, or --list, or --remove NAME")
-    if show:
-        _list_taught(settings, as_json=as_json)
-    elif remove is not None:
-        from services.extraction.teaching import remove_taught
 
-        remove_taught(remove, settings.adapters_folder)
-        click.echo(f"{plain(remove)} is removed", err=True)
-    elif name and examples:
-        return _teach(name, examples, settings, replace=replace, as_json=as_json)
-    return 0
+
+@teach.command("train")
+@click.argument("name")
+@click.argument("examples")
+@click.option("--replace", is_flag=True, help="Replace NAME with a new version.")
+@one_json
+def teach_train(name: str, examples: str, replace: bool, as_json: bool) -> int:
+    """Train the specialist NAME with 20 to 500 EXAMPLES.
+
+    EXAMPLES is a file of JSON lines: {"text":
+    ..., "spans": [{"start": 12, "end": 80}]}, in Unicode code points. Include texts without such a
+    clause, with "spans": []. Texts with the same "document" are never split between training and
+    test. Reported quality is measured on examples that were left out. Nothing leaves this machine.
+
+    """
+    return _teach(name, examples, load_settings(), replace=replace, as_json=as_json)
+
+
+@teach.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a specialist.")
+def teach_list(as_json: bool) -> None:
+    """List the specialists that were trained on this machine."""
+    from services.extraction.teaching import taught_adapters
+
+    settings = load_settings()
+    lines = OutputWriter(as_json=as_json, table=tables.taught_line)
+    for line in taught_adapters(settings.adapters_folder):
+        lines.result(line)
+    if not lines.worked:
+        where = plain(str(settings.adapters_folder))
+        click.echo(f"no specialist was trained here yet (folder: {where})", err=True)
+
+
+@teach.command("remove")
+@click.argument("name")
+def teach_remove(name: str) -> None:
+    """Remove the specialist NAME."""
+    from services.extraction.teaching import remove_taught
+
+    remove_taught(name, load_settings().adapters_folder)
+    click.echo(f"{plain(name)} is removed", err=True)
 
 
 def _teach(
@@ -92,14 +105,3 @@ def _teach(
             raise SuiteError(f"{about}{error.message}") from None
         lines.result(error_line(examples, error))
     return lines.exit_code
-
-
-def _list_taught(settings: CommonSettings, *, as_json: bool) -> None:
-    from services.extraction.teaching import taught_adapters
-
-    lines = OutputWriter(as_json=as_json, table=tables.taught_line)
-    for line in taught_adapters(settings.adapters_folder):
-        lines.result(line)
-    if not lines.worked:
-        where = plain(str(settings.adapters_folder))
-        click.echo(f"no specialist was trained here yet (folder: {where})", err=True)

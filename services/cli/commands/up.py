@@ -1,4 +1,4 @@
-"""The command `smallprint up`: the embedded edition."""
+"""The command `smallprint serve`: the embedded edition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.runtime import Service
 
 
-@click.command()
+@click.command("serve")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -40,8 +40,8 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
 
     \b
     Examples:
-      smallprint up
-      smallprint up --port 9000 --data ~/smallprint-data
+      smallprint serve
+      smallprint serve --port 9000 --data ~/smallprint-data
     """
     from services.cli.deployment import address, deployment_file
     from shared import tracing

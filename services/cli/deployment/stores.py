@@ -151,7 +151,7 @@ def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
         require_database(settings.data / "ingest.db", create=create)
     click.echo(f"keys of {plain(where)}", err=True)
     if not has_database(settings, "ingest"):
-        start = plain(shlex.join(["smallprint", "up", "--data", where]))
+        start = plain(shlex.join(["smallprint", "serve", "--data", where]))
         click.echo(
             f"this folder is new: its keys only work for a suite that you start there ({start})",
             err=True,

@@ -44,7 +44,7 @@ def all_of(stores: Mapping[str, Store]) -> list[DeadLetter]:
 
 
 def line_of(dead_letter: DeadLetter) -> dict[str, Any]:
-    """The fields of a dead letter, as `smallprint dlq ls` prints them.
+    """The fields of a dead letter, as `smallprint dead-letters list` prints them.
 
     A message that is not an event of smallprint has no `type` and no `event`. Its key has the
     tenant and the document.
@@ -86,7 +86,7 @@ def find(stores: Mapping[str, Store], given: str) -> DeadLetter:
         or (len(given) >= SHORTEST_ID and dead_letter.id.startswith(given))
     ]
     if not matches:
-        raise NotFound(f"there is no dead letter {given}: smallprint dlq ls lists them")
+        raise NotFound(f"there is no dead letter {given}: smallprint dead-letters list lists them")
     if len(matches) > 1:
         raise InvalidRequest(f"{len(matches)} dead letters begin with {given}: give more of the id")
     return matches[0]

@@ -66,7 +66,7 @@ def _named(line: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"in force: none of {_quoted(before)} is accepted at any confidence. People review "
             "them until you apply a calibration that accepts some, or, after failed checks, until "
-            "you use --loosen"
+            "you run `smallprint calibrate loosen`"
         )
     if after := line["never_after"]:
         yield (

@@ -61,7 +61,7 @@ def check_name(name: str, artefacts: Path, adapters: Path, *, replace: bool) -> 
     if there and not replace:
         raise Conflict(
             f"there is already a specialist {name} in {adapters}: use --replace for a new version, "
-            f"or `smallprint teach --remove {name}` to remove it"
+            f"or `smallprint teach remove {name}` to remove it"
         )
     if replace and not there:
         raise NotFound(f"there is no specialist {name} in {adapters} to replace")

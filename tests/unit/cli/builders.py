@@ -27,15 +27,15 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [*map(str, arguments)], standalone_mode=False)
 
 
-def calibrate(data: Path, *options: object) -> dict[str, Any]:
+def calibrate(data: Path, *options: object, act: str = "try") -> dict[str, Any]:
     """The JSON line of `smallprint calibrate`. Raises its error."""
-    (line,) = lines(calibrate_rows(data, *options, "--json"))
+    (line,) = lines(calibrate_rows(data, *options, "--json", act=act))
     return line
 
 
-def calibrate_rows(data: Path, *options: object) -> str:
+def calibrate_rows(data: Path, *options: object, act: str = "try") -> str:
     """The output of `smallprint calibrate`. Raises its error."""
-    done = invoke("calibrate", *options, "--data", data)
+    done = invoke("calibrate", act, *options, "--data", data)
     if done.exception:
         raise done.exception
     return done.stdout

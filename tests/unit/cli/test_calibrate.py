@@ -93,35 +93,35 @@ def test_it_shows_before_and_after_and_changes_nothing(data: Path) -> None:
 
 
 def test_it_is_applied_and_undone_with_what_was_tightened(data: Path) -> None:
-    assert calibrate(data, "--max-wrong", "0.1", "--apply", "--by", "ann")["done"] == "applied"
+    assert calibrate(data, "--by", "ann", act="apply")["done"] == "applied"
     assert state(data) == [(0, (), False), 1, [("calibrated", "ann")]]
-    assert calibrate(data, "--undo", "--by", "ben")["done"] == "undone"
+    assert calibrate(data, "--by", "ben", act="undo")["done"] == "undone"
     notices = [("undone", "ben"), ("calibrated", "ann")]
     assert state(data) == [(2, (LAW,), True), None, notices]
     with pytest.raises(Conflict, match="nothing to undo"):
-        calibrate(data, "--undo")
+        calibrate(data, act="undo")
 
 
 def test_what_promises_nothing_is_not_applied(data: Path) -> None:
     assert "not attainable" in calibrate(data, "--max-wrong", "0.001")["no_guarantee_reason"]
     write_policy(data, 0.001)
     with pytest.raises(Conflict, match="nothing to apply"):
-        calibrate(data, "--apply")
+        calibrate(data, act="apply")
     assert calibrate(data)["message"] == "nothing was changed: there is nothing to apply"
 
 
 def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
-    with pytest.raises(InvalidRequest, match=r"states max_wrong 0\.1 for tenant default.* 0\.2"):
-        calibrate(data, "--max-wrong", "0.2", "--apply")
-    with pytest.raises(InvalidRequest, match=r"states no max_wrong for tenant rivals"):
-        calibrate(data, "--max-wrong", "0.1", "--apply", "--tenant", "rivals")
+    with pytest.raises(InvalidRequest, match="the policy states no max_wrong for this tenant"):
+        calibrate(data, "--tenant", "rivals", act="apply")
     assert state(data)[1:] == [None, []]
     assert calibrate(data, "--max-wrong", "0.2", "--with-shipped")["message"] == (
-        "nothing was changed: --apply uses the policy's max_wrong, which is 0.1: state 0.2 "
-        "there first"
+        "nothing was changed: `smallprint calibrate apply` uses the policy's max_wrong, which is "
+        "0.1: state 0.2 there first"
     )
-    assert calibrate(data, "--max-wrong", "0.1")["message"].endswith("use --apply to apply it")
-    assert calibrate(data, "--apply")["done"] == "applied"
+    assert calibrate(data, "--max-wrong", "0.1")["message"].endswith(
+        "use `smallprint calibrate apply` to apply it"
+    )
+    assert calibrate(data, act="apply")["done"] == "applied"
     write_policy(data, None)
     message = calibrate(data, "--max-wrong", "0.1")["message"]
     assert message.endswith("which is none: state 0.1 there first")
@@ -130,8 +130,8 @@ def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
 
 
 def test_a_person_loosens_with_a_reason_what_is_tightened(data: Path) -> None:
-    loosen = ("--loosen", "the checks were decided by mistake", "--by", "ann")
-    calibrate(data, *loosen)
+    loosen = ("--reason", "the checks were decided by mistake", "--by", "ann")
+    calibrate(data, *loosen, act="loosen")
     assert state(data) == [(0, (), False), None, [("loosened", "ann")]]
     with opened(data, "extraction") as store, store.write() as session:
         monitoring = MonitoringStore(session, "default")
@@ -142,15 +142,14 @@ def test_a_person_loosens_with_a_reason_what_is_tightened(data: Path) -> None:
         with pytest.raises(
             Conflict, match=f"{adapter} was not tightened, so there is nothing to loosen"
         ):
-            calibrate(data, adapter, *loosen)
+            calibrate(data, adapter, *loosen, act="loosen")
     assert everything(data) == before
 
 
-@pytest.mark.parametrize("more", [[], ["--apply"]])
-def test_a_reason_that_is_empty_neither_loosens_nor_applies(data: Path, more: list[str]) -> None:
+def test_nothing_is_loosened_without_a_reason(data: Path) -> None:
     before = everything(data)
-    result = invoke("calibrate", "--data", data, "--loosen", "", *more)
-    assert "--loosen" in str(result.exception)
+    result = invoke("calibrate", "loosen", "--data", data, "--reason", " ")
+    assert "--reason" in str(result.exception)
     assert everything(data) == before
 
 
@@ -159,15 +158,18 @@ def test_the_risk_is_that_of_the_suite(data: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(InvalidRequest, match=r"no policy is known here: .* or use --max-wrong"):
         calibrate(data)
     with pytest.raises(InvalidRequest, match="no policy is known here: "):
-        calibrate(data, "--max-wrong", "0.1", "--apply")
+        calibrate(data, act="apply")
     line = calibrate(data, "--max-wrong", "0.2")
     assert line["max_wrong"] == 0.2
-    assert "--apply uses the policy's max_wrong, and no policy is known here" in line["message"]
+    assert (
+        "calibrate apply` uses the policy's max_wrong, and no policy is known here"
+        in line["message"]
+    )
     policies = read_policies(data / "policy.toml")
     with opened(data, "escalation") as store:
         note_policies(store, policies.versions, policies.version, datetime.now(UTC))
     assert calibrate(data)["max_wrong"] == 0.1
-    assert calibrate(data, "--apply")["done"] == "applied"
+    assert calibrate(data, act="apply")["done"] == "applied"
 
 
 def test_a_person_reads_a_table(data: Path) -> None:
@@ -195,4 +197,4 @@ def test_categories_of_which_nothing_is_accepted_are_named(data: Path) -> None:
     before, after = (next(r for r in rows if r.startswith(s)) for s in ("in force: ", "refitted: "))
     assert f'none of "{LAW}" is accepted at any confidence. People review them until' in before
     assert f'none of "{TERM}" is accepted at any confidence, because by the decisions' in after
-    assert "or, after failed checks, until you use --loosen" in before
+    assert "or, after failed checks, until you run `smallprint calibrate loosen`" in before

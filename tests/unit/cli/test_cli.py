@@ -285,7 +285,7 @@ def test_a_later_start_says_how_a_key_of_its_own_folder_is_made(
 
 
 def test_a_first_key_that_could_not_be_printed_is_made_again(run: Run, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", "0"]
+    command = [sys.executable, "-m", "services.cli", "serve", "--json", "--port", "0"]
     others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
     reader, writer = os.pipe()
     os.close(reader)

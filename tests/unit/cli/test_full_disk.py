@@ -62,13 +62,13 @@ def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        code, message = run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)
+        code, message = run("dead-letters", "drop", given_up, "--reason", "x", "--data", tmp_path)
     assert code == 2
     assert message.count("\n") == 1
     assert f"{journal} can't be written (No space left on device)" in message
     assert journal.read_text() == '{"done": "dropped"}\n'
     assert _listed(tmp_path) == [given_up]
-    assert run("dlq", "drop", given_up, "--reason", "x", "--data", tmp_path)[0] == 0
+    assert run("dead-letters", "drop", given_up, "--reason", "x", "--data", tmp_path)[0] == 0
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line.get("id") for line in lines] == [None, given_up]
     assert _listed(tmp_path) == []
@@ -76,7 +76,7 @@ def test_a_note_that_finds_no_room_leaves_nothing_of_itself(
 
 def test_a_journal_that_is_no_file_is_one_line_too(given_up: str, tmp_path: Path, run: Run) -> None:
     (tmp_path / dead_letters.LOG_FILE).mkdir()
-    code, message = run("dlq", "replay", given_up, "--data", tmp_path)
+    code, message = run("dead-letters", "replay", given_up, "--data", tmp_path)
     assert (code, message.count("\n")) == (2, 1)
     assert "Is a directory" in message
     assert "nothing is replayed without a log entry" in message

@@ -64,6 +64,15 @@ def test_every_command_has_a_section_and_a_summary_that_fits_80_columns(run: Run
     assert [text for text in short.values() if longest + len(text) > 80 - 6] == []
 
 
+@pytest.mark.parametrize(
+    ("alias", "name"), [("up", "serve"), ("dlq", "dead-letters"), ("dlq ls", "dead-letters list")]
+)
+def test_older_names_work_and_are_not_listed(run: Run, alias: str, name: str) -> None:
+    of_alias, of_name = (run(*words.split(), "--help") for words in (alias, name))
+    assert of_alias[1].splitlines()[1:] == of_name[1].splitlines()[1:]
+    assert f"\n  {alias.split()[-1]} " not in run(*name.split()[:-1], "--help")[1]
+
+
 def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; import services.cli; "

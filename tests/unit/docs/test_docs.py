@@ -94,10 +94,10 @@ def test_commands_exist() -> None:
     named = {
         command
         for _, block in _blocks("sh", "console", "bash")
-        for command in re.findall(r"(?:^|\$ |\| )(?:\w+=\S* )*smallprint ([a-z]+)", block, re.M)
+        for command in re.findall(r"(?:^|\$ |\| )(?:\w+=\S* )*smallprint ([a-z-]+)", block, re.M)
     }
     for page in PAGES:
-        named |= set(re.findall(r"`smallprint ([a-z]+)[^`]*`", page.read_text("utf-8")))
+        named |= set(re.findall(r"`smallprint ([a-z][a-z-]*)[^`]*`", page.read_text("utf-8")))
     assert len(named) >= 15
     assert not named - set(cli.commands)
 
