@@ -139,6 +139,9 @@ docs: ## Build the documentation as a site into build/site; a broken link fails.
 pictures: setup-dev ## Make the pictures of the documentation: screenshots of the running suite, the architecture.
 	@$(BIN)/python -m infra.docs.pictures
 
+demo-documents: setup-dev ## Write the documents of `smallprint demo` again, from the texts in infra/docs/demo.
+	@$(BIN)/python -m infra.docs.demo_documents
+
 schemas: setup-dev ## Write OpenAPI, AsyncAPI, and the reference pages of settings, commands and routes.
 	@$(BIN)/python -m infra.docs.schemas
 
@@ -157,4 +160,4 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 
 .PHONY: help setup run run-kafka field-bundle check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
-	setup-train format docs pictures schemas sbom released requirements clean
+	setup-train format docs pictures demo-documents schemas sbom released requirements clean
