@@ -151,11 +151,11 @@ sbom: setup-dev ## Write build/sbom.cdx.json and build/licences.md: what ships, 
 released: setup-dev ## Keep what OpenAPI and AsyncAPI say now as released: what breaks its clients fails from then on.
 	@$(BIN)/python -m infra.compatibility --release
 
-requirements: ## Pin anew: compile requirements/*.in into hashed *.txt (needs uv).
+requirements: setup ## Pin anew: compile requirements/*.in into hashed *.txt.
 	@infra/requirements.sh
 
 clean: ## Remove environments, caches and build output; documents in var/data stay.
-	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
+	rm -rf $(VENV) $(VENV).lock $(VENV).log $(TRAIN) $(TRAIN).lock $(TRAIN).log build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: help setup run run-kafka field-bundle check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \

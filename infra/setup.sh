@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Build or mend the virtual environment.
+# Build or mend a virtual environment.
 #
 #   infra/setup.sh FOLDER SET...        sets: run kafka s3 dev load docs (hashed) train (ranges)
 #
-# Does only what is missing: each set leaves a stamp with the hash of what was asked for and the
-# list of what was installed, written last. A run that was cut off, a Python that has gone, or a
-# package that was removed by hand is therefore noticed and mended by the next call.
-# Uses uv where it is on the PATH, otherwise `python -m venv` and pip. Needs no root.
+# Installs only missing sets. Each set has a stamp, written last, with the hash of its requirements
+# and the list of installed packages. So the next call notices and mends an interrupted run, a
+# deleted Python or a removed package.
+#
+# Installs with uv: the one on the PATH, or else a pinned one that pip fetches first. Without uv
+# (NO_UV=1, no network for it, no build for this platform) pip installs everything. All output of
+# both goes to FOLDER.log. Needs no root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,12 +17,8 @@ folder=$1
 shift
 sets=("$@")
 python="$folder/bin/python"
-
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
-stop() {
-    printf 'setup: %s\n' "$*" >&2
-    exit 1
-}
+log="$folder.log"
+ticker=
 
 new_enough() { "$@" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
@@ -31,12 +30,10 @@ find_python() {
             return
         fi
     done
-    stop "no Python 3.11 or later found; install one, or name it: make setup PYTHON=/path/to/python3"
+    return 1
 }
 
-has_uv() { [ -z "${NO_UV:-}" ] && uv --version >/dev/null 2>&1; }
-
-asked() {
+requirements_hash() {
     local pinned="requirements/$1.txt"
     [ -f "$pinned" ] || pinned="requirements/$1.in"
     cat requirements/build.txt pyproject.toml setup.py "$pinned" | sha256sum | cut -d' ' -f1
@@ -47,10 +44,56 @@ installed() {
     (cd "$folder"/lib/python3*/site-packages && ls -d -- *.dist-info) | sed 's/\.dist-info$//' | sort
 }
 
-content() {
+complete() {
     local stamp="$folder/stamp-$1"
-    [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$(asked "$1")" ] &&
+    [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$(requirements_hash "$1")" ] &&
         [ -z "$(tail -n +2 "$stamp" | comm -23 - <(installed))" ]
+}
+
+print_line() { # replaces the progress line
+    if [ -n "$ticker" ]; then
+        kill "$ticker" 2>/dev/null || true
+        ticker=
+        printf '\r\033[K' >&3
+    fi
+    printf '%s\n' "$*" >&3
+}
+
+stop() { # stop REASON: for problems that the log does not explain
+    trap - EXIT
+    print_line "setup: $*"
+    exit 1
+}
+
+begin() { # begin STEP: name it in the log, and on a terminal with the seconds so far
+    step=$1
+    echo "== $step"
+    [ -t 3 ] || return 0
+    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
+    while :; do
+        printf '\r\033[K==> %s: %s, %d s' "$folder" "$step" $((SECONDS - start)) >&3
+        sleep 1
+    done 9>&- &
+    ticker=$!
+}
+
+explain() { # on exit: what failed, and what to do
+    local status=$? again="run the same command again"
+    local advice="remove the cause, then $again"
+    [ $status -ne 0 ] || return 0
+    if errors | grep -qiE 'connection|connect|resolv|dns error|timed out|proxy'; then
+        advice="the package index can't be reached: check the network, or set HTTPS_PROXY; then $again"
+    fi
+    print_line "setup: failed: $step"
+    errors | cut -c1-300 | tail -n 3 | sed 's/^/    /' >&3
+    print_line "    What to do: $advice"
+    print_line "    The log: $log"
+}
+
+errors() { # the lines of the last step that name an error, or else all its lines
+    local lines
+    lines=$(tac "$log" | sed '/^== /q' | tac | sed -E 's/.*(connection broken by)/\1/; s/<pip[^>]*>: //')
+    grep -iE 'error|caused by|no space' <<<"$lines" || tail -n +2 <<<"$lines"
 }
 
 if command -v flock >/dev/null; then # two calls at once take turns
@@ -59,68 +102,98 @@ if command -v flock >/dev/null; then # two calls at once take turns
     flock 9
 fi
 
-if [ -e "$folder" ] && ! new_enough "$python"; then
-    say "$folder is broken or older than Python 3.11: building it anew"
-    rm -rf "$folder"
-fi
-
 missing=()
-if [ -e "$folder" ]; then
-    for set in "${sets[@]}"; do content "$set" || missing+=("$set"); done
+if [ -e "$folder" ] && new_enough "$python"; then
+    for set in "${sets[@]}"; do complete "$set" || missing+=("$set"); done
     [ ${#missing[@]} -gt 0 ] || [ -e "$folder/unfinished" ] || exit 0
 else
     missing=("${sets[@]}")
 fi
 
 start=$SECONDS
+exec 3>&2 >"$log" 2>&1
+[ -t 3 ] || print_line "==> $folder: installing packages (log: $log)"
+trap explain EXIT
+trap 'stop "interrupted; the next run continues"' INT TERM
+
+begin "making the environment"
+if [ -e "$folder" ] && ! new_enough "$python"; then
+    echo "$folder is broken or older than Python 3.11"
+    rm -rf "$folder"
+fi
 if [ ! -e "$folder" ]; then
-    base=$(find_python)
-    say "$folder from $("$base" --version) ($base)"
-    if has_uv; then
-        uv venv --quiet --python "$base" "$folder"
-    else
-        "$base" -m venv "$folder" ||
-            { rm -rf "$folder"; stop "$base cannot make virtual environments (Debian: apt install python3-venv)"; }
-    fi
+    base=$(find_python) ||
+        stop "no Python 3.11 or later found; install one, or name it: make setup PYTHON=/path/to/python3"
+    "$base" -m venv --without-pip "$folder"
 fi
 
-if has_uv; then
-    install=(uv pip install --python "$python") again=--reinstall
-else
-    "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip --upgrade >/dev/null
-    install=("$python" -m pip install --disable-pip-version-check --prefer-binary)
-    again=--force-reinstall
-fi
-if [ -e "$folder/unfinished" ]; then # a package may lie there by half
-    say "an earlier setup was cut off: installing everything again"
-    install+=("$again")
+options=()
+if [ -e "$folder/unfinished" ]; then # a package may be there in part
+    echo "an earlier setup was interrupted: installing everything again"
+    options+=(--force-reinstall)
     missing=("${sets[@]}")
+    rm -f "$folder/bin/uv"
 fi
 touch "$folder/unfinished"
-
 for set in "${missing[@]}"; do rm -f "$folder/stamp-$set"; done
+
+# Python compiles a module at its first import, unless the environment forbids it.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then options+=(--compile); else options+=(--no-compile); fi
+
+# pip of the base Python is there at once; to put one into the environment takes seconds.
+pip() {
+    local pip=("$("$python" -c 'import sys; print(sys._base_executable)')" -m pip --python "$python")
+    if ! "${pip[@]}" --version >/dev/null 2>&1; then
+        pip=("$python" -m pip)
+        "${pip[@]}" --version || "$python" -m ensurepip ||
+            stop "this Python has no pip (Debian: apt install python3-venv)"
+    fi
+    "${pip[@]}" install --disable-pip-version-check --prefer-binary "$@"
+}
+
+find_uv() {
+    local candidate
+    [ -z "${NO_UV:-}" ] || return 1
+    for candidate in uv "$folder/bin/uv"; do
+        if "$candidate" --version >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+if [ -z "${NO_UV:-}" ] && ! find_uv; then
+    begin "fetching uv, the installer"
+    pip "${options[@]}" --retries 1 --only-binary :all: --require-hashes -r requirements/uv.txt || echo "no uv: pip installs"
+fi
+uv=$(find_uv) || uv=
+
+install() {
+    if [ -n "$uv" ]; then
+        "$uv" pip install --python "$python" "${options[@]}" "$@" && return
+        echo "== uv failed: trying pip"
+    fi
+    pip "${options[@]}" "$@"
+}
 
 hashed=(-r requirements/build.txt) ranges=()
 for set in "${missing[@]}"; do
-    case $set in
-    run | kafka | s3 | dev | load | docs) hashed+=(-r "requirements/$set.txt") ;;
-    train) ranges+=(-r requirements/train.in) ;;
-    *) stop "no such set of requirements: $set" ;;
-    esac
+    if [ "$set" = train ]; then ranges=(-r requirements/train.in); else hashed+=(-r "requirements/$set.txt"); fi
 done
 
-say "requirements, each checked against its hash: ${missing[*]/train/}"
-"${install[@]}" --require-hashes "${hashed[@]}"
+begin "installing packages, each checked against its hash"
+install --require-hashes "${hashed[@]}"
 if [ ${#ranges[@]} -gt 0 ]; then
-    say "the training libraries (large: several GB)"
-    "${install[@]}" "${ranges[@]}"
+    begin "installing the training libraries (several GB)"
+    install "${ranges[@]}"
 fi
-say "smallprint itself, as it stands in this folder"
-"${install[@]}" --quiet --no-deps --no-build-isolation -e .
+begin "installing smallprint"
+install --no-deps --no-build-isolation -e .
 
 for set in "${missing[@]}"; do
-    { asked "$set"; installed; } >"$folder/stamp-$set.part"
+    { requirements_hash "$set"; installed; } >"$folder/stamp-$set.part"
     mv "$folder/stamp-$set.part" "$folder/stamp-$set"
 done
 rm "$folder/unfinished"
-say "ready in $((SECONDS - start)) s: $folder/bin/smallprint ($(du -sh "$folder" | cut -f1))"
+print_line "==> $folder is ready after $((SECONDS - start)) s: $folder/bin/smallprint"
