@@ -15,6 +15,7 @@ from services.cli.commands import (
     costs,
     dismissed,
     doctor,
+    documents,
     extract,
     folders,
     keys,
@@ -26,6 +27,7 @@ from services.cli.commands import (
     teach,
     triage,
     up,
+    webhooks,
 )
 from services.cli.groups import SectionedGroup
 from services.cli.output.lines import (
@@ -47,7 +49,10 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         *(extract.extract, triage.triage, triage.statements, extract.text),
         *(folders.batch, folders.watch),
     ),
-    "Serve the suite, and use it": (up.up, remote.upload, remote.search, remote.reports),
+    "Serve the suite, and use it": (
+        *(up.up, remote.upload, documents.documents, remote.search, remote.reports),
+        *(documents.export, documents.delete, webhooks.webhooks),
+    ),
     "Operate the suite": (
         *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),
         *(operations.verify, operations.backup, operations.restore, migrate.migrate),

@@ -63,6 +63,13 @@ url_option = click.option(
 key_option = click.option(
     "--key", envvar="SMALLPRINT_KEY", help="A key of the suite; better set in SMALLPRINT_KEY."
 )
+
+
+def suite_options(command: F) -> F:
+    """The options of commands that use a running suite: `--url`, `--data` and `--key`."""
+    return url_option(data_option(key_option(command)))
+
+
 adapter_option = click.option(
     "--adapter",
     "adapters",

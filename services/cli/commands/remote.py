@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,27 @@ import click
 
 from services.cli.options import (
     as_json,
-    data_option,
-    key_option,
     kind_option,
     password_option,
     paths_argument,
-    url_option,
+    suite_options,
 )
 from services.cli.output import tables
-from services.cli.output.lines import OutputWriter, moment, print_line, to_json, write, write_rows
+from services.cli.output.lines import (
+    OutputWriter,
+    print_line,
+    result_json,
+    to_json,
+    write,
+    write_rows,
+)
 from services.cli.output.progress import each_file
 
 
 @click.command()
 @paths_argument
 @as_json
-@url_option
-@data_option
-@key_option
+@suite_options
 @kind_option("Kind of the documents.")
 @click.option(
     "--adapter",
@@ -88,9 +90,7 @@ def upload(
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="WORDS...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a hit.")
-@url_option
-@data_option
-@key_option
+@suite_options
 @click.option(
     "--in",
     "within",
@@ -142,7 +142,7 @@ def search(
     with connect(url, key, data) as client:
         hits = list(islice(client.search(" ".join(words), **filters), most + 1))
     for hit in hits[:most]:
-        print_line(asdict(hit), tables.hit(hit), as_json=as_json)
+        print_line(result_json(hit), tables.hit(hit), as_json=as_json)
     if not hits:
         click.echo("nothing found", err=True)
     elif len(hits) > most:
@@ -152,9 +152,7 @@ def search(
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a report.")
-@url_option
-@data_option
-@key_option
+@suite_options
 @click.option("--flagged", is_flag=True, default=None, help="Only flagged reports.")
 @click.option("--least", type=click.FloatRange(0, 1), help="Only reports with at least this risk.")
 @click.option(
@@ -193,7 +191,7 @@ def reports(
         listed = list(islice(client.reports(flagged=flagged, min_risk=least), most + 1))
     if as_json:
         for report in listed[:most]:
-            write(to_json({**asdict(report), "updated": moment(report.updated)}))
+            write(to_json(result_json(report)))
     else:
         write_rows(tables.reports(listed[:most]))
         click.echo(tables.DISCLAIMER, err=True)

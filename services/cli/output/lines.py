@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,6 +83,15 @@ def count(number: int, what: str) -> str:
 def moment(time: datetime | None) -> str | None:
     """ISO 8601 in UTC, to the second; None stays None."""
     return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+
+
+def result_json(result: Any) -> dict[str, Any]:
+    """The fields of a result of the client, with times as text."""
+
+    def fields(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: moment(v) if isinstance(v, datetime) else v for key, v in items}
+
+    return asdict(result, dict_factory=fields)
 
 
 def rounded_timings(**seconds: float) -> dict[str, float]:

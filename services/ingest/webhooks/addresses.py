@@ -96,7 +96,7 @@ class Policy:
 
     Args:
         networks: allowed although they are not public.
-        plain_http: whether `http` is allowed.
+        plain_http: whether `http` is allowed. Written addresses in `networks` may always use it.
         ports: first and last of each range.
     """
 
@@ -110,7 +110,11 @@ class Policy:
         Names are not resolved here: `check` runs on the resolved address at each connection.
         """
         target = _taken_apart(url)
-        if target.scheme == "http" and not self.plain_http:
+        addresses = _literal(target.host)
+        for address in addresses:
+            self.check(address)
+        own = any(not _is_public(_unwrapped(ipaddress.ip_address(one))) for one in addresses)
+        if target.scheme == "http" and not (self.plain_http or own):
             raise AddressNotAllowed(
                 "The URL must begin with https://. The operator can allow http "
                 "(setting SMALLPRINT_INGEST_WEBHOOK_HTTP)."
@@ -119,8 +123,6 @@ class Policy:
             raise AddressNotAllowed(
                 f"Port {target.port} is not allowed (setting SMALLPRINT_INGEST_WEBHOOK_PORTS)."
             )
-        for address in _literal(target.host):
-            self.check(address)
         return target
 
     def check(self, address: str) -> None:
@@ -131,8 +133,8 @@ class Policy:
             return
         if not _is_public(wrapped):
             raise AddressNotAllowed(
-                "The address of this host is not public. The operator can allow its "
-                "network (setting SMALLPRINT_INGEST_WEBHOOK_NETWORKS)."
+                "The address of this host is not public. To allow it, start the suite with its "
+                "network, such as SMALLPRINT_INGEST_WEBHOOK_NETWORKS=127.0.0.0/8."
             )
 
 

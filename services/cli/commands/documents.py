@@ -1,0 +1,183 @@
+"""The commands for documents of a running suite: `documents`, `export` and `delete`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.cli.options import kind_option, one_json, suite_options
+from services.cli.output import documents as output
+from services.cli.output.lines import print_line, result_json, to_json, write, write_rows
+
+
+@click.group()
+def documents() -> None:
+    """List and show the documents of a running suite.
+
+    \b
+    Examples:
+      smallprint documents list --outcome failed
+      smallprint documents show doc_56a2f02b1d55403d80dcea975918ba48
+    """
+
+
+@documents.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a document.")
+@suite_options
+@click.option(
+    "--state",
+    type=click.Choice(["received", "read", "processing", "ended"]),
+    help="Only documents in this state.",
+)
+@click.option(
+    "--outcome",
+    type=click.Choice(["complete", "partial", "failed", "rejected"]),
+    help="Only documents with this outcome.",
+)
+@kind_option("Only documents of this kind.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most documents to print.",
+)
+def documents_list(
+    as_json: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    state: Any,
+    outcome: Any,
+    kind: Any,
+    most: int,
+) -> None:
+    """List documents, the newest first."""
+    from services.cli.deployment.connection import connect
+
+    with connect(url, key, data) as client:
+        found = client.documents(state=state, outcome=outcome, kind=kind)
+        listed = list(islice(found, most + 1))
+    if as_json:
+        for one in listed[:most]:
+            write(to_json(result_json(one)))
+    else:
+        write_rows(output.listed(listed[:most]))
+    if len(listed) > most:
+        click.echo(f"there are more documents: use --most {10 * most}", err=True)
+    elif not listed:
+        filtered = state or outcome or kind
+        hint = "no such documents" if filtered else "no documents yet: smallprint upload FILE"
+        click.echo(hint, err=True)
+
+
+@documents.command("show")
+@click.argument("document_id", metavar="ID")
+@one_json
+@suite_options
+def documents_show(
+    document_id: str, as_json: bool, url: str | None, data: Path | None, key: str | None
+) -> None:
+    """Show the state of one document, with reasons and warnings.
+
+    `smallprint status ID` shows its events in each service.
+    """
+    from services.cli.deployment.connection import connect
+
+    with connect(url, key, data) as client:
+        document = client.document(document_id)
+    print_line(result_json(document), output.shown(document), as_json=as_json)
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "xlsx", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="Format of the file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; by default standard output.",
+)
+@click.option(
+    "--state",
+    type=click.Choice(["all", "decided", "open", "waiting", "claimed", "accepted"]),
+    default="all",
+    show_default=True,
+    help="Only results in this state.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["clause", "finding", "signal", "flag"]),
+    help="Only results of this kind.",
+)
+@click.option("--document", help="Only results of the document with this id.")
+@click.option("--category", help="Only results of this category.")
+@suite_options
+def export(
+    form: str,
+    out: Path | None,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    **filters: str | None,
+) -> None:
+    """Export the results of a running suite with their decisions.
+
+    \b
+    Examples:
+      smallprint export --out results.csv
+      smallprint export --format xlsx --state decided --out decisions.xlsx
+      smallprint export --format jsonl --document ID | jq .category
+    """
+    from services.cli.deployment.connection import connect
+
+    given = {name: value for name, value in filters.items() if value}
+    with connect(url, key, data) as client:
+        content = client.export(form, **given)
+    if out is None:
+        write(content)
+    else:
+        out.write_bytes(content)
+
+
+@click.command()
+@click.argument("document_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
+@suite_options
+def delete(
+    document_ids: Sequence[str],
+    yes: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+) -> None:
+    """Delete documents from all services of a running suite.
+
+    Their texts, results and decisions are lost, as are parts that are in no other document.
+
+    \b
+    Examples:
+      smallprint delete doc_56a2f02b1d55403d80dcea975918ba48
+      smallprint documents list --outcome failed --json | jq -r .id | xargs smallprint delete --yes
+    """
+    from services.cli.deployment.connection import connect
+    from services.cli.output.lines import count, plain
+
+    with connect(url, key, data) as client:
+        names = [client.document(one).name for one in document_ids]
+        if not yes:
+            shown = ", ".join(map(plain, names[:5])) + (", …" if len(names) > 5 else "")
+            question = f"Delete {count(len(names), 'document')} ({shown}) from all services?"
+            click.confirm(question, abort=True, err=True)
+        for document_id, name in zip(document_ids, names, strict=True):
+            client.delete(document_id)
+            click.echo(f"{plain(name)} ({document_id}) is deleted", err=True)

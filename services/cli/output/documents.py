@@ -1,0 +1,41 @@
+"""Show documents of a suite to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from services.cli.output.lines import moment, plain
+
+if TYPE_CHECKING:
+    from shared.client import Document
+
+
+def listed(documents: Sequence[Document]) -> Iterator[str]:
+    """Documents, one a line; `!` marks warnings and unreadable pages."""
+    for one in documents:
+        mark = "!" if one.warnings or one.failed_pages or one.kind_unsure else ""
+        state = f"{one.outcome or one.state}{mark}"
+        pages = "" if one.pages is None else f"{one.pages:,} p."
+        when = f"{one.created:%Y-%m-%d %H:%M}"
+        yield f"{one.id}  {when}  {state:<10}  {one.kind:<8}  {pages:>8}  {plain(one.name)}"
+
+
+def shown(document: Document) -> Iterator[str]:
+    """A document with reasons, warnings and parts."""
+    unsure = ", a person is asked" if document.kind_unsure else ""
+    fields = {
+        "id": document.id,
+        "kind": f"{document.kind}{unsure}",
+        "state": document.outcome or document.state,
+        "pages": "" if document.pages is None else f"{document.pages:,}",
+        "type": f"{document.media_type}, {document.size:,} bytes",
+        "uploaded": f"{moment(document.created)} by {plain(document.actor)}",
+        "sha256": document.sha256,
+    }
+    yield plain(document.name)
+    yield from (f"  {name:<9} {value}" for name, value in fields.items() if value)
+    yield from (f"  ! {plain(reason)}" for reason in document.reasons)
+    yield from (f"  ! page {one.page}: {plain(one.reason)}" for one in document.failed_pages)
+    yield from (f"  ! {plain(warning)}" for warning in document.warnings)
+    yield from (f"  part {one.id}  {plain(one.name)}" for one in document.parts)

@@ -1,0 +1,153 @@
+"""`smallprint documents`, `export`, `delete` and `webhooks`: requests to a running suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.samples import document_json
+from tests.unit.cli.builders import invoke, lines, put_suite, refusal
+
+ENDED = document_json(
+    name="a \x1b[31m[red]x[/red].pdf", warnings=["page 2 is a scan"], reasons=["blank page"]
+)
+WEBHOOK = {
+    "id": "wh_1",
+    "url": "https://hooks.example.com/",
+    "types": ["document.ended"],
+    "description": "",
+    "enabled": True,
+    "created": "2026-03-01T12:00:00+00:00",
+    "created_by": "ann",
+    "updated": "2026-03-01T12:00:00+00:00",
+}
+ATTEMPT = {"time": "2026-03-01T12:00:00+00:00", "seconds": 0.1, "status": 204, "error": None}
+
+
+def delivery(state: str, *attempts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "dl_1",
+        "message_id": "msg_1",
+        "type": "webhook.test",
+        "document_id": None,
+        "state": state,
+        "created": "2026-03-01T12:00:00+00:00",
+        "attempts": [{**one, "excerpt": None} for one in attempts],
+    }
+
+
+class Suite:
+    """Remembers requests; has one document, and one webhook with these deliveries."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.deliveries = [delivery("delivered", ATTEMPT)]
+        self.documents = [ENDED]
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        method, path = request.method, request.url.path
+        self.requests.append((method, path, dict(request.url.params)))
+        if method == "DELETE":
+            return httpx.Response(204)
+        if b"10.0.0.1" in request.read():
+            return refusal(422, "address_not_allowed", "SMALLPRINT_INGEST_WEBHOOK_NETWORKS")
+        if path == "/v1/documents":
+            return httpx.Response(200, json={"items": self.documents, "next": None})
+        if path == "/v1/documents/doc_1":
+            return httpx.Response(200, json=ENDED)
+        if path == "/v1/exports":
+            return httpx.Response(200, content=b"document_id\n")
+        if path == "/v1/webhooks":
+            one = {**WEBHOOK, "secret": "whsec_1"}
+            items = {"items": [WEBHOOK], "next": None}
+            return httpx.Response(200, json=items if method == "GET" else one)
+        if path == "/v1/webhooks/wh_1/test":
+            return httpx.Response(202, json=delivery("pending"))
+        if path.startswith("/v1/webhooks/wh_1/deliveries/"):
+            return httpx.Response(200, json=self.deliveries.pop(0))
+        return refusal(404, "not_found", f"there is no {path}")
+
+
+@pytest.fixture
+def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
+    suite = Suite()
+    put_suite(monkeypatch, suite)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    return suite
+
+
+def test_documents_are_listed_with_a_mark_for_warnings(suite: Suite) -> None:
+    done = invoke("documents", "list", "--outcome", "complete", "--kind", "contract")
+    assert suite.requests[0][2] == {"outcome": "complete", "kind": "contract"}
+    assert "complete!" in done.stdout
+    assert "[red]x[/red].pdf" in done.stdout
+    assert "\x1b" not in done.stdout
+    (line,) = lines(invoke("documents", "list", "--json").stdout)
+    assert (line["id"], line["warnings"]) == ("doc_1", ["page 2 is a scan"])
+    suite.documents = []
+    assert "smallprint upload FILE" in invoke("documents", "list").stderr
+
+
+def test_a_document_is_shown_with_reasons_and_warnings(suite: Suite) -> None:
+    shown = invoke("documents", "show", "doc_1").stdout
+    for text in ("[red]x[/red].pdf", "blank page", "page 2 is a scan", ENDED["sha256"]):
+        assert text in shown
+    (line,) = lines(invoke("documents", "show", "doc_1", "--json").stdout)
+    assert line["reasons"] == ["blank page"]
+    assert "there is no" in str(invoke("documents", "show", "doc_2").exception)
+
+
+def test_an_export_has_the_chosen_results(suite: Suite, tmp_path: Path) -> None:
+    done = invoke("export", "--format", "jsonl", "--category", "Parties")
+    assert done.stdout == "document_id\n"
+    chosen = {"format": "jsonl", "state": "all", "category": "Parties"}
+    assert suite.requests[0][2] == chosen
+    invoke("export", "--out", tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_bytes() == b"document_id\n"
+
+
+@pytest.mark.parametrize(("options", "deleted"), [(["--yes"], True), ([], False)])
+def test_a_document_is_deleted_after_a_confirmation(
+    suite: Suite, options: list[str], deleted: bool
+) -> None:
+    invoke("delete", "doc_1", *options)
+    assert (("DELETE", "/v1/documents/doc_1", {}) in suite.requests) is deleted
+
+
+def test_nothing_is_deleted_if_one_id_is_unknown(suite: Suite) -> None:
+    assert "there is no" in str(invoke("delete", "doc_1", "doc_2", "--yes").exception)
+    assert "DELETE" not in [method for method, _, _ in suite.requests]
+
+
+def test_a_webhook_is_added_listed_and_removed(suite: Suite) -> None:
+    assert "whsec_1" in invoke("webhooks", "add", "https://hooks.example.com/").stdout
+    listed = invoke("webhooks", "list").stdout
+    assert "document.ended" in listed
+    assert "whsec" not in listed
+    assert invoke("webhooks", "remove", "wh_2").exception
+    assert "DELETE" not in [method for method, _, _ in suite.requests]
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "shown"),
+    [
+        ([delivery("pending"), delivery("delivered", ATTEMPT)], 0, "204 in 0.10 s"),
+        ([delivery("failed", {**ATTEMPT, "error": "it answers 500"})], 2, "it answers 500"),
+    ],
+)
+def test_an_example_is_sent_and_nothing_stays_registered(
+    suite: Suite, answers: list[dict[str, Any]], code: int, shown: str
+) -> None:
+    suite.deliveries = answers
+    done = invoke("webhooks", "try", "https://hooks.example.com/")
+    assert done.return_value == code
+    assert shown in done.output
+    assert suite.requests[-1][:2] == ("DELETE", "/v1/webhooks/wh_1")
+
+
+def test_the_refusal_of_a_private_address_names_its_setting(suite: Suite) -> None:
+    done = invoke("webhooks", "try", "http://10.0.0.1/")
+    assert "SMALLPRINT_INGEST_WEBHOOK_NETWORKS" in str(done.exception)
