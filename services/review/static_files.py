@@ -2,6 +2,9 @@
 
 All pages share one shell, whose modules draw the view by the address. The content security policy
 allows only files of this origin, so text of a document can't become code.
+
+`/docs` shows the OpenAPI document with Swagger UI, whose files come with the package
+fastapi-swagger.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from importlib.resources import files as files_of
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -31,20 +35,22 @@ VIEWS = (
     "/watch",
     "/sign-in",
 )
-POLICY = "; ".join(
+_SELF = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
     )
 )
+POLICY = f"{_SELF}; img-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+DOCS_POLICY = f"{_SELF}; img-src 'self' data:"
+"""The style sheet of Swagger UI contains its icons, and its script writes HTML."""
+SWAGGER = Path(str(files_of("fastapi_swagger"))) / "resources"
+SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 NO_PAGES = ("/v1/", "/pages/")
 """Paths that never answer with a page."""
 _TYPES = {
@@ -66,11 +72,11 @@ class _File:
         body = path.read_bytes()
         return cls(body, _TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
-    def answer(self, request: Request, status: int = 200) -> Response:
+    def answer(self, request: Request, status: int = 200, policy: str = POLICY) -> Response:
         headers = {
             "etag": self.tag,
             "cache-control": "no-cache",
-            "content-security-policy": POLICY,
+            "content-security-policy": policy,
         }
         if status == 200 and request.headers.get("if-none-match") == self.tag:
             return Response(status_code=304, headers=headers)
@@ -78,8 +84,9 @@ class _File:
 
 
 def pages(folder: Path = FOLDER) -> APIRouter:
-    """Return the router for the shell at every view, and for files below `/pages/`."""
-    files = {path.name: _File.read(path) for path in folder.iterdir() if path.suffix in _TYPES}
+    """Return the router for the shell at every view, `/docs`, and files below `/pages/`."""
+    paths = [*folder.iterdir(), *(SWAGGER / name for name in SWAGGER_FILES)]
+    files = {path.name: _File.read(path) for path in paths if path.suffix in _TYPES}
     router = APIRouter(include_in_schema=False)
 
     def shell(request: Request) -> Response:
@@ -87,6 +94,10 @@ def pages(folder: Path = FOLDER) -> APIRouter:
 
     for view in VIEWS:
         router.add_api_route(view, shell, methods=["GET", "HEAD"])
+
+    @router.api_route("/docs", methods=["GET", "HEAD"])
+    def docs(request: Request) -> Response:
+        return files["docs.html"].answer(request, policy=DOCS_POLICY)
 
     @router.api_route("/pages/{name}", methods=["GET", "HEAD"])
     def part(request: Request, name: str) -> Response:

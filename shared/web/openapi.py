@@ -40,7 +40,19 @@ _DESCRIPTIONS = {
 class Problem(BaseModel):
     """An error by RFC 9457."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "type": "urn:smallprint:problem:not_found",
+                "title": "not found",
+                "status": 404,
+                "detail": "There is no document doc_nope.",
+                "document": "doc_nope",
+                "trace": "00-fc1ca800a136a28b0fa5136a68798ebf-565519669bf87ea8-01",
+            }
+        },
+    )
 
     type: str = Field(description="`urn:smallprint:problem:` and the code")
     title: str
@@ -86,8 +98,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             "type": "apiKey",
             "in": "cookie",
             "name": COOKIE,
-            "description": "the cookie of a browser that is signed in; a request that changes "
-            "something needs the header `X-CSRF-Token`, too",
+            "description": "the cookie of a signed-in browser, which sends it without a value "
+            "here; a request that changes something needs the header `X-CSRF-Token`, too",
         },
     }
     for path, operations in document["paths"].items():

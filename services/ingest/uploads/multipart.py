@@ -52,6 +52,7 @@ BODY: dict[str, Any] = {
                             "type": "string",
                             "enum": [*get_args(Kind), ""],
                             "description": "kind of the documents; by default type and text decide",
+                            "example": "",  # the first value of a form
                         },
                         "adapter": {
                             "type": "array",
@@ -61,11 +62,13 @@ BODY: dict[str, Any] = {
                                 "per field; by default the configured one. A missing "
                                 "one is refused (422)"
                             ),
+                            "example": [],
                         },
                         "password": {
                             "type": "string",
                             "format": "password",
                             "description": "opens encrypted PDFs; it is not stored",
+                            "example": "",
                         },
                     },
                 },

@@ -52,6 +52,7 @@ from shared.events.questions import Proposal, Quote
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
 from shared.web.routing_table import Dispatcher
+from shared.web.suite_openapi import merge
 from tests.support import ROOT
 
 SHIPPED = newest(ROOT / "models/artefacts", "contract-clauses", "manifest.json").name
@@ -275,6 +276,9 @@ class Stage:
         self.road = Road(self.review.app)
         results = create_app("results", [self._results()], [], keys)
         front = create_app("front", [], [], None)
+        services = {"ingest": self.ingest.app, "review": self.review.app}
+        described = merge({name: app.openapi() for name, app in services.items()})
+        front.openapi = lambda: described  # type: ignore[method-assign]
         origin = Dispatcher(
             {
                 "ingest": self.ingest.app,

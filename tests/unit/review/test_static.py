@@ -29,6 +29,17 @@ def test_every_address_of_a_view_answers_the_shell(review: ReviewService, path: 
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_page_of_the_routes_loads_only_files_of_this_origin(review: ReviewService) -> None:
+    client = review.client("")
+    answer = client.get("/docs")
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    loaded = re.findall(r'(?:src|href)="(/pages/[^"]+)"', answer.text)
+    assert "/pages/swagger-ui-bundle.js" in loaded
+    assert {client.get(path).status_code for path in loaded} == {200}
+
+
 def test_files_have_types_and_tags(review: ReviewService) -> None:
     client = review.client("")
     parts = sorted(path.name for path in FOLDER.iterdir())
