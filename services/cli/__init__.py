@@ -36,6 +36,7 @@ from services.cli.output.lines import (
     discard_output,
     machine_error,
     plain,
+    print_failure,
 )
 from shared.errors import SuiteError
 from shared.umask import private_files
@@ -98,7 +99,7 @@ def main() -> int:
         error.show()
         return NONE_WORKED
     except SuiteError as error:
-        click.echo(f"smallprint: {plain(error.message)}", err=True)
+        print_failure(f"smallprint: {plain(error.message)}")
         return NONE_WORKED
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
@@ -109,6 +110,6 @@ def main() -> int:
         message = machine_error(error)
         if message is None:
             raise
-        click.echo(f"smallprint: {message}", err=True)
+        print_failure(f"smallprint: {message}")
         return NONE_WORKED
     return result if isinstance(result, int) else 0

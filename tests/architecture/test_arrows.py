@@ -31,6 +31,7 @@ DOORS = {
     "olefile": ["shared/documents/mail/msg.py"],
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
+    "rich": ["services/cli/output/terminal.py"],
     "openpyxl": ["services/review/exports.py"],
     "opentelemetry": ["shared/tracing.py", "tests/fakes/trace_collector.py"],
     "peft": ["models/*"],

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.deployment.stores import key_ring
 from services.cli.options import data_option, one_json, tenant_option
-from services.cli.output.lines import moment, plain, to_json, write
+from services.cli.output.lines import moment, plain, to_json, write, write_rows
+from services.cli.output.terminal import table
 from shared.web.scopes import ALL, SCOPES, sort_scopes
+
+if TYPE_CHECKING:
+    from services.ingest.domain import Key
 
 
 @click.group()
@@ -79,6 +84,8 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     """List the keys without their secrets, oldest first."""
     with key_ring(data) as ring:
         keys = ring.list(tenant)
+    if not as_json:
+        write_rows(table([_cells(key) for key in keys], indent=0))
     for key in keys:
         if as_json:
             line = {
@@ -91,11 +98,12 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
                 "revoked": moment(key.revoked),
             }
             write(to_json(line))
-        else:
-            state = "revoked" if key.revoked else f"last used {moment(key.last_used) or 'never'}"
-            may = "" if key.scopes == ALL else f"  {' '.join(sort_scopes(key.scopes))}"
-            row = f"{key.id}  {plain(key.tenant)}  {plain(key.name)}  {state}{may}\n"
-            write(row.encode("utf-8", "replace"))
+
+
+def _cells(key: Key) -> tuple[str, ...]:
+    state = "revoked" if key.revoked else f"last used {moment(key.last_used) or 'never'}"
+    may = "" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
+    return key.id, plain(key.tenant), plain(key.name), state, may
 
 
 @keys.command("revoke")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from services.cli.output.lines import aligned, plain
+from services.cli.output.lines import plain
+from services.cli.output.terminal import table
 
 FIGURES = {
     "precision": "precision",
@@ -97,7 +98,7 @@ def _table(line: Mapping[str, Any]) -> Iterator[str]:
         ("quotes that the text lacks", "", f"{frontier['rejected_quotes']:,}"),
         ("unusable answers", "", f"{frontier['unusable_answers']:,}"),
     ]
-    yield from aligned([tuple(map(plain, heads)), *rows])
+    yield from table(rows, heads=tuple(map(plain, heads)), right=(1, 2))
     yield (
         f"  with 95% intervals, by {line['groups']:,} groups of documents; the machine at US$ "
         f"{specialist['hour_usd']:g} an hour, tokens at US$ {frontier['price']['input']:g} and "

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.cli.output.lines import plain
+from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
     from shared.client import AnnouncedEvent, Document, Journal, ReceivedEvent
@@ -386,12 +387,8 @@ def _times(one: Pace) -> tuple[str, str]:
 def _table(
     rows: Sequence[Sequence[str]], below: Sequence[str | None] | None = None
 ) -> Iterator[str]:
-    if not rows:
-        return
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"  {'  '.join(cells)}".rstrip()
+    for number, row in enumerate(table(rows)):
+        yield row
         if below and below[number]:
             yield f"    {plain(below[number] or '')}"
 

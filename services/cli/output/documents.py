@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from services.cli.output.lines import moment, plain
+from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
     from shared.client import Document
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
 
 def listed(documents: Sequence[Document]) -> Iterator[str]:
     """Documents, one a line; `!` marks warnings and unreadable pages."""
+    rows = []
     for one in documents:
         mark = "!" if one.warnings or one.failed_pages or one.kind_unsure else ""
         state = f"{one.outcome or one.state}{mark}"
         pages = "" if one.pages is None else f"{one.pages:,} p."
         when = f"{one.created:%Y-%m-%d %H:%M}"
-        yield f"{one.id}  {when}  {state:<10}  {one.kind:<8}  {pages:>8}  {plain(one.name)}"
+        rows.append((one.id, when, state, one.kind, pages, plain(one.name)))
+    yield from table(rows, right=[4], indent=0)
 
 
 def shown(document: Document) -> Iterator[str]:

@@ -18,6 +18,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+
 from shared.errors import SuiteError
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,11 @@ def print_line(line: Mapping[str, Any], rows: Iterable[str], *, as_json: bool) -
         write_rows(rows)
 
 
+def print_failure(message: str) -> None:
+    """Print a message to standard error, in red on a terminal."""
+    click.secho(message, fg="red", err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
 def plain(text: str) -> str:
     """Outside text on one line, without control characters."""
     spaced = " ".join(text.split())
@@ -98,14 +105,6 @@ def rounded_timings(**seconds: float) -> dict[str, float]:
     """The seconds of each part and their total, to the microsecond."""
     parts = {name: round(value, 6) for name, value in seconds.items()}
     return {**parts, "total": round(sum(seconds.values()), 6)}
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Rows with the first cell to the left and figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *figures in rows:
-        cells = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True))
-        yield "  ".join([f"  {first:<{widths[0]}}", *cells]).rstrip()
 
 
 def machine_error(error: OSError) -> str | None:
@@ -162,7 +161,7 @@ class OutputWriter:
             self.worked += 1
         if not self.as_json and "error" in line and not line.get("narrative_flags"):
             error = line["error"]
-            print(f"{plain(line['source'])}: {plain(error['detail'])}", file=sys.stderr)
+            print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
         else:
             print_line(line, self.table(line), as_json=self.as_json)
 

@@ -1,17 +1,18 @@
-"""Progress on standard error: a changing line on a terminal, a new line now and then elsewhere."""
+"""Progress on standard error: a bar on a terminal, a new line now and then elsewhere."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from services.cli.documents.batch import CannotStart
 from services.cli.output.lines import OutputClosed, OutputWriter, error_line, plain
 
-_INTERVAL = 0.1
+if TYPE_CHECKING:
+    from services.cli.output.terminal import ProgressBar
+
 _QUIET_SECONDS, _QUIET_FILES = 10.0, 10
 """Without a terminal a line comes after so many seconds or files, whichever is first."""
 
@@ -19,8 +20,8 @@ _QUIET_SECONDS, _QUIET_FILES = 10.0, 10
 class Progress:
     """Shows how many files are done, and the current one.
 
-    On a terminal one line is overwritten. Elsewhere there is a new line each 10 seconds or 10
-    files, and none for a few quick files.
+    A terminal shows a bar. Elsewhere there is a new line each 10 seconds or 10 files, and none for
+    a few quick files.
 
     Args:
         total: number of files.
@@ -38,7 +39,11 @@ class Progress:
         self._clock = clock
         self.done = 0
         self._stream = stream or sys.stderr
-        self._shows = self._stream.isatty()
+        self._bar: ProgressBar | None = None
+        if self._stream.isatty():
+            from services.cli.output.terminal import ProgressBar
+
+            self._bar = ProgressBar(total, self._stream)
         self._began = self._written = clock()
         self._logged = 0
 
@@ -51,31 +56,22 @@ class Progress:
     def at(self, name: str) -> None:
         """Show the current file."""
         now = self._clock()
-        if self._shows:
-            if now - self._written > _INTERVAL or not self.done:
-                width = shutil.get_terminal_size().columns - 1
-                self._write(f"\r\x1b[K{self._line(name, now)[:width]}", now)
+        if self._bar:
+            self._bar.show(plain(name), self.done)
         elif now - self._written >= _QUIET_SECONDS or self.done - self._logged >= _QUIET_FILES:
             self._logged = self.done
-            self._write(f"smallprint: {self._line(name, now)}\n", now)
+            self._written = now
+            line = f"{self.done + 1}/{self.total}{self._remaining(now)}  {plain(name)}"
+            print(f"smallprint: {line}", file=self._stream, flush=True)
 
     def step(self) -> None:
         """Count a file."""
         self.done += 1
 
     def clear(self) -> None:
-        """Clear the line before other output."""
-        if self._shows:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-
-    def _line(self, name: str, now: float) -> str:
-        return f"{self.done + 1}/{self.total}{self._remaining(now)}  {plain(name)}"
-
-    def _write(self, text: str, now: float) -> None:
-        self._written = now
-        self._stream.write(text)
-        self._stream.flush()
+        """Hide the bar before other output."""
+        if self._bar:
+            self._bar.hide()
 
     def reached(self, done: int) -> None:
         """Set the count."""

@@ -9,7 +9,8 @@ from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from services.cli.output.lines import aligned, count, plain
+from services.cli.output.lines import count, plain
+from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
     from shared.client import Costs, Hit, Report
@@ -51,7 +52,7 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
         (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}{_route(c)}", plain(c["text"]))
         for c in line["clauses"]
     ]
-    yield from _aligned(rows)
+    yield from table(rows, right=[2], styles={0: "bold"})
     found = count(len(rows), "clause")
     by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
     yield f"  {found} by {by}"
@@ -156,8 +157,7 @@ def costs(
         )
         for one in groups
     ]
-    if rows:
-        yield from aligned([heads, *rows])
+    yield from table(rows, heads=heads, right=range(1, len(heads)))
     for budget in costs.budgets:
         over = budget.usd - budget.max_usd
         passed = f", passed by {over:,.6f}" if over > 0 else ""
@@ -234,8 +234,7 @@ def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterato
         )
         for one in lines
     ]
-    if rows:
-        yield from aligned([heads, *rows])
+    yield from table(rows, heads=heads, right=range(1, len(heads)))
     yield f"the machine at US$ {hour:.2f} an hour"
 
 
@@ -267,10 +266,12 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
     yield f"{name}{own}  ({_verdict(line)})"
     yield from _warned(line, width)
     rows = [
-        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}", "")
+        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}")
         for f in line["findings"]
     ]
-    for row, finding in zip(_aligned(rows), line["findings"], strict=True):
+    for row, finding in zip(
+        table(rows, right=[2], styles={0: "bold"}), line["findings"], strict=True
+    ):
         yield row.rstrip()
         text = plain(finding["message"])
         yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
@@ -315,14 +316,18 @@ def reports(listed: Sequence[Report]) -> Iterator[str]:
     """Reports by risk: risk, flag, findings, name and id, and numbers of decided and dismissed
     findings.
     """
+    rows = []
     for one in listed:
-        verdict = "flagged" if one.flagged else ""
-        counted = count(one.findings, "finding")
-        name = plain(one.name) or "(name not stored)"
         became = [_decided(one)] if one.decided else []
         became += [f"{one.dismissed} hidden"] if one.dismissed else []
-        note = f"  [{', '.join(became)}]" if became else ""
-        yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id}){note}"
+        name = plain(one.name) or "(name not stored)"
+        rows.append(
+            (
+                *(f"{one.risk:.2f}", "flagged" if one.flagged else ""),
+                *(count(one.findings, "finding"), ", ".join(became), one.document_id, name),
+            )
+        )
+    yield from table(rows, right=[2], styles={1: "red"}, indent=0)
 
 
 def _decided(report: Report) -> str:
@@ -478,16 +483,6 @@ def _plain_with_spaces(text: str) -> str:
     before = " " if text[:1].isspace() else ""
     after = " " if text.strip() and text[-1:].isspace() else ""
     return before + plain(text) + after
-
-
-def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
-    if not rows:
-        return
-    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
-    width = max(20, shutil.get_terminal_size((100, 24)).columns - first - second - third - 9)
-    for one, two, three, text in rows:
-        shown = text if len(text) <= width else text[: width - 1] + "…"
-        yield f"  {one:<{first}}  {two:<{second}}  {three:>{third}}  {shown}"
 
 
 class FindingsTable:

@@ -77,7 +77,7 @@ def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; import services.cli; "
         "print([m for m in sys.modules if m.split('.')[0] in "
-        "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn') "
+        "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn', 'rich') "
         "or m.startswith('services.') "
         "and not m.startswith('services.cli.') "
         "and m != 'services.cli'])"

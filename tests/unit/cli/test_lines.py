@@ -11,6 +11,7 @@ import pytest
 from services.cli.output.lines import OutputClosed, OutputWriter, error_of, plain, to_json, write
 from services.cli.output.progress import Progress
 from services.cli.output.tables import clauses, findings
+from services.cli.output.terminal import table
 from shared.errors import EmptyDocument
 
 GOOD: dict[str, Any] = {"source": "a.pdf"}
@@ -107,13 +108,16 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_on_a_terminal_is_one_line() -> None:
+def test_progress_on_a_terminal_is_a_bar_that_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     with Progress(3, stream) as progress:
-        progress.at("lease\x1b.pdf")
+        progress.at("[red]lease\x1b[/red].pdf")
         progress.step()
-    assert "1/3  lease\ufffd.pdf" in stream.getvalue()
-    assert stream.getvalue().endswith("\r\x1b[K")
+    shown = stream.getvalue()
+    assert "0/3" in shown
+    assert "[red]lease\ufffd[/red].pdf" in shown
+    assert shown.endswith("\x1b[2K")  # the line is cleared
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,21 @@ def test_progress_in_a_log_is_a_line_now_and_then(files: int, seconds: float, ro
     written = stream.getvalue().splitlines()
     assert len(written) == rows
     assert all(row.startswith("smallprint: ") and "\x1b" not in row for row in written)
+
+
+def test_a_terminal_cuts_the_last_column_and_prints_markup_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [("Parties", "7", "[red]x[/red]"), ("Governing Law", "12", "y" * 500)]
+    first, second = table(rows, right=[1])
+    assert first == "  Parties         7  [red]x[/red]"
+    assert second == f"  Governing Law  12  {'y' * 18}…"
+    monkeypatch.undo()
+    assert table(rows)[1].endswith("y" * 500)
+    assert table([("a", "", "b")]) == ["  a  b"]  # without the empty column
 
 
 def test_a_table_of_clauses_is_for_reading() -> None:
@@ -147,8 +166,7 @@ def test_a_table_of_clauses_is_for_reading() -> None:
     assert rows[0] == "lease.pdf  (12 pages, 1 of them unreadable, 2.3 s)"
     assert rows[1] == "  ! page 3 has no text"
     assert rows[2].split() == ["Parties", "p.", "1", "0.99", "Acme", "\ufffd[1mInc."]
-    assert rows[3].endswith("…")
-    assert len(rows[3]) < 300
+    assert rows[3].endswith(" " + "x" * 500)  # in a pipe text is whole
     assert "2 clauses by contract-clauses 1.0.0" in rows[4]
 
 

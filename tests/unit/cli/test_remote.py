@@ -189,11 +189,11 @@ def test_each_report_is_a_json_line(suite: Suite) -> None:
 @pytest.mark.parametrize(
     ("became", "ending"),
     [
-        ({"findings": 2, "decided": 2}, "2 findings  a  (doc_1)  [all decided]"),
-        ({"findings": 2, "decided": 1}, "2 findings  a  (doc_1)  [1 decided]"),
-        ({"findings": 0, "dismissed": 1}, "0 findings  a  (doc_1)  [1 hidden]"),
+        ({"findings": 2, "decided": 2}, "2 findings  all decided  doc_1  a"),
+        ({"findings": 2, "decided": 1}, "2 findings  1 decided  doc_1  a"),
+        ({"findings": 0, "dismissed": 1}, "0 findings  1 hidden  doc_1  a"),
         ({"findings": 1, "decided": 1, "dismissed": 2},
-         " 1 finding  a  (doc_1)  [all decided, 2 hidden]"),
+         " 1 finding  all decided, 2 hidden  doc_1  a"),
     ],
 )  # fmt: skip
 def test_a_report_says_what_became_of_its_findings(became: dict[str, int], ending: str) -> None:
@@ -203,7 +203,7 @@ def test_a_report_says_what_became_of_its_findings(became: dict[str, int], endin
 
 def test_for_a_person_reports_are_a_table_by_risk(suite: Suite) -> None:
     done = invoke("reports", "--most", "1")
-    assert done.stdout == "0.90  flagged    1 finding  10-k \ufffd[31m1.pdf  (doc_1)\n"
+    assert done.stdout == "0.90  flagged  1 finding  doc_1  10-k \ufffd[31m1.pdf\n"
     assert "there are more reports: use --most 10" in done.stderr
     assert "no legal or audit advice" in done.stderr
     assert "flagged" not in suite.asked[0]

@@ -1,0 +1,101 @@
+"""Tables and progress bars, by rich. Text from documents is printed as it is, never as markup.
+
+rich is imported late, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from typing import TextIO
+
+_WIDEST = 1_000_000
+"""Width of a table that is not cut, in characters."""
+
+
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    heads: Sequence[str] = (),
+    right: Collection[int] = (),
+    styles: Mapping[int, str] | None = None,
+    indent: int = 2,
+) -> list[str]:
+    """Rows as lines with aligned columns.
+
+    Empty columns are left out. A terminal cuts the last column to its width, and shows colours.
+    Elsewhere text is whole.
+
+    Args:
+        rows: printable cells without line breaks, the same number in each row.
+        heads: names of the columns.
+        right: numbers of the columns that are aligned to the right.
+        styles: rich's styles of columns by their numbers.
+        indent: spaces before each line.
+    """
+    if not rows:
+        return []
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shows = sys.stdout.isatty()
+    console = Console(file=io.StringIO(), force_terminal=shows, width=None if shows else _WIDEST)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(heads))
+    filled = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
+    for number in filled:
+        shown.add_column(
+            Text(heads[number]) if heads else "",
+            justify="right" if number in right else "left",
+            no_wrap=number != filled[-1],
+            style=(styles or {}).get(number),
+        )
+    for row in rows:
+        shown.add_row(*(Text(row[n], no_wrap=True, overflow="ellipsis") for n in filled))
+    with console.capture() as captured:
+        console.print(shown, width=console.width - indent)
+    return [f"{' ' * indent}{line}".rstrip() for line in captured.get().splitlines()]
+
+
+class ProgressBar:
+    """A bar with the count, the rate, the time left and the current name, on one line.
+
+    Args:
+        total: number of things to do.
+        stream: a terminal.
+    """
+
+    def __init__(self, total: int, stream: TextIO) -> None:
+        from rich import progress
+        from rich.console import Console
+        from rich.text import Text
+
+        class Rate(progress.ProgressColumn):
+            """Things a second, or a minute if they are slow."""
+
+            def render(self, task: progress.Task) -> Text:
+                if not task.speed:
+                    return Text()
+                slow = task.speed < 1
+                return Text(f"{task.speed * 60:.1f}/min" if slow else f"{task.speed:.1f}/s")
+
+        self._progress = progress.Progress(
+            progress.MofNCompleteColumn(),
+            progress.BarColumn(30),
+            Rate(),
+            progress.TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.description}", markup=False),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=total)
+
+    def show(self, name: str, done: int) -> None:
+        """Show the number of things done, and the current one."""
+        self._progress.update(self._task, completed=done, description=name)
+        self._progress.start()
+
+    def hide(self) -> None:
+        """Clear the line, before other output."""
+        self._progress.stop()
