@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
 from services.triage.check_pages import page_of
-from services.triage.statements.model import Statement, number_or_none
+from services.triage.relations.message_format import counted, in_words, title
+from services.triage.statements.model import CHECKED, Statement, number_or_none
 from services.triage.statements.positions import Position
 from shared.documents.model.parsed_document import Box
 from shared.events import BlobRef, Route
@@ -150,6 +151,95 @@ _KEPT = ("check", "severity", "confidence", "statement", "column", "row", "label
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRelation:
+    """A relation that does not close and that no finding explains. It may be lawful.
+
+    `row` and `column` are those of its total, or of the compared amount.
+    """
+
+    check: str
+    statement: str
+    column: int
+    row: int
+    label: str
+    reported: Decimal
+    expected: Decimal  # what the other side of the relation makes
+    message: str  # the arithmetic, written out
+    page: int | None = None  # None for data
+    filing: str = ""  # its id
+
+    def to_json(self) -> dict[str, Any]:
+        page = page_of(self.check)
+        return {
+            **asdict(self),
+            "reported": number_or_none(self.reported),
+            "expected": number_or_none(self.expected),
+            "difference": number_or_none(self.reported - self.expected),
+            "title": page and page.title,
+            "possible_explanation": page and page.possible_explanation,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was checked. A relation counts once for each column in which it was tried."""
+
+    statements: tuple[str, ...] = ()  # kinds that were found
+    missing: tuple[str, ...] = ()  # kinds that were not found, or not in every filing
+    relations: int = 0
+    broken: int = 0  # explained by a finding
+    not_closing: int = 0  # the other breaks
+    items: tuple[OpenRelation, ...] = ()  # the breaks that no finding explains
+    filings: int = 1
+
+    def plus(self, other: Coverage, most: int) -> Coverage:
+        """The coverage of more filings, with at most so many items."""
+        return Coverage(
+            _kinds(self.statements + other.statements),
+            _kinds(self.missing + other.missing),
+            self.relations + other.relations,
+            self.broken + other.broken,
+            self.not_closing + other.not_closing,
+            (self.items + other.items)[:most],
+            self.filings + other.filings,
+        )
+
+    @property
+    def summary(self) -> str:
+        """Statements found and missing, and relations checked, in words."""
+        found = in_words(map(title, self.statements)) or "no statement"
+        only = " only" if len(self.statements) == 1 and self.missing else ""
+        parts = [f"{counted(self.relations, 'relation', 'relations')} checked"]
+        if self.relations:
+            parts.append(f"{self.broken:,} broken" if self.broken else "none broken")
+        if self.not_closing:
+            parts.append(counted(self.not_closing, "does not close", "do not close"))
+        text = f"{found[0].upper()}{found[1:]}{only}; {', '.join(parts)}."
+        if self.missing:
+            missing = in_words(map(title, self.missing))
+            where = " in every filing" if self.filings > 1 else ""
+            text += f" {missing[0].upper()}{missing[1:]}: not found{where}."
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "summary": self.summary,
+            "statements": list(self.statements),
+            "missing": list(self.missing),
+            "relations": self.relations,
+            "broken": self.broken,
+            "not_closing": self.not_closing,
+            "items": [item.to_json() for item in self.items],
+        }
+
+
+def _kinds(some: Iterable[str]) -> tuple[str, ...]:
+    """Kinds of statements, each once, in their usual order."""
+    present = set(some)
+    return tuple(kind for kind in CHECKED if kind in present)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The verdict on one filing; findings are ordered by confidence."""
 
@@ -161,6 +251,7 @@ class Verdict:
     model: Model = RULES
     always_shown: tuple[Finding, ...] = field(default=(), repr=False)  # however unlikely
     checked: bool = True  # false if no relation could be tried
+    coverage: Coverage = Coverage()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -168,6 +259,7 @@ class Verdict:
             "flagged": self.flagged,
             "risk": self.risk,
             "checked": self.checked,
+            "coverage": self.coverage.to_json(),
             "findings": [finding.to_json() for finding in self.findings],
             "warnings": list(self.warnings),
             "model": self.model.to_json(),
@@ -208,6 +300,7 @@ class Report(DocumentRecord):
     narrative_strong: BlobRef | None = None  # JSON list: sentences for a person
     narrative_found: int = 0  # number of narrative flags
     unreadable: int = 0  # filings that could not be read
+    coverage: Mapping[str, Any] | None = None  # `Coverage` of all filings as JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from services.triage.relations.relations import Cell, Equation, Views
 
 MANY = 3  # with so many breaks in one column, no single slip explains them
 
+ROLL_FORWARD = 3  # lines: cash at the beginning, the change, and cash at the end
+
 TRUSTED_ALONE = frozenset({"balance_equation", "net_income_agrees"})  # without other columns
 
 CONFIDENCE = {
@@ -76,6 +78,17 @@ def credible_equations(views: Views, equations: Sequence[Equation]) -> Iterator[
                 )
             ):
                 yield equation
+
+
+def leaves_no_room(views: Views, equation: Equation) -> bool:
+    """Whether no unread line can lie between the lines of a relation: cash at both ends of a period
+    and its change, one below the other.
+    """
+    if equation.check != "cash_roll_forward" or len(equation.terms) != ROLL_FORWARD:
+        return False
+    money = views[equation.terms[0][0].statement].money
+    places = [money.index(cell.row) for cell, _ in equation.terms]
+    return max(places) - min(places) == len(places) - 1
 
 
 def find_swaps(views: Views, equations: Sequence[Equation]) -> tuple[list[Swap], list[Equation]]:

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from services.triage.checks import plausibility
 from services.triage.checks.classifier import BreakClassifier
+from services.triage.checks.coverage import coverage_of
 from services.triage.checks.diagnosis import CAUSES, Diagnosis, describe_cause, diagnose
 from services.triage.checks.fixed_confidence import fixed_findings
 from services.triage.checks.plausibility import Anomaly
@@ -36,14 +37,22 @@ from services.triage.checks.rule_confidence import (
     credible_equations,
     find_swaps,
     is_refuted,
+    leaves_no_room,
     main_equation,
     rule_confidence,
 )
 from services.triage.checks.suspect_generation import find_suspects
 from services.triage.checks.suspects import Suspect
+from services.triage.checks.written_out import (
+    WRITTEN_OUT,
+    amount,
+    arithmetic,
+    column_end,
+    signed,
+)
 from services.triage.domain import Dismissed, Finding, NamedCell, Severity, Verdict
 from services.triage.relations import identities
-from services.triage.relations.message_format import counted, format_column_end, money, title
+from services.triage.relations.message_format import counted
 from services.triage.relations.relations import (
     Cell,
     Equation,
@@ -77,6 +86,7 @@ def triage_filing(
         verdict = _by_classifier(filing, classifier, views, dismissed)
     else:
         verdict = _by_rules(filing, views, dismissed)
+    verdict = replace(verdict, coverage=coverage_of(filing.id, views, verdict.findings))
     if verdict.findings or (why := _unchecked(views)) is None:
         return verdict
     return replace(verdict, checked=False, warnings=(UNCHECKED + why, *verdict.warnings))
@@ -96,7 +106,8 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
     equations = identities.find_equations(views)
     anomalies = plausibility.find_anomalies(views, filing.complete)
     swaps, unswapped = find_swaps(views, equations)
-    believed = list(credible_equations(views, unswapped))
+    direct = [e for e in unswapped if not e.holds and leaves_no_room(views, e)]
+    believed = list(dict.fromkeys([*credible_equations(views, unswapped), *direct]))
     diagnoses = diagnose(views, believed)
     breaks = Counter((d.cell.statement, d.cell.column) for d in diagnoses)
     broken: list[Finding] = []  # totals that do not balance
@@ -134,14 +145,16 @@ def _by_classifier(
     """The verdict of the classifier: the likely suspects, each cause once.
 
     An unbalanced balance sheet flags whatever the forest says, and is always shown. Net income that
-    differs between statements is always shown, but flags nothing alone. A unit that
+    differs between statements, and cash that does not lead from the beginning of a period to its
+    end, are always shown, but flag nothing alone. A unit that
     earnings per share refute always flags: it breaks no relation, so the forest can't learn it.
     """
     every = find_suspects(views, classifier.patterns, filing.complete)
     probabilities = classifier.probabilities(every)
     ranked = sorted(zip(probabilities, every, strict=True), key=lambda pair: -pair[0])
     most = 3 * MOST if dismissed is None else len(ranked)
-    trusted = _to_findings(views, [pair for pair in ranked if _is_always_shown(pair[1])][:most])
+    shown = [pair for pair in ranked if _is_always_shown(views, pair[1])]
+    trusted = _to_findings(views, shown[:most])
     likely = _to_findings(views, [pair for pair in ranked if pair[0] >= classifier.shown][:most])
     broken = _to_findings(views, [pair for pair in ranked if _unbalanced(pair[1])][:most])
     sure = [_at_least(classifier.flagged, finding) for finding in broken]
@@ -184,12 +197,16 @@ def split_dismissed(
     return list(folded.values()), undismissed
 
 
-def _is_always_shown(suspect: Suspect) -> bool:
-    """Whether a relation breaks that every reader expects to hold, and rules believe it."""
-    return (
-        isinstance(suspect.source, Diagnosis)
-        and suspect.numbers.get("by_rule", 0.0) > 0
-        and any(equation.check in TRUSTED_ALONE for equation in suspect.source.mends)
+def _is_always_shown(views: Views, suspect: Suspect) -> bool:
+    """Whether a relation breaks that every reader expects to hold: rules believe it, or no unread
+    line can lie between.
+    """
+    if not isinstance(suspect.source, Diagnosis) or suspect.kind == "unit":
+        return False
+    believed = suspect.numbers.get("by_rule", 0.0) > 0
+    return any(
+        (believed and equation.check in TRUSTED_ALONE) or leaves_no_room(views, equation)
+        for equation in suspect.source.mends
     )
 
 
@@ -230,14 +247,14 @@ def _of_diagnosis(views: Views, d: Diagnosis, many: bool) -> Finding:
     view = views[d.cell.statement]
     main = main_equation(d)
     row = view.rows[d.cell.row]
-    sentences = [_arithmetic(views, main)]
-    balance, expected = _balance_in(d), _money(d.expected)
+    sentences = [arithmetic(views, main)]
+    balance, expected = _balance_in(d), amount(d.expected)
     if balance is not None and balance is not main:
-        sentences.append(_arithmetic(views, balance))
+        sentences.append(arithmetic(views, balance))
     if len(d.mends) > 1:
         sentences.append(f"{len(d.mends)} relations hold again if {row.label!r} is {expected}.")
     elif d.cause != "unexplained" or d.cell != main.terms[0][0]:
-        reported = _money(d.reported)
+        reported = amount(d.reported)
         sentences.append(f"It holds if {row.label!r} is {expected} instead of {reported}.")
     sentences += _rounding(views[main.terms[0][0].statement], main)
     sentences.append(f"Likeliest cause: {describe_cause(view, d)}.")
@@ -273,9 +290,9 @@ def _of_swap(views: Views, swap: Swap) -> Finding:
     here, there = row.values[first], row.values[second]
     swapped = [Cell(index, swap.line, column) for column in swap.columns]
     message = (
-        f"{_arithmetic(views, swap.equations[0])} {_arithmetic(views, swap.equations[1])} "
+        f"{arithmetic(views, swap.equations[0])} {arithmetic(views, swap.equations[1])} "
         f"The differences are "
-        f"opposite: both hold if the amounts of {row.label!r}, {_money(here)} and {_money(there)}, "
+        f"opposite: both hold if the amounts of {row.label!r}, {amount(here)} and {amount(there)}, "
         f"are swapped. Likeliest cause: {CAUSES['swapped']}."
     )
     return Finding(
@@ -330,13 +347,11 @@ def _missing_part(view: StatementView, s: Anomaly) -> str:
     amounts = [v for row in parts if (v := view.value(row, column)) is not None]
     if not s.expected or len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
         return ""
-    written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts))
+    written = " ".join(signed(a, i == 0) for i, a in enumerate(amounts))
     if len(amounts) > 1:
-        written += f" = {_money(reported - s.expected)}"
-    return (
-        f"{view.rows[total].label!r}{_when(view, column)} is {_money(reported)}, but the lines "
-        f"above it make {written}. "
-    )
+        written += f" = {amount(reported - s.expected)}"
+    name = f"{view.rows[total].label!r}{column_end(view, column)}"
+    return f"{name} is {amount(reported)}, but the lines above it make {written}. "
 
 
 class _Shown(TypedDict):
@@ -370,58 +385,13 @@ def _rows_in(statement: int, equations: Iterable[Equation]) -> tuple[int, ...]:
     return tuple(sorted({c.row for e in equations for c, _ in e.terms if c.statement == statement}))
 
 
-WRITTEN_OUT = 12  # terms of a sum that a message lists
-
-
-def _arithmetic(views: Views, equation: Equation) -> str:
-    """The sum as on paper: reported, parts, result and difference."""
-    (total, _), parts = equation.terms[0], equation.terms[1:]
-    view = views[total.statement]
-    reported = view.value(total.row, total.column) or ZERO
-    made = reported - equation.residual
-    name = view.rows[total.row].label
-    when = _when(view, total.column)
-    if len(parts) == 1:
-        cell = parts[0][0]
-        other = views[cell.statement]
-        return (
-            f"{name!r} on the {title(view.kind)}{when} is {_money(reported)}, "
-            f"but {other.rows[cell.row].label!r} on the {title(other.kind)}"
-            f"{_when(other, cell.column)} is {_money(made)}: "
-            f"a difference of {_money(equation.residual)}."
-        )
-    terms = [(view.value(c.row, c.column), -factor) for c, factor in parts]
-    amounts = [(v * sign) for v, sign in terms if v is not None]
-    written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts[:WRITTEN_OUT]))
-    if omitted := amounts[WRITTEN_OUT:]:
-        written += f" {_signed(sum(omitted, ZERO), False)} (from {len(omitted)} more lines)"
-    return (
-        f"{name!r}{when} is {_money(reported)}, but {written} = {_money(made)}: "
-        f"a difference of {_money(equation.residual)}."
-    )
-
-
 def _rounding(view: StatementView, equation: Equation) -> Iterator[str]:
     """The difference that rounding may explain; none for amounts that should be equal."""
     limit = tolerance(view.unit, len(equation.terms) - 1)
     if limit and abs(equation.residual) <= limit:
-        yield f"Rounding to {_money(view.unit)} may explain it, but little else here is rounded."
+        yield f"Rounding to {amount(view.unit)} may explain it, but little else here is rounded."
     elif limit:
-        yield (f"Rounding to {_money(view.unit)} explains a difference of {_money(limit)} at most.")
-
-
-def _when(view: StatementView, column: int) -> str:
-    return format_column_end(view.statement.columns[column].end, column)
-
-
-def _money(value: Decimal | None) -> str:
-    return "nothing" if value is None else money(value)
-
-
-def _signed(value: Decimal, first: bool) -> str:
-    if first:
-        return _money(value)
-    return f"{'-' if value < 0 else '+'} {_money(abs(value))}"
+        yield (f"Rounding to {amount(view.unit)} explains a difference of {amount(limit)} at most.")
 
 
 def severity(views: Views, size: Decimal) -> Severity:

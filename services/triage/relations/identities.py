@@ -41,8 +41,12 @@ def _of(views: Views, kind: str) -> Iterator[StatementView]:
     return (view for view in views if view.kind == kind)
 
 
-def balance_equation(views: Views) -> list[Equation]:
-    """Total assets equal total liabilities and equity, to the last digit."""
+def balance_equation(views: Views, *, every: bool = False) -> list[Equation]:
+    """Total assets equal total liabilities and equity, to the last digit.
+
+    Args:
+        every: also those that hold on unusual pages. The classifier was trained without them.
+    """
     result: list[Equation] = []
     for view in _of(views, "balance_sheet"):
         for assets, claims in _grand_totals(view):
@@ -51,8 +55,7 @@ def balance_equation(views: Views) -> list[Equation]:
                 for c in range(view.width)
             ]
             equations = compare_cells(BALANCE, pairs, _finer(view, (assets, claims)))
-            # The classifier was trained without these pages: only breaks are added.
-            usual = assets < claims and assets in view.roles("total_assets")
+            usual = every or (assets < claims and assets in view.roles("total_assets"))
             result += [equation for equation in equations if usual or not equation.holds]
     return result
 
@@ -141,9 +144,58 @@ def _of_names(view: StatementView, names: tuple[str, str, str, int]) -> Sum | No
     second = next((row for row in view.roles(names[2]) if first is not None and row > first), None)
     if total is None or first is None or second is None or total <= second:
         return None
+    return _of_rows(view, total, first, second, names[3])
+
+
+def _of_rows(view: StatementView, total: int, first: int, second: int, sign: int) -> Sum | None:
     below = sum(value < 0 for value in view.amounts[second])
-    sign = names[3] if 2 * below < view.width else abs(names[3])
-    return _direct(view, total, [(first, 1), (second, sign)])
+    return _direct(
+        view, total, [(first, 1), (second, sign if 2 * below < view.width else abs(sign))]
+    )
+
+
+def unmade_headlines(views: Views) -> list[Equation]:
+    """Relations between headlines whose total no lines above make, in filings of any length.
+
+    They are no suspects: the classifier was trained without them. Without a total of liabilities
+    and equity, its parts are compared with total assets.
+    """
+    brief = is_brief(views)
+    equations: list[Equation] = []
+    for view in views:
+        named = () if brief else HEADLINES.get(view.kind, ())
+        if view.kind == "balance_sheet" and not view.roles("total_liabilities_and_equity"):
+            named = (("total_assets", "total_liabilities", "total_equity", 1),)
+        for names in named:
+            equations += _unmade(view, names)
+        if view.kind == "cash_flow" and (change := _unmade_change(view)):
+            equations += sum_equations(view, change, "cash_flow_change")
+    return equations
+
+
+def _unmade_change(view: StatementView) -> Sum | None:
+    """The change in cash by label, where the first such label is above an activity."""
+    lowest = max((row for role in ACTIVITIES if (row := view.last(role)) is not None), default=0)
+    rows = view.roles("change")
+    below = [row for row in rows if row > lowest]
+    if rows[:1] == below[:1] or {made.total for made in view.sums} & {*below}:
+        return None
+    return _change_of(view, below[0]) if below else None
+
+
+def _unmade(view: StatementView, names: tuple[str, str, str, int]) -> list[Equation]:
+    """The relation of the lines with these names that holds in most columns."""
+    *roles, sign = names
+    totals, firsts, seconds = map(view.roles, roles)
+    if names[0] != "total_assets" and {made.total for made in view.sums} & {*totals}:
+        return []
+    candidates = [
+        sum_equations(view, found, "headline_sums")
+        for total, first, second in product(totals, firsts, seconds)
+        if first < second and (second < total or names[0] == "total_assets")
+        if (found := _of_rows(view, total, first, second, sign))
+    ]
+    return max(candidates, key=lambda equations: sum(e.holds for e in equations), default=[])
 
 
 def headline_of(equation: Equation, views: Views) -> int:
@@ -160,10 +212,16 @@ def _cash_check(view: StatementView, total: Sum) -> str:
     return "cash_flow_change" if total.total in view.roles("change") else "cash_flow_sums"
 
 
+ACTIVITIES = ("operating", "investing", "financing")
+
+
 def _activities(view: StatementView) -> Sum | None:
     """The change in cash as the sum of the three activities and exchange effects, by label."""
-    parts = [view.last(role) for role in ("operating", "investing", "financing")]
-    change = view.first("change")
+    return _change_of(view, view.first("change"))
+
+
+def _change_of(view: StatementView, change: int | None) -> Sum | None:
+    parts = [view.last(role) for role in ACTIVITIES]
     if change is None or any(part is None for part in parts):
         return None
     rows = [part for part in (*parts, *view.roles("exchange")) if part is not None]

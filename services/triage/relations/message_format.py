@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from services.triage.statements.model import format_day
@@ -28,3 +29,9 @@ def format_column_end(end: str | None, column: int) -> str:
 def counted(count: int, singular: str, plural: str) -> str:
     """A count with its noun."""
     return f"{count:,} {singular if count == 1 else plural}"
+
+
+def in_words(names: Iterable[str]) -> str:
+    """A list in a sentence; empty without names."""
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

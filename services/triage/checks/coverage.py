@@ -1,0 +1,123 @@
+"""Say what was checked: statements found, relations tried, and those that do not close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from services.triage.checks.root_causes import difference_key
+from services.triage.checks.rule_confidence import credible_equations, granularity
+from services.triage.checks.written_out import arithmetic
+from services.triage.domain import Coverage, Finding, OpenRelation
+from services.triage.relations import identities
+from services.triage.relations.relations import Equation, Views
+from services.triage.relations.statement_rows import ZERO
+from services.triage.statements.model import CHECKED, MAX_SENTENCE, truncate
+
+NAMED = frozenset({"cash_flow_change", "cash_roll_forward", "cash_between_periods", "cash_agrees",
+                   "net_income_agrees", "headline_sums"})  # fmt: skip
+"""Identities between lines with known names. Every break of one is listed. Other sums are guessed
+from the amounts, so only their credible breaks are."""
+DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
+LONG = 10  # parts of a sum from which rounding may leave two units
+
+
+def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Coverage:
+    """What was checked in a filing, with the breaks that none of its findings explains."""
+    held, explained = 0, 0
+    items: list[OpenRelation] = []
+    for equation in _tried(views):
+        closes = _closes(views, equation)
+        if any(_explains(views, finding, equation, closes) for finding in findings):
+            explained += 1
+        elif closes:
+            held += 1
+        else:
+            items.append(_item(filing, views, equation))
+    kinds = {view.kind for view in views}
+    return Coverage(
+        tuple(kind for kind in CHECKED if kind in kinds),
+        tuple(kind for kind in CHECKED if kind not in kinds),
+        held + explained + len(items),
+        explained,
+        len(items),
+        tuple(items),
+    )
+
+
+def _tried(views: Views) -> Iterator[Equation]:
+    """Relations that hold, and breaks of relations that should hold."""
+    equations = identities.find_equations(views)
+    credible = set(map(id, credible_equations(views, equations)))
+    yield from identities.balance_equation(views, every=True)
+    for equation in equations:
+        named = equation.check in NAMED and not _is_mislabelled(equation)
+        if equation.check != identities.BALANCE and (named or id(equation) in credible):
+            yield equation
+    yield from identities.unmade_headlines(views)
+
+
+def _is_mislabelled(equation: Equation) -> bool:
+    """Whether a line found by its label is no change in cash: an activity stands below it."""
+    by_label = equation.check == "cash_flow_change" and equation.pattern == "label"
+    return by_label and len(equation.terms) <= len(identities.ACTIVITIES)
+
+
+def _closes(views: Views, equation: Equation) -> bool:
+    """Whether a relation holds. For named lines, rounding is judged by their own digits: the unit
+    of the page is guessed, and round figures make it too coarse.
+    """
+    if not equation.holds or equation.check not in NAMED:
+        return equation.holds
+    units = 2 if len(equation.terms) > LONG + 1 else 1
+    return abs(equation.residual) <= units * _rounding_unit(views, equation)
+
+
+def _rounding_unit(views: Views, equation: Equation) -> Decimal:
+    """The unit to which the amounts of a relation are rounded: a power of a thousand if they have
+    too few digits to tell.
+    """
+    grain = granularity(views, equation)
+    amounts = [views[c.statement].value(c.row, c.column) or ZERO for c, _ in equation.terms]
+    if max(map(abs, amounts)) >= DIGITS * grain:
+        return grain
+    return Decimal(1000) ** (grain.adjusted() // 3)
+
+
+def _explains(views: Views, finding: Finding, equation: Equation, closes: bool) -> bool:
+    """Whether a finding is about a broken relation: it names all its cells, doubts one of them, or
+    misses the same amount. Of relations that close, only an unusual rounding can be a finding.
+    """
+    if closes and (not equation.residual or finding.check != equation.check):
+        return False
+    terms = [(views[c.statement].kind, c.row, c.column) for c, _ in equation.terms]
+    kind, row, column = terms[0]
+    if finding.column is None:
+        of_total = finding.statement == kind and row in finding.rows
+        of_statement = finding.row is None and finding.statement in {term[0] for term in terms}
+        return of_total or of_statement
+    return (
+        (finding.statement, finding.row, finding.column) in terms
+        or {*terms} <= {(cell.statement, cell.row, cell.column) for cell in finding.cells}
+        or difference_key(finding) == ("gap", kind, column, abs(equation.residual))
+    )
+
+
+def _item(filing: str, views: Views, equation: Equation) -> OpenRelation:
+    (cell, _), *_ = equation.terms
+    view = views[cell.statement]
+    line = view.rows[cell.row]
+    reported = view.value(cell.row, cell.column) or ZERO
+    position = line.position(cell.column)
+    return OpenRelation(
+        check=equation.check,
+        statement=view.kind,
+        column=cell.column,
+        row=cell.row,
+        label=line.label,
+        reported=reported,
+        expected=reported - equation.residual,
+        message=truncate(arithmetic(views, equation), MAX_SENTENCE),
+        page=position.page if position else None,
+        filing=filing,
+    )

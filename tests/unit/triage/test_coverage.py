@@ -1,0 +1,206 @@
+"""A verdict says what was checked, and lists identities that do not close."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.triage.checks.classifier import BreakClassifier
+from services.triage.checks.verdict import triage_filing
+from services.triage.domain import Coverage
+from tests.unit.triage.filings import (
+    Record,
+    balance_sheet,
+    bent,
+    cash_flow,
+    change,
+    find_row,
+    income,
+    millions,
+    read,
+    record,
+    row,
+    statement_of,
+    verdict,
+)
+
+
+def of(*statements: Record) -> Record:
+    return {"id": "f", "statements": [*statements]}
+
+
+def short(kind: str, *lines: tuple[str, float]) -> Record:
+    column = {"end": "20231231", **({} if kind == "balance_sheet" else {"quarters": 4})}
+    rows = [row(label, amount) for label, amount in lines]
+    return of({"statement": kind, "columns": [column], "rows": rows})
+
+
+@pytest.mark.parametrize(
+    ("filing", "found", "missing", "summary"),
+    [
+        (record(), ["balance_sheet", "income", "cash_flow"], [],
+         "Balance sheet, income statement and cash flow statement; "),
+        (of(income()), ["income"], ["balance_sheet", "cash_flow"],
+         ". Balance sheet and cash flow statement: not found."),
+        (of(cash_flow(), balance_sheet()), ["balance_sheet", "cash_flow"], ["income"],
+         "Balance sheet and cash flow statement; "),
+        (short("income", ("Blue", 3), ("Green", 4)), ["income"], ["balance_sheet", "cash_flow"],
+         "Income statement only; 0 relations checked. "),
+    ],
+    ids=["whole", "income alone", "two", "nothing known"],
+)  # fmt: skip
+def test_statements_found_and_missing(
+    filing: Record, found: list[str], missing: list[str], summary: str
+) -> None:
+    coverage = verdict(filing).coverage
+    assert [*coverage.statements] == found
+    assert [*coverage.missing] == missing
+    assert summary in coverage.summary
+    assert not coverage.broken
+    assert not coverage.items
+
+
+def test_each_relation_counts_once_a_column() -> None:
+    one, two = (
+        verdict(of({"statement": "income",
+                    "columns": [{"end": f"{year}1231"} for year in (2023, 2022)[:width]],
+                    "rows": [row("Net sales", *(11, 10)[:width]),
+                             row("Cost of goods sold", *(7, 6)[:width]),
+                             row("Gross profit", *(4, 4)[:width])]}))
+        for width in (1, 2)
+    )  # fmt: skip
+    assert (one.coverage.relations, two.coverage.relations) == (1, 2)
+
+
+def restricted() -> Record:
+    """Cash flows of cash and restricted cash, which the balance sheet shows elsewhere."""
+    filing = record()
+    change(filing, "cash_flow", "Cash and cash equivalents at beginning of year", 1091, 1140, 1161)
+    change(filing, "cash_flow", "Cash and cash equivalents at end of year", 1244, 1091, 1140)
+    return filing
+
+
+def mezzanine(equity: float = 6683) -> Record:
+    """A sheet with an unread line between liabilities and equity, in both columns."""
+    filing = record()
+    change(filing, "balance_sheet", "Total stockholders' equity", equity, 6119)
+    sheet = statement_of(filing, "balance_sheet")
+    kept = ("Common stock", "Retained earnings", "Accounts payable", "Long-term debt")
+    sheet["rows"] = [line for line in sheet["rows"] if line["label"] not in kept]
+    return filing
+
+
+SHORT_SHEET = (("Cash", 500), ("Plant", 710), ("Total assets", 1210), ("Total liabilities", 600))
+
+
+@pytest.mark.parametrize(
+    ("filing", "check", "label", "reported", "expected", "reason"),
+    [
+        (restricted(), "cash_agrees", "Cash and cash equivalents at end of year", 1244, 1234,
+         "restricted cash"),
+        (mezzanine(), "headline_sums", "Total liabilities and stockholders' equity", 14382, 14182,
+         "mezzanine equity"),
+        (short("balance_sheet", *SHORT_SHEET, ("Total equity", 601)), "headline_sums",
+         "Total assets", 1210, 1201, "non-controlling interests"),
+        (short("income", ("Income before income taxes", 100), ("Provision for income taxes", 30),
+               ("Net income", 80)), "headline_sums", "Net income", 80, 70, "discontinued"),
+        (short("cash_flow", ("Net cash provided by operating activities", 90),
+               ("Net cash used in investing activities", -30),
+               ("Net cash used in financing activities", -20),
+               ("Net increase in cash", 45)), "cash_flow_change", "Net increase in cash", 45, 40,
+         "discontinued operations"),
+        (short("cash_flow", ("Net increase in cash", 153), ("Effect of hedges", 1),
+               ("Cash at beginning of year", 1081), ("Cash at end of year", 1254)),
+         "cash_roll_forward", "Cash at end of year", 1254, 1234, "exchange rates"),
+    ],
+    ids=["restricted cash", "mezzanine", "without a total of claims", "net income", "change",
+         "a line between"],
+)  # fmt: skip
+def test_an_identity_that_does_not_close_is_listed_with_its_usual_reason(
+    filing: Record, check: str, label: str, reported: int, expected: int, reason: str,
+    shipped: BreakClassifier,
+) -> None:  # fmt: skip
+    result = triage_filing(read(filing))
+    item = next(item for item in result.coverage.items if item.label == label)
+    assert (item.check, item.reported, item.expected) == (
+        check,
+        millions(reported),
+        millions(expected),
+    )
+    difference = f"a difference of {(reported - expected) * 1_000_000:,}."
+    assert difference in item.message
+    form = item.to_json()
+    assert reason in form["possible_explanation"]
+    assert form["difference"] == (reported - expected) * 1_000_000
+    assert not result.findings
+    judged = triage_filing(read(filing), shipped)  # it may say that this is a finding
+    shown = [*judged.findings, *judged.coverage.items]
+    assert any(difference in one.message for one in shown)
+
+
+def test_round_figures_are_no_excuse_for_a_printed_total() -> None:
+    lines = [("Cash", 500_000), ("Plant", 710_000), ("Total assets", 1_210_000),
+             ("Total liabilities", 610_000), ("Total equity", 600_000),
+             ("Total liabilities and equity", 1_210_000)]  # fmt: skip
+    assert not verdict(short("balance_sheet", *lines)).coverage.items
+    lines[4] = ("Total equity", 591_000)
+    (item,) = verdict(short("balance_sheet", *lines)).coverage.items
+    assert item.reported - item.expected == millions(9_000)
+
+
+@pytest.mark.parametrize(
+    ("filing", "broken"),
+    [
+        (bent("balance_sheet", "Total current assets", 1, 4509), 2),
+        (bent("balance_sheet", "Total assets", 0, 14328), 2),
+        (bent("cash_flow", "Net income", 0, 1198), 2),
+    ],
+    ids=["a subtotal", "total assets", "net income"],
+)
+def test_breaks_that_a_finding_explains_are_broken_and_not_listed(
+    filing: Record, broken: int
+) -> None:
+    sound, found = verdict(record()).coverage, verdict(filing)
+    assert found.findings
+    coverage = found.coverage
+    assert (coverage.broken, coverage.not_closing, coverage.items) == (broken, 0, ())
+    assert coverage.relations == sound.relations
+    assert f", {broken} broken." in coverage.summary
+
+
+@pytest.mark.parametrize("judge", ["classifier", "rules"])
+def test_cash_that_does_not_lead_from_beginning_to_end_is_a_finding(
+    judge: str, shipped: BreakClassifier
+) -> None:
+    lines = (("Net increase in cash", 153), ("Cash at beginning of year", 1081),
+             ("Cash at end of year", 1254))  # fmt: skip
+    classifier = shipped if judge == "classifier" else None
+    result = triage_filing(read(short("cash_flow", *lines)), classifier)
+    (finding,) = result.findings
+    assert finding.check == "cash_roll_forward"
+    assert not result.flagged
+    assert (result.coverage.broken, result.coverage.not_closing) == (1, 0)
+
+
+def test_another_line_called_net_change_is_no_change_in_cash() -> None:
+    filing = record()
+    flow, place = find_row(filing, "cash_flow", "Repayment of long-term debt")
+    flow["rows"][place]["label"] = "Net change in short-term debt"
+    assert not verdict(filing).coverage.items
+
+
+def test_coverages_of_several_filings_add_up() -> None:
+    filings = [restricted(), of(income())]
+    parts = [verdict(filing).coverage for filing in filings]
+    total = parts[0].plus(parts[1], 1)
+    assert total.relations == sum(part.relations for part in parts)
+    assert total.not_closing == parts[0].not_closing > 1 == len(total.items)
+    assert total.summary.endswith(
+        "Balance sheet and cash flow statement: not found in every filing."
+    )
+
+
+def test_an_empty_coverage_says_so() -> None:
+    form: dict[str, Any] = Coverage(missing=("balance_sheet",)).to_json()
+    assert form["summary"] == "No statement; 0 relations checked. Balance sheet: not found."
