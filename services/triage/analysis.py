@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from services.triage.concepts.linear import ConceptLabeller
 from services.triage.dismissals import NOTHING, Dismissals, filer_key
 from services.triage.domain import (
     CheckedFiling,
+    Coverage,
     Model,
     NamedCell,
     ReportFinding,
@@ -37,6 +38,7 @@ from shared.events import DocumentRead
 from shared.inference import Base
 from shared.policy.rules import KIND_UNSURE
 
+SHOWN_OPEN = 100  # relations of one document that do not close and are stored; others are counted
 SHOWN_WARNINGS = 50  # warnings of one document that are stored; the others are counted
 
 
@@ -88,6 +90,7 @@ class ReportAnalysis:
     filers: dict[str, str] = field(default_factory=dict)  # each with its earliest last day
     filings: list[CheckedFiling] = field(default_factory=list)
     unreadable: int = 0
+    coverage: Coverage | None = None  # None before the first filing
     flagged: bool = False
     risk: float = 0.0
 
@@ -119,6 +122,12 @@ class ReportAnalysis:
         recognised = risk_control.is_recognised(reading)
         warnings = len(verdict.warnings or filing.warnings) + self.routing.kind_unsure
         self.filings.append(CheckedFiling(number, filing.complete, recognised, warnings))
+        coverage = verdict.coverage
+        self.coverage = (
+            self.coverage.plus(coverage, SHOWN_OPEN)
+            if self.coverage
+            else replace(coverage, items=coverage.items[:SHOWN_OPEN])
+        )
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
         new_warnings = [f"{truncate(filing.id)}: {warning}" for warning in verdict.warnings]

@@ -163,7 +163,7 @@ class OpenRelation:
     row: int
     label: str
     reported: Decimal
-    expected: Decimal  # what the other side of the relation makes
+    expected: Decimal  # the amount of the other side of the relation
     message: str  # the arithmetic, written out
     page: int | None = None  # None for data
     filing: str = ""  # its id
@@ -182,7 +182,7 @@ class OpenRelation:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was checked. A relation counts once for each column in which it was tried."""
+    """Statements found and relations checked. A relation counts once for each tried column."""
 
     statements: tuple[str, ...] = ()  # kinds that were found
     missing: tuple[str, ...] = ()  # kinds that were not found, or not in every filing

@@ -194,6 +194,7 @@ def _store_findings(
             signals=results.signals if analysis.models.peers else None,
             strong=results.strong,
             unreadable=analysis.unreadable,
+            coverage=analysis.coverage.to_json() if analysis.coverage else None,
         )
         reports.save(report)
         reports.replace_findings(event.document_id, findings)

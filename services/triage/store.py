@@ -69,6 +69,7 @@ reports = Table(
     Column("narrative_strong", JSON(none_as_null=True)),
     Column("narrative_found", Integer, nullable=False, server_default="0"),
     Column("unreadable", Integer, nullable=False, server_default="0"),
+    Column("coverage", JSON(none_as_null=True)),
     Index("reports_risk", "tenant", "state", "risk", "document_id"),
 )
 
@@ -166,7 +167,8 @@ class Reports(DocumentRecords[Report]):
         "narrative_strong": "list of strong narrative flags",
     }
 
-    plain = ("flagged", "risk", "filings", "name", "found", "narrative_found", "unreadable")
+    plain = ("flagged", "risk", "filings", "name", "found", "narrative_found", "unreadable",
+             "coverage")  # fmt: skip
 
     def fields_of(self, row: Any) -> dict[str, Any]:
         """See DocumentRecords."""

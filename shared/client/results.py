@@ -406,10 +406,48 @@ class TriageModel(_Result):
     version: str
 
 
+class OpenRelation(_Result):
+    """A relation that does not close and that no finding explains. It may be lawful.
+
+    `row` and `column` are 0-based. `expected` is the amount of the other side of the
+    relation, `possible_explanation` the usual lawful reason.
+    """
+
+    filing: str
+    check: str
+    title: str | None
+    statement: str
+    column: int
+    row: int
+    label: str
+    reported: float
+    expected: float
+    difference: float
+    message: str
+    possible_explanation: str | None = None
+    page: int | None = None
+
+
+class Coverage(_Result):
+    """The statements found and the relations checked, also in words (`summary`).
+
+    `missing` are statements that were not found. `relations` counts each once a column. `broken`
+    ones have a finding; `not_closing` ones have none, and `items` are the first 100 of them.
+    """
+
+    summary: str
+    statements: tuple[str, ...]
+    missing: tuple[str, ...]
+    relations: int
+    broken: int
+    not_closing: int
+    items: tuple[OpenRelation, ...] = ()
+
+
 class Findings(_Result):
     """The findings of a report, its verdict, and warnings about unread parts.
 
-    `model` is what judged it, `filings` the number of filings.
+    `model` is what judged it, `filings` the number of filings. `coverage` is what was checked.
     """
 
     flagged: bool
@@ -418,6 +456,7 @@ class Findings(_Result):
     warnings: tuple[str, ...] = ()
     model: TriageModel | None = None
     filings: int = 0
+    coverage: Coverage | None = None
 
 
 class SignalInput(FoundCell):

@@ -264,6 +264,7 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
     name = plain(line["source"])
     own = f"  {plain(str(line['id']))}" if line.get("id") else ""
     yield f"{name}{own}  ({_verdict(line)})"
+    yield from _covered(line, width)
     yield from _warned(line, width)
     rows = [
         (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}")
@@ -275,6 +276,7 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
         yield row.rstrip()
         text = plain(finding["message"])
         yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
+    yield from _not_closing(line, width)
     no_guarantee_reason = (
         line["risks"]["no_guarantee_reason"] if line["findings"] and "risks" in line else ""
     )
@@ -290,13 +292,30 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
 
 
 def _verdict(line: Mapping[str, Any]) -> str:
-    """The verdict on a filing. `nothing to flag` only appears without findings."""
+    """The verdict on a filing."""
     risk, findings = f"risk {line['risk']:.2f}", len(line["findings"])
     if line["flagged"]:
         return f"flagged, {risk}"
-    if findings:
-        return f"not flagged, {risk}; {count(findings, 'finding')}"
-    return f"nothing to flag, {risk}" if line.get("checked", True) else "nothing was checked"
+    if not line.get("checked", True):
+        return "nothing was checked"
+    return f"not flagged, {risk}; {count(findings, 'finding') if findings else 'no findings'}"
+
+
+def _covered(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    """The statements found and missing, and the relations checked."""
+    if coverage := line.get("coverage"):
+        yield from wrap(coverage["summary"], width, initial_indent="  ", subsequent_indent="  ")
+
+
+def _not_closing(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    """The relations that do not close, by check, with the usual lawful reason of each."""
+    items = line.get("coverage", {}).get("items", ())
+    for check in dict.fromkeys(item["check"] for item in items):
+        of_check = [item for item in items if item["check"] == check]
+        yield f"  does not close: {check}"
+        reason = f"May be lawful: {of_check[0]['possible_explanation']}"
+        for text in (*(item["message"] for item in of_check), reason):
+            yield from wrap(plain(text), width, initial_indent="    ", subsequent_indent="    ")
 
 
 def _warned(line: Mapping[str, Any], width: int) -> Iterator[str]:

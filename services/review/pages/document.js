@@ -30,10 +30,10 @@ function positionIn(params) {
 /** A warning of a filing in which nothing could be checked. */
 const UNCHECKED = /(^|: )nothing was checked: /;
 
-/** The summary of a report without open findings. */
-function clean(dismissed, filings, unchecked) {
+/** The summary of a report without open findings. `open` relations do not close. */
+function clean(dismissed, filings, unchecked, open) {
   if (dismissed) return "All findings were dismissed before.";
-  if (!unchecked) return "No errors found.";
+  if (!unchecked) return open ? `No errors found, but ${count(open, "relation")} ${open === 1 ? "does" : "do"} not close. See below.` : "No errors found.";
   if (unchecked >= (filings ?? 1)) return "Nothing was checked. See the notes below.";
   return `No errors found in the checked filings. ${unchecked} of ${count(filings, "filing")} could not be checked.`;
 }
@@ -215,15 +215,27 @@ class DocumentView {
       return;
     }
     const found = await this.found("findings");
-    const [{ warnings, filings, risk }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.optional("signals"), this.optional("narrative-flags")]);
+    const [{ warnings, filings, risk, coverage }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.optional("signals"), this.optional("narrative-flags")]);
     const dismissed = found.filter((one) => one.dismissed);
     const open = found.filter((one) => !one.dismissed);
     fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
-      : h("p.muted", {}, clean(dismissed.length, filings, warnings?.filter((one) => UNCHECKED.test(one)).length ?? 0)),
+      : h("p.muted", {}, clean(dismissed.length, filings, warnings?.filter((one) => UNCHECKED.test(one)).length ?? 0, coverage?.not_closing)),
+    coverage && h("p.muted", {}, coverage.summary),
     !found.length && riskNote(risk),
     dismissed.length > 0 && h("details.group", {}, h("summary", {}, `${count(dismissed.length, "finding")} dismissed in an earlier report of this company`), dismissed.map((one) => this.finding(one))),
+    coverage?.items.length > 0 && this.open(coverage),
     sentences.length > 0 && this.inWords(sentences),
     signals.length > 0 && this.unusual(signals), this.asRead(), this.notes(warnings));
+  }
+
+  /** The relations that do not close, by check, with the usual lawful reason of each. */
+  open({ items, not_closing: all }) {
+    const checks = [...new Set(items.map((one) => one.check))];
+    const line = (one) => h("p", {}, one.message, " ", h("span.muted", {}, [one.page && `page ${one.page}`, one.filing].filter(Boolean).join(" · ")));
+    return h("section.group", {}, h("h2", {}, "Does not close"), checks.map((check) => {
+      const own = items.filter((one) => one.check === check);
+      return h("details", { open: true }, h("summary", {}, own[0].title ?? title(check)), own.map(line), own[0].possible_explanation && h("p.muted", {}, `May be lawful: ${own[0].possible_explanation}`));
+    }), items.length < all && h("p.muted", {}, `Not shown: ${number(all - items.length)} more.`));
   }
 
   /** The statements of the first filing, loaded when opened. */

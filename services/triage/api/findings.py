@@ -104,6 +104,36 @@ class FindingOut(BaseModel):
     )
 
 
+class OpenRelationOut(BaseModel):
+    """A relation that does not close and that no finding explains. It may be lawful."""
+
+    filing: str = Field(description="id of the filing within the document")
+    check: str
+    title: str | None = Field(description="what should hold")
+    statement: str
+    column: int = Field(description="0-based, of its total or of the compared amount")
+    row: int = Field(description="0-based, of its total or of the compared amount")
+    label: str
+    reported: int | float = Field(description="whole units")
+    expected: int | float = Field(description="amount of the other side, in whole units")
+    difference: int | float = Field(description="`reported` less `expected`")
+    message: str = Field(description="the arithmetic, written out")
+    possible_explanation: str | None = Field(description="the usual lawful reason")
+    page: int | None = Field(description="null in JSON")
+
+
+class CoverageOut(BaseModel):
+    """Statements found and relations checked. A relation counts once for each tried column."""
+
+    summary: str = Field(description="all of it in words")
+    statements: list[str] = Field(description="kinds of statements that were found")
+    missing: list[str] = Field(description="kinds that were not found, or not in every filing")
+    relations: int = Field(description="relations that were checked")
+    broken: int = Field(description="broken relations that a finding explains")
+    not_closing: int = Field(description="relations that do not close, without a finding")
+    items: list[OpenRelationOut] = Field(description="the first 100 that do not close")
+
+
 class ModelOut(BaseModel):
     """The model that judged a report."""
 
@@ -126,6 +156,9 @@ class FindingsOut(BaseModel):
     filings: int = Field(description="filings that were read")
     model: ModelOut = Field(description="the model that judged it")
     warnings: list[str] = Field(description="parts that could not be read, and why")
+    coverage: CoverageOut | None = Field(
+        None, description="statements found and relations checked; null for older results"
+    )
 
 
 class PeriodOut(BaseModel):
@@ -235,6 +268,7 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
             filings=report.filings,
             model=ModelOut(**report.model.to_json()),
             warnings=list(report.warnings),
+            coverage=CoverageOut.model_validate(report.coverage) if report.coverage else None,
         )
 
     @router.get(

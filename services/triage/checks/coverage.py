@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from services.triage.checks.root_causes import difference_key
-from services.triage.checks.rule_confidence import credible_equations, granularity
+from services.triage.checks.rule_confidence import credible_equations, granularity, is_rounding
 from services.triage.checks.written_out import arithmetic
 from services.triage.domain import Coverage, Finding, OpenRelation
 from services.triage.relations import identities
@@ -19,13 +19,12 @@ NAMED = frozenset({"cash_flow_change", "cash_roll_forward", "cash_between_period
 """Identities between lines with known names. Every break of one is listed. Other sums are guessed
 from the amounts, so only their credible breaks are."""
 DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
-LONG = 10  # parts of a sum from which rounding may leave two units
 
 
 def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Coverage:
-    """What was checked in a filing, with the breaks that none of its findings explains."""
+    """The checked parts of a filing, and the breaks that none of its findings explains."""
     held, explained = 0, 0
-    items: list[OpenRelation] = []
+    items: dict[str, OpenRelation] = {}  # by message: columns may end on the same day
     for equation in _tried(views):
         closes = _closes(views, equation)
         if any(_explains(views, finding, equation, closes) for finding in findings):
@@ -33,7 +32,8 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         elif closes:
             held += 1
         else:
-            items.append(_item(filing, views, equation))
+            item = _item(filing, views, equation)
+            items[item.message] = item
     kinds = {view.kind for view in views}
     return Coverage(
         tuple(kind for kind in CHECKED if kind in kinds),
@@ -41,7 +41,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         held + explained + len(items),
         explained,
         len(items),
-        tuple(items),
+        tuple(items.values()),
     )
 
 
@@ -64,13 +64,16 @@ def _is_mislabelled(equation: Equation) -> bool:
 
 
 def _closes(views: Views, equation: Equation) -> bool:
-    """Whether a relation holds. For named lines, rounding is judged by their own digits: the unit
-    of the page is guessed, and round figures make it too coarse.
+    """Whether a relation holds within rounding. For named lines, rounding is judged by their own
+    digits: the unit of the page is guessed, and round figures make it too coarse.
     """
-    if not equation.holds or equation.check not in NAMED:
+    if equation.check == identities.BALANCE:
         return equation.holds
-    units = 2 if len(equation.terms) > LONG + 1 else 1
-    return abs(equation.residual) <= units * _rounding_unit(views, equation)
+    gap = abs(equation.residual)
+    if equation.check not in NAMED:
+        return equation.holds or is_rounding(gap / granularity(views, equation), equation)
+    units = gap / _rounding_unit(views, equation)
+    return units <= 1 or is_rounding(units, equation)
 
 
 def _rounding_unit(views: Views, equation: Equation) -> Decimal:

@@ -81,8 +81,9 @@ def credible_equations(views: Views, equations: Sequence[Equation]) -> Iterator[
 
 
 def leaves_no_room(views: Views, equation: Equation) -> bool:
-    """Whether no unread line can lie between the lines of a relation: cash at both ends of a period
-    and its change, one below the other.
+    """Whether no unread line can lie between the lines of a relation.
+
+    These are cash at both ends of a period and its change, one below the other.
     """
     if equation.check != "cash_roll_forward" or len(equation.terms) != ROLL_FORWARD:
         return False
@@ -138,7 +139,7 @@ def rule_confidence(views: Views, d: Diagnosis, main: Equation, many: bool) -> f
     units = abs(main.residual) / granularity(views, main)
     if many:
         return CONFIDENCE["many breaks"]
-    if units <= (3 if len(main.terms) > 3 else 1) and len(main.terms) > 2:
+    if is_rounding(units, main):
         return CONFIDENCE["rounding"]
     if d.harms:
         return CONFIDENCE["harms others"]
@@ -151,6 +152,11 @@ def rule_confidence(views: Views, d: Diagnosis, main: Equation, many: bool) -> f
     if main.check in TRUSTED_ALONE or main.check == "balance_sheet_sums":
         return CONFIDENCE["unexplained balance sheet"]
     return CONFIDENCE["unexplained"]
+
+
+def is_rounding(units: Decimal, equation: Equation) -> bool:
+    """Whether rounding explains a difference of so many units."""
+    return len(equation.terms) > 2 and units <= (3 if len(equation.terms) > 3 else 1)
 
 
 def granularity(views: Views, equation: Equation) -> Decimal:

@@ -144,9 +144,9 @@ def _by_classifier(
 ) -> Verdict:
     """The verdict of the classifier: the likely suspects, each cause once.
 
-    An unbalanced balance sheet flags whatever the forest says, and is always shown. Net income that
-    differs between statements, and cash that does not lead from the beginning of a period to its
-    end, are always shown, but flag nothing alone. A unit that
+    An unbalanced balance sheet flags whatever the forest says, and is always shown. Other breaks
+    are always shown too, but flag nothing alone: different net income between statements, and cash
+    at both ends of a period that its change does not join. A unit that
     earnings per share refute always flags: it breaks no relation, so the forest can't learn it.
     """
     every = find_suspects(views, classifier.patterns, filing.complete)

@@ -108,3 +108,27 @@ def test_an_address_that_leads_nowhere_leads_on(browser: Any, stage: Stage) -> N
     page.locator("#view").get_by_role("link", name="Documents").click()
     page.get_by_role("heading", name="Documents").wait_for()
     ada.close(allowed=("404",))
+
+
+def test_what_was_checked_and_what_does_not_close_is_shown(browser: Any, stage: Stage) -> None:
+    item = {"check": "cash_agrees", "title": "Cash agrees", "message": "Cash is 7, but cash is 5.",
+            "possible_explanation": "Restricted cash.", "page": 4, "filing": "f1"}  # fmt: skip
+    coverage = {"summary": "Balance sheet only; 12 relations checked.", "not_closing": 2,
+                "items": [item]}  # fmt: skip
+
+    def covered(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "coverage": coverage})
+
+    ada, page = on(browser, stage, DESK)
+    page.route("**/findings?*limit=1", covered)
+    page.goto(f"{stage.address}/documents/{stage.report}")
+    page.get_by_text("No errors found, but 2 relations do not close.").wait_for()
+    page.get_by_text(coverage["summary"]).wait_for()
+    group = page.locator("section.group", has_text="Does not close")
+    for text in ("Cash agrees", item["message"], "May be lawful: Restricted cash.", "page 4 · f1",
+                 "Not shown: 1 more."):  # fmt: skip
+        assert group.get_by_text(text).is_visible()
+    ada.draw("first-visit-coverage", ".desk", whole=False)
+    page.unroute_all()
+    ada.close()

@@ -17,7 +17,7 @@ from services.cli.output import tables
 from tests.support import artefacts
 from tests.support.samples import filing, report
 from tests.unit.cli.builders import Run, lines, words
-from tests.unit.triage.filings import bent, find_row, record
+from tests.unit.triage.filings import bent, find_row, record, restricted
 from tests.unit.triage.reading import samples
 from tests.unit.triage.test_history import a_year_later
 
@@ -157,7 +157,8 @@ def test_data_in_which_nothing_could_be_checked_is_not_called_clean(
     code, out, _ = run("triage", path)
     assert code == 0
     assert "a  (nothing was checked)" in out
-    assert "nothing to flag" not in out
+    assert "no findings" not in out
+    assert "; 0 relations checked." in words(out)
     assert f"! nothing was checked: {why}" in words(out)
     (line,) = lines(run("triage", path, "--json")[1])
     assert (line["flagged"], line["checked"], line["findings"]) == (False, False, [])
@@ -195,8 +196,27 @@ def test_a_finding_is_not_called_nothing() -> None:
     first, *rest = tables.findings(line)
     assert first == "a.pdf  a  (not flagged, risk 0.86; 1 finding)"
     assert rest[0].split() == ["income_sums", "income", "0.86"]
-    assert next(tables.findings({**line, "findings": []})).endswith("(nothing to flag, risk 0.86)")
+    assert next(tables.findings({**line, "findings": []})).endswith(
+        "(not flagged, risk 0.86; no findings)"
+    )
     assert next(tables.findings({**line, "flagged": True})).endswith("(flagged, risk 0.86)")
+
+
+def test_what_does_not_close_is_listed_with_its_reason(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps(restricted()))
+    _, out, _ = run("triage", path)
+    output = words(out)
+    assert "none broken, 3 do not close." in output
+    assert output.count("does not close: cash_agrees") == 1
+    assert "a difference of 10,000,000. May be lawful: The cash flow statement" in output
+    (line,) = lines(run("triage", path, "--json")[1])
+    assert (line["flagged"], line["findings"], line["coverage"]["not_closing"]) == (False, [], 3)
+    alone = tmp_path / "alone.json"
+    alone.write_text(json.dumps({**record(), "statements": record()["statements"][1:2]}))
+    output = words(run("triage", alone)[1])
+    assert "Income statement only; 12 relations checked, none broken." in output
+    assert "Balance sheet and cash flow statement: not found." in output
 
 
 def test_reports_are_not_judged_by_a_damaged_specialist(run: Run, tmp_path: Path) -> None:

@@ -164,6 +164,14 @@ def without(statement: str, label: str) -> Record:
     return filing
 
 
+def restricted() -> Record:
+    """Cash flows of cash and restricted cash, which the balance sheet shows elsewhere."""
+    filing = record()
+    change(filing, "cash_flow", "Cash and cash equivalents at beginning of year", 1091, 1140, 1161)
+    change(filing, "cash_flow", "Cash and cash equivalents at end of year", 1244, 1091, 1140)
+    return filing
+
+
 def verdict(filing: Record) -> Verdict:
     return triage_filing(read(filing))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from prometheus_client import REGISTRY
 
 from services.triage.checks.classifier import NAME, BreakClassifier
 from services.triage.monitoring.store import MonitoringStore
+from services.triage.store import Reports
 from shared.events import FindingsFound
 from tests.support import artefacts
 from tests.unit.triage.builders import Triage
-from tests.unit.triage.filings import record, wrong
+from tests.unit.triage.filings import record, restricted, wrong
 
 POLICY = """
 [tenants.default]
@@ -58,6 +60,27 @@ def test_a_finding_is_accepted_only_for_a_stated_risk_and_share(
     assert event.sampled == ((found["id"],) if sampled else ())
     assert counted(route) == before + 1
     triage.close()
+
+
+def test_findings_say_what_was_checked(tmp_path: Path) -> None:
+    alone = {**record(), "id": "alone", "statements": record()["statements"][1:2]}
+    with Triage(tmp_path) as triage:
+        triage.handle(triage.read("doc_1", restricted(), alone))
+        triage.handle(triage.read("doc_2", *[restricted()] * 40))
+        coverage, many = (triage.findings(name)["coverage"] for name in ("doc_1", "doc_2"))
+        with triage.service.store.write() as session:
+            reports = Reports(session, "default")
+            before = reports.get("doc_1")
+            assert before
+            reports.save(replace(before, coverage=None))
+        assert triage.findings("doc_1")["coverage"] is None
+    assert coverage["statements"] == ["balance_sheet", "income", "cash_flow"]
+    assert coverage["missing"] == ["balance_sheet", "cash_flow"]
+    assert "not found in every filing" in coverage["summary"]
+    assert coverage["relations"] > coverage["not_closing"] == len(coverage["items"]) == 3
+    assert {item["check"] for item in coverage["items"]} == {"cash_agrees"}
+    assert {item["filing"] for item in coverage["items"]} == {"f1"}
+    assert (many["not_closing"], len(many["items"])) == (120, 100)
 
 
 def test_another_tenant_s_policy_is_another_s(tmp_path: Path) -> None:
