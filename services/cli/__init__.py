@@ -32,6 +32,7 @@ from services.cli.commands import (
 from services.cli.groups import SectionedGroup
 from services.cli.output.lines import (
     NONE_WORKED,
+    WRONG_USAGE,
     OutputClosed,
     discard_output,
     machine_error,
@@ -91,10 +92,13 @@ def cli() -> None:
 
 
 def main() -> int:
-    """Run the command. Returns the exit code: 0 all worked, 1 some failed, 2 none did."""
+    """Run the command. Returns the exit code: see docs/reference/exit-codes.md."""
     try:
         with private_files():
             result = cli.main(prog_name="smallprint", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return WRONG_USAGE
     except click.ClickException as error:
         error.show()
         return NONE_WORKED

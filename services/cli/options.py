@@ -79,6 +79,9 @@ adapter_option = click.option(
     show_default=True,
     help="The specialist; may be repeated.",
 )
+fail_on_flagged_option = click.option(
+    "--fail-on-flagged", is_flag=True, help="Exit with 3 if a report is flagged."
+)
 password_option = click.option(
     "--password",
     envvar="SMALLPRINT_PASSWORD",

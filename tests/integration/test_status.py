@@ -80,7 +80,7 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     other = _smallprint(suite, "status", document, *acme)
     assert (other.returncode, other.stdout) == (2, "")
     assert f"There is no document {document}" in other.stderr
-    assert _smallprint(suite, "status", *acme, key=key).returncode == 2
+    assert _smallprint(suite, "status", *acme, key=key).returncode == 64
     assert (suite.data / address.NAME).is_file()
     (suite.data / address.NAME).unlink()  # as in the containers, whose folder says nothing
     upkeep = {"SMALLPRINT_DATA": str(suite.data)}

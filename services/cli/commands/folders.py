@@ -15,7 +15,7 @@ from services.cli.documents.files import Results, files_below
 from services.cli.documents.folder_watch import FolderWatcher, Stop
 from services.cli.documents.reading import holds_others, is_report, with_parts
 from services.cli.documents.reports import Reports
-from services.cli.options import adapter_option, as_json, password_option
+from services.cli.options import adapter_option, as_json, fail_on_flagged_option, password_option
 from services.cli.output import tables
 from services.cli.output.lines import OutputWriter, plain, write_rows
 from services.cli.output.progress import each_file
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Folder of the results (FOLDER-results).",
 )
 @click.option("--resume/--anew", default=True, help="Continue (default), or read all files again.")
+@fail_on_flagged_option
 @as_json
 @adapter_option
 @password_option
@@ -40,6 +41,7 @@ def batch(
     folder: str,
     out: Path | None,
     resume: bool,
+    fail_on_flagged: bool,
     as_json: bool,
     adapters: Sequence[str],
     password: str | None,
@@ -66,7 +68,7 @@ def batch(
     if not sources:
         raise SuiteError(f"there are no files in {folder}")
     results.require_writable()
-    lines = OutputWriter(as_json=as_json, table=lambda _line: ())
+    lines = OutputWriter(as_json=as_json, table=lambda _line: (), fail_on_flagged=fail_on_flagged)
     with documents_of_all_kinds(adapters, password) as work:
         done = Batch(work, results, resume)
         each_file(sources, lines, done.file)

@@ -11,7 +11,13 @@ import click
 from services.cli.documents.files import read_file
 from services.cli.documents.reading import open_reader
 from services.cli.documents.reports import Reports, bad_filing_line, filings_of
-from services.cli.options import as_json, load_settings, password_option, paths_argument
+from services.cli.options import (
+    as_json,
+    fail_on_flagged_option,
+    load_settings,
+    password_option,
+    paths_argument,
+)
 from services.cli.output import tables
 from services.cli.output.lines import OutputWriter, plain, write_rows
 from services.cli.output.progress import each_file
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
     help="With --max-wrong: share of your filings with an error.",
 )
+@fail_on_flagged_option
 @as_json
 @password_option
 def triage(
@@ -45,6 +52,7 @@ def triage(
     history: str | None,
     max_wrong: float | None,
     broken: float | None,
+    fail_on_flagged: bool,
     as_json: bool,
     password: str | None,
 ) -> int:
@@ -78,7 +86,7 @@ def triage(
         if max_wrong is not None:
             reports.state_risk(max_wrong, broken)
         shown = tables.FindingsTable(reports.promised)
-        lines = OutputWriter(as_json=as_json, table=shown.table)
+        lines = OutputWriter(as_json=as_json, table=shown.table, fail_on_flagged=fail_on_flagged)
         if history is not None:
             for message in reports.learn_history(history, password):
                 click.echo(plain(message), err=True)

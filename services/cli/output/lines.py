@@ -24,7 +24,8 @@ from shared.errors import SuiteError
 
 log = logging.getLogger(__name__)
 
-ALL, SOME_FAILED, NONE_WORKED = 0, 1, 2  # exit codes; a partly read file counts as worked
+# exit codes; a partly read file counts as worked
+ALL, SOME_FAILED, NONE_WORKED, FLAGGED, WRONG_USAGE = 0, 1, 2, 3, 64
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -143,15 +144,22 @@ class OutputWriter:
     Args:
         as_json: whether to print JSON lines instead of text.
         table: returns the lines of text for one result.
+        fail_on_flagged: whether a flagged filing changes the exit code.
     """
 
     def __init__(
-        self, *, as_json: bool, table: Callable[[Mapping[str, Any]], Iterable[str]]
+        self,
+        *,
+        as_json: bool,
+        table: Callable[[Mapping[str, Any]], Iterable[str]],
+        fail_on_flagged: bool = False,
     ) -> None:
         self.as_json = as_json
         self.table = table
+        self.fail_on_flagged = fail_on_flagged
         self.worked = 0
         self.failed = 0
+        self.flagged = False
 
     def result(self, line: Mapping[str, Any]) -> None:
         """Print a result; it counts as failed if it has `error`."""
@@ -159,6 +167,7 @@ class OutputWriter:
             self.failed += 1
         else:
             self.worked += 1
+        self.flagged = self.flagged or _is_flagged(line)
         if not self.as_json and "error" in line and not line.get("narrative_flags"):
             error = line["error"]
             print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
@@ -167,7 +176,13 @@ class OutputWriter:
 
     @property
     def exit_code(self) -> int:
-        """0 all worked, 1 some failed, 2 none worked."""
+        """0 all worked, 1 some failed, 2 none worked, 3 all worked and some are flagged."""
         if not self.failed:
-            return ALL
+            return FLAGGED if self.fail_on_flagged and self.flagged else ALL
         return SOME_FAILED if self.worked else NONE_WORKED
+
+
+def _is_flagged(line: Mapping[str, Any]) -> bool:
+    """Whether a filing of a line is flagged, also in the parts of a mail or archive."""
+    inner = (*line.get("parts", ()), *line.get("filings", ()))
+    return bool(line.get("flagged")) or any(map(_is_flagged, inner))

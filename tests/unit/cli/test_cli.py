@@ -48,9 +48,9 @@ def summary_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["extract"], ["triage", "--nonsense", "x"], ["up", "--port", "x"]]
 )
-def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
+def test_wrong_usage_has_its_own_exit_code(run: Run, arguments: list[str]) -> None:
     code, out, err = run(*arguments)
-    assert (code, out) == (2, "")
+    assert (code, out) == (64, "")
     assert "Usage:" in err
 
 

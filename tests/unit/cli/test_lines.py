@@ -15,6 +15,7 @@ from services.cli.output.terminal import table
 from shared.errors import EmptyDocument
 
 GOOD: dict[str, Any] = {"source": "a.pdf"}
+FLAGGED: dict[str, Any] = {"source": "c.json", "flagged": True}
 BAD: dict[str, Any] = {"source": "b.pdf", "error": {"type": "empty_document", "detail": "no bytes"}}
 
 
@@ -32,6 +33,23 @@ def test_the_exit_code_says_how_many_worked(
     for line in lines:
         printed.result(line)
     assert printed.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ([FLAGGED, GOOD], 3),
+        ([{**GOOD, "parts": [{"filings": [FLAGGED]}]}], 3),
+        ([{**FLAGGED, "flagged": False}], 0),
+        ([FLAGGED, BAD], 1),
+    ],
+)
+def test_a_flagged_report_can_change_the_exit_code(lines: list[dict[str, Any]], code: int) -> None:
+    for fail_on_flagged in (True, False):
+        printed = OutputWriter(as_json=True, table=_table, fail_on_flagged=fail_on_flagged)
+        for line in lines:
+            printed.result(line)
+        assert printed.exit_code == (code if fail_on_flagged or code != 3 else 0)
 
 
 def test_json_lines_are_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_ac
 
 def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:
     code, _, err = run("extract", contract, "--level", "0.9")
-    assert code == 2
+    assert code == 64
     assert "--level needs" in err
 
 
@@ -127,7 +127,7 @@ def test_a_person_reads_what_is_accepted_and_what_that_promises(run: Run, contra
 @pytest.mark.parametrize("risk", ["0", "1", "-0.1", "much"])
 def test_a_risk_that_is_none_is_refused(run: Run, contract: Path, risk: str) -> None:
     code, out, err = run("extract", contract, "--max-wrong", risk)
-    assert (code, out) == (2, "")
+    assert (code, out) == (64, "")
     assert "--max-wrong" in err
 
 
@@ -151,7 +151,7 @@ def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
     _, out, _ = run("triage", path, "--max-wrong", "0.05")
     assert "nothing is accepted, not guaranteed" in out
     code, _, err = run("triage", path, "--broken", "0.5")
-    assert (code, "--broken needs --max-wrong" in err) == (2, True)
+    assert (code, "--broken needs --max-wrong" in err) == (64, True)
     _, out, _ = run("triage", path, "--json")
     assert "risks" not in json.loads(out)
 

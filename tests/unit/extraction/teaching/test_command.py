@@ -85,7 +85,7 @@ def test_an_adapter_for_another_base_is_named_by_doctor(
 @pytest.mark.parametrize("arguments", [[NAME], ["--replace", NAME], ["remove"], ["list", NAME]])
 def test_missing_and_additional_arguments_are_refused(run: Run, arguments: list[str]) -> None:
     code, out, err = run("teach", *arguments)
-    assert (code, out) == (2, "")
+    assert (code, out) == (64, "")
     assert "Usage: smallprint teach" in err
 
 
