@@ -35,6 +35,9 @@ run-kafka: setup-kafka ## Start every service as its own process on a real Kafka
 field-bundle: setup ## Make the archive that installs on a laptop without network; its path is the last line.
 	@$(BIN)/python -m infra.release.field_bundle
 
+wheel: setup ## Build the wheel for `pipx install`, with the models in it; its path is the last line.
+	@$(BIN)/python -m infra.release.wheel
+
 ##@ Check
 check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" looks at those alone).
 	@failed=; \
@@ -158,6 +161,6 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(VENV).log $(TRAIN) $(TRAIN).lock $(TRAIN).log build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
+.PHONY: help setup run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
 	setup-train format docs pictures demo-documents schemas sbom released requirements clean

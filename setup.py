@@ -1,14 +1,15 @@
 """What pyproject.toml cannot say: which folders are packages, and what they carry beside code.
 
-`smallprint`, the client, lives in shared/client; everything below services/ and shared/ that is
-not Python (pages, migrations, golden files) travels along, and so do the shipped artefacts.
+`smallprint`, the client, is in shared/client. Everything below services/ and shared/ that is not
+Python (pages, migrations, golden files) is part of the package, and so are the shipped artefacts.
+The programs that train models are not: they run in a checkout only.
 """
 
 from setuptools import find_packages, setup
 
 setup(
     packages=[
-        *find_packages(include=["services*", "shared*", "models*"], exclude=["shared.client*"]),
+        *find_packages(include=["services*", "shared*", "models"], exclude=["shared.client*"]),
         *("smallprint" + name for name in ["", *("." + p for p in find_packages("shared/client"))]),
     ],
     package_dir={"smallprint": "shared/client"},

@@ -6,6 +6,7 @@ Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -17,8 +18,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.errors import SettingsError
 
 PREFIX = "SMALLPRINT_"
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout, or the folder of installed packages."""
 
 S = TypeVar("S", bound="CommonSettings")
+
+
+def is_checkout(root: Path = ROOT) -> bool:
+    """Whether smallprint runs from its source folder, not from an installed package."""
+    return (root / "Makefile").is_file()
+
+
+def default_data(root: Path = ROOT) -> Path:
+    """Return `var/data` for a checkout, and a folder of the user (XDG) for an installed package."""
+    if is_checkout(root):
+        return Path("var/data")
+    shared = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(shared).expanduser() / "smallprint"
 
 
 class CommonSettings(BaseSettings):
@@ -26,7 +42,11 @@ class CommonSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=None, extra="ignore", frozen=True)
 
-    data: Path = Field(Path("var/data"), description="folder of databases, blobs and the bus")
+    data: Path = Field(
+        default_factory=default_data,
+        description="folder of databases, blobs and the bus; installed as a package: "
+        "`~/.local/share/smallprint`",
+    )
     bus_url: str = Field(
         "",
         description="`sqlite:///path` or `kafka://host:port`; docs/how-to/tls-and-keys.md has TLS "
@@ -135,7 +155,7 @@ class CommonSettings(BaseSettings):
     @property
     def artefacts_folder(self) -> Path:
         """The folder of the base and the adapters; in the installed `models` package by default."""
-        return self.artefacts or Path(__file__).resolve().parent.parent / "models" / "artefacts"
+        return self.artefacts or ROOT / "models" / "artefacts"
 
     @property
     def adapters_folder(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from infra.run_kafka import SERVICES
@@ -38,7 +39,7 @@ def rendered() -> str:
     parts = [HEAD]
     for name, settings in classes().items():
         rows = [
-            f"| `{PREFIX}{field.upper()}` | {_default(info.default)} | {info.description} |"
+            f"| `{PREFIX}{field.upper()}` | {_default(info)} | {info.description} |"
             for field, info in settings.model_fields.items()
             if settings is CommonSettings or field not in CommonSettings.model_fields
         ]
@@ -57,7 +58,8 @@ def rendered() -> str:
     return "".join(parts)
 
 
-def _default(value: object) -> str:
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return "required"
     return "" if value in ("", None) else f"`{value}`"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from packaging.markers import Marker
 from packaging.tags import Tag, cpython_tags
 from packaging.utils import parse_wheel_filename
 
+from infra.release.wheel import build_wheel
 from shared.artefacts.loader import sha256
 from shared.version import VERSION
 
@@ -33,10 +33,6 @@ PYTHONS = ("3.11", "3.12", "3.13")
 GLIBC = (2, 28)  # oldest C library that the wheels run on: Debian 10, RHEL 8, Ubuntu 20.04
 PINS = ("run.txt", "bundle.txt")
 NAME = f"smallprint-field-{VERSION}-linux-x86_64"
-SOURCES = (
-    *("services", "shared", "models", "requirements"),
-    *("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"),
-)
 
 
 def main() -> int:
@@ -51,7 +47,7 @@ def main() -> int:
             say(f"wheels for Python {version}")
             download(version, wheels)
         say("our own wheel, with the artefacts in it")
-        ours = build_wheel(Path(scratch) / "source", wheels)
+        ours = build_wheel(wheels)
         pins = [ROOT / "requirements" / name for name in PINS]
         for path in (*pins, *(ROOT / "infra/field").iterdir(), ROOT / "LICENSE", ROOT / "NOTICE"):
             shutil.copy(path, folder)
@@ -128,28 +124,6 @@ def pip() -> list[str]:
         if found.returncode == 0:
             return [python, "-m", "pip", "--disable-pip-version-check"]
     raise SystemExit("field-bundle: no pip found; install python3-pip, or run ensurepip")
-
-
-def build_wheel(source: Path, wheels: Path) -> Path:
-    """Build our wheel from a copy of the sources, so that it has no stale files."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
-    source.mkdir()
-    for name in SOURCES:
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=ignore)
-        else:
-            shutil.copy(path, source / name)
-    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    subprocess.run(
-        [sys.executable, "-c", build, str(wheels)],
-        cwd=source,
-        env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},  # 1980 is the first year in a zip
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    (built,) = wheels.glob("smallprint-*.whl")
-    return built
 
 
 def write_manifest(folder: Path, ours: Path) -> None:

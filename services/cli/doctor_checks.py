@@ -25,13 +25,13 @@ from services.cli.documents.reading import open_reader
 from services.cli.output.lines import count
 from shared.documents.pages.ocr import NEEDS, engine
 from shared.errors import SuiteError
+from shared.settings import ROOT, is_checkout
 from shared.version import VERSION
 
 if TYPE_CHECKING:
     from shared.inference import Specialists
     from shared.settings import CommonSettings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LEAST_PYTHON = (3, 11)
 LEAST_FREE = 2_000_000_000  # with fewer bytes of disk space a batch may fail
 OPTIONAL = {
@@ -62,21 +62,19 @@ class Check:
     mend: str = ""
 
 
-def from_source(root: Path = ROOT) -> bool:
-    """Whether this is a checkout with a Makefile; a laptop has a field bundle."""
-    return (root / "Makefile").is_file()
-
-
 def install_again(target: str = "setup", root: Path = ROOT) -> str:
     """How to install the packages again."""
-    if from_source(root):
+    if is_checkout(root):
         return f"run `make {target}` in {root}"
-    return f"unpack the field bundle again, and there run `./install.sh {sys.prefix}`"
+    return (
+        "install smallprint again: `pipx install --force WHEEL`, or in the unpacked field bundle "
+        f"`./install.sh {sys.prefix}`"
+    )
 
 
 def restore_models() -> str:
     """How to restore the models."""
-    first = "restore models/artefacts from the release" if from_source() else install_again()
+    first = "restore models/artefacts from the release" if is_checkout() else install_again()
     return f"{first}, or set SMALLPRINT_ARTEFACTS"
 
 
@@ -115,7 +113,7 @@ def optional_packages() -> Iterator[Check]:
         try:
             yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
         except metadata.PackageNotFoundError:
-            fix = f"{install_again('setup-kafka')}, if you want it" if from_source() else ""
+            fix = f"{install_again('setup-kafka')}, if you want it" if is_checkout() else ""
             yield Check(package, "note", f"not installed; only needed for {purpose}", fix)
 
 
@@ -130,9 +128,8 @@ def recognition() -> Check:
 
 def network() -> Check:
     """Check in a child process that the reader can be cut off from networks."""
-    root = str(Path(__file__).resolve().parents[2])
     code = (
-        f"import sys; sys.path.insert(0, {root!r})\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from shared.documents.confinement import leave_network\n"
         "sys.exit(0 if leave_network() else 1)"
     )

@@ -54,7 +54,7 @@ one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Data folder (SMALLPRINT_DATA, or var/data).",
+    help="Data folder (SMALLPRINT_DATA, or var/data; if installed, ~/.local/share/smallprint).",
 )
 url_option = click.option(
     "--url",
