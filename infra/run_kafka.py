@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -29,7 +28,11 @@ from infra.servers.postgres import ClusterError
 from infra.servers.supervisor import Program, Supervisor
 from services.cli.deployment.deployment_file import Deployment, write_deployment
 from services.cli.deployment.lock import FolderLock
+from services.cli.deployment.owner_key import keep_owner_key, start_lines
+from services.ingest.keys import KeyRing
+from services.ingest.store import MIGRATIONS
 from shared.errors import SuiteError
+from shared.storage import Store
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 READY_SECONDS = 600.0  # seconds; a busy machine may need minutes, and failures are reported at once
@@ -229,29 +232,12 @@ class Suite:
         return late if more <= 0 else [*late[:SAY_NAMES], f"{more} more"]
 
     def _announce(self) -> None:
-        print_line(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
-        folder = shlex.quote(str(self.data))
-        print_line(
-            "smallprint dead-letters, verify, backup, status, upload and search find it by --data "
-            f"{folder}"
-        )
-        if not self._smallprint("keys", "list"):
-            print_line(
-                f"the first key (shown only once): {self._smallprint('keys', 'new', 'first')}"
-            )
-
-    def _smallprint(self, *arguments: str) -> str:
-        """Run the command with the settings of the services. Returns its output."""
-        done = subprocess.run(
-            [Path(sys.executable).parent / "smallprint", *arguments],
-            env={**os.environ, **self.env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise StartError(f"smallprint {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout.strip()
+        url = self.env["SMALLPRINT_INGEST_DATABASE_URL"]
+        with closing(Store(url, "ingest", MIGRATIONS)) as store:
+            ring = KeyRing(store)
+            key, _ = keep_owner_key(ring, self.data)
+            lines = start_lines(ring, key, self.url, self.data)
+        print(*lines, f"Logs:     {self.data.resolve() / 'logs'}", sep="\n", flush=True)
 
 
 def print_line(line: str) -> None:

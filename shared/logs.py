@@ -1,4 +1,7 @@
-"""JSON logs, one object a line on standard error; a document is found by its id in all services."""
+"""Logs on standard error: JSON, one object a line, or short plain lines on a terminal.
+
+A document is found by its id in the logs of all services.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Literal
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
+Form = Literal["auto", "json", "plain"]
+_NOT_SHOWN = frozenset({"trace", "tenant"})
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",
@@ -55,7 +61,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **_context.get(),
         }
-        line.update({k: v for k, v in record.__dict__.items() if k not in _STANDARD})
+        line.update(_extras(record))
         if trace := current_trace():
             line["trace_id"] = trace.split("-")[1] if trace.count("-") == 3 else trace
         if record.exc_info:
@@ -63,10 +69,32 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logs(service: str, level: str = "INFO") -> None:
-    """Send every logger of this process to standard error as JSON lines."""
+class PlainFormatter(logging.Formatter):
+    """A line for a person: time, severity if it is a warning or worse, message, and fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record, without traces."""
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        severity = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        fields = {**_context.get(), **_extras(record)}
+        shown = [f"{name}={value}" for name, value in fields.items() if name not in _NOT_SHOWN]
+        error = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{time} {severity}{'  '.join([record.getMessage(), *shown])}{error}"
+
+
+def _extras(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
+def configure_logs(service: str, level: str = "INFO", form: Form = "auto") -> None:
+    """Send every logger of this process to standard error.
+
+    Args:
+        form: `json`, `plain`, or `auto` for plain lines on a terminal.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(service))
+    is_plain = form == "plain" or (form == "auto" and sys.stderr.isatty())
+    handler.setFormatter(PlainFormatter() if is_plain else JsonFormatter(service))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

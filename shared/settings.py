@@ -83,6 +83,9 @@ class CommonSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="lowest severity that is logged"
     )
+    log_format: Literal["auto", "json", "plain"] = Field(
+        "auto", description="form of log lines; `auto` is plain on a terminal, otherwise JSON"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     ingest_url: str = Field(
         "http://127.0.0.1:8401", description="where the other services check keys"

@@ -52,7 +52,14 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         *(folders.batch, folders.watch),
     ),
     "Serve the suite, and use it": (
-        *(up.up, remote.upload, documents.documents, remote.search, remote.reports),
+        *(
+            up.up,
+            remote.open_page,
+            remote.upload,
+            documents.documents,
+            remote.search,
+            remote.reports,
+        ),
         *(documents.export, documents.delete, webhooks.webhooks),
     ),
     "Operate the suite": (

@@ -542,12 +542,14 @@ def new_document(
 
 @dataclass(frozen=True)
 class Key:
-    """A named key of one tenant, or a browser session of one, without its secret."""
+    """A named key of one tenant, a browser session of one, or a link that opens one session. It has
+    no secret.
+    """
 
     id: str
     tenant: str
     name: str
-    kind: Literal["key", "session"]
+    kind: Literal["key", "session", "link"]
     created: datetime
     created_by: str | None = None
     parent: str | None = None

@@ -4,6 +4,7 @@ The secret has 256 random bits, so a plain SHA-256 is enough: slow, salted hashe
 secrets that can be guessed. A check takes microseconds.
 
 A session is a short-lived key for a browser cookie. It has the name of its parent and ends with it.
+A link is a key that opens one session and nothing else: it is part of an address that signs in.
 No two valid keys of a tenant have the same name, so a name identifies the key that acted.
 """
 
@@ -35,6 +36,7 @@ NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
 
 _LETTERS = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43  # 62^43 > 2^256
+_LINK_AGE = timedelta(hours=1)
 _USE_NOTED = timedelta(minutes=5)
 """Resolution of `last_used`, to avoid a write for every request."""
 
@@ -59,11 +61,11 @@ class KeyRing:
         key = self.find(secret)
         if key is None:
             return None
-        session = key.id if key.parent else None
+        session = key.id if key.parent and key.kind == "session" else None
         return Actor(
             key.tenant,
             key.name,
-            key_id=key.parent or key.id,
+            key_id=(key.parent if session else None) or key.id,
             session_id=session,
             scopes=key.scopes,
         )
@@ -117,22 +119,6 @@ class KeyRing:
             rows.add(new.key)
         return new
 
-    def first_key(self, tenant: str = "default", name: str = "first") -> NewKey | None:
-        """Create the first key of this database; None if there ever was one."""
-        new = _new_key(tenant, name)
-        with self.store.write() as session:
-            lock(session, "keys")
-            rows = KeyRows(session)
-            if not rows.empty():
-                return None
-            rows.add(new.key)
-        return new
-
-    def unmake(self, key_id: str) -> None:
-        """Delete a key whose secret nobody has seen."""
-        with self.store.write() as session:
-            KeyRows(session).remove(key_id)
-
     @contextmanager
     def temporary(self, tenant: str) -> Iterator[str]:
         """The secret of a session for the operator; it ends with the block, or in five minutes."""
@@ -142,7 +128,8 @@ class KeyRing:
         try:
             yield new.secret
         finally:
-            self.unmake(new.key.id)
+            with self.store.write() as session:
+                KeyRows(session).remove(new.key.id)
 
     def list(self, tenant: str | None = None) -> list[Key]:
         """Return the keys of a tenant (None: of all), oldest first, without sessions."""
@@ -163,14 +150,35 @@ class KeyRing:
             if not KeyRows(session).revoke(key_id, tenant, now_utc()):
                 raise NotFound(f"There is no key {key_id}.")
 
+    def open_link(self, actor: Actor) -> NewKey:
+        """Create a link that opens one session of a key. Raises NotAllowed for another holder."""
+        new = _new_key(
+            actor.tenant,
+            actor.name,
+            kind="link",
+            parent=actor.key_id,
+            expires=now_utc() + _LINK_AGE,
+            scopes=frozenset(),
+        )
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            parent = rows.find(actor.key_id)
+            if actor.session_id or not parent or parent.kind != "key":
+                raise NotAllowed("Only a key can create a link that signs in.")
+            rows.add(new.key)
+        return new
+
     def open_session(self, actor: Actor) -> NewKey:
-        """Create a session of a key. Raises NotAllowed for a session."""
+        """Create a session of a key. A link ends with it. Raises NotAllowed for a session."""
         if actor.session_id:
             raise NotAllowed("A session can't open another session. Sign in with a key.")
         now = now_utc()
         with self.store.write() as session:
             rows = KeyRows(session)
             parent = rows.find(actor.key_id)
+            if parent and parent.kind == "link":
+                unused = rows.remove(parent.id)
+                parent = rows.find(parent.parent) if unused and parent.parent else None
             if parent is None or not parent.good(now):
                 raise NotSignedIn("This key is unknown, expired or revoked.")
             ends = now + timedelta(seconds=self.session_seconds)
@@ -232,7 +240,7 @@ def _new_key(
     tenant: str,
     name: str,
     *,
-    kind: Literal["key", "session"] = "key",
+    kind: Literal["key", "session", "link"] = "key",
     created_by: str | None = None,
     parent: str | None = None,
     expires: datetime | None = None,

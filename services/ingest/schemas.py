@@ -299,8 +299,13 @@ class KeyPage(BaseModel):
 
 
 class SessionView(BaseModel):
-    """A new session."""
+    """A new session, or a link that opens one."""
 
     id: str
-    secret: str = Field(description="for the browser's cookie")
+    secret: str = Field(description="for the browser's cookie, or the end of the link")
     expires: datetime
+
+    @classmethod
+    def of(cls, new: NewKey) -> SessionView:
+        assert new.key.expires is not None
+        return cls(id=new.key.id, secret=new.secret, expires=new.key.expires)

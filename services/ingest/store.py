@@ -639,13 +639,10 @@ class KeyRows:
         row = {**asdict(key), "scopes": " ".join(sort_scopes(key.scopes))}
         self.session.execute(sa.insert(keys).values(row))
 
-    def remove(self, key_id: str) -> None:
+    def remove(self, key_id: str) -> bool:
+        """Delete a key. Returns whether it was there."""
         gone = sa.delete(keys).where(keys.c.id == key_id)
-        self.session.execute(across_tenants(gone, _A_KEY))
-
-    def empty(self) -> bool:
-        query = across_tenants(sa.select(sa.exists().where(keys.c.kind == "key")), "the first key")
-        return not self.session.execute(query).scalar_one()
+        return bool(self.session.execute(across_tenants(gone, _A_KEY)).rowcount)  # type: ignore[attr-defined]
 
     def list(self, tenant: str | None) -> list[Key]:
         """Return keys without sessions, oldest first."""
@@ -676,8 +673,8 @@ class KeyRows:
         )
 
     def forget_sessions_before(self, moment: datetime) -> None:
-        old = sa.delete(keys).where(keys.c.kind == "session", keys.c.expires < moment)
-        self.session.execute(across_tenants(old, "expired sessions"))
+        old = sa.delete(keys).where(keys.c.kind != "key", keys.c.expires < moment)
+        self.session.execute(across_tenants(old, "expired sessions and links"))
 
     def used(self, key_id: str, now: datetime) -> None:
         used = sa.update(keys).where(keys.c.id == key_id).values(last_used=now)

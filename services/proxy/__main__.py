@@ -16,7 +16,7 @@ from shared.web.server import DRAIN_SECONDS, Server
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings, leaving = load(OriginSettings), threading.Event()
-    configure_logs("origin", settings.log_level)
+    configure_logs("origin", settings.log_level, settings.log_format)
     with collected(settings.traces):
         config = uvicorn.Config(
             create_app(settings, leaving),

@@ -388,6 +388,11 @@ class Client:
         """
         self._delete(f"/v1/documents/{document_id}", _if_match(if_match))
 
+    def sign_in_link(self, page: str = "/") -> str:
+        """The address of a page that signs a browser in once with this key, within an hour."""
+        secret = self._post_once("/v1/keys/links").json()["secret"]
+        return f"{str(self._http.base_url).rstrip('/')}{page}#sign-in={secret}"
+
     def deletions(self) -> Iterator[Tombstone]:
         """Deleted documents, the latest first."""
         return (Tombstone.of(item) for item in self._pages("/v1/deletions"))

@@ -51,7 +51,7 @@ def _run(build: Callable[[], Service], role: str) -> int:
     except SuiteError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 2
-    configure_logs(service.name, service.settings.log_level)
+    configure_logs(service.name, service.settings.log_level, service.settings.log_format)
     try:
         tracing.configure(service.settings.traces)
         service.store.migrate()

@@ -40,7 +40,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> TestClient:
-    first = service.app.state.keys.first_key()
+    first = service.app.state.keys.create("default", "first")
     return TestClient(service.app, headers={"authorization": f"Bearer {first.secret}"})
 
 

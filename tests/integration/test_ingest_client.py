@@ -35,7 +35,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[smallprint.Client]:
-    first = service.app.state.keys.first_key()
+    first = service.app.state.keys.create("default", "first")
     with served(service.app) as url, smallprint.Client(url, first.secret) as client:
         yield client
 

@@ -56,7 +56,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def api(service: Service) -> TestClient:
-    first = service.app.state.keys.first_key()
+    first = service.app.state.keys.create("default", "first")
     return TestClient(service.app, headers={"authorization": f"Bearer {first.secret}"})
 
 
@@ -158,7 +158,7 @@ def test_a_repeatedly_killed_worker_loses_no_message(
 
 @pytest.mark.slow
 def test_the_client_manages_webhooks(service: Service) -> None:
-    first = service.app.state.keys.first_key()
+    first = service.app.state.keys.create("default", "first")
     broken = threading.Event()
     with (
         Receiver(lambda _: Reply(404 if broken.is_set() else 200, body=b"hello")) as receiver,

@@ -22,6 +22,7 @@ from infra.servers.ports import free_port
 from infra.servers.postgres import Cluster, missing
 from infra.servers.supervisor import Program, Supervisor
 from tests.support.postgres_suite import PostgresSuite
+from tests.support.suite_process import owner_key
 
 READY = 300.0  # seconds that a start may take
 ROOM = 40  # documents that may be in work
@@ -59,7 +60,7 @@ def running(name: str, folder: Path) -> Iterator[Running]:
             url = f"http://127.0.0.1:{port}"
             _wait(program, url, log)
             assert program.process is not None
-            yield Running(url, _key(log), program.process.pid)
+            yield Running(url, owner_key(log.read_text()) or "", program.process.pid)
         finally:
             supervisor.stop()
 
@@ -69,7 +70,7 @@ def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
     """The command that starts an edition. The database cluster is removed with the block."""
     if name == "embedded":
         data = str(folder / "embedded")
-        yield [str(COMMAND), "serve", "--port", str(port), "--data", data, "--json"]
+        yield [str(COMMAND), "serve", "--port", str(port), "--data", data]
         return
     if why := missing():
         raise StartError(why)
@@ -99,18 +100,14 @@ def _wait(program: Program, url: str, log: Path) -> None:
     assert program.process is not None
     while program.process.poll() is None and time.monotonic() < until:
         try:
-            if httpx.get(url + "/readyz", timeout=10, trust_env=False).is_success and _key(log):
+            if httpx.get(url + "/readyz", timeout=10, trust_env=False).is_success and owner_key(
+                log.read_text()
+            ):
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.5)
     raise StartError(f"the edition does not start: {log.read_text()[-500:]}")
-
-
-def _key(log: Path) -> str:
-    """The first key in the log of an edition; empty without one."""
-    words = log.read_text().replace('"', " ").split()
-    return next((word for word in words if word.startswith("sp_")), "")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The suite as a separate process, with its output, its child processes and its first key."""
+"""The suite as a separate process, with its output, its child processes and its owner's key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import ROOT
 READY_SECONDS = 600.0
 """Time limit in seconds, far more than an idle machine needs."""
 _STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
-_KEY = re.compile(r"\bsp_[0-9a-f]{16}_[A-Za-z0-9]{43}\b")
+_KEY = re.compile(r"^Key: +(\S.*)$", re.MULTILINE)
 
 
 class NotStartedError(Exception):
@@ -57,11 +57,11 @@ class SuiteProcess:
         return dict(self.started())
 
     def key(self) -> str:
-        """The first key, once it is printed. Raises NotStartedError."""
+        """The owner's key, once its file is named. Raises NotStartedError."""
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
-            if found := _KEY.search(self.text()):
-                return found[0]
+            if key := owner_key(self.text()):
+                return key
             time.sleep(0.2)
         raise NotStartedError(f"the suite does not start, see {self.log}: {self.text()[-2000:]}")
 
@@ -72,3 +72,9 @@ class SuiteProcess:
             return self.process.wait(120)
         finally:
             self.process.kill()
+
+
+def owner_key(output: str) -> str | None:
+    """The key in the file that the output of a started suite names."""
+    found = _KEY.search(output)
+    return Path(found[1]).read_text("utf-8").strip() if found else None

@@ -184,7 +184,7 @@ def _embedded(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
     port, log = free_port(), folder / "embedded.log"
     command = ["services.cli", "serve", "--port", str(port), "--data", str(folder / "data")]
     with _process(log, command, env) as suite:
-        yield f"http://127.0.0.1:{port}", suite.key(), lambda: _without_first_key(suite.text())
+        yield f"http://127.0.0.1:{port}", suite.key(), lambda: _logged(suite.text())
 
 
 @contextmanager
@@ -201,8 +201,8 @@ def _on_kafka(folder: Path, env: Mapping[str, str]) -> Iterator[Started]:
         yield f"http://127.0.0.1:{port}", suite.key(), log
 
 
-def _without_first_key(text: str) -> str:
-    """The log's lines of JSON, without the line that shows the first key to the operator."""
+def _logged(text: str) -> str:
+    """The log's lines of JSON, without the lines that are printed at the start."""
     return "\n".join(line for line in text.splitlines() if line.startswith("{"))
 
 

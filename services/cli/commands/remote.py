@@ -1,4 +1,4 @@
-"""The commands that use a running suite: `upload`, `search` and `reports`."""
+"""The commands that use a running suite: `upload`, `search`, `reports` and `open`."""
 
 from __future__ import annotations
 
@@ -200,3 +200,31 @@ def reports(
     elif len(listed) > most:
         click.echo(f"there are more reports: use --most {10 * most}", err=True)
     return 0
+
+
+@click.command("open")
+@click.argument("document", required=False)
+@suite_options
+@click.option("--print", "only_print", is_flag=True, help="Print the link instead.")
+def open_page(
+    document: str | None, url: str | None, data: Path | None, key: str | None, only_print: bool
+) -> None:
+    """Open the pages of a running suite in the browser, or the page of DOCUMENT, signed in.
+
+    The link signs in once, within an hour.
+
+    \b
+    Examples:
+      smallprint open
+      smallprint open 0192f0c4a1b27c3d8e4f5a6b7c8d9e0f
+      smallprint open --print
+    """
+    import webbrowser
+
+    from services.cli.deployment.connection import connect
+
+    with connect(url, key, data) as client:
+        page = f"/documents/{client.document(document).id}" if document else "/"
+        link = client.sign_in_link(page)
+    if only_print or not webbrowser.open(link):
+        write_rows([link])

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.deployment.lock import FolderLock
+from services.cli.deployment.owner_key import keep_owner_key, start_lines
 from services.cli.deployment.specialists import ADAPTER
 from services.cli.options import PORT, data_option, given, load_settings, one_json
-from services.cli.output.lines import plain, to_json, write
-from services.cli.output.tables import DISCLAIMER
+from services.cli.output.lines import plain, to_json, write, write_rows
 from shared.errors import SuiteError
-from shared.version import VERSION
 
 if TYPE_CHECKING:
+    from services.ingest.keys import KeyRing
     from shared.runtime import Service
+    from shared.settings import CommonSettings
 
 
 @click.command("serve")
@@ -35,22 +37,50 @@ if TYPE_CHECKING:
 def up(port: int, data: Path | None, as_json: bool) -> int:
     """Run the whole suite on this machine until Ctrl-C.
 
-    Prints the address, and at the first start of a data folder its first key, which is never shown
-    again. --json prints only one line {"url", "key"}.
+    Prints the address, a link that signs in once, and where the key is: in `owner.key` of the data
+    folder, where other commands find it. --json prints only one line {"url", "key"}, with the key
+    only when it is new.
 
     \b
     Examples:
       smallprint serve
       smallprint serve --port 9000 --data ~/smallprint-data
     """
+
+    def announce(suite: StartedSuite) -> None:
+        if as_json:
+            write(to_json({"url": suite.url, **given(key=suite.key if suite.key_is_new else None)}))
+        else:
+            write_rows(start_lines(suite.ring, suite.key, suite.url, suite.data))
+
+    run_suite(load_settings(data), port, announce)
+    _say("stopped; unfinished work continues at the next start")
+    return 0
+
+
+@dataclass(frozen=True)
+class StartedSuite:
+    """A suite that answers requests."""
+
+    url: str
+    data: Path
+    ring: KeyRing
+    key: str
+    """The owner's key."""
+    key_is_new: bool
+
+
+def run_suite(
+    settings: CommonSettings, port: int, announce: Callable[[StartedSuite], None]
+) -> None:
+    """Run all services in this process until Ctrl-C. `announce` is called once they answer."""
     from services.cli.deployment import address, deployment_file
     from shared import tracing
     from shared.logs import configure_logs
     from shared.runtime.embedded import migrate_all, serve
 
-    settings = load_settings(data)
     quiet = settings.log_level == "INFO" and sys.stderr.isatty()
-    configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
+    configure_logs("smallprint", "WARNING" if quiet else settings.log_level, settings.log_format)
     with (
         FolderLock(settings.data) as lock,
         address.address_removed_after(settings.data),
@@ -58,29 +88,20 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
     ):
         deployment_file.remove_deployment(settings.data)
         _warn_without_model(settings.artefacts_folder)
-        services = build_services(data)
+        services = build_services(settings.data)
         migrate_all(services)
 
         def started(real_port: int) -> None:
-            # Only now, so that a failed start does not lose the first key.
-            keys = services[0].app.state.keys
-            first = keys.first_key()
-            key = first.secret if first else None
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
             url = f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
             address.write_address(settings.data, address.Served(url, lock.token))
-            try:
-                _announce(url, key, settings.data, as_json=as_json)
-            except BaseException:
-                if first:
-                    keys.unmake(first.key.id)  # it was not shown: the next start makes another
-                raise
+            ring = services[0].app.state.keys
+            key, is_new = keep_owner_key(ring, settings.data)
+            announce(StartedSuite(url, settings.data, ring, key, is_new))
 
         serve(
             services, settings.host, port, started, lambda: _say("finishing the current document …")
         )
-    _say("stopped; unfinished work continues at the next start")
-    return 0
 
 
 def _say(text: str) -> None:
@@ -130,17 +151,3 @@ def build_services(data: Path | None = None, bus_url: str | None = None) -> list
         review.build(load(ReviewSettings, **options), keys=keys),
         escalation.build(load(EscalationSettings, **options), keys=keys),
     ]
-
-
-def _announce(url: str, key: str | None, data: Path, *, as_json: bool) -> None:
-
-    if as_json:
-        write(to_json({"url": url, **given(key=key)}))
-        return
-    rows = [f"smallprint {VERSION} serves at {url} (Ctrl-C stops it)"]
-    if key:
-        rows.append(f"the first key (shown only once): {key}")
-    else:
-        where = shlex.join(["--data", str(data)])
-        rows.append(f"sign in with one of your keys, or make one: smallprint keys new NAME {where}")
-    write("".join(f"{row}\n" for row in [*rows, DISCLAIMER]).encode())

@@ -26,6 +26,7 @@ from services.cli.deployment.deployment_file import (
     write_json,
 )
 from services.cli.deployment.lock import FolderLock, holder
+from services.cli.deployment.owner_key import read_owner_key
 from services.cli.options import INSIDE, URL, load_settings
 from shared.errors import SuiteError
 
@@ -60,19 +61,24 @@ def address_removed_after(data: Path) -> Iterator[None]:
 def address_and_key(url: str | None, key: str | None, data: Path | None) -> tuple[str, str]:
     """The address of a suite, and its key. Raises SuiteError if either is unknown.
 
+    The owner's key in the data folder is used for the suite of that folder and for no other.
+
     Args:
         url: from an option; it comes before SMALLPRINT_URL.
         key: from an option or the environment.
         data: a data folder from an option; its suite has to run.
     """
     named = url or configured_url(data)
-    where = named or address(data)
-    if key:
-        return where, key
+    if named and key:
+        return named, key
     why = "a key is needed: give --key, or set SMALLPRINT_KEY. To make one"
     make = ["smallprint", "keys", "new", "NAME"]
     if named:
         raise SuiteError(f"{why}, run on the machine of the suite at {named}: {shlex.join(make)}")
+    where = folder_address(data)
+    key = key or (read_owner_key(load_settings(data).data) if where else None)
+    if key:
+        return where or URL, key
     raise SuiteError(f"{why}: {shlex.join([*make, '--data', str(load_settings(data).data)])}")
 
 
@@ -82,9 +88,14 @@ def configured_url(data: Path | None) -> str:
 
 
 def address(data: Path | None) -> str:
+    """The address of the suite of a data folder, or the usual address; see `folder_address`."""
+    return folder_address(data) or URL
+
+
+def folder_address(data: Path | None) -> str | None:
     """The address of the suite of a data folder, from its files.
 
-    Without a named folder, and without an address in the usual one, this is the usual address.
+    None without a named folder, and without an address in the usual one.
     Raises SuiteError if the suite of a named folder does not run, or has not written its address.
     """
     settings = load_settings(data)
@@ -95,7 +106,7 @@ def address(data: Path | None) -> str:
     if now and (url := _served(folder, now.token, named=named)):
         return url
     if not named:
-        return URL
+        return None
     if now:
         raise SuiteError(
             f"process {now.process} uses {folder}, but has not written its address there: "

@@ -53,11 +53,16 @@ def write_deployment(data: Path, edition: Deployment) -> None:
 
 
 def write_json(path: Path, line: Mapping[str, str]) -> None:
-    """Write a small JSON file atomically."""
+    """Write a small JSON file atomically; only its owner can read it."""
+    write_private(path, json.dumps(line))
+
+
+def write_private(path: Path, line: str) -> None:
+    """Write a line to a file atomically; only its owner can read it."""
     new = path.with_suffix(".partial")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(f"{line}\n")
     new.replace(path)
 
 
@@ -119,7 +124,7 @@ def read_trusted(path: Path, option: str, parsed: Callable[[Any], T]) -> T | Non
             ValueError or TypeError if it has another form.
     """
     try:
-        return parsed(_read(path))
+        return parsed(json.loads(read_private(path)))
     except FileNotFoundError:
         return None
     except UntrustedFile as error:
@@ -133,8 +138,8 @@ def read_trusted(path: Path, option: str, parsed: Callable[[Any], T]) -> T | Non
         ) from None
 
 
-def _read(path: Path) -> Any:
-    """The JSON of a file. Raises UntrustedFile if other users can write it, OSError, ValueError."""
+def read_private(path: Path) -> str:
+    """The text of a file. Raises UntrustedFile if other users can write it, OSError, ValueError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         about = os.fstat(handle)
@@ -144,7 +149,7 @@ def _read(path: Path) -> Any:
             raise UntrustedFile(f"belongs to another user (number {about.st_uid})")
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UntrustedFile("can be written by other users")
-        return json.loads(file.read().decode())
+        return file.read().decode()
 
 
 def _edition(line: Any) -> Deployment:

@@ -358,9 +358,19 @@ def _keys(parts: RouteParts) -> APIRouter:
     )
     def open_session(actor: CurrentActor) -> SessionView:
         """Opens a session with the key's rights, for a browser. The secret is shown only once."""
-        new = keys.open_session(actor)
-        assert new.key.expires is not None
-        return SessionView(id=new.key.id, secret=new.secret, expires=new.key.expires)
+        return SessionView.of(keys.open_session(actor))
+
+    @router.post(
+        "/links",
+        status_code=201,
+        summary="Create a link that signs in once",
+        responses=problems(),
+    )
+    def open_link(actor: CurrentActor) -> SessionView:
+        """Creates a link for a browser: the address of any page, followed by `#sign-in=SECRET`. It
+        opens one session of the key, within an hour.
+        """
+        return SessionView.of(keys.open_link(actor))
 
     @router.delete(
         "/sessions", status_code=204, summary="End the current session", responses=problems()

@@ -1,6 +1,6 @@
 // The entry point: session, routing and global keys.
 
-import { may, onSignedOut, signOut, whoAmI } from "/pages/api.js";
+import { may, onSignedOut, signIn, signOut, whoAmI } from "/pages/api.js";
 import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
@@ -31,6 +31,7 @@ const LINKS = [ // address, name, and the scope that a key needs for it
 const NOT_FOUND = [/^/, () => ({ show: notFound })];
 
 let shown = null; // the current view
+let usedLink = false; // whether the address had a link that signs in no more
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
 
 async function show() {
@@ -144,11 +145,25 @@ function welcome(actor) {
   return show();
 }
 
+/** The person whom a link such as `/#sign-in=SECRET` signs in, once. Null without a link, or if it was used. */
+async function signInByLink() {
+  const [, secret] = /^#sign-in=(\w+)$/.exec(location.hash) ?? [];
+  if (!secret) return null;
+  history.replaceState(null, "", location.pathname + location.search);
+  try {
+    return await signIn(secret);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    usedLink = true;
+    return null;
+  }
+}
+
 async function begin() {
   onSignedOut(signin.dialog);
   let actor;
   try {
-    actor = await whoAmI();
+    actor = await signInByLink() ?? await whoAmI();
   } catch (error) {
     fill(byId("view"), failure(error, begin));
     return;
@@ -158,7 +173,7 @@ async function begin() {
     return;
   }
   document.title = "Sign in · smallprint";
-  fill(byId("view"), signin.page(welcome));
+  fill(byId("view"), signin.page(welcome, usedLink));
   byId("view").querySelector("input").focus();
 }
 

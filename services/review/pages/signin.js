@@ -22,11 +22,14 @@ function form(title, text, done) {
       button.disabled = false;
     }
   };
-  return h("form.card", { onsubmit: submit }, h("h1", {}, title), h("p.muted", {}, text), h("label.field", {}, h("span", {}, "Key"), key), wrong, button,
-    h("p.muted.small", {}, "A key is shown only once. Create another with ", h("code", {}, "smallprint keys new"), ". Your browser stores a session, not the key."));
+  return h("form.card", { onsubmit: submit }, h("h1", {}, title), h("p.muted", {}, ...[text].flat()), h("label.field", {}, h("span", {}, "Key"), key), wrong, button,
+    h("p.muted.small", {}, "The key of the owner is in ", h("code", {}, "owner.key"), " of the data folder. ", h("code", {}, "smallprint keys new"), " makes a key for a colleague. Your browser stores a session, not the key."));
 }
 
-export const page = (done) => h("div.sign-in", {}, form("Sign in", "Use your API key.", done));
+const USED = ["This link has been used, or is older than an hour. Run ", h("code", {}, "smallprint open"), " for another, or sign in with your key."];
+
+/** @param usedLink whether the person followed a link that signs in no more */
+export const page = (done, usedLink) => h("div.sign-in", {}, form("Sign in", usedLink ? USED : "Use your API key.", done));
 
 /** A dialog over the current page. Resolves after the sign-in. */
 export function dialog() {

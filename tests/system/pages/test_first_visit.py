@@ -132,3 +132,18 @@ def test_what_was_checked_and_what_does_not_close_is_shown(browser: Any, stage: 
     ada.draw("first-visit-coverage", ".desk", whole=False)
     page.unroute_all()
     ada.close()
+
+
+def test_a_link_signs_in_once_on_the_page_that_it_names(browser: Any, stage: Stage) -> None:
+    secret = stage.http.post("/v1/keys/links").json()["secret"]
+    link = f"{stage.address}/documents/{stage.report}#sign-in={secret}"
+    for used in (False, True):
+        visitor = Watched(browser, stage)
+        visitor.page.goto(link)
+        if used:
+            visitor.page.get_by_text("This link has been used").wait_for()
+            visitor.draw("first-visit-used-link", whole=False)
+        else:
+            visitor.page.get_by_text("quiet.json").first.wait_for()
+        assert "sign-in" not in visitor.page.url
+        visitor.close(allowed=("401",) if used else ())

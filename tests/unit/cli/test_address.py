@@ -13,13 +13,18 @@ import httpx
 import pytest
 
 from services.cli.commands import up
-from services.cli.deployment import address, deployment_file
+from services.cli.deployment import address, deployment_file, owner_key
 from services.cli.deployment.address import Served
 from services.cli.deployment.deployment_file import Deployment
 from services.cli.deployment.lock import FolderLock
+from services.cli.deployment.owner_key import read_owner_key
 from services.cli.options import URL
+from services.ingest.keys import KeyRing
+from services.ingest.store import MIGRATIONS
 from shared import logs
 from shared.runtime import embedded
+from shared.storage import Store
+from shared.web.auth import Actor
 from tests.unit.cli import builders
 from tests.unit.cli.builders import put_suite, refusal
 
@@ -149,6 +154,23 @@ def test_without_a_key_the_message_says_how_to_make_one(
     )
 
 
+@pytest.mark.parametrize("command", WITH_KEY)
+def test_the_key_in_a_folder_is_used_for_the_suite_of_that_folder_only(
+    command: list[str], served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
+    deployment_file.write_private(served / owner_key.NAME, "sp_key")
+    assert run(*command, "--data", served)[0] == 2
+    assert set(asked) == {HERE}
+    asked.clear()
+    monkeypatch.setenv("SMALLPRINT_DATA", str(served))
+    assert "a key is needed" in run(*command, "--url", OTHER)[1]
+    assert asked == []
+    (served / owner_key.NAME).chmod(0o602)
+    assert "owner.key can be written by other users: remove it" in run(*command)[1]
+    assert asked == []
+
+
 def test_what_others_may_write_is_not_believed(
     served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +212,9 @@ def test_the_embedded_edition_says_where_it_is_while_it_serves(
         started(8765)
         addresses.append(address.address(tmp_path))
 
-    keys = SimpleNamespace(first_key=lambda: None)
+    store = Store(f"sqlite:///{tmp_path / 'ingest.db'}", "ingest", MIGRATIONS)
+    store.migrate()
+    keys = KeyRing(store)
     service = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(keys=keys)))
     monkeypatch.setattr(embedded, "serve", serve)
     monkeypatch.setattr(embedded, "migrate_all", lambda _: None)
@@ -200,7 +224,13 @@ def test_the_embedded_edition_says_where_it_is_while_it_serves(
     code, output = run("up", "--data", tmp_path)
     assert code == 0, output
     assert addresses == [f"http://{url}:8765"]
-    assert f"serves at http://{url}:8765 " in output
+    assert f"is ready at http://{url}:8765 " in output
+    assert f"http://{url}:8765/#sign-in=sp_" in output
+    key = read_owner_key(tmp_path)
+    assert key is not None
+    assert (tmp_path / owner_key.NAME).stat().st_mode & 0o777 == 0o600
+    assert keys.check(key) == Actor("default", "owner", key_id=key.split("_")[1])
+    store.close()
     assert not (tmp_path / address.NAME).exists()
 
 

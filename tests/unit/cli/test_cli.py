@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +13,6 @@ from typing import Any
 import pytest
 
 from services import cli
-from services.cli.commands import up
 from services.cli.documents import contracts
 from tests.support import ROOT
 from tests.support.samples import report
@@ -272,34 +269,6 @@ def test_a_port_that_is_taken_costs_no_first_key(
         code, out, err = run("up", "--port", port, "--data", tmp_path / "data", "--json")
     assert (code, out) == (2, "")
     assert f"can't listen on 127.0.0.1:{port}" in err
-    assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
-
-
-def test_a_later_start_says_how_a_key_of_its_own_folder_is_made(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    up._announce("http://127.0.0.1:8400", None, tmp_path / "my papers", as_json=False)
-    output = capfd.readouterr().out
-    (command,) = re.findall(r"make one: smallprint (.*)", output)
-    assert shlex.split(command) == ["keys", "new", "NAME", "--data", str(tmp_path / "my papers")]
-
-
-def test_a_first_key_that_could_not_be_printed_is_made_again(run: Run, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "services.cli", "serve", "--json", "--port", "0"]
-    others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = subprocess.run(
-        [*command, "--data", str(tmp_path / "data")],
-        cwd=ROOT,
-        env={**others, "SMALLPRINT_ARTEFACTS": str(tmp_path)},
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-    )
-    os.close(writer)
-    assert done.returncode == cli.CLOSED, done.stderr
     assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from services.ingest import keys as keys_module
 from services.ingest.domain import now_utc
-from services.ingest.keys import NewKey
+from services.ingest.keys import KeyRing, NewKey
 from services.ingest.store import keys as table
-from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn
+from shared.web.auth import Actor
 from shared.web.scopes import ALL
 from tests.unit.ingest.builders import IngestService, parallel
 
@@ -60,19 +62,60 @@ def test_keys_of_another_tenant_are_not_found(any_ingest: IngestService) -> None
     assert any_ingest.keys.list("other") == []
 
 
-def test_the_first_key_is_created_once(any_ingest: IngestService) -> None:
-    assert any_ingest.keys.first_key() is None  # the client has a key already
+def test_a_link_opens_one_session_and_nothing_else(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    new = keys.create("acme", "Ann", scopes=["review"])
+    link = keys.open_link(found(keys, new.secret))
+    holder = found(keys, link.secret)
+    assert (holder.tenant, holder.name, holder.scopes) == ("acme", "Ann", frozenset())
+    with pytest.raises(NotAllowed):
+        keys.open_link(holder)
+    session = found(keys, keys.open_session(holder).secret)
+    assert (session.name, session.key_id, session.scopes) == (
+        "Ann",
+        new.key.id,
+        frozenset({"review"}),
+    )
+    with pytest.raises(NotAllowed):
+        keys.open_link(session)
+    assert keys.check(link.secret) is None
+    with pytest.raises(NotSignedIn):
+        keys.open_session(holder)
+    assert [key.name for key in keys.list("acme")] == ["Ann"]
 
 
-def test_parallel_starts_create_one_first_key(any_ingest: IngestService) -> None:
-    with any_ingest.service.store.write() as session:
-        session.execute(table.delete())
-    made: list[NewKey | None] = []
-    parallel(lambda: made.append(any_ingest.keys.first_key()), 8)
-    [first] = [new for new in made if new is not None]
-    assert len(made) == 8
-    any_ingest.keys.revoke(first.key.id)
-    assert any_ingest.keys.first_key() is None
+def test_of_parallel_sign_ins_by_one_link_one_succeeds(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    link = keys.open_link(found(keys, keys.create("acme", "Ann").secret))
+    holder = found(keys, link.secret)
+    opened: list[NewKey] = []
+
+    def sign_in() -> None:
+        with suppress(NotSignedIn):
+            opened.append(keys.open_session(holder))
+
+    parallel(sign_in, 8)
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("end", ["revoked", "old"])
+def test_a_link_ends_with_its_key_and_after_an_hour(any_ingest: IngestService, end: str) -> None:
+    keys = any_ingest.keys
+    new = keys.create("acme", "Ann")
+    link = keys.open_link(found(keys, new.secret))
+    if end == "revoked":
+        keys.revoke(new.key.id)
+    else:
+        past = now_utc() - timedelta(seconds=1)
+        with any_ingest.service.store.write() as session:
+            session.execute(table.update().where(table.c.id == link.key.id).values(expires=past))
+    assert keys.check(link.secret) is None
+
+
+def found(keys: KeyRing, secret: str) -> Actor:
+    actor = keys.check(secret)
+    assert actor is not None
+    return actor
 
 
 def test_a_temporary_key_ends_with_its_block(any_ingest: IngestService) -> None:
