@@ -12,7 +12,7 @@ from shared.settings import default_data
     [
         (True, "/shared", "var/data"),
         (False, "/shared", "/shared/smallprint"),
-        (False, "", "/home/ann/.local/share/smallprint"),
+        (False, "", "/elsewhere/.local/share/smallprint"),
     ],
 )
 def test_only_a_checkout_keeps_its_data_in_the_working_folder(
@@ -26,5 +26,5 @@ def test_only_a_checkout_keeps_its_data_in_the_working_folder(
     if checkout:
         (tmp_path / "Makefile").touch()
     monkeypatch.setenv("XDG_DATA_HOME", shared)
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("HOME", "/elsewhere")
     assert default_data(tmp_path) == Path(expected)
