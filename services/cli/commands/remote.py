@@ -209,9 +209,9 @@ def reports(
 def open_page(
     document: str | None, url: str | None, data: Path | None, key: str | None, only_print: bool
 ) -> None:
-    """Open the pages of a running suite in the browser, or the page of DOCUMENT, signed in.
+    """Open the pages of a running suite in the browser.
 
-    The link signs in once, within an hour.
+    With DOCUMENT, the page of that document. The link signs in once, within an hour.
 
     \b
     Examples:

@@ -103,9 +103,19 @@ def triage(
 @click.option(
     "--concepts", is_flag=True, help="Show the concept of each line (--json always does)."
 )
+@click.option(
+    "--scale",
+    type=click.Choice(list(tables.SCALES)),
+    default="units",
+    show_default=True,
+    help="Unit of the amounts; not for --json. Lines below 1,000 or with cents, such as amounts "
+    "per share, keep theirs.",
+)
 @as_json
 @password_option
-def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: str | None) -> int:
+def statements(
+    paths: Sequence[str], concepts: bool, scale: str, as_json: bool, password: str | None
+) -> int:
     """Print the statements of reports.
 
     Every value has its position in --json. Reads balance sheet, income statement, cash flow
@@ -117,11 +127,13 @@ def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: st
     \b
     Examples:
       smallprint statements annual-report.pdf
+      smallprint statements annual-report.pdf --scale millions
       smallprint statements scan.pdf --concepts
       smallprint statements 10-k.html --json > filing.jsonl
     """
 
-    lines = OutputWriter(as_json=as_json, table=partial(tables.statements, concepts=concepts))
+    table = partial(tables.statements, concepts=concepts, scale=scale)
+    lines = OutputWriter(as_json=as_json, table=table)
     labeller = open_namer() if as_json or concepts else None
     with open_reader() as reader:
         each_file(paths, lines, lambda path: _statement_lines(reader, path, password, labeller))

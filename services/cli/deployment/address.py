@@ -1,7 +1,7 @@
 """The address of a suite, for the commands that ask it with a key.
 
 `make run-kafka` writes it to `suite.json` of its data folder
-(services/cli/deployment/deployment_file.py), `smallprint up` to `served.json` while it serves.
+(services/cli/deployment/deployment_file.py), `smallprint serve` to `served.json` while it serves.
 These are two files because only commands that need an address have to trust the second one.
 
 A command sends a key to that address. So it trusts both files only under the same conditions.
@@ -113,7 +113,7 @@ def folder_address(data: Path | None) -> str | None:
             "name it with --url"
         )
     if os.access(FolderLock(folder).path, os.R_OK):
-        start = shlex.join(["smallprint", "up", "--data", str(folder)])
+        start = shlex.join(["smallprint", "serve", "--data", str(folder)])
         raise SuiteError(
             f"no suite is running on {folder}: start it ({start}), or name another with --url"
         )

@@ -22,7 +22,8 @@ FEW = 30
 at first, and 0.2 and 0.4 s when it was read again.
 """
 LOADED = " (few documents: the time includes loading the models after each start)"
-_WIDEST_LABEL = 60  # characters of a row label
+SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
+"""Units in which amounts can be shown."""
 _WIDEST_HEAD = 16  # characters of a component name on one line
 
 
@@ -353,84 +354,87 @@ def _decided(report: Report) -> str:
     return "all decided" if report.decided >= report.findings else f"{report.decided} decided"
 
 
-def statements(line: Mapping[str, Any], *, concepts: bool = False) -> Iterator[str]:
-    """The statements of a filing: a header of periods, then each line, with its concept if
-    wanted.
+def statements(
+    line: Mapping[str, Any], *, concepts: bool = False, scale: str = "units"
+) -> Iterator[str]:
+    """The statements of a filing: a header of periods, then each line.
+
+    Args:
+        concepts: whether to show the concept of each line.
+        scale: the unit of amounts, one of `SCALES`.
     """
     if "error" in line:
         yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
         return
-    about = ", ".join(plain(str(line[key])) for key in ("company", "form", "period") if line[key])
-    yield f"{plain(line['source'])}  ({about or count(len(line['statements']), 'statement')})"
+    known = [str(line[key]) for key in ("company", "form") if line[key]]
+    known += [_day(str(line["period"]))] if line["period"] else []
+    about = ", ".join(map(plain, known)) or count(len(line["statements"]), "statement")
+    yield f"{about}  ({plain(line['source'])})"
     for warning in line["warnings"]:
         yield f"  ! {plain(warning)}"
     for statement in line["statements"]:
         yield ""
-        yield from _statement(statement, concepts)
+        yield from _statement(statement, concepts, scale)
     yield ""
 
 
-def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
+def _statement(statement: Mapping[str, Any], concepts: bool, scale: str) -> Iterator[str]:
     title = plain(str(statement.get("title") or ""))
-    yield f"  {statement['statement']}  {title}".rstrip()
-    figures = [
-        ["" if value is None else f"{value:,}" for value in row["values"]]
+    unit = "" if scale == "units" else f" (in {scale})"
+    yield f"  {statement['statement']}  {title}{unit}".rstrip()
+    rows = [
+        (
+            plain(row["label"]),
+            _period(row["period"]) if "period" in row else "",
+            *_scaled(row["values"], SCALES[scale]),
+            _concept(row) if concepts else "",
+        )
         for row in statement["rows"]
     ]
-    heads = [[_period(column) for column in statement["columns"]]]
-    if any("component" in column for column in statement["columns"]):
-        heads = _broken([plain(column.get("component", "")) for column in statement["columns"]])
-        heads = [["", *line] for line in heads]
-        figures = [
-            [_period(row["period"], line=True) if "period" in row else "", *cells]
-            for row, cells in zip(statement["rows"], figures, strict=True)
-        ]
-    widths = [max(len(cell) for cell in column) for column in zip(*heads, *figures, strict=True)]
-    labels = (len(plain(row["label"])) for row in statement["rows"])
-    width = max(labels, default=0)
-    if sys.stdout.isatty():  # redirected output is not cut
-        left = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6
-        width = min(width, _WIDEST_LABEL, max(20, left))
-    names = [_concept(row) if concepts else "" for row in statement["rows"]]
-    names = [*("" for _ in heads), *names]
-    lines = [*(("", head) for head in heads), *_labelled(statement["rows"], figures)]
-    for (label, cells), name in zip(lines, names, strict=True):
-        shown = label if len(label) <= width else label[: width - 1] + "…"
-        aligned = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
-        yield f"    {shown:<{width}}  {aligned}  {name}".rstrip()
+    heads = ("", "", *(_head(column) for column in statement["columns"]), "")
+    yield from table(rows, heads=heads, right=range(1, len(heads) - 1), cut=0, indent=4)
 
 
-def _broken(names: Sequence[str]) -> list[list[str]]:
-    """Component names over several lines, the last line full."""
-    wrapped = [wrap(name, _WIDEST_HEAD, break_on_hyphens=False) for name in names]
-    tallest = max(map(len, wrapped), default=0)
-    lines = [[*[""] * (tallest - len(name)), *name] for name in wrapped]
-    return [list(line) for line in zip(*lines, strict=True)]
+def _scaled(values: Sequence[float | None], scale: int) -> Iterator[str]:
+    """The values of a line. Amounts per share and the like keep their unit."""
+    present = [abs(value) for value in values if value]
+    own_unit = not present or max(present) < SCALES["thousands"] or any(v % 1 for v in present)
+    for value in values:
+        if value is None or own_unit or scale == 1:
+            yield "" if value is None else f"{value:,}"
+        else:
+            yield f"{value / scale:,.1f}".removesuffix(".0")
+
+
+def _head(column: Mapping[str, Any]) -> str:
+    """The name of a column, over several lines."""
+    if "component" in column:
+        name = plain(column["component"])
+        return "\n".join(wrap(name, _WIDEST_HEAD, break_on_hyphens=False))
+    quarters = column.get("quarters")
+    return (f"{count(quarters, 'quarter')} to\n" if quarters else "") + _day(column.get("end"))
+
+
+def _period(period: Mapping[str, Any]) -> str:
+    """`2023-06-30 (4 quarters)`, the date of a moment, or `to` a date if the duration is
+    unknown.
+    """
+    day, quarters = _day(period.get("end")), period.get("quarters")
+    if quarters:
+        return f"{day} ({count(quarters, 'quarter')})"
+    return f"to {day}" if quarters is None else day
+
+
+def _day(end: str | None) -> str:
+    """A date such as 2023-06-30; a question mark if it is unknown."""
+    end = end or "?"
+    return f"{end[:4]}-{end[4:6]}-{end[6:]}" if len(end) == 8 else end
 
 
 def _concept(row: Mapping[str, Any]) -> str:
     """`Assets 98%`; empty for a line without a concept."""
     concept = row.get("concept")
     return f"{plain(concept['name'])} {concept['confidence']:.0%}" if concept else ""
-
-
-def _labelled(
-    rows: Sequence[Mapping[str, Any]], figures: Sequence[Sequence[str]]
-) -> Iterator[tuple[str, Sequence[str]]]:
-    for row, cells in zip(rows, figures, strict=True):
-        yield plain(row["label"]), cells
-
-
-def _period(column: Mapping[str, Any], *, line: bool = False) -> str:
-    """`2023-06-30 (4 quarters)`, the date of a moment, or `to` a date if the duration is
-    unknown.
-    """
-    end = str(column.get("end") or "?")
-    day = f"{end[:4]}-{end[4:6]}-{end[6:]}" if len(end) == 8 else end
-    quarters = column.get("quarters")
-    if quarters:
-        return f"{day} ({count(quarters, 'quarter')})"
-    return f"to {day}" if line and quarters is None else day
 
 
 def taught(line: Mapping[str, Any]) -> Iterator[str]:

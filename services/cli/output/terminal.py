@@ -20,18 +20,20 @@ def table(
     heads: Sequence[str] = (),
     right: Collection[int] = (),
     styles: Mapping[int, str] | None = None,
+    cut: int | None = None,
     indent: int = 2,
 ) -> list[str]:
     """Rows as lines with aligned columns.
 
-    Empty columns are left out. A terminal cuts the last column to its width, and shows colours.
+    Empty columns are left out. A terminal cuts one column to its width, and shows colours.
     Elsewhere text is whole.
 
     Args:
         rows: printable cells without line breaks, the same number in each row.
-        heads: names of the columns.
+        heads: names of the columns, perhaps of several lines.
         right: numbers of the columns that are aligned to the right.
         styles: rich's styles of columns by their numbers.
+        cut: number of the column that a terminal cuts; by default the last.
         indent: spaces before each line.
     """
     if not rows:
@@ -44,11 +46,14 @@ def table(
     console = Console(file=io.StringIO(), force_terminal=shows, width=None if shows else _WIDEST)
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(heads))
     filled = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
+    if cut is None:
+        cut = filled[-1]
     for number in filled:
         shown.add_column(
             Text(heads[number]) if heads else "",
             justify="right" if number in right else "left",
-            no_wrap=number != filled[-1],
+            no_wrap=number != cut,
+            vertical="bottom",
             style=(styles or {}).get(number),
         )
     for row in rows:

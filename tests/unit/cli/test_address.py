@@ -137,7 +137,9 @@ def test_no_key_is_sent_to_another_program_on_the_usual_port(
     for options in ((), ("--data", data)):
         code, output = run(*command, *options)
         assert (code, asked) == (2, [])
-        assert f"no suite is running on {data}: start it (smallprint up --data '{data}')" in output
+        assert (
+            f"no suite is running on {data}: start it (smallprint serve --data '{data}')" in output
+        )
 
 
 @pytest.mark.parametrize("command", WITH_KEY)

@@ -43,8 +43,15 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
     code, out = run(page)
 
     assert code == 0
-    assert "2023-06-30 (4 quarters)" in out
+    lines = out.splitlines()
+    assert any(line.split() == ["4", "quarters", "to"] * 2 for line in lines)
+    assert any(line.split() == ["2023-06-30", "2022-06-30"] for line in lines)
     assert "1,500,000,000" in out
+
+    _, out = run(page, "--scale", "millions")
+    assert "(in millions)" in out
+    assert "1,500 " in out
+    assert "1,500,000,000" not in out
 
 
 def test_a_statement_of_equity_is_shown_by_component(tmp_path: Path) -> None:
