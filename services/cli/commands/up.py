@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from services.cli.deployment.lock import FolderLock
-from services.cli.deployment.owner_key import keep_owner_key, start_lines
 from services.cli.deployment.specialists import ADAPTER
 from services.cli.options import PORT, data_option, given, load_settings, one_json
 from services.cli.output.lines import plain, to_json, write, write_rows
@@ -47,11 +46,13 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
       smallprint serve --port 9000 --data ~/smallprint-data
     """
 
+    from services.cli.deployment import owner_key
+
     def announce(suite: StartedSuite) -> None:
         if as_json:
             write(to_json({"url": suite.url, **given(key=suite.key if suite.key_is_new else None)}))
         else:
-            write_rows(start_lines(suite.ring, suite.key, suite.url, suite.data))
+            write_rows(owner_key.start_lines(suite.ring, suite.key, suite.url, suite.data))
 
     run_suite(load_settings(data), port, announce)
     _say("stopped; unfinished work continues at the next start")
@@ -74,7 +75,7 @@ def run_suite(
     settings: CommonSettings, port: int, announce: Callable[[StartedSuite], None]
 ) -> None:
     """Run all services in this process until Ctrl-C. `announce` is called once they answer."""
-    from services.cli.deployment import address, deployment_file
+    from services.cli.deployment import address, deployment_file, owner_key
     from shared import tracing
     from shared.logs import configure_logs
     from shared.runtime.embedded import migrate_all, serve
@@ -96,7 +97,7 @@ def run_suite(
             url = f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
             address.write_address(settings.data, address.Served(url, lock.token))
             ring = services[0].app.state.keys
-            key, is_new = keep_owner_key(ring, settings.data)
+            key, is_new = owner_key.keep_owner_key(ring, settings.data)
             announce(StartedSuite(url, settings.data, ring, key, is_new))
 
         serve(
