@@ -460,14 +460,17 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
     def export(
         actor: CurrentActor,
         format: exports.Format = "jsonl",  # noqa: A002 (the parameter's public name)
-        chosen: store.Filters = filters("decided"),
+        columns: Annotated[
+            exports.Columns, Query(description="`all` adds ids, offsets and corrected results")
+        ] = "short",
+        chosen: store.Filters = filters("all"),
     ) -> StreamingResponse:
-        """Returns decided results as JSON lines, CSV or XLSX. Use `state`, `kind`, `document` and
-        `category` to choose others.
+        """Returns all results with their values and decisions as JSON lines, CSV or XLSX. Use
+        `state`, `kind`, `document` and `category` to narrow the export.
         """
         name = f"smallprint-{datetime.now(UTC):%Y-%m-%d}.{format}"
         return StreamingResponse(
-            exports.write(reader.results(actor, chosen), format),
+            exports.write(reader.results(actor, chosen), format, columns),
             media_type=exports.MEDIA_TYPES[format],
             headers={"content-disposition": f'attachment; filename="{name}"'},
         )

@@ -216,6 +216,8 @@ class Item:
     boxes: tuple[Box, ...] = ()
     before: str = ""
     after: str = ""
+    value: Mapping[str, Any] | None = None
+    """The normalised value of a clause."""
     finding: Mapping[str, Any] | None = None
     proposal: Mapping[str, Any] | None = None
     """The answer of a frontier model, or why there is none: see `proposal_fields`."""

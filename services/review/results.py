@@ -248,6 +248,7 @@ def items_of_clauses(
             route=clause.route,
             sampled=clause.id in sampled,
             adapter=clause.adapter,
+            value=clause.value,
         )
         for clause in clauses
     ]

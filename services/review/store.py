@@ -92,6 +92,7 @@ items = sa.Table(
     sa.Column("boxes", sa.JSON, nullable=False),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("after", sa.Text, nullable=False),
+    sa.Column("value", sa.JSON(none_as_null=True)),
     sa.Column("finding", sa.JSON(none_as_null=True)),
     sa.Column("proposal", sa.JSON(none_as_null=True)),
     sa.Column("claims", sa.Integer, nullable=False),

@@ -584,7 +584,10 @@ class Client:
         return (Decision.of(item) for item in self._pages("/v1/decisions", **filters))
 
     def export(self, form: str = "jsonl", **filters: str) -> bytes:
-        """Results with their decisions as a file: `jsonl`, `csv` or `xlsx`."""
+        """All results with their decisions as a file: `jsonl`, `csv` or `xlsx`.
+
+        Filters as in REST: state, kind, document, category. `columns="all"` adds columns.
+        """
         return self._get("/v1/exports", format=form, **filters).content
 
     # ------------------------------------------------------------------ keys

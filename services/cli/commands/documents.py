@@ -119,6 +119,13 @@ def documents_show(
     type=click.Choice(["clause", "finding", "signal", "flag"]),
     help="Only results of this kind.",
 )
+@click.option(
+    "--columns",
+    type=click.Choice(["short", "all"]),
+    default="short",
+    show_default=True,
+    help="Columns of the file; `all` adds ids, offsets and corrected results.",
+)
 @click.option("--document", help="Only results of the document with this id.")
 @click.option("--category", help="Only results of this category.")
 @suite_options

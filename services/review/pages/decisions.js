@@ -23,7 +23,7 @@ export async function show({ params, go }) {
     add(page.items);
     more.hidden = page.next === null;
   } }, "Show more");
-  const file = (format) => h("a.button", { href: `/v1/exports?format=${format}`, download: true }, format.toUpperCase());
+  const file = (format) => h("a.button", { href: `/v1/exports?format=${format}&state=decided`, download: true }, format.toUpperCase());
   const head = h("div.row.apart.head", {}, h("h1", {}, "Decisions"),
     h("div.row.tight", { role: "group", "aria-label": "Export all decided items" }, h("span.muted", {}, "Export decided items"), file("jsonl"), file("csv"), file("xlsx")));
   const filters = h("form.filters", { onsubmit: (event) => event.preventDefault() },

@@ -145,7 +145,7 @@ class DocumentView {
   offer() {
     const items = [...this.items.values()];
     const open = items.some((item) => item.state !== "decided" && !isAccepted(item));
-    const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id, state: "all" }), download: true }, format.toUpperCase());
+    const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id }), download: true }, format.toUpperCase());
     fill(this.foot, h("div.take-away", {},
       open && h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
       items.length > 0 && h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx"))),

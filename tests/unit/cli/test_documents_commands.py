@@ -103,7 +103,7 @@ def test_a_document_is_shown_with_reasons_and_warnings(suite: Suite) -> None:
 def test_an_export_has_the_chosen_results(suite: Suite, tmp_path: Path) -> None:
     done = invoke("export", "--format", "jsonl", "--category", "Parties")
     assert done.stdout == "document_id\n"
-    chosen = {"format": "jsonl", "state": "all", "category": "Parties"}
+    chosen = {"format": "jsonl", "state": "all", "columns": "short", "category": "Parties"}
     assert suite.requests[0][2] == chosen
     invoke("export", "--out", tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_bytes() == b"document_id\n"

@@ -78,6 +78,19 @@ def test_an_export_has_accepted_results(extracted: ReviewService) -> None:
     assert (row["text"], row["verdict"], row["decided_by"]) == (LAW, None, None)
 
 
+def test_an_export_has_the_value_of_a_clause(extracted: ReviewService) -> None:
+    value: dict[str, Any] = {
+        "kind": "jurisdiction",
+        "value": "Norway",
+        "currency": None,
+        "other_values": [],
+    }
+    law = clause(TEXT, LAW, "Governing Law", 0.97, 1, value=value)
+    extracted.extract("doc_1", [law], attempt=2)
+    rows = map(json.loads, extracted.client().get("/v1/exports").text.splitlines())
+    assert [row["value"] for row in rows] == ["Norway"]
+
+
 def test_a_new_attempt_decides_the_route_again(extracted: ReviewService) -> None:
     extracted.extract("doc_1", [clause(TEXT, LAW, "Governing Law", 0.97, 1)], attempt=2)
     assert [item["text"] for item in extracted.items(state="waiting")] == [LAW]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from services.review.domain import Decision, Document, Item
-from services.review.exports import COLUMNS, NO_ADVICE, Format, Result, defuse, write
+from services.review.exports import COLUMNS, NO_ADVICE, Columns, Format, Result, defuse, write
 from tests.unit.review.builders import ReviewService
 
 NOW = datetime(2025, 1, 31, 9, tzinfo=UTC)
@@ -42,12 +42,23 @@ def a_result(text: str = "the laws of Bavaria", name: str = "a.pdf", note: str =
     return Result(item, name, "decided", decision)
 
 
-def exported(form: Format, *results: Result) -> bytes:
-    return b"".join(write(results, form))
+def with_value(text: str, *values: dict[str, Any]) -> Result:
+    """An open clause that states these values."""
+    first, *others = ({"role": None, "currency": None, **value} for value in values)
+    item = Item(
+        *("it_1", "default", "doc_1", 1, "clause", "extraction", "cl_1", "Parties", 0.43219, NOW),
+        text=text,
+        value={**first, "other_values": others},
+    )
+    return Result(item, "a.pdf", "waiting", None)
+
+
+def exported(form: Format, *results: Result, columns: Columns = "all") -> bytes:
+    return b"".join(write(results, form, columns))
 
 
 def rows_of_csv(data: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
 def rows_of_xlsx(data: bytes) -> list[dict[str, Any]]:
@@ -152,7 +163,73 @@ def test_a_corrected_clause_has_both_results() -> None:
     (row,) = rows_of_xlsx(exported("xlsx", a_result()))
     assert (row["category"].value, row["found_category"].value) == ("Parties", "Governing Law")
     assert (row["page"].value, row["confidence"].value) == (2, 0.4)
-    assert set(row) == {*COLUMNS, "defused"}
+    assert row["value"].value is None  # it belongs to the text before the correction
+    assert tuple(row) == COLUMNS["all"]
+
+
+@pytest.mark.parametrize(
+    ("values", "value", "currency"),
+    [
+        ([{"kind": "date", "value": "2027-03-31"}], "2027-03-31", None),
+        ([{"kind": "amount", "value": "400000", "currency": "USD"}], 400000, "USD"),
+        ([{"kind": "amount", "value": "-0.5", "currency": "EUR"}], -0.5, "EUR"),
+        ([{"kind": "jurisdiction", "value": "Delaware"}], "Delaware", None),
+        (
+            [{"kind": "party", "value": "Alpha Inc."}, {"kind": "party", "value": "Beta Ltd."}],
+            "Alpha Inc.; Beta Ltd.",
+            None,
+        ),
+        (
+            [
+                {"kind": "amount", "value": "1", "currency": "USD"},
+                {"kind": "date", "value": "2027"},
+            ],
+            1,
+            "USD",
+        ),
+        ([{"kind": "party", "value": None, "role": "Buyer"}], None, None),
+    ],
+)
+def test_the_value_of_a_clause_has_its_own_column(
+    values: list[dict[str, Any]], value: object, currency: str | None
+) -> None:
+    result = with_value("words", *values)
+    (row,) = rows_of_xlsx(exported("xlsx", result, columns="short"))
+    assert (row["value"].value, row["currency"].value) == (value, currency)
+    (line,) = rows_of_csv(exported("csv", result, columns="short"))
+    assert line["value"] == ("" if value is None else str(value))
+    assert json.loads(exported("jsonl", result, columns="short"))["value"] == value
+
+
+@pytest.mark.parametrize("columns", ["short", "all"])
+def test_every_format_has_the_chosen_columns(columns: Columns) -> None:
+    result, names = a_result(), COLUMNS[columns]
+    (line,) = rows_of_csv(exported("csv", result, columns=columns))
+    (row,) = rows_of_xlsx(exported("xlsx", result, columns=columns))
+    shown = json.loads(exported("jsonl", result, columns=columns))
+    assert tuple(line) == tuple(row) == names
+    assert tuple(shown) == tuple(name for name in names if name != "defused")
+
+
+def test_a_confidence_has_three_digits() -> None:
+    result = with_value("words", {"kind": "title", "value": "LEASE"})
+    assert json.loads(exported("jsonl", result))["confidence"] == 0.432
+
+
+def test_excel_reads_a_csv_as_utf_8() -> None:
+    data = exported("csv", a_result("“Käufer”"))
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert rows_of_csv(data)[0]["text"] == "“Käufer”"
+
+
+def test_a_workbook_has_a_filter_on_every_column_and_a_fixed_head() -> None:
+    file = io.BytesIO(exported("xlsx", a_result(), a_result(), columns="short"))
+    sheet = load_workbook(file)["Results"]
+    assert (sheet.auto_filter.ref, sheet.freeze_panes) == ("A1:O3", "A2")
+    assert sheet["A1"].font.bold
+    names = COLUMNS["short"]
+    widths = {n: sheet.column_dimensions["ABCDEFGHIJKLMNO"[i]].width for i, n in enumerate(names)}
+    assert widths["text"] > widths["category"] > widths["page"]
 
 
 def test_a_workbook_says_that_it_gives_no_advice() -> None:
@@ -163,13 +240,14 @@ def test_a_workbook_says_that_it_gives_no_advice() -> None:
     assert any(line.startswith("kind: clause, finding, signal (") for line in lines)
 
 
-def test_an_export_has_every_decided_item_and_others_on_demand(review: ReviewService) -> None:
+def test_an_export_has_every_result_unless_a_state_is_chosen(review: ReviewService) -> None:
     review.fill(650)
     review.decide(review.claim()["id"])
     client = review.client()
-    (decided,) = map(json.loads, client.get("/v1/exports").text.splitlines())
+    answer = client.get("/v1/exports", params={"state": "decided"})
+    (decided,) = map(json.loads, answer.text.splitlines())
     assert (decided["text"], decided["decided_by"]) == ("word0000", "ada")
-    every = client.get("/v1/exports", params={"format": "csv", "state": "all"})
+    every = client.get("/v1/exports", params={"format": "csv"})
     assert len(rows_of_csv(every.content)) == 650
     assert every.headers["content-disposition"].endswith('.csv"')
     nothing = client.get("/v1/exports", params={"format": "xlsx", "document": "doc_2"})
