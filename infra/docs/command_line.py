@@ -15,8 +15,9 @@ HEAD = """\
 # Command line
 
 `smallprint` is in `.venv/bin` after `make setup`. Most commands work without a running suite.
-`smallprint COMMAND --help` prints the same text as this page. [Exit codes](exit-codes.md) and
-[result formats](formats.md) have pages of their own. `make schemas` writes this page.
+`smallprint COMMAND --help` prints the same text as this page. A PATH of `-` is standard input.
+[Exit codes](exit-codes.md) and [result formats](formats.md) have pages of their own. `make schemas`
+writes this page.
 """
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from services.cli.documents.files import STANDARD_INPUT
 from services.cli.options import (
     as_json,
     kind_option,
@@ -71,8 +73,9 @@ def upload(
     with Client(where, key) as client:
 
         def send(path: str) -> Iterator[Mapping[str, Any]]:
+            content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path
             try:
-                document = client.upload(path, kind=kind, password=password, adapters=adapters)
+                document = client.upload(content, kind=kind, password=password, adapters=adapters)
             except ApiError as error:
                 silent = error.code == "no_answer"
                 detail = refused(error, where).message if silent else error.detail

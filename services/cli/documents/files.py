@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared.errors import DocumentTooLarge, NotFound, SuiteError
+
+STANDARD_INPUT = "-"
 
 
 class UnreadableFile(SuiteError):
@@ -22,7 +25,12 @@ class UnreadableFile(SuiteError):
 
 @contextmanager
 def open_file(path: str) -> Iterator[BinaryIO]:
-    """A file open for reading. Raises NotFound or UnreadableFile, also for errors in the block."""
+    """A file open for reading; `-` is standard input. Raises NotFound or UnreadableFile, also for
+    errors in the block.
+    """
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
     if "\0" in path:
         raise NotFound("there is no such file", document=path)
     try:

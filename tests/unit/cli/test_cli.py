@@ -1,5 +1,6 @@
 """The command as a caller sees it: standard output, standard error, exit code."""
 
+import io
 import json
 import os
 import shutil
@@ -57,6 +58,22 @@ def test_text_prints_a_text_file_as_it_is(run: Run, tmp_path: Path, content: str
     path.write_bytes(content.encode())
     code, out, err = run("text", path)
     assert (code, out, err) == (0, content, "")
+
+
+def test_a_dash_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = (
+        '{"id": "x", "statements": [{"statement": "balance_sheet",'
+        ' "columns": [{"end": "20231231"}], "rows": [{"label": "Total assets", "values": [1210]},'
+        ' {"label": "Total liabilities and equity", "values": [1201]}]}]}\n'
+    )
+    for command, content, shown in (
+        ("text", "An agreement.", "An agreement."),
+        ("statements", report, "1,201"),
+        ("triage", report * 2, "1,201"),
+    ):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        code, out, err = run(command, "-")
+        assert (code, shown in out) == (0, True), err
 
 
 @pytest.mark.parametrize("path", OFFICE, ids=lambda path: path.name)
