@@ -26,6 +26,9 @@ help: ## Print this.
 setup: ## Build .venv with the command smallprint in it (hashed requirements, no root).
 	@infra/setup.sh $(VENV) run
 
+demo: setup ## Start the suite with sample documents, and open the error that it finds in them.
+	@exec $(BIN)/smallprint demo --port $(PORT)
+
 run: setup ## Start the embedded edition on this machine alone (PORT=8400 DATA=var/data).
 	@exec $(BIN)/smallprint serve --port $(PORT) --data $(DATA)
 
@@ -161,6 +164,6 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(VENV).log $(TRAIN) $(TRAIN).lock $(TRAIN).log build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
+.PHONY: help setup demo run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
 	setup-train format docs pictures demo-documents schemas sbom released requirements clean

@@ -13,6 +13,7 @@ from services.cli.commands import (
     calibrate,
     compare,
     costs,
+    demo,
     dismissed,
     doctor,
     documents,
@@ -52,14 +53,8 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         *(folders.batch, folders.watch),
     ),
     "Serve the suite, and use it": (
-        *(
-            up.up,
-            remote.open_page,
-            remote.upload,
-            documents.documents,
-            remote.search,
-            remote.reports,
-        ),
+        *(demo.demo, up.up, remote.open_page, remote.upload),
+        *(documents.documents, remote.search, remote.reports),
         *(documents.export, documents.delete, webhooks.webhooks),
     ),
     "Operate the suite": (
