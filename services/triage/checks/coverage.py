@@ -10,6 +10,7 @@ from services.triage.checks.rule_confidence import credible_equations, granulari
 from services.triage.checks.written_out import arithmetic
 from services.triage.domain import Coverage, Finding, OpenRelation
 from services.triage.relations import identities
+from services.triage.relations.labels import normalise
 from services.triage.relations.relations import Equation, Views
 from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import CHECKED, MAX_SENTENCE, truncate
@@ -51,16 +52,29 @@ def _tried(views: Views) -> Iterator[Equation]:
     credible = set(map(id, credible_equations(views, equations)))
     yield from identities.balance_equation(views, every=True)
     for equation in equations:
-        named = equation.check in NAMED and not _is_mislabelled(equation)
+        named = equation.check in NAMED and not _is_mislabelled(views, equation)
         if equation.check != identities.BALANCE and (named or id(equation) in credible):
             yield equation
-    yield from identities.unmade_headlines(views)
+    for equation in identities.unmade_headlines(views):
+        if not _is_mislabelled(views, equation):
+            yield equation
 
 
-def _is_mislabelled(equation: Equation) -> bool:
-    """Whether a line found by its label is no change in cash: an activity stands below it."""
-    by_label = equation.check == "cash_flow_change" and equation.pattern == "label"
-    return by_label and len(equation.terms) <= len(identities.ACTIVITIES)
+def _is_mislabelled(views: Views, equation: Equation) -> bool:
+    """Whether a change in cash was found by labels that mean something else: it is a change in debt
+    or deposits, an activity is below it, or has no amount in this column.
+    """
+    if equation.check != "cash_flow_change" or equation.pattern != "label":
+        return False
+    (total, _), *parts = equation.terms
+    view = views[total.statement]
+    label = normalise(view.rows[total.row].label)
+    activities = [cell for cell, _ in parts][: len(identities.ACTIVITIES)]
+    return (
+        (" in " in label and "cash" not in label)
+        or len(activities) < len(identities.ACTIVITIES)
+        or any(view.value(cell.row, cell.column) is None for cell in activities)
+    )
 
 
 def _closes(views: Views, equation: Equation) -> bool:

@@ -89,7 +89,7 @@ def leaves_no_room(views: Views, equation: Equation) -> bool:
         return False
     money = views[equation.terms[0][0].statement].money
     places = [money.index(cell.row) for cell, _ in equation.terms]
-    return max(places) - min(places) == len(places) - 1
+    return max(places) == places[0] and max(places) - min(places) == len(places) - 1
 
 
 def find_swaps(views: Views, equations: Sequence[Equation]) -> tuple[list[Swap], list[Equation]]:

@@ -109,6 +109,7 @@ def cash_flow_sums(views: Views) -> list[Equation]:
     return equations
 
 
+MOST_LINES = 5  # lines with one name that are tried
 MOST_HEADLINES = 16  # lines of money per statement, at most, in a filing of headlines only
 HEADLINES: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
     "income": (
@@ -184,9 +185,9 @@ def _unmade_change(view: StatementView) -> Sum | None:
 
 
 def _unmade(view: StatementView, names: tuple[str, str, str, int]) -> list[Equation]:
-    """The relation of the lines with these names that holds in most columns."""
+    """The relation of the lines with these names that holds in most columns, or nearly."""
     *roles, sign = names
-    totals, firsts, seconds = map(view.roles, roles)
+    totals, firsts, seconds = (view.roles(role)[-MOST_LINES:] for role in roles)
     if names[0] != "total_assets" and {made.total for made in view.sums} & {*totals}:
         return []
     candidates = [
@@ -195,7 +196,11 @@ def _unmade(view: StatementView, names: tuple[str, str, str, int]) -> list[Equat
         if first < second and (second < total or names[0] == "total_assets")
         if (found := _of_rows(view, total, first, second, sign))
     ]
-    return max(candidates, key=lambda equations: sum(e.holds for e in equations), default=[])
+
+    def merit(equations: list[Equation]) -> tuple[int, Decimal]:
+        return sum(e.holds for e in equations), -sum((abs(e.residual) for e in equations), ZERO)
+
+    return max(candidates, key=merit, default=[])
 
 
 def headline_of(equation: Equation, views: Views) -> int:

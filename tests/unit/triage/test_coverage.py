@@ -15,7 +15,6 @@ from tests.unit.triage.filings import (
     bent,
     cash_flow,
     change,
-    find_row,
     income,
     millions,
     read,
@@ -177,11 +176,30 @@ def test_cash_that_does_not_lead_from_beginning_to_end_is_a_finding(
     assert (result.coverage.broken, result.coverage.not_closing) == (1, 0)
 
 
-def test_another_line_called_net_change_is_no_change_in_cash() -> None:
-    filing = record()
-    flow, place = find_row(filing, "cash_flow", "Repayment of long-term debt")
-    flow["rows"][place]["label"] = "Net change in short-term debt"
-    assert not verdict(filing).coverage.items
+ACTIVITIES = (("Net cash provided by operating activities", 9013),
+              ("Net cash used in investing activities", -30),
+              ("Net cash used in financing activities", -20))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (*ACTIVITIES[:2], ("Net change in short-term debt", 70), ACTIVITIES[2]),
+        (*ACTIVITIES, ("Net increase (decrease) in bank deposits", 70)),
+    ],
+    ids=["above an activity", "below"],
+)
+def test_another_net_change_is_no_change_in_cash(lines: tuple[tuple[str, float], ...]) -> None:
+    coverage = verdict(short("cash_flow", *lines)).coverage
+    assert (coverage.relations, coverage.items) == (0, ())
+
+
+def test_a_change_below_the_end_is_listed_and_no_finding() -> None:
+    filing = short("cash_flow", ("Cash at beginning of year", 1081), ("Cash at end of year", 1254),
+                   ("Net increase in cash from continuing operations", 153))  # fmt: skip
+    result = verdict(filing)
+    assert not result.findings
+    assert [item.check for item in result.coverage.items] == ["cash_roll_forward"]
 
 
 def test_coverages_of_several_filings_add_up() -> None:
