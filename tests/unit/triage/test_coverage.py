@@ -78,8 +78,8 @@ def mezzanine(equity: float = 6683) -> Record:
     filing = record()
     change(filing, "balance_sheet", "Total stockholders' equity", equity, 6119)
     sheet = statement_of(filing, "balance_sheet")
-    kept = ("Common stock", "Retained earnings", "Accounts payable", "Long-term debt")
-    sheet["rows"] = [line for line in sheet["rows"] if line["label"] not in kept]
+    unread = ("Common stock", "Retained earnings", "Accounts payable", "Long-term debt")
+    sheet["rows"] = [line for line in sheet["rows"] if line["label"] not in unread]
     return filing
 
 
