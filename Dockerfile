@@ -28,9 +28,6 @@ RUN set -eux; cd /usr/lib/postgresql/17/bin; \
     install -D -m 644 -t /client/lib "$(ldd pg_dump | awk '$1 == "libpq.so.5" {print $3}')"
 
 FROM base AS runtime
-RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends tesseract-ocr \
-    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin smallprint \
     && install -d -o smallprint -g smallprint /data
 WORKDIR /app

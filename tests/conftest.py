@@ -4,6 +4,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -114,8 +115,17 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A machine without the program that recognises text, here and in processes started by us."""
+def no_library(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A machine whose `tesserocr` has no engine, here and in processes started by us."""
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "tesserocr.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setitem(sys.modules, "tesserocr", None)
+
+
+@pytest.fixture
+def no_program(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A machine without the program `tesseract`, here and in processes started by us."""
     folders = []
     for folder in os.get_exec_path():
         if Path(folder, "tesseract").exists():
@@ -127,6 +137,11 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
         else:
             folders.append(folder)
     monkeypatch.setenv("PATH", os.pathsep.join(folders))
+
+
+@pytest.fixture
+def no_engine(no_library: None, no_program: None) -> None:
+    """A machine that can't recognise text, here and in processes started by us."""
 
 
 @pytest.fixture(autouse=True)

@@ -43,6 +43,9 @@ NAMED = {
 STATED = {"olefile": "BSD-2-Clause", "protobuf": "BSD-3-Clause", "pypdfium2": "BSD-3-Clause"}
 """Licences of packages whose metadata has no SPDX name. We read them in the packages."""
 
+INSIDE = {"tesserocr": {"jbigkit": "GPL-2.0-or-later"}}
+"""Libraries in a wheel whose licence we don't allow for packages. NOTICE names them."""
+
 
 class UnknownLicence(Exception):
     """Something that ships has an unknown or incompatible licence."""
@@ -70,6 +73,10 @@ def packages() -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)
     wanted = pinned()
     document["components"] = [c for c in document["components"] if normal(c["name"]) in wanted]
+    for component in document["components"]:
+        for name, licence in INSIDE.get(normal(component["name"]), {}).items():
+            library = {"type": "library", "name": name, "licenses": [{"license": {"id": licence}}]}
+            component.setdefault("components", []).append(library)
     kept = {c["bom-ref"] for c in document["components"]}
     document["dependencies"] = [
         {**one, "dependsOn": [ref for ref in one.get("dependsOn", []) if ref in kept]}
@@ -165,10 +172,16 @@ def licences(component: Mapping[str, Any]) -> list[str]:
     return known
 
 
+def inside(component: Mapping[str, Any]) -> list[str]:
+    """The libraries of INSIDE in a package, each with its licence."""
+    libraries = INSIDE.get(normal(component["name"]), {})
+    return [f"with {name} under {licence} (see NOTICE)" for name, licence in libraries.items()]
+
+
 def table(components: list[dict[str, Any]]) -> str:
     """The list of licences for people."""
     rows = [
-        f"| {c['name']} | {c['version']} | {', '.join(licences(c))} |"
+        f"| {c['name']} | {c['version']} | {', '.join([*licences(c), *inside(c)])} |"
         for c in sorted(components, key=lambda c: (c["type"], normal(c["name"])))
     ]
     return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import socket
 import sqlite3
@@ -20,10 +19,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from packaging.requirements import Requirement
+
 from services.cli.deployment.specialists import ADAPTER, all_specialists
 from services.cli.documents.reading import open_reader
 from services.cli.output.lines import count
-from shared.documents.pages.ocr import NEEDS, engine
+from shared.documents.pages.tesseract import NEEDS, engine
 from shared.errors import SuiteError
 from shared.settings import ROOT, is_checkout
 from shared.version import VERSION
@@ -94,14 +95,14 @@ def packages() -> Check:
         return Check("packages", "wrong", "smallprint itself is not installed", install_again())
     missing, found = [], 0
     for line in needed:
-        if "extra ==" in line:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        package = re.split(r"[\s\[<>=!~;(]", line, maxsplit=1)[0]
         try:
-            metadata.version(package)
+            metadata.version(requirement.name)
             found += 1
         except metadata.PackageNotFoundError:
-            missing.append(package)
+            missing.append(requirement.name)
     if missing:
         return Check("packages", "wrong", f"missing: {', '.join(missing)}", install_again())
     return Check("packages", "good", f"smallprint {VERSION} and {found} packages")
@@ -118,12 +119,12 @@ def optional_packages() -> Iterator[Check]:
 
 
 def recognition() -> Check:
-    """Check the OCR program for scanned pages."""
-    program = engine()
-    if program is None:
-        found = "tesseract is not installed; only needed for scans and photos of pages"
-        return Check("recognition", "note", found, NEEDS)
-    return Check("recognition", "good", f"{program}: scans and photos of pages")
+    """Check the engine for scanned pages."""
+    found = engine()
+    if found is None:
+        why = "tesseract is not installed; only needed for scans and photos of pages"
+        return Check("recognition", "note", why, NEEDS)
+    return Check("recognition", "good", f"{found}: scans and photos of pages")
 
 
 def network() -> Check:

@@ -42,9 +42,10 @@ from shared.documents.office.odt import read_odt
 from shared.documents.office.rtf import read_rtf
 from shared.documents.pages.assembly import assemble
 from shared.documents.pages.layout import Line, page_lines, plain_lines
-from shared.documents.pages.ocr import DPI, METHOD, NEEDS, engine
+from shared.documents.pages.ocr import DPI
 from shared.documents.pages.running_headers import find_running_headers
 from shared.documents.pages.scanned_pages import NO_TEXT_LAYER, SURE, Scanned, Scans
+from shared.documents.pages.tesseract import METHOD, NEEDS, engine
 from shared.documents.pages.text_quality import UNSOUND, soundness
 from shared.documents.sniffing import sniff
 from shared.documents.spreadsheets.calamine import read_values

@@ -40,7 +40,12 @@ _DOCUMENTS_A_CHILD = 500
 _GRACE = 2.0
 _START_SECONDS = 120.0
 _ROOT = Path(__file__).resolve().parents[2]
-_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_SINGLE_THREADED = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_THREAD_LIMIT",
+    "MKL_NUM_THREADS",
+)
 
 
 class Reader:
@@ -312,23 +317,26 @@ class _Child:
     ) -> tuple[dict[str, Any], bytes]:
         """Return the first frame that is not a progress report."""
         page: int | None = None
-        began, until = time.monotonic(), answering.deadline
+        began, recognising = time.monotonic(), False
         with self._deaths(page):
             _send(self._socket, request, data, answering.deadline)
         while True:
-            with self._deaths(page):
-                head, body = _receive(self._socket, until)
-            if until != answering.deadline:  # recognising a page has extra time
-                answering.prolong(began)
+            until = answering.deadline
+            if recognising:
+                until = max(until, began) + self._limits.page_seconds + _GRACE
+            try:
+                with self._deaths(page, late=not recognising):
+                    head, body = _receive(self._socket, until)
+            finally:
+                if recognising:  # this time does not count
+                    answering.prolong(began)
             if "page" not in head:
                 return head, body
             page, began = head["page"], time.monotonic()
             if "page_read" in head and answering.on_page:
                 self._report(answering.on_page, PageRead(**head["page_read"], text=body.decode()))
                 answering.prolong(began)  # the listener's time does not count
-            began, until = time.monotonic(), answering.deadline
-            if head.get("recognising"):
-                until = max(until, began) + self._limits.page_seconds + _GRACE
+            began, recognising = time.monotonic(), head.get("recognising", False)
 
     def _report(self, on_page: PageCallback, page: PageRead) -> None:
         try:
@@ -338,14 +346,14 @@ class _Child:
             raise
 
     @contextlib.contextmanager
-    def _deaths(self, page: int | None) -> Iterator[None]:
-        """Turn socket errors into _Died."""
+    def _deaths(self, page: int | None, *, late: bool = True) -> Iterator[None]:
+        """Turn socket errors into _Died. After a timeout it is `late`: the document fails."""
         try:
             yield
         except TimeoutError as error:
             self.end()
             how = f"took longer than {self._limits.seconds:g} seconds"
-            raise _Died(how, page, late=True) from error
+            raise _Died(how, page, late=late) from error
         except (OSError, EOFError, ValueError) as error:
             how = self._cause_of_end()
             killed = self._process.returncode == -signal.SIGKILL
@@ -554,7 +562,7 @@ def _send_page(channel: socket.socket, page: PageRead) -> None:
 
 def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
     """Request the extra time for recognising a page, here and from the parent."""
-    allow_seconds(limits.seconds)
+    allow_seconds(limits.seconds + limits.page_seconds)
     _send(channel, {"page": number, "recognising": True})
 
 

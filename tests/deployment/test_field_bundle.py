@@ -13,6 +13,7 @@ import pytest
 
 from infra.release.field_bundle import PYTHONS, pinned, platforms
 from tests.support import ROOT, require
+from tests.unit.documents.scanned import picture, saved
 
 CONTRACT = """\
 SUPPLY AGREEMENT
@@ -137,6 +138,12 @@ def test_the_bundle_installs_and_works_without_a_network(bundle: Path, tmp_path:
     assert [clause["category"] for clause in results[0]["clauses"]]
     assert results[0]["clauses"] == results[1]["clauses"]
     assert results[0]["model"] == results[1]["model"]
+
+    page = tmp_path / "page.png"
+    page.write_bytes(saved(picture(), "PNG", dpi=(150, 150)))
+    scan = _run(*NO_NETWORK, "env", "PATH=", command, "text", page, cwd=tmp_path)
+    assert scan.returncode == 0, scan.stderr
+    assert "governed by the law of Delaware" in scan.stdout
 
     again = _run(*NO_NETWORK, bundle / "install.sh", suite)
     assert again.returncode == 0, again.stderr

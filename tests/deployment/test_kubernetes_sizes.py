@@ -27,9 +27,6 @@ ITSELF = {"api": GIBIBYTE // 2, "worker": GIBIBYTE}
 """Memory of the process itself. The embedded edition, which does all work, has had 466 MB resident
 under load, children included (docs/reference/capacity.md).
 """
-TESSERACT = 350_000_000
-"""A tesseract beside a child: 329 MiB resident over 6,300 x 6,300 pixels full of words, the largest
-picture that it is given (`shared/documents/pages/images.py`, `_WORKING_PIXELS`)."""
 
 
 def _bytes(quantity: str) -> int:
@@ -51,8 +48,6 @@ def test_a_document_ends_its_child_before_the_process_runs_out_of_memory(
         needed = ITSELF.get(labels["role"], 0)
         if children:
             needed += children * bounds[labels["app"]]
-        if name == "ingest-worker":
-            needed += children * TESSERACT
         assert _bytes(processes()[name]["resources"]["limits"]["memory"]) >= needed, name
 
 

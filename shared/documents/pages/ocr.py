@@ -1,42 +1,24 @@
-"""Recognise the text of one page at a time with the program `tesseract`.
+"""Recognise the text of one page at a time.
 
-The picture is prepared first: paper made white, ink black, noise removed, lines level. It goes in
-as a gray bitmap on standard input, and words come out as tab-separated lines. No file is written
-and no shell is used. The program runs on one thread, within the limits of the calling process and a
-time limit.
+The picture is prepared first: paper made white, ink black, noise removed, lines level. Then the
+engine of `tesseract.py` finds the words.
 """
 
 from __future__ import annotations
 
-import csv
-import os
-import re
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from shared.documents.model.glyphs import Codes, Glyphs
 from shared.documents.model.parsed_document import Floats
+from shared.documents.pages.tesseract import Engine, Gray, Word
 
-Gray = npt.NDArray[np.uint8]
-"""A picture [height, width]: 0 is black, 255 white."""
-
-METHOD = "tesseract"
 DPI = 200
 """Dots per inch at which pages are drawn for recognition."""
-NEEDS = "install tesseract (on Debian and Ubuntu: apt-get install tesseract-ocr) and try again"
-"""What to do if the program is missing."""
 
-_LANGUAGE = "eng"
-_WORD_LEVEL = "5"
-_SIDES = ("left", "top", "width", "height")
 _SPACE, _BREAK = 32, 10
 _UNSURE = 0.65
 """Below this confidence, the page may lie on its side or upside down."""
@@ -44,12 +26,6 @@ _MOST_SKEW = 5.0  # degrees
 _LEAST_SKEW = 0.15
 _SHARPER = 1.02  # gain in sharpness below which the page has no lines to level
 _NOISE = 6.0  # median difference of paper dots to their neighbours, in gray levels
-_TURN = re.compile(r"^Rotate: (\d+)$", re.MULTILINE)
-_ENVIRONMENT = ("PATH", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
-
-
-class NotRecognised(Exception):
-    """The program is missing, failed, or exceeded its time; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -99,61 +75,51 @@ class Recognised:
         return self.level.displayed(boxes, self.dpi)
 
 
-class Word(NamedTuple):
-    """A word in its line, with its rectangle in dots; `confidence` 0 to 100."""
-
-    line: tuple[str, ...]
-    left: float
-    top: float
-    width: float
-    height: float
-    confidence: float
-    text: str
-
-
-class _Clock(NamedTuple):
-    """The deadline of a page, and the seconds it had."""
-
-    until: float
-    seconds: float
-
-
-def engine() -> str | None:
-    """Return the path of the program; None if it is not installed."""
-    return shutil.which(METHOD)
-
-
 def recognise(
-    picture: Gray, *, dpi: float, seconds: float, rotation: int = 0, prepare: bool = True
+    engine: Engine,
+    picture: Gray,
+    *,
+    dpi: float,
+    until: float,
+    rotation: int = 0,
+    prepare: bool = True,
 ) -> Recognised:
     """Recognise the text of a picture of a displayed page.
 
     A picture with little recognised text is tried again in the direction of its letters.
 
     Args:
+        engine: finds the words.
         picture: uint8 [height, width].
         dpi: dots per inch at which it was drawn.
-        seconds: time limit.
+        until: time limit, as `time.monotonic()`.
         rotation: declared by the page, in degrees.
         prepare: whether to clean and level it first.
 
     Raises:
-        NotRecognised: the program is missing, failed, or exceeded its time.
+        NotRecognised: the engine failed.
+        TimeoutError: the time limit was reached.
     """
-    program = engine()
-    if program is None:
-        raise NotRecognised(f"the page is an image without a text layer: {NEEDS}")
-    clock = _Clock(time.monotonic() + seconds, seconds)
+
+    def left() -> float:
+        return max(0.1, until - time.monotonic())
+
+    def recognised(straight: Level) -> Recognised:
+        words = engine.words(straight.picture, dpi, left())
+        height, width = (side * 72 / dpi for side in picture.shape)
+        glyphs = glyphs_of(words, straight.picture, dpi, rotation)
+        return Recognised(glyphs, _confidence(words), straight, dpi, width, height)
+
     if not prepare:
-        return _recognised(program, Level(picture), picture, dpi, clock, rotation)
+        return recognised(Level(picture))
     clean = cleaned(picture)
-    first = _recognised(program, level(clean), picture, dpi, clock, rotation)
+    first = recognised(level(clean))
     if first.confidence >= _UNSURE:
         return first
-    turns = _turns(program, clean, dpi, clock)
+    turns = engine.turns(clean, dpi, left())
     if not turns:
         return first
-    second = _recognised(program, level(clean, turns), picture, dpi, clock, rotation)
+    second = recognised(level(clean, turns))
     return max(second, first, key=lambda attempt: attempt.confidence)
 
 
@@ -215,29 +181,6 @@ def _noise(picture: Gray) -> float:
     return float(np.quantile(np.abs(rows[:, 1:-1] * 2 - rows[:, :-2] - rows[:, 2:]) / 2, 0.5))
 
 
-def _recognised(
-    program: str, straight: Level, displayed: Gray, dpi: float, clock: _Clock, rotation: int
-) -> Recognised:
-    table = _run(program, straight.picture, dpi, clock, ["--psm", "3"], "tsv")
-    try:
-        words = list(_words(table))
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotRecognised(f"tesseract's output has an unexpected format: {error}") from error
-    height, width = (side * 72 / dpi for side in displayed.shape)
-    glyphs = glyphs_of(words, straight.picture, dpi, rotation)
-    return Recognised(glyphs, _confidence(words), straight, dpi, width, height)
-
-
-def _turns(program: str, picture: Gray, dpi: float, clock: _Clock) -> int:
-    """Return the quarter turns counter-clockwise that make letters upright; 0 if unclear."""
-    try:
-        output = _run(program, picture, dpi, clock, ["--psm", "0"], "osd")
-    except NotRecognised:  # too few letters, or no language data
-        return 0
-    match = _TURN.search(output)
-    return (360 - int(match[1])) // 90 % 4 if match else 0
-
-
 def glyphs_of(words: list[Word], picture: Gray, dpi: float, rotation: int = 0) -> Glyphs:
     """Convert recognised words of a picture to the characters of its page."""
     codes, boxes = _placed(words, 72 / dpi)
@@ -250,45 +193,6 @@ def glyphs_of(words: list[Word], picture: Gray, dpi: float, rotation: int = 0) -
         height=height * 72 / dpi,
         rotation=rotation,
     )
-
-
-def _run(program: str, picture: Gray, dpi: float, clock: _Clock, mode: list[str], form: str) -> str:
-    command = [program, "stdin", "stdout", "--dpi", f"{dpi:.0f}", *mode]
-    if form == "tsv":
-        command += ["-l", _LANGUAGE, "-c", "tessedit_create_tsv=1"]
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    try:
-        done = subprocess.run(
-            command,
-            input=_pgm(picture),
-            capture_output=True,
-            timeout=max(0.1, clock.until - time.monotonic()),
-            env=environment | {"OMP_THREAD_LIMIT": "1", "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NotRecognised(f"recognising the page took longer than {clock.seconds:g} s") from error
-    except OSError as error:
-        raise NotRecognised(f"tesseract does not start ({error.strerror}): {NEEDS}") from error
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        how = lines[-1][:200] if lines else f"status {done.returncode}"
-        raise NotRecognised(f"tesseract failed on the page: {how}")
-    return done.stdout.decode("utf-8", "replace")
-
-
-def _pgm(picture: Gray) -> bytes:
-    height, width = picture.shape
-    return b"P5 %d %d 255\n" % (width, height) + np.ascontiguousarray(picture).tobytes()
-
-
-def _words(table: str) -> Iterator[Word]:
-    rows = csv.DictReader(table.split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE)
-    for row in rows:
-        text = (row["text"] or "").strip()
-        if row["level"] == _WORD_LEVEL and text:
-            line = (row["block_num"], row["par_num"], row["line_num"])
-            left, top, width, height = (float(row[name]) for name in _SIDES)
-            yield Word(line, left, top, width, height, float(row["conf"]), text)
 
 
 def _placed(words: list[Word], scale: float) -> tuple[Codes, Floats]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from shared.documents.model.parsed_document import FailedPage, Limits
 from shared.documents.pages.layout import Line, page_lines
-from shared.documents.pages.ocr import NEEDS, Gray, NotRecognised, Recognised, engine, recognise
+from shared.documents.pages.ocr import Recognised, recognise
+from shared.documents.pages.tesseract import NEEDS, Gray, NotRecognised, engine
 from shared.errors import UnreadableDocument
 
 NO_TEXT_LAYER = "no_text_layer"
@@ -50,7 +51,8 @@ class Scans:
 
     def read(self, number: int, draw: Draw, rotation: int = 0) -> Scanned | FailedPage:
         """Recognise page `number`, or return why it failed."""
-        if engine() is None:
+        found = engine()
+        if found is None:
             reason = f"the page is an image without a text layer: {NEEDS}"
             return FailedPage(number, NO_TEXT_LAYER, reason)
         left = self.limits.scan_seconds - self.spent
@@ -60,13 +62,17 @@ class Scans:
             )
         if self._begins:
             self._begins(number)
+        limit = min(left, self.limits.page_seconds)
         began = time.monotonic()
         try:
             picture, dpi = draw()
-            seconds = min(left, self.limits.page_seconds)
-            page = recognise(picture, dpi=dpi, seconds=seconds, rotation=rotation)
+            until = began + limit
+            page = recognise(found, picture, dpi=dpi, until=until, rotation=rotation)
         except UnreadableDocument as error:
             return FailedPage(number, error.code, error.message)
+        except TimeoutError:
+            reason = f"recognising the page took longer than {limit:g} s"
+            return FailedPage(number, NOT_RECOGNISED, reason)
         except NotRecognised as error:
             return FailedPage(number, NOT_RECOGNISED, str(error))
         finally:

@@ -187,7 +187,6 @@ def test_standard_output_need_not_be_utf_8(tmp_path: Path) -> None:
     assert os.fsencode(json.loads(done.stdout)["source"]) == path
 
 
-@pytest.mark.needs("Tesseract")
 def test_each_page_says_how_it_was_read(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf_of(picture()))

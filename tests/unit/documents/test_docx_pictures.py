@@ -14,7 +14,7 @@ from PIL import Image
 from shared.documents import ParsedDocument, read
 from shared.documents.flow import embedded_pictures
 from shared.documents.pages import ocr
-from shared.documents.pages.ocr import NEEDS
+from shared.documents.pages.tesseract import NEEDS
 from shared.errors import NoTextLayer
 from tests.unit.documents.archives import changed
 from tests.unit.documents.scanned import PATIENT, WORDS, picture, saved
@@ -48,7 +48,6 @@ def opened(data: bytes, **more: object) -> ParsedDocument:
     return read(data, limits=PATIENT, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_scanned_page_in_a_letter_is_a_page_behind_it() -> None:
     body = p("Dear Sir, see the lease.") + p(shown("a")) + p("Yours, Alpha")
     alone = opened(docx(p("Dear Sir, see the lease.") + p("Yours, Alpha")))
@@ -63,7 +62,6 @@ def test_a_scanned_page_in_a_letter_is_a_page_behind_it() -> None:
     assert parsed.warnings == ("1 picture in it read as page 2, after its text",)
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_contract_of_photos_is_read_in_the_order_they_are_shown() -> None:
     body = p(shown("z") + shown("logo")) + p(shown("a")) + p(shown("z"))
     parsed = opened(word(body, {"a": OTHER, "logo": LOGO, "z": PNG}))
@@ -73,7 +71,6 @@ def test_a_contract_of_photos_is_read_in_the_order_they_are_shown() -> None:
     assert [page.number for page in parsed.pages] == [1, 2]
 
 
-@pytest.mark.needs("Tesseract")
 def test_what_is_deleted_or_has_no_words_is_no_page() -> None:
     photo = saved(Image.linear_gradient("L").resize((900, 700)), "PNG")
     deleted = f'<w:del w:author="x">{shown("a")}</w:del>'
@@ -90,7 +87,6 @@ def test_without_the_engine_it_says_what_to_install() -> None:
         opened(word(p(shown("a")), {"a": PNG}))
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_picture_that_can_not_be_taken_costs_nothing_but_itself() -> None:
     huge = bytearray(PNG)
     huge[16:24] = (60_000).to_bytes(4, "big") * 2
@@ -122,7 +118,6 @@ def test_a_picture_that_is_damaged_or_missing_is_named_with_the_reason() -> None
     assert re.match(r"pictures 3, 6 in it not read \(it is missing in the file", lost)
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_document_of_nothing_but_damaged_pictures_says_what_is_wrong_with_them() -> None:
     with pytest.raises(NoTextLayer, match=r"no text: picture 1 in it not read .*damaged"):
         opened(word(p(shown("a")), {"a": PNG[:200]}))
@@ -144,7 +139,6 @@ def test_many_pictures_that_are_not_read_are_one_warning() -> None:
     assert re.match(r"pictures 1, 2, .*, 20 and 10 more in it not read \(", warning)
 
 
-@pytest.mark.needs("Tesseract")
 def test_every_page_of_a_tiff_in_it_is_a_page() -> None:
     more = [picture("Signed in the city of Boston")]
     both = saved(picture(), "TIFF", save_all=True, append_images=more, dpi=(150, 150))
@@ -155,7 +149,6 @@ def test_every_page_of_a_tiff_in_it_is_a_page() -> None:
     assert parsed.warnings == ("2 pictures in it read as pages 2 to 3, after its text",)
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_page_of_a_tiff_that_is_not_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     confidences = iter([0.9, 0.1])
     monkeypatch.setattr(ocr, "_confidence", lambda _words: next(confidences, 0.1))
@@ -193,7 +186,6 @@ def metafile(width: int, height: int) -> bytes:
     return head.ljust(108, b"\0")
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_page_whose_words_are_too_unsure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_pictures, "LEAST_CONFIDENCE", 1.01)
     parsed = opened(word(p("Dear Sir") + p(shown("a")), {"a": PNG}))

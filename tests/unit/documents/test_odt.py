@@ -235,7 +235,6 @@ def test_a_repacked_archive_is_recognised() -> None:
     )
 
 
-@pytest.mark.needs("Tesseract")
 def test_limits_and_empty_documents() -> None:
     with pytest.raises(DocumentTooLarge, match="more than 99 characters"):
         read(document(p("words " * 50)), limits=Limits(max_plain_text=99))

@@ -33,7 +33,6 @@ def odt(body: str, **parts: bytes) -> bytes:
     return data
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_scanned_page_in_an_odt_is_a_page_behind_it() -> None:
     letter = p("See the lease.") + p(frame(image("./Pictures/a.png"))) + p("Yours, Alpha")
     data = odt(letter + p(frame(image("Pictures/logo.png"))), a=PNG, logo=LOGO)
@@ -45,7 +44,6 @@ def test_a_scanned_page_in_an_odt_is_a_page_behind_it() -> None:
     assert parsed.warnings == ("1 picture in it read as page 2, after its text",)
 
 
-@pytest.mark.needs("Tesseract")
 def test_an_odt_of_photos_alone_is_read() -> None:
     both = frame(image("Pictures/a.png"), image("Pictures/logo.png"))
     chart = frame("<draw:object/>", image("Pictures/b.png"))

@@ -49,7 +49,11 @@ def ink_in_boxes(reading: ParsedDocument, displayed: Image.Image, dpi: int) -> f
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+def stand_in(
+    no_library: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str], None]:
+    """Put a script in the place of the program."""
+
     def put(script: str) -> None:
         program = tmp_path / "bin" / "tesseract"
         program.parent.mkdir(exist_ok=True)
@@ -60,7 +64,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
     return put
 
 
-@pytest.mark.needs("Tesseract")
 @pytest.mark.parametrize(
     ("form", "media_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("TIFF", "image/tiff")]
 )
@@ -80,7 +83,6 @@ def test_a_picture_of_a_page_is_read(form: str, media_type: str) -> None:
     assert again.pages == reading.pages
 
 
-@pytest.mark.needs("Tesseract")
 def test_every_page_of_a_tiff_is_read() -> None:
     first, second = picture("The first page of two"), picture("The second page of two")
     data = saved(first, "TIFF", save_all=True, append_images=[second], dpi=(150, 150))
@@ -93,7 +95,6 @@ def test_every_page_of_a_tiff_is_read() -> None:
         render(data, 3)
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_scanned_pdf_is_read() -> None:
     reading = read(pdf_of(picture(), picture("Signed by both parties")), limits=PATIENT)
     assert reading.text == f"{TEXT}\n\nSigned by both parties"
@@ -102,7 +103,6 @@ def test_a_scanned_pdf_is_read() -> None:
     assert not reading.failed
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_scan_with_a_stamp_in_the_text_layer_is_read_whole() -> None:
     from pypdf import PdfReader, PdfWriter  # to put one page on another
 
@@ -115,7 +115,6 @@ def test_a_scan_with_a_stamp_in_the_text_layer_is_read_whole() -> None:
     assert right_words(reading.text) > 0.9
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_telephone_photo_is_seen_upright() -> None:
     image = picture()
     rotated = image.transpose(Image.Transpose.ROTATE_90)
@@ -130,7 +129,6 @@ def test_a_telephone_photo_is_seen_upright() -> None:
     assert shown.width > shown.height
 
 
-@pytest.mark.needs("Tesseract")
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_page_on_its_side_is_read(quarters: int) -> None:
     image = picture(*WORDS, *WORDS[:2])
@@ -141,13 +139,11 @@ def test_a_page_on_its_side_is_read(quarters: int) -> None:
     assert ink_in_boxes(reading, lying, 150) > 0.9
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_poor_scan_is_read() -> None:
     reading = read(saved(spoiled(picture()), "PNG", dpi=(150, 150)), limits=PATIENT)
     assert right_words(reading.text) >= 0.9
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_telefax_is_read() -> None:
     image = picture(dpi=204)
     faxed = image.resize((image.width, image.height * 98 // 204)).convert("1")
@@ -157,7 +153,6 @@ def test_a_telefax_is_read() -> None:
     assert (reading.pages[0].width, reading.pages[0].height) == pytest.approx((432, 288), abs=1)
 
 
-@pytest.mark.needs("Tesseract")
 def test_an_empty_side_of_a_sheet_is_no_failure() -> None:
     white = Image.new("L", (900, 600), 255)
     reading = read(pdf_of(picture(), white), limits=PATIENT)
@@ -168,13 +163,85 @@ def test_an_empty_side_of_a_sheet_is_no_failure() -> None:
         read(saved(white, "PNG"), limits=PATIENT)
 
 
-@pytest.mark.needs("Tesseract")
+@pytest.mark.usefixtures("no_program")
 def test_it_is_read_in_the_child_as_here() -> None:
     data = pdf_of(picture())
     with Reader(PATIENT) as reader:
         there = reader.read(data)
     assert there.text == TEXT
     assert there.pages == read(data, limits=PATIENT).pages
+
+
+@pytest.mark.needs("Tesseract")
+@pytest.mark.usefixtures("no_library")
+@pytest.mark.parametrize("quarters", [0, 1, 2])
+def test_the_program_reads_a_page_where_the_package_has_no_engine(quarters: int) -> None:
+    image = picture(*WORDS, *WORDS[:2])
+    lying = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(image), quarters)))
+    reading = read(saved(lying, "PNG", dpi=(150, 150)), limits=PATIENT)
+    assert right_words(reading.text) > 0.9
+    assert ink_in_boxes(reading, lying, 150) > 0.9
+
+
+def test_a_page_does_not_depend_on_earlier_pages() -> None:
+    poor = saved(spoiled(picture()), "PNG", dpi=(150, 150))
+    with Reader(PATIENT) as first, Reader(PATIENT) as second:
+        alone = first.read(poor)
+        second.read(pdf_of(picture("Signed by both parties"), picture()))
+        after = second.read(poor)
+    assert (after.text, after.pages) == (alone.text, alone.pages)
+
+
+FAULTY = """
+import os
+from types import SimpleNamespace
+PSM = SimpleNamespace(AUTO=3)
+
+class PyTessBaseAPI:
+    def __init__(self, *arguments, **options):
+        pass
+    def SetImageBytes(self, picture, width, *sizes):
+        self.faulty = width > 1_000
+    def SetSourceResolution(self, dpi):
+        pass
+    def Recognize(self, milliseconds):
+        if self.faulty:
+            FAULT
+        return True
+    def GetTSVText(self, page):
+        return "WORD"
+    def Clear(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("os.abort()", "crashed"),
+        pytest.param("while True: pass", "crashed", marks=pytest.mark.slow),
+        ("return False", "tesseract failed on the page"),
+    ],
+)
+def test_a_crash_or_endless_loop_of_the_library_costs_its_page(
+    fault: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = FAULTY.replace("FAULT", fault).replace("WORD", WORD)
+    (tmp_path / "tesserocr.py").write_text(faulty)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    pages = [picture(), picture().resize((1_800, 1_200)), picture()]
+    data = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:], dpi=(150, 150))
+    with Reader(Limits(seconds=15, page_seconds=1)) as reader:
+        reading = reader.read(data)
+    assert words_of(reading.text) == ["Lease", "Lease"]
+    assert [page.number for page in reading.failed] == [2]
+    assert reason in reading.failed[0].reason
+
+
+def test_the_library_stops_in_time() -> None:
+    large = picture().resize((3_600, 2_400))
+    with pytest.raises(UnreadableDocument, match=r"took longer than 0\.1 s"):
+        read(saved(large, "PNG", dpi=(600, 600)), limits=Limits(page_seconds=0.1))
 
 
 @pytest.mark.usefixtures("no_engine")

@@ -61,7 +61,6 @@ def test_without_characters_there_is_nothing_to_believe() -> None:
     assert of("") == 0.0
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_page_whose_font_names_other_letters_is_read_from_its_picture() -> None:
     reading = read(scrambled(*LINES), limits=PATIENT)
     assert [page.method for page in reading.pages] == ["tesseract"]

@@ -20,7 +20,7 @@ from services.extraction.routing.routes import (
     stated_risk,
 )
 from shared.documents import ParsedDocument
-from shared.documents.pages.ocr import METHOD
+from shared.documents.pages.tesseract import METHOD
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
 from shared.inference.adapters import GUARANTEE_FILE, AdapterManifest, newest_version

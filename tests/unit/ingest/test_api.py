@@ -139,7 +139,6 @@ def test_pages_show_method_and_confidence(ingest: IngestService) -> None:
     assert ingest.client.get("/v1/documents/doc_none/pages").status_code in (404, 422)
 
 
-@pytest.mark.needs("Tesseract")
 def test_a_scan_is_read_and_shown(ingest: IngestService) -> None:
     document = ingest.read_new(saved(picture(), "PNG", dpi=(150, 150)), "page.png")
     assert ingest.client.get(f"/v1/documents/{document}/text").text == "\n".join(WORDS)

@@ -115,7 +115,7 @@ def test_a_given_kind_is_not_asked_about(make: NewIngest) -> None:
 
 def test_a_damaged_page_is_asked_about(make: NewIngest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.documents.reader.engine", lambda: None)
-    monkeypatch.setattr("shared.documents.pages.ocr.engine", lambda: None)
+    monkeypatch.setattr("shared.documents.pages.scanned_pages.engine", lambda: None)
     data = scrambled(*LINES)
     reading = read(data, name="a.pdf", limits=Limits(page_seconds=0.001, scan_seconds=0.001))
     assert reading.unsound == (1,)

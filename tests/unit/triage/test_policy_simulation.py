@@ -24,7 +24,7 @@ from services.triage.store import Reports
 from shared.blobs import MissingBlob
 from shared.documents import ParsedDocument
 from shared.documents.model.parsed_document import Page
-from shared.documents.pages.ocr import METHOD
+from shared.documents.pages.tesseract import METHOD
 from shared.events import DocumentDeleted, DocumentReclassified
 from shared.monitoring.policy_simulation import PolicySimulation
 from shared.monitoring.store import AuditSample

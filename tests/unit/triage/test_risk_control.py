@@ -25,7 +25,7 @@ from services.triage.routing.risk_control import (
 from services.triage.settings import Settings
 from shared.documents import ParsedDocument
 from shared.documents.model.parsed_document import Page
-from shared.documents.pages.ocr import METHOD
+from shared.documents.pages.tesseract import METHOD
 from shared.settings import load
 from tests.unit.triage.filings import bent, read
 
