@@ -32,6 +32,7 @@ from services.cli.deployment.owner_key import keep_owner_key, start_lines
 from services.ingest.keys import KeyRing
 from services.ingest.store import MIGRATIONS
 from shared.errors import SuiteError
+from shared.settings import CommonSettings, load
 from shared.storage import Store
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
@@ -232,7 +233,8 @@ class Suite:
         return late if more <= 0 else [*late[:SAY_NAMES], f"{more} more"]
 
     def _announce(self) -> None:
-        url = self.env["SMALLPRINT_INGEST_DATABASE_URL"]
+        chosen = {**os.environ, **self.env}.get("SMALLPRINT_INGEST_DATABASE_URL", "")
+        url = load(CommonSettings, data=self.data).database("ingest", chosen)
         with closing(Store(url, "ingest", MIGRATIONS)) as store:
             ring = KeyRing(store)
             key, _ = keep_owner_key(ring, self.data)
