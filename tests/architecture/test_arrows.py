@@ -32,7 +32,7 @@ DOORS = {
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
     "rich": ["services/cli/output/terminal.py"],
-    "openpyxl": ["services/review/exports.py"],
+    "openpyxl": ["shared/sheet_files.py"],
     "opentelemetry": ["shared/tracing.py", "tests/fakes/trace_collector.py"],
     "peft": ["models/*"],
     "prometheus_client": ["shared/metrics.py"],

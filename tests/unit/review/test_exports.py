@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from services.review.domain import Decision, Document, Item
-from services.review.exports import COLUMNS, NO_ADVICE, Columns, Format, Result, defuse, write
+from services.review.exports import COLUMNS, NO_ADVICE, Columns, Format, Result, write
+from shared.sheet_files import defuse
 from tests.unit.review.builders import ReviewService
 
 NOW = datetime(2025, 1, 31, 9, tzinfo=UTC)
