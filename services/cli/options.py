@@ -79,6 +79,15 @@ adapter_option = click.option(
     show_default=True,
     help="The specialist; may be repeated.",
 )
+
+
+def sheet_options(command: F) -> F:
+    """The options `--csv` and `--xlsx`."""
+    as_csv = click.option("--csv", "form", flag_value="csv", help="Print a CSV file.")
+    as_xlsx = click.option("--xlsx", "form", flag_value="xlsx", help="Print an Excel workbook.")
+    return as_csv(as_xlsx(command))
+
+
 fail_on_flagged_option = click.option(
     "--fail-on-flagged", is_flag=True, help="Exit with 3 if a report is flagged."
 )

@@ -11,8 +11,14 @@ import click
 from services.cli.documents.contracts import ContractReader
 from services.cli.documents.files import read_file
 from services.cli.documents.reading import document_json, open_reader, with_parts
-from services.cli.options import adapter_option, as_json, password_option, paths_argument
-from services.cli.output import tables
+from services.cli.options import (
+    adapter_option,
+    as_json,
+    password_option,
+    paths_argument,
+    sheet_options,
+)
+from services.cli.output import sheets, tables
 from services.cli.output.lines import OutputWriter, plain, write
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 @click.command()
 @paths_argument
 @as_json
+@sheet_options
 @adapter_option
 @click.option(
     "--all",
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
 def extract(
     paths: Sequence[str],
     as_json: bool,
+    form: str | None,
     adapters: Sequence[str],
     every: bool,
     max_wrong: float | None,
@@ -75,10 +83,12 @@ def extract(
       smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
     """
 
-    lines = OutputWriter(as_json=as_json, table=tables.clauses)
+    sheet = sheets.sheet(form, sheets.CLAUSES, sheets.clauses, as_json=as_json)
+    lines = OutputWriter(as_json=as_json, table=tables.clauses, sheet=sheet)
     rules = stated(max_wrong, max_missed, level)
     with ContractReader(adapters, every=every, rules=rules) as finder:
         each_file(paths, lines, lambda path: finder.file(path, password))
+    lines.write_sheet()
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
     return lines.exit_code

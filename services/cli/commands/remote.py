@@ -15,9 +15,10 @@ from services.cli.options import (
     kind_option,
     password_option,
     paths_argument,
+    sheet_options,
     suite_options,
 )
-from services.cli.output import tables
+from services.cli.output import sheets, tables
 from services.cli.output.lines import (
     OutputWriter,
     print_line,
@@ -93,6 +94,7 @@ def upload(
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="WORDS...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a hit.")
+@sheet_options
 @suite_options
 @click.option(
     "--in",
@@ -115,6 +117,7 @@ def upload(
 def search(
     words: Sequence[str],
     as_json: bool,
+    form: str | None,
     url: str | None,
     data: Path | None,
     key: str | None,
@@ -141,10 +144,13 @@ def search(
 
     from services.cli.deployment.connection import connect
 
+    sheet = sheets.sheet(form, sheets.HITS, sheets.hits, as_json=as_json)
     filters = {"within": within, "category": category, "kind": kind, "document": document}
     with connect(url, key, data) as client:
         hits = list(islice(client.search(" ".join(words), **filters), most + 1))
-    for hit in hits[:most]:
+    if sheet:
+        sheet.write(hits[:most])
+    for hit in () if sheet else hits[:most]:
         print_line(result_json(hit), tables.hit(hit), as_json=as_json)
     if not hits:
         click.echo("nothing found", err=True)
@@ -155,6 +161,7 @@ def search(
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a report.")
+@sheet_options
 @suite_options
 @click.option("--flagged", is_flag=True, default=None, help="Only flagged reports.")
 @click.option("--least", type=click.FloatRange(0, 1), help="Only reports with at least this risk.")
@@ -167,6 +174,7 @@ def search(
 )
 def reports(
     as_json: bool,
+    form: str | None,
     url: str | None,
     data: Path | None,
     key: str | None,
@@ -190,9 +198,12 @@ def reports(
 
     from services.cli.deployment.connection import connect
 
+    sheet = sheets.sheet(form, sheets.REPORTS, sheets.reports, as_json=as_json)
     with connect(url, key, data) as client:
         listed = list(islice(client.reports(flagged=flagged, min_risk=least), most + 1))
-    if as_json:
+    if sheet:
+        sheet.write(listed[:most])
+    elif as_json:
         for report in listed[:most]:
             write(to_json(result_json(report)))
     else:

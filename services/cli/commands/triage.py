@@ -17,8 +17,9 @@ from services.cli.options import (
     load_settings,
     password_option,
     paths_argument,
+    sheet_options,
 )
-from services.cli.output import tables
+from services.cli.output import sheets, tables
 from services.cli.output.lines import OutputWriter, plain, write_rows
 from services.cli.output.progress import each_file
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 )
 @fail_on_flagged_option
 @as_json
+@sheet_options
 @password_option
 def triage(
     paths: Sequence[str],
@@ -54,6 +56,7 @@ def triage(
     broken: float | None,
     fail_on_flagged: bool,
     as_json: bool,
+    form: str | None,
     password: str | None,
 ) -> int:
     """Find errors in reports, also in mails and archives.
@@ -82,16 +85,20 @@ def triage(
             "--max-wrong and --history exclude each other: the error rate of such findings is "
             "unknown"
         )
+    sheet = sheets.sheet(form, sheets.FINDINGS, sheets.findings, as_json=as_json)
     with Reports() as reports:
         if max_wrong is not None:
             reports.state_risk(max_wrong, broken)
         shown = tables.FindingsTable(reports.promised)
-        lines = OutputWriter(as_json=as_json, table=shown.table, fail_on_flagged=fail_on_flagged)
+        lines = OutputWriter(
+            as_json=as_json, table=shown.table, fail_on_flagged=fail_on_flagged, sheet=sheet
+        )
         if history is not None:
             for message in reports.learn_history(history, password):
                 click.echo(plain(message), err=True)
         each_file(paths, lines, lambda path: reports.file(path, password))
-    if not as_json:
+    lines.write_sheet()
+    if not as_json and not form:
         write_rows(shown.summary())
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
@@ -112,9 +119,15 @@ def triage(
     "per share, keep theirs.",
 )
 @as_json
+@sheet_options
 @password_option
 def statements(
-    paths: Sequence[str], concepts: bool, scale: str, as_json: bool, password: str | None
+    paths: Sequence[str],
+    concepts: bool,
+    scale: str,
+    as_json: bool,
+    form: str | None,
+    password: str | None,
 ) -> int:
     """Print the statements of reports.
 
@@ -133,10 +146,12 @@ def statements(
     """
 
     table = partial(tables.statements, concepts=concepts, scale=scale)
-    lines = OutputWriter(as_json=as_json, table=table)
-    labeller = open_namer() if as_json or concepts else None
+    sheet = sheets.sheet(form, sheets.STATEMENTS, sheets.statements, as_json=as_json)
+    lines = OutputWriter(as_json=as_json, table=table, sheet=sheet)
+    labeller = open_namer() if as_json or form or concepts else None
     with open_reader() as reader:
         each_file(paths, lines, lambda path: _statement_lines(reader, path, password, labeller))
+    lines.write_sheet()
     return lines.exit_code
 
 

@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from services.cli.output.sheets import Sheet
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +148,7 @@ class OutputWriter:
         as_json: whether to print JSON lines instead of text.
         table: returns the lines of text for one result.
         fail_on_flagged: whether a flagged filing changes the exit code.
+        sheet: a file for the results instead of text; `write_sheet` writes it.
     """
 
     def __init__(
@@ -153,10 +157,13 @@ class OutputWriter:
         as_json: bool,
         table: Callable[[Mapping[str, Any]], Iterable[str]],
         fail_on_flagged: bool = False,
+        sheet: Sheet | None = None,
     ) -> None:
         self.as_json = as_json
         self.table = table
         self.fail_on_flagged = fail_on_flagged
+        self.sheet = sheet
+        self._results: list[Mapping[str, Any]] = []
         self.worked = 0
         self.failed = 0
         self.flagged = False
@@ -171,8 +178,15 @@ class OutputWriter:
         if not self.as_json and "error" in line and not line.get("narrative_flags"):
             error = line["error"]
             print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
+        elif self.sheet:
+            self._results.append(line)
         else:
             print_line(line, self.table(line), as_json=self.as_json)
+
+    def write_sheet(self) -> None:
+        """Write the file for the results, if there is one."""
+        if self.sheet:
+            self.sheet.write(self._results)
 
     @property
     def exit_code(self) -> int:

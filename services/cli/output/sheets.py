@@ -1,0 +1,150 @@
+"""Results as rows of a CSV file or a workbook, for `--csv` and `--xlsx`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.cli.output.lines import moment, write
+
+if TYPE_CHECKING:
+    from shared.client import Hit, Report
+
+Row = Mapping[str, Any]
+_WIDTHS = {"source": 30, "document": 30, "name": 30, "category": 26, "label": 40, "text": 70}
+_WIDTHS |= {"value": 20, "message": 70, "company": 26}
+
+CLAUSES = (
+    *("source", "category", "text", "value", "currency", "page", "confidence", "route"),
+    *("start", "end", "adapter"),
+)
+FINDINGS = (
+    *("source", "filing", "flagged", "risk", "check", "statement", "label", "reported"),
+    *("expected", "confidence", "route", "message", "page", "row", "column"),
+)
+STATEMENTS = (
+    *("source", "company", "form", "period", "statement", "label", "end", "quarters", "component"),
+    *("value", "unit", "concept", "row", "column"),
+)
+HITS = ("document", "document_id", "page", "category", "text")
+REPORTS = (
+    *("name", "document_id", "risk", "flagged", "findings", "decided", "dismissed", "updated"),
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A file of rows.
+
+    Args:
+        form: `csv` or `xlsx`.
+        columns: names of the columns; a row may lack some.
+        rows: returns the rows of one result.
+    """
+
+    form: str
+    columns: Sequence[str]
+    rows: Callable[[Any], Iterable[Row]]
+
+    def write(self, results: Iterable[Any]) -> None:
+        """Write the file of all results to standard output."""
+        from shared.sheet_files import csv_file, xlsx_file
+
+        rows = (
+            {name: row.get(name) for name in self.columns}
+            for result in results
+            for row in self.rows(result)
+        )
+        if self.form == "csv":
+            chunks = csv_file(rows, self.columns)
+        else:
+            from services.cli.output.tables import DISCLAIMER
+
+            chunks = xlsx_file(rows, self.columns, widths=_WIDTHS, about=[DISCLAIMER])
+        for chunk in chunks:
+            write(chunk)
+
+
+def sheet(
+    form: str | None,
+    columns: Sequence[str],
+    rows: Callable[[Any], Iterable[Row]],
+    *,
+    as_json: bool,
+) -> Sheet | None:
+    """The file that the options ask for; None without one. Raises UsageError."""
+    if form is None:
+        return None
+    if as_json:
+        raise click.UsageError("use --json, or --csv, or --xlsx")
+    if form == "xlsx" and sys.stdout.isatty():
+        raise click.UsageError(
+            "--xlsx prints a workbook: send it to a file, as with > results.xlsx"
+        )
+    return Sheet(form, columns, rows)
+
+
+def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
+    """The clauses of a document and of its parts."""
+    for clause in line.get("clauses", ()):
+        value = clause["value"] or {}
+        yield {
+            **clause,
+            "source": line["source"],
+            "value": value.get("value"),
+            "currency": value.get("currency"),
+        }
+    for part in line.get("parts", ()):
+        yield from clauses(part)
+
+
+def findings(line: Mapping[str, Any]) -> Iterator[Row]:
+    """The findings of a report and of its parts. A report without findings has one row."""
+    inner = (*line.get("parts", ()), *line.get("filings", ()))
+    for one in inner:
+        yield from findings({"source": line["source"], **one})
+    if inner or "error" in line:
+        return
+    verdict = {"source": line["source"], "filing": line["id"]}
+    verdict |= {name: line[name] for name in ("flagged", "risk")}
+    yield from ({**finding, **verdict} for finding in line["findings"] or [{}])
+
+
+def statements(line: Mapping[str, Any]) -> Iterator[Row]:
+    """The values of the statements, one a row."""
+    about = {name: line[name] for name in ("source", "company", "form", "period")}
+    for statement in line["statements"]:
+        for number, row in enumerate(statement["rows"]):
+            shared = {
+                **about,
+                "statement": statement["statement"],
+                "label": row["label"],
+                "unit": row.get("unit"),
+                "concept": (row.get("concept") or {}).get("name"),
+                "row": number,
+            }
+            for index, value in enumerate(row["values"]):
+                column = {**statement["columns"][index], **row.get("period", {})}
+                if value is not None:
+                    yield {**column, **shared, "column": index, "value": value}
+
+
+def hits(hit: Hit) -> Iterator[Row]:
+    """A search hit."""
+    category = hit.clause.category if hit.clause else None
+    yield {
+        "document": hit.document,
+        "document_id": hit.document_id,
+        "page": hit.page,
+        "category": category,
+        "text": hit.text,
+    }
+
+
+def reports(report: Report) -> Iterator[Row]:
+    """A report of the suite."""
+    yield {**vars(report), "updated": moment(report.updated)}

@@ -1,0 +1,87 @@
+"""`--csv` and `--xlsx`: results as rows that a spreadsheet opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from services.cli.output import sheets
+from services.cli.output.lines import OutputWriter
+from tests.unit.cli.builders import Run, invoke, put_suite
+from tests.unit.cli.test_remote import CLAUSE, Suite
+
+FORMULA = "=HYPERLINK(1)"
+CLAUSES: dict[str, Any] = {
+    "source": "a.eml",
+    "clauses": [],
+    "parts": [
+        {"source": "b.pdf", "clauses": [{"category": "Parties", "text": FORMULA, "value": None}]},
+        {"source": "c.pdf", "error": {"type": "empty_document", "detail": "no bytes"}},
+    ],
+}
+FINDING = {"check": "balance_equation", "message": "off by 9", "statement": "balance_sheet"}
+FILING: dict[str, Any] = {"id": "x", "flagged": True, "risk": 0.9, "findings": [FINDING]}
+SOUND: dict[str, Any] = {"id": "y", "flagged": False, "risk": 0.1, "findings": []}
+STATEMENT = {
+    "statement": "income",
+    "columns": [{"end": "20231231", "quarters": 4}, {"end": "20221231", "quarters": 4}],
+    "rows": [{"label": "Sales", "values": [10, None]}, {"label": "Costs", "values": [-4, -3]}],
+}
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_parts_are_rows_and_formulas_are_defused(capsysbinary: Any) -> None:
+    sheet = sheets.Sheet("csv", sheets.CLAUSES, sheets.clauses)
+    lines = OutputWriter(as_json=False, table=lambda _line: (), sheet=sheet)
+    lines.result(CLAUSES)
+    lines.result({"source": "d.pdf", "error": {"type": "x", "detail": "not readable"}})
+    lines.write_sheet()
+    out, err = capsysbinary.readouterr()
+    (row,) = rows_of(out.decode())
+    assert (row["source"], row["category"], row["text"]) == ("b.pdf", "Parties", f"'{FORMULA}")
+    assert b"not readable" in err
+
+
+def test_every_report_has_a_row_also_without_findings() -> None:
+    line = {"source": "a.jsonl", "filings": [FILING, SOUND]}
+    found = [(row["filing"], row.get("check")) for row in sheets.findings(line)]
+    assert found == [("x", "balance_equation"), ("y", None)]
+
+
+def test_every_value_of_a_statement_is_a_row() -> None:
+    about = {"source": "a.htm", "company": "Acme", "form": "10-K", "period": "20231231"}
+    found = sheets.statements({**about, "statements": [STATEMENT]})
+    shown = [(row["label"], row["end"], row["value"]) for row in found]
+    assert shown == [
+        ("Sales", "20231231", 10),
+        ("Costs", "20231231", -4),
+        ("Costs", "20221231", -3),
+    ]
+
+
+@pytest.mark.parametrize("command", ["search law", "reports"])
+def test_a_workbook_of_a_suites_answers(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_suite(monkeypatch, Suite())
+    done = invoke(*command.split(), "--xlsx")
+    table = list(openpyxl.load_workbook(io.BytesIO(done.stdout_bytes))["Results"].values)
+    shown = dict(zip(table[0], table[2], strict=True))
+    assert shown["document_id"] == ("doc_1" if command == "search law" else "doc_2")
+    assert shown.get("category", CLAUSE["category"]) == CLAUSE["category"]
+
+
+def test_a_file_of_a_real_report(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"id": "x", "statements": [STATEMENT]}), "utf-8")
+    _, out, _ = run("triage", path, "--csv")
+    assert [row["filing"] for row in rows_of(out)] == ["x"]
+    code, _, err = run("triage", path, "--csv", "--json")
+    assert (code, "--csv" in err) == (64, True)
