@@ -2,8 +2,8 @@
 
 One child serves many documents, one at a time, and is replaced after its death. It is confined
 (`confinement.py`), and its parent adds a wall clock. It answers with JSON and raw numbers, never
-pickles. If it dies while reading a page, the document is read again without that page, a few times
-at most. A death elsewhere is UnreadableDocument.
+pickles. If it dies while reading a page, or does not stop recognising one, the document is read
+again without that page, a few times at most. A death elsewhere is UnreadableDocument.
 """
 
 from __future__ import annotations
