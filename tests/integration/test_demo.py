@@ -35,11 +35,11 @@ def test_the_demo_shows_the_error_and_leaves_nothing(tmp_path: Path) -> None:
         report = next(line for line in lines if line.startswith("Halden Tools annual report.pdf"))
         assert re.search(r"report +risk (1\.00|0\.9\d): 'Total current assets'", report)
         assert sum("clauses, law of" in line for line in lines) >= 3
-        link = re.search(r"(http://[^/]+)/documents/(\w+)#sign-in=(\w+)", "".join(lines))
+        link = re.search(r"(http://[^/]+)/review\?item=(\w+)#sign-in=(\w+)", "".join(lines))
         assert link is not None
         with httpx.Client(base_url=link[1], trust_env=False) as browser:
             browser.post("/v1/session", json={"key": link[3]}).raise_for_status()
-            assert browser.get(f"/v1/documents/{link[2]}/findings").json()["flagged"]
+            assert browser.get(f"/v1/items/{link[2]}").json()["kind"] == "finding"
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
     finally:

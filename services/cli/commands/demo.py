@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,16 +98,26 @@ def _print_results(client: Client, url: str) -> None:
             progress.at(document.name)
             ended.append(client.wait(document.id, _SECONDS))
             progress.step()
+    page = _page_of_error(client, ended[0].id)
     rows = [row for document in ended for row in _rows(client, document)]
-    flagged = next((one.id for one in ended if one.kind == "report"), ended[0].id)
     write_rows(
         [
             *table(rows, indent=0),
             "",
-            f"Open the error that was found:  {client.sign_in_link(f'/documents/{flagged}')}",
+            f"Open the error that was found:  {client.sign_in_link(page)}",
             f"All documents:  {url}/documents  (Ctrl-C ends the demo)",
         ]
     )
+
+
+def _page_of_error(client: Client, report: str) -> str:
+    """The page where the error in the report is reviewed, once it is in the queue."""
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        for item in client.items(document=report, kind="finding"):
+            return f"/review?item={item.id}"
+        time.sleep(0.1)
+    return f"/documents/{report}"
 
 
 def _rows(client: Client, document: Document) -> Iterator[tuple[str, str, str]]:
