@@ -84,6 +84,8 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     """List the keys without their secrets, oldest first."""
     with key_ring(data) as ring:
         keys = ring.list(tenant)
+    if not keys:
+        click.echo("no keys yet: smallprint keys new NAME", err=True)
     if not as_json:
         write_rows(table([_cells(key) for key in keys], indent=0))
     for key in keys:

@@ -6,13 +6,14 @@ import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from services.cli.deployment.stores import open_stores, require_all, sqlite_files, urls
 from services.cli.groups import AliasedGroup
 from services.cli.options import data_option, load_settings
+from services.cli.output.event_names import event_name
 from services.cli.output.lines import plain, print_line
 from shared.errors import SuiteError
 
@@ -174,8 +175,8 @@ def dead_letters_drop(
             _print_action(commands.drop(letters.find(stores, one), reason), as_json=as_json)
 
 
-def _print_action(line: dict[str, object], *, as_json: bool) -> None:
-    what = f"{line['done']}: {line['id']} ({line['service']}, {line['type'] or 'no event'})"
+def _print_action(line: dict[str, Any], *, as_json: bool) -> None:
+    what = f"{line['done']}: {line['id']} ({line['service']}, {event_name(line['type'])})"
     print_line(line, [plain(what)], as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from services.cli.output.event_names import event_name
 from services.cli.output.lines import plain
 from shared.errors import InvalidRequest, NotFound, SuiteError
 from shared.events import Envelope, UnknownEvent, read_envelope
@@ -161,10 +162,10 @@ def _append(path: Path, line: bytes) -> None:
 
 def table(line: Mapping[str, Any]) -> Iterator[str]:
     """A dead letter on two lines: time, attempts, service, type and document, then the error."""
-    what = line["type"] or "no event"
     tries = f"{line['attempts']} {'try' if line['attempts'] == 1 else 'tries'}"
     where = f"{plain(line['tenant'])}/{plain(line['document'])}"
-    yield f"{line['id']}  {line['time']}  {line['service']}  {plain(what)}  {where}  ({tries})"
+    what = f"{line['service']}  {event_name(line['type'])}"
+    yield f"{line['id']}  {line['time']}  {what}  {where}  ({tries})"
     yield f"  {plain(line['error'])}"
 
 

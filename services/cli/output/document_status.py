@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from services.cli.output.event_names import event_name
 from services.cli.output.lines import plain
 from services.cli.output.terminal import table
 
@@ -139,7 +140,7 @@ def document_table(
         again = f"next try {_ahead(stage.next_try, now)}" if stage.next_try else ""
         extra = ", ".join(part for part in (tries, who, again) if part)
         state = stage.state.replace("_", " ")
-        rows.append((stage.service, stage.type, state, _ago(stage.since, now), extra))
+        rows.append((stage.service, event_name(stage.type), state, _ago(stage.since, now), extra))
         notes.append(stage.error)
     yield from _table(rows, notes)
     if waiting:
@@ -342,12 +343,18 @@ def overview_table(
             f"{one.dead_letters:,}",
         )
         for one in waiting
+        if one.lag is None or one.in_work is None or one.lag or one.in_work or one.dead_letters
     ]
-    yield from _table([heads, *rows])
-    yield (
-        f"  waiting and oldest include work and are counted every {COUNTED_EVERY} s; in work is "
-        "current"
-    )
+    if rows:
+        yield from _table([heads, *rows])
+        yield (
+            f"  waiting and oldest include work and are counted every {COUNTED_EVERY} s; in work "
+            "is current"
+        )
+    elif waiting:
+        yield "  all are empty"
+    if any(one.dead_letters for one in waiting):
+        yield "  ! list what was given up: smallprint dead-letters list"
     if silent.relays:
         yield f"  ! no relay answers of {', '.join(silent.relays)}: their queues are unknown"
     if blind := [q.service for q in waiting if q.lag is None and q.service not in silent.relays]:
@@ -360,7 +367,10 @@ def overview_table(
     yield from _table(
         [
             heads5,
-            *((one.service, one.stage, f"{one.count:,}", *_times(one)) for one in pace[:SHOWN]),
+            *(
+                (one.service, event_name(one.stage), f"{one.count:,}", *_times(one))
+                for one in pace[:SHOWN]
+            ),
         ]
     )
     if silent.workers:

@@ -84,7 +84,7 @@ def test_keys_need_a_folder_that_can_be_used(
 
 def test_a_key_needs_a_unique_name(run: Run, tmp_path: Path) -> None:
     data = ("--data", tmp_path)
-    assert run("keys", "new", *data)[0] == 2
+    assert run("keys", "new", *data)[0] == 64
     assert run("keys", "new", "alice", *data)[0] == 0
     code, out, err = run("keys", "new", "alice", *data)
     assert (code, out) == (2, "")

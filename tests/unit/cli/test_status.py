@@ -11,6 +11,7 @@ import pytest
 from services.cli.output.document_status import (
     BEGINS,
     Pace,
+    Queue,
     SilentProcesses,
     document_line,
     document_table,
@@ -22,8 +23,9 @@ from services.cli.output.document_status import (
     silent_processes,
     stages,
 )
+from services.cli.output.event_names import NAMES, event_name
 from shared.client import Document, Journal
-from shared.events import DocumentIngested
+from shared.events import TYPES, DocumentIngested
 from tests.support.samples import document_json
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -178,7 +180,16 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     assert re.search(r"triage +\? +0 +\? +2", shown)
     assert "waiting and oldest include work and are counted every 15 s" in shown
     assert "doc_1  processing  for 5 min" in shown
+    assert "smallprint dead-letters list" in shown
+    empty = [Queue("ingest", 0, 0, None, 0)]
+    shown = "\n".join(overview_table(empty, [], [], NOW, SilentProcesses()))
+    assert ("all are empty" in shown, "ingest" in shown) == (True, False)
     assert "no documents in progress" in "\n".join(overview_table([], [], [], NOW, silent))
+
+
+def test_every_event_has_a_plain_name() -> None:
+    assert set(NAMES) == set(TYPES)
+    assert event_name("other.thing.v2") == "other.thing.v2"
 
 
 def test_a_relay_that_can_not_count_what_waits_is_named() -> None:
