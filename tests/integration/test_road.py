@@ -150,6 +150,11 @@ def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) 
         assert any(line.startswith(f"1 {clause['category']} ") for line in lines)
 
 
+def test_one_openapi_document_has_the_routes_of_every_service(suite: Suite) -> None:
+    routes = {"/v1/documents", "/v1/watch", "/v1/reports", "/v1/items", "/v1/costs", "/livez"}
+    assert routes <= set(suite.get("/openapi.json").json()["paths"])
+
+
 @pytest.mark.needs("curl")
 @pytest.mark.parametrize(
     "page",
