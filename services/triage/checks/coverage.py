@@ -69,12 +69,9 @@ def _is_mislabelled(views: Views, equation: Equation) -> bool:
     (total, _), *parts = equation.terms
     view = views[total.statement]
     label = normalise(view.rows[total.row].label)
-    activities = [cell for cell, _ in parts][: len(identities.ACTIVITIES)]
-    return (
-        (" in " in label and "cash" not in label)
-        or len(activities) < len(identities.ACTIVITIES)
-        or any(view.value(cell.row, cell.column) is None for cell in activities)
-    )
+    filled = {cell.row for cell, _ in parts if view.value(cell.row, cell.column) is not None}
+    activities = {view.last(role) for role in identities.ACTIVITIES}
+    return (" in " in label and "cash" not in label) or not activities <= filled
 
 
 def _closes(views: Views, equation: Equation) -> bool:

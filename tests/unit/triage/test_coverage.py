@@ -186,8 +186,14 @@ ACTIVITIES = (("Net cash provided by operating activities", 9013),
     [
         (*ACTIVITIES[:2], ("Net change in short-term debt", 70), ACTIVITIES[2]),
         (*ACTIVITIES, ("Net increase (decrease) in bank deposits", 70)),
+        (
+            *ACTIVITIES[1:],
+            ("Effect of exchange rate changes on cash", -4),
+            ("Net increase in cash", 70),
+            ACTIVITIES[0],
+        ),
     ],
-    ids=["above an activity", "below"],
+    ids=["above an activity", "below", "an activity moved below"],
 )
 def test_another_net_change_is_no_change_in_cash(lines: tuple[tuple[str, float], ...]) -> None:
     coverage = verdict(short("cash_flow", *lines)).coverage
