@@ -16,7 +16,6 @@ from services.cli.commands import (
     demo,
     dismissed,
     doctor,
-    documents,
     extract,
     folders,
     keys,
@@ -25,6 +24,7 @@ from services.cli.commands import (
     policy,
     remote,
     status,
+    suite_documents,
     teach,
     triage,
     up,
@@ -54,8 +54,8 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     ),
     "Serve the suite, and use it": (
         *(demo.demo, up.up, remote.open_page, remote.upload),
-        *(documents.documents, remote.search, remote.reports),
-        *(documents.export, documents.delete, webhooks.webhooks),
+        *(suite_documents.documents, remote.search, remote.reports),
+        *(suite_documents.export, suite_documents.delete, webhooks.webhooks),
     ),
     "Operate the suite": (
         *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),

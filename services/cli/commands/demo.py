@@ -42,9 +42,10 @@ _SECONDS = 120.0
     help="Folder to keep the demo in; by default it is deleted at the end.",
 )
 def demo(port: int, data: Path | None) -> None:
-    """Start the suite with a few sample documents, and print what it finds in them.
+    """Start the suite with a few sample documents.
 
-    The last line is a link that signs in once and opens the error in the annual report.
+    Prints what it finds in them. The last line is a link that signs in once and opens the error in
+    the annual report.
 
     \b
     Examples:
