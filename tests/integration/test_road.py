@@ -105,10 +105,10 @@ def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
     urgencies = [item["urgency"] for item in items]
     assert urgencies == sorted(urgencies, reverse=True)
     claimed = suite.post("/v1/items/claim", json={"item": items[0]["id"]})
-    assert claimed.json()["lease"]["holder"] == "first"
+    assert claimed.json()["lease"]["holder"] == "owner"
     decided = suite.post("/v1/decisions", json={"item": items[0]["id"], "verdict": "accept"})
     assert decided.status_code == 201, decided.text
-    assert decided.json()["decision"]["actor"] == "first"
+    assert decided.json()["decision"]["actor"] == "owner"
 
     exported = {
         form: suite.get(f"/v1/exports?format={form}&state=decided&document={document}").content
