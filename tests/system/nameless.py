@@ -87,6 +87,17 @@ def opens_and_ends_sessions(house: House) -> None:
         assert mine.get("/v1/documents").is_success
 
 
+def signs_in_by_a_link(house: House) -> None:
+    """A link opens one session, which is the rival's, and reads nothing by itself."""
+    link = house.rival.post("/v1/keys/links").raise_for_status().json()["secret"]
+    with house.client(link) as by_link:
+        assert by_link.get("/v1/documents").status_code == 403
+    with house.client() as theirs:
+        theirs.post("/v1/session", json={"key": link}).raise_for_status()
+        assert_foreign(house, theirs)
+        assert theirs.post("/v1/session", json={"key": link}).status_code == 401
+
+
 def signs_in_and_out(house: House) -> None:
     """A session by cookie is the rival's, and its end ends no other."""
     with house.client() as mine, house.client() as theirs:
@@ -175,6 +186,7 @@ NAMELESS: dict[str, Try] = {
     "POST /v1/keys": makes_a_key,
     "POST /v1/keys/sessions": opens_and_ends_sessions,
     "DELETE /v1/keys/sessions": opens_and_ends_sessions,
+    "POST /v1/keys/links": signs_in_by_a_link,
     "POST /v1/session": signs_in_and_out,
     "DELETE /v1/session": signs_in_and_out,
     "PUT /v1/retention": sets_retention,
