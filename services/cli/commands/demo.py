@@ -19,7 +19,7 @@ from services.cli.options import PORT, load_settings
 from services.cli.output.lines import count, plain, write_rows
 from services.cli.output.progress import Progress
 from services.cli.output.terminal import table
-from shared.errors import SettingsError
+from shared.errors import SettingsError, SuiteError
 
 if TYPE_CHECKING:
     from shared.client import Client, Document
@@ -66,7 +66,7 @@ def demo(port: int, data: Path | None) -> None:
                 raise
             run_suite(settings, 0, announce)
     if failures:
-        raise failures[0]
+        raise SuiteError(f"the demo ended early: {failures[0]}") from failures[0]
 
 
 @contextmanager

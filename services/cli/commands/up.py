@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 def up(port: int, data: Path | None, as_json: bool) -> int:
     """Run the whole suite on this machine until Ctrl-C.
 
-    Prints the address, a link that signs in once, and where the key is: in `owner.key` of the data
-    folder, where other commands find it. --json prints only one line {"url", "key"}, with the key
-    only when it is new.
+    Prints the address, a link that signs in once, and the file of the key. Other commands find the
+    key there. --json prints one line {"url", "key"}; it has the key only when it is new.
 
     \b
     Examples:

@@ -75,11 +75,17 @@ def address_and_key(url: str | None, key: str | None, data: Path | None) -> tupl
     make = ["smallprint", "keys", "new", "NAME"]
     if named:
         raise SuiteError(f"{why}, run on the machine of the suite at {named}: {shlex.join(make)}")
-    where = folder_address(data)
-    key = key or (read_owner_key(load_settings(data).data) if where else None)
+    where, folder = folder_address(data), load_settings(data).data
+    key = key or (read_owner_key(folder) if where else None)
     if key:
         return where or URL, key
-    raise SuiteError(f"{why}: {shlex.join([*make, '--data', str(load_settings(data).data)])}")
+    if not where:
+        start = shlex.join(["smallprint", "serve", "--data", str(folder)])
+        raise SuiteError(
+            f"no suite is running on {folder}: start it ({start}), or name its folder with --data. "
+            f"For another suite at {URL} set SMALLPRINT_KEY"
+        )
+    raise SuiteError(f"{why}: {shlex.join([*make, '--data', str(folder)])}")
 
 
 def configured_url(data: Path | None) -> str:

@@ -55,9 +55,7 @@ def read_owner_key(data: Path) -> str | None:
 
 
 def start_lines(ring: KeyRing, key: str, url: str, data: Path) -> list[str]:
-    """What a started suite prints: its address, a link that signs in once, and how to use it in a
-    shell.
-    """
+    """The lines that a started suite prints: its address, a link that signs in, and a shell line."""
     owner = ring.check(key)
     assert owner is not None
     folder, programs = data.resolve(), Path(sys.executable).parent

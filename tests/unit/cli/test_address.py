@@ -149,7 +149,10 @@ def test_without_a_key_the_message_says_how_to_make_one(
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
     code, output = run(*command, "--data", served)
     assert (code, f"smallprint keys new NAME --data '{served}'" in output) == (2, True)
-    assert "smallprint keys new NAME --data var/data" in run(*command)[1]
+    assert (
+        "no suite is running on var/data: start it (smallprint serve --data var/data)"
+        in (run(*command)[1])
+    )
     assert (
         "run on the machine of the suite at http://a.example: smallprint keys new NAME\n"
         in run(*command, "--url", "http://a.example")[1]
