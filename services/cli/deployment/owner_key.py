@@ -55,7 +55,7 @@ def read_owner_key(data: Path) -> str | None:
 
 
 def start_lines(ring: KeyRing, key: str, url: str, data: Path) -> list[str]:
-    """The lines that a started suite prints: its address, a link that signs in, and a shell line."""
+    """The lines that a started suite prints: address, link to sign in, key file and shell line."""
     owner = ring.check(key)
     assert owner is not None
     folder, programs = data.resolve(), Path(sys.executable).parent
