@@ -154,8 +154,8 @@ schemas: setup-dev ## Write OpenAPI, AsyncAPI, and the reference pages of settin
 sbom: setup-dev ## Write build/sbom.cdx.json and build/licences.md: what ships, and under which licence.
 	@$(BIN)/python -m infra.release.sbom
 
-released: setup-dev ## Keep what OpenAPI and AsyncAPI say now as released: what breaks its clients fails from then on.
-	@$(BIN)/python -m infra.compatibility --release
+release: setup-dev ## Make a release in build/release: wheel, field bundle, licences, changes, checksums.
+	@$(BIN)/python -m infra.release
 
 requirements: setup ## Pin anew: compile requirements/*.in into hashed *.txt.
 	@infra/requirements.sh
@@ -166,4 +166,4 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 
 .PHONY: help setup demo run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
-	setup-train format docs pictures demo-documents schemas sbom released requirements clean
+	setup-train format docs pictures demo-documents schemas sbom release requirements clean

@@ -1,1 +1,1 @@
-"""Make the files of a release: field bundle and bill of materials."""
+"""Make the files of a release: wheel, field bundle and bill of materials."""

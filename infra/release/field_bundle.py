@@ -37,9 +37,15 @@ NAME = f"smallprint-field-{VERSION}-linux-x86_64"
 
 def main() -> int:
     """Build the archive in var/ and print its path last."""
-    archive = ROOT / "var" / f"{NAME}.tar"
-    archive.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="bundle-") as scratch:
+    print(build_bundle(ROOT / "var"))
+    return 0
+
+
+def build_bundle(target: Path) -> Path:
+    """Build the archive in a folder, and return its path."""
+    archive = target / f"{NAME}.tar"
+    target.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix="bundle-") as scratch:
         folder = Path(scratch) / NAME
         wheels = folder / "wheels"
         wheels.mkdir(parents=True)
@@ -55,8 +61,7 @@ def main() -> int:
         pack(folder, archive)
     size = archive.stat().st_size / 1e6
     say(f"{len(list_wheels(archive))} wheels, {size:.0f} MB")
-    print(archive)
-    return 0
+    return archive
 
 
 def say(line: str) -> None:
