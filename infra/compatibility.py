@@ -1,9 +1,9 @@
-"""Check that the HTTP interface and the events are compatible with the last release.
+"""Check that HTTP interface, events and migrations are compatible with the last release.
 
 `infra/released/` has the OpenAPI documents of the last release. `python -m infra.compatibility`
 names every change that could break a program written for them, and exits with 1 if there is one. A
 breaking change needs a new version (semantic versioning: the first number, or the second one while
-the first is 0). `--release` writes the documents of a release, unless a break lacks a new version.
+the first is 0). `make release` writes the documents of a release.
 
 A breaking change is
 
@@ -19,11 +19,13 @@ New paths, optional parameters, properties of answers and problem statuses are c
 Events are compared with `infra/released/events/` in both directions: old events may be on the bus
 after an upgrade, and new ones may reach programs of the last release. A changed meaning is a new
 version of the type, beside the old one.
+
+A database of the last release has run its migrations. So a released migration never changes:
+`infra/released/migrations.json` has the hash of each.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -32,10 +34,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.artefacts.loader import sha256
+
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = Path(__file__).resolve().parent / "released"
 RELEASED_EVENTS = RELEASED / "events" / "asyncapi.json"
 EVENTS = ROOT / "shared" / "events" / "asyncapi.json"
+RELEASED_MIGRATIONS = RELEASED / "migrations" / "sha256.json"
+FIRST_TABLES = ROOT / "shared" / "messaging" / "first_tables.py"
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
@@ -365,26 +371,43 @@ def broken_events() -> list[str]:
     return [f"events: {line}" for line in event_breaks(old, new)]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def migrations() -> dict[str, str]:
+    """The hash (SHA-256) of each file that makes or changes tables, by its path."""
+    paths = [*ROOT.glob("services/*/migrations/versions/*.py"), FIRST_TABLES]
+    return {path.relative_to(ROOT).as_posix(): sha256(path) for path in sorted(paths)}
+
+
+def changed_migrations(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """The released migrations that have changed, or are gone."""
+    return [
+        f"{name}: has changed since its release" if name in new else f"{name}: is gone"
+        for name, digest in old.items()
+        if new.get(name) != digest
+    ]
+
+
+def keep_as_released() -> None:
+    """Write OpenAPI, events and migrations of today as those of the last release."""
+    for path in sorted((ROOT / "services").glob("*/openapi.json")):
+        (RELEASED / f"{path.parent.name}.json").write_bytes(path.read_bytes())
+    RELEASED_EVENTS.write_bytes(EVENTS.read_bytes())
+    RELEASED_MIGRATIONS.write_text(json.dumps(migrations(), indent=1) + "\n", "utf-8")
+
+
+def main() -> int:
     """Print all breaking changes. Returns the exit code."""
-    parser = argparse.ArgumentParser(description="Is every client still served?")
-    parser.add_argument("--release", action="store_true", help="keep what is answered as released")
-    wanted = parser.parse_args(arguments)
-    lines = broken() + broken_events()
+    released = json.loads(RELEASED_MIGRATIONS.read_text("utf-8"))
+    lines = broken() + broken_events() + changed_migrations(released, migrations())
     for line in lines:
         print(line, file=sys.stderr)
     if lines:
         print(
-            "a client of the last release would break. Keep the old form beside the new one, or"
-            " raise VERSION in shared/version.py. For an event, make a new version of its type.",
+            "a client or database of the last release would break. Keep the old form beside the new"
+            " one, or raise VERSION in shared/version.py. For an event, make a new version of its"
+            " type. For a migration, add a revision.",
             file=sys.stderr,
         )
-        return 1
-    if wanted.release:
-        for path in sorted((ROOT / "services").glob("*/openapi.json")):
-            (RELEASED / f"{path.parent.name}.json").write_bytes(path.read_bytes())
-        RELEASED_EVENTS.write_bytes(EVENTS.read_bytes())
-    return 0
+    return int(bool(lines))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -113,15 +112,3 @@ relay_lease = Table(
     Column("owner", String(64), nullable=False),
     Column("until", Time, nullable=False),
 )
-
-
-def create_tables(operations: Any, *more: MetaData) -> None:
-    """Create these tables and those of a service; its first revision passes Alembic's `op`.
-
-    A table with a `dialect` in its `info` is created on that database only.
-    """
-    bind = operations.get_bind()
-    ours = (None, bind.dialect.name)
-    for one in {metadata, *more}:
-        mine = [table for table in one.tables.values() if table.info.get("dialect") in ours]
-        one.create_all(bind, tables=mine)

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from secrets import token_bytes
-from typing import Any
 
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, insert, select
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, select
 from sqlalchemy.orm import Session
 
 metadata = MetaData()
@@ -24,17 +22,10 @@ secrets = Table(
 
 DRAW = "draw"
 """The name of the secret by which audit samples are drawn and placed."""
-BYTES = 32
-
-
-def create_secrets(operations: Any) -> None:
-    """Make the table and the secret of the draws, with Alembic's `op`."""
-    secrets.create(operations.get_bind())
-    operations.execute(insert(secrets).values(name=DRAW, value=token_bytes(BYTES)))
 
 
 def draw_key(session: Session) -> bytes:
-    """The key of all draws; the migration makes it."""
+    """The key of all draws."""
     return bytes(
         session.execute(select(secrets.c.value).where(secrets.c.name == DRAW)).scalar_one()
     )

@@ -1,4 +1,4 @@
-"""Breaking changes of the HTTP interface; there are none since the last release."""
+"""Breaking changes of interfaces and migrations; there are none since the last release."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import pytest
 from infra.compatibility import (
     EVENTS,
     RELEASED,
+    RELEASED_MIGRATIONS,
     allows_breaks,
     breaks,
     broken,
     broken_events,
+    changed_migrations,
     event_breaks,
+    migrations,
 )
 from tests.support import ROOT
 
@@ -336,3 +339,13 @@ def test_no_reader_of_the_last_releases_events_breaks() -> None:
 def test_no_client_of_the_last_release_breaks() -> None:
     assert sorted(path.stem for path in RELEASED.glob("*.json")) == list(SERVICES)
     assert broken() == [], "see the top of infra/compatibility.py"
+
+
+def test_a_released_migration_never_changes() -> None:
+    old = {"a/0001.py": "aa", "a/0002.py": "bb", "b/0001.py": "cc"}
+    new = {"a/0001.py": "aa", "a/0002.py": "ff", "a/0003.py": "dd"}
+    lines = ["a/0002.py: has changed since its release", "b/0001.py: is gone"]
+    assert changed_migrations(old, new) == lines
+    released = json.loads(RELEASED_MIGRATIONS.read_text("utf-8"))
+    assert len(released) >= len(SERVICES) + 1
+    assert changed_migrations(released, migrations()) == [], "add a revision instead"

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.messaging.tables import Time, create_tables, metadata
+from shared.messaging.first_tables import create_tables
+from shared.messaging.tables import Time, metadata
 
 revision = "0001"
 down_revision = None
