@@ -1,12 +1,14 @@
 """A release has the changes of its version, and hashes of its files."""
 
+import re
 import subprocess
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from infra.release.__main__ import changes_of, write_sums
+from infra.release.__main__ import ROOT, changes_of, write_sums
+from shared.version import VERSION
 
 TODAY = date(2026, 12, 1)
 OLDER = "\n## 0.1.0 - 2026-11-01\n\n* Started.\n"
@@ -40,3 +42,14 @@ def test_the_hashes_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
     subprocess.run(check, cwd=tmp_path, check=True)
     (tmp_path / "CHANGES.md").write_text("another")
     assert subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "tag"),
+    [
+        ("docker-compose.yml", r"image: smallprint-\w+:(\S+)"),
+        ("infra/kubernetes/kustomization.yaml", r"newTag: (\S+)"),
+    ],
+)
+def test_images_have_the_version_of_the_suite(path: str, tag: str) -> None:
+    assert set(re.findall(tag, (ROOT / path).read_text("utf-8"))) == {VERSION}
