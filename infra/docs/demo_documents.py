@@ -293,7 +293,7 @@ def mail_with_nda() -> bytes:
         contract_docx("nda.txt"),
         maintype="application",
         subtype="vnd.openxmlformats-officedocument.wordprocessingml.document",
-        filename="Mutual NDA Brightmoor Sablewood.docx",
+        filename="Mutual NDA.docx",
     )
     mail.set_boundary("=_brightmoor_4711")
     return mail.as_bytes()
@@ -303,7 +303,7 @@ WRITERS: dict[str, Callable[[], bytes]] = {
     "Halden Tools annual report.pdf": partial(
         report_pdf, "report.txt", "Halden Tools, Inc.", "2024 Annual Report"
     ),
-    "Northgate distribution agreement.pdf": partial(
+    "Distribution agreement.pdf": partial(
         contract_pdf, "distribution.txt", "Northgate and Tarrow", "Distribution Agreement"
     ),
     "Software licence agreement.docx": partial(contract_docx, "licence.txt"),

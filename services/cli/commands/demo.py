@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 120.0
 """Time limit for one document."""
+_WIDTH = 78
+"""Characters in a line of text."""
 
 
 @click.command()
@@ -99,13 +102,17 @@ def _print_results(client: Client, url: str) -> None:
             progress.at(document.name)
             ended.append(client.wait(document.id, _SECONDS))
             progress.step()
-    page = _page_of_error(client, ended[0].id)
+    report = ended[0]
+    error = client.findings(report.id).items[0].message
     rows = [row for document in ended for row in _rows(client, document)]
     write_rows(
         [
             *table(rows, indent=0),
             "",
-            f"Open the error that was found:  {client.sign_in_link(page)}",
+            f"The error in {report.name}:",
+            *textwrap.wrap(plain(error), _WIDTH),
+            "",
+            f"Open it:        {client.sign_in_link(_page_of_error(client, report.id))}",
             f"All documents:  {url}/documents  (Ctrl-C ends the demo)",
         ]
     )
@@ -144,6 +151,5 @@ def _found(client: Client, document: Document) -> str:
         return f"{count(len(clauses), 'clause')}{stated}"
     if document.kind == "report":
         findings = client.findings(document.id)
-        first = findings.items[0].message if findings.items else "nothing to flag"
-        return f"risk {findings.risk:.2f}: {plain(first).partition('. ')[0]}"
+        return f"{count(len(findings.items), 'finding')}, risk {findings.risk:.2f}"
     return "no clauses and no statements"

@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "documents"
 NAMES = (
     "Halden Tools annual report.pdf",
-    "Northgate distribution agreement.pdf",
+    "Distribution agreement.pdf",
     "Software licence agreement.docx",
     "Amendment (scan).pdf",
     "Mail with an attachment.eml",
