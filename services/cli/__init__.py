@@ -19,6 +19,7 @@ from services.cli.commands import (
     extract,
     folders,
     keys,
+    mcp,
     migrate,
     operations,
     policy,
@@ -55,7 +56,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Serve the suite, and use it": (
         *(demo.demo, up.up, remote.open_page, remote.upload),
         *(suite_documents.documents, remote.search, remote.reports),
-        *(suite_documents.export, suite_documents.delete, webhooks.webhooks),
+        *(suite_documents.export, suite_documents.delete, webhooks.webhooks, mcp.mcp),
     ),
     "Operate the suite": (
         *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),

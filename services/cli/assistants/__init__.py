@@ -1,0 +1,1 @@
+"""A server of the Model Context Protocol: assistants read a running suite with its tools."""

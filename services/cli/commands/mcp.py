@@ -1,0 +1,68 @@
+"""The command `smallprint mcp`: a server for assistants."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from services.cli.options import load_settings, suite_options
+
+
+@click.command()
+@suite_options
+@click.option(
+    "--allow-upload",
+    "uploads",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also let the assistant upload files of this folder; not with --http.",
+)
+@click.option("--http", is_flag=True, help="Serve HTTP on this machine; each request needs a key.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8410,
+    show_default=True,
+    help="Port for --http; 0: any free one.",
+)
+def mcp(
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    uploads: Path | None,
+    http: bool,
+    port: int,
+) -> None:
+    """Let an assistant read a running suite (MCP).
+
+    The assistant starts this command, and talks to it by the Model Context Protocol. The tools only
+    read, with the tenant and scopes of the key. With --http each request brings its own key, as a
+    bearer token.
+
+    \b
+    Examples:
+      smallprint mcp --data ~/smallprint-data
+      smallprint mcp --allow-upload ~/contracts
+      smallprint mcp --http --port 8410
+    """
+    from services.cli.assistants.server import HOST, PATH, serve_http, serve_stdio
+    from services.cli.deployment.address import address, configured_url
+    from services.cli.deployment.connection import connect
+    from shared.logs import configure_logs
+
+    if http and uploads:
+        raise click.UsageError(
+            "--allow-upload reads files of this machine, so it only works for an assistant that "
+            "starts this command, and not with --http"
+        )
+    configure_logs("smallprint", "WARNING", load_settings(data).log_format)
+    if not http:
+        serve_stdio(partial(connect, url, key, data, retries=1), uploads)
+        return
+
+    def announce(real_port: int) -> None:
+        click.echo(f"smallprint answers at http://{HOST}:{real_port}{PATH} (Ctrl-C stops it)")
+
+    serve_http(lambda: url or configured_url(data) or address(data), port, announce)
