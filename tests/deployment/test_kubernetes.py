@@ -289,7 +289,7 @@ def test_the_suite_is_ended_with_and_without_keda() -> None:
     assert RESTORE.index("delete scaledobjects --all") < RESTORE.index("delete deployments --all")
 
 
-def test_whoever_restores_is_told_where_the_topic_is_named() -> None:
+def test_the_restore_guide_names_the_topic() -> None:
     assert "`settings.env`" in RESTORE
     assert "`smallprint-bus`" in RESTORE
     every = [*processes().values(), *(one["spec"]["containers"][0] for one in jobs().values())]

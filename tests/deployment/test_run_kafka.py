@@ -124,7 +124,7 @@ def _with_databases_of(patch: pytest.MonkeyPatch, data: Path, *services: str) ->
     return suite
 
 
-def test_the_databases_are_told_one_by_one(
+def test_every_database_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _with_databases_of(monkeypatch, tmp_path, "triage", "escalation")._migrate()
@@ -142,7 +142,7 @@ def test_a_database_that_cannot_be_made_ends_the_start(
         _with_databases_of(monkeypatch, tmp_path, "triage")._migrate()
 
 
-def test_what_is_waited_for_is_said_again_and_again(
+def test_a_long_wait_is_printed_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = Suite(tmp_path, free_port())

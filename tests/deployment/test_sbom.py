@@ -67,9 +67,7 @@ def test_a_library_inside_a_wheel_is_listed_with_its_licence(built: Path) -> Non
         ),
     ],
 )
-def test_licences_are_read_in_whatever_form_they_are_said(
-    fields: dict[str, Any], found: list[str]
-) -> None:
+def test_licences_are_read_in_every_form(fields: dict[str, Any], found: list[str]) -> None:
     assert sbom.licences({"name": "some", "version": "1", **fields}) == found
 
 

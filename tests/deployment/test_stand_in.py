@@ -69,7 +69,7 @@ def test_every_protocol_is_answered_by_the_labels(good: StandIn, protocol: str) 
     assert bill.input == -(-len(PROMPT.turns[0]) // 4)
 
 
-def test_it_is_wrong_as_often_as_it_is_told() -> None:
+def test_it_is_wrong_as_often_as_configured() -> None:
     with StandIn(LABELS, errors=0.3, seed=5) as stand_in:
         verdicts = [answer_of(stand_in)["verdict"] for _ in range(100)]
     assert 15 <= verdicts.count("absent") <= 45
@@ -126,7 +126,7 @@ def test_wrong_quotes_stand_nowhere_in_the_passage(fault: Fault) -> None:
         *(("drop", Lost, 1), ("hang", Lost, 1)),
     ],
 )
-def test_it_fails_as_it_is_told(fault: Fault, kind: type[ProviderError], billed: int) -> None:
+def test_it_fails_as_configured(fault: Fault, kind: type[ProviderError], billed: int) -> None:
     with StandIn(LABELS, faults={fault: 1.0}) as stand_in:
         with pytest.raises(kind) as error:
             asked(stand_in, seconds=1.0).ask(PROMPT)

@@ -65,7 +65,7 @@ def test_neither_a_wrong_key_nor_a_session_opens_a_session(
     assert key_id in key
 
 
-def test_a_silent_ingest_is_told_apart_from_a_bad_key() -> None:
+def test_a_silent_ingest_differs_from_a_bad_key() -> None:
 
     def refused(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

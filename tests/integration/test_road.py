@@ -272,7 +272,7 @@ def test_the_origin_answers_for_all(suite: Suite) -> None:
     assert "text/html" in page.headers["content-type"]
 
 
-def test_without_a_key_nothing_is_told(suite: Suite) -> None:
+def test_without_a_key_nothing_is_shown(suite: Suite) -> None:
     for path in ("documents", "items", "decisions", "exports", "costs", "documents/doc_1/clauses"):
         answer = httpx.get(f"{suite.base_url}/v1/{path}", trust_env=False)
         assert answer.status_code == 401, path

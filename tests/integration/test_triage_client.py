@@ -81,7 +81,7 @@ def test_words_of_a_report_without_statements(triage: Triage, client: smallprint
             ask("doc_1")
 
 
-def test_what_was_not_read_of_sentences_is_said(triage: Triage, client: smallprint.Client) -> None:
+def test_unread_sentences_are_listed(triage: Triage, client: smallprint.Client) -> None:
     german = f"<meta charset='utf-8'>{PAGE.format(GERMAN * 20)}".encode()
     triage.handle(triage.page("doc_1", german, "report.html"))
     triage.handle(triage.page("doc_2", PAGE.format(DOUBT).encode(), "report.html"))

@@ -192,7 +192,7 @@ def test_a_static_member_that_ends_properly_leaves_at_once_if_asked_to(broker: B
         assert time.monotonic() - started < 60
 
 
-def test_two_processes_of_one_name_are_told(broker: Broker) -> None:
+def test_two_processes_of_one_name_are_an_error(broker: Broker) -> None:
     topic = group = name()
     with (
         bus_on(broker, topic=topic, instance="one") as one,

@@ -114,7 +114,7 @@ def _refused(url: str) -> str:
     return caught.value.message
 
 
-def test_who_is_not_let_in_is_told_so_without_the_password(secured: Secured) -> None:
+def test_a_refused_login_does_not_show_the_password(secured: Secured) -> None:
     message = _refused(secured.url("scram:wr0ng", sasl="SCRAM-SHA-512", timeout=8))
     assert "wr0ng" not in message
     assert str(secured.users) in message

@@ -218,7 +218,7 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ValueError("a bug")], ids=["away", "bug"])
 @pytest.mark.parametrize("away", ["bus", "database"])
-def test_what_can_not_be_measured_is_told_no_more(
+def test_an_unmeasurable_age_is_not_reported(
     store: Store, monkeypatch: pytest.MonkeyPatch, away: str, error: Exception
 ) -> None:
     """Alerts detect a missing gauge, but not one that keeps an old value. The age comes from the
@@ -243,7 +243,7 @@ def test_what_can_not_be_measured_is_told_no_more(
         _wait_until(lambda: _samples(LAG) == [1 if away == "bus" else 0] and _samples(AGE) == [0])
 
 
-def test_no_age_is_told_while_half_of_it_is_not_known(
+def test_no_age_is_reported_while_half_is_unknown(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The age needs unsent and unfinished events. Unsent events alone would show too low an age."""

@@ -184,7 +184,7 @@ def test_a_wrong_url_is_a_settings_error(wrong: str) -> None:
         Store(wrong, "extraction", FOLDER / "migrations")
 
 
-def test_a_row_is_inserted_once_and_that_is_said(store: Store, note: Table) -> None:
+def test_inserting_reports_whether_the_row_is_new(store: Store, note: Table) -> None:
     with store.write() as session:
         inserted = [insert_new(session, note, id=number, text="a") for number in (1, 1, 2)]
     assert inserted == [True, False, True]

@@ -57,7 +57,7 @@ def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) 
     assert event == RESULT.model_copy(update={"cause": CAUSE.id, "trace": CAUSE.trace})
 
 
-def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: Store) -> None:
+def test_a_deletion_removes_the_documents_events_from_the_outbox(store: Store) -> None:
     other = RESULT.model_copy(update={"id": "another", "document_id": "doc_another"})
     with UnitOfWork(store) as uow:
         uow.publish(RESULT)

@@ -173,7 +173,7 @@ def test_a_second_backup_to_the_same_folder_is_refused(
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
-def test_a_backup_without_a_blob_of_its_documents_is_said(suite: Suite, tmp_path: Path) -> None:
+def test_a_missing_blob_in_a_backup_is_reported(suite: Suite, tmp_path: Path) -> None:
     suite.ended(suite.upload(1))
     (suite.folder / "blobs").rename(tmp_path / "unmounted")
     (made,) = run("backup", tmp_path / "backup", "--data", suite.folder, code=1)
@@ -293,7 +293,7 @@ def test_snapshots_are_of_one_moment(
     assert last[0] < last[-1]
 
 
-def test_a_database_that_is_locked_for_long_is_said(
+def test_a_long_lock_of_a_database_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot, "TRIES", 2)

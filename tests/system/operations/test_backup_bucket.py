@@ -161,9 +161,7 @@ def test_a_folder_moves_to_a_bucket_by_its_backup(
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
-def test_what_was_damaged_in_the_bucket_is_said(
-    in_bucket: Suite, bucket: Place, tmp_path: Path
-) -> None:
+def test_damage_in_the_bucket_is_reported(in_bucket: Suite, bucket: Place, tmp_path: Path) -> None:
     in_bucket.ended(in_bucket.upload(1))
     key = next(key for key in bucket.stored() if key.startswith("default/"))
     bucket.forge(key, b"other bytes")

@@ -275,7 +275,7 @@ def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
-def test_what_can_not_be_told_apart_is_not_said_to_agree(
+def test_a_broker_with_unnamed_events_is_not_called_consistent(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker counts events, but can't name their documents, so only blobs are checked."""

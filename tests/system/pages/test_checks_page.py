@@ -177,7 +177,7 @@ def decide(stage: Stage, name: str) -> None:
         ("alone", "In doubt", ["No threshold keeps the guarantee", "Nothing more is accepted"]),
     ],
 )
-def test_a_promise_is_told_in_plain_words(
+def test_a_guarantee_is_in_plain_words(
     ada: Watched, stage: Stage, name: str, pill: str, phrases: list[str]
 ) -> None:
     item = put(stage, name)

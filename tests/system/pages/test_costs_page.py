@@ -181,7 +181,7 @@ def test_reports_stand_beside_contracts(ada: Watched, stage: Stage) -> None:
     assert "its training hours were not recorded. Each document saves US$ 0.42" in training
 
 
-def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, stage: Stage) -> None:
+def test_warnings_of_costs_are_shown(browser: Any, stage: Stage) -> None:
     ada = Watched(browser, stage, viewport={"width": 1280, "height": 800})
     page = ada.sign_in()
     costs = stage.http.get("/v1/costs").json()

@@ -1083,7 +1083,7 @@ def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -
     ada.close(allowed=("401",))
 
 
-def test_a_wrong_key_is_told_so(browser: Any, stage: Stage) -> None:
+def test_a_wrong_key_is_an_error(browser: Any, stage: Stage) -> None:
     somebody = Watched(browser, stage)
     somebody.page.goto(stage.address)
     somebody.page.get_by_label("Key").fill("sp_wrong")

@@ -96,7 +96,7 @@ def test_the_statements_of_the_same_filings_agree_with_the_facts() -> None:
     assert not wrong, "\n".join(wrong[:20])
 
 
-def test_every_real_page_is_told_from_inline_xbrl() -> None:
+def test_inline_xbrl_is_detected_on_every_real_page() -> None:
     """46 of the 56 pages are inline XBRL; the older ones and the texts are not."""
     pages = raw("html")
     assert len(pages) >= 50

@@ -104,7 +104,7 @@ def made_data(folder: Path) -> Path:
     return folder
 
 
-def test_each_bound_is_said_to_hold_or_not(
+def test_each_bound_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SMALLPRINT_TEST_DATA", str(made_data(tmp_path)))
