@@ -43,6 +43,17 @@ def kind_option(about: str) -> Callable[[F], F]:
     return click.option("--kind", type=click.Choice(["contract", "report", "other"]), help=about)
 
 
+def detected_kind_option(command: F) -> F:
+    """The option `--kind` of commands that read files on this machine."""
+    return click.option(
+        "--kind",
+        type=click.Choice(["auto", "contract", "report"]),
+        default="auto",
+        show_default=True,
+        help="Kind of all documents. `auto` detects the kind of each.",
+    )(command)
+
+
 def tenant_option(about: str) -> Callable[[F], F]:
     """The option `--tenant`."""
     return click.option("--tenant", default="default", show_default=True, help=about)

@@ -39,6 +39,11 @@ class DocumentClassifier:
             return cls(None)
         return cls(Linear.load(folder))
 
+    @property
+    def version(self) -> str:
+        """Name and version of the model."""
+        return f"{NAME} {self._model.manifest.version if self._model else 'by media type'}"
+
     def __call__(self, text: str, media_type: str) -> Classification | None:
         """Predict the kind of a text; None where the media type decides, and for short texts.
 

@@ -10,10 +10,12 @@ import click
 
 from services.cli.documents.contracts import ContractReader
 from services.cli.documents.files import read_file
+from services.cli.documents.kinds import DocumentReader
 from services.cli.documents.reading import document_json, open_reader, with_parts
 from services.cli.options import (
     adapter_option,
     as_json,
+    detected_kind_option,
     password_option,
     paths_argument,
     sheet_options,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 @paths_argument
 @as_json
 @sheet_options
+@detected_kind_option
 @adapter_option
 @click.option(
     "--all",
@@ -65,6 +68,7 @@ def extract(
     paths: Sequence[str],
     as_json: bool,
     form: str | None,
+    kind: str,
     adapters: Sequence[str],
     every: bool,
     max_wrong: float | None,
@@ -74,20 +78,25 @@ def extract(
 ) -> int:
     """Find the clauses of contracts, also in mails and archives.
 
+    A report among them is checked for errors, as `smallprint triage` does. A document that is
+    neither a contract nor a report fails. If smallprint is not sure, it reads a contract and warns.
+
     \b
     Examples:
       smallprint extract lease.pdf
       smallprint extract a.pdf b.txt --json
+      smallprint extract *.pdf --xlsx > clauses.xlsx
+      smallprint extract lease.txt --kind contract
       smallprint extract lease.pdf --max-wrong 0.05
       smallprint extract lease.pdf --max-missed 0.2 --level 0.9
       smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
     """
 
-    sheet = sheets.sheet(form, sheets.CLAUSES, sheets.clauses, as_json=as_json)
-    lines = OutputWriter(as_json=as_json, table=tables.clauses, sheet=sheet)
-    rules = stated(max_wrong, max_missed, level)
-    with ContractReader(adapters, every=every, rules=rules) as finder:
-        each_file(paths, lines, lambda path: finder.file(path, password))
+    sheet = sheets.results_sheet(form, as_json=as_json)
+    lines = OutputWriter(as_json=as_json, table=tables.results, sheet=sheet)
+    contracts = ContractReader(adapters, every=every, rules=stated(max_wrong, max_missed, level))
+    with DocumentReader(contracts, kind, password, unsure="contract") as reader:
+        each_file(paths, lines, reader.file)
     lines.write_sheet()
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.documents.batch import Batch, FileReader
+from services.cli.documents.batch import Batch
 from services.cli.documents.contracts import ContractReader
 from services.cli.documents.files import Results, files_below
 from services.cli.documents.folder_watch import FolderWatcher, Stop
-from services.cli.documents.reading import holds_others, is_report, with_parts
-from services.cli.documents.reports import Reports
-from services.cli.options import adapter_option, as_json, fail_on_flagged_option, password_option
-from services.cli.output import tables
+from services.cli.documents.kinds import DocumentReader
+from services.cli.options import (
+    adapter_option,
+    as_json,
+    detected_kind_option,
+    fail_on_flagged_option,
+    password_option,
+    sheet_options,
+)
+from services.cli.output import sheets, tables
 from services.cli.output.lines import OutputWriter, plain, write_rows
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
-
-if TYPE_CHECKING:
-    from services.cli.documents.batch import FileReader
 
 
 @click.command()
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 @click.option("--resume/--anew", default=True, help="Continue (default), or read all files again.")
 @fail_on_flagged_option
 @as_json
+@sheet_options
+@detected_kind_option
 @adapter_option
 @password_option
 def batch(
@@ -43,22 +46,25 @@ def batch(
     resume: bool,
     fail_on_flagged: bool,
     as_json: bool,
+    form: str | None,
+    kind: str,
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
     """Read every document below FOLDER, with one result each.
 
-    The results are JSON files, and there is a summary. The type of a file decides. Structured data
-    (JSON, CSV, spreadsheets, XBRL) is searched for errors, everything else for clauses. Use
-    `smallprint triage` for reports as PDF or HTML. A mail or archive has one result with its
-    `parts`, a file of JSON lines one with a line for each filing. A maildir is a folder of mails.
-    Run an interrupted batch again to continue; failed files are tried again and listed in the
-    summary.
+    Finds the clauses of contracts and the errors in reports. smallprint detects the kind of each
+    document. One that is neither a contract nor a report fails.
+
+    The results are JSON files, and summary.json lists the failed ones. --csv and --xlsx also print
+    all results as one table. A mail or archive has one result with its `parts`. A maildir is a
+    folder of mails. Run an interrupted batch again to continue; it tries failed files again.
 
     \b
     Examples:
       smallprint batch ~/contracts
       smallprint batch ~/contracts --out ~/results --anew
+      smallprint batch ~/reports --kind report --xlsx > findings.xlsx
       smallprint batch ~/contracts --adapter contract-clauses --adapter unfair-terms
     """
 
@@ -68,39 +74,21 @@ def batch(
     if not sources:
         raise SuiteError(f"there are no files in {folder}")
     results.require_writable()
-    lines = OutputWriter(as_json=as_json, table=lambda _line: (), fail_on_flagged=fail_on_flagged)
-    with documents_of_all_kinds(adapters, password) as work:
-        done = Batch(work, results, resume)
+    lines = OutputWriter(
+        as_json=as_json,
+        table=lambda _line: (),
+        fail_on_flagged=fail_on_flagged,
+        sheet=sheets.results_sheet(form, as_json=as_json),
+    )
+    with DocumentReader(ContractReader(adapters, every=False), kind, password) as reader:
+        done = Batch(reader.files, results, resume)
         each_file(sources, lines, done.file)
         each_file(done.elsewhere, lines, done.wait_for)
     results.summarise(done.summary())
-    if not as_json:
+    lines.write_sheet()
+    if not as_json and not form:
         write_rows(done.shown())
     return int(lines.exit_code)
-
-
-@contextmanager
-def documents_of_all_kinds(adapters: Sequence[str], password: str | None) -> Iterator[FileReader]:
-    """Reads contracts and reports, also within mails and archives."""
-
-    with ContractReader(adapters, every=False) as finder:
-        reports = Reports(finder.reader)
-
-        def result(source: str, data: bytes) -> Mapping[str, Any]:
-            if is_report(source, data):
-                return reports.result(source, data)
-            return finder.result(source, data, password)
-
-        def maker(source: str, data: bytes) -> str:
-            if holds_others(source, data):
-                return f"{finder.maker}, {reports.maker}"
-            return (reports if is_report(source, data) else finder).maker
-
-        yield FileReader(
-            finder.most_bytes,
-            maker,
-            lambda path, data: with_parts(finder.reader, path, data, result),
-        )
 
 
 @click.command()
@@ -125,6 +113,7 @@ def documents_of_all_kinds(adapters: Sequence[str], password: str | None) -> Ite
     help="Seconds between two checks where changes are not noticed, as on network folders.",
 )
 @as_json
+@detected_kind_option
 @adapter_option
 @password_option
 def watch(
@@ -133,6 +122,7 @@ def watch(
     settle: float,
     poll: float,
     as_json: bool,
+    kind: str,
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
@@ -160,8 +150,8 @@ def watch(
     results = Results(out or Path(folder, "results"), Path(folder))
     results.require_writable()
     lines = OutputWriter(as_json=as_json, table=tables.watched)
-    with documents_of_all_kinds(adapters, password) as work:
-        watcher = FolderWatcher(Path(folder), work, results, settle=settle, tell=tell)
+    with DocumentReader(ContractReader(adapters, every=False), kind, password) as reader:
+        watcher = FolderWatcher(Path(folder), reader.files, results, settle=settle, tell=tell)
         with Notices(Path(folder), *watcher.own, tell=tell) as notices:
             stop = Stop(lambda: tell("finishing the current document …"))
             tell(f"waiting for documents in {folder} (Ctrl-C stops it)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from services.cli.documents.claims import Claims
 from services.cli.documents.files import Results, read_file, sha256
-from services.cli.output.lines import error_line, plain
+from services.cli.output.lines import count, error_line, is_flagged, plain
 from shared.errors import SuiteError
 
 
@@ -18,7 +19,7 @@ class FileReader:
     """How a batch handles a file."""
 
     most_bytes: int
-    maker: Callable[[str, bytes], str]  # specialist and version that would read these bytes
+    maker: Callable[[str, bytes], str]  # specialists and versions that would read these bytes
     result: Callable[[str, bytes], Mapping[str, Any]]
     """The result of one file. Raises SuiteError."""
 
@@ -40,6 +41,12 @@ class Batch:
     done: int = 0
     reused: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Documents of each kind, parts included."""
+    unsure: list[str] = field(default_factory=list)
+    """Documents whose kind is unsure."""
+    flagged: list[str] = field(default_factory=list)
+    """Files with a flagged report."""
     elsewhere: list[str] = field(default_factory=list)
     """Files that another batch has claimed, for `wait_for`."""
 
@@ -84,7 +91,18 @@ class Batch:
         else:
             self.done += 1
             self.reused += reused
+            self._note_kinds(line)
+            if is_flagged(line):
+                self.flagged.append(line["source"])
         return line
+
+    def _note_kinds(self, line: Mapping[str, Any]) -> None:
+        if "kind" in line:
+            self.kinds[line["kind"]] += 1
+        if line.get("kind_unsure"):
+            self.unsure.append(line["source"])
+        for part in line.get("parts", ()):
+            self._note_kinds(part)
 
     def summary(self) -> dict[str, Any]:
         """The outcome of every file, with reasons for failures."""
@@ -94,16 +112,25 @@ class Batch:
             "files": self.done + len(self.failures),
             "worked": self.done,
             "of_these_before": self.reused,
+            "kinds": dict(self.kinds),
+            "kind_unsure": self.unsure,
+            "flagged": self.flagged,
             "failed": self.failures,
         }
 
     def shown(self) -> Iterator[str]:
         """The summary for a person."""
         before = f" ({self.reused} of them before)" if self.reused else ""
-        yield f"{self.done} worked{before}, {len(self.failures)} failed"
+        kinds = [count(number, kind) for kind, number in sorted(self.kinds.items())]
+        found = f": {', '.join(kinds)}" if kinds else ""
+        yield f"{self.done} worked{before}, {len(self.failures)} failed{found}"
         for failure in self.failures:
             error = failure["error"]
             yield f"  {plain(failure['source'])}: {plain(error['detail'])}"
+        for source in self.flagged:
+            yield f"  {plain(source)}: flagged"
+        for source in self.unsure:
+            yield f"  {plain(source)}: its kind is unsure: state it with --kind"
         yield f"results and {Results.SUMMARY}: {plain(str(self.results.folder))}"
 
 

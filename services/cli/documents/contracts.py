@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from services.cli.deployment.specialists import load_specialists
 from services.cli.documents.batch import CannotStart
-from services.cli.documents.files import read_file
-from services.cli.documents.reading import (
-    can_be_checked,
-    document_json,
-    most_characters,
-    open_reader,
-    with_parts,
-)
+from services.cli.documents.reading import document_json, most_characters, open_reader
 from services.cli.output.lines import rounded_timings
-from shared.errors import SuiteError, UnsupportedType
+from shared.errors import SuiteError
 
 if TYPE_CHECKING:
     from shared.documents import ParsedDocument
@@ -52,6 +45,7 @@ class ContractReader:
         self.reader = open_reader()
         self._most_characters = most_characters()
         self._specialists: list[Specialist] = []
+        self._seconds_read = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -71,32 +65,37 @@ class ContractReader:
         names = " and ".join(f"{model['adapter']} {model['version']}" for model in models)
         return f"{names} on {models[0]['base'][:12]}"
 
-    def file(self, path: str, password: str | None) -> Iterator[Mapping[str, Any]]:
-        """The line of a file. Raises UnsupportedType for a report."""
+    def read(self, path: str, data: bytes, password: str | None) -> ParsedDocument:
+        """The text of a document, with its pages. Raises UnreadableDocument."""
+        began = time.monotonic()
+        reading = self.reader.read(data, name=Path(path).name, password=password)
+        self._seconds_read = time.monotonic() - began
+        return reading
 
-        def contract(source: str, data: bytes) -> Mapping[str, Any]:
-            if can_be_checked(source, data):
-                raise UnsupportedType(
-                    "this is a report (JSON, JSON lines, CSV): use `smallprint triage`",
-                    document=source,
-                )
-            return self.result(source, data, password)
+    def result(
+        self,
+        path: str,
+        data: bytes,
+        password: str | None,
+        reading: ParsedDocument | None = None,
+        *,
+        kind_unsure: bool = False,
+    ) -> Mapping[str, Any]:
+        """The result of a document without its parts.
 
-        yield with_parts(self.reader, path, read_file(path, self.most_bytes), contract)
+        Args:
+            reading: what `read` has just returned for this document, if it was called.
+            kind_unsure: whether it may be no contract. Then nothing is accepted.
 
-    def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
-        """The result of a document without its parts. Raises UnreadableDocument, or CannotStart
-        without a model.
+        Raises UnreadableDocument, or CannotStart without a model.
         """
         from services.extraction.domain import limit_length
 
-        began = time.monotonic()
-        reading = self.reader.read(data, name=Path(path).name, password=password)
+        reading = reading or self.read(path, data, password)
         limit_length(reading.text, self._most_characters)
-        read = time.monotonic()
         models = self._models()
         loaded = time.monotonic()
-        answer = self._clauses(reading) if reading.page_count else Answer()
+        answer = self._clauses(reading, kind_unsure) if reading.page_count else Answer()
         search_result = time.monotonic()
         return {
             "source": path,
@@ -108,10 +107,10 @@ class ContractReader:
             **({"risks": answer.risks} if self.rules and self.rules.max_wrong else {}),
             **({"missed": answer.missed} if self.rules and self.rules.max_missed else {}),
             "warnings": [*reading.warnings, *answer.warnings],
-            "timings": rounded_timings(read=read - began, find=search_result - loaded),
+            "timings": rounded_timings(read=self._seconds_read, find=search_result - loaded),
         }
 
-    def _clauses(self, reading: ParsedDocument) -> Answer:
+    def _clauses(self, reading: ParsedDocument, kind_unsure: bool) -> Answer:
         from services.extraction.domain import search_record
         from services.extraction.pipeline.ranking import MIN_SCORE
         from services.extraction.pipeline.search import search
@@ -139,7 +138,7 @@ class ContractReader:
                 all_candidates=self.every,
                 above=showing.above if showing else None,
             )
-            stated = stated_risk(specialist, found, rules)
+            stated = stated_risk(specialist, found, rules, kind_unsure=kind_unsure)
             clauses += (
                 {
                     "category": clause.category,
@@ -158,7 +157,7 @@ class ContractReader:
             )
             if stated:
                 risks.append({**name, **asdict(stated)})
-            if promised := stated_missed_for(showing, found, reading):
+            if promised := stated_missed_for(showing, found, reading, kind_unsure):
                 shown_above = MIN_SCORE if self.every else promised.above
                 missed.append({**name, **asdict(promised), "shown_above": shown_above})
             presence += [

@@ -29,32 +29,6 @@ def most_characters() -> int:
     return load(Settings).extraction_max_characters
 
 
-def is_report(path: str, data: bytes) -> bool:
-    """Whether a file is a report by its type, as in uploads without a kind.
-
-    Raises UnreadableDocument for an unknown type.
-    """
-    from services.ingest.domain import kind_of_type
-    from shared.documents import sniff
-
-    return can_be_checked(path, data) or kind_of_type(sniff(data, path)) == "report"
-
-
-def can_be_checked(path: str, data: bytes) -> bool:
-    """Whether triage reads files of that type. Raises UnreadableDocument."""
-    from services.triage.statements.model import report_type
-    from shared.documents import sniff
-
-    return report_type(sniff(data, path), path) is not None
-
-
-def holds_others(path: str, data: bytes) -> bool:
-    """Whether a file is a mail or archive. Raises UnreadableDocument."""
-    from shared.documents import CONTAINERS, sniff
-
-    return sniff(data, path) in CONTAINERS
-
-
 def with_parts(reader: Reader, source: str, data: bytes, own: ReadPart) -> dict[str, Any]:
     """The line of a file; that of a mail or archive has `parts`."""
     from services.cli.documents.parts import WithParts

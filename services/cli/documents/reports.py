@@ -145,8 +145,17 @@ class Reports:
         else:
             yield from self._lines(path, data, password)
 
-    def result(self, source: str, data: bytes) -> Mapping[str, Any]:
+    def result(
+        self,
+        source: str,
+        data: bytes,
+        password: str | None = None,
+        reading: ParsedDocument | None = None,
+    ) -> Mapping[str, Any]:
         """All filings of one document as one result. A mail or archive itself has none.
+
+        Args:
+            reading: the parsed document, if it was read before.
 
         Raises UnreadableDocument if no filing can be read.
         """
@@ -156,7 +165,7 @@ class Reports:
 
         if not report_type("", source) and sniff(data, source) in CONTAINERS:
             return {"source": source}
-        lines = self._lines(source, data)
+        lines = self._lines(source, data, password, reading)
         filings = [{k: v for k, v in line.items() if k != "source"} for line in lines]
         if all("error" in one and not one.get("narrative_flags") for one in filings):
             reasons = "; ".join(filing["error"]["detail"] for filing in filings)
@@ -164,7 +173,11 @@ class Reports:
         return {"source": source, "filings": filings}
 
     def _lines(
-        self, source: str, data: bytes | BinaryIO, password: str | None = None
+        self,
+        source: str,
+        data: bytes | BinaryIO,
+        password: str | None = None,
+        reading: ParsedDocument | None = None,
     ) -> Iterator[Mapping[str, Any]]:
         """Yield one line for each filing. The error line of a document without statements has its
         narrative flags.
@@ -172,7 +185,7 @@ class Reports:
         from services.triage.reading.report import NoStatements
 
         try:
-            yield from self._filings(source, data, password)
+            yield from self._filings(source, data, password, reading)
         except NoStatements as error:
             words = self._words(error.reading)
             if not words.flags:
@@ -182,14 +195,18 @@ class Reports:
             yield {**line, "warnings": list(words.warnings), "narrative_flags": flags}
 
     def _filings(
-        self, source: str, data: bytes | BinaryIO, password: str | None
+        self,
+        source: str,
+        data: bytes | BinaryIO,
+        password: str | None,
+        reading: ParsedDocument | None,
     ) -> Iterator[Mapping[str, Any]]:
         from services.triage.routing.risk_control import route_verdict
         from services.triage.signals.signals import signals_of
         from services.triage.statements.model import BadFiling
 
         began = time.monotonic()
-        for found in filings_of(self._reader, source, data, password):
+        for found in filings_of(self._reader, source, data, password, reading):
             read = time.monotonic()
             if isinstance(found, BadFiling):
                 yield bad_filing_line(source, found)
@@ -232,9 +249,16 @@ def _left_out(some: Sequence[str], why: str) -> Iterator[str]:
 
 
 def filings_of(
-    reader: Reader, source: str, data: bytes | BinaryIO, password: str | None = None
+    reader: Reader,
+    source: str,
+    data: bytes | BinaryIO,
+    password: str | None = None,
+    reading: ParsedDocument | None = None,
 ) -> Iterator[ReadFiling | BadFiling]:
-    """The filings of a file. Raises UnreadableDocument if there is nothing to check in it."""
+    """The filings of a file, which may be read already.
+
+    Raises UnreadableDocument if there is nothing to check in it.
+    """
     from services.triage.reading.document import read_document
     from services.triage.statements.model import report_type
     from shared.documents import sniff
@@ -245,7 +269,7 @@ def filings_of(
         data,
         report_type("", source) or sniff(content, source),
         name,
-        reading=lambda: reader.read(content, name=name, password=password),
+        reading=lambda: reading or reader.read(content, name=name, password=password),
         facts=reader.facts,
         linkbases=_linkbases(source, reader.limits.max_bytes),
     )

@@ -174,7 +174,7 @@ class OutputWriter:
             self.failed += 1
         else:
             self.worked += 1
-        self.flagged = self.flagged or _is_flagged(line)
+        self.flagged = self.flagged or is_flagged(line)
         if not self.as_json and "error" in line and not line.get("narrative_flags"):
             error = line["error"]
             print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
@@ -196,7 +196,7 @@ class OutputWriter:
         return SOME_FAILED if self.worked else NONE_WORKED
 
 
-def _is_flagged(line: Mapping[str, Any]) -> bool:
+def is_flagged(line: Mapping[str, Any]) -> bool:
     """Whether a filing of a line is flagged, also in the parts of a mail or archive."""
     inner = (*line.get("parts", ()), *line.get("filings", ()))
-    return bool(line.get("flagged")) or any(map(_is_flagged, inner))
+    return bool(line.get("flagged")) or any(map(is_flagged, inner))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +30,7 @@ STATEMENTS = (
     *("source", "company", "form", "period", "statement", "label", "end", "quarters", "component"),
     *("value", "unit", "concept", "row", "column"),
 )
+OF_FINDINGS = tuple(name for name in FINDINGS if name not in CLAUSES)
 HITS = ("document", "document_id", "page", "category", "text")
 REPORTS = (
     *("name", "document_id", "risk", "flagged", "findings", "decided", "dismissed", "updated"),
@@ -44,27 +45,28 @@ class Sheet:
         form: `csv` or `xlsx`.
         columns: names of the columns; a row may lack some.
         rows: returns the rows of one result.
+        optional: further columns, left out if they are empty.
     """
 
     form: str
     columns: Sequence[str]
     rows: Callable[[Any], Iterable[Row]]
+    optional: Sequence[str] = ()
 
     def write(self, results: Iterable[Any]) -> None:
         """Write the file of all results to standard output."""
         from shared.sheet_files import csv_file, xlsx_file
 
-        rows = (
-            {name: row.get(name) for name in self.columns}
-            for result in results
-            for row in self.rows(result)
-        )
+        found = [row for result in results for row in self.rows(result)]
+        used = {name for row in found for name in row}
+        columns = [*self.columns, *(name for name in self.optional if name in used)]
+        rows = ({name: row.get(name) for name in columns} for row in found)
         if self.form == "csv":
-            chunks = csv_file(rows, self.columns)
+            chunks = csv_file(rows, columns)
         else:
             from services.cli.output.tables import DISCLAIMER
 
-            chunks = xlsx_file(rows, self.columns, widths=_WIDTHS, about=[DISCLAIMER])
+            chunks = xlsx_file(rows, columns, widths=_WIDTHS, about=[DISCLAIMER])
         for chunk in chunks:
             write(chunk)
 
@@ -88,8 +90,24 @@ def sheet(
     return Sheet(form, columns, rows)
 
 
+def results_sheet(form: str | None, *, as_json: bool) -> Sheet | None:
+    """The file of clauses and findings that the options ask for; None without one."""
+    asked = sheet(form, CLAUSES, results, as_json=as_json)
+    return replace(asked, optional=OF_FINDINGS) if asked else None
+
+
+def results(line: Mapping[str, Any]) -> Iterator[Row]:
+    """The clauses of a contract or the findings of a report, and those of the parts."""
+    if "filings" in line:
+        yield from findings(line)
+    elif "clauses" in line:
+        yield from clauses(line)
+    for part in line.get("parts", ()):
+        yield from results(part)
+
+
 def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
-    """The clauses of a document and of its parts."""
+    """The clauses of a document."""
     for clause in line.get("clauses", ()):
         value = clause["value"] or {}
         yield {
@@ -98,8 +116,6 @@ def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
             "value": value.get("value"),
             "currency": value.get("currency"),
         }
-    for part in line.get("parts", ()):
-        yield from clauses(part)
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[Row]:

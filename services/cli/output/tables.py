@@ -27,20 +27,23 @@ SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
 _WIDEST_HEAD = 16  # characters of a component name on one line
 
 
-def clauses(line: Mapping[str, Any]) -> Iterator[str]:
-    """The clauses of a document: category, page, confidence, and the beginning of the text.
+def results(line: Mapping[str, Any]) -> Iterator[str]:
+    """The clauses of a contract, or the findings of a report.
 
     The parts of a mail or archive follow.
     """
-    if line.get("parts") and not line["document"]["pages"]:
+    if "filings" in line:
+        yield from findings(line)
+    elif line.get("parts") and not line.get("document", {}).get("pages"):
         yield f"{plain(line['source'])}  ({count(len(line['parts']), 'part')})"
         yield ""
     else:
-        yield from _own_clauses(line)
-    yield from _of_parts(line, clauses)
+        yield from _clauses(line)
+    yield from _of_parts(line, results)
 
 
-def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
+def _clauses(line: Mapping[str, Any]) -> Iterator[str]:
+    """Category, page, confidence, and the beginning of the text of each clause."""
     document = line["document"]
     pages = count(document["pages"], "page")
     failed = document["failed_pages"]

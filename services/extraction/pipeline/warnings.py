@@ -71,7 +71,4 @@ def unfamiliar_warnings(kinds: float, least: float) -> tuple[str, ...]:
     """
     if kinds >= least:
         return ()
-    return (
-        "this does not look like a contract that the specialist knows: almost no usual clause was "
-        "found. Let a person read it",
-    )
+    return ("this does not look like a contract: almost no usual clause was found",)

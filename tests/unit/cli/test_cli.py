@@ -204,9 +204,7 @@ def test_failed_pages_are_named_as_in_rest(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contracts.ContractReader, "_models", lambda _self: [{}])
-    monkeypatch.setattr(
-        contracts.ContractReader, "_clauses", lambda _self, _reading: contracts.Answer()
-    )
+    monkeypatch.setattr(contracts.ContractReader, "_clauses", lambda *_: contracts.Answer())
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf("One page with words.", ""))
     code, out, _ = run("extract", path, "--json")
@@ -288,22 +286,7 @@ def test_a_port_that_is_taken_costs_no_first_key(
     assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("a.json", report("a")),
-        ("a.jsonl", (report("a") + b"\n") * 2),
-        ("a.csv", b"Balance Sheet,2023-12-31\nTotal assets,1\n"),
-    ],
-)
-def test_extract_refuses_data_and_triage_says_that_a_contract_has_no_statements(
-    run: Run, tmp_path: Path, name: str, data: bytes
-) -> None:
-    (tmp_path / name).write_bytes(data)
-    code, out, _ = run("extract", tmp_path / name, "--json", SMALLPRINT_ARTEFACTS=tmp_path)
-    (line,) = lines(out)
-    assert (code, line["error"]["type"]) == (2, "unsupported_type")
-    assert "smallprint triage" in line["error"]["detail"]
+def test_triage_says_that_a_contract_has_no_statements(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("A contract."))
     code, out, _ = run("triage", tmp_path / "a.pdf", "--json")
     error = lines(out)[0]["error"]
@@ -314,18 +297,14 @@ def test_extract_refuses_data_and_triage_says_that_a_contract_has_no_statements(
 def test_a_workbook_is_what_its_owner_says(run: Run, tmp_path: Path) -> None:
     folder = reports(tmp_path)
     (folder / "a.xlsx").write_bytes(book(sheet(row(1, text("A1", "This Agreement is too long.")))))
-    code, out, _ = run(
-        "extract",
-        folder / "a.xlsx",
-        "--json",
-        SMALLPRINT_EXTRACTION_MAX_CHARACTERS="10",
-        SMALLPRINT_ARTEFACTS=tmp_path,
-    )
-    assert (code, lines(out)[0]["error"]["type"]) == (2, "document_too_large")
-    code, out, _ = run("batch", folder, "--json")
-    error = lines(out)[0]["error"]
-    assert (code, error["type"]) == (2, "unreadable_document")
-    assert error["detail"].startswith("No financial statements found")
+    settings = {"SMALLPRINT_EXTRACTION_MAX_CHARACTERS": "10", "SMALLPRINT_ARTEFACTS": tmp_path}
+    for command, path, kind, error in (
+        ("extract", folder / "a.xlsx", "contract", "document_too_large"),
+        ("extract", folder / "a.xlsx", "report", "unreadable_document"),
+        ("batch", folder, "report", "unreadable_document"),
+    ):
+        code, out, _ = run(command, path, "--json", "--kind", kind, **settings)
+        assert (code, lines(out)[0]["error"]["type"]) == (2, error)
 
 
 def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Path) -> None:

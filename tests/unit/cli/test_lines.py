@@ -10,7 +10,7 @@ import pytest
 
 from services.cli.output.lines import OutputClosed, OutputWriter, error_of, plain, to_json, write
 from services.cli.output.progress import Progress
-from services.cli.output.tables import clauses, findings
+from services.cli.output.tables import findings, results
 from services.cli.output.terminal import table
 from shared.errors import EmptyDocument
 
@@ -180,7 +180,7 @@ def test_a_table_of_clauses_is_for_reading() -> None:
             {"category": "Governing Law", "page": 11, "confidence": 0.5, "text": "x" * 500},
         ],
     }
-    rows = list(clauses(line))
+    rows = list(results(line))
     assert rows[0] == "lease.pdf  (12 pages, 1 of them unreadable, 2.3 s)"
     assert rows[1] == "  ! page 3 has no text"
     assert rows[2].split() == ["Parties", "p.", "1", "0.99", "Acme", "\ufffd[1mInc."]

@@ -103,8 +103,8 @@ def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:
 def test_a_text_that_it_does_not_know_is_not_guaranteed(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "b.txt"
     path.write_text("A recipe: take two eggs, a cup of flour, and stir until smooth. " * 8, "utf-8")
-    line = line_of(run, path, "--max-wrong", "0.2")
-    assert line["warnings"]
+    line = line_of(run, path, "--max-wrong", "0.2", "--kind", "contract")
+    assert "does not look like a contract" in line["warnings"][0]
     assert line["risks"][0]["no_guarantee_reason"].startswith("not guaranteed")
     assert {one["route"] for one in line["clauses"]} <= {"review"}
 

@@ -40,7 +40,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 def test_parts_are_rows_and_formulas_are_defused(capsysbinary: Any) -> None:
-    sheet = sheets.Sheet("csv", sheets.CLAUSES, sheets.clauses)
+    sheet = sheets.results_sheet("csv", as_json=False)
     lines = OutputWriter(as_json=False, table=lambda _line: (), sheet=sheet)
     lines.result(CLAUSES)
     lines.result({"source": "d.pdf", "error": {"type": "x", "detail": "not readable"}})
@@ -49,6 +49,16 @@ def test_parts_are_rows_and_formulas_are_defused(capsysbinary: Any) -> None:
     (row,) = rows_of(out.decode())
     assert (row["source"], row["category"], row["text"]) == ("b.pdf", "Parties", f"'{FORMULA}")
     assert b"not readable" in err
+
+
+def test_clauses_and_findings_are_rows_of_one_table() -> None:
+    report = {"source": "b.pdf", "filings": [FILING]}
+    sheet = sheets.results_sheet("csv", as_json=False)
+    assert sheet is not None
+    assert not set(sheet.columns) & set(sheet.optional)
+    line = {**CLAUSES, "parts": [CLAUSES["parts"][0], report]}
+    shown = [(row.get("category"), row.get("check")) for row in sheet.rows(line)]
+    assert shown == [("Parties", None), (None, "balance_equation")]
 
 
 def test_every_report_has_a_row_also_without_findings() -> None:
