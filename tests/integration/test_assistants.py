@@ -143,6 +143,9 @@ def test_a_long_text_is_read_in_bounded_answers(suite: Suite, assistant: Assista
     assert "".join(one["untrusted_text"] for answer in answers for one in answer) == LONG
     for answer in answers:
         assert sum(len(one["untrusted_text"]) for one in answer) <= MOST_CHARACTERS
+    (hit,) = assistant.call("search", query='"lot 1400"', document_id=suite.long)["hits"]
+    near = assistant.call("read_pages", document_id=suite.long, offset=hit["start"])
+    assert "lot 1400." in near["pages"][0]["untrusted_text"][:400]
 
 
 def test_orders_in_a_document_are_marked_as_data(suite: Suite, assistant: Assistant) -> None:
@@ -165,7 +168,8 @@ def test_orders_in_a_document_are_marked_as_data(suite: Suite, assistant: Assist
         ("list_clauses", {"document_id": "CONTRACT", "category": "Law"}, "there is: .*Governing"),
         ("list_clauses", {"document_id": "CONTRACT", "cursor": "x"}, "'x' is no cursor"),
         ("list_findings", {"document_id": "CONTRACT"}, "only reports are triaged"),
-        ("read_pages", {"document_id": "CONTRACT", "first_page": 9}, "no page 9"),
+        ("read_pages", {"document_id": "CONTRACT", "first_page": 9}, "only 1 page and"),
+        ("read_pages", {"document_id": "CONTRACT", "offset": 10**9}, "only 1 page and"),
     ],
 )
 def test_a_wrong_question_gets_a_sentence(

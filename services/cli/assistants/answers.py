@@ -104,10 +104,10 @@ class TextItem(Item):
     untrusted_text: str
 
     @classmethod
-    def all_of(cls, pages: Iterable[Page], text: str) -> Iterator[Self]:
-        """Pages in pieces that fit into an answer."""
+    def all_of(cls, pages: Iterable[Page], text: str, first: int = 0) -> Iterator[Self]:
+        """Pages from an offset on, in pieces that fit into an answer."""
         for page in pages:
-            for start in range(page.start, page.end, TEXT_CHARACTERS):
+            for start in range(max(first, page.start), page.end, TEXT_CHARACTERS):
                 end = min(start + TEXT_CHARACTERS, page.end)
                 yield cls(page=page.page, start=start, end=end, untrusted_text=text[start:end])
 
@@ -119,6 +119,7 @@ class HitItem(Item):
     document: Short
     kind: str
     page: int
+    start: int
     category: str | None = None
     untrusted_text: str
 
@@ -130,13 +131,14 @@ class HitItem(Item):
             document=hit.document,
             kind=hit.kind,
             page=hit.page,
+            start=hit.start,
             category=hit.clause.category if hit.clause else None,
             untrusted_text=hit.text[:TEXT_CHARACTERS],
         )
 
 
 class ClauseItem(Item):
-    """A clause. `cut` if its text is longer: read its page. `value` is normalised."""
+    """A clause. `cut` if its text is longer; `value` is normalised."""
 
     category: Short
     page: int

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from services.cli.assistants import answers
 from services.cli.assistants.answers import bounded
+from services.cli.output.lines import count
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Tools:
             with self._connect() as client:
                 yield client
         except (SuiteError, answers.WrongCursor) as error:
-            raise ToolError(str(getattr(error, "message", error))) from None
+            raise ToolError(str(error)[: answers.TEXT_CHARACTERS]) from None
 
     def find_documents(
         self,
@@ -95,16 +96,25 @@ class Tools:
         self,
         document_id: DocumentId,
         first_page: Annotated[int, Field(ge=1, description="Page to begin with, from 1.")] = 1,
+        offset: Annotated[
+            int, Field(ge=0, description="Or where to begin: `start` of a hit or clause.")
+        ] = 0,
         cursor: Cursor = None,
     ) -> Annotated[CallToolResult, answers.Pages]:
-        """Read the text of a document page by page. Long pages come in pieces."""
+        """Read the text of a document page by page. Long pages come in pieces.
+
+        A text or DOCX has only one page: begin at an offset there.
+        """
         with self._client() as client:
             pages = client.pages(document_id)
             wanted = [page for page in pages if page.page >= first_page]
-            if not wanted:
-                raise ToolError(f"the document has {len(pages)} pages, but no page {first_page}")
             text = client.text(document_id)
-            items, more = bounded(answers.TextItem.all_of(wanted, text), cursor)
+            if not wanted or offset > len(text):
+                raise ToolError(
+                    f"the text has only {count(len(pages), 'page')} and "
+                    f"{count(len(text), 'character')}"
+                )
+            items, more = bounded(answers.TextItem.all_of(wanted, text, offset), cursor)
         return _result(answers.Pages(document_pages=len(pages), pages=items, next_cursor=more))
 
     def search(
@@ -132,7 +142,7 @@ class Tools:
     ) -> Annotated[CallToolResult, answers.Hits]:
         """Find words in all documents: document, page and passage of each hit.
 
-        A page counts as one hit; read all of it with read_pages.
+        A page is one hit, even if it has the words several times: read on with read_pages.
         """
         with self._client() as client:
             hits = client.search(

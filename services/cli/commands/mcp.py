@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from services.cli.options import load_settings, suite_options
+from services.cli.output.lines import write_rows
 
 
 @click.command()
@@ -39,7 +43,7 @@ def mcp(
 
     The assistant starts this command, and talks to it by the Model Context Protocol. The tools only
     read, with the tenant and scopes of the key. With --http each request brings its own key, as a
-    bearer token.
+    bearer token. On a terminal the command prints the settings for your assistant instead.
 
     \b
     Examples:
@@ -57,7 +61,13 @@ def mcp(
             "--allow-upload reads files of this machine, so it only works for an assistant that "
             "starts this command, and not with --http"
         )
-    configure_logs("smallprint", "WARNING", load_settings(data).log_format)
+    settings = load_settings(data)
+    if not http and sys.stdin.isatty():
+        named = url or configured_url(data)
+        where = ["--url", named] if named else ["--data", str(settings.data.resolve())]
+        write_rows([_assistant_settings(where, uploads)])
+        return
+    configure_logs("smallprint", "WARNING", settings.log_format)
     if not http:
         serve_stdio(partial(connect, url, key, data, retries=1), uploads)
         return
@@ -66,3 +76,15 @@ def mcp(
         click.echo(f"smallprint answers at http://{HOST}:{real_port}{PATH} (Ctrl-C stops it)")
 
     serve_http(lambda: url or configured_url(data) or address(data), port, announce)
+
+
+def _assistant_settings(where: list[str], uploads: Path | None) -> str:
+    """The settings of an assistant that starts this command, as JSON."""
+    folder = ["--allow-upload", str(uploads.resolve())] if uploads else []
+    server: dict[str, Any] = {
+        "command": str(Path(sys.executable).parent / "smallprint"),
+        "args": ["mcp", *where, *folder],
+    }
+    if "--url" in where:
+        server["env"] = {"SMALLPRINT_KEY": "sp_…"}
+    return json.dumps({"mcpServers": {"smallprint": server}}, indent=2, ensure_ascii=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from smallprint import Document, Filing, Page
 
@@ -16,11 +19,17 @@ from services.cli.assistants.answers import (
     bounded,
 )
 from tests.support.samples import document_json
+from tests.unit.cli.builders import Run
 
 
 def _hit(characters: int) -> HitItem:
     return HitItem(
-        document_id="doc_1", document="a", kind="other", page=1, untrusted_text="x" * characters
+        document_id="doc_1",
+        document="a",
+        kind="other",
+        page=1,
+        start=0,
+        untrusted_text="x" * characters,
     )
 
 
@@ -63,6 +72,9 @@ def test_pages_come_in_pieces_of_their_text() -> None:
         (2, TEXT_CHARACTERS + 3, len(text)),
     ]
     assert "".join(one.untrusted_text for one in pieces) == text
+    for offset in (0, 2, 3, 1_000, len(text)):
+        begun = TextItem.all_of(pages, text, offset)
+        assert "".join(one.untrusted_text for one in begun) == text[offset:]
 
 
 def test_a_long_statement_comes_in_parts_with_its_columns() -> None:
@@ -87,3 +99,33 @@ def test_long_names_and_lists_are_cut() -> None:
     body = document_json(name="n" * 5_000, reasons=["r" * 5_000] * 50, warnings=["w"] * 50)
     item = DocumentItem.of(Document.of(body))
     assert len(item.model_dump_json()) < 6_000
+
+
+@pytest.mark.parametrize(
+    ("options", "args", "needs_key"),
+    [
+        (["--data", "there"], ["--data", "THERE"], False),
+        (
+            ["--data", "there", "--allow-upload", "."],
+            ["--data", "THERE", "--allow-upload", "."],
+            False,
+        ),
+        (["--url", "https://papers.example"], ["--url", "https://papers.example"], True),
+    ],
+)
+def test_on_a_terminal_the_settings_for_an_assistant_are_printed(
+    options: list[str],
+    args: list[str],
+    needs_key: bool,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    code, out, _ = run("mcp", *options)
+    server = json.loads(out)["mcpServers"]["smallprint"]
+    absolute = {"THERE": str(tmp_path / "there"), ".": str(tmp_path)}
+    assert (code, server["args"]) == (0, ["mcp", *(absolute.get(one, one) for one in args)])
+    assert Path(server["command"]).is_file()
+    assert ("env" in server) == needs_key
