@@ -36,6 +36,7 @@ _SPAN = re.compile(
     re.I,
 )
 _QUARTER = re.compile(r"\b(?:(?:fiscal|first|second|third|fourth)\s+)?quarters?\b", re.I)
+_HALF = re.compile(r"\b(?:first|second)\s+half\b", re.I)
 _ANNUAL = re.compile(r"\b(?:fiscal\s+)?years?\b|\bannual\b", re.I)
 
 
@@ -122,6 +123,8 @@ def quarters_in(text: str) -> int | None:
         return max(spans)[1]
     if _QUARTER.search(text):
         return 1
+    if _HALF.search(text):
+        return 2
     return 4 if _ANNUAL.search(text) else None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from services.triage.reading.columns import Layout, Line, column_of
 from services.triage.reading.figures import Figure
-from services.triage.reading.scales import factor
+from services.triage.reading.scales import averages_shares, factor, is_per_share
 from services.triage.reading.table import LONGEST, TableCell
 from services.triage.statements.model import Column, Row
 from services.triage.statements.positions import Position
@@ -65,6 +65,7 @@ class _Whole:
 def rows_of(layout: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
     """All lines of the body; labels over two lines are joined."""
     rows: list[ReadRow] = []
+    units: dict[int, Decimal] = {}  # the factor of each row with amounts
     path = _Path()
     lines = list(_whole_lines(layout))
     steps = _steps(line.left for line in lines if line.left is not None)
@@ -85,12 +86,28 @@ def rows_of(layout: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
         times = factor(label, above, [v for v in values if v is not None], scale, notes)
         scaled = tuple(None if value is None else value * times for value in values)
         read = Row(label, scaled, positions=positions)
+        units[len(rows)] = times
         rows.append(ReadRow(read, above, (*marks, *more), indent, left_out, foreign))
         if _TOTAL.search(label):
             path.close()
+    _scale_between_shares(rows, units)
     amounts = (number for number, row in enumerate(rows) if not row.row.heading or row.foreign)
     last = max(amounts, default=-1)
     return rows[: last + 1]
+
+
+def _scale_between_shares(rows: list[ReadRow], units: Mapping[int, Decimal]) -> None:
+    """Scale a line between two numbers of shares like them, such as "Effect of stock options"."""
+    numbers = list(units)
+    counts = [averages_shares(rows[number].row.label, rows[number].path) for number in numbers]
+    for place in range(1, len(numbers) - 1):
+        number, times = numbers[place], units[numbers[place - 1]] / units[numbers[place]]
+        row = rows[number]
+        if times == 1 or counts[place - 1 : place + 2] != [True, False, True]:
+            continue
+        if not is_per_share(row.row.label, row.path):
+            values = tuple(value and value * times for value in row.row.values)
+            rows[number] = replace(row, row=replace(row.row, values=values))
 
 
 class _Path:

@@ -28,6 +28,7 @@ _PAR = re.compile(
     re.I,
 )
 _BASIC = re.compile(r"\bbasic\b|\bdilut|assuming\s+dilution", re.I)
+_AVERAGE = re.compile(r"weighted|average|\bbasic\b|\bdilut", re.I)
 _SHARES_APART = re.compile(
     r"except\s+(for\s+)?(number\s+of\s+)?(share\b|shares\b|per\s+share\s+(data\s+)?and\s+share)",
     re.I,
@@ -55,6 +56,28 @@ def scale_of_shares(text: str) -> tuple[Decimal | None, str]:
     return _WORDS[(match[3] or match[4]).lower()], _SHARES_ALSO.sub(" ", text)
 
 
+def scale_of_money(text: str) -> Decimal | None:
+    """The factor that a text names for amounts of money; of several the first."""
+    return scale_in(scale_of_shares(text)[1]) or scale_in(text)
+
+
+def averages_shares(label: str, path: Sequence[str]) -> bool:
+    """Whether a line is an average number of shares, by its label or the heading above it."""
+    own = _own(_PAR.sub(" ", label), path)
+    return bool(_COUNTS_SHARES.search(own) and _AVERAGE.search(f"{own} {label}"))
+
+
+def is_per_share(label: str, path: Sequence[str]) -> bool:
+    """Whether a line has amounts per share, by its label or the heading above it."""
+    return bool(_PER_SHARE.search(_own(_PAR.sub(" ", label), path)))
+
+
+def _own(label: str, path: Sequence[str]) -> str:
+    """The label, or the heading above it if the label says nothing about shares."""
+    of_shares = _PER_SHARE.search(label) or _COUNTS_SHARES.search(label)
+    return label if of_shares or not path else path[-1]
+
+
 def excepts_shares(text: str) -> bool:
     """Whether a text excludes share counts from its unit."""
     return bool(_SHARES_APART.search(text))
@@ -72,11 +95,11 @@ def factor(
     present = [abs(value) for value in values if value]
     if not present:
         return Decimal(1)
-    own = label if _PER_SHARE.search(label) or _COUNTS_SHARES.search(label) else heading
+    own = _own(label, path)
     stated = None
     counts = bool(_COUNTS_SHARES.search(own))
     if counts or _BASIC.search(label):
-        stated = scale_in(label) or scale_in(heading)
+        stated = scale_in(label) or scale_in(heading) or scale_of_shares(notes)[0]
         scale = stated or scale
     if max(present) * scale > (MOST_SHARES if counts or _BASIC.search(label) else MOST_MONEY):
         return Decimal(1)

@@ -8,9 +8,11 @@ import pytest
 
 from services.triage.reading.figures import join_cells, parse_figure
 from services.triage.reading.periods import dates_in, mention, quarters_between, quarters_in
-from services.triage.reading.scales import factor, scale_in
+from services.triage.reading.scales import factor, scale_in, scale_of_money
 from services.triage.reading.table import TableCell
 from services.triage.statements.positions import Position
+from tests.unit.triage.reading import samples
+from tests.unit.triage.reading.test_reader import only, values
 
 
 def cell(text: str, left: float = 0, right: float = 1) -> TableCell:
@@ -63,6 +65,7 @@ def test_a_figure_that_is_torn_apart_is_mended() -> None:
         ("For the fiscal year ended", 4),
         ("53 Weeks Ended", 4),
         ("First quarter", 1),
+        ("First Half", 2),
         ("As of June 30", None),
     ],
 )
@@ -99,6 +102,37 @@ def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        ("(Shares in thousands; dollars in millions)", 10**6),
+        ("(Dollars and shares in millions)", 10**6),
+        ("(In thousands of dollars)", 1000),
+        ("(Shares in thousands)", 1000),
+    ],
+)
+def test_the_unit_of_amounts_beside_that_of_shares(text: str, scale: int) -> None:
+    assert scale_of_money(text) == scale
+
+
+@pytest.mark.parametrize(
+    ("label", "figures", "amounts"),
+    [
+        ("Effect of options", ("15", "14"), [15_000, 14_000]),
+        ("Dividends per share", ("0.15", "0.14"), [0.15, 0.14]),
+    ],
+)
+def test_a_line_between_two_numbers_of_shares_has_their_unit(
+    label: str, figures: tuple[str, str], amounts: list[float]
+) -> None:
+    shares = [("Basic average shares", "1,000", "990"), (label, *figures),
+              ("Diluted average shares", "1,015", "1,004")]  # fmt: skip
+    head = f"{samples.HEAD}; shares in thousands"
+    statement = only(samples.html([*samples.INCOME[:9], *shares], head), "a.html")
+    assert values(statement, "Basic average shares") == [1_000_000, 990_000]
+    assert values(statement, label) == amounts
+
+
+@pytest.mark.parametrize(
     ("label", "heading", "values", "notes", "times"),
     [
         ("Revenue", "", ["1200"], "", 10**6),
@@ -109,6 +143,9 @@ def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
         ("Basic", "Earnings per share:", ["0.00000221", "0.000002"], "", 10**6),  # by a program
         ("Basic (in thousands)", "Average shares outstanding:", ["1513018"], "", 1000),
         ("Average shares", "", ["200123456"], "in millions, except share data", 1),
+        ("Average shares", "", ["200123"], "dollars in millions, shares in thousands", 1000),
+        ("Diluted", "", ["200123"], "in millions, except share data in thousands", 1000),
+        ("Diluted", "Earnings per share:", ["2.10"], "in millions; shares in thousands", 1),
         ("Common stock, $0.01 par value per share", "", ["7"], "", 10**6),
         ("Effect of tax, per cent", "", ["0.5"], "", 10**6),
     ],
