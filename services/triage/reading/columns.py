@@ -55,6 +55,7 @@ class Band:
     right: float
     figures: int = 0
     head: list[str] = field(default_factory=list)
+    percent: bool = False  # whether all its figures have a percent sign
 
     @property
     def title(self) -> str:
@@ -96,8 +97,8 @@ def find_layout(table: Table, *, sparse: bool = False) -> Layout | None:
     first = _first_of_body(lines, broken=sparse)
     if first is None:
         return None
-    bands = _bands(lines[first:], 0 if sparse else _FEW)
-    if not bands:
+    bands = _bands(lines[first:], 0 if sparse else _FEW, percent=not sparse)
+    if all(band.percent for band in bands):
         return None
     while first and _is_heading(lines[first - 1], bands):
         first -= 1
@@ -116,9 +117,10 @@ def find_layout(table: Table, *, sparse: bool = False) -> Layout | None:
                 stub.append(cell.text)
         _assign_heads(sorted(above, key=lambda cell: cell.left), bands)
     result.stub = "\n".join(stub)
-    dated = [b for b in bands if not _ASIDE.search(b.title)]
+    asides = [band for band in bands if band.percent or _ASIDE.search(band.title)]
+    dated = [band for band in bands if band not in asides]
     if dated and not sparse:
-        result.bands, result.asides = dated, [b for b in bands if _ASIDE.search(b.title)]
+        result.bands, result.asides = dated, asides
     return result
 
 
@@ -161,9 +163,25 @@ def _is_heading(line: Line, bands: Sequence[Band]) -> bool:
     return not (period.year or period.day or period.quarters or scale_in(line.words[0].text))
 
 
-def _bands(body: Iterable[Line], few: float) -> list[Band]:
+def _bands(body: Sequence[Line], few: float, *, percent: bool) -> list[Band]:
+    """The columns of amounts from the left, with `percent` also those of percentages between."""
+    figures = [figure for line in body for figure in line.figures]
+    bands = _merged((figure for figure in figures if not figure.percent), few)
+    if percent:
+        shares = _merged((figure for figure in figures if figure.percent), few)
+        apart = [
+            one for one in shares if all(one.right <= b.left or b.right <= one.left for b in bands)
+        ]
+        bands = sorted(
+            [*bands, *(replace(band, percent=True) for band in apart)], key=lambda b: b.left
+        )
+    bands = bands[:_MOST]
+    _widen(bands)
+    return bands
+
+
+def _merged(figures: Iterable[Figure], few: float) -> list[Band]:
     """Overlapping figures form a column; it needs two, and a share of those of the fullest."""
-    figures = (figure for line in body for figure in line.figures if not figure.percent)
     spans = sorted((figure.cell.left, figure.cell.right) for figure in figures)
     if spans:
         usual = median(right - left for left, right in spans)
@@ -176,9 +194,7 @@ def _bands(body: Iterable[Line], few: float) -> list[Band]:
             bands.append(Band(left, right))
         bands[-1].figures += 1
     most = max((band.figures for band in bands), default=0)
-    bands = [band for band in bands if band.figures > max(1, most * few)][:_MOST]
-    _widen(bands)
-    return bands
+    return [band for band in bands if band.figures > max(1, most * few)]
 
 
 def _widen(bands: Sequence[Band]) -> None:

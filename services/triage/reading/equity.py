@@ -26,7 +26,7 @@ from services.triage.reading.periods import (
 from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import excepts_shares, scale_in, scale_of_shares
 from services.triage.reading.statement_kind import is_partial_title, is_title, last_lines
-from services.triage.reading.table import Table, TableCell
+from services.triage.reading.table import Table
 from services.triage.statements.model import CHECKED, MOST_MONEY, MOST_SHARES, Column
 
 BALANCE = re.compile(
@@ -155,15 +155,7 @@ def _panels(table: Table) -> list[Table]:
             cuts.append(head or row[0].row)
             below_figures = False
         below_figures |= bool(line.figures)
-    return _cut(table, cuts)
-
-
-def _cut(table: Table, rows: Sequence[int]) -> list[Table]:
-    """Split a table above rows with these numbers."""
-    parts: list[list[TableCell]] = [[] for _ in range(len(rows) + 1)]
-    for cell in table.cells:
-        parts[bisect_right(rows, cell.row)].append(cell)
-    return [replace(table, cells=tuple(cells)) for cells in parts]
+    return table.cut(cuts)
 
 
 def split_statements(table: Table) -> list[Table]:
@@ -182,7 +174,7 @@ def split_statements(table: Table) -> list[Table]:
         elif of_equity and _STATEMENT.search(text) and any(is_title(k, text) for k in CHECKED):
             cuts.append(row[0].row)
             of_equity = False
-    return _cut(table, cuts) if cuts else [table]
+    return table.cut(cuts) if cuts else [table]
 
 
 def _has_head(table: Table, first: int) -> bool:

@@ -36,12 +36,14 @@ def with_tags(statement: ReadStatement, facts: Sequence[Fact]) -> TaggedStatemen
     Values keep the signs of the page. Cells whose amounts differ by more than the sign are listed:
     either was misread, or page and tags disagree.
     """
-    cells = [
-        (row, column)
+    positions = {
+        (row, column): position
         for row, line in enumerate(statement.rows)
         for column, position in enumerate(line.positions)
         if position is not None and line.row.values[column]
-    ]
+    }
+    # A statement of two tables has one table after the other in the text, as the tags have.
+    cells = sorted(positions, key=lambda cell: positions[cell].start)
     numeric = [fact for fact in facts if fact.number]
     if len(cells) * len(numeric) > _MOST:
         return TaggedStatement(statement, 0)

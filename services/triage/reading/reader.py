@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product, zip_longest
 from typing import Any
@@ -23,9 +23,10 @@ from services.triage.reading.equity_columns import Component
 from services.triage.reading.page_tables import tables_of_pages
 from services.triage.reading.periods import mention, years_in
 from services.triage.reading.rows import ReadRow, rows_of
-from services.triage.reading.scales import scale_in
+from services.triage.reading.scales import scale_in, scale_of_money
 from services.triage.reading.statement_kind import (
     explain_missing,
+    is_partial_title,
     is_short_balance_sheet,
     is_title,
     labels_of,
@@ -34,6 +35,7 @@ from services.triage.reading.statement_kind import (
 )
 from services.triage.reading.table import Table, tables_of_cells
 from services.triage.reading.text_tables import tables_of_lines
+from services.triage.reading.two_periods import are_two_durations, join_rows, split_at_heads
 from services.triage.statements.model import CHECKED, Column, Statement
 from shared.documents.model.parsed_document import ParsedDocument
 
@@ -43,6 +45,8 @@ _TITLE_LINES = 4  # lines above a table that may have its title
 _FEWEST_ROWS = 4  # rows that a table needs
 _CANDIDATES = 8  # tables per kind that are compared
 _SEAM = 3.0  # points that a statement of two tables costs
+_OF_PERIODS = ("income", "cash_flow")  # kinds that may be printed for two durations
+_APART = 3  # tables from a statement to its other duration, at most
 _NEAR, _FAR, _FARTHEST = 6, 0.4, 15
 """Tables in between that cost nothing, points for each further table, and the most that count."""
 
@@ -137,20 +141,26 @@ def tables_of(reading: ParsedDocument) -> list[Table]:
 def find_statements(reading: ParsedDocument) -> DocumentStatements:
     """The statements of a document, and unread tables for each kind without one."""
     tables = [part for table in tables_of(reading) for part in split_statements(table)]
-    layouts = [(table, find_layout(table)) for table in tables]
+    layouts = list(_laid_out(tables))
     parts = [Part(table, layout) for table, layout in layouts if layout]
     numbered = list(_candidates(parts))
     candidates = [candidate for _, candidate in numbered]
-    chosen = choose(
-        {kind: [_score(kind, parts) for parts in candidates] for kind in CHECKED},
-        [number for number, _ in numbered],
-    )
+    points = {kind: [_score(kind, parts) for parts in candidates] for kind in CHECKED}
+    chosen = choose(points, [number for number, _ in numbered])
     chosen = chosen or _short(candidates)
     read: dict[int, ReadStatement] = {}
+    taken = {id(part.table) for index, _ in chosen for part in candidates[index]}
     head = "" if len(reading.cells) or reading.has_boxes else reading.text[:_HEAD]
     ends: dict[str, str] = {}
     for index, kind in sorted(chosen, key=lambda choice: CHECKED.index(choice[1])):
         read[index] = _read(candidates[index], kind, ends, head)
+        for other in _beside(index, numbered, points[kind]) if kind in _OF_PERIODS else ():
+            pair = [candidates[number] for number in sorted((index, other))]
+            first = _read(pair[0], kind, ends, head)
+            joined = _joined(first, _read(pair[1], kind, ends, head, first.scale))
+            if joined:
+                read[index] = joined
+                taken |= {id(part.table) for part in candidates[other]}
         if kind == "balance_sheet":
             days = [column.end for column in read[index].columns if column.end]
             ends = {day[:4]: day[4:] for day in reversed(days)}
@@ -163,10 +173,46 @@ def find_statements(reading: ParsedDocument) -> DocumentStatements:
         for table, layout in layouts
         if (missed := _unread(kind, table, layout))
     ]
-    taken = {id(part.table) for index, _ in chosen for part in candidates[index]}
     equity, unread_equity = _equity(layouts, taken, ends, head)
     statements = tuple(read[index] for index in sorted(read))
     return DocumentStatements(statements, tuple(unread), tuple(equity), tuple(unread_equity))
+
+
+def _laid_out(tables: Iterable[Table]) -> Iterator[tuple[Table, Layout | None]]:
+    """Tables with their columns, cut where the next statement begins."""
+    for table in tables:
+        layout = find_layout(table)
+        parts = split_at_heads(table, layout) if layout else [table]
+        if len(parts) == 1:
+            yield table, layout
+        else:
+            yield from ((part, find_layout(part)) for part in parts)
+
+
+def _beside(
+    index: int, numbered: Sequence[tuple[int, tuple[Part, ...]]], points: Sequence[float]
+) -> Iterator[int]:
+    """The candidates of a kind that are close to a chosen one, and about the whole company."""
+    for other, (number, parts) in enumerate(numbered):
+        near = 0 < abs(number - numbered[index][0]) <= _APART
+        if near and points[other] and not is_partial_title(_title(parts[0].table)):
+            yield other
+
+
+def _joined(first: ReadStatement, second: ReadStatement) -> ReadStatement | None:
+    """Two statements of one kind for two durations as one; None if they are something else."""
+    if first.scale != second.scale or not are_two_durations(first.columns, second.columns):
+        return None
+    rows = join_rows(first.rows, second.rows, (len(first.columns), len(second.columns)))
+    if rows is None:
+        return None
+    return replace(
+        first,
+        columns=first.columns + second.columns,
+        rows=tuple(rows),
+        restated=first.restated + second.restated,
+        asides=first.asides + second.asides,
+    )
 
 
 def _equity(
@@ -281,13 +327,21 @@ def _title(table: Table) -> str:
     return "\n".join(text for text in (table.name, table.before, first) if text)
 
 
-def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str) -> ReadStatement:
+def _read(
+    parts: Sequence[Part],
+    kind: str,
+    ends: Mapping[str, str],
+    head: str,
+    unstated: Decimal = Decimal(1),
+) -> ReadStatement:
+    """Read a statement; `unstated` is its unit if the page does not state one."""
     table, layout = parts[0].table, parts[0].layout
     above = last_lines(table.before, 8)
     if not years_in("\n".join([above, layout.stub, *(band.title for band in layout.bands)])):
         above = f"{head}\n{above}"
     heads = "\n".join([layout.stub, *(band.title for band in layout.bands), above])
-    scale = scale_in(layout.stub) or scale_in(heads) or _scale_below(layout) or Decimal(1)
+    stated = scale_of_money(layout.stub) or scale_of_money(heads)
+    scale = stated or _scale_below(layout) or unstated
     return ReadStatement(
         kind=kind,
         title=_name(kind, table, layout),

@@ -6,8 +6,9 @@ points on pages. So a head that spans two columns and one centred over two are t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from services.triage.statements.positions import Position
@@ -49,6 +50,13 @@ class Table:
             rows.setdefault(cell.row, []).append(cell)
         ordered = (tuple(sorted(rows[key], key=lambda c: c.left)) for key in sorted(rows))
         object.__setattr__(self, "rows", tuple(ordered))
+
+    def cut(self, rows: Sequence[int]) -> list[Table]:
+        """The parts of the table above and below each of these rows, which begin a part."""
+        parts: list[list[TableCell]] = [[] for _ in range(len(rows) + 1)]
+        for cell in self.cells:
+            parts[bisect_right(rows, cell.row)].append(cell)
+        return [replace(self, cells=tuple(cells)) for cells in parts]
 
 
 def tables_of_cells(reading: ParsedDocument) -> Iterator[Table]:
