@@ -13,13 +13,13 @@ _CURRENCIES = {
         r"US ?\$|U\.S\. ?\$|USD ?\$?|\$ ?US(?:D)?|\$",
         r"(?:U\.?S\.? |United States )?dollars?",
     ),
-    "CAD": (r"C(?:DN|AD|dn)?\.? ?\$|CAD", r"Canadian dollars?"),
-    "AUD": (r"AU?D? ?\$|AUD", r"Australian dollars?"),
+    "CAD": (r"C\$|C(?:DN|AD)\.? ?\$?", r"Canadian dollars?"),
+    "AUD": (r"A\$|AUD? ?\$|AUD", r"Australian dollars?"),
     "HKD": (r"HK ?\$|HKD ?\$?", r"Hong Kong dollars?"),
-    "SGD": (r"S(?:GD?)? ?\$|SGD", r"Singapore dollars?"),
+    "SGD": (r"S\$|SGD? ?\$|SGD", r"Singapore dollars?"),
     "TWD": (r"NT ?\$|TWD|NTD", r"(?:New )?Taiwan dollars?"),
     "EUR": ("€|EUR(?:OS?)?", "euros?"),
-    "GBP": ("£|GBP", r"(?:British )?pounds?(?: sterling)?"),
+    "GBP": ("£|GBP", r"British pounds?(?: sterling)?|pounds? sterling"),
     "JPY": ("JPY|¥", r"(?:Japanese )?yen"),
     "CNY": (r"RMB ?¥?|CNY|CN¥", r"(?:Chinese )?(?:yuan|renminbi|RMB)"),
     "INR": (r"INR|Rs\.?|₹", r"(?:Indian )?rupees?"),
@@ -44,9 +44,9 @@ _SIGNED = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    rf"(?:(?P<number>{WORDS}|(?<![\d.,]){DIGITS}){_SCALE}|(?P<gap>{GAP}))"
+    rf"(?:(?P<number>(?<!half )(?<!half-){WORDS}|(?<![\d.,]){DIGITS}){_SCALE}|(?P<gap>{GAP}))"
     r"(?: and (?:no|\d\d) ?/ ?100(?:ths)?)? ?(?:\([\d,. ]{1,20}\) )?(?:in )?"
-    rf"(?:{_either(1)})\b",
+    rf"(?:{_either(1)})\b(?! and [a-z -]{{1,30}}cents?\b)",
     re.IGNORECASE,
 )
 _TRAILING = re.compile(

@@ -99,7 +99,8 @@ def _rank(value: Value) -> int:
 
 
 def _parties(found: Sequence[tuple[ClauseContext, int, Value]]) -> list[DocumentValue]:
-    places = {(value.start, value.end): clause.id for clause, _order, value in found}
+    found = sorted(found, key=lambda item: (-item[0].confidence, -len(item[2].text or "")))
+    places = {(v.start, v.end): clause.id for clause, _order, v in reversed(found)}
     parties = pair_parties(value for _clause, _order, value in found)
     lines = [DocumentValue("Parties", v, places[v.start, v.end]) for v in parties]
     return lines or [DocumentValue("Parties", found[0][2], found[0][0].id)]

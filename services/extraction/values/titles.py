@@ -24,7 +24,17 @@ def find_title(plain: Plain) -> list[Value]:
         end = tail.start()
     if text.count("(", start, end) > text.count(")", start, end) and text[end : end + 1] == ")":
         end += 1
-    name = text[start:end].strip()
+    name = _once(text[start:end].strip())
     if not any(c.isalpha() for c in name):
         return [plain.value("title", "redacted", None, *gap) for gap in list(gaps(plain))[:1]]
-    return [plain.value("title", "stated", name, start, end)]
+    return [plain.value("title", "stated", name, start, start + len(name))]
+
+
+def _once(name: str) -> str:
+    """A title without its repetition: `SUPPLY AGREEMENT This Supply Agreement`."""
+    words = name.lower().split()
+    for count in range(1, len(words)):
+        again = words[count + (words[count] == "this") :]
+        if again and words[:count][-len(again) :] == again:
+            return " ".join(name.split()[:count])
+    return name

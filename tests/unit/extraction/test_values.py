@@ -133,6 +133,11 @@ def test_law_has_one_name(text: str, names: list[str]) -> None:
         ("$ .17 a ticket", [("0.17", "USD")]),
         ("two hundred thousand pounds sterling", [("200000", "GBP")]),
         ("the fees paid in 12 months", [(None, None)]),
+        ("a $5,000 fee, Acme's $6 fee, c. $7", [("5000", "USD"), ("6", "USD"), ("7", "USD")]),
+        ("A$5 and S$6 and Cdn. $7", [("5", "AUD"), ("6", "SGD"), ("7", "CAD")]),
+        ("Four and One-Half Million Dollars ($4,500,000)", [("4500000", "USD")]),
+        ("four dollars and forty cents ($4.40)", [("4.40", "USD")]),
+        ("[***] pounds of oil", [(None, None)]),
     ],
 )
 def test_an_amount_has_a_currency(text: str, amounts: list[tuple[str, str]]) -> None:
@@ -148,6 +153,8 @@ def test_a_removed_amount_is_redacted() -> None:
 def test_a_title_is_trimmed() -> None:
     assert parsed("Document Name", 'SUPPLY\n   AGREEMENT ("') == ("stated", "SUPPLY AGREEMENT")
     assert parsed("Document Name", "this Lease (Hall 4)") == ("stated", "Lease (Hall 4)")
+    twice = "SUPPLY AGREEMENT\nThis Supply Agreement"
+    assert parsed("Document Name", twice) == ("stated", "SUPPLY AGREEMENT")
 
 
 def test_a_party_has_its_defined_term() -> None:
@@ -163,11 +170,40 @@ def test_a_party_has_its_defined_term() -> None:
         ("Distributor", (None, "Distributor")),
         ("Mary Major", ("Mary Major", None)),
         ("Distributor Holdings, Inc.", ("Distributor Holdings, Inc.", None)),
+        ("Chief Financial Officer ACME, INC.", ("ACME, INC.", None)),
+        ("Suite 9, Utah 84101, and Acme, Inc.", ("Acme, Inc.", None)),
+        ("Acme, Inc. d/b/a Bolts", ("Acme, Inc. d/b/a Bolts", None)),
+        ("2. Bolt Ltd.", ("Bolt Ltd.", None)),
+        ("Bolt Ltd., a", ("Bolt Ltd.", None)),
+        ('hereinafter called "Bolt"', (None, "Bolt")),
+        ('Ohio limited liability company (the "Seller")', (None, "Seller")),
+        ('China (the "PRC")', (None, "PRC")),
+        ('Bolt")', (None, "Bolt")),
     ],
 )
 def test_a_bare_clause_is_a_name_or_a_term(text: str, party: tuple[str | None, str | None]) -> None:
     (value,) = find_values("Parties", text)
     assert (value.value, value.role) == party
+
+
+@pytest.mark.parametrize(
+    ("text", "parties"),
+    [
+        ("ACME, INC. AND BOLT SUPPLY LTD.", [("ACME, INC.", None), ("BOLT SUPPLY LTD.", None)]),
+        ("Bolt GmbH & Co KG", [("Bolt GmbH & Co KG", None)]),
+        ('Seller") and Bolt Ltd. ("Bolt")', [(None, "Seller"), ("Bolt Ltd.", "Bolt")]),
+        ('we," "us" or "Franchisor")', [(None, "we"), (None, "us"), (None, "Franchisor")]),
+    ],
+)
+def test_a_clause_has_several_parties(text: str, parties: list[tuple[str | None, str]]) -> None:
+    assert [(value.value, value.role) for value in find_values("Parties", text)] == parties
+
+
+@pytest.mark.parametrize(
+    "text", ["Acme and Bolt are", "known as", "Dear Ms. Major", "Ohio corporation"]
+)
+def test_other_words_are_no_party(text: str) -> None:
+    assert parsed("Parties", text) == ("not_stated", None)
 
 
 def test_a_word_for_all_parties_is_no_party() -> None:

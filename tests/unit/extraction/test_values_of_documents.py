@@ -104,6 +104,41 @@ def test_a_part_of_a_name_is_no_other_party(text: str, name: str, part: str) -> 
     assert [(line.value.value, line.value.role) for line in lines] == [(name, part)]
 
 
+@pytest.mark.parametrize(
+    ("text", "spans", "parties"),
+    [
+        (
+            'in favor of BOLT LTD. ("Bolt"), by',
+            [('favor of BOLT LTD. ("Bolt', 0.5), ("BOLT LTD.", 0.9), ("BOLT LTD. (", 0.4)],
+            [("BOLT LTD.", "Bolt", "cl_1")],
+        ),
+        (
+            'Acme Assurance Company ("AAC"), and',
+            [("Acme Assurance Company", 0.9), ("AAC", 0.6), ('("AAC")', 0.4)],
+            [("Acme Assurance Company", "AAC", "cl_0")],
+        ),
+        (
+            'Bolt Holding Company (the "Holding Company")',
+            [
+                ("Bolt Holding Company", 0.9),
+                ("Holding Company", 0.5),
+                ('the "Holding Company"', 0.5),
+            ],
+            [("Bolt Holding Company", "Holding Company", "cl_0")],
+        ),
+    ],
+)
+def test_overlapping_spans_are_one_party(
+    text: str, spans: list[tuple[str, float]], parties: list[tuple[str, str, str]]
+) -> None:
+    marked = [
+        ClauseContext(f"cl_{i}", "Parties", confidence, text.rindex(words), words)
+        for i, (words, confidence) in enumerate(spans)
+    ]
+    lines = [line for line in document_values(marked) if line.category == "Parties"]
+    assert [(line.value.value, line.value.role, line.clause_id) for line in lines] == parties
+
+
 def test_a_term_without_a_name_is_kept_as_a_role() -> None:
     (party,) = contract(("Parties", "Franchisee"))["Parties"]
     assert (party.value.value, party.value.role) == (None, "Franchisee")
