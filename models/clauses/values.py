@@ -3,8 +3,8 @@
     python -m models.clauses.values models/clauses/contract-clauses --data FOLDER
     python -m models.clauses.values models/clauses/contract-clauses --data FOLDER --fold 2
 
-The first form scores folds 1 to 4, which the rules were developed on, and fold 0, which no rule
-was developed on, and writes `values.json`. The second prints one fold. The clauses are the experts' own
+The first form scores folds 1 to 4, which the rules were developed on, and fold 0, which no rule was
+developed on, and writes `values.json`. The second prints one fold. The clauses are the experts' own
 spans, so only the step from clause to value is measured. One contract and category at a time:
 
 * Dates: `m/d/y` as ISO 8601; with blanks (`[]/[]/2012`) the known part (`2012`), or `redacted`, or
