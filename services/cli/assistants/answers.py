@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
@@ -170,7 +170,7 @@ class ClauseItem(Item):
 
 
 class ValueItem(Item):
-    """A normalised value; `status` is `stated`, `redacted` or `not_stated`."""
+    """A normalised value; `status` is `stated`, `redacted` or `not_stated`, `page` its clause's."""
 
     category: Short
     kind: str
@@ -178,11 +178,12 @@ class ValueItem(Item):
     value: Short | None = None
     role: Short | None = None
     computed: str | None = None
+    page: int | None = None
     untrusted_text: Short | None = None
 
     @classmethod
-    def of(cls, value: DocumentValue) -> Self:
-        """Build the item."""
+    def of(cls, value: DocumentValue, pages: Mapping[str | None, int]) -> Self:
+        """Build the item, with the pages of clauses by id."""
         return cls(
             category=value.category,
             kind=value.kind,
@@ -190,6 +191,7 @@ class ValueItem(Item):
             value=_amount(value.value, value.currency),
             role=value.role,
             computed=value.computed,
+            page=pages.get(value.clause_id),
             untrusted_text=value.text,
         )
 

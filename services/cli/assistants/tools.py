@@ -179,8 +179,9 @@ class Tools:
         Dates and durations are ISO 8601.
         """
         with self._client() as client:
-            values = client.values(document_id)
-            items, more = bounded(map(answers.ValueItem.of, values), cursor)
+            pages = {clause.id: clause.page for clause in client.clauses(document_id)}
+            values = (answers.ValueItem.of(one, pages) for one in client.values(document_id))
+            items, more = bounded(values, cursor)
         return _result(answers.Values(values=items, next_cursor=more))
 
     def list_presence(
