@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from statistics import median
 
 from services.triage.relations import labels
 from services.triage.statements.model import Row, Statement
 
 ZERO = Decimal(0)
+LONG = 40  # amounts of a long statement
+PRECISE = 1000  # units in the median amount of a statement that has many digits
 
 
 @dataclass
@@ -34,15 +37,23 @@ class StatementRows:
 
     @cached_property
     def unit(self) -> Decimal:
-        """The unit of the page: the power of ten that divides nine of ten amounts."""
+        """The unit of the page: the power of ten that divides nine of ten amounts.
+
+        Pages are mostly in thousands or millions. Another power counts only if it divides all
+        amounts, or if the statement is long or its amounts have many digits: a few round figures
+        do not show that the page is rounded.
+        """
         values = [abs(v) for row in self.rows for v in row.values if v and not _small(row)]
         unit = Decimal(1)
-        for power in range(1, 10):
+        for power in range(1, 10 if values else 1):
             step = Decimal(10) ** power
-            if sum(v % step == 0 for v in values) < 0.9 * len(values):
+            divided = sum(v % step == 0 for v in values)
+            if divided < 0.9 * len(values):
                 break
-            unit = step
-        return unit if values else Decimal(1)
+            precise = len(values) >= LONG or median(values) >= PRECISE * step
+            if power % 3 == 0 or divided == len(values) or precise:
+                unit = step
+        return unit
 
     @cached_property
     def money(self) -> tuple[int, ...]:

@@ -119,6 +119,29 @@ def test_ten_lines_of_round_figures_that_do_not_balance(
     assert not triage_filing(FORMS[form](Page.of(*ROUND)), shipped).flagged
 
 
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(("place", "wrong"), [(4, 1201), (9, 1201), (9, 1120)])
+def test_the_total_whose_own_lines_do_not_add_up_is_blamed(
+    place: int, wrong: int, unit: int, shipped: BreakClassifier
+) -> None:
+    lines = (
+        ("Cash", (120, 100)),
+        ("Receivables", (230, 210)),
+        ("Inventory", (160, 150)),
+        ("Property and equipment", (700, 680)),
+        ("Total assets", (1210, 1140)),
+        ("Accounts payable", (300, 290)),
+        ("Debt", (400, 380)),
+        ("Total liabilities", (700, 670)),
+        ("Shareholders' equity", (510, 470)),
+        ("Total liabilities and equity", (1210, 1140)),
+    )
+    page = Page(lines, unit).with_line(place, 0, wrong)
+    for form in FORMS.values():
+        (finding,) = triage_filing(form(page), shipped).findings
+        assert (finding.row, finding.expected) == (place, 1210 * unit)
+
+
 def drawn() -> Iterator[tuple[Page, Page, str]]:
     """Sixty sheets of 4 to 12 lines that balance, each with a misprinted copy and the form to read
     them in.
