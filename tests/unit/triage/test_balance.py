@@ -139,7 +139,7 @@ def test_the_total_whose_own_lines_do_not_add_up_is_blamed(
     page = Page(lines, unit).with_line(place, 0, wrong)
     for form in FORMS.values():
         (finding,) = triage_filing(form(page), shipped).findings
-        assert (finding.row, finding.expected) == (place, 1210 * unit)
+        assert (finding.row, finding.expected) == (place, Decimal(1210 * unit))
 
 
 def drawn() -> Iterator[tuple[Page, Page, str]]:
