@@ -38,8 +38,13 @@ class Queue {
   };
 
   start() {
+    this.go(this.review());
+  }
+
+  /** The address that reviews an item, or the first one, and then others that match the filters. */
+  review(item) {
     const { kind, document: id, category } = this.filters;
-    this.go(query("/review", { kind, document: id, category }));
+    return query("/review", { item: item?.id, kind, document: id, category });
   }
 
   async load() {
@@ -103,12 +108,13 @@ class Queue {
   }
 
   table(findings) {
-    this.rows = h("tbody", {}, this.items.map((item) => (findings ? findingRow(item) : row(item))));
+    const line = (item) => (findings ? findingRow : row)(item, this.review(item));
+    this.rows = h("tbody", {}, this.items.map(line));
     const heads = findings ? ["How sure", "Document", "Statement", "Line", "Reported", "Expected", "What is wrong", ""] : ["How sure", "Category", "Text", "Document", "Page", ""];
     const more = h("button", { type: "button", hidden: this.page.next === null, onclick: async () => {
       this.page = await this.read(this.page.next);
       this.items.push(...this.page.items);
-      this.rows.append(...this.page.items.map((item) => (findings ? findingRow(item) : row(item))));
+      this.rows.append(...this.page.items.map(line));
       more.hidden = this.page.next === null;
     } }, "Show more");
     const open = (event) => {
@@ -139,16 +145,16 @@ function order(items) {
   return `Sorted by how likely reviewers are to change it (${learned.join(", ")}).${others}`;
 }
 
-function row(item) {
+function row(item, address) {
   const finding = item.kind === "finding";
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, isSignal(item) ? distance(item) : certainty(item.confidence)),
-    h("td.what", {}, h("a.open", { href: `/review?item=${item.id}` }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
+    h("td.what", {}, h("a.open", { href: address }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
     h("td.words", {}, h("span.clip", {}, excerpt(item.text, 260))),
     documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
 }
 
-function findingRow(item) {
+function findingRow(item, address) {
   const finding = item.finding ?? {};
   const figure = (value) => h("td.figure", {}, value === null || value === undefined ? "–" : new Intl.NumberFormat().format(value));
   const line = finding.label ?? (finding.row === null || finding.row === undefined ? "–" : `${nth(finding.row)} row`);
@@ -156,7 +162,7 @@ function findingRow(item) {
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, certainty(item.confidence)), documentCell(item), h("td", {}, title(finding.statement) || "–"),
     h("td", {}, `${line}${column}`), figure(finding.reported), figure(finding.expected),
-    h("td.words", {}, h("a.open", { href: `/review?item=${item.id}` }, title(item.category)), h("span.clip.muted", {}, excerpt(item.text, 200))), stateCell(item));
+    h("td.words", {}, h("a.open", { href: address }, title(item.category)), h("span.clip.muted", {}, excerpt(item.text, 200))), stateCell(item));
 }
 
 const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/documents/${item.document_id}`, title: item.document }, excerpt(item.document || item.document_id, 60)));

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -737,6 +738,19 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     picture(page, "document-mail")
     page.get_by_role("link", name="Side letter.txt").click()
     page.get_by_role("heading", name="Side letter.txt").wait_for()
+
+
+def test_an_item_of_a_filtered_queue_is_followed_by_others_that_match(
+    ada: Watched, stage: Stage
+) -> None:
+    page = ada.sign_in()
+    item = stage.open_items()[0]
+    page.goto(f"{stage.address}/?category={quote(item['category'])}&document={item['document_id']}")
+    page.locator("a.open").first.click()
+    page.locator(".panel h1").wait_for()
+    kept = parse_qs(urlsplit(page.url).query)
+    assert kept["category"] == [item["category"]]
+    assert kept["document"] == [item["document_id"]]
 
 
 def test_the_review_page_counts_what_is_in_other_tabs(ada: Watched, stage: Stage) -> None:
