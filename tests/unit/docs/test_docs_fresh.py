@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from infra.docs import command_line, http_routes
+from infra.docs import clause_types, command_line, http_routes
 from infra.docs import settings as settings_page
 from services.escalation.policy.policy import _Provider, _Tenant
 from services.review.exports import COLUMNS
@@ -21,7 +21,7 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", [settings_page, command_line, http_routes])
+@pytest.mark.parametrize("page", [settings_page, command_line, http_routes, clause_types])
 def test_generated_pages_are_fresh(page: ModuleType) -> None:
     assert page.FILE.read_text("utf-8") == page.rendered(), "stale: run `make schemas`"
 
