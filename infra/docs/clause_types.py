@@ -1,4 +1,4 @@
-"""Write docs/reference/clause-types.md from the categories of the review: part of `make schemas`."""
+"""Write docs/reference/clause-types.md from the review categories: part of `make schemas`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ smallprint looks for these clauses in a contract. The name is the `category` of 
 meaning come from CUAD v1 (The Atticus Project, CC BY 4.0). [How well each is
 found](../../models/clauses/contract-clauses/CATEGORIES.md) differs a lot.
 
-Nothing else is searched. For example, termination for a breach, payment terms and force majeure are no
-clause types. [Search](../how-to/search.md) for their words, or [teach your own clause
+Nothing else is searched. For example, termination for a breach, payment terms and force majeure are
+no clause types. [Search](../how-to/search.md) for their words, or [teach your own clause
 type](../how-to/teach-a-clause-type.md). The specialists for
 [terms of service](../../models/clauses/unfair-terms/CARD.md) and
 [non-disclosure agreements](../../models/clauses/nda-review/CARD.md) have other clause types.
