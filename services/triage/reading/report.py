@@ -222,7 +222,7 @@ def _no_statements_message(reading: ParsedDocument, unread: Sequence[Unread], da
     ]
     if reading.media_type == HTML and _PICTURE.search(data):
         why.append("pictures of an HTML page are not read: upload tables as PDF or image")
-    nothing = "No financial statements found. Only English statements are recognised."
+    nothing = "No financial statements found. Only English ones are read, with amounts in columns."
     return " ".join([nothing, "; ".join(why)]).strip()
 
 

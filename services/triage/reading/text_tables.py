@@ -40,6 +40,8 @@ def tables_of_lines(reading: ParsedDocument) -> Iterator[Table]:
         for first, last in _runs(lines):
             above = [line for _, line in lines[max(0, first - _ABOVE) : first]]
             edges = _edges(line for _, line in lines[first:last])
+            if last < len(lines) and _ends_in_column(lines[last][1], edges):
+                last += 1  # a long label leaves one space before its figure
             cells = tuple(
                 cell
                 for row, (start, line) in enumerate(lines[first:last], 1)
@@ -108,6 +110,11 @@ def _edges(lines: Iterable[str]) -> set[int]:
         if _FIGURE.match(chunk[0])
     )
     return {end for end, times in ends.items() if times > 1}
+
+
+def _ends_in_column(line: str, edges: AbstractSet[int]) -> bool:
+    """Whether a line without wide gaps ends with a figure below a column."""
+    return not _STARTS_OVER.search(line) and len(list(_parts(_blank(line), edges))) > 1
 
 
 def _parts(shown: str, edges: AbstractSet[int]) -> Iterator[tuple[int, int]]:

@@ -142,6 +142,16 @@ def test_the_total_whose_own_lines_do_not_add_up_is_blamed(
         assert (finding.row, finding.expected) == (place, Decimal(1210 * unit))
 
 
+def test_a_last_line_with_a_long_label_belongs_to_the_table(shipped: BreakClassifier) -> None:
+    """Its figure is one space after the label, in the column."""
+    labels = max(len(label) for label, _ in ROUND)
+    lines = ["Balance Sheet (in thousands)", "December 31, 2023", ""]
+    lines += [f"{label:<{labels}}{amount:>6,}" for label, amount in ROUND[:-1]]
+    lines += [f"{ROUND[-1][0]} 1,201"]
+    report = read_report(read_text("\n".join(lines).encode(), "text/plain"), b"", "f")
+    assert findings_naming(triage_filing(report.filing, shipped), 1_210_000, 1_201_000)
+
+
 def drawn() -> Iterator[tuple[Page, Page, str]]:
     """Sixty sheets of 4 to 12 lines that balance, each with a misprinted copy and the form to read
     them in.

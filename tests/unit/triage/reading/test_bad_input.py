@@ -18,7 +18,7 @@ from shared.documents import sniff
 from shared.errors import SuiteError
 from tests.unit.triage.reading import samples
 
-NOTHING = "No financial statements found. Only English statements are recognised."
+NOTHING = "No financial statements found. Only English ones are read, with amounts in columns."
 PROSPECTUS = (
     "<h1>Prospectus</h1>"
     + "<p>This prospectus relates to 5,000,000 shares of common stock at $12.00 a share.</p>" * 30
