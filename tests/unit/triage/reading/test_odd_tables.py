@@ -84,7 +84,7 @@ def test_small_tables_are_nothing(rows: list[str]) -> None:
 
 def test_a_document_without_statements_says_so() -> None:
     data = b"A prospectus of 1,000 words."
-    with pytest.raises(UnreadableDocument, match="Only English statements"):
+    with pytest.raises(UnreadableDocument, match="No financial statements found"):
         read_report(read(data, name="a.txt"), data, "a.txt")
 
 
