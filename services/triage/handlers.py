@@ -159,8 +159,16 @@ def _filings(
             )
         return ParsedDocument.from_bytes(checks.blobs.get(event.tenant, event.layout), text)
 
+    labeller = checks.models.labeller
     with checks.blobs.open(event.tenant, event.original) as source:
-        yield from read_document(source, event.media_type, event.name, reading=reading, facts=facts)
+        yield from read_document(
+            source,
+            event.media_type,
+            event.name,
+            reading=reading,
+            facts=facts,
+            usual_lines=labeller.usual_lines if labeller else None,
+        )
 
 
 def _store_findings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -16,13 +17,14 @@ from shared.errors import SuiteError
 from shared.version import VERSION
 
 if TYPE_CHECKING:
+    from services.triage.concepts.linear import LinearLabeller
     from services.triage.domain import Verdict
     from services.triage.history import History
     from services.triage.narrative.flags import NarrativeResult
     from services.triage.reading.document import ReadFiling
     from services.triage.reading.report import Linkbases
     from services.triage.routing.risk_control import RiskGuarantee
-    from services.triage.statements.model import BadFiling, Filing
+    from services.triage.statements.model import BadFiling, Filing, Statement
     from shared.documents import ParsedDocument
     from shared.documents.sandbox import Reader
 
@@ -272,7 +274,22 @@ def filings_of(
         reading=lambda: reading or reader.read(content, name=name, password=password),
         facts=reader.facts,
         linkbases=_linkbases(source, reader.limits.max_bytes),
+        usual_lines=_usual_lines,
     )
+
+
+def _usual_lines(statement: Statement) -> Sequence[bool]:
+    """Whether each line of a statement is usual; none is without its model."""
+    labeller = _labeller()
+    return labeller.usual_lines(statement) if labeller else [False] * len(statement.rows)
+
+
+@cache
+def _labeller() -> LinearLabeller | None:
+    """The labeller, which few documents need. Raises NamesError if it is damaged."""
+    from services.triage.concepts.linear import LinearLabeller
+
+    return LinearLabeller.load_if_installed(load_settings().artefacts_folder)
 
 
 def bad_filing_line(source: str, filing: BadFiling) -> Mapping[str, Any]:

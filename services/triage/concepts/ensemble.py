@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from services.triage.concepts.linear import (
@@ -66,6 +66,9 @@ class EnsembleLabeller(ConceptLabeller):
         )
         offset, slope = manifest.both_offset, manifest.both_slope
         return tuple(calibrated_label(candidates, offset, slope) for candidates in both)
+
+    def usual_lines(self, statement: Statement) -> Sequence[bool]:
+        return self._linear.usual_lines(statement)
 
     def _reader(self) -> SegmentModel | None:
         with self._lock:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ MOST_LINES = 1_000  # lines of one statement that are labelled
 MOST_WORDS = 200  # words of a label that are read
 OWN = "own"  # the label of a company's own lines and of rare ones
 LEAST, MOST = 1e-4, 1 - 1e-4  # probabilities are clipped to these before calibration
+EVEN = 0.5  # probability of `OWN` from which a line is unusual
 TOP = 5  # candidates per line
 READER = "reader"  # folder of the adapter: `<version>/reader/<version>/`
 
@@ -89,6 +90,13 @@ class ConceptLabeller(ABC):
     @abstractmethod
     def fast(self) -> ConceptLabeller:
         """A labeller that can label thousands of filings in minutes."""
+
+    @abstractmethod
+    def usual_lines(self, statement: Statement) -> Sequence[bool]:
+        """Whether each row is likelier a us-gaap concept than a line of the company's own.
+
+        Its neighbours may tell, or its words alone. Headings are unusual.
+        """
 
     def add_concepts(self, filing: Filing, form: dict[str, Any]) -> dict[str, Any]:
         """Add the concepts to a filing's JSON, which may show more statements than are checked."""
@@ -158,12 +166,24 @@ class LinearLabeller(ConceptLabeller, OptionalModel):
             for row, heading in enumerate(headings)
         )
 
+    def usual_lines(self, statement: Statement) -> Sequence[bool]:
+        if len(statement.rows) > MOST_LINES:
+            return [False] * len(statement.rows)
+        return [
+            _is_usual(among) or _is_usual(*self.candidates(replace(statement, rows=(row,))))
+            for row, among in zip(statement.rows, self.candidates(statement), strict=True)
+        ]
+
     def probabilities(self, places: NDArray[np.int64]) -> Floats:
         """The probability of each label [labels] for the buckets of a line."""
         logits = self._bag[places].mean(0) @ self._head + self._bias
         odds = np.exp(logits - logits.max())
         shares: Floats = odds / odds.sum()
         return shares
+
+
+def _is_usual(candidates: Candidates | None) -> bool:
+    return bool(candidates) and dict(candidates or ()).get(OWN, 0.0) < EVEN
 
 
 def top_labels(labels: Sequence[str], probabilities: Floats) -> Candidates:

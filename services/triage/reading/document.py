@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from services.triage.reading.reader import ReadStatement
+from services.triage.reading.reader import ReadStatement, UsualLines
 from services.triage.reading.report import (
     FactsReader,
     Linkbases,
@@ -52,6 +52,7 @@ def read_document(
     reading: Callable[[], ParsedDocument],
     facts: FactsReader = facts_of,
     linkbases: Linkbases | None = None,
+    usual_lines: UsualLines | None = None,
 ) -> Iterator[ReadFiling | BadFiling]:
     """Read the filings of one document, one after the other.
 
@@ -65,6 +66,7 @@ def read_document(
         reading: Returns the parsed document, if needed.
         facts: Reads the tags of inline XBRL and instances.
         linkbases: Of an instance.
+        usual_lines: For short statements; without it, few lines count as usual.
 
     Raises:
         NoStatements: The document has no statement.
@@ -87,7 +89,7 @@ def read_document(
         yield _with_equity(filing, reading)
         return
     try:
-        yield _as_page(source, name, reading(), facts, linkbases)
+        yield _as_page(source, name, reading(), facts, linkbases, usual_lines)
     except NoStatements as error:
         if csv_error:
             raise csv_error from None
@@ -130,11 +132,14 @@ def _as_page(
     reading: ParsedDocument,
     facts: FactsReader,
     linkbases: Linkbases | None,
+    usual_lines: UsualLines | None,
 ) -> ReadFiling:
     data = b""
     if reading.media_type in _WITH_TAGS:
         data = source if isinstance(source, bytes) else source.read()
-    report = read_report(reading, data, name, linkbases=linkbases, facts=facts)
+    report = read_report(
+        reading, data, name, linkbases=linkbases, facts=facts, usual_lines=usual_lines
+    )
     return ReadFiling(limit_size(report.filing), report.to_json(), reading, report.notes)
 
 

@@ -14,7 +14,7 @@ from shared.documents.model.parsed_document import Box, Page, ParsedDocument
 
 GAP = 0.75  # line heights; a wider gap separates two cells
 LEVEL = 0.4  # line heights; pieces with closer middles are in one row
-_FEWEST = 5  # lines with figures that a page with a statement needs
+_FEWEST = 4  # lines with figures that a page with a statement needs
 _FIGURES = re.compile(r"(\d,\d{3}|\d\.\d|[—–-]|\b\d{1,3})\s*+(?:\)\s*+)?(?:%\s*+)?$")  # noqa: RUF001
 _DATE = re.compile(r"(?<![A-Za-z])[A-Z][a-z]{2,8}\.?\s+\d{1,2}(?:\s*+,)?\s++(?:19|20)\d\d(?!\d)")
 _ENDS_IN_FIGURE = re.compile(r"[\d)%]\s*$")

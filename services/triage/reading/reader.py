@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -26,8 +26,9 @@ from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import scale_in, scale_of_money
 from services.triage.reading.statement_kind import (
     explain_missing,
+    is_known,
     is_partial_title,
-    is_short_balance_sheet,
+    is_short_statement,
     is_title,
     labels_of,
     last_lines,
@@ -49,6 +50,10 @@ _OF_PERIODS = ("income", "cash_flow")  # kinds that may be printed for two durat
 _APART = 3  # tables from a statement to its other duration, at most
 _NEAR, _FAR, _FARTHEST = 6, 0.4, 15
 """Tables in between that cost nothing, points for each further table, and the most that count."""
+
+
+UsualLines = Callable[[Statement], Sequence[bool]]
+"""Says for each line of a statement whether most companies have it."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,14 @@ def tables_of(reading: ParsedDocument) -> list[Table]:
     return list(tables_of_lines(reading))
 
 
-def find_statements(reading: ParsedDocument) -> DocumentStatements:
-    """The statements of a document, and unread tables for each kind without one."""
+def find_statements(
+    reading: ParsedDocument, usual_lines: UsualLines | None = None
+) -> DocumentStatements:
+    """The statements of a document, and unread tables for each kind without one.
+
+    Args:
+        usual_lines: for short statements; without it, few lines count as usual.
+    """
     tables = [part for table in tables_of(reading) for part in split_statements(table)]
     layouts = list(_laid_out(tables))
     parts = [Part(table, layout) for table, layout in layouts if layout]
@@ -147,10 +158,12 @@ def find_statements(reading: ParsedDocument) -> DocumentStatements:
     candidates = [candidate for _, candidate in numbered]
     points = {kind: [_score(kind, parts) for parts in candidates] for kind in CHECKED}
     chosen = choose(points, [number for number, _ in numbered])
-    chosen = chosen or _short(candidates)
-    read: dict[int, ReadStatement] = {}
-    taken = {id(part.table) for index, _ in chosen for part in candidates[index]}
     head = "" if len(reading.cells) or reading.has_boxes else reading.text[:_HEAD]
+    taken = {id(part.table) for index, _ in chosen for part in candidates[index]}
+    for index, kind in _short_statements(numbered, chosen, head, usual_lines):
+        chosen.append((index, kind))
+        taken.add(id(candidates[index][0].table))
+    read: dict[int, ReadStatement] = {}
     ends: dict[str, str] = {}
     for index, kind in sorted(chosen, key=lambda choice: CHECKED.index(choice[1])):
         read[index] = _read(candidates[index], kind, ends, head)
@@ -283,13 +296,38 @@ def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]
             yield number, (part, following)
 
 
-def _short(candidates: Sequence[tuple[Part, ...]]) -> list[tuple[int, str]]:
-    """In a document without statements: the first table that is a short balance sheet."""
-    for index, parts in enumerate(candidates):
-        dated = all(mention(band.title).year for band in parts[0].layout.bands)
-        if dated and is_short_balance_sheet(parts[0].layout, _title(parts[0].table)):
-            return [(index, "balance_sheet")]
-    return []
+def _short_statements(
+    numbered: Sequence[tuple[int, tuple[Part, ...]]],
+    chosen: Sequence[tuple[int, str]],
+    head: str,
+    usual_lines: UsualLines | None,
+) -> Iterator[tuple[int, str]]:
+    """The first short statement of each kind that was not chosen, close to those that were."""
+    places = [numbered[index][0] for index, _ in chosen]
+    used = set(places)
+    for kind in (kind for kind in CHECKED if kind not in {of for _, of in chosen}):
+        for index, (number, parts) in enumerate(numbered):
+            near = not places or min(abs(number - place) for place in places) <= _NEAR
+            alone = len(parts) == 1 and number not in used
+            if alone and near and _is_short(kind, parts[0], head, usual_lines):
+                used.add(number)
+                yield index, kind
+                break
+
+
+def _is_short(kind: str, part: Part, head: str, usual_lines: UsualLines | None) -> bool:
+    """Whether a table is a short statement: its title, its periods, and no unusual line."""
+    if not is_short_statement(kind, part.layout, _title(part.table)):
+        return False
+    statement = _read((part,), kind, {}, head).statement
+    columns = statement.columns
+    if len(set(columns)) < len(columns) or any(column.end is None for column in columns):
+        return False
+    usual = usual_lines(statement) if usual_lines else [False] * len(statement.rows)
+    return all(
+        fits or row.heading or is_known(kind, row.label)
+        for row, fits in zip(statement.rows, usual, strict=True)
+    )
 
 
 def _score(kind: str, parts: Sequence[Part]) -> float:

@@ -14,6 +14,7 @@ from services.triage.reading.reader import (
     DocumentStatements,
     ReadStatement,
     Unread,
+    UsualLines,
     find_statements,
 )
 from services.triage.reading.xbrl_instance import read_instance, undivided_facts
@@ -83,8 +84,12 @@ def read_report(
     *,
     linkbases: Linkbases | None = None,
     facts: FactsReader = facts_of,
+    usual_lines: UsualLines | None = None,
 ) -> ReadReport:
     """Read the statements of one parsed document; `data` is the document itself, for its tags.
+
+    Args:
+        usual_lines: for short statements; without it, few lines count as usual.
 
     Raises:
         NoStatements: There is no statement in it.
@@ -97,7 +102,7 @@ def read_report(
         laid_out = _of_instance(tags, linkbases, warnings)
         statements = [_in_text(statement, reading) for statement in laid_out]
     else:
-        document = find_statements(reading)
+        document = find_statements(reading, usual_lines)
         statements = list(document.statements)
         if tags:
             statements = [_with_tags(statement, tags, warnings) for statement in statements]

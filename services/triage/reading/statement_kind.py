@@ -76,7 +76,53 @@ _NOT_IT = re.compile(
 )
 _FEWEST = {"balance_sheet": 8, "income": 6, "cash_flow": 8}  # lines that a statement needs
 _FEWEST_POINTS = 3  # kinds of lines of `_ANCHORS` that a statement needs
-FEW = 4  # lines with figures that a balance sheet needs if it is all that a document has
+FEW = 4  # lines with figures that a statement of usual lines needs
+_MAIN = _compiled(
+    {
+        "cash_flow": (
+            r"operating|operations",
+            r"(increase|decrease|change)\W+in\s+(total\s+)?cash|net\s+(increase|decrease|change)"
+            r"|end\s+of",
+        )
+    }
+)
+"""Lines of a short statement, if other ones than `_NEEDED`: a small company may not invest."""
+_BARE_TITLES = {
+    "balance_sheet": re.compile(
+        r"\bbalance\s+sheets?\b|\bstatements?\s+of\s+(consolidated\s+)?financial\s+"
+        r"(position|condition)\b",
+        re.I,
+    ),
+    "income": re.compile(
+        r"\bstatements?\s+of\s+(consolidated\s+)?(net\s+)?(operations|income|earnings|loss)\b"
+        r"|\bincome\s+statements?\b|\bprofit\s+and\s+loss\s+(statements?|accounts?)\b",
+        re.I,
+    ),
+    "cash_flow": re.compile(
+        r"\bstatements?\s+of\s+(consolidated\s+)?cash\s+flows?\b|\bcash\s+flows?\s+statements?\b",
+        re.I,
+    ),
+}
+_WORDS = re.compile(r"[A-Za-z]+")
+_SHARE_DATA = re.compile(r"\bshare\s+data\b", re.I)
+_BESIDE_TITLE = re.compile(
+    r"(un)?audited|consolidated|condensed|interim|comparative|comprehensive|continued|restated"
+    r"|statements?|operations|income|earnings|loss|deficit|of|the|and|for|as|at|in|end(ed|ing)"
+    r"|fiscal|years?|quarters?|months?|weeks?|periods?|first|second|third|fourth|one|two|three|six"
+    r"|nine|twelve|thirteen|twenty|thirty|thousands?|millions?|billions?|us|u|s|usd|dollars?"
+    r"|amounts|expressed|stated|except|per|shares?"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december",
+    re.I,
+)
+"""A word that may be beside the name of a statement in its title."""
+_NO_COMPANY = re.compile(
+    r"in|on|to|from|by|with|see|note|table|components|effects?|impact|amounts|recogni[sz]ed|included"
+    r"|classification|location|details|data|information|related|other|free|summari[sz]ed"
+    r"|joint|venture|affiliates?|investees?|guarantors?",
+    re.I,
+)
+"""A word that no company's name has. Titles of tables in notes have it."""
 _NEEDED_LINE = {
     "balance_sheet": "a total of assets or liabilities",
     "income": "net income, earnings, profit or loss",
@@ -108,28 +154,51 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
     return max(0.0, points + 3.0 * named - 3.0 * wrong - 4.0 * other_kind + length)
 
 
-def is_short_balance_sheet(layout: Layout, title: str) -> bool:
-    """Whether a short table is a full balance sheet: by its title and every line of figures."""
+def is_short_statement(kind: str, layout: Layout, above: str) -> bool:
+    """Whether a table of at least `FEW` lines is under a statement's title, and has its main lines.
+
+    Args:
+        above: the text above the table.
+    """
     labels = [line.words[0].text.lower() for line in layout.body if line.words and line.figures]
-    points = sum(_has(pattern, labels) for pattern in _ANCHORS["balance_sheet"])
-    near = last_lines(title, 4)
+    head = [" ".join(cell.text for cell in line.words) for line in layout.head]
+    near = [*last_lines(above, 4).splitlines(), *head]
     return (
         len(labels) >= FEW
-        and points >= _FEWEST_POINTS
-        and all(_is_known("balance_sheet", label) for label in labels)
-        and is_title("balance_sheet", near)
-        and not _NOT_IT.search(near)
+        and all(_has(pattern, labels) for pattern in _MAIN.get(kind, _NEEDED[kind]))
+        and any(_is_bare_title(kind, line) for line in near)
+        and not any(_NOT_IT.search(line) for line in near)
     )
+
+
+def _is_bare_title(kind: str, line: str) -> bool:
+    """Whether a line has nothing but a statement's title, a company, days and units.
+
+    "Balance sheet components" and "Amounts recognised in the balance sheet" are titles of notes.
+    """
+    line = _SHARE_DATA.sub("", line)
+    title = _BARE_TITLES[kind].search(line)
+    if not title or len(line) > _LONGEST_TITLE:
+        return False
+    before, after = _WORDS.findall(line[: title.start()]), _WORDS.findall(line[title.end() :])
+    return all(map(_BESIDE_TITLE.fullmatch, after)) and all(
+        (word[0].isupper() and not _NO_COMPANY.fullmatch(word)) or _BESIDE_TITLE.fullmatch(word)
+        for word in before
+    )
+
+
+def is_known(kind: str, label: str) -> bool:
+    """Whether a label is one of the usual kinds of lines of a statement."""
+    return any(pattern.search(label.lower()) for pattern in (*_ANCHORS[kind], *_NEEDED[kind]))
 
 
 def explain_missing(kind: str, layout: Layout) -> str:
     """Why a table with a statement's title is not read as one."""
     labels = labels_of(layout)
-    recognised = sum(_is_known(kind, label) for label in labels)
     points = sum(_has(pattern, labels) for pattern in _ANCHORS[kind])
     if len(labels) < _FEWEST[kind]:
-        lines = f"{len(labels)} lines ({recognised} recognised)"
-        return f"it has {lines}, and {_FEWEST[kind]} are needed"
+        usual = f", or {FEW} if all are usual" if len(labels) >= FEW else ""
+        return f"it has {len(labels)} lines, and {_FEWEST[kind]} are needed{usual}"
     if points < _FEWEST_POINTS:
         return (
             f"it has {points} of the {len(_ANCHORS[kind])} usual kinds of lines, and "
@@ -138,10 +207,6 @@ def explain_missing(kind: str, layout: Layout) -> str:
     if not all(_has(pattern, labels) for pattern in _NEEDED[kind]):
         return f"it has no line for {_NEEDED_LINE[kind]}"
     return "it looks like a part of a statement, or like another statement"
-
-
-def _is_known(kind: str, label: str) -> bool:
-    return any(pattern.search(label) for pattern in (*_ANCHORS[kind], *_NEEDED[kind]))
 
 
 def _has(pattern: re.Pattern[str], labels: Sequence[str]) -> bool:

@@ -15,7 +15,9 @@ from shared.documents.model.parsed_document import ParsedDocument
 _CHUNK = re.compile(r"\S+(?: (?!(?<=[\d)%] )[$€£](?: |$))\S+)*")
 """Words one space apart; a currency sign right after a figure belongs to the next column."""
 _LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?:-\s)?-{4,}|(?:=\s)?={3,}")
-_FIGURE = re.compile(r"^[$€£(]*\s*\(?(\d[\d,]*)?(\.\d+)?(?<=\d)\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
+_FIGURE = re.compile(
+    r"^[-\u2212]?[$€£(]*\s*\(?(\d[\d,]*)?(\.\d+)?(?<=\d)\s*\)?%?$|^[-\u2013\u2014]{1,3}$"
+)
 _LAST_FIGURE = re.compile(r"(?<=\S) ([$€£]? ?\(?\d[\d,]*(?:\.\d+)?\)?)$")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _STARTS_OVER = re.compile(

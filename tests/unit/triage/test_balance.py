@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from itertools import product
 
 import pytest
 
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.verdict import triage_filing
+from services.triage.concepts.linear import LinearLabeller
 from services.triage.domain import Dismissed, Finding, Verdict
 from services.triage.reading.report import read_report
 from services.triage.relations.labels import normalise
@@ -20,6 +22,7 @@ from services.triage.relations.message_format import money
 from services.triage.statements.model import Filing, read_filings
 from shared.documents.model.formats import CSV
 from shared.documents.model.text import read_text
+from tests.support import artefacts
 from tests.unit.triage.filings import bent, read
 
 UNITS = {1: "", 1_000: " (in thousands)", 1_000_000: " (in millions)"}
@@ -84,7 +87,13 @@ class Page:
             f"{label:<46}" + "".join(f"{amount:>16,}" for amount in amounts)
             for label, amounts in self.lines
         ]
-        return read_report(read_text("\n".join(lines).encode(), "text/plain"), b"", "f").filing
+        text = read_text("\n".join(lines).encode(), "text/plain")
+        return read_report(text, b"", "f", usual_lines=labeller().usual_lines).filing
+
+
+@cache
+def labeller() -> LinearLabeller:
+    return LinearLabeller.load(artefacts())
 
 
 FORMS = {"json": Page.as_json, "csv": Page.as_csv, "text": Page.as_text}
@@ -165,12 +174,10 @@ def drawn() -> Iterator[tuple[Page, Page, str]]:
         places = [i for i, (label, _) in enumerate(sound.lines) if label in GRAND]
         place = draw.choice(places)
         column = draw.randrange(len(sound.days))
-        forms = [form for form in FORMS if form != "text" or len(sound.lines) >= LEAST_IN_TEXT]
         wrong = misprinted(draw, sound.lines[place][1][column], how)
-        yield sound, sound.with_line(place, column, wrong), draw.choice(forms)
+        yield sound, sound.with_line(place, column, wrong), draw.choice([*FORMS])
 
 
-LEAST_IN_TEXT = 8  # lines that a balance sheet needs to be read from a page
 CLAIMS = ("Total liabilities and equity", "Total liabilities & shareholders' equity")
 GRAND = ("Total assets", *CLAIMS)
 
