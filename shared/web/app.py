@@ -12,16 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics
-from shared.errors import SuiteError
+from shared.errors import InvalidRequest, SuiteError
 from shared.logs import current_trace
 from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on
@@ -78,7 +80,13 @@ def create_app(
         examples: JSON file with an example of each operation, for OpenAPI.
         state: attributes of `request.app.state`.
     """
-    app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=f"smallprint {name}",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(_refuse_unknown_parameters)],
+    )
     app.state.keys = keys
     app.state.checks = tuple(checks)
     app.state.alive = ()
@@ -95,6 +103,23 @@ def create_app(
     app.add_middleware(RequestMiddleware, name=name)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
+
+
+async def _refuse_unknown_parameters(request: Request) -> None:
+    """Raise InvalidRequest for a query parameter that the route lacks, such as a wrong filter."""
+    route = request.scope.get("route")
+    if not request.query_params or not isinstance(route, APIRoute):
+        return
+    known = _query_names(route.dependant)
+    for name in request.query_params:
+        if name not in known:
+            takes = ", ".join(sorted(known)) or "none"
+            raise InvalidRequest(f"There is no query parameter {name!r} here; known: {takes}.")
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*map(_query_names, dependant.dependencies))
 
 
 def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) -> FastAPI:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.web.auth import COOKIE
+from shared.web.operation_ids import operation_id
 from shared.web.scopes import required_scope
 
 _PROBLEM_CONTENT = {
@@ -104,6 +105,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
+            operation["operationId"] = operation_id(method.upper(), path)
             if "application/json" in operation.get("requestBody", {}).get("content", {}):
                 operation["responses"].setdefault("400", problems(400)[400])  # invalid JSON
             if path.startswith("/v1/"):

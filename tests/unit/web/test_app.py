@@ -120,6 +120,18 @@ def test_a_wrong_parameter_is_named() -> None:
     assert "query.n" in _client().get("/v1/number?n=x").json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/number?n=1&m=2", "There is no query parameter 'm' here; known: n."),
+        ("/v1/trace?n=1", "There is no query parameter 'n' here; known: none."),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused(path: str, detail: str) -> None:
+    answer = _client().get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+
+
 @pytest.mark.parametrize("type_", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_body_without_json_type_is_explained(type_: str | None) -> None:
     head = {"content-type": type_} if type_ else {}
@@ -258,7 +270,8 @@ def test_a_request_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) ->
         _client().get("/livez")
     (record,) = [r for r in caplog.records if r.message == "request"]
     assert record.__dict__["path"] == "/v1/trace"
-    assert record.__dict__["status"] == 200
+    assert record.__dict__["status"] == 422
+    assert "secret" not in str(record.__dict__)
 
 
 def test_hanging_readyz_does_not_block_livez() -> None:
