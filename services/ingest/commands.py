@@ -137,6 +137,7 @@ class DocumentCommands:
 
         Raises:
             UnreadableDocument, UnknownAdapter: the upload is refused.
+            Conflict: the same bytes have results under another kind.
             QueueFull: too many documents are in progress.
             TooManyRequests: too many large documents are in memory.
         """
@@ -167,7 +168,7 @@ class DocumentCommands:
             )
             try:
                 return self._store(draft, upload.kind, admitted)
-            except QueueFull as error:
+            except (QueueFull, Conflict) as error:
                 error.document = name
                 with self.store.write() as session:
                     blobs = {original, readable}
@@ -252,12 +253,26 @@ class DocumentCommands:
     def _store(self, draft: Document, kind: Kind | None, admitted: bool) -> Accepted:
         with UnitOfWork(self.store) as uow:
             lock_blobs(uow.session, draft.tenant)
+            _keep_results(Documents(uow.session, draft.tenant), draft, kind)
             limit = None if admitted else self.limit
             accepted = admit(uow, self.blobs, draft, kind, limit=limit)
         if accepted.new:
             count_end(accepted.document)
             mark_previous_attempt(self.blobs, accepted.document)
         return accepted
+
+
+def _keep_results(documents: Documents, draft: Document, kind: Kind | None) -> None:
+    """Raise Conflict if another kind would withdraw the results of the same bytes."""
+    known = documents.get_by_hash(draft.original.sha256)
+    if known is None or kind is None or known.media_type in ARCHIVES or known.needs_kind_review:
+        return
+    here = known.progress.kind
+    if known.progress.outcome in ("complete", "partial") and here != kind:
+        raise Conflict(
+            f"The same file is here already: {known.id} has results as kind {here}. To replace "
+            f"them with those of kind {kind}, use PUT /v1/documents/{known.id}/kind."
+        )
 
 
 def admit(

@@ -127,7 +127,7 @@ def _uploads(parts: RouteParts) -> APIRouter:
         responses={
             200: {"model": DocumentView | UploadView, "headers": _UPLOADED},
             202: {"headers": _UPLOADED},
-            **problems(400, 413, 415, 503),
+            **problems(400, 409, 413, 415, 503),
             **FULL,
             **ONCE,
         },
@@ -137,7 +137,8 @@ def _uploads(parts: RouteParts) -> APIRouter:
         request: Request, actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None
     ) -> Response:
         """Takes one or more files as parts named `file`. Processing goes on after the answer: wait
-        for `state` to be `ended`. Identical bytes answer 200 with the existing document.
+        for `state` to be `ended`. Identical bytes answer 200 with the existing document, or 409 if
+        it has results under another `kind`.
         """
         files = uploads(form)
         answer = parts.idempotent.run(

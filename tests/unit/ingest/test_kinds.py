@@ -205,6 +205,18 @@ def test_an_upload_sets_the_kind_once(ingest: IngestService) -> None:
     assert document != other
 
 
+def test_an_upload_never_withdraws_results(any_ingest: IngestService) -> None:
+    document = any_ingest.read_new(PROSE, "a.txt")
+    any_ingest.publish(clauses_extracted(document))
+    refused = any_ingest.upload(PROSE, "a.txt", kind="report")
+    assert refused.status_code == 409
+    assert f"PUT /v1/documents/{document}/kind" in refused.json()["detail"]
+    state = any_ingest.state(document)
+    assert (state["outcome"], state["kind"], state["attempt"]) == ("complete", "contract", 1)
+    assert any_ingest.upload(PROSE, "a.txt", kind="contract").status_code == 200
+    assert any_ingest.upload(PROSE, "a.txt").status_code == 200
+
+
 def test_a_sure_prediction_decides_the_kind(make: NewIngest) -> None:
     ingest = make(0.02, 0.95, 0.03)
     document = ingest.read_new(PROSE, "a.txt")
