@@ -191,6 +191,7 @@ class Coverage:
     not_closing: int = 0  # the other breaks
     items: tuple[OpenRelation, ...] = ()  # the breaks that no finding explains
     filings: int = 1
+    headlines: int = 0  # filings of headlines: few lines, between which gaps may be lawful
 
     def plus(self, other: Coverage, most: int) -> Coverage:
         """The coverage of more filings, with at most so many items."""
@@ -202,6 +203,7 @@ class Coverage:
             self.not_closing + other.not_closing,
             (self.items + other.items)[:most],
             self.filings + other.filings,
+            self.headlines + other.headlines,
         )
 
     @property
@@ -219,6 +221,12 @@ class Coverage:
             missing = in_words(map(title, self.missing))
             where = " in every filing" if self.filings > 1 else ""
             text += f" {missing[0].upper()}{missing[1:]}: not found{where}."
+        if self.headlines:
+            where = "" if self.headlines == self.filings else " of some filings"
+            text += (
+                f" Only headlines{where}: gaps may be lawful, and only identities and sure "
+                "differences flag."
+            )
         return text
 
     def to_json(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         explained,
         len(items),
         tuple(items.values()),
+        headlines=int(identities.shows_headlines(views)),
     )
 
 

@@ -65,6 +65,8 @@ from services.triage.relations.sums import tolerance
 from services.triage.statements.model import CHECKED, MAX_SENTENCE, Filing, truncate
 
 FLAGGED = 0.5  # risk from which a filing is flagged by rules
+NO_RESIDUALS = ("proportion", "sign", "twice", "magnitude", "switched", "switched_sign")
+"""Kinds of suspects and anomalies about one line alone. They flag no headlines."""
 UNCHECKED = "nothing was checked: "  # the beginning of a warning
 
 
@@ -119,7 +121,10 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
         else:
             findings_of_rules.append(finding)
     remaining = (anomaly for anomaly in anomalies if not is_refuted(anomaly, equations))
-    findings_of_rules += [_of_suspicion(views, anomaly) for anomaly in remaining]
+    for finding in (_of_suspicion(views, anomaly) for anomaly in remaining):
+        unsure = finding.check in NO_RESIDUALS and identities.shows_headlines(views)
+        most = below(FLAGGED) if unsure else 1.0
+        findings_of_rules.append(replace(finding, confidence=min(finding.confidence, most)))
     findings_of_rules += fixed_findings(views)
     balance, others = put_first(broken, findings_of_rules)
     folded, undismissed = split_dismissed(views, [*balance, *others], dismissed)
@@ -148,9 +153,16 @@ def _by_classifier(
     are always shown too, but flag nothing alone: different net income between statements, and cash
     at both ends of a period that its change does not join. A unit that
     earnings per share refute always flags: it breaks no relation, so the forest can't learn it.
+    Headlines lawfully leave out lines. So they need a residual to be flagged.
     """
     every = find_suspects(views, classifier.patterns, filing.complete)
     probabilities = classifier.probabilities(every)
+    if identities.shows_headlines(views):
+        most = below(classifier.flagged)
+        probabilities = [
+            min(probability, most) if suspect.kind in NO_RESIDUALS else probability
+            for probability, suspect in zip(probabilities, every, strict=True)
+        ]
     ranked = sorted(zip(probabilities, every, strict=True), key=lambda pair: -pair[0])
     most = 3 * MOST if dismissed is None else len(ranked)
     shown = [pair for pair in ranked if _is_always_shown(views, pair[1])]
@@ -195,6 +207,11 @@ def split_dismissed(
         ):
             undismissed.append(finding)
     return list(folded.values()), undismissed
+
+
+def below(flagged: float) -> float:
+    """The highest probability that does not flag."""
+    return round(flagged - 0.0001, 4)
 
 
 def _is_always_shown(views: Views, suspect: Suspect) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -222,3 +223,44 @@ def test_coverages_of_several_filings_add_up() -> None:
 def test_an_empty_coverage_says_so() -> None:
     form: dict[str, Any] = Coverage(missing=("balance_sheet",)).to_json()
     assert form["summary"] == "No statement; 0 relations checked. Balance sheet: not found."
+
+
+def headlines(**amounts: float) -> Record:
+    """A filing of headlines, with other amounts for some lines."""
+    lines = {"Net sales": 1185, "Operating income": 340, "Net income": 118} | amounts
+    sheet = {
+        "Cash": 123,
+        "Total assets": 1438,
+        "Long-term debt": 441,
+        "Retained earnings": 666,
+        "Goodwill": 231,
+        "Inventories": 187,
+        "Accounts payable": 95,
+    }
+    parts = (income(), lines), (balance_sheet(), sheet)
+    return of(
+        *(
+            {**part, "rows": [row(label, amount, amount - 7) for label, amount in shown.items()],
+             "columns": part["columns"][:2]}
+            for part, shown in parts
+        )
+    )  # fmt: skip
+
+
+def test_a_filing_of_headlines_is_named_as_one() -> None:
+    few, full = (verdict(filing).coverage for filing in (headlines(), record()))
+    assert few.summary.endswith(
+        " Only headlines: gaps may be lawful, and only identities and sure differences flag."
+    )
+    assert "headlines" not in full.summary
+    assert " Only headlines of some filings: " in few.plus(full, 1).summary
+
+
+def test_an_odd_amount_alone_flags_no_headlines() -> None:
+    few, full = headlines(**{"Cash paid for interest": 208}), copy.deepcopy(record())
+    statement_of(full, "income")["rows"].append(row("Cash paid for interest", 208, 201, 188))
+    for filing, flagged in ((few, False), (full, True)):
+        statement_of(filing, "income")["rows"][-1]["values"][1] *= 1000
+        result = verdict(filing)
+        assert [finding.check for finding in result.findings] == ["magnitude"]
+        assert result.flagged == flagged

@@ -54,8 +54,8 @@ def places(verdict: Verdict) -> list[tuple[int | None, int | None]]:
 def test_an_amount_that_is_too_large_makes_its_neighbour_none_that_is_too_small() -> None:
     found = verdict_of((1_320_000, 1_320), (700, 710))
     assert places(found) == [(0, 0)]
-    assert found.risk == pytest.approx(0.7)
-    assert found.flagged
+    assert found.risk == pytest.approx(0.5, abs=0.001)
+    assert not found.flagged  # headlines: no relation breaks
 
 
 def test_an_amount_that_is_odd_beside_the_others_as_well_stays() -> None:
