@@ -112,8 +112,9 @@ def cash_flow_sums(views: Views) -> list[Equation]:
 MOST_LINES = 5  # lines with one name that are tried
 MOST_HEADLINES = 16  # lines of money per statement, at most, in a filing of headlines only
 MADE = 0.5
-"""Share of the lines in sums from which a filing shows more than headlines. 99% of real filings have
-0.7 or more. 99% of the same filings, shortened to headlines, have 0.52 or less."""
+"""Share of the lines in sums from which a filing shows more than headlines. 99% of real filings
+have 0.7 or more. 99% of the same filings, shortened to headlines, have 0.52 or less.
+"""
 HEADLINES: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
     "income": (
         ("gross_profit", "revenue", "cost_of_sales", -1),
