@@ -15,7 +15,8 @@ SuiteError
 │   ├── EncryptedDocument    a password is needed, or the one given is wrong
 │   ├── DocumentTooLarge     more bytes, pages or parts than the limit
 │   ├── NestedTooDeep        mails and archives nested beyond the limit
-│   └── NoTextLayer          nothing but images
+│   ├── NoTextLayer          nothing but images
+│   └── NextToNoText         too few words for a document
 └── Unavailable              something we depend on does not answer: try again
 """
 
@@ -163,6 +164,12 @@ class NoTextLayer(UnreadableDocument):
     """The pages are images without a text layer."""
 
     code = "no_text_layer"
+
+
+class NextToNoText(UnreadableDocument):
+    """The document has next to no text."""
+
+    code = "next_to_no_text"
 
 
 class Unavailable(SuiteError):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from services.ingest.domain import MIXED_TYPES, Classification, kind_of_type
 from shared.artefacts.loader import NoModel, newest
+from shared.documents import ParsedDocument
+from shared.documents.sniffing import name_warning
+from shared.errors import NextToNoText
 from shared.events import Kind
 from shared.features.linear import Linear, LinearManifest
 
 log = logging.getLogger(__name__)
 
 NAME = "document-kind"
+FEWEST_WORDS = 5
+"""A document with fewer words is rejected."""
+_WORD = re.compile(r"[^\W\d_]{2,}")
 WORKED_ON: tuple[Kind, ...] = ("contract", "report")
 
 
@@ -39,28 +47,44 @@ class DocumentClassifier:
             return cls(None)
         return cls(Linear.load(folder))
 
+    def classify(self, reading: ParsedDocument, name: str) -> Classification | None:
+        """Predict the kind of a document; None where the media type decides.
+
+        If the name disagrees with the content, the kind is unsure.
+
+        Raises:
+            NextToNoText: The document has too few words.
+        """
+        require_text(reading)
+        found = self(reading.text, reading.media_type)
+        if found and found.kind in WORKED_ON and name_warning(reading.media_type, name):
+            return replace(found, unsure=True)
+        return found
+
     @property
     def version(self) -> str:
         """Name and version of the model."""
         return f"{NAME} {self._model.manifest.version if self._model else 'by media type'}"
 
     def __call__(self, text: str, media_type: str) -> Classification | None:
-        """Predict the kind of a text; None where the media type decides, and for short texts.
+        """Predict the kind of a text; None where the media type decides.
 
         An unsure document is processed as the likelier of contract and report. So is a document
-        that is likely `other`, but has words typical of one of them. A text with many unknown words
-        (another language, damaged letters) gets the kind of its type, unsure.
+        that is likely `other`, but has words typical of one of them. A short text, or one with many
+        unknown words (another language, damaged letters), gets the kind of its type, unsure. A
+        short table is a report.
         """
         if self._model is None or media_type not in MIXED_TYPES:
             return None
         sure = self._model.manifest.thresholds
         prediction = self._model(text)
-        if prediction.words < sure["words"]:
+        short = prediction.words < sure["words"]
+        if short and kind_of_type(media_type) == "report":
             return None
         chances: dict[Kind, float] = {
             kind: prediction.chances[kind] for kind in (*WORKED_ON, "other")
         }
-        if prediction.known < sure["known"]:
+        if short or prediction.known < sure["known"]:
             kind = kind_of_type(media_type)
             return Classification(kind, round(chances[kind] * prediction.known, 4), unsure=True)
         kind = max(chances, key=lambda one: chances[one])
@@ -69,6 +93,22 @@ class DocumentClassifier:
             return Classification(kind, round(chances[kind], 4), unsure=False)
         kind = max(WORKED_ON, key=lambda one: chances[one])
         return Classification(kind, round(chances[kind], 4), unsure=True)
+
+
+def require_text(reading: ParsedDocument) -> None:
+    """Raise NextToNoText for a document with too few words, unless some of it is unread.
+
+    Tables, mails and archives may have few words.
+    """
+    media_type = reading.media_type
+    if reading.failed or media_type not in MIXED_TYPES or kind_of_type(media_type) == "report":
+        return
+    words = len(_WORD.findall(reading.text))
+    if words < FEWEST_WORDS:
+        raise NextToNoText(
+            f"it has next to no text ({words} word{'' if words == 1 else 's'}): is it the right "
+            "file?"
+        )
 
 
 BY_TYPE = DocumentClassifier(None)

@@ -191,6 +191,8 @@ class Progress:
         """Why it did not end `complete`: `code: sentence`, pages by number, parts by name."""
         if self.cancelled is not None:
             return (f"{CANCELLED}: {cancellation_reason(self.cancelled)}",)
+        if self.outcome == "rejected" and self._decisive():
+            return tuple(f"{f.code}: {f.reason}" for f in sorted(self._decisive()))
         if self.outcome == "rejected":
             return (
                 f"not_our_kind: documents of kind {self.kind!r} are stored, not "
@@ -380,6 +382,12 @@ class Document:
             classification=classification,
             progress=replace(self.progress, kind=classification.kind),
         )
+
+    def refused(self, code: str, reason: str) -> Document:
+        """Return the document rejected for a reason: stored, but not processed."""
+        failures = self.progress.failures | {Failure("ingest", code, reason)}
+        progress = replace(self.progress, kind="other", failures=failures)
+        return self.after(progress, now_utc())
 
     @property
     def is_read(self) -> bool:

@@ -42,7 +42,7 @@ from services.ingest.webhooks.store import publish, remove_quotes
 from shared.blobs import BlobStore, MissingBlob
 from shared.blobs.markers import is_deleted, mark_deleted, ref_of
 from shared.documents import CONTAINERS, Limits, ParsedDocument
-from shared.errors import UnreadableDocument
+from shared.errors import NextToNoText, UnreadableDocument
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -102,10 +102,14 @@ def read_document(
         return
     with span("cut into passages"):
         indexed = passages(reading)
-    classification = None
+    classification, refusal = None, None
     if document.kind_source == "type":
         with span("infer document-kind"):
-            classification = classifier(reading.text, document.media_type)
+            try:
+                classification = classifier.classify(reading, event.name)
+            except NextToNoText as error:
+                refusal = error
+                document = document.refused(error.code, error.message)
     text, layout = reading.text.encode(), reading.to_bytes()
     asks = (escalation_rules or EscalationRules()).of(event.tenant)
     questions = _questions(
@@ -121,7 +125,7 @@ def read_document(
         stored = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
         for data in written:
             blobs.put(event.tenant, data)
-        read = _ReadResult(reading, parts, *stored, indexed, classification, questions)
+        read = _ReadResult(reading, parts, *stored, indexed, classification, questions, refusal)
         _store_reading(event, uow, blobs, read, limits)
 
 
@@ -263,6 +267,7 @@ class _ReadResult:
     passages: Sequence[Passage] = ()
     classification: Classification | None = None
     questions: Sequence[DocumentQuestion] = ()
+    refusal: NextToNoText | None = None
 
     @property
     def blobs(self) -> set[BlobRef]:
@@ -340,6 +345,8 @@ def _store_reading(
         require_blobs(blobs, event.tenant, read.blobs)
         pages = PagesRead(event.attempt, reading.page_count, reading.failed)
         after = _advanced(before.with_classification(read.classification), pages)
+        if read.refusal and after.kind_source == "type":
+            after = after.refused(read.refusal.code, read.refusal.message)
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)

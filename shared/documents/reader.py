@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ from shared.documents.pages.running_headers import find_running_headers
 from shared.documents.pages.scanned_pages import NO_TEXT_LAYER, SURE, Scanned, Scans
 from shared.documents.pages.tesseract import METHOD, NEEDS, engine
 from shared.documents.pages.text_quality import UNSOUND, soundness
-from shared.documents.sniffing import sniff
+from shared.documents.sniffing import name_warning, sniff
 from shared.documents.spreadsheets.calamine import read_values
 from shared.documents.spreadsheets.delimited import read_table
 from shared.documents.spreadsheets.xlsx import read_workbook
@@ -111,6 +111,9 @@ def read(
                 f"the document has {len(data):,} bytes: the limit is {limits.max_bytes:,}"
             )
         parsed = _read(data, sniff(data, name), loop, password, engines)
+        warning = name_warning(parsed.media_type, name)
+        if warning:
+            parsed = replace(parsed, warnings=(warning, *parsed.warnings))
         return _within(parsed, limits)
     except RecursionError as error:
         raise UnreadableDocument(

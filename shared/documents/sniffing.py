@@ -5,31 +5,38 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from pathlib import PurePath
 
 from shared.documents.containers.zip_package import names_in, package_type
 from shared.documents.model.formats import (
     CSV,
+    DOCX,
     FORMAT_NAMES,
+    FORMATS,
     HTML,
     JPEG,
     JSON,
     MAIL,
     MARKDOWN,
     NDJSON,
+    ODS,
+    ODT,
     OUTLOOK,
     PDF,
+    PICTURES,
     PNG,
     RTF,
     TEXT,
     TIFF,
     XBRL,
     XLS,
+    XLSX,
     ZIP,
 )
 from shared.documents.model.text import decode
-from shared.documents.spreadsheets.delimited import delimiter_of, is_named, is_table
+from shared.documents.spreadsheets.delimited import delimiter_of, is_named
 from shared.documents.xbrl.xbrl import is_inline, is_instance
-from shared.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
+from shared.errors import EmptyDocument, EncryptedDocument, UnsupportedType
 
 READ = f"smallprint reads {FORMAT_NAMES}"
 """The end of every error about an unsupported type."""
@@ -65,6 +72,24 @@ _UNSUPPORTED_IN_ZIP = (
     (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
     (re.compile(r"Index/Document\.iwa"), "a document of Pages, Numbers or Keynote"),
 )
+_TEXTUAL = frozenset({TEXT, MARKDOWN, HTML, CSV, JSON, NDJSON, XBRL, MAIL})
+"""Types of text files. Their names often have the ending of another one."""
+_EXCEL = frozenset({XLS, XLSX})
+_NAMED = {
+    ".pdf": {PDF},
+    ".docx": {DOCX},
+    ".odt": {ODT},
+    ".rtf": {RTF},
+    ".ods": {ODS},
+    ".zip": {ZIP},
+    ".msg": {OUTLOOK, MAIL},
+    ".xls": _EXCEL,
+    ".xlsx": _EXCEL,
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff"), PICTURES),
+    **dict.fromkeys((".txt", ".md", ".markdown", ".htm", ".html", ".xhtml"), _TEXTUAL),
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".eml"), _TEXTUAL),
+}
+"""The types that a file may have, by the ending of its name."""
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]|>?From ")
 _ONLY_IN_MAILS = frozenset(
     {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
@@ -113,13 +138,16 @@ def sniff(data: bytes, name: str = "") -> str:
         return XBRL
     if _is_html(data, name) or is_inline(data):
         return HTML
-    try:
-        text = decode(data)
-    except UnreadableDocument:
-        if is_table(data, name):
-            return CSV
-        raise
-    return _text_type(text, name)
+    return _text_type(decode(data)[0], name)
+
+
+def name_warning(media_type: str, name: str) -> str | None:
+    """Return a warning if the ending of the name belongs to another format; usually None."""
+    ending = PurePath(name.lower()).suffix
+    if media_type in _NAMED.get(ending, (media_type,)):
+        return None
+    (shown,) = (one.name for one in FORMATS if one.media_type == media_type)
+    return f"the name ends with {ending}, but the content is {shown}"
 
 
 def _is_html(data: bytes, name: str) -> bool:

@@ -92,7 +92,7 @@ class DocumentReader:
             kind = _kind_of_type(path, data)
             if kind is None:
                 reading = self._contracts.read(path, data, self._password)
-                found = self._classifier(reading.text, reading.media_type)
+                found = self._classifier.classify(reading, Path(path).name)
                 kind = self._chosen(found, reading)
         unsure = bool(found and found.unsure)
         about = {

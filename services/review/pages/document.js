@@ -2,7 +2,7 @@
 
 import { get, may, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/document_cache.js";
-import { KINDS, linesOf, pill } from "/pages/documents.js";
+import { KINDS, capital, linesOf, pill } from "/pages/documents.js";
 import { FirstPages, firstClauses } from "/pages/first_pages.js";
 import { certainty, count, excerpt, fill, h, moment, number, percent, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
@@ -108,7 +108,9 @@ class DocumentView {
   }
 
   draw() {
-    const { name, kind, pages, reasons = [], created, parents = [], parts = [] } = this.document;
+    const { name, kind, pages, reasons = [], warnings = [], created, parents = [], parts = [] } = this.document;
+    const doubt = this.document.kind_unsure ? [`smallprint is not sure that this is a ${kind}`] : [];
+    const notes = [...doubt, ...(kind === "contract" ? warnings.map(capital) : [])]; // a report lists its own below
     fill(this.head,
       h("div.row.apart", {}, h("span.kind", {}, kind ?? "document"), pill(this.document)),
       h("h1.category.name", {}, name),
@@ -116,7 +118,8 @@ class DocumentView {
       this.kindChoice(),
       parents.length > 0 && h("p.family", {}, "Part of ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),
       parts.length > 0 && h("details.family", { open: parts.length <= FEW }, h("summary", {}, `${count(parts.length, "part")}`), h("ul.parts", {}, parts.map(partLine))),
-      reasons.length > 0 && h("ul.reasons", {}, reasons.flatMap(linesOf).map((one) => h("li", {}, one))));
+      reasons.length > 0 && h("ul.reasons", {}, reasons.flatMap(linesOf).map((one) => h("li", {}, one))),
+      notes.length > 0 && h("ul.reasons.doubts", {}, notes.map((one) => h("li", {}, one))));
     this.offer();
   }
 

@@ -157,10 +157,16 @@ class Documents {
 function row(item) {
   const failed = (item.failed_pages ?? []).length;
   const near = family(item);
-  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${pagesOf(item)}/${near?.textContent}` },
+  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.warnings?.length}/${pagesOf(item)}/${near?.textContent}` },
     h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
     h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
-    h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
+    h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)));
+}
+
+/** A mark beside the state of a document that has warnings, or of an unsure kind. */
+function warningMark({ warnings = [], kind_unsure: unsure }) {
+  const notes = [...(unsure ? ["The kind is unsure. A reviewer is asked."] : []), ...warnings.map(capital)];
+  return notes.length > 0 && h("span.warning-mark", { role: "img", "aria-label": count(notes.length, "warning"), title: notes.join("\n") }, "\u26a0\ufe0e");
 }
 
 /** The number of pages; during reading, the pages done and the total. */
@@ -180,7 +186,7 @@ export const sentence = (reason) => capital(String(reason).replace(/^((?:page \d
 /** A reason that joins several, split into its parts. */
 export const linesOf = (reason) => sentence(reason).split(/; (?=\S)/).map(capital);
 
-const capital = (text) => (text[0] ? text[0].toUpperCase() + text.slice(1) : text);
+export const capital = (text) => (text[0] ? text[0].toUpperCase() + text.slice(1) : text);
 
 export function pill(item) {
   const text = item.state === "ended" ? item.outcome : STATES[item.state] ?? item.state;

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar
 from services.triage.statements.positions import Position
 from shared.documents.model.cells import letters
 from shared.documents.model.formats import CSV, JSON, NDJSON
+from shared.documents.model.text import decode
 from shared.documents.spreadsheets.delimited import (
     Field,
-    decode_table,
     delimiter_of,
     rows,
     value_of,
@@ -439,7 +439,7 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
 
     A statement of equity with other columns stays empty here: it is read as a page.
     """
-    text, warnings = decode_table(stream.read())
+    text, warnings = decode(stream.read())
     if not text.strip("\ufeff \t\r\n"):
         raise EmptyDocument("the document has no bytes")
     statements: list[Statement] = []

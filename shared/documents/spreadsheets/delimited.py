@@ -22,14 +22,13 @@ import numpy as np
 from shared.documents.model.cells import MAX_COLUMNS, Cells, no_cells
 from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import Page, ParsedDocument
-from shared.errors import UnreadableDocument
+from shared.documents.model.text import decode
 
 DELIMITERS = ("\t", ";", "|", ",")
 """Delimiters by preference. In a table with semicolons, commas are decimal."""
 
 _SAMPLE = 65_536
 _SAMPLE_ROWS = 200
-_CONTROL = re.compile("[\0-\x08\x0e-\x19\x1b-\x1f]")
 _SAYS_ITSELF = re.compile("\ufeff?sep=(.)\r?\n", re.IGNORECASE)
 
 
@@ -41,38 +40,6 @@ class Field(NamedTuple):
     start: int
     end: int
     quoted: bool
-
-
-def decode_table(data: bytes) -> tuple[str, list[str]]:
-    """Decode UTF-8, UTF-16 with its mark, or Windows-1252 with a warning.
-
-    Byte order marks stay in the text. Raises UnreadableDocument with the position.
-    """
-    warnings: list[str] = []
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        little = data.startswith(b"\xff\xfe")
-        text = _decoded(data, "utf-16-le" if little else "utf-16-be", "UTF-16")
-    else:
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            text = _decoded(data, "cp1252", "UTF-8 nor Windows-1252")
-            warnings.append(
-                f"the text is not UTF-8 (byte {error.start} is 0x{data[error.start]:02x}): it was "
-                "read as Windows-1252; save it as UTF-8 if letters are wrong"
-            )
-    if (nul := text.find("\0")) >= 0:
-        raise UnreadableDocument(f"the file is not text: it has a NUL at character {nul + 1}")
-    return text, warnings
-
-
-def _decoded(data: bytes, encoding: str, called: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UnreadableDocument(
-            f"the text is not {called} (byte {error.start}): save it as UTF-8"
-        ) from error
 
 
 def delimiter_of(text: str, *, named: bool = False) -> str | None:
@@ -113,17 +80,6 @@ def _widths(text: str, delimiter: str) -> Iterator[int]:
         cut |= not cell.quoted and text.startswith('"', cell.start)
     if filled:
         yield 0 if cut else width
-
-
-def is_table(data: bytes, name: str) -> bool:
-    """Whether bytes that are not UTF-8 are a table in another encoding of spreadsheets."""
-    try:
-        text, _ = decode_table(data)
-    except UnreadableDocument:
-        return False
-    return (
-        not _CONTROL.search(text[:_SAMPLE]) and delimiter_of(text, named=is_named(name)) is not None
-    )
 
 
 def is_named(name: str) -> bool:
@@ -227,7 +183,7 @@ class _Table:
 
 def read_table(data: bytes) -> ParsedDocument:
     """Return a CSV or TSV file as one page, with a cell for each field that has text."""
-    text, warnings = decode_table(data)
+    text, warnings = decode(data)
     table = _Table()
     try:
         table.read(text, delimiter_of(text, named=True) or ",")

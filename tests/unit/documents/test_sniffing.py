@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import random
+
 import pytest
 
 from shared.documents import read, safe_name, sniff
 from shared.documents.model.formats import FORMAT_NAMES, FORMATS
+from shared.documents.sniffing import name_warning
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 from tests.support import ROOT
 from tests.unit.documents.archives import archive
@@ -75,15 +79,57 @@ def test_an_empty_document_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"caf\xe9", "byte 3 is 0xe9"),
-        (b"\xff\xfet\0e\0x\0t\0", "UTF-16"),
-        (b"a\0b", "NUL at byte 1"),
-        (b"\xed\xa0\x80 lone surrogate", "not UTF-8"),
+        (b"\xff\xfet\0e\0x\0t", "UTF-16"),
+        (b"a\0b", "NUL at character 2"),
+        (b"\x01\x02\x03\x04", "4 of 4 characters are control characters"),
+        (random.Random(1).randbytes(2_000).replace(b"\0", b""), "control characters"),
     ],
 )
-def test_a_text_that_is_not_utf_8_is_refused(data: bytes, says: str) -> None:
+def test_bytes_that_are_no_text_are_refused(data: bytes, says: str) -> None:
     with pytest.raises(UnreadableDocument, match=says):
         read(data, name="contract.txt")
+
+
+QUOTED = "The “Buyer” pays €5 – at once.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "warnings"),
+    [
+        (QUOTED.encode("cp1252"), QUOTED, 1),
+        (QUOTED.encode() + b"\xe2\x80", QUOTED + "â€", 1),
+        (codecs.BOM_UTF16_LE + QUOTED.encode("utf-16-le"), "\ufeff" + QUOTED, 0),
+        (codecs.BOM_UTF16_BE + QUOTED.encode("utf-16-be"), "\ufeff" + QUOTED, 0),
+    ],
+    ids=["Windows-1252", "cut off", "UTF-16", "big-endian UTF-16"],
+)
+@pytest.mark.parametrize("name", ["contract.txt", "contract.md"])
+def test_a_text_in_another_encoding_is_read(
+    name: str, data: bytes, text: str, warnings: int
+) -> None:
+    reading = read(data, name=name)
+    assert (reading.text, len(reading.warnings)) == (text, warnings)
+    assert reading.media_type == sniff(QUOTED.encode(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "disagrees"),
+    [
+        ("lease.pdf", b"This lease", True),
+        ("lease.PDF", plain(), False),
+        ("lease.txt", plain(), True),
+        ("lease.docx", b"<html><p>not found</p></html>", True),
+        ("scan.jpg", b"\x89PNG\r\n", False),
+        ("page.txt", b"<html><p>a page</p></html>", False),
+        ("lease", b"This lease", False),
+        ("lease.final", b"This lease", False),
+    ],
+)
+def test_a_name_that_disagrees_with_the_content_gives_a_warning(
+    name: str, data: bytes, disagrees: bool
+) -> None:
+    warning = name_warning(sniff(data, name), name)
+    assert (warning is not None) == disagrees
 
 
 @pytest.mark.parametrize(

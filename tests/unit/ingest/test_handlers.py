@@ -195,7 +195,7 @@ def test_a_new_text_replaces_the_old_text(new_ingest: NewIngest) -> None:
 
     reader = InProcessReader()
     ingest = new_ingest(reader)
-    document = ingest.complete_new(b"one", "a.txt")
+    document = ingest.complete_new(b"one", "a.txt", kind="contract")
     assert len(ingest.blob_names()) == 2  # the text of a text file is its very bytes
     reader.before = lambda data: data + b" and two"
     ingest.client.post(f"/v1/documents/{document}/reprocess")

@@ -297,19 +297,62 @@ def test_an_answer_after_a_newer_kind_is_ignored(make: NewIngest) -> None:
     ("name", "data", "fields"),
     [
         ("said.txt", PROSE, {"kind": "contract"}),
-        ("short.txt", b"Short, and not sweet.", {}),
+        ("short.csv", b"Cash,2023,2022\nDebt,5,6\n", {}),
         ("data.json", b'{"id": "a", "statements": []}', {}),
         ("mail.eml", b"From: a@b.example\r\nSubject: x\r\n\r\n" + PROSE, {}),
     ],
 )
-def test_given_kinds_short_texts_and_fixed_types_are_not_predicted(
+def test_given_kinds_short_tables_and_fixed_types_are_not_predicted(
     make: NewIngest, name: str, data: bytes, fields: dict[str, str]
 ) -> None:
     ingest = make(0.01, 0.01, 0.98)
     document = ingest.read_new(data, name, **fields)
     state = ingest.state(document)
-    assert state["kind"] == ("report" if name == "data.json" else "contract")
+    assert state["kind"] == ("contract" if name.endswith(("txt", "eml")) else "report")
     assert (state["kind_confidence"], state["kind_unsure"]) == (None, False)
+
+
+SHORT = b"A note of a few words, and no more than that.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "unsure"),
+    [
+        ("a.txt", PROSE, False),
+        ("a.pdf", PROSE, True),  # the name disagrees
+        ("a.txt", SHORT, True),
+        ("a.csv", b"Cash,2023,2022\nDebt,5,6\n", False),
+    ],
+)
+def test_a_wrong_name_or_little_text_makes_the_kind_unsure(
+    make: NewIngest, name: str, data: bytes, unsure: bool
+) -> None:
+    ingest = make(0.98, 0.01, 0.01)
+    state = ingest.state(ingest.read_new(data, name))
+    assert (state["kind_unsure"], state["outcome"]) == (unsure, None)
+    assert [one for one in state["warnings"] if "ends with .pdf" in one] == [
+        "the name ends with .pdf, but the content is UTF-8 text"
+    ] * (name == "a.pdf")
+
+
+@pytest.mark.parametrize("data", [b"abcd", b"- 1 -\n\f Page two."])
+def test_a_document_with_next_to_no_text_is_rejected_unless_its_kind_is_given(
+    ingest: IngestService, data: bytes
+) -> None:
+    document = ingest.read_new(data, "broken.pdf")
+    state = ingest.state(document)
+    assert (state["outcome"], state["kind"], state["kind_unsure"]) == ("rejected", "other", False)
+    assert [reason.partition(":")[0] for reason in state["reasons"]] == ["next_to_no_text"]
+    assert "ends with .pdf" in state["warnings"][0]
+    assert set_kind(ingest, document, "contract").status_code == 200
+    ingest.run()
+    ingest.publish(clauses_extracted(document, attempt=2))
+    assert (ingest.state(document)["outcome"], ingest.state(document)["reasons"]) == (
+        "complete",
+        [],
+    )
+    given = ingest.read_new(data + b".", "broken.pdf", kind="contract")
+    assert ingest.state(given)["outcome"] is None
 
 
 def test_without_a_specialist_the_type_decides(tmp_path: Path) -> None:
