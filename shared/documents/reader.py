@@ -17,6 +17,7 @@ from shared.documents.model.formats import (
     CSV,
     DOCX,
     HTML,
+    MARKDOWN,
     ODS,
     ODT,
     PDF,
@@ -38,6 +39,7 @@ from shared.documents.model.parsed_document import (
 from shared.documents.model.text import read_text
 from shared.documents.office.docx import read_docx
 from shared.documents.office.html import read_html
+from shared.documents.office.markdown import read_markdown
 from shared.documents.office.odt import read_odt
 from shared.documents.office.rtf import read_rtf
 from shared.documents.pages.assembly import assemble
@@ -148,6 +150,8 @@ def _read(
         return read_rtf(data, limits)
     if media_type == HTML:
         return read_html(data, limits)
+    if media_type == MARKDOWN:
+        return read_markdown(data, limits)
     if media_type in CONTAINERS:
         return read_container(data, media_type, limits)
     return read_text(data, media_type)

@@ -28,6 +28,7 @@ DOORS = {
     "kafka": ["shared/bus/kafka.py"],
     "lightgbm": ["models/forest.py"],
     "lxml": ["shared/documents/office/html.py"],
+    "markdown_it": ["shared/documents/office/markdown.py"],
     "mcp": ["services/cli/assistants/*", "tests/support/assistant.py"],
     "olefile": ["shared/documents/mail/msg.py"],
     "onnx": ["models/*"],

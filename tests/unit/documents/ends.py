@@ -11,7 +11,7 @@ from shared.documents import (
     read,
     unpack,
 )
-from shared.documents.model.formats import CSV, MARKDOWN, TEXT
+from shared.documents.model.formats import CSV, TEXT
 from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 
@@ -46,7 +46,7 @@ def outcome(
         reading.text.encode()
     except UnicodeEncodeError as error:
         return f"a text that is none: {error}"
-    as_it_is = reading.media_type in (TEXT, MARKDOWN, CSV)
+    as_it_is = reading.media_type in (TEXT, CSV)
     if any(mark in reading.text for mark in ("\0" if as_it_is else "\0\f\v")):
         return "a text with marks that belong to nobody"
     return "partial" if reading.failed else "read"

@@ -36,6 +36,11 @@ WORDS: dict[str, tuple[bytes, ...]] = {
         b"<frameset>", b"&nbsp", b"&#x110000;", b"&#xD800;", b"<input value=",
         b'<font face="Wingdings">',
     ),
+    "md": (
+        *_XML, b"# ", b"\n---\n", b"\n===\n", b"- ", b"\n1. ", b"999999999) ", b"> ", b"    ", b"\t",
+        b"```", b"~~", b"**", b"_", b"`", b"[", b"](", b"![", b"]: ", b"|", b"|--:|", b"\\", b"\n\n",
+        b"<b>", b"</b>", b"<table>", b"<script>", b"&nbsp;", b"&#xD800;", b"http://a.example",
+    ),
     "rtf": (
         b"{", b"}", b"\\", b"\\'", b"\\'e", b"\\*", b"\\par ", b"\\bin", b"\\bin99 ", b"\\u",
         b"\\uc9 ", b"\\u-10179 ", b"\\u-8704 ", b"\\cell ", b"\\row ", b"\\trowd ", b"\\cellx100 ",

@@ -1,0 +1,31 @@
+"""Markdown as text: what a page shows that is made from it.
+
+The only module that imports markdown_it, an implementation of CommonMark. Tables and struck
+passages are read as GitHub does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from markdown_it import MarkdownIt
+
+from shared.documents.model.formats import MARKDOWN
+from shared.documents.model.parsed_document import Limits, ParsedDocument
+from shared.documents.model.text import decode
+from shared.documents.office.html import read_html
+
+_DEEPEST = 100  # levels of lists and quotations
+
+
+def read_markdown(data: bytes, limits: Limits) -> ParsedDocument:
+    """Return the text of a Markdown document with cells and warnings, without boxes.
+
+    Raises UnreadableDocument for bytes that are not text, EmptyDocument or NoTextLayer.
+    """
+    text, warnings = decode(data)
+    parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
+    html = parser.enable(["table", "strikethrough"]).render(text.removeprefix("\ufeff"))
+    # The mark says that it is UTF-8, whatever its own markup declares.
+    reading = read_html(f"\ufeff{html}".encode(), limits)
+    return replace(reading, media_type=MARKDOWN, warnings=(*warnings, *reading.warnings))
