@@ -157,7 +157,9 @@ def specialists(settings: CommonSettings) -> Iterator[Check]:
         try:
             yield check_adapter(loaded, name)
         except SuiteError as error:
-            again = f"smallprint teach {name} EXAMPLES --replace, or smallprint teach remove {name}"
+            again = (
+                f"`smallprint teach {name} EXAMPLES --replace` or `smallprint teach remove {name}`"
+            )
             yield Check("adapter", "wrong", error.message, again)
     yield Check("base", "good", f"{loaded.base.sha256[:12]}, hash agrees")
     yield _probe(loaded)

@@ -11,6 +11,7 @@ import click
 
 from services.cli.deployment.lock import FolderLock
 from services.cli.deployment.specialists import ADAPTER, load_specialists
+from services.cli.documents.files import STANDARD_INPUT
 from services.cli.documents.labelled import chosen_categories, read_definitions, read_labelled
 from services.cli.options import one_json, tenant_option
 from services.cli.output import comparison
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of answers and ledger (LABELLED-compare).",
+    help="Folder of answers and ledger (LABELLED-compare; stdin-compare for standard input).",
 )
 @click.option(
     "--window",
@@ -140,7 +141,8 @@ def compare(
         own.mask,
         settings.escalation_patience,
     )
-    folder = out or Path(f"{labelled.removesuffix('.gz').removesuffix('.jsonl')}-compare")
+    name = "stdin" if labelled == STANDARD_INPUT else labelled
+    folder = out or Path(f"{name.removesuffix('.gz').removesuffix('.jsonl')}-compare")
     lines = OutputWriter(as_json=as_json, table=comparison.comparison_rows)
     with FolderLock(folder), open_ledger(folder) as ledger:
         reader = FrontierReader(asker, ledger, round(budget * 1_000_000), request)

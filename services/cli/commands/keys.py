@@ -9,7 +9,7 @@ import click
 
 from services.cli.deployment.stores import key_ring
 from services.cli.options import data_option, one_json, tenant_option
-from services.cli.output.lines import moment, plain, to_json, write, write_rows
+from services.cli.output.lines import moment, plain, print_hint, to_json, write, write_rows
 from services.cli.output.terminal import table
 from shared.web.scopes import ALL, SCOPES, sort_scopes
 
@@ -85,7 +85,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     with key_ring(data) as ring:
         keys = ring.list(tenant)
     if not keys:
-        click.echo("no keys yet: smallprint keys new NAME", err=True)
+        print_hint("no keys yet. `smallprint keys new NAME` makes one")
     if not as_json:
         write_rows(table([_cells(key) for key in keys], indent=0))
     for key in keys:

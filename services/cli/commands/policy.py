@@ -12,6 +12,7 @@ import click
 
 from services.cli.deployment.active_policy import active_policy
 from services.cli.deployment.stores import has_database, open_store
+from services.cli.documents.files import saved_file
 from services.cli.options import data_option, load_settings, one_json, tenant_option
 from services.cli.output import policies
 from services.cli.output.lines import OutputWriter
@@ -34,11 +35,11 @@ def policy() -> None:
 
 
 @policy.command("try")
-@click.argument("file", metavar="POLICY", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", metavar="POLICY", type=click.Path(dir_okay=False, allow_dash=True))
 @tenant_option("Tenant of the documents.")
 @data_option
 @one_json
-def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int:
+def policy_try(source: str, tenant: str, data: Path | None, as_json: bool) -> int:
     """Try a POLICY file on the documents of a data folder.
 
     Compares it with the active policy. The active policy is the one that the suite stored at its
@@ -66,17 +67,19 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     from shared.policy.rules import read_risk_policy
 
     settings = load_settings(data)
-    tried = read_policies(file)  # checks the providers too
-    new, now = read_risk_policy(file), active_policy(data, tenant)
+    with saved_file(source) as file:
+        tried = read_policies(file)  # checks the providers too
+        new, asks = read_risk_policy(file), read_escalation_rules(file).of(tenant)
+    now = active_policy(data, tenant)
     labels = labels_in(settings.artefacts_folder, settings.adapters_folder)
     check_categories(new.categories, labels)
     lines = OutputWriter(as_json=as_json, table=policies.policy_rows)
-    sides = [(now.rules, now.asks), (new.of(tenant), read_escalation_rules(file).of(tenant))]
+    sides = [(now.rules, now.asks), (new.of(tenant), asks)]
     line = tried_policies(settings, tenant, sides)
-    for name, one in (("now", now.version), ("tried", tried.version(tenant))):
-        line[name]["version"] = {"digest": one.digest, "label": one.label}
-    for name, (_, asks) in zip(("now", "tried"), sides, strict=True):
-        line[name]["budget_usd"] = {"day": float(asks.day_usd), "month": float(asks.month_usd)}
+    for name, version in (("now", now.version), ("tried", tried.version(tenant))):
+        line[name]["version"] = {"digest": version.digest, "label": version.label}
+    for name, (_, one) in zip(("now", "tried"), sides, strict=True):
+        line[name]["budget_usd"] = {"day": float(one.day_usd), "month": float(one.month_usd)}
     line["tried"]["budget_missing"] = _without_budget(tried.of(tenant))
     for block, reserved_amount in (
         (line, estimate(tried.of(tenant), "contract")),
@@ -86,7 +89,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
         block["tried"]["reserved_usd"] = asdict(reserved_amount) if reserved_amount else None
     line["warnings"] = [now.warning] if now.warning else []
     line["tenants"] = _tenants(settings, sorted(new.tenants))
-    lines.result({"source": str(file), "tenant": tenant, **line})
+    lines.result({"source": source, "tenant": tenant, **line})
     return lines.exit_code
 
 

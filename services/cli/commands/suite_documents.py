@@ -11,7 +11,14 @@ import click
 
 from services.cli.options import kind_option, one_json, suite_options
 from services.cli.output import documents as output
-from services.cli.output.lines import print_line, result_json, to_json, write, write_rows
+from services.cli.output.lines import (
+    print_hint,
+    print_line,
+    result_json,
+    to_json,
+    write,
+    write_rows,
+)
 
 
 @click.group()
@@ -71,8 +78,12 @@ def documents_list(
         click.echo(f"there are more documents: use --most {10 * most}", err=True)
     elif not listed:
         filtered = state or outcome or kind
-        hint = "no such documents" if filtered else "no documents yet: smallprint upload FILE"
-        click.echo(hint, err=True)
+        hint = (
+            "no such documents"
+            if filtered
+            else "no documents yet. `smallprint upload FILE` uploads one"
+        )
+        print_hint(hint)
 
 
 @documents.command("show")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from services.cli.options import one_json, suite_options
-from services.cli.output.lines import OutputWriter, plain, print_line, result_json
+from services.cli.output.lines import OutputWriter, plain, print_hint, print_line, result_json
 
 if TYPE_CHECKING:
     from shared.client import Client, Delivery, Webhook
@@ -44,7 +44,7 @@ def webhooks_list(as_json: bool, url: str | None, data: Path | None, key: str | 
     for webhook in listed:
         print_line(result_json(webhook), [_row(webhook)], as_json=as_json)
     if not listed:
-        click.echo("no webhooks yet: smallprint webhooks add URL", err=True)
+        print_hint("no webhooks yet. `smallprint webhooks add URL` adds one")
 
 
 @webhooks.command("add")

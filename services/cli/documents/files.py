@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from shared.errors import DocumentTooLarge, NotFound, SuiteError
@@ -45,6 +46,18 @@ def open_file(path: str) -> Iterator[BinaryIO]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UnreadableFile(f"the file can't be read: {reason}", document=path) from None
+
+
+@contextmanager
+def saved_file(path: str) -> Iterator[Path]:
+    """The path of a file that is read several times; standard input is saved until then."""
+    if path != STANDARD_INPUT:
+        yield Path(path)
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "standard-input")
+        file.write_bytes(sys.stdin.buffer.read())
+        yield file
 
 
 def read_file(path: str, most: int) -> bytes:

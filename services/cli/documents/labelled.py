@@ -6,7 +6,6 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from services.cli.documents.files import read_file
@@ -41,7 +40,7 @@ def read_labelled(path: str) -> list[LabelledDocument]:
         InvalidRequest: a line has another form; the message names it.
     """
     data = read_file(path, MOST_BYTES)
-    if Path(path).suffix == ".gz":
+    if data.startswith(b"\x1f\x8b"):
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError) as error:

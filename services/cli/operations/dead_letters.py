@@ -87,7 +87,9 @@ def find(stores: Mapping[str, Store], given: str) -> DeadLetter:
         or (len(given) >= SHORTEST_ID and dead_letter.id.startswith(given))
     ]
     if not matches:
-        raise NotFound(f"there is no dead letter {given}: smallprint dead-letters list lists them")
+        raise NotFound(
+            f"there is no dead letter {given}: `smallprint dead-letters list` lists them"
+        )
     if len(matches) > 1:
         raise InvalidRequest(f"{len(matches)} dead letters begin with {given}: give more of the id")
     return matches[0]

@@ -354,7 +354,7 @@ def overview_table(
     elif waiting:
         yield "  all are empty"
     if any(one.dead_letters for one in waiting):
-        yield "  ! list what was given up: smallprint dead-letters list"
+        yield "  ! `smallprint dead-letters list` lists what was given up"
     if silent.relays:
         yield f"  ! no relay answers of {', '.join(silent.relays)}: their queues are unknown"
     if blind := [q.service for q in waiting if q.lag is None and q.service not in silent.relays]:

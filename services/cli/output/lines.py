@@ -11,11 +11,15 @@ import errno
 import json
 import logging
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,8 +67,10 @@ def to_json(line: Mapping[str, Any]) -> bytes:
 
 
 def write_rows(rows: Iterable[str]) -> None:
-    """Print lines for people; characters that UTF-8 lacks become question marks."""
-    write("".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))
+    """Print lines for people, with commands that can be pasted. Characters that UTF-8 lacks become
+    question marks.
+    """
+    write("".join(f"{pasteable(row)}\n" for row in rows).encode("utf-8", "replace"))
 
 
 def print_line(line: Mapping[str, Any], rows: Iterable[str], *, as_json: bool) -> None:
@@ -75,9 +81,31 @@ def print_line(line: Mapping[str, Any], rows: Iterable[str], *, as_json: bool) -
         write_rows(rows)
 
 
+@cache
+def program() -> str:
+    """This command as a shell can call it: by its full path, unless the shell finds it by name."""
+    own = Path(sys.executable).with_name("smallprint")
+    found = shutil.which("smallprint")
+    if not own.exists() or (found and own.samefile(found)):
+        return "smallprint"
+    return shlex.quote(str(own))
+
+
+def pasteable(text: str) -> str:
+    """A text whose `smallprint …` commands in backquotes can be pasted into a shell."""
+    return text.replace("`smallprint ", f"`{program()} ")
+
+
+def print_hint(text: str) -> None:
+    """Print a hint to standard error, with commands that can be pasted."""
+    click.echo(pasteable(text), err=True)
+
+
 def print_failure(message: str) -> None:
-    """Print a message to standard error, in red on a terminal."""
-    click.secho(message, fg="red", err=True, color=False if os.environ.get("NO_COLOR") else None)
+    """Print a message to standard error, in red on a terminal, with commands that can be pasted."""
+    click.secho(
+        pasteable(message), fg="red", err=True, color=False if os.environ.get("NO_COLOR") else None
+    )
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,7 +162,7 @@ def costs(
         )
         for one in groups
     ]
-    yield from table(rows, heads=heads, right=range(1, len(heads)))
+    yield from table(_without_zeros(rows), heads=heads, right=range(1, len(heads)))
     for budget in costs.budgets:
         over = budget.usd - budget.max_usd
         passed = f", passed by {over:,.6f}" if over > 0 else ""
@@ -176,6 +177,16 @@ def costs(
             f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
             f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
         )
+
+
+def _without_zeros(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Rows whose columns of zeros are empty, so that no table shows them."""
+    names, *columns = zip(*rows, strict=True) if rows else ((),)
+    shown = [
+        column if any(re.search("[1-9]", cell) for cell in column) else [""] * len(column)
+        for column in columns
+    ]
+    return list(zip(names, *shown, strict=True))
 
 
 def _stand_in_note(costs: Costs) -> str:
@@ -238,7 +249,7 @@ def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterato
         )
         for one in lines
     ]
-    yield from table(rows, heads=heads, right=range(1, len(heads)))
+    yield from table(_without_zeros(rows), heads=heads, right=range(1, len(heads)))
     yield f"the machine at US$ {hour:.2f} an hour"
 
 
@@ -484,7 +495,7 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
             words = plain(one["words"])
             yield f"  line {one['line']}, {one['start']}-{one['end']}: {words} …"
     yield ""
-    yield f"Use it: smallprint extract PATH --adapter {name}"
+    yield f"Use it: `smallprint extract PATH --adapter {name}`"
 
 
 def taught_line(line: Mapping[str, Any]) -> Iterator[str]:

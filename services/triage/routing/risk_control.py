@@ -55,7 +55,7 @@ WARNED = "not guaranteed: there is no calibration data for filings with warnings
 FOLDED = "not guaranteed: there is no calibration data for filings with dismissed findings"
 STOPPED = (
     "nothing is accepted: too many checks were wrong. A person can recalibrate or loosen the "
-    "guarantee (smallprint calibrate)"
+    "guarantee (`smallprint calibrate`)"
 )
 FINDING, FILING, COMPANIES = "finding", "filing", "companies"  # category, unit, groups
 SURE = 1e-5  # confidences are clipped this far from 0 and 1

@@ -22,9 +22,9 @@ from shared.web.app import problem
 Run = Callable[..., tuple[int, str, str]]
 
 
-def invoke(*arguments: object) -> Result:
+def invoke(*arguments: object, stdin: bytes = b"") -> Result:
     """Run the command in this process; errors are in the result."""
-    return CliRunner().invoke(cli, [*map(str, arguments)], standalone_mode=False)
+    return CliRunner().invoke(cli, [*map(str, arguments)], input=stdin, standalone_mode=False)
 
 
 def calibrate(data: Path, *options: object, act: str = "try") -> dict[str, Any]:

@@ -76,6 +76,16 @@ def run(labelled: Path, *options: str, budget: str = "5") -> Result:
     return invoke(*command)
 
 
+def test_standard_input_is_read(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("compare", "--provider", "stand-in", "--budget", "5", "-", "--json")
+    done = json.loads(invoke(*command, stdin=labelled.read_bytes()).stdout)
+    assert (done["source"], done["documents"]["read"]) == ("-", 4)
+    assert Path("stdin-compare").is_dir()
+
+
 def test_both_stand_beside_each_other(labelled: Path, stand_in: StandIn) -> None:
     first = json.loads(run(labelled, "--json").stdout)
     counts = {"given": 4, "read": 4, "left": 0, "learned": 0}

@@ -145,6 +145,11 @@ def test_costs_are_a_table_with_budgets_and_stops(suite: Suite) -> None:
     assert suite.asked == ["day"]
 
 
+def test_columns_of_zeros_are_left_out(suite: Suite) -> None:
+    assert "uncertain part" in run().stdout
+    assert "reserved" not in run().stdout
+
+
 def test_of_many_documents_loading_is_not_mentioned(suite: Suite) -> None:
     assert run().stdout.count("loading the models") == 1
     for kind in suite.costs["specialists"]["kinds"]:

@@ -4,11 +4,21 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.cli.output.lines import OutputClosed, OutputWriter, error_of, plain, to_json, write
+from services.cli.output.lines import (
+    OutputClosed,
+    OutputWriter,
+    error_of,
+    pasteable,
+    plain,
+    program,
+    to_json,
+    write,
+)
 from services.cli.output.progress import Progress
 from services.cli.output.tables import findings, results
 from services.cli.output.terminal import table
@@ -66,6 +76,22 @@ def test_a_person_sees_tables_and_failures_apart(capsys: pytest.CaptureFixture[s
     printed.result(GOOD)
     printed.result(BAD)
     assert capsys.readouterr() == ("table of a.pdf\n", "b.pdf: no bytes\n")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_command_in_a_hint_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    own = tmp_path / "my tools" / "smallprint"
+    own.parent.mkdir()
+    own.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(own.with_name("python")))
+    monkeypatch.setenv("PATH", str(own.parent) if known else str(tmp_path))
+    program.cache_clear()
+    shown = pasteable("none yet: `smallprint upload FILE` by smallprint")
+    program.cache_clear()
+    command = "smallprint" if known else f"'{own}'"
+    assert shown == f"none yet: `{command} upload FILE` by smallprint"
 
 
 def test_numbers_and_letters_pass_through_json() -> None:

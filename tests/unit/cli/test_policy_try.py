@@ -446,6 +446,12 @@ def test_an_unknown_tenant_is_reported(data: Path, run: Tried) -> None:
     assert "the file names" not in run(CAREFUL).stdout
 
 
+def test_a_policy_from_standard_input_is_the_same(data: Path, run: Tried) -> None:
+    options = ("--data", data, "--json")
+    done = json.loads(invoke("policy", "try", "-", *options, stdin=CAREFUL.encode()).stdout)
+    assert {**run.line(CAREFUL), "source": "-"} == done
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -37,8 +37,8 @@ WORDS: dict[str, tuple[bytes, ...]] = {
         b'<font face="Wingdings">',
     ),
     "md": (
-        *_XML, b"# ", b"\n---\n", b"\n===\n", b"- ", b"\n1. ", b"999999999) ", b"> ", b"    ", b"\t",
-        b"```", b"~~", b"**", b"_", b"`", b"[", b"](", b"![", b"]: ", b"|", b"|--:|", b"\\", b"\n\n",
+        *_XML, b"# ", b"\n---\n", b"\n===\n", b"- ", b"\n1. ", b"999999999) ", b"> ", b"    ",
+        b"\t", b"```", b"~~", b"**", b"_", b"`", b"[", b"](", b"![", b"]: ", b"|", b"|--:|", b"\\",
         b"<b>", b"</b>", b"<table>", b"<script>", b"&nbsp;", b"&#xD800;", b"http://a.example",
     ),
     "rtf": (
