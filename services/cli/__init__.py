@@ -83,6 +83,7 @@ def cli() -> None:
 
     \b
     Examples:
+      smallprint demo
       smallprint extract lease.pdf
       smallprint extract *.pdf --json > clauses.jsonl
       smallprint batch ~/contracts

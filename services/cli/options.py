@@ -34,7 +34,7 @@ class AdapterOption(click.Option):
             adapters = adapter_names(settings.artefacts_folder, settings.adapters_folder)
             names = ", ".join(map(plain, adapters))
             if record and names:
-                return record[0], f"{record[1]} There is: {names}."
+                return record[0], f"{record[1]} Installed: {names}."
         return record
 
 
@@ -65,14 +65,17 @@ one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Data folder (SMALLPRINT_DATA, or var/data; if installed, ~/.local/share/smallprint).",
+    help="Data folder of the suite. By default SMALLPRINT_DATA, var/data in a checkout, or "
+    "~/.local/share/smallprint.",
 )
 url_option = click.option(
     "--url",
-    help=f"Address of the suite (SMALLPRINT_URL, or as its data folder says, or {URL}).",
+    help="Address of the suite. By default SMALLPRINT_URL, or the suite of the data folder.",
 )
 key_option = click.option(
-    "--key", envvar="SMALLPRINT_KEY", help="A key of the suite; better set in SMALLPRINT_KEY."
+    "--key",
+    envvar="SMALLPRINT_KEY",
+    help="Key of the suite. By default SMALLPRINT_KEY, or the owner's key in the data folder.",
 )
 
 
@@ -88,7 +91,7 @@ adapter_option = click.option(
     default=(ADAPTER,),
     cls=AdapterOption,
     show_default=True,
-    help="The specialist; may be repeated.",
+    help="Specialist that reads contracts; may be repeated.",
 )
 
 
@@ -105,7 +108,7 @@ fail_on_flagged_option = click.option(
 password_option = click.option(
     "--password",
     envvar="SMALLPRINT_PASSWORD",
-    help="Password of encrypted PDFs; better set in SMALLPRINT_PASSWORD.",
+    help="Password of encrypted PDFs. Better set SMALLPRINT_PASSWORD.",
 )
 
 

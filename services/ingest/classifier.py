@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 NAME = "document-kind"
 FEWEST_WORDS = 5
 """A document with fewer words is rejected."""
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W\d_]+")
 WORKED_ON: tuple[Kind, ...] = ("contract", "report")
 
 

@@ -80,8 +80,13 @@ def test_valid_and_invalid_documents_end(running: Service, client: TestClient) -
     half = upload(client, pdf(SENTENCE, ""), "half.pdf")
     bad = upload(client, pdf()[:500] + b"\0" * 20, "cut.pdf")
     locked = upload(client, encrypted(pdf(), "secret"), "locked.pdf")
-    opened = upload(client, encrypted(pdf("Opened."), "secret"), "o.pdf", password="secret")
-    text = upload(client, "Ein Vertrag über €\r\n".encode(), "v.txt")
+    opened = upload(
+        client,
+        encrypted(pdf("This agreement was opened with its password."), "secret"),
+        "o.pdf",
+        password="secret",
+    )
+    text = upload(client, "Ein Vertrag über einen Preis in €\r\n".encode(), "v.txt")
     for document in (good, half, opened, text):
         wait(client, document, "processing")
         publish_extracted(running, document)
@@ -91,7 +96,10 @@ def test_valid_and_invalid_documents_end(running: Service, client: TestClient) -
     }
     wanted = ["complete", "partial", "failed", "failed", "complete", "complete"]
     assert list(ends.values()) == wanted
-    assert client.get(f"/v1/documents/{text}/text").content == "Ein Vertrag über €\r\n".encode()
+    assert (
+        client.get(f"/v1/documents/{text}/text").content
+        == "Ein Vertrag über einen Preis in €\r\n".encode()
+    )
     assert SENTENCE in client.get(f"/v1/documents/{good}/text").text
     page = client.get(f"/v1/documents/{good}/pages/2.png")
     assert page.content.startswith(b"\x89PNG")
@@ -104,7 +112,10 @@ def test_a_killed_worker_loses_no_document(
     service: Service, client: TestClient, tmp_path: Path
 ) -> None:
     chance = random.Random(7)
-    documents = [upload(client, pdf(f"Agreement {n}."), f"{n}.pdf") for n in range(12)]
+    documents = [
+        upload(client, pdf(f"This is agreement number {n} of twelve."), f"{n}.pdf")
+        for n in range(12)
+    ]
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")},
         "SMALLPRINT_DATA": str(tmp_path),

@@ -31,11 +31,11 @@ by_option = click.option("--by", "actor", help="Your name for the log; by defaul
 
 @click.group()
 def calibrate() -> None:
-    """Fit the acceptance limit to the decisions made here.
+    """Fit the limit for automatic acceptance to your decisions.
 
-    Only documents with all results decided count; checked samples represent the other accepted
-    results. The suite may be running. ADAPTER is a specialist for contracts, or triage-breaks,
-    which judges reports.
+    Clauses and findings above the limit are accepted without review. Only documents with all
+    results decided count; checked samples represent the other accepted results. The suite may be
+    running. ADAPTER is a specialist for contracts, or triage-breaks, which judges reports.
 
     \b
     Examples:

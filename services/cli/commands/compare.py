@@ -104,7 +104,7 @@ def compare(
     estimate: bool,
     as_json: bool,
 ) -> int:
-    """Compare a frontier model with our specialist.
+    """Compare a frontier model with smallprint on your contracts.
 
     LABELLED is JSON lines (with gzip or not), one contract each: `text`, and `annotations` with
     `category`, `start` and `end` of each clause. `id` is optional, as is `family`, which keeps

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Choice(["provider", "model", "day", "kind", "document", "adapter", "tenant"]),
     default="day",
     show_default=True,
-    help="Key of the sums.",
+    help="Sum the costs by this.",
 )
 @click.option("--model", help="Frontier model whose price the work is compared with.")
 @click.option(

@@ -41,27 +41,27 @@ if TYPE_CHECKING:
     "--all",
     "every",
     is_flag=True,
-    help="Show every candidate above 0.001. --max-wrong accepts none of those that are usually "
-    "hidden.",
+    help="Also show unlikely clauses, down to a confidence of 0.001. --max-wrong never accepts "
+    "them.",
 )
 @click.option(
     "--max-wrong",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Route clauses: at most a share R of the accepted ones is wrong; people review the "
-    "others.",
+    help="Mark each clause as `accept` or `review`: at most a share R of the accepted ones is "
+    "wrong.",
 )
 @click.option(
     "--max-missed",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Show more, so that at most a share R of the true clauses is missed. Additional clauses "
-    "always need a review. With --all, which shows even more, it only adds the guarantee.",
+    help="Show more clauses, so that at most a share R of the true ones is missed. The additional "
+    "ones always need a review.",
 )
 @click.option(
     "--level",
     type=click.FloatRange(0.5, 0.999),
-    help="Confidence of --max-wrong and --max-missed (0.95).",
+    help="Confidence in --max-wrong and --max-missed. By default 0.95.",
 )
 @password_option
 def extract(
@@ -122,10 +122,10 @@ def stated(
 @as_json
 @password_option
 def text(path: str, as_json: bool, password: str | None) -> int:
-    """Print the text of a document, exactly as offsets count it.
+    """Print the text of a document.
 
-    The output is UTF-8, with nothing added. --json prints one line with `text`. The parts of a mail
-    or archive are in `parts`.
+    `start` and `end` of clauses count the characters of this text. The output is UTF-8. --json
+    prints one line with `text`, and the parts of a mail or archive in `parts`.
 
     \b
     Examples:

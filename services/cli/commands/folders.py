@@ -51,7 +51,7 @@ def batch(
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
-    """Read every document below FOLDER, with one result each.
+    """Read every document of a folder, with one result each.
 
     Finds the clauses of contracts and the errors in reports. smallprint detects the kind of each
     document. One that is neither a contract nor a report fails.
@@ -126,7 +126,7 @@ def watch(
     adapters: Sequence[str],
     password: str | None,
 ) -> int:
-    """Read every document that arrives in FOLDER.
+    """Read every document that arrives in a folder.
 
     Reads as `batch` does, until Ctrl-C. A file is read once it is complete: unchanged for some
     seconds, and not open for writing on this machine. It is then moved to FOLDER/done, or to

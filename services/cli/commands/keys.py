@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def keys() -> None:
     """Make, list and revoke the keys of a data folder.
 
-    Standard error names the folder.
+    A key lets a person or program use the suite. The owner's key is made at the first start.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice(list(SCOPES)),
-    help="A scope; may be repeated; by default all.",
+    help="What the key may do; may be repeated. By default all.",
 )
 @data_option
 @one_json
@@ -48,8 +48,8 @@ def keys_new(
 ) -> None:
     """Make a key for a person or program named NAME.
 
-    Everything done with it has NAME as its actor. The key is never shown again. Standard error says
-    if the data folder is new.
+    Prints the key once: keep it. All that is done with it is logged under NAME. Without --scope the
+    key may do everything.
 
     \b
     Scopes:

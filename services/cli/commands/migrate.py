@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a service.")
 def migrate(service: str | None, revision: str | None, data: Path | None, as_json: bool) -> int:
-    """Migrate the tables of all services to this version.
+    """Bring the databases of an older version up to date.
 
     Every start does the same, but has little time for it. So before an upgrade migrate large
     databases with this command of the new version. On PostgreSQL the processes of the old version

@@ -49,11 +49,11 @@ def _dead_letters(data: Path | None, actor: str | None = None) -> Iterator[DeadL
 
 @click.group("dead-letters", cls=AliasedGroup, aliases={"ls": "list"})
 def dead_letters() -> None:
-    """List, show, replay and drop events that a service gave up.
+    """Retry or drop work that failed for good.
 
-    The document of a dead letter has ended as failed. After you have fixed the cause, a replay
-    gives the event to that service again, and a success supersedes the failure. All actions are
-    logged in dead-letters.jsonl of the data folder.
+    A dead letter is an event that a service has given up. Its document has ended as failed. Fix the
+    cause, and replay the dead letter: the service then tries it again. The file dead-letters.jsonl
+    of the data folder logs all actions.
 
     \b
     Examples:
@@ -62,7 +62,7 @@ def dead_letters() -> None:
       smallprint dead-letters replay 0123abcd
       smallprint dead-letters replay --all --service extraction
       smallprint dead-letters drop 0123abcd --reason "a test upload of ours"
-      smallprint dead-letters list --data var/data-kafka
+      smallprint dead-letters list --data ~/smallprint-data
     """
 
 
@@ -184,7 +184,7 @@ def _print_action(line: dict[str, Any], *, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--repair", "repair", is_flag=True, help="Repair what can be repaired.")
+@click.option("--repair", "repair", is_flag=True, help="Repair the faults that can be repaired.")
 @click.option("--quick", is_flag=True, help="Check the presence of blobs, not their content.")
 @click.option(
     "--orphans",
@@ -222,10 +222,10 @@ def verify(
     data: Path | None,
     as_json: bool,
 ) -> int:
-    """Check that rows, blobs and events of all services agree.
+    """Check that all stored data is complete and undamaged.
 
-    --repair repairs what can be repaired. The suite may be running; it has to run for repairs that
-    announce something again.
+    Compares the databases, stored files and events of all services. The suite may be running. Some
+    repairs of --repair need it to run.
 
     Exit codes: 0 no fault is left, 1 --repair can repair all faults that are left, 3 it can't
     repair some, 2 the check failed.
@@ -287,7 +287,7 @@ def _print_result(result: VerificationResult, done: Sequence[bool], *, as_json: 
 @data_option
 @as_json
 def backup(target: Path, dated: bool, bus_url: str | None, data: Path | None, as_json: bool) -> int:
-    """Copy the whole deployment into the new folder TO.
+    """Back up all data into a new folder.
 
     The suite may be running. The backup has the databases (SQLite, or PostgreSQL by `pg_dump`), the
     bus if it is a file, blobs (of a folder or bucket) and adapters, all as of one moment and with
@@ -345,12 +345,12 @@ def _has_documents(settings: CommonSettings) -> bool:
 @data_option
 @as_json
 def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool) -> int:
-    """Restore a backup to an empty deployment, and verify it.
+    """Restore a backup into an empty data folder, and verify it.
 
-    The data folder has to be new or empty, PostgreSQL databases without tables, a Kafka topic
-    without messages. Until the end no suite and no other restore can use them. Blobs go to the data
-    folder or to the bucket in the settings, wherever they came from. Nothing is removed from a
-    bucket: use a new bucket or prefix for a trial.
+    The data folder must be new or empty. PostgreSQL databases must have no tables, and a Kafka
+    topic no messages. No suite can use them before the end. Stored files go to the data folder, or
+    to the bucket in the settings. Nothing is removed from a bucket: use a new bucket or prefix for
+    a trial.
 
     All leases are released, and older tables are migrated. With a broker, the outboxes send their
     events again. Exits with 0, or as `smallprint verify` does.

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def policy() -> None:
-    """Try policies: what may be accepted, and who may be asked.
+    """Try a policy file before the suite uses it.
+
+    A policy says which results may be accepted without review, and which frontier models may be
+    asked.
 
     \b
     Examples:
@@ -57,7 +60,7 @@ def policy_try(source: str, tenant: str, data: Path | None, as_json: bool) -> in
     \b
     Examples:
       smallprint policy try careful.toml
-      smallprint policy try careful.toml --tenant acme --data var/data-kafka
+      smallprint policy try careful.toml --tenant acme --data ~/smallprint-data
     """
     from services.escalation.estimates import estimate
     from services.escalation.policy.policy import read_policies

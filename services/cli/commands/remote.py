@@ -34,7 +34,7 @@ from services.cli.output.progress import each_file
 @paths_argument
 @as_json
 @suite_options
-@kind_option("Kind of the documents.")
+@kind_option("Kind of the documents. By default smallprint detects it.")
 @click.option(
     "--adapter",
     "adapters",
@@ -59,9 +59,9 @@ def upload(
 
     \b
     Examples:
-      SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
+      smallprint upload lease.pdf
       smallprint upload *.pdf --url https://papers.example --json
-      smallprint upload lease.pdf --data var/data-kafka
+      smallprint upload lease.pdf --kind contract --data ~/smallprint-data
       smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
     """
     from smallprint import ApiError, Client
@@ -138,7 +138,7 @@ def search(
       smallprint search indemnification delaware
       smallprint search '"change of control"' --in clauses
       smallprint search 'terminat*' --category "Governing Law" --json
-      smallprint search delaware --data var/data-kafka
+      smallprint search delaware --xlsx > hits.xlsx
     """
     from itertools import islice
 
@@ -192,7 +192,7 @@ def reports(
       smallprint reports
       smallprint reports --flagged --json
       smallprint reports --least 0.2 --most 100
-      smallprint reports --data var/data-kafka
+      smallprint reports --xlsx > reports.xlsx
     """
     from itertools import islice
 
@@ -230,7 +230,7 @@ def open_page(
     \b
     Examples:
       smallprint open
-      smallprint open 0192f0c4a1b27c3d8e4f5a6b7c8d9e0f
+      smallprint open doc_56a2f02b1d55403d80dcea975918ba48
       smallprint open --print
     """
     import webbrowser

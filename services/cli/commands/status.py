@@ -30,7 +30,7 @@ LOOKED_AT = 2_000
 @one_json
 @url_option
 @data_option
-@click.option("--tenant", help="Tenant of the documents, without a key (default).")
+@click.option("--tenant", help="Tenant of the documents, if you use no key. By default `default`.")
 @key_option
 def status(
     document: str | None,
@@ -54,7 +54,7 @@ def status(
       smallprint status
       smallprint status doc_56a2f02b1d55403d80dcea975918ba48
       smallprint status --json
-      smallprint status --data var/data-kafka --tenant acme
+      smallprint status --data ~/smallprint-data --tenant acme
       SMALLPRINT_KEY=sp_... smallprint status --url https://papers.example
     """
     if key and tenant:

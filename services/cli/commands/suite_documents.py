@@ -148,7 +148,7 @@ def export(
     key: str | None,
     **filters: str | None,
 ) -> None:
-    """Export the results of a running suite with their decisions.
+    """Save the results of a running suite, with their decisions.
 
     \b
     Examples:
@@ -178,9 +178,10 @@ def delete(
     data: Path | None,
     key: str | None,
 ) -> None:
-    """Delete documents from all services of a running suite.
+    """Delete documents of a running suite, with all their results.
 
-    Their texts, results and decisions are lost, as are parts that are in no other document.
+    Their texts, results and decisions are lost. So are the parts of a mail or archive, unless they
+    are also in another document.
 
     \b
     Examples:

@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 @click.option(
     "--max-wrong",
     type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
-    help="Add a `route`: at most this share of the accepted findings is wrong.",
+    help="Mark each finding as `accept` or `review`: at most this share of the accepted ones is "
+    "wrong.",
 )
 @click.option(
     "--broken",
     type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
-    help="With --max-wrong: share of your filings with an error.",
+    help="With --max-wrong: your estimate of the share of filings with an error.",
 )
 @fail_on_flagged_option
 @as_json
@@ -59,7 +60,7 @@ def triage(
     form: str | None,
     password: str | None,
 ) -> int:
-    """Find errors in reports, also in mails and archives.
+    """Find errors in financial reports, also in mails and archives.
 
     Reads PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON lines
     and CSV. `smallprint statements` prints the statements in them.
@@ -129,13 +130,14 @@ def statements(
     form: str | None,
     password: str | None,
 ) -> int:
-    """Print the statements of reports.
+    """Print the balance sheets and other statements of reports.
 
-    Every value has its position in --json. Reads balance sheet, income statement, cash flow
-    statement and statement of equity from HTML, inline XBRL, PDF, workbooks, CSV and plain text.
-    From an XBRL instance it reads the first three, if its linkbases (…_pre.xml, …_lab.xml) are in
-    the same folder. Each line has its us-gaap concept with a confidence. You can give the output of
-    --json to `smallprint triage`.
+    Reads balance sheet, income statement, cash flow statement and statement of equity from HTML,
+    inline XBRL, PDF, workbooks, CSV and plain text. From an XBRL instance it reads the first three,
+    if its linkbases (…_pre.xml, …_lab.xml) are in the same folder.
+
+    With --json each value has its position, and each line its us-gaap concept with a confidence.
+    `smallprint triage` reads this output too.
 
     \b
     Examples:

@@ -35,7 +35,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def text(number: int) -> bytes:
-    return f"Agreement number {number}.".encode()
+    return f"This is agreement number {number} of many.".encode()
 
 
 def test_a_list_continues_at_its_cursor(any_ingest: IngestService) -> None:

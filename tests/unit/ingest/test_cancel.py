@@ -139,7 +139,7 @@ def test_cancel_respects_if_match(any_ingest: IngestService) -> None:
 
 
 def test_parts_are_cancelled_with_their_archive(any_ingest: IngestService) -> None:
-    done, mine = b"Agreement one.", b"Agreement two."
+    done, mine = b"This is the first agreement.", b"This is the second agreement."
     data = archive({"done.txt": done, "mine.txt": mine, "open.txt": TEXT})
     alone = any_ingest.upload_new(mine, "mine.txt")
     box = any_ingest.read_new(data, "box.zip")

@@ -48,7 +48,7 @@ def watch_of(ingest: IngestService, *, waiting: int = 4, streams: int = 2) -> Pr
 
 
 def text(number: int) -> bytes:
-    return f"Agreement {number}".encode()
+    return f"This is the agreement number {number}".encode()
 
 
 def test_a_stream_resumes_at_its_last_event(any_ingest: IngestService) -> None:

@@ -23,7 +23,13 @@ from tests.unit.ingest.builders import (
     pdf,
 )
 
-MAIL = whole([text(), attached(b"A.", "a.txt"), attached(b"B.", "b.txt")])
+MAIL = whole(
+    [
+        text(),
+        attached(b"This is the first agreement.", "a.txt"),
+        attached(b"And this is the second.", "b.txt"),
+    ]
+)
 
 
 @pytest.fixture
@@ -52,23 +58,23 @@ def end(ingest: IngestService, document_id: str) -> None:
 
 def test_an_upload_above_the_limit_is_refused(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=2)
-    first = ingest.upload_new(pdf("One."))
-    ingest.upload_new(pdf("Two."))
+    first = ingest.upload_new(pdf("This is the agreement One."))
+    ingest.upload_new(pdf("This is the agreement Two."))
     before = ingest.blob_names()
-    problem = refused(ingest.upload(pdf("Three."), "three.pdf"))
+    problem = refused(ingest.upload(pdf("This is the agreement Three."), "three.pdf"))
     assert problem["type"].endswith(":queue_full")
     assert problem["document"] == "three.pdf"
     assert "SMALLPRINT_INGEST_MAX_IN_WORK" in problem["detail"]
     assert ingest.blob_names() == before
     assert len(ingest.client.get("/v1/documents").json()["items"]) == 2
-    known = ingest.upload(pdf("One."))
+    known = ingest.upload(pdf("This is the agreement One."))
     assert (known.status_code, known.json()["id"]) == (200, first)
 
 
 def test_an_ended_document_frees_a_slot(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
-    first = ingest.upload_new(pdf("One."))
-    files = {"file": ("two.pdf", pdf("Two."))}
+    first = ingest.upload_new(pdf("This is the agreement One."))
+    files = {"file": ("two.pdf", pdf("This is the agreement Two."))}
     headers = {"idempotency-key": '"k1"'}
     refused(ingest.client.post("/v1/documents", files=files, headers=headers))
     end(ingest, first)
@@ -78,10 +84,10 @@ def test_an_ended_document_frees_a_slot(made: NewIngest) -> None:
 def test_each_tenant_has_a_limit_below_the_total(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=2, ingest_max_in_work_together=3)
     other = ingest.client_for("other")
-    ingest.upload_new(pdf("One."))
-    ingest.upload_new(pdf("Two."))
-    refused(ingest.upload(pdf("Three.")))
-    assert ingest.upload(pdf("Three."), client=other).status_code == 202
+    ingest.upload_new(pdf("This is the agreement One."))
+    ingest.upload_new(pdf("This is the agreement Two."))
+    refused(ingest.upload(pdf("This is the agreement Three.")))
+    assert ingest.upload(pdf("This is the agreement Three."), client=other).status_code == 202
     problem = refused(ingest.upload(pdf("Four."), client=other))
     assert "SMALLPRINT_INGEST_MAX_IN_WORK_TOGETHER" in problem["detail"]
 
@@ -116,12 +122,12 @@ def test_several_files_are_accepted_up_to_the_limit(made: NewIngest) -> None:
 
 def test_a_refused_attempt_keeps_the_text(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
-    failed = ingest.read_new(pdf("Failed."))
+    failed = ingest.read_new(pdf("This is the agreement Failed."))
     ingest.publish(document_failed(failed))
     assert ingest.state(failed)["outcome"] == "failed"
     ingest.upload_new(pdf("In work."))
     before, words = ingest.blob_names(), ingest.client.get(f"/v1/documents/{failed}/text").text
-    refused(ingest.upload(pdf("Failed.")))
+    refused(ingest.upload(pdf("This is the agreement Failed.")))
     assert ingest.blob_names() == before
     assert ingest.client.get(f"/v1/documents/{failed}/text").text == words
     assert "Failed." in words
@@ -155,17 +161,17 @@ def test_parts_of_an_accepted_mail_are_never_refused(made: NewIngest) -> None:
     parent = ingest.read_new(MAIL, "mail.eml")
     parts = [str(part["id"]) for part in ingest.state(parent)["parts"]]
     assert len(parts) == 2
-    refused(ingest.upload(pdf("After.")))
+    refused(ingest.upload(pdf("This is the agreement After.")))
     for part in (parent, *parts):
         end(ingest, part)
-    assert ingest.upload(pdf("After.")).status_code == 202
+    assert ingest.upload(pdf("This is the agreement After.")).status_code == 202
 
 
 def test_reprocess_respects_the_limit(made: NewIngest) -> None:
     ingest = made(ingest_max_in_work=1)
-    first = ingest.upload_new(pdf("One."))
+    first = ingest.upload_new(pdf("This is the agreement One."))
     end(ingest, first)
-    second = ingest.upload_new(pdf("Two."))
+    second = ingest.upload_new(pdf("This is the agreement Two."))
     answer = ingest.client.post(f"/v1/documents/{first}/reprocess")
     refused(answer)
     assert ingest.state(first)["state"] == "ended"

@@ -113,7 +113,7 @@ def test_rules_and_tombstones_are_separate_for_each_tenant(any_ingest: IngestSer
 
 
 def test_a_document_in_work_does_not_expire(ingest: IngestService) -> None:
-    document = ingest.read_new(b"still being worked on", "a.txt")
+    document = ingest.read_new(b"a text that is still being worked on", "a.txt")
     set_age(ingest, document, 100)
     stored(ingest, (None, 1))
     assert keeper(ingest).run_once() == 0

@@ -203,7 +203,7 @@ def test_a_reprocessed_document_is_found_once(any_ingest: IngestService) -> None
 def test_a_document_that_fails_is_not_found(
     any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = stored(any_ingest, "Quokkas")
+    document = stored(any_ingest, "Quokkas", kind="contract")
     any_ingest.publish(clauses_of(any_ingest, document, ("Parties", "Quokkas")))
     any_ingest.client.post(f"/v1/documents/{document}/reprocess")
     assert rows(any_ingest) == 2, "until then the text is as it was"
@@ -230,7 +230,7 @@ def test_a_cancelled_attempt_leaves_only_complete_text(ingest: IngestService) ->
 
 
 def test_another_upload_after_a_failure_removes_the_old_text(ingest: IngestService) -> None:
-    document = stored(ingest, "Quokkas")
+    document = stored(ingest, "Quokkas", kind="contract")
     ingest.publish(document_failed(document))
     assert len(search(ingest, "quokkas")["items"]) == 1
     assert ingest.upload_new(b"Quokkas", "again.txt") == document
@@ -255,7 +255,7 @@ def test_a_deleted_document_is_not_indexed(any_ingest: IngestService) -> None:
 
 
 def test_a_removed_text_is_not_shown(ingest: IngestService) -> None:
-    document = stored(ingest, "Quokkas")
+    document = stored(ingest, "Quokkas", kind="contract")
     stored(ingest, "Quokkas and others", "b.txt")
     with ingest.service.store.read() as session:
         sha256 = session.execute(
