@@ -28,6 +28,7 @@ from services.cli.deployment.deployment_file import (
 from services.cli.deployment.lock import FolderLock, holder
 from services.cli.deployment.owner_key import read_owner_key
 from services.cli.options import INSIDE, URL, load_settings
+from services.cli.output.lines import program
 from shared.errors import SuiteError
 
 NAME = "served.json"
@@ -72,20 +73,22 @@ def address_and_key(url: str | None, key: str | None, data: Path | None) -> tupl
     if named and key:
         return named, key
     why = "a key is needed: give --key, or set SMALLPRINT_KEY. To make one"
-    make = ["smallprint", "keys", "new", "NAME"]
+    make = ["keys", "new", "NAME"]
     if named:
-        raise SuiteError(f"{why}, run on the machine of the suite at {named}: {shlex.join(make)}")
+        raise SuiteError(
+            f"{why}, run on the machine of the suite at {named}: smallprint {shlex.join(make)}"
+        )
     where, folder = folder_address(data), load_settings(data).data
     key = key or (read_owner_key(folder) if where else None)
     if key:
         return where or URL, key
     if not where:
-        start = shlex.join(["smallprint", "serve", "--data", str(folder)])
+        start = shlex.join([program(), "serve", "--data", str(folder)])
         raise SuiteError(
             f"no suite is running on {folder}: start it ({start}), or name its folder with --data. "
             f"For another suite at {URL} set SMALLPRINT_KEY"
         )
-    raise SuiteError(f"{why}: {shlex.join([*make, '--data', str(folder)])}")
+    raise SuiteError(f"{why}: {shlex.join([program(), *make, '--data', str(folder)])}")
 
 
 def configured_url(data: Path | None) -> str:
@@ -119,7 +122,7 @@ def folder_address(data: Path | None) -> str | None:
             "name it with --url"
         )
     if os.access(FolderLock(folder).path, os.R_OK):
-        start = shlex.join(["smallprint", "serve", "--data", str(folder)])
+        start = shlex.join([program(), "serve", "--data", str(folder)])
         raise SuiteError(
             f"no suite is running on {folder}: start it ({start}), or name another with --url"
         )

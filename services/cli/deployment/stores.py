@@ -13,7 +13,7 @@ import click
 
 from services.cli.documents.files import require_database
 from services.cli.options import given
-from services.cli.output.lines import plain
+from services.cli.output.lines import plain, program
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
         require_database(settings.data / "ingest.db", create=create)
     click.echo(f"keys of {plain(where)}", err=True)
     if not has_database(settings, "ingest"):
-        start = plain(shlex.join(["smallprint", "serve", "--data", where]))
+        start = plain(shlex.join([program(), "serve", "--data", where]))
         click.echo(
             f"this folder is new: its keys only work for a suite that you start there ({start})",
             err=True,

@@ -88,12 +88,12 @@ def program() -> str:
     found = shutil.which("smallprint")
     if not own.exists() or (found and own.samefile(found)):
         return "smallprint"
-    return shlex.quote(str(own))
+    return str(own)
 
 
 def pasteable(text: str) -> str:
     """A text whose `smallprint …` commands in backquotes can be pasted into a shell."""
-    return text.replace("`smallprint ", f"`{program()} ")
+    return text.replace("`smallprint ", f"`{shlex.quote(program())} ")
 
 
 def print_hint(text: str) -> None:

@@ -19,6 +19,7 @@ from services.cli.deployment.deployment_file import Deployment
 from services.cli.deployment.lock import FolderLock
 from services.cli.deployment.owner_key import read_owner_key
 from services.cli.options import URL
+from services.cli.output.lines import program
 from services.ingest.keys import KeyRing
 from services.ingest.store import MIGRATIONS
 from shared import logs
@@ -138,7 +139,7 @@ def test_no_key_is_sent_to_another_program_on_the_usual_port(
         code, output = run(*command, *options)
         assert (code, asked) == (2, [])
         assert (
-            f"no suite is running on {data}: start it (smallprint serve --data '{data}')" in output
+            f"no suite is running on {data}: start it ({program()} serve --data '{data}')" in output
         )
 
 
@@ -150,7 +151,7 @@ def test_without_a_key_the_message_says_how_to_make_one(
     code, output = run(*command, "--data", served)
     assert (code, f"smallprint keys new NAME --data '{served}'" in output) == (2, True)
     assert (
-        "no suite is running on var/data: start it (smallprint serve --data var/data)"
+        f"no suite is running on var/data: start it ({program()} serve --data var/data)"
         in (run(*command)[1])
     )
     assert (
@@ -245,7 +246,7 @@ def test_status_needs_no_key_for_a_data_folder(
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
     for options, reason in (
         (("--data", tmp_path / "none"), f"{tmp_path / 'none'} is not the data folder of a suite"),
-        (("--data", tmp_path / "none"), "`smallprint keys new NAME`"),
+        (("--data", tmp_path / "none"), "smallprint keys new NAME`"),
         (("--url", "http://a.example"), "run on the machine of the suite at http://a.example"),
         (("--key", "sp_key", "--tenant", "acme"), "use --tenant without a key"),
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.output.lines import program
 from tests.unit.cli.builders import Run, lines
 
 
@@ -50,7 +51,7 @@ def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.M
     _, out, err = run("keys", "new", "alice", "--data", tmp_path / "a")
     assert f"keys of {tmp_path / 'a'}\n" in err
     assert "this folder is new: its keys only work" in err
-    assert f"(smallprint serve --data {tmp_path / 'a'})\n" in err
+    assert f"({program()} serve --data {tmp_path / 'a'})\n" in err
     assert out.startswith("sp_")
     _, _, err = run("keys", "new", "bob", "--data", tmp_path / "a")
     assert "is new" not in err
