@@ -250,6 +250,7 @@ class UploadView(BaseModel):
 
 
 NAME = r"^[^\x00-\x1f\x7f]{1,100}$"
+PART_OF_NAME = r"^[^\x00-\x1f\x7f]{1,255}$"
 
 
 class NewKeyRequest(BaseModel):

@@ -189,10 +189,11 @@ keys = sa.Table(
 class Filters:
     """Filters of a list of documents; all must hold, None means any.
 
-    `parent` is the mail or archive, `actor` the uploader; uploads from `since` on and before
-    `before`.
+    `name` is a part of the file name in any case, `parent` the mail or archive, `actor` the
+    uploader; uploads from `since` on and before `before`.
     """
 
+    name: str | None = None
     state: State | None = None
     kind: Kind | None = None
     outcome: Outcome | None = None
@@ -212,6 +213,8 @@ class Filters:
             documents.c.actor: self.actor,
         }
         found = [column == value for column, value in same.items() if value is not None]
+        if self.name is not None:
+            found.append(documents.c.name.icontains(self.name, autoescape=True))
         if self.since is not None:
             found.append(documents.c.created >= self.since)
         if self.before is not None:

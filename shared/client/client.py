@@ -243,6 +243,7 @@ class Client:
     def documents(
         self,
         *,
+        name: str | None = None,
         state: State | None = None,
         kind: Kind | None = None,
         outcome: Outcome | None = None,
@@ -255,6 +256,7 @@ class Client:
         """The documents of the tenant, newest first, fetched page by page.
 
         Args:
+            name: a part of the file name, in upper or lower case.
             parent: id of a mail or archive: only its parts.
             sha256: hash of the uploaded bytes.
             actor: name of the key that uploaded them.
@@ -263,6 +265,7 @@ class Client:
         """
         pages = self._pages(
             "/v1/documents",
+            name=name,
             state=state,
             kind=kind,
             outcome=outcome,

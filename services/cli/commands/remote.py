@@ -225,20 +225,22 @@ def open_page(
 ) -> None:
     """Open the pages of a running suite in the browser.
 
-    With DOCUMENT, the page of that document. The link signs in once, within an hour.
+    With DOCUMENT, an id or a part of a file name, the page of that document. The link signs in
+    once, within an hour.
 
     \b
     Examples:
       smallprint open
-      smallprint open doc_56a2f02b1d55403d80dcea975918ba48
+      smallprint open supply-agreement
       smallprint open --print
     """
     import webbrowser
 
-    from services.cli.deployment.connection import connect
+    from services.cli.deployment.connection import connect, find_document
 
     with connect(url, key, data) as client:
-        page = f"/documents/{client.document(document).id}" if document else "/"
+        found = find_document(client, document) if document else None
+        page = f"/documents/{found.id}" if found else "/"
         link = client.sign_in_link(page)
     if only_print or not webbrowser.open(link):
         write_rows([link])

@@ -42,9 +42,9 @@ def status(
 ) -> int:
     """Show where a document is, or what is slow in the suite.
 
-    With the id of a document: its events in each service, with their worker, times, attempts, last
-    error and next attempt. Without an id: the queue of each service, the time of each stage, and
-    the documents that have been in progress longest.
+    With DOCUMENT, an id or a part of a file name: its events in each service, with their worker,
+    times, attempts, last error and next attempt. Without: the queue of each service, the time of
+    each stage, and the documents that have been in progress longest.
 
     Without a key the command asks as the owner of the data folder. It then shows a document of a
     stopped suite too. With a key it asks the running suite.
@@ -52,6 +52,7 @@ def status(
     \b
     Examples:
       smallprint status
+      smallprint status "supply agreement.txt"
       smallprint status doc_56a2f02b1d55403d80dcea975918ba48
       smallprint status --json
       smallprint status --data ~/smallprint-data --tenant acme
@@ -72,11 +73,12 @@ def status(
     return 0
 
 
-def _document(client: Client, document_id: str) -> tuple[dict[str, Any], Iterator[str]]:
+def _document(client: Client, name: str) -> tuple[dict[str, Any], Iterator[str]]:
+    from services.cli.deployment.connection import find_document
 
-    document = client.document(document_id)
-    journals, silent = _journals(client, document_id)
-    stages, waiting = document_status.stages(journals), _waiting(client, document_id)
+    document = find_document(client, name)
+    journals, silent = _journals(client, document.id)
+    stages, waiting = document_status.stages(journals), _waiting(client, document.id)
     return (
         document_status.document_line(document, stages, waiting, silent),
         document_status.document_table(document, stages, waiting, silent, datetime.now(UTC)),

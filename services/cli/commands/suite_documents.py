@@ -27,12 +27,14 @@ def documents() -> None:
 
     \b
     Examples:
+      smallprint documents list lease
       smallprint documents list --outcome failed
       smallprint documents show doc_56a2f02b1d55403d80dcea975918ba48
     """
 
 
 @documents.command("list")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a document.")
 @suite_options
 @click.option(
@@ -54,6 +56,7 @@ def documents() -> None:
     help="Most documents to print.",
 )
 def documents_list(
+    name: str | None,
     as_json: bool,
     url: str | None,
     data: Path | None,
@@ -63,11 +66,14 @@ def documents_list(
     kind: Any,
     most: int,
 ) -> None:
-    """List documents, the newest first."""
+    """List documents, the newest first.
+
+    With NAME only documents with this text in their file name, in upper or lower case.
+    """
     from services.cli.deployment.connection import connect
 
     with connect(url, key, data) as client:
-        found = client.documents(state=state, outcome=outcome, kind=kind)
+        found = client.documents(name=name, state=state, outcome=outcome, kind=kind)
         listed = list(islice(found, most + 1))
     if as_json:
         for one in listed[:most]:
@@ -77,7 +83,7 @@ def documents_list(
     if len(listed) > most:
         click.echo(f"there are more documents: use --most {10 * most}", err=True)
     elif not listed:
-        filtered = state or outcome or kind
+        filtered = name or state or outcome or kind
         hint = (
             "no such documents"
             if filtered
@@ -87,21 +93,22 @@ def documents_list(
 
 
 @documents.command("show")
-@click.argument("document_id", metavar="ID")
+@click.argument("document")
 @one_json
 @suite_options
 def documents_show(
-    document_id: str, as_json: bool, url: str | None, data: Path | None, key: str | None
+    document: str, as_json: bool, url: str | None, data: Path | None, key: str | None
 ) -> None:
     """Show the state of one document, with reasons and warnings.
 
-    `smallprint status ID` shows its events in each service.
+    DOCUMENT is its id, or a part of its file name. `smallprint status DOCUMENT` shows its events in
+    each service.
     """
-    from services.cli.deployment.connection import connect
+    from services.cli.deployment.connection import connect, find_document
 
     with connect(url, key, data) as client:
-        document = client.document(document_id)
-    print_line(result_json(document), output.shown(document), as_json=as_json)
+        found = find_document(client, document)
+    print_line(result_json(found), output.shown(found), as_json=as_json)
 
 
 @click.command()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ from shared.errors import SuiteError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from shared.client import ApiError, Client
+    from shared.client import ApiError, Client, Document
     from shared.settings import CommonSettings
 
 
@@ -113,6 +116,22 @@ class InProcess(httpx.BaseTransport):
             return httpx.Response(answered.status_code, headers=answered.headers, content=content)
 
         return asyncio.run(answer())
+
+
+def find_document(client: Client, document: str) -> Document:
+    """The document with this id, or the only one with this text in its file name.
+
+    Raises SuiteError if no document or several have the name.
+    """
+    if re.fullmatch(r"doc_\w+", document, re.ASCII):
+        return client.document(document)
+    found = list(islice(client.documents(name=document), 2))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        command = shlex.join(["smallprint", "documents", "list", document])
+        raise SuiteError(f"several documents have this name: choose an id from `{command}`")
+    raise SuiteError(f"no document is named {document!r}: see `smallprint documents list`")
 
 
 def refused(error: ApiError, url: str) -> SuiteError:

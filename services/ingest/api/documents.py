@@ -23,6 +23,7 @@ from services.ingest.progress_stream import LONGEST_WAIT, ProgressStream
 from services.ingest.schemas import (
     FULL,
     NAME,
+    PART_OF_NAME,
     DocumentPage,
     DocumentView,
     KeyPage,
@@ -161,6 +162,10 @@ def _documents(parts: RouteParts) -> APIRouter:
         actor: CurrentActor,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
+        name: Annotated[
+            str | None,
+            Query(pattern=PART_OF_NAME, description="part of the file name, in any case"),
+        ] = None,
         state: State | None = None,
         kind: Kind | None = None,
         outcome: Outcome | None = None,
@@ -184,6 +189,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         `cursor` set to `next` for more.
         """
         filters = Filters(
+            name=name,
             state=state,
             kind=kind,
             outcome=outcome,

@@ -80,8 +80,8 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
 
 
 def test_documents_are_listed_with_a_mark_for_warnings(suite: Suite) -> None:
-    done = invoke("documents", "list", "--outcome", "complete", "--kind", "contract")
-    assert suite.requests[0][2] == {"outcome": "complete", "kind": "contract"}
+    done = invoke("documents", "list", "lease", "--outcome", "complete", "--kind", "contract")
+    assert suite.requests[0][2] == {"name": "lease", "outcome": "complete", "kind": "contract"}
     assert "complete!" in done.stdout
     assert "[red]x[/red].pdf" in done.stdout
     assert "\x1b" not in done.stdout
@@ -95,9 +95,16 @@ def test_a_document_is_shown_with_reasons_and_warnings(suite: Suite) -> None:
     shown = invoke("documents", "show", "doc_1").stdout
     for text in ("[red]x[/red].pdf", "blank page", "page 2 is a scan", ENDED["sha256"]):
         assert text in shown
-    (line,) = lines(invoke("documents", "show", "doc_1", "--json").stdout)
+    (line,) = lines(invoke("documents", "show", "x.pdf", "--json").stdout)
+    assert ("GET", "/v1/documents", {"name": "x.pdf"}) in suite.requests
     assert line["reasons"] == ["blank page"]
     assert "there is no" in str(invoke("documents", "show", "doc_2").exception)
+
+
+@pytest.mark.parametrize(("number", "message"), [(0, "no document is named"), (2, "several")])
+def test_a_name_has_to_identify_one_document(suite: Suite, number: int, message: str) -> None:
+    suite.documents = [ENDED] * number
+    assert message in str(invoke("documents", "show", "lease 1").exception)
 
 
 def test_an_export_has_the_chosen_results(suite: Suite, tmp_path: Path) -> None:

@@ -435,10 +435,10 @@ def test_hits_are_fetched_as_they_are_asked_for() -> None:
 def test_a_list_is_asked_for_by_what_is_known() -> None:
     network = Network(ok({"items": [], "next": None}))
     moment = datetime(2026, 1, 2, tzinfo=UTC)
-    assert list(network.client().documents(sha256="0" * 64, actor="ann", since=moment)) == []
+    assert list(network.client().documents(name="lease", sha256="0" * 64, since=moment)) == []
     assert dict(network.requests[0].url.params) == {
+        "name": "lease",
         "sha256": "0" * 64,
-        "actor": "ann",
         "since": "2026-01-02T00:00:00+00:00",
     }
 

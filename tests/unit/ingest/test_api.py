@@ -73,6 +73,17 @@ def test_a_list_by_bytes_uploader_and_time(any_ingest: IngestService) -> None:
     assert any_ingest.ids(actor="tester", cursor=first["next"]) == [mine[0]]
 
 
+def test_a_list_by_part_of_the_name(any_ingest: IngestService) -> None:
+    names = ("Porex Amendment.txt", "porex_100%.txt", "Lease.txt")
+    porex, percent, lease = (any_ingest.upload_new(text(n), one) for n, one in enumerate(names))
+    theirs = any_ingest.client_for("acme", "eve")
+    any_ingest.upload(text(9), "porex of acme.txt", client=theirs)
+    assert any_ingest.ids(name="POREX") == [percent, porex]
+    assert any_ingest.ids(name="x_1") == any_ingest.ids(name="0%.") == [percent]
+    assert any_ingest.ids(name="Lease.txt", state="received") == [lease]
+    assert any_ingest.ids(name="acme") == []
+
+
 def test_warnings_about_results_are_warnings_of_the_document(any_ingest: IngestService) -> None:
     contract = any_ingest.upload_new(text(1), "a.txt")
     report = any_ingest.read_new(b'{"statements": []}', "a.json")
@@ -89,7 +100,7 @@ def test_warnings_about_results_are_warnings_of_the_document(any_ingest: IngestS
         *("cursor=nonsense", "cursor=MjAyNi0wMS0wMXxkb2M", "cursor=%C3%A4"),
         "cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzowMHxkb2M",  # before the beginning of time in UTC
         *("limit=0", "limit=201", "state=lost", "kind=poem", "outcome=fine"),
-        *("sha256=ABC", "actor=", "since=2026-01-02", "before=1767312000"),
+        *("sha256=ABC", "actor=", "name=", "name=%00", "since=2026-01-02", "before=1767312000"),
     ],
 )
 def test_invalid_list_parameters_are_refused(ingest: IngestService, query: str) -> None:
