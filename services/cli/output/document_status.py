@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from services.cli.output.event_names import event_name
@@ -35,6 +35,7 @@ class Stage:
     `waiting`, `working`, `retrying`, `given_up` or `done`.
     """
     since: datetime
+    received: datetime | None = None  # by the service
     attempts: int = 0
     worker: str = ""
     error: str | None = None
@@ -84,6 +85,7 @@ def _received_stage(service: str, event: ReceivedEvent) -> Stage:
         event.type,
         event.state,
         event.since,
+        event.first_seen,
         event.attempts,
         event.worker,
         event.error,
@@ -123,30 +125,43 @@ def document_table(
 ) -> Iterator[str]:
     """A document for a person: a summary, then a table of stages, divided by attempts."""
     what = document.outcome or document.state
-    since = document.ended or document.updated
-    yield f"{plain(document.name)}  ({document.id})  {document.kind}, {what} {_ago(since, now)}"
-    for reason in document.reasons:
-        yield f"  ! {plain(reason)}"
+    since = f"{document.state} {_ago(document.updated, now)}"
+    if document.ended:
+        since = f"ended {_clock(document.ended)} UTC"
+    yield f"{plain(document.name)}  ({document.id})  {document.kind}, {what}"
+    yield f"  uploaded {_clock(document.created)} UTC by {plain(document.actor)}, {since}"
+    for note in (*document.reasons, *document.warnings):
+        yield f"  ! {plain(note)}"
     if document.progress:
         yield f"  {document.progress.pages_done} of {document.progress.pages} pages are read"
-    rows = [("service", "event", "state", "how long", "")] if stages else []
+    rows = [("service", "event", "state", "since (UTC)", "", "")] if stages else []
     notes: list[str | None] = [None] * len(rows)
     for number, stage in enumerate(stages):
         if stage.type == BEGINS and number and stages[number - 1].type != BEGINS:
-            rows.append(("new attempt", "", "", "", ""))
+            rows.append(("new attempt", "", "", "", "", ""))
             notes.append(None)
         tries = f"{stage.attempts} tries" if stage.attempts > 1 else ""
         who = _who(stage, now) if stage.state == "working" else ""
         again = f"next try {_ahead(stage.next_try, now)}" if stage.next_try else ""
         extra = ", ".join(part for part in (tries, who, again) if part)
-        state = stage.state.replace("_", " ")
-        rows.append((stage.service, event_name(stage.type), state, _ago(stage.since, now), extra))
+        state = "dead letter" if stage.state == "given_up" else stage.state.replace("_", " ")
+        cells = (stage.service, event_name(stage.type), state, _clock(stage.since))
+        rows.append((*cells, _duration(stage, now), extra))
         notes.append(stage.error)
     yield from _table(rows, notes)
+    if any(stage.state == "given_up" for stage in stages):
+        yield f"  ! see `smallprint dead-letters list --document {document.id}`"
     if waiting:
-        yield f"  review  {waiting} item{'' if waiting == 1 else 's'} wait for review"
+        yield f"  review  {waiting} item{' waits' if waiting == 1 else 's wait'} for review"
     for service in silent:
         yield f"  ! {service} does not answer: its events of the document are unknown"
+
+
+def _duration(stage: Stage, now: datetime) -> str:
+    """How long a service took for an event since it received it, or how long it is in its state."""
+    if stage.is_open:
+        return _ago(stage.since, now)
+    return f"took {_span((stage.since - (stage.received or stage.since)).total_seconds())}"
 
 
 def _who(stage: Stage, now: datetime) -> str:
@@ -333,7 +348,7 @@ def overview_table(
 ) -> Iterator[str]:
     """The slow stages and queues for a person."""
     yield "queues"
-    heads = ("service", "waiting", "in progress", "oldest", "given up")
+    heads = ("service", "unfinished", "in progress", "oldest", "dead letters")
     rows = [
         (
             one.service,
@@ -347,14 +362,11 @@ def overview_table(
     ]
     if rows:
         yield from _table([heads, *rows])
-        yield (
-            f"  waiting and oldest include work and are counted every {COUNTED_EVERY} s; in work "
-            "is current"
-        )
+        yield f"  unfinished includes in progress, and is up to {COUNTED_EVERY} s old"
     elif waiting:
         yield "  all are empty"
     if any(one.dead_letters for one in waiting):
-        yield "  ! `smallprint dead-letters list` lists what was given up"
+        yield "  ! `smallprint dead-letters list` lists the dead letters"
     if silent.relays:
         yield f"  ! no relay answers of {', '.join(silent.relays)}: their queues are unknown"
     if blind := [q.service for q in waiting if q.lag is None and q.service not in silent.relays]:
@@ -405,6 +417,10 @@ def _table(
 
 def _ago(moment: datetime, now: datetime) -> str:
     return f"for {_span((now - moment).total_seconds())}"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _ahead(moment: datetime, now: datetime) -> str:

@@ -3,7 +3,8 @@
 from shared.errors import EncryptedDocument
 
 HOW = (
-    "give its password, with curl as `-F password=...`, on the command line as SMALLPRINT_PASSWORD"
+    "give its password: as SMALLPRINT_PASSWORD on the command line, or over HTTP in a new upload "
+    "(`-F password=...`) or in the body of `reprocess`"
 )
 
 
