@@ -29,6 +29,7 @@ from services.cli.commands import (
     teach,
     triage,
     up,
+    upload,
     webhooks,
 )
 from services.cli.groups import SectionedGroup
@@ -54,7 +55,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         *(folders.batch, folders.watch),
     ),
     "Serve the suite, and use it": (
-        *(demo.demo, up.up, remote.open_page, remote.upload),
+        *(demo.demo, up.up, remote.open_page, upload.upload),
         *(suite_documents.documents, remote.search, remote.reports),
         *(suite_documents.export, suite_documents.delete, webhooks.webhooks, mcp.mcp),
     ),

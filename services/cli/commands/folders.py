@@ -128,6 +128,8 @@ def watch(
 ) -> int:
     """Read every document that arrives in a folder.
 
+    The results go to a folder. A suite gets nothing: use `smallprint upload FOLDER` for that.
+
     Reads as `batch` does, until Ctrl-C. A file is read once it is complete: unchanged for some
     seconds, and not open for writing on this machine. It is then moved to FOLDER/done, or to
     FOLDER/failed. Its receipt in FOLDER/results has the result or the reason. Nothing is

@@ -1,94 +1,16 @@
-"""The commands that use a running suite: `upload`, `search`, `reports` and `open`."""
+"""The commands that use a running suite: `search`, `reports` and `open`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from services.cli.documents.files import STANDARD_INPUT
-from services.cli.options import (
-    as_json,
-    kind_option,
-    password_option,
-    paths_argument,
-    sheet_options,
-    suite_options,
-)
+from services.cli.options import kind_option, sheet_options, suite_options
 from services.cli.output import sheets, tables
-from services.cli.output.lines import (
-    OutputWriter,
-    print_line,
-    result_json,
-    to_json,
-    write,
-    write_rows,
-)
-from services.cli.output.progress import each_file
-
-
-@click.command()
-@paths_argument
-@as_json
-@suite_options
-@kind_option("Kind of the documents. By default smallprint detects it.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    help="Specialist that reads the contracts; may be repeated.",
-)
-@password_option
-def upload(
-    paths: Sequence[str],
-    as_json: bool,
-    url: str | None,
-    data: Path | None,
-    key: str | None,
-    kind: Any,
-    adapters: Sequence[str],
-    password: str | None,
-) -> int:
-    """Upload documents to a running suite.
-
-    A large upload continues after a broken connection. With --json one line a file: `source`, `id`,
-    `state` and more, as the suite answers.
-
-    \b
-    Examples:
-      smallprint upload lease.pdf
-      smallprint upload *.pdf --url https://papers.example --json
-      smallprint upload lease.pdf --kind contract --data ~/smallprint-data
-      smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
-    """
-    from smallprint import ApiError, Client
-
-    from services.cli.deployment.address import address_and_key
-    from services.cli.deployment.connection import refused
-
-    where, key = address_and_key(url, key, data)
-    lines = OutputWriter(as_json=as_json, table=tables.uploaded)
-    with Client(where, key) as client:
-
-        def send(path: str) -> Iterator[Mapping[str, Any]]:
-            content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path
-            try:
-                document = client.upload(content, kind=kind, password=password, adapters=adapters)
-            except ApiError as error:
-                silent = error.code == "no_answer"
-                detail = refused(error, where).message if silent else error.detail
-                yield {"source": path, "error": {"type": error.code, "detail": detail}}
-            except OSError as error:
-                detail = f"the file can't be read: {error.strerror or error}"
-                yield {"source": path, "error": {"type": "unreadable_file", "detail": detail}}
-            else:
-                yield {"source": path, "id": document.id, "state": document.state}
-
-        each_file(paths, lines, send)
-    return lines.exit_code
+from services.cli.output.lines import print_line, result_json, to_json, write, write_rows
 
 
 @click.command()

@@ -10,6 +10,7 @@ from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from services.cli.documents.files import STANDARD_INPUT
 from services.cli.output.lines import count, plain
 from services.cli.output.terminal import table
 
@@ -100,8 +101,14 @@ def _missed(missed: Mapping[str, Any]) -> str:
 
 
 def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
-    """An uploaded document."""
-    yield f"{plain(line['source'])}  {line['id']}  ({line['state']})"
+    """An uploaded document, with its other name if the suite had it already."""
+    from shared.documents import safe_name
+
+    source, name = line["source"], line["name"]
+    known = source != STANDARD_INPUT and name != safe_name(source)
+    here = f", already here as {plain(name)}" if known else ""
+    yield f"{plain(source)}  {line['id']}  ({line['outcome'] or line['state']}{here})"
+    yield from (f"  ! {plain(note)}" for note in (*line["reasons"], *line["warnings"]))
 
 
 def watched(line: Mapping[str, Any]) -> Iterator[str]:

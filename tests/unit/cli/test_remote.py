@@ -1,10 +1,9 @@
-"""`smallprint upload`, `search` and `reports`: requests to a running suite, and their lines."""
+"""`smallprint search` and `reports`: requests to a running suite, and their lines."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +12,8 @@ import smallprint
 
 from services.cli.output import tables
 from shared.errors import SuiteError
-from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 
-DOCUMENT = document_json(name="a.txt", state="received", outcome=None, ended=None)
 TEXT = "by the laws\nof \x1b[31mDelaware"
 CLAUSE = {"id": "cl_1", "category": "Governing Law", "start": 40, "end": 60, "confidence": 0.9}
 
@@ -64,18 +61,10 @@ class Suite:
         params = dict(request.url.params)
         self.asked.append(params)
         answer: Callable[[dict[str, str], bytes], httpx.Response] = {
-            "/v1/documents": self.upload,
             "/v1/search": self.search,
             "/v1/reports": self.reports,
         }[request.url.path]
         return answer(params, request.read())
-
-    def upload(self, _params: dict[str, str], body: bytes) -> httpx.Response:
-        if b"nobody" in body:
-            return refusal(422, "unknown_adapter", "there is: contract-clauses, unfair-terms")
-        if b"picture" in body:
-            return refusal(415, "unsupported_type", "this is a picture")
-        return httpx.Response(202, json=DOCUMENT)
 
     def search(self, params: dict[str, str], _body: bytes) -> httpx.Response:
         if len(params["q"]) > 400:
@@ -102,52 +91,14 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
     return suite
 
 
-@pytest.fixture
-def paper(tmp_path: Path) -> Path:
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"An agreement.")
-    return path
-
-
-def test_each_upload_is_a_line(suite: Suite, paper: Path) -> None:
-    picture, missing = paper.with_name("b.png"), paper.with_name("c.txt")
-    picture.write_bytes(b"picture")
-    done = invoke("upload", "--json", paper, picture, missing)
-    assert done.return_value == 1, done.output
-    taken, refused, lost = lines(done.stdout)
-    assert taken == {"source": str(paper), "id": "doc_1", "state": "received"}
-    assert refused["error"] == {"type": "unsupported_type", "detail": "this is a picture"}
-    assert lost["error"]["type"] == "unreadable_file"
-    assert "No such file" in lost["error"]["detail"]
-    assert f"{paper}  doc_1  (received)\n" in invoke("upload", paper).output
-
-
-def test_an_upload_to_an_unknown_adapter_names_those_there_are(suite: Suite, paper: Path) -> None:
-    names = ("--adapter", "unfair-terms", "--adapter", "nobody")
-    (line,) = lines(invoke("upload", "--json", paper, *names).stdout)
-    assert line["error"]["type"] == "unknown_adapter"
-    assert "contract-clauses, unfair-terms" in line["error"]["detail"]
-
-
-@pytest.mark.parametrize("command", [["search", "lease"], ["upload", "--json", "FILE"]])
-def test_a_suite_that_does_not_answer_is_named(command: list[str], paper: Path) -> None:
+def test_a_suite_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smallprint.client._FIRST_DELAY", 0.001)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        words = [str(paper) if one == "FILE" else one for one in command]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("smallprint.client._FIRST_DELAY", 0.001)
-            done = invoke(*words, "--url", url, "--key", "k")
-    message = (
-        f"no suite answers at {url}: start it there, or name its address with --url, or its folder "
-        "with --data"
-    )
-    if command[0] == "upload":
-        (line,) = lines(done.stdout)
-        assert line["error"] == {"type": "no_answer", "detail": message}
-    else:
-        assert isinstance(done.exception, SuiteError)
-        assert done.exception.message == message
+        done = invoke("search", "lease", "--url", url, "--key", "k")
+    assert isinstance(done.exception, SuiteError)
+    assert done.exception.message.startswith(f"no suite answers at {url}: start it there")
 
 
 def test_each_hit_is_a_json_line(suite: Suite) -> None:
