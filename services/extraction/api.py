@@ -328,8 +328,10 @@ def require_passes(
 
 def require_result(known: Extraction | None, document_id: str) -> Extraction:
     """Return an extraction with clauses; raise NotFound or Conflict otherwise."""
+    wait = f"GET /v1/documents/{document_id}?wait=20 waits for its end"
     if known is None or known.state == "deleted":
-        raise NotFound(f"there is no document {document_id}", document=document_id)
+        detail = f"there is no document {document_id}, or it has just been uploaded: {wait}"
+        raise NotFound(detail, document=document_id)
     if known.state == "done":
         return known
     if known.state == "failed":
@@ -337,5 +339,5 @@ def require_result(known: Extraction | None, document_id: str) -> Extraction:
     elif known.kind != "contract":
         why = f"its kind is {known.kind}, and only contracts have clauses"
     else:
-        why = "its state is waiting: it has not been processed yet, ask again soon"
+        why = f"it has not been processed yet: {wait}"
     raise Conflict(f"document {document_id} has no clauses: {why}", document=document_id)

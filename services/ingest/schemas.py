@@ -85,10 +85,13 @@ class DocumentView(BaseModel):
     size: int = Field(description="bytes")
     media_type: str = Field(description="by content")
     kind: Kind
-    kind_source: KindSource = Field(description="`uploader`, or `type` if the type and text decide")
+    kind_source: KindSource = Field(
+        description="`uploader`: a person or program stated the kind, at the upload or later; "
+        "`type`: smallprint detects it from the type of the file and from its text"
+    )
     kind_confidence: float | None = Field(
-        description="probability of the predicted kind, 0 to 1; null if the uploader "
-        "or the type decides"
+        description="probability of the detected kind, 0 to 1; null before the document is read, "
+        "and if the kind was stated or follows from the type of the file"
     )
     kind_unsure: bool = Field(description="whether a person is asked to confirm the kind")
     adapters: list[str] = Field(

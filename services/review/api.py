@@ -466,7 +466,8 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         chosen: store.Filters = filters("all"),
     ) -> StreamingResponse:
         """Returns all results with their values and decisions as JSON lines, CSV or XLSX. Use
-        `state`, `kind`, `document` and `category` to narrow the export.
+        `state`, `kind`, `document` and `category` to narrow the export. Rows are in the order of
+        the review queue, so those of a document need not be together.
         """
         name = f"smallprint-{datetime.now(UTC):%Y-%m-%d}.{format}"
         return StreamingResponse(
@@ -498,8 +499,9 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         responses=problems(503),
     )
     def sign_in(request: Request, body: SignIn, response: Response) -> SessionOut:
-        """Exchanges a key for a session cookie. Send the returned `csrf` token as the header
-        `X-CSRF-Token` with every request that changes something.
+        """Exchanges a key for a session cookie, for pages in a browser. Send the returned `csrf`
+        token as the header `X-CSRF-Token` with every request that changes something. A program
+        needs no session: it sends its key with each request.
         """
         session = keys.open_session(body.key.strip())
         set_cookie(response, session, datetime.now(UTC), secure=safe(request))

@@ -423,6 +423,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     line = {"restored": str(settings.data), **asdict(manifest)}
     row = f"{settings.data}: restored as of {manifest.moment}"
     print_line(line, [row], as_json=as_json)
+    click.echo("the settings and the policy file are not part of a backup", err=True)
     return _print_result(result, [False] * len(result.faults), as_json=as_json)
 
 

@@ -42,9 +42,9 @@ def status(
 ) -> int:
     """Show where a document is, or what is slow in the suite.
 
-    With DOCUMENT, an id or a part of a file name: its events in each service, with their worker,
-    times, attempts, last error and next attempt. Without: the queue of each service, the time of
-    each stage, and the documents that have been in progress longest.
+    DOCUMENT is an id, or a part of a file name. The command shows its events in each service, with
+    times, attempts, last error and next attempt. Without DOCUMENT it shows the queue of each
+    service, the time of each stage, and the documents that have been in progress longest.
 
     Without a key the command asks as the owner of the data folder. It then shows a document of a
     stopped suite too. With a key it asks the running suite.

@@ -364,7 +364,9 @@ def _keys(parts: RouteParts) -> APIRouter:
         responses=problems(),
     )
     def open_session(actor: CurrentActor) -> SessionView:
-        """Opens a session with the key's rights, for a browser. The secret is shown only once."""
+        """Opens a session with the key's rights. This is for servers that sign in a browser, such
+        as the review service. Browsers call `POST /v1/session`. The secret is shown only once.
+        """
         return SessionView.of(keys.open_session(actor))
 
     @router.post(

@@ -310,8 +310,10 @@ def read_page(
 
 def require_result(report: Report | None, document_id: str) -> Report:
     """The report. Raises NotFound for an unknown document, Conflict for one without findings."""
+    wait = f"GET /v1/documents/{document_id}?wait=20 waits for its end"
     if report is None or report.state == "deleted":
-        raise NotFound(f"there is no document {document_id}", document=document_id)
+        detail = f"there is no document {document_id}, or it has just been uploaded: {wait}"
+        raise NotFound(detail, document=document_id)
     if report.state == "done":
         return report
     if report.state == "failed":
@@ -324,6 +326,6 @@ def require_result(report: Report | None, document_id: str) -> Report:
     elif report.kind != "report":
         why = f"it is of kind {report.kind}, and only reports are triaged"
     else:
-        why = "it is still waiting: try again soon"
+        why = f"it has not been processed yet: {wait}"
     detail = f"document {document_id} has no statements and findings: {why}"
     raise Conflict(detail, document=document_id)

@@ -158,7 +158,7 @@ def test_an_unfinished_document_says_so(extraction: ExtractionService) -> None:
     extraction.handle(extraction.ingested("doc_1"))
     answer = extraction.get()
     assert answer.status_code == 409
-    assert "its state is waiting" in answer.json()["detail"]
+    assert "it has not been processed yet" in answer.json()["detail"]
     extraction.handle(
         DocumentFailed(document_id="doc_1", stage="ingest", code="encrypted", reason="locked")
     )
@@ -221,7 +221,7 @@ WITHDRAWN = "ingested, read, to-report 2, read"
         (TO_REPORT, "kind is report"),
         (f"{TO_REPORT}, to-contract, ingested 2, read 2", 2),
         (WITHDRAWN, "kind is report"),
-        (f"{WITHDRAWN}, to-contract 3", "ask again soon"),
+        (f"{WITHDRAWN}, to-contract 3", "it has not been processed yet"),
         (f"{WITHDRAWN}, to-contract 3, read 3, to-report 2, to-contract 3", 2),
         ("ingested, read, confirmed 1", 2),
         ("ingested, read-as-report", "kind is report"),
@@ -229,7 +229,7 @@ WITHDRAWN = "ingested, read, to-report 2, read"
         ("ingested, cancelled, read", "cancelled: ann stopped"),
         ("cancelled, ingested, read", "cancelled: ann stopped"),
         ("ingested, cancelled, ingested 2, read 2, cancelled", 2),
-        ("ingested 2, read 1", "ask again soon"),
+        ("ingested 2, read 1", "it has not been processed yet"),
     ],
 )
 def test_events_decide_whether_a_document_has_clauses(
