@@ -224,8 +224,11 @@ class Reports:
                     if self._promised
                     else verdict.to_json()
                 )
+                names = ("id", "company", "form", "period")
+                about = {name: getattr(found.filing, name) for name in names}
                 yield {
                     "source": source,
+                    **about,
                     **shown,
                     "warnings": [*shown["warnings"], *found.notes, *words.warnings],
                     "signals": signals,

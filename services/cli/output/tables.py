@@ -6,7 +6,9 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ LOADED = " (few documents: the time includes loading the models after each start
 SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
 """Units in which amounts can be shown."""
 _WIDEST_HEAD = 16  # characters of a component name on one line
+_INDENT = 4  # spaces before the lines of a statement
+_LEAST_LABEL = 28  # characters of a label that have room beside the columns
 
 
 def results(line: Mapping[str, Any]) -> Iterator[str]:
@@ -283,9 +287,7 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
         yield from _warned(line, width)
         yield from _in_words(line, width)
         return
-    name = plain(line["source"])
-    own = f"  {plain(str(line['id']))}" if line.get("id") else ""
-    yield f"{name}{own}  ({_verdict(line)})"
+    yield _heading(line)
     yield from _covered(line, width)
     yield from _warned(line, width)
     rows = [
@@ -311,6 +313,24 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
             yield from wrap(text, width, initial_indent="  ~ ", subsequent_indent="    ")
     yield from _in_words(line, width)
     yield ""
+
+
+def _heading(line: Mapping[str, Any]) -> str:
+    """The company, form and period of a filing with its verdict, and its file; the file first if
+    the company is unknown.
+    """
+    source, known = plain(line["source"]), ", ".join(map(plain, _known(line)))
+    own = plain(str(line.get("id") or ""))
+    if line.get("company"):
+        named = "" if own in ("", Path(source).stem) else f"  {own}"
+        return f"{known}  ({_verdict(line)})  {source}{named}"
+    return f"{'  '.join(filter(None, (source, known or own)))}  ({_verdict(line)})"
+
+
+def _known(line: Mapping[str, Any]) -> list[str]:
+    """The company, form and last day of a filing, as far as they are known."""
+    known = [str(line[key]) for key in ("company", "form") if line.get(key)]
+    return [*known, *([_day(str(line["period"]))] if line.get("period") else [])]
 
 
 def _verdict(line: Mapping[str, Any]) -> str:
@@ -387,9 +407,7 @@ def statements(
     if "error" in line:
         yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
         return
-    known = [str(line[key]) for key in ("company", "form") if line[key]]
-    known += [_day(str(line["period"]))] if line["period"] else []
-    about = ", ".join(map(plain, known)) or count(len(line["statements"]), "statement")
+    about = ", ".join(map(plain, _known(line))) or count(len(line["statements"]), "statement")
     yield f"{about}  ({plain(line['source'])})"
     for warning in line["warnings"]:
         yield f"  ! {plain(warning)}"
@@ -403,17 +421,57 @@ def _statement(statement: Mapping[str, Any], concepts: bool, scale: str) -> Iter
     title = plain(str(statement.get("title") or ""))
     unit = "" if scale == "units" else f" (in {scale})"
     yield f"  {statement['statement']}  {title}{unit}".rstrip()
-    rows = [
-        (
-            plain(row["label"]),
-            _period(row["period"]) if "period" in row else "",
-            *_scaled(row["values"], SCALES[scale]),
-            _concept(row) if concepts else "",
-        )
-        for row in statement["rows"]
+    rows = statement["rows"]
+    amounts = zip(*(_scaled(row["values"], SCALES[scale]) for row in rows), strict=True)
+    columns = [
+        _Column("", [_period(row["period"]) if "period" in row else "" for row in rows]),
+        *(
+            _Column(_head(column), cells)
+            for column, cells in zip(statement["columns"], amounts, strict=False)
+        ),
+        _Column("", [_concept(row) if concepts else "" for row in rows], right=False),
     ]
-    heads = ("", "", *(_head(column) for column in statement["columns"]), "")
-    yield from table(rows, heads=heads, right=range(1, len(heads) - 1), cut=0, indent=4)
+    labels = [plain(row["label"]) for row in rows]
+    yield from _panels(labels, [column for column in columns if any(column.cells)])
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a statement: its head, perhaps of several lines, and a cell for each row."""
+
+    head: str
+    cells: Sequence[str]
+    right: bool = True
+
+    @property
+    def width(self) -> int:
+        """Its characters, with the space before it."""
+        return 2 + max(len(line) for text in (self.head, *self.cells) for line in text.split("\n"))
+
+
+def _panels(labels: Sequence[str], columns: Sequence[_Column]) -> Iterator[str]:
+    """A table that is no wider than the terminal.
+
+    Long labels are broken. Columns that do not fit beside them follow below, with the labels again.
+    """
+    width = shutil.get_terminal_size((100, 24)).columns - _INDENT
+    least = min(max(map(len, labels), default=0), _LEAST_LABEL)
+    panels: list[list[_Column]] = [[]]
+    for column in columns:
+        if panels[-1] and sum(c.width for c in (*panels[-1], column)) > width - least:
+            panels.append([])
+        panels[-1].append(column)
+    for number, panel in enumerate(panels):
+        room = max(least, width - sum(column.width for column in panel))
+        rows: list[tuple[str, ...]] = []
+        for row, label in enumerate(labels):
+            *above, last = wrap(label, room, subsequent_indent="  ") or [""]
+            rows += [(part, *("" for _ in panel)) for part in above]
+            rows.append((last, *(column.cells[row] for column in panel)))
+        heads = ("", *(column.head for column in panel))
+        right = [place for place, column in enumerate(panel, 1) if column.right]
+        yield from [""] if number else []
+        yield from table(rows, heads=heads, right=right, cut=0, indent=_INDENT)
 
 
 def _scaled(values: Sequence[float | None], scale: int) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _gap(
 def describe_gaps(view: StatementView, columns: Sequence[int], gaps: Sequence[Decimal]) -> str:
     """In how many columns lines miss their total, and by how much."""
     off = [
-        f"{money(gap)}{format_column_end(view.statement.columns[column].end, column)}"
+        f"{money(gap)}{format_column_end(view.statement.columns, column)}"
         for column, gap in zip(columns, gaps, strict=True)
         if gap
     ]

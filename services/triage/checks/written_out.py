@@ -41,7 +41,7 @@ def arithmetic(views: Views, equation: Equation) -> str:
 
 def column_end(view: StatementView, column: int) -> str:
     """The end of a column's period in brackets, or its index."""
-    return format_column_end(view.statement.columns[column].end, column)
+    return format_column_end(view.statement.columns, column)
 
 
 def amount(value: Decimal | None) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from services.triage.statements.model import format_day
+from services.triage.statements.model import Column, format_day
 
 _TITLES = {"income": "income statement", "cash_flow": "cash flow statement"}
 
@@ -21,9 +21,17 @@ def title(statement: str) -> str:
     return _TITLES.get(statement, statement.replace("_", " "))
 
 
-def format_column_end(end: str | None, column: int) -> str:
-    """The end of a column's period (YYYYMMDD) in brackets, or its index."""
-    return f" ({format_day(end) if end else f'column {column}'})"
+def format_column_end(columns: Sequence[Column], column: int) -> str:
+    """The end of a column's period in brackets, or its index.
+
+    If another column ends on the same day, its number of quarters follows.
+    """
+    end, quarters = columns[column].end, columns[column].quarters
+    if not end:
+        return f" (column {column})"
+    twice = sum(other.end == end for other in columns) > 1
+    length = f", {counted(quarters, 'quarter', 'quarters')}" if twice and quarters else ""
+    return f" ({format_day(end)}{length})"
 
 
 def counted(count: int, singular: str, plural: str) -> str:

@@ -133,7 +133,8 @@ def test_a_person_gets_a_table_which_says_that_it_is_no_advice(run: Run, tmp_pat
     path.write_bytes(report("acme-2023"))
     code, out, err = run("triage", path)
     assert code == 0
-    assert "acme-2023  (flagged" in out
+    assert out.startswith("Acme, 10-K  (flagged, risk 1.00)  ")
+    assert f"{path}  acme-2023\n" in out
     assert "no legal or audit advice" in err
 
 

@@ -17,7 +17,8 @@ from services.triage.checks.root_causes import MOST
 from services.triage.checks.suspects import CHECKS
 from services.triage.checks.verdict import FLAGGED
 from services.triage.relations import identities
-from services.triage.relations.message_format import money, title
+from services.triage.relations.message_format import format_column_end, money, title
+from services.triage.statements.model import Column
 from tests.support import ROOT
 from tests.unit.triage.filings import (
     bent,
@@ -145,6 +146,13 @@ def test_a_whole_amount_is_written_without_decimals() -> None:
     assert money(Decimal("295810200000.00")) == "295,810,200,000"
     assert money(Decimal("-1E+3")) == "-1,000"
     assert money(Decimal("2.31")) == "2.31"
+
+
+def test_columns_that_end_on_one_day_are_named_with_their_duration() -> None:
+    columns = [Column("20230630", 1), Column("20230630", 2), Column("20220630", 2), Column()]
+    assert [format_column_end(columns, column) for column in range(4)] == [
+        " (2023-06-30, 1 quarter)", " (2023-06-30, 2 quarters)", " (2022-06-30)", " (column 3)",
+    ]  # fmt: skip
 
 
 def test_an_amount_that_dwarfs_everything_is_found() -> None:
