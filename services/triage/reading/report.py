@@ -39,7 +39,6 @@ _COVER = 5_000  # characters that may name the form
 _OF_VALUES = 2  # the column of values in the text of an instance
 _PICTURE = re.compile(rb"<img\b", re.IGNORECASE)
 _MOST_NAMED = 5  # tables and pages that a warning lists
-_NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_flow": "cash flow"}
 
 
 @dataclass(frozen=True)
@@ -237,11 +236,10 @@ def _unread(table: Unread) -> str:
 
 
 def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> Iterator[str]:
-    """Missing statements, tables with their titles, and columns without a period."""
+    """Unread tables of missing statements, and columns without a period."""
     kinds = {statement.kind for statement in statements}
     for kind in CHECKED:
         if kind not in kinds:
-            yield f"no {_NAMES[kind]} was found"
             yield from _tables([table for table in unread if table.kind == kind])
     for statement in statements:
         for number, column in enumerate(statement.columns):
