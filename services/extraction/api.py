@@ -43,6 +43,13 @@ class BoxOut(_Answer):
     y1: float
 
 
+class SpanOut(_Answer):
+    """A part of the document's text. Offsets count code points, `end` is exclusive."""
+
+    start: int
+    end: int
+
+
 class FoundValueOut(_Answer):
     """A normalised value and the words it came from."""
 
@@ -104,7 +111,14 @@ class ClauseOut(_Answer):
     end: int = Field(description="offset in code points, exclusive")
     page: int
     confidence: float = Field(gt=0, lt=1)
-    boxes: list[BoxOut] = Field(description="one for each piece of a line")
+    omitted: list[SpanOut] = Field(
+        [],
+        description="parts of `text` that are not its words: page numbers, running heads and "
+        "legends, if it runs over a page. Leave them out when you show it",
+    )
+    boxes: list[BoxOut] = Field(
+        description="one for each piece of a line, none for the parts in `omitted`"
+    )
     value: ValueOut | None = Field(None, description="null for a category without values")
     route: Route = Field(
         "review",

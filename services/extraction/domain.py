@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
+from services.extraction.pipeline.clause_ends import pieces
 from services.extraction.pipeline.search import ClauseSpan, Search
 from services.extraction.routing.routes import StatedMissed, StatedRisk, is_sampled
 from services.extraction.values import value_json
@@ -91,6 +92,13 @@ def limit_length(text: str, most: int) -> None:
         )
 
 
+class Omitted(NamedTuple):
+    """A part of a clause that is not its words: a page number, running head or legend."""
+
+    start: int
+    end: int
+
+
 @dataclass(frozen=True)
 class ExtractedClause:
     """A clause with its evidence: exact text, offsets (code points), page, boxes (PDF points)."""
@@ -103,6 +111,7 @@ class ExtractedClause:
     end: int
     page: int
     confidence: float
+    omitted: tuple[Omitted, ...] = ()
     boxes: tuple[Box, ...] = field(default=())
     route: Route = "review"
     sampled: bool = False
@@ -121,7 +130,11 @@ class ExtractedClause:
 
     def to_row(self) -> dict[str, Any]:
         """The stored columns."""
-        return {**vars(self), "boxes": [box._asdict() for box in self.boxes]}
+        return {
+            **vars(self),
+            "omitted": [span._asdict() for span in self.omitted],
+            "boxes": [box._asdict() for box in self.boxes],
+        }
 
 
 NEAREST_CHARACTERS = 500  # stored characters of a nearest passage
@@ -139,8 +152,12 @@ def add_evidence(
             id=clause_id(owner, clause.category, clause.start, clause.end),
             adapter=owner[2],
             page=page_at(clause.start),
-            boxes=tuple(boxes_of(clause.start, clause.end)),
-            **vars(clause),
+            boxes=tuple(
+                box
+                for piece in pieces(clause.start, clause.end, clause.omitted)
+                for box in boxes_of(*piece)
+            ),
+            **{**vars(clause), "omitted": tuple(Omitted(*span) for span in clause.omitted)},
         )
         for clause in clauses
     ]

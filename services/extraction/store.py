@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
 )
 
-from services.extraction.domain import PASSES, ExtractedClause, Extraction
+from services.extraction.domain import PASSES, ExtractedClause, Extraction, Omitted
 from services.extraction.values import CATEGORIES as VALUED
 from services.extraction.values import ClauseContext
 from shared.documents.model.parsed_document import Box
@@ -56,6 +56,7 @@ clauses = Table(
     Column("end", Integer, nullable=False),
     Column("page", Integer, nullable=False),
     Column("confidence", Float, nullable=False),
+    Column("omitted", JSON),
     Column("boxes", JSON, nullable=False),
     Column("route", String(16), nullable=False),
     Column("sampled", Boolean, nullable=False),
@@ -159,4 +160,6 @@ def _position(cursor: str) -> int:
 
 def _clause(row: Any) -> ExtractedClause:
     columns = {field.name: getattr(row, field.name) for field in fields(ExtractedClause)}
-    return ExtractedClause(**{**columns, "boxes": tuple(Box(**box) for box in row.boxes)})
+    columns["omitted"] = tuple(Omitted(**span) for span in row.omitted or ())
+    columns["boxes"] = tuple(Box(**box) for box in row.boxes)
+    return ExtractedClause(**columns)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from services.review import exports, store
 from services.review.categories import CATEGORIES
 from services.review.commands import ReviewCommands
-from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, State, Tab
+from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, Span, State, Tab
 from services.review.queries import Reader
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from shared.errors import NotSignedIn
@@ -71,6 +71,11 @@ class ItemOut(_Answer):
     confidence: float = Field(
         description="for an undecided audit sample it is derived from another item; so are "
         "`chance` and `urgency`"
+    )
+    omitted: list[Span] = Field(
+        [],
+        description="parts of a clause's `text` that are not its words: page numbers, running "
+        "heads and legends, if it runs over a page",
     )
     boxes: list[Box]
     before: str = Field(description="text before the result")

@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from services.review.categories import CATEGORIES
+from shared.documents.model.clause_text import own_words
 from shared.errors import Conflict, InvalidRequest, NotAllowed
 from shared.events import BlobRef, Kind, Route, Stage, Verdict
 from shared.web.parameters import Integer, Natural, Positive
@@ -111,6 +112,15 @@ class Superseded(Conflict):
     """The document was processed again since."""
 
     code = "superseded"
+
+
+class Span(BaseModel):
+    """A part of a document's text. Offsets count code points, `end` is exclusive."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: int
+    end: int
 
 
 class Box(BaseModel):
@@ -213,6 +223,8 @@ class Item:
     start: int | None = None
     end: int | None = None
     page: int | None = None
+    omitted: tuple[Span, ...] = ()
+    """Parts of a clause's text that are not its words, such as a page number."""
     boxes: tuple[Box, ...] = ()
     before: str = ""
     after: str = ""
@@ -246,6 +258,11 @@ class Item:
     shown_confidence: float | None = None
     shown_chance: float | None = None
     """The shown values of an audit sample until it is decided: see `blinding`."""
+
+    @property
+    def own_words(self) -> str:
+        """The text without the omitted parts."""
+        return own_words(self.text, self.start or 0, [(s.start, s.end) for s in self.omitted])
 
     @property
     def apparent(self) -> Self:

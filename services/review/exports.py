@@ -83,7 +83,7 @@ class Result:
             "state": self.state,
             "verdict": item.verdict,
             "category": right.get("category", item.category),
-            "text": right.get("text", item.text),
+            "text": right.get("text", item.own_words),
             **_value(None if right else item.value),
             "page": right.get("page", item.page),
             "start": right.get("start", item.start),

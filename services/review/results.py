@@ -17,6 +17,7 @@ from services.review.domain import (
     Document,
     Item,
     ItemKind,
+    Span,
     new_id,
 )
 from shared.errors import SuiteError
@@ -62,6 +63,7 @@ class ClauseItem(Result):
     end: int = Field(ge=0)
     page: int | None = None
     confidence: float = Field(ge=0, le=1)
+    omitted: tuple[Span, ...] = Field((), description="parts that are not its words")
     boxes: tuple[Box, ...] = ()
     route: Route = "review"
     adapter: str = Field("", description="the specialist")
@@ -242,6 +244,7 @@ def items_of_clauses(
             start=clause.start,
             end=clause.end,
             page=clause.page or document.page_at(clause.start),
+            omitted=clause.omitted,
             boxes=clause.boxes,
             before=_before(text, clause.start, context) if text else "",
             after=_after(text, clause.end, context) if text else "",

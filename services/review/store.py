@@ -24,6 +24,7 @@ from services.review.domain import (
     Item,
     ItemKind,
     PageSize,
+    Span,
     Tab,
 )
 from services.review.error_rates import SampleDecision
@@ -89,6 +90,7 @@ items = sa.Table(
     sa.Column("start", sa.Integer),
     sa.Column("end", sa.Integer),
     sa.Column("page", sa.Integer),
+    sa.Column("omitted", sa.JSON),
     sa.Column("boxes", sa.JSON, nullable=False),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("after", sa.Text, nullable=False),
@@ -700,6 +702,7 @@ def _document(row: sa.Row[Any]) -> Document:
 
 def _item(row: sa.Row[Any]) -> Item:
     values = dict(row._mapping)
+    values["omitted"] = tuple(Span.model_validate(span) for span in values["omitted"] or ())
     values["boxes"] = tuple(Box.model_validate(box) for box in values["boxes"])
     del values["urgency"]  # follows from the others
     return Item(**values)
@@ -707,6 +710,7 @@ def _item(row: sa.Row[Any]) -> Item:
 
 def _item_values(item: Item) -> dict[str, Any]:
     values = {name: getattr(item, name) for name in (*_ITEM_FIELDS, "urgency")}
+    values["omitted"] = [span.model_dump() for span in item.omitted]
     values["boxes"] = [box.model_dump() for box in item.boxes]
     return values
 

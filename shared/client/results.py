@@ -243,6 +243,13 @@ class DocumentValue(Value, kw_only=True):
     computed_from: str | None = None
 
 
+class Span(_Result):
+    """A part of the document's text. Offsets count code points, `end` is exclusive."""
+
+    start: int
+    end: int
+
+
 class Clause(_Result):
     """A clause with its evidence: `text` is exactly the document's text from `start` to `end`."""
 
@@ -253,6 +260,8 @@ class Clause(_Result):
     end: int
     page: int
     confidence: float
+    omitted: tuple[Span, ...] = ()
+    """Parts of `text` that are not its words: page numbers, running heads and legends."""
     boxes: tuple[Box, ...] = ()
     value: ClauseValue | None = None
     adapter: str = ""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator
 
+from shared.documents.model.clause_text import own_words
+
 if TYPE_CHECKING:
     from smallprint import (
         Clause,
@@ -155,6 +157,7 @@ class ClauseItem(Item):
     def of(cls, clause: Clause) -> Self:
         """Build the item."""
         value = clause.value
+        text = own_words(clause.text, clause.start, [(s.start, s.end) for s in clause.omitted])
         return cls(
             category=clause.category,
             page=clause.page,
@@ -164,8 +167,8 @@ class ClauseItem(Item):
             route=clause.route,
             adapter=clause.adapter,
             value=_amount(value.value, value.currency) if value else None,
-            untrusted_text=clause.text[:TEXT_CHARACTERS],
-            cut=len(clause.text) > TEXT_CHARACTERS or None,
+            untrusted_text=text[:TEXT_CHARACTERS],
+            cut=len(text) > TEXT_CHARACTERS or None,
         )
 
 

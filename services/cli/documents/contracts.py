@@ -145,6 +145,7 @@ class ContractReader:
                     "text": clause.text,
                     "start": clause.start,
                     "end": clause.end,
+                    "omitted": [{"start": start, "end": end} for start, end in clause.omitted],
                     "page": reading.page_at(clause.start),
                     "confidence": clause.confidence,
                     "value": value_json(clause.category, clause.text, clause.start),

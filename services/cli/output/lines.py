@@ -108,6 +108,17 @@ def print_failure(message: str) -> None:
     )
 
 
+def clause_text(clause: Mapping[str, Any]) -> str:
+    """The text of a clause without page numbers and running heads within."""
+    text: str = clause["text"]
+    if not clause.get("omitted"):
+        return text
+    from shared.documents.model.clause_text import own_words
+
+    omitted = ((span["start"], span["end"]) for span in clause["omitted"])
+    return own_words(text, clause["start"], omitted)
+
+
 def plain(text: str) -> str:
     """Outside text on one line, without control characters."""
     spaced = " ".join(text.split())

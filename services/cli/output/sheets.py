@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.output.lines import moment, write
+from services.cli.output.lines import clause_text, moment, write
 
 if TYPE_CHECKING:
     from shared.client import Hit, Report
@@ -113,6 +113,7 @@ def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
         yield {
             **clause,
             "source": line["source"],
+            "text": clause_text(clause),
             "value": value.get("value"),
             "currency": value.get("currency"),
         }

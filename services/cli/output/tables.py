@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from services.cli.documents.files import STANDARD_INPUT
-from services.cli.output.lines import count, plain
+from services.cli.output.lines import clause_text, count, plain
 from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
@@ -59,7 +59,12 @@ def _clauses(line: Mapping[str, Any]) -> Iterator[str]:
     for warning in line["warnings"]:
         yield f"  ! {plain(warning)}"
     rows = [
-        (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}{_route(c)}", plain(c["text"]))
+        (
+            c["category"],
+            f"p. {c['page']}",
+            f"{c['confidence']:.2f}{_route(c)}",
+            plain(clause_text(c)),
+        )
         for c in line["clauses"]
     ]
     yield from table(rows, right=[2], styles={0: "bold"})

@@ -97,7 +97,7 @@ def sentences(text: str, skip: Sequence[Span] = ()) -> list[Span]:
     """
     flat = _blanked(text, skip)
     cuts = {0, len(flat)}
-    cuts.update(m.end() for m in STOP.finditer(flat) if not _is_protected(flat, m.start()))
+    cuts.update(m.end() for m in STOP.finditer(flat) if not is_protected(flat, m.start()))
     cuts.update(m.end() for pattern in (LINE, MARKER) for m in pattern.finditer(flat))
     ordered = sorted(cuts)
     spans = (_stripped(flat, *pair) for pair in pairwise(ordered))
@@ -117,7 +117,7 @@ def _blanked(text: str, skip: Sequence[Span]) -> str:
     return "".join(pieces) + text[done:]
 
 
-def _is_protected(text: str, place: int) -> bool:
+def is_protected(text: str, place: int) -> bool:
     """Whether a stop belongs to an abbreviation, an initial or a number."""
     if text[place] != ".":
         return False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.pipeline.candidates import Floats
+from services.extraction.pipeline.clause_ends import breaks_within, clean_ends, page_break_lines
 from services.extraction.pipeline.decoding import Candidate, Decoding, decode
 from services.extraction.pipeline.presence import presence_rows
 from services.extraction.pipeline.ranking import (
@@ -52,6 +53,8 @@ class ClauseSpan:
     start: int  # code points into the document's text
     end: int
     confidence: float  # inside (0, 1): the share of such passages that is right
+    omitted: tuple[Span, ...] = ()
+    """Parts that are not its words: page numbers, running heads and legends."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,9 @@ def search_scores(
     else:
         settings = Decoding.of(manifest.decoding)
         candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
-    clauses = clauses_of(text, candidates, manifest.labels, manifest.calibration)
+    names = Decoding.of(manifest.decoding).entities
+    found = clauses_of(text, candidates, manifest.labels, manifest.calibration)
+    clauses = clean_clauses(text, found, skip, names)
     warnings = language_warnings(text, scores.offsets)
     if chances is not None and not warnings:
         warnings = unfamiliar_warnings(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
@@ -250,6 +255,34 @@ def clauses_of(
         start = end - (len(text[start:end].lstrip(STOPS)) or end - start)
         clauses.append(ClauseSpan(labels[candidate.label], text[start:end], start, end, confidence))
     return clauses
+
+
+def clean_clauses(
+    text: str, clauses: Sequence[ClauseSpan], furniture: Sequence[Span], names: Collection[str]
+) -> list[ClauseSpan]:
+    """Cut clauses at their ends, and mark the lines of page breaks within.
+
+    Clauses that become equal are one, with the highest confidence.
+
+    Args:
+        furniture: sorted spans of page numbers and running heads; without any, they are looked for.
+        names: the categories that are names or dates.
+    """
+    breaks = furniture or page_break_lines(text)
+    cleaned: dict[tuple[str, int, int], ClauseSpan] = {}
+    for clause in clauses:
+        name = clause.category in names
+        start, end = clean_ends(text, clause.start, clause.end, breaks, name=name)
+        same = cleaned.get((clause.category, start, end))
+        if same is None or same.confidence < clause.confidence:
+            cleaned[clause.category, start, end] = replace(
+                clause,
+                text=text[start:end],
+                start=start,
+                end=end,
+                omitted=breaks_within(text, start, end, breaks),
+            )
+    return sorted(cleaned.values(), key=lambda clause: (clause.start, clause.end))
 
 
 def calibrated(score: float, calibration: Mapping[str, Any]) -> float:

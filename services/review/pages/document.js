@@ -6,6 +6,7 @@ import { KINDS, capital, linesOf, pill } from "/pages/documents.js";
 import { FirstPages, firstClauses } from "/pages/first_pages.js";
 import { certainty, count, excerpt, fill, h, moment, number, percent, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
+import { ownWords } from "/pages/text.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -199,12 +200,12 @@ class DocumentView {
     const open = () => {
       this.body.querySelectorAll("[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
       button.setAttribute("aria-current", "true");
-      this.viewer.open({ id: this.id, boxes, span: { start: one.start, end: one.end }, page: one.page, mode: this.viewer.mode });
+      this.viewer.open({ id: this.id, boxes, span: { start: one.start, end: one.end, omitted: one.omitted }, page: one.page, mode: this.viewer.mode });
     };
     const item = this.decided(one);
     const renamed = item && changes(item).category;
     const button = h("button.result", { type: "button", onclick: open },
-      h("span.clip", {}, item ? decidedText(item, 220) : excerpt(one.text, 220)),
+      h("span.clip", {}, item ? decidedText(item, 220) : excerpt(ownWords(one), 220)),
       renamed && h("span", {}, "Now: ", h("ins", {}, renamed)),
       h("span.row.apart", {}, certainty(one.confidence), this.pill(one), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
     return [button, item && decisionLink(item), this.isAccepted(one) && h("a.small.see", { href: query("/review", { item: this.items.get(one.id).id }) }, "Review it yourself")];

@@ -4,6 +4,7 @@ import { actor, counts, get, may, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { distance, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
+import { ownWords } from "/pages/text.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
 import { monitors, problemOf } from "/pages/watch.js";
 
@@ -150,7 +151,7 @@ function row(item, address) {
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, isSignal(item) ? distance(item) : certainty(item.confidence)),
     h("td.what", {}, h("a.open", { href: address }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
-    h("td.words", {}, h("span.clip", {}, excerpt(item.text, 260))),
+    h("td.words", {}, h("span.clip", {}, excerpt(ownWords(item), 260))),
     documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
 }
 
@@ -162,7 +163,7 @@ function findingRow(item, address) {
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, certainty(item.confidence)), documentCell(item), h("td", {}, title(finding.statement) || "–"),
     h("td", {}, `${line}${column}`), figure(finding.reported), figure(finding.expected),
-    h("td.words", {}, h("a.open", { href: address }, title(item.category)), h("span.clip.muted", {}, excerpt(item.text, 200))), stateCell(item));
+    h("td.words", {}, h("a.open", { href: address }, title(item.category)), h("span.clip.muted", {}, excerpt(ownWords(item), 200))), stateCell(item));
 }
 
 const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/documents/${item.document_id}`, title: item.document }, excerpt(item.document || item.document_id, 60)));

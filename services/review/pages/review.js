@@ -9,6 +9,7 @@ import { distance, findingBody, flagBody, isFlag, isSignal, signalBody } from "/
 import { boxesOf, Claims } from "/pages/claims.js";
 import { proposalOf } from "/pages/proposal.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
+import { ownWords } from "/pages/text.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -118,7 +119,7 @@ class Workspace {
   }
 
   async openDocument(item) {
-    const span = item.start === null ? null : { start: item.start, end: item.end };
+    const span = item.start === null ? null : { start: item.start, end: item.end, omitted: item.omitted };
     const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
     if ((this.decided ?? this.claims.current)?.id !== item.id) return;
     const boxes = item.finding ? boxesOfFinding(item.boxes, item.finding) : item.boxes;
@@ -168,7 +169,7 @@ class Workspace {
       this.body,
       h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(item)));
     if (pressed) this.panel.querySelector(`[aria-keyshortcuts="${CSS.escape(pressed)}"]`)?.focus();
-    say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
+    say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(ownWords(item), 300)}`);
   }
 
   /** The question, a proposal, and the clause in its context. */
@@ -176,7 +177,7 @@ class Workspace {
     const asks = categories.find((one) => one.name === item.category)?.asks;
     const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S{0,80}\s+/, "")}` : item.before;
     const after = item.after.length > NEAR ? `${item.after.slice(0, NEAR).replace(/\s+\S{0,80}$/, "")} …` : item.after;
-    const found = h("mark", {}, flowing(item.text));
+    const found = h("mark", {}, flowing(ownWords(item)));
     const passage = h("blockquote.quote", {}, h("span.context", {}, flowing(before)), found, h("span.context", {}, flowing(after)));
     return [asks && h("p.asks", {}, asks), proposalOf(item.proposal),
       scrolls(h("div.passage", { role: "group", "aria-label": "The clause in its context" }, passage), found)];

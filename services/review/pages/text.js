@@ -4,6 +4,15 @@ const LONGEST = 80; // longest completion of a word
 const WORD = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u; // scripts without spaces have no words
 const JOINT = /^[-'’.,]/; // within a word or a number, as in non-renewal, party’s and 400,000
 
+/** The text of a clause without page numbers, running heads and legends within. */
+export function ownWords({ text, start, omitted }) {
+  if (!omitted?.length) return text;
+  const letters = [...text];
+  const edges = [0, ...omitted.flatMap((one) => [one.start - start, one.end - start]), letters.length];
+  const words = edges.flatMap((from, at) => at % 2 ? [] : [letters.slice(from, edges[at + 1]).join("").trim()]);
+  return words.filter(Boolean).join(" ");
+}
+
 export class Text {
   constructor(string) {
     this.string = string;

@@ -2,6 +2,7 @@
 
 import { actor } from "/pages/api.js";
 import { excerpt, h, moment } from "/pages/dom.js";
+import { ownWords } from "/pages/text.js";
 
 export const VERDICTS = { accept: "accepted", reject: "rejected", correct: "corrected", undo: "undone" };
 
@@ -28,8 +29,8 @@ export function changes(one) {
 /** The text after a decision: struck through if rejected, old and new if corrected. */
 export function decidedText(item, length) {
   const { text } = changes(item);
-  if (item.verdict === "reject") return h("del", {}, excerpt(item.text, length));
-  return text === null ? excerpt(item.text, length) : [h("del", {}, excerpt(item.text, length)), " ", h("ins", {}, excerpt(text, length))];
+  if (item.verdict === "reject") return h("del", {}, excerpt(ownWords(item), length));
+  return text === null ? excerpt(ownWords(item), length) : [h("del", {}, excerpt(ownWords(item), length)), " ", h("ins", {}, excerpt(text, length))];
 }
 
 /** The category after a decision. */

@@ -58,7 +58,7 @@ export class Viewer {
       this.notice, this.pane);
   }
 
-  /** Show a document with `boxes` highlighted on its pages (fainter with `part`) and `span` in its text. */
+  /** Show a document with `boxes` highlighted on its pages (fainter with `part`) and `span` in its text, but not its `omitted` parts. */
   async open({ id, boxes = [], span = null, page = null, mode = null, statement = null }) {
     const turn = ++this.turn;
     const details = await known.info(id);
@@ -247,12 +247,12 @@ export class Viewer {
     }
     this.range ??= this.#rangeAround(text);
     const { from, to } = this.range;
-    const span = this.span && { start: Math.max(from, this.span.start), end: Math.min(to, this.span.end) };
+    const span = this.span && { ...this.span, start: Math.max(from, this.span.start), end: Math.min(to, this.span.end) };
     const place = this.pane.scrollTop;
-    const parts = span && span.start < span.end
-      ? [text.slice(from, span.start), h("mark", {}, text.slice(span.start, span.end)), text.slice(span.end, to)]
-      : [text.slice(from, to)];
-    this.prose = h("div.prose-text", {}, parts);
+    const omitted = (span?.omitted ?? []).filter((one) => one.start >= span.start && one.end <= span.end);
+    const edges = [from, ...(span && span.start < span.end ? [span.start, ...omitted.flatMap((one) => [one.start, one.end]), span.end] : []), to];
+    const parts = edges.slice(1).map((edge, at) => [at % 2, text.slice(edges[at], edge)]);
+    this.prose = h("div.prose-text", {}, parts.map(([marked, words]) => marked ? h("mark", {}, words) : words));
     const more = (label, widen) => h("button.quiet", { type: "button", onclick: widen }, label);
     this.sheet = h("div.sheet.prose", {},
       from > 0 && more("Earlier text", () => this.#widen(-MORE, 0)), this.prose,

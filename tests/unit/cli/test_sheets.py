@@ -51,6 +51,14 @@ def test_parts_are_rows_and_formulas_are_defused(capsysbinary: Any) -> None:
     assert b"not readable" in err
 
 
+def test_a_clause_over_a_page_has_only_its_words() -> None:
+    over = {"category": "Law", "text": "Utah\n\n7\n\nlaw", "start": 5, "value": None}
+    over["omitted"] = [{"start": 9, "end": 12}, {"start": 12, "end": 13}]
+    assert [row["text"] for row in sheets.clauses({"source": "a", "clauses": [over]})] == [
+        "Utah law"
+    ]
+
+
 def test_clauses_and_findings_are_rows_of_one_table() -> None:
     report = {"source": "b.pdf", "filings": [FILING]}
     sheet = sheets.results_sheet("csv", as_json=False)

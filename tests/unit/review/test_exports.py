@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from services.review.domain import Decision, Document, Item
+from services.review.domain import Decision, Document, Item, Span
 from services.review.exports import COLUMNS, NO_ADVICE, Columns, Format, Result, write
 from shared.sheet_files import defuse
 from tests.unit.review.builders import ReviewService
@@ -200,6 +201,13 @@ def test_the_value_of_a_clause_has_its_own_column(
     (line,) = rows_of_csv(exported("csv", result, columns="short"))
     assert line["value"] == ("" if value is None else str(value))
     assert json.loads(exported("jsonl", result, columns="short"))["value"] == value
+
+
+def test_a_clause_over_a_page_has_only_its_words() -> None:
+    result = with_value("Utah\n\n7\n\nlaw", {"kind": "jurisdiction", "value": "Utah"})
+    item = replace(result.item, start=5, end=15, omitted=(Span(start=9, end=12),))
+    (row,) = rows_of_csv(exported("csv", replace(result, item=item)))
+    assert (row["text"], row["found_text"]) == ("Utah law", result.item.text)
 
 
 @pytest.mark.parametrize("columns", ["short", "all"])

@@ -41,6 +41,13 @@ def test_every_clause_becomes_one_item_least_certain_first(review: ReviewService
     assert [box["page"] for box in law["boxes"]] == [1, 1]
 
 
+def test_an_item_has_the_omitted_parts_of_its_clause(review: ReviewService) -> None:
+    omitted = [{"start": LAW["start"] + 9, "end": LAW["start"] + 11}]
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", [{**LAW, "omitted": omitted}, TERM])
+    assert [item["omitted"] for item in review.items()] == [omitted, []]
+
+
 def test_every_finding_becomes_one_item(review: ReviewService) -> None:
     found = {
         "id": "fd_1",
