@@ -269,18 +269,23 @@ def cash_between_periods(views: Views) -> list[Equation]:
     """Cash at the beginning of a year is cash at the end of the year before."""
     equations: list[Equation] = []
     for view in _of(views, "cash_flow"):
-        beginning, ending = view.first("beginning"), view.last("ending")
-        if beginning is None or ending is None or beginning == ending:
-            continue
-        columns = view.statement.columns
-        pairs = [
-            (view, Cell(view.index, beginning, later), view, Cell(view.index, ending, earlier))
-            for later, column in enumerate(columns)
-            for earlier, previous in enumerate(columns)
-            if later != earlier and _near(begins(column), ends(previous))
-        ]
-        equations += compare_cells("cash_between_periods", pairs, view.unit)
+        candidates = [pairs for row in view.roles("ending") if (pairs := _years_of_cash(view, row))]
+        equations += _best_agreement("cash_between_periods", candidates[::-1])
     return equations
+
+
+def _years_of_cash(view: StatementView, ending: int) -> list[Pair]:
+    """Cash at the beginning of each period, and in this row at the end of the period before."""
+    beginning = view.first("beginning")
+    if beginning is None or beginning == ending:
+        return []
+    columns = view.statement.columns
+    return [
+        (view, Cell(view.index, beginning, later), view, Cell(view.index, ending, earlier))
+        for later, column in enumerate(columns)
+        for earlier, previous in enumerate(columns)
+        if later != earlier and _near(begins(column), ends(previous))
+    ]
 
 
 def cash_agrees(views: Views) -> list[Equation]:

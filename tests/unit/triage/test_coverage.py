@@ -264,3 +264,17 @@ def test_an_odd_amount_alone_flags_no_headlines() -> None:
         result = verdict(filing)
         assert [finding.check for finding in result.findings] == ["magnitude"]
         assert result.flagged == flagged
+
+
+def test_cash_with_restricted_cash_leads_from_year_to_year() -> None:
+    filing = copy.deepcopy(of(cash_flow()))
+    filing["statements"][0]["rows"] += [
+        row("Less restricted cash", 34, 81, 30),
+        row("Cash and cash equivalents without restricted cash at end of year", 1200, 1000, 1100),
+    ]
+    coverage = verdict(filing).coverage
+    assert not [item for item in coverage.items if item.check == "cash_between_periods"]
+    change(filing, "cash_flow", "Cash and cash equivalents at beginning of year", 1099, 1130, 1151)
+    broken = verdict(filing)
+    shown = [item.message for item in broken.coverage.items]
+    assert any("1,099,000,000" in text for text in (*shown, *(f.message for f in broken.findings)))
