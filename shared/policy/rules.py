@@ -125,7 +125,8 @@ def read_policy(path: Path, form: type[T]) -> T:
     try:
         return form.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"the policy file {path} can't be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"the policy file {path} can't be read: {reason}") from None
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {_message(fault, form)}"

@@ -87,7 +87,8 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     if not keys:
         print_hint("no keys yet. `smallprint keys new NAME` makes one")
     if not as_json:
-        write_rows(table([_cells(key) for key in keys], indent=0))
+        heads = ("id", "tenant", "name", "used", "scopes")
+        write_rows(table([_cells(key) for key in keys], heads=heads, indent=0))
     for key in keys:
         if as_json:
             line = {
@@ -103,7 +104,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 
 
 def _cells(key: Key) -> tuple[str, ...]:
-    state = "revoked" if key.revoked else f"last used {moment(key.last_used) or 'never'}"
+    state = "revoked" if key.revoked else moment(key.last_used) or "never"
     may = "" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
     return key.id, plain(key.tenant), plain(key.name), state, may
 

@@ -80,6 +80,8 @@ def documents_list(
             write(to_json(result_json(one)))
     else:
         write_rows(output.listed(listed[:most]))
+        if any(map(output.has_warnings, listed[:most])):
+            print_hint("! has warnings: `smallprint documents show ID` lists them")
     if len(listed) > most:
         click.echo(f"there are more documents: use --most {10 * most}", err=True)
     elif not listed:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from shared.settings import CommonSettings
 
 UNKNOWN = (
-    "no policy is known here: a suite with a policy file stores its policy in the data folder "
-    "when it starts, and this folder has none. If the suite has one, set SMALLPRINT_POLICY to its "
-    "file"
+    "no policy is known here: the suite of this data folder was started without a policy file. If "
+    "there is one, set SMALLPRINT_POLICY to it"
 )
 
 UNNOTED = "the suite has stored no policy, so the file in SMALLPRINT_POLICY counts as active"

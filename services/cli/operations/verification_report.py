@@ -70,8 +70,8 @@ def _counted(line: Mapping[str, Any]) -> str:
     )
     waiting = f"{count(line['waiting'], 'event')}{about}" if line["waiting"] else "nothing"
     return (
-        f"{count(line['documents'], 'document')}, {count(line['blobs'], 'needed blob')}"
-        f" ({line['bytes']} bytes), {waiting} in progress"
+        f"{count(line['documents'], 'document')}, {count(line['blobs'], 'stored file')}"
+        f" ({line['bytes']:,} bytes), {waiting} in progress"
     )
 
 

@@ -16,12 +16,17 @@ def listed(documents: Sequence[Document]) -> Iterator[str]:
     """Documents, one a line; `!` marks warnings and unreadable pages."""
     rows = []
     for one in documents:
-        mark = "!" if one.warnings or one.failed_pages or one.kind_unsure else ""
-        state = f"{one.outcome or one.state}{mark}"
-        pages = "" if one.pages is None else f"{one.pages:,} p."
+        state = f"{one.outcome or one.state}{' !' if has_warnings(one) else ''}"
+        pages = "" if one.pages is None else f"{one.pages:,}"
         when = f"{one.created:%Y-%m-%d %H:%M}"
         rows.append((one.id, when, state, one.kind, pages, plain(one.name)))
-    yield from table(rows, right=[4], indent=0)
+    heads = ("id", "uploaded", "state", "kind", "pages", "name")
+    yield from table(rows, heads=heads, right=[4], indent=0)
+
+
+def has_warnings(document: Document) -> bool:
+    """Whether a document has warnings, unreadable pages or an unsure kind."""
+    return bool(document.warnings or document.failed_pages or document.kind_unsure)
 
 
 def shown(document: Document) -> Iterator[str]:

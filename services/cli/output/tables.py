@@ -152,7 +152,8 @@ def costs(
         failed: number of failed documents.
     """
     played = f": {_stand_in_note(costs)}" if costs.stand_in_usd else ""
-    yield f"frontier models: {count(costs.calls, 'call')}, US$ {costs.usd:,.6f}{played}"
+    called = f"{count(costs.calls, 'call')}, US$ {costs.usd:,.6f}{played}"
+    yield f"frontier models: {called if costs.calls else 'no calls'}"
     yield from _specialists_work(costs)
     if failed:
         yield f"{count(failed, 'document')} failed: they only count if their text was read"
@@ -180,6 +181,8 @@ def costs(
     ]
     yield from table(_without_zeros(rows), heads=heads, right=range(1, len(heads)))
     for budget in costs.budgets:
+        if not budget.usd and not budget.max_usd:
+            continue
         over = budget.usd - budget.max_usd
         passed = f", passed by {over:,.6f}" if over > 0 else ""
         yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.max_usd:,.2f}{passed}"
@@ -390,10 +393,11 @@ def reports(listed: Sequence[Report]) -> Iterator[str]:
         rows.append(
             (
                 *(f"{one.risk:.2f}", "flagged" if one.flagged else ""),
-                *(count(one.findings, "finding"), ", ".join(became), one.document_id, name),
+                *(f"{one.findings:,}", ", ".join(became), one.document_id, name),
             )
         )
-    yield from table(rows, right=[2], styles={1: "red"}, indent=0)
+    heads = ("risk", "", "findings", "decided", "id", "name")
+    yield from table(rows, heads=heads, right=[2], styles={1: "red"}, indent=0)
 
 
 def _decided(report: Report) -> str:

@@ -129,7 +129,10 @@ class TenantPolicy:
         """
         if not self.names(name):
             known = ", ".join(p.name for p in self.providers) or "none"
-            raise SettingsError(f"the policy does not allow the provider {name}. Allowed: {known}")
+            raise SettingsError(
+                f"the policy does not allow the provider {name}. Allowed: {known}. `--policy` or "
+                "SMALLPRINT_POLICY names another policy file"
+            )
         for provider in self.may_see("contract"):
             if provider.name == name:
                 return replace(provider, most=most)

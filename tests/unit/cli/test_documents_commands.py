@@ -82,7 +82,8 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Suite:
 def test_documents_are_listed_with_a_mark_for_warnings(suite: Suite) -> None:
     done = invoke("documents", "list", "lease", "--outcome", "complete", "--kind", "contract")
     assert suite.requests[0][2] == {"name": "lease", "outcome": "complete", "kind": "contract"}
-    assert "complete!" in done.stdout
+    assert "complete !" in done.stdout
+    assert "smallprint documents show ID`" in done.stderr
     assert "[red]x[/red].pdf" in done.stdout
     assert "\x1b" not in done.stdout
     (line,) = lines(invoke("documents", "list", "--json").stdout)
