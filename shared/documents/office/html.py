@@ -110,7 +110,10 @@ def read_html(data: bytes, limits: Limits) -> ParsedDocument:
     if not flow.visible and target.pictures:
         raise NoTextLayer("the document has no text: its pictures are not supported")
     if target.struck:
-        flow.warn(f"{target.struck:,} passages in it are struck through: they are part of the text")
+        many = (
+            "1 passage in it is" if target.struck == 1 else f"{target.struck:,} passages in it are"
+        )
+        flow.warn(f"{many} struck through, but part of the text")
     metadata = {"title": target.title} if target.title else {}
     return flow.to_document(HTML, "html", metadata, running=True)
 

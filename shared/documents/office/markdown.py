@@ -6,6 +6,7 @@ passages are read as GitHub does.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from markdown_it import MarkdownIt
@@ -15,6 +16,10 @@ from shared.documents.model.parsed_document import Limits, ParsedDocument
 from shared.documents.model.text import decode
 from shared.documents.office.html import read_html
 
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\r?\n(?=[\w-]+:).*?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
+)
+"""Fields of a program, such as a title, between two lines of dashes."""
 _DEEPEST = 100  # levels of lists and quotations
 
 
@@ -24,8 +29,9 @@ def read_markdown(data: bytes, limits: Limits) -> ParsedDocument:
     Raises UnreadableDocument for bytes that are not text, EmptyDocument or NoTextLayer.
     """
     text, warnings = decode(data)
+    text = text.removeprefix("\ufeff")
     parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
-    html = parser.enable(["table", "strikethrough"]).render(text.removeprefix("\ufeff"))
+    html = parser.enable(["table", "strikethrough"]).render(_FRONT_MATTER.sub("", text))
     # The mark says that it is UTF-8, whatever its own markup declares.
     reading = read_html(f"\ufeff{html}".encode(), limits)
     return replace(reading, media_type=MARKDOWN, warnings=(*warnings, *reading.warnings))

@@ -160,7 +160,7 @@ def test_boxes_and_fields_are_shown() -> None:
 def test_struck_text_is_text_with_a_warning() -> None:
     reading = read(html("within <del>thirty</del> <ins>forty</ins> <s>working</s> days"))
     assert reading.text == "within thirty forty working days"
-    assert reading.warnings == ("2 passages in it are struck through: they are part of the text",)
+    assert reading.warnings == ("2 passages in it are struck through, but part of the text",)
 
 
 def test_pages_are_those_of_a_printer() -> None:

@@ -21,6 +21,8 @@ from tests.unit.documents.ends import all_cells, outcome
         ("snake_case, 5 * 3, ____ and \\* stay", "snake_case, 5 * 3, ____ and * stay"),
         ("    kept  as it is", "kept  as it is"),
         ("> " * 60 + "deep", "deep"),
+        ("---\r\ntitle: x\r\n---\r\nA lease", "A lease"),
+        ("---\nA lease\n\n---\nof land", "A lease\n\nof land"),
         ("<meta charset=latin1>\n\nCafé", "Café"),
     ],
 )  # fmt: skip
