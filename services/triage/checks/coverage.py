@@ -25,7 +25,7 @@ DIGITS = 1000  # units that the largest amount of a relation has, if they are th
 def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Coverage:
     """The checked parts of a filing, and the breaks that none of its findings explains."""
     held, explained = 0, 0
-    items: dict[str, OpenRelation] = {}  # by message: columns may end on the same day
+    items: dict[object, OpenRelation] = {}  # by amounts: columns may end on the same day
     for equation in _tried(views):
         closes = _closes(views, equation)
         if any(_explains(views, finding, equation, closes) for finding in findings):
@@ -34,7 +34,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
             held += 1
         else:
             item = _item(filing, views, equation)
-            items[item.message] = item
+            items.setdefault((item.check, item.row, item.reported, item.expected), item)
     kinds = {view.kind for view in views}
     return Coverage(
         tuple(kind for kind in CHECKED if kind in kinds),
