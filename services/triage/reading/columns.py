@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from statistics import median
 from types import MappingProxyType
 
@@ -27,6 +28,10 @@ _ASIDE = re.compile(
     r"change|%|percent|\bvariance|increase|\binc\.?\s*/\s*\(?dec|^\s*\(?notes?\)?\s*$", re.I
 )
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
+_VERSION = re.compile(
+    r"restated|adjust|revised|recast|reported|previous|pro\s+forma|decessor|current|prior", re.I
+)
+"""Other versions of the same amounts, or other periods: no entities."""
 _WIDEST = 4  # multiples of the usual width; wider figures span columns and are ignored
 _LONGEST_HEAD = 150  # characters of a head; longer lines are sentences
 _BESIDE = 0.7  # columns; words further from a column do not belong to it
@@ -120,8 +125,34 @@ def find_layout(table: Table, *, sparse: bool = False) -> Layout | None:
     asides = [band for band in bands if band.percent or _ASIDE.search(band.title)]
     dated = [band for band in bands if band not in asides]
     if dated and not sparse:
-        result.bands, result.asides = dated, asides
+        own = _of_first_entity(dated)
+        result.bands, result.asides = own, [band for band in bands if band not in own]
     return result
+
+
+def _of_first_entity(bands: list[Band]) -> list[Band]:
+    """The columns of the first entity, where a page has the same periods for several side by side.
+
+    These are a group and its parts, such as GE and GE Capital.
+    """
+    common = set(bands[0].head).intersection(*(band.head for band in bands))
+    apart = [[text for text in band.head if text not in common] for band in bands]
+    names = [" ".join(text for text in texts if not _is_period(text)) for texts in apart]
+    if not all(names) or any(_VERSION.search(name) for name in names):
+        return bands
+    groups = [
+        [number for number, _ in group] for _, group in groupby(enumerate(names), itemgetter(1))
+    ]
+    periods = [[[*filter(_is_period, apart[n])] for n in group] for group in groups]
+    distinct = len({names[group[0]] for group in groups}) == len(groups) > 1
+    if not distinct or any(period != periods[0] for period in periods) or not all(periods[0]):
+        return bands
+    return [bands[number] for number in groups[0]]
+
+
+def _is_period(text: str) -> bool:
+    period = mention(text)
+    return bool(period.year or period.day or period.quarters)
 
 
 def split_row(row: Sequence[TableCell]) -> Line:

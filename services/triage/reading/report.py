@@ -288,7 +288,8 @@ def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
             yield f"{statement.kind}: the breakdown by dimension of {named} is left out"
         for head in statement.asides:
             name = truncate(head, 60)
-            yield f"{statement.kind}: the column {name!r} is left out: it has no period"
+            why = "it is not a period of the company"
+            yield f"{statement.kind}: the column {name!r} is left out: {why}"
 
 
 def _foreign(statement: ReadStatement) -> Iterator[str]:

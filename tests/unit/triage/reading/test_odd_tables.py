@@ -61,6 +61,29 @@ def test_durations_and_years_in_two_rows_of_a_head() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("heads", "columns"),
+    [
+        (("Consolidated", "GE", "GE Capital"), 2),
+        (("Acme and subsidiaries", "Equipment Operations", "Financial Services"), 2),
+        (("As reported", "Adjustments", "As restated"), 6),
+        (("Acme", "Acme", "Acme"), 6),
+        (("Three months ended", "Six months ended", "Nine months ended"), 6),
+    ],
+)
+def test_of_several_entities_side_by_side_the_first_is_read(
+    heads: tuple[str, ...], columns: int
+) -> None:
+    head = "".join(f"<td colspan=2>{name}</td>" for name in heads)
+    rows = [f"{label} | {a} | {b} | 1 | 2 | 3 | 4" for label, a, b in samples.INCOME[1:9] if a]
+    data = page("June 30, (In millions) | 2023 | 2022 | 2023 | 2022 | 2023 | 2022", *rows)
+    data = data.replace(b"<table>", f"<table><tr><td></td>{head}</tr>".encode())
+    statement = only(data, "a.html")
+    assert len(statement.columns) == columns
+    assert len(statement.asides) == 6 - columns
+    assert values(statement, "Net income")[:2] == [440 * MILLION, 360 * MILLION]
+
+
 def test_forty_columns_are_forty_columns() -> None:
     years = " | ".join(str(year) for year in range(2023, 1983, -1))
     rows = [

@@ -159,4 +159,4 @@ def test_a_column_of_percentages_is_named_and_left_out(name: str) -> None:
     report = read_report(reading, data, name)
     (statement,) = report.statements
     assert statement.columns == (Q, Column("20220630", 1))
-    assert any("is left out: it has no period" in warning for warning in report.filing.warnings)
+    assert any("is left out: it is not a period" in warning for warning in report.filing.warnings)
