@@ -63,16 +63,15 @@ def _tried(views: Views) -> Iterator[Equation]:
 
 def _is_mislabelled(views: Views, equation: Equation) -> bool:
     """Whether a change in cash was found by labels that mean something else: it is a change in debt
-    or deposits, an activity is below it, or has no amount in this column.
+    or deposits, or the last amount of an activity in this column is not among its parts.
     """
     if equation.check != "cash_flow_change" or equation.pattern != "label":
         return False
     (total, _), *parts = equation.terms
     view = views[total.statement]
     label = normalise(view.rows[total.row].label)
-    filled = {cell.row for cell, _ in parts if view.value(cell.row, cell.column) is not None}
-    activities = {view.last(role) for role in identities.ACTIVITIES}
-    return (" in " in label and "cash" not in label) or not activities <= filled
+    activities = {*identities.activities_of(view, total.column)}
+    return (" in " in label and "cash" not in label) or not activities <= {c.row for c, _ in parts}
 
 
 def _closes(views: Views, equation: Equation) -> bool:

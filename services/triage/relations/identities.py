@@ -189,13 +189,25 @@ def unmade_headlines(views: Views) -> list[Equation]:
 
 
 def _unmade_change(view: StatementView) -> Sum | None:
-    """The change in cash by label, where the first such label is above an activity."""
-    lowest = max((row for role in ACTIVITIES if (row := view.last(role)) is not None), default=0)
+    """The change in cash by label, where the first such label is above an activity, or where one
+    of the three activities is missing and no total in other words may be the missing one.
+    """
+    activities = activities_of(view)
     rows = view.roles("change")
-    below = [row for row in rows if row > lowest]
-    if rows[:1] == below[:1] or {made.total for made in view.sums} & {*below}:
+    below = [row for row in rows if row > max(activities, default=0)]
+    if not below or {made.total for made in view.sums} & {*below}:
         return None
-    return _change_of(view, below[0]) if below else None
+    complete = len(activities) == len(ACTIVITIES)
+    if rows[0] == below[0] if complete else _has_other_activity(view):
+        return None
+    return _change_of(view, below[0], fewest=2)
+
+
+def _has_other_activity(view: StatementView) -> bool:
+    """Whether a line may be the total of an activity in other words."""
+    known = {row for role in ACTIVITIES for row in view.roles(role)}
+    unknown = (row for row in view.money if row not in known)
+    return any(labels.totals_activity(view.rows[row].label) for row in unknown)
 
 
 def _unmade(view: StatementView, names: tuple[str, str, str, int]) -> list[Equation]:
@@ -234,16 +246,29 @@ def _cash_check(view: StatementView, total: Sum) -> str:
 ACTIVITIES = ("operating", "investing", "financing")
 
 
+def activities_of(view: StatementView, column: int | None = None) -> list[int]:
+    """The totals of the activities of a cash flow statement, as far as it has them: in any column,
+    or in the given one.
+    """
+    found = (
+        [row for row in view.roles(role) if column is None or view.value(row, column) is not None]
+        for role in ACTIVITIES
+    )
+    return [rows[-1] for rows in found if rows]
+
+
 def _activities(view: StatementView) -> Sum | None:
     """The change in cash as the sum of the three activities and exchange effects, by label."""
     return _change_of(view, view.first("change"))
 
 
-def _change_of(view: StatementView, change: int | None) -> Sum | None:
-    parts = [view.last(role) for role in ACTIVITIES]
-    if change is None or any(part is None for part in parts):
+def _change_of(
+    view: StatementView, change: int | None, *, fewest: int = len(ACTIVITIES)
+) -> Sum | None:
+    parts = activities_of(view)
+    if change is None or len(parts) < fewest:
         return None
-    rows = [part for part in (*parts, *view.roles("exchange")) if part is not None]
+    rows = [*parts, *view.roles("exchange")]
     return _direct(view, change, [(row, 1) for row in rows if row < change])
 
 

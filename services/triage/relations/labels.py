@@ -176,6 +176,13 @@ def is_per_share(label: str) -> bool:
 
 
 @cached_by_text
+def totals_activity(label: str) -> bool:
+    """Whether a line may be the cash of an activity, in any words."""
+    text = normalise(label)
+    return "cash" in text and "activities" in text
+
+
+@cached_by_text
 def announces_sum(label: str) -> bool:
     """Whether a label announces a sum of the lines above."""
     return bool(ANCHOR.search(normalise(label)))

@@ -31,7 +31,7 @@ def of(*statements: Record) -> Record:
     return {"id": "f", "statements": [*statements]}
 
 
-def short(kind: str, *lines: tuple[str, float]) -> Record:
+def short(kind: str, *lines: tuple[str, float | None]) -> Record:
     column = {"end": "20231231", **({} if kind == "balance_sheet" else {"quarters": 4})}
     rows = [row(label, amount) for label, amount in lines]
     return of({"statement": kind, "columns": [column], "rows": rows})
@@ -193,12 +193,34 @@ ACTIVITIES = (("Net cash provided by operating activities", 9013),
             ("Net increase in cash", 70),
             ACTIVITIES[0],
         ),
+        (
+            *ACTIVITIES[1:],
+            ("Net cash from operating activities of continuing operations", 90),
+            ("Net increase in cash", 70),
+        ),
     ],
-    ids=["above an activity", "below", "an activity moved below"],
+    ids=["above an activity", "below", "an activity moved below", "an activity in other words"],
 )
-def test_another_net_change_is_no_change_in_cash(lines: tuple[tuple[str, float], ...]) -> None:
+def test_a_change_that_the_activities_need_not_make_is_not_checked(
+    lines: tuple[tuple[str, float], ...],
+) -> None:
     coverage = verdict(short("cash_flow", *lines)).coverage
     assert (coverage.relations, coverage.items) == (0, ())
+
+
+@pytest.mark.parametrize(("change", "open_relations"), [(8983, 0), (8893, 1)])
+@pytest.mark.parametrize(
+    "lines",
+    [ACTIVITIES[:2], (*ACTIVITIES[:2], ("Net cash used in financing activities", None))],
+    ids=["no financing", "financing without an amount"],
+)
+def test_a_change_in_cash_is_checked_without_one_of_the_activities(
+    lines: tuple[tuple[str, float | None], ...], change: float, open_relations: int
+) -> None:
+    filing = short("cash_flow", *lines, ("Net increase in cash", change))
+    result = verdict(filing)
+    assert [item.check for item in result.coverage.items] == ["cash_flow_change"] * open_relations
+    assert (result.coverage.relations, result.findings) == (1, ())
 
 
 def test_a_change_below_the_end_is_listed_and_no_finding() -> None:
