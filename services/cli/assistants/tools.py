@@ -75,9 +75,8 @@ class Tools:
     ) -> Annotated[CallToolResult, answers.Documents]:
         """List documents, the newest first. To search their text, use search."""
         with self._client() as client:
-            found = client.documents(kind=kind, outcome=outcome, parent=parent)
-            named = (d for d in found if not name or name.casefold() in d.name.casefold())
-            items, more = bounded(map(answers.DocumentItem.of, named), cursor)
+            found = client.documents(name=name or None, kind=kind, outcome=outcome, parent=parent)
+            items, more = bounded(map(answers.DocumentItem.of, found), cursor)
         return _result(answers.Documents(documents=items, next_cursor=more))
 
     def get_document(

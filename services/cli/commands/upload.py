@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.cli.documents.batch import CannotStart
 from services.cli.documents.files import STANDARD_INPUT, files_below
 from services.cli.options import (
     as_json,
@@ -20,7 +21,7 @@ from services.cli.options import (
     suite_options,
 )
 from services.cli.output import tables
-from services.cli.output.lines import OutputWriter, print_hint
+from services.cli.output.lines import OutputWriter, count, print_hint
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
 
@@ -80,7 +81,10 @@ def upload(
     answers = True
 
     def line(path: str, request: Callable[[], Document]) -> Mapping[str, Any]:
-        """The line of a file after a request; after no answer there are no more requests."""
+        """The line of a file after a request. There are no more requests after no answer.
+
+        Raises CannotStart then for people, who would see the same error for each file.
+        """
         nonlocal answers
         if not answers:
             return _failed(path, "no_answer", "the suite does not answer")
@@ -89,6 +93,12 @@ def upload(
         except ApiError as error:
             answers = error.code != "no_answer"
             detail = error.detail if answers else refused(error, where).message
+            if not answers and not as_json:
+                stored = sum("id" in one for one in sent.values())
+                raise CannotStart(
+                    f"{detail}. {stored} of {count(len(sources), 'file')} reached the suite: run "
+                    "the command again, no document is stored twice"
+                ) from None
             return _failed(path, error.code, detail)
         except OSError as error:
             why = f"the file can't be read: {error.strerror or error}"
@@ -112,9 +122,7 @@ def upload(
         each_file(sources, lines, send)
         if wait:
             each_file(sources, lines, result)
-    if not answers:
-        print_hint("run the command again: no document is stored twice")
-    elif lines.worked and not wait and not as_json:
+    if lines.worked and not wait and not as_json:
         print_hint("`smallprint documents show ID` shows the outcome, as does --wait")
     return lines.exit_code
 

@@ -113,16 +113,18 @@ def test_with_wait_the_outcome_of_each_is_shown(
     assert (ended["id"], ended["state"], "error" in ended) == ("doc_1", "ended", bool(code))
 
 
-@pytest.mark.parametrize(("wait", "number"), [([], 1), (["--wait"], 4)])
+@pytest.mark.parametrize(("wait", "number", "stored"), [([], 1, 1), (["--wait"], 4, 3)])
 def test_a_stopped_suite_is_named_once(
-    suite: Suite, paper: Path, wait: list[str], number: int
+    suite: Suite, paper: Path, wait: list[str], number: int, stored: int
 ) -> None:
     for name in ("b.txt", "c.txt"):
         paper.with_name(name).write_bytes(b"Another one.")
     suite.stops_before = number
-    done = invoke("upload", paper.parent, *wait)
+    assert f"{stored} of 3 files reached" in str(invoke("upload", paper.parent, *wait).exception)
+    assert len(suite.requests) == number
+    suite.requests.clear()
+    done = invoke("upload", paper.parent, *wait, "--json")
     assert done.return_value == 1
     assert len(suite.requests) == number
-    assert done.stderr.count("start it there") == 1
-    assert done.stderr.count("c.txt: the suite does not answer\n") == 1
-    assert "run the command again" in done.stderr
+    errors = [line["error"]["type"] for line in lines(done.stdout) if "error" in line]
+    assert errors == ["no_answer", "no_answer"]
