@@ -106,9 +106,12 @@ def create_app(
 
 
 async def _refuse_unknown_parameters(request: Request) -> None:
-    """Raise InvalidRequest for a query parameter that the route lacks, such as a wrong filter."""
+    """Raise InvalidRequest for a query parameter that the route lacks, such as a wrong filter.
+
+    Pages are not in the schema. Their parameters are for their scripts, as in `/review?item=…`.
+    """
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute):
+    if not request.query_params or not isinstance(route, APIRoute) or not route.include_in_schema:
         return
     known = _query_names(route.dependant)
     for name in request.query_params:

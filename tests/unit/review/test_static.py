@@ -17,9 +17,12 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.parametrize("query", ["", "?item=it_1&x=2"])
 @pytest.mark.parametrize("path", [view.replace("{document}", "doc_1") for view in VIEWS])
-def test_every_address_of_a_view_answers_the_shell(review: ReviewService, path: str) -> None:
-    answer = review.client("").get(path)
+def test_every_address_of_a_view_answers_the_shell(
+    review: ReviewService, path: str, query: str
+) -> None:
+    answer = review.client("").get(path + query)
     assert answer.status_code == 200
     assert "<main" in answer.text
     policy = answer.headers["content-security-policy"]
