@@ -378,6 +378,7 @@ class Stage:
         accepted: float = 1.0,
         *,
         sampled: bool = False,
+        omitted: str = "",
     ) -> None:
         """Publish clauses of a document.
 
@@ -386,6 +387,7 @@ class Stage:
             adapter: the specialist, by default an unknown one.
             accepted: the confidence from which clauses are accepted.
             sampled: whether all clauses are drawn as checks.
+            omitted: words that are no part of the clauses around them.
         """
         with self.review.store.read() as session:
             known = find_document(session, self.tenant, document)
@@ -404,6 +406,10 @@ class Stage:
             }
             for clause in found
         ]
+        if omitted:
+            start = words.index(omitted)
+            for clause in clauses:
+                clause["omitted"] = [{"start": start, "end": start + len(omitted)}]
         self.results[document] = {"clauses": clauses}
         self._announce(
             ClausesExtracted(

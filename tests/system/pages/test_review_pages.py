@@ -293,6 +293,19 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
 
 
+def test_a_page_number_within_a_clause_is_not_marked(ada: Watched, stage: Stage) -> None:
+    document = stage.upload("law.txt", "🖋 It is Utah\n\n7\n\nlaw. The end.".encode())
+    clause = ("Governing Law", "It is Utah  7  law.", 0.99)
+    stage.extract(document, [clause], omitted="7")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing Law")
+    page.locator(".prose-text mark", has_text="It is Utah").wait_for()
+    marked = page.locator(".prose-text mark").all_text_contents()
+    assert [words.strip() for words in marked] == ["It is Utah", "law."]
+    assert page.locator(".passage mark").text_content() == "It is Utah law."
+
+
 def test_a_word_file_is_shown_as_text_page_by_page(ada: Watched, stage: Stage) -> None:
     long = "Filler that makes the first page longer than what is shown at once. " * 300
     law = "This Agreement is governed by the laws of Norway."
