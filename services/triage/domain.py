@@ -192,6 +192,7 @@ class Coverage:
     items: tuple[OpenRelation, ...] = ()  # the breaks that no finding explains
     filings: int = 1
     headlines: int = 0  # filings of headlines: few lines, between which gaps may be lawful
+    balance_unchecked: int = 0  # filings with a balance sheet whose sides no relation compares
 
     def plus(self, other: Coverage, most: int) -> Coverage:
         """The coverage of more filings, with at most so many items."""
@@ -204,6 +205,7 @@ class Coverage:
             (self.items + other.items)[:most],
             self.filings + other.filings,
             self.headlines + other.headlines,
+            self.balance_unchecked + other.balance_unchecked,
         )
 
     @property
@@ -221,13 +223,18 @@ class Coverage:
             missing = in_words(map(title, self.missing))
             where = " in every filing" if self.filings > 1 else ""
             text += f" {missing[0].upper()}{missing[1:]}: not found{where}."
+        if self.balance_unchecked:
+            text += f" The balance{self._where(self.balance_unchecked)} was not checked."
         if self.headlines:
-            where = "" if self.headlines == self.filings else " of some filings"
+            where = self._where(self.headlines)
             text += (
                 f" Only headlines{where}: gaps may be lawful, and only identities and sure "
                 "differences flag."
             )
         return text
+
+    def _where(self, filings: int) -> str:
+        return "" if filings == self.filings else " of some filings"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -237,6 +244,7 @@ class Coverage:
             "relations": self.relations,
             "broken": self.broken,
             "not_closing": self.not_closing,
+            "balance_unchecked": self.balance_unchecked,
             "items": [item.to_json() for item in self.items],
         }
 

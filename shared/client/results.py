@@ -442,6 +442,7 @@ class Coverage(_Result):
 
     `missing` are statements that were not found. `relations` counts each once a column. `broken`
     ones have a finding; `not_closing` ones have none, and `items` are the first 100 of them.
+    `balance_unchecked` counts filings whose balance sheet has sides that no relation compares.
     """
 
     summary: str
@@ -450,6 +451,7 @@ class Coverage(_Result):
     relations: int
     broken: int
     not_closing: int
+    balance_unchecked: int = 0
     items: tuple[OpenRelation, ...] = ()
 
 

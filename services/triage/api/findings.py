@@ -131,6 +131,9 @@ class CoverageOut(BaseModel):
     relations: int = Field(description="relations that were checked")
     broken: int = Field(description="broken relations that a finding explains")
     not_closing: int = Field(description="relations that do not close, without a finding")
+    balance_unchecked: int = Field(
+        default=0, description="filings with a balance sheet whose two sides no relation compares"
+    )
     items: list[OpenRelationOut] = Field(description="the first 100 that do not close")
 
 

@@ -26,7 +26,10 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
     """The checked parts of a filing, and the breaks that none of its findings explains."""
     held, explained = 0, 0
     items: dict[object, OpenRelation] = {}  # by amounts: columns may end on the same day
+    sheets = {view.index for view in views if view.kind == "balance_sheet"}
     for equation in _tried(views):
+        if _compares_sides(views, equation):
+            sheets.discard(equation.terms[0][0].statement)
         closes = _closes(views, equation)
         if any(_explains(views, finding, equation, closes) for finding in findings):
             explained += 1
@@ -44,6 +47,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         len(items),
         tuple(items.values()),
         headlines=int(identities.shows_headlines(views)),
+        balance_unchecked=int(bool(sheets)),
     )
 
 
@@ -59,6 +63,15 @@ def _tried(views: Views) -> Iterator[Equation]:
     for equation in identities.unmade_headlines(views):
         if not _is_mislabelled(views, equation):
             yield equation
+
+
+def _compares_sides(views: Views, equation: Equation) -> bool:
+    """Whether a relation is between the assets of a balance sheet and the lines below them."""
+    view = views[equation.terms[0][0].statement]
+    assets = view.last("total_assets")
+    rows = [cell.row for cell, _ in equation.terms]
+    below = view.kind == "balance_sheet" and assets is not None and min(rows) <= assets < max(rows)
+    return below or equation.check == identities.BALANCE
 
 
 def _is_mislabelled(views: Views, equation: Equation) -> bool:

@@ -70,6 +70,9 @@ ROLES: dict[str, dict[str, Rule]] = {
         "total_equity": _rule(
             r"^total (\w+['\u2019]?s?['\u2019]? )?(equity|deficit|capital)\b",
             r"^(\w+['\u2019]?s?['\u2019]? )?equity$",
+            r"^(total )?net assets$",
+            r"^((share|stock)holders|owners|partners|members)'s? (funds|capital)$",
+            r"^equity attributable to (the )?(owners|(equity|share)holders) of the (parent|company)$",
             never=r"liabilities|securities",
         ),
         "cash": _rule(r"^(total )?cash\b", never=r"restricted|collateral|surrender|value"),

@@ -133,6 +133,40 @@ def test_an_identity_that_does_not_close_is_listed_with_its_usual_reason(
     assert any(difference in message for message in shown)
 
 
+@pytest.mark.parametrize(
+    ("lines", "unchecked"),
+    [
+        ((*SHORT_SHEET, ("Equity of the house", 601)), 1),
+        (SHORT_SHEET[:3], 1),
+        ((*SHORT_SHEET, ("Total equity", 610)), 0),
+        ((*SHORT_SHEET[:3], ("Total liabilities and equity", 1210)), 0),
+    ],
+    ids=["equity in unknown words", "assets alone", "parts", "both totals"],
+)
+def test_a_balance_that_no_relation_compares_is_named(
+    lines: tuple[tuple[str, float], ...], unchecked: int
+) -> None:
+    coverage = verdict(short("balance_sheet", *lines)).coverage
+    assert coverage.to_json()["balance_unchecked"] == unchecked
+    assert (" The balance was not checked." in coverage.summary) == bool(unchecked)
+    both = coverage.plus(verdict(record()).coverage, 1)
+    assert ("balance of some filings was not checked" in both.summary) == bool(unchecked)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Net assets",
+        "Shareholders\u2019 funds",
+        "Partners' capital",
+        "Equity attributable to owners of the parent",
+    ],
+)
+def test_equity_by_its_other_names(label: str) -> None:
+    coverage = verdict(short("balance_sheet", *SHORT_SHEET, (label, 601))).coverage
+    assert [item.expected for item in coverage.items] == [millions(1201)]
+
+
 def test_round_figures_are_no_excuse_for_a_printed_total() -> None:
     lines = [("Cash", 500_000), ("Plant", 710_000), ("Total assets", 1_210_000),
              ("Total liabilities", 610_000), ("Total equity", 600_000),
