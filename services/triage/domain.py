@@ -193,6 +193,7 @@ class Coverage:
     filings: int = 1
     headlines: int = 0  # filings of headlines: few lines, between which gaps may be lawful
     balance_unchecked: int = 0  # filings with a balance sheet whose sides no relation compares
+    findings: int = 0  # also those without a broken relation
 
     def plus(self, other: Coverage, most: int) -> Coverage:
         """The coverage of more filings, with at most so many items."""
@@ -206,6 +207,7 @@ class Coverage:
             self.filings + other.filings,
             self.headlines + other.headlines,
             self.balance_unchecked + other.balance_unchecked,
+            self.findings + other.findings,
         )
 
     @property
@@ -214,8 +216,10 @@ class Coverage:
         found = in_words(map(title, self.statements)) or "no statement"
         only = " only" if len(self.statements) == 1 and self.missing else ""
         parts = [f"{counted(self.relations, 'relation', 'relations')} checked"]
-        if self.relations:
-            parts.append(f"{self.broken:,} broken" if self.broken else "none broken")
+        if self.broken:
+            parts.append(f"{self.broken:,} broken")
+        elif self.relations and not (self.findings or self.not_closing):
+            parts.append("none broken")
         if self.not_closing:
             parts.append(counted(self.not_closing, "does not close", "do not close"))
         text = f"{found[0].upper()}{found[1:]}{only}; {', '.join(parts)}."

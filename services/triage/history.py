@@ -172,7 +172,15 @@ def with_history(
     findings = tuple(select_findings(views, verdict.always_shown, unique_causes(views, merged)))
     risk = max([verdict.risk, *(finding.confidence for finding in suspects)])
     flagged = verdict.flagged or risk >= flagged_from
-    return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=warnings)
+    coverage = replace(verdict.coverage, findings=len(findings))
+    return replace(
+        verdict,
+        findings=findings,
+        risk=risk,
+        flagged=flagged,
+        warnings=warnings,
+        coverage=coverage,
+    )
 
 
 def _merge_suspects(findings: Sequence[Finding], suspects: Sequence[Finding]) -> list[Finding]:

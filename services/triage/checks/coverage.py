@@ -48,6 +48,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         tuple(items.values()),
         headlines=int(identities.shows_headlines(views)),
         balance_unchecked=int(bool(sheets)),
+        findings=len(findings),
     )
 
 

@@ -72,7 +72,7 @@ ROLES: dict[str, dict[str, Rule]] = {
             r"^(\w+['\u2019]?s?['\u2019]? )?equity$",
             r"^(total )?net assets$",
             r"^((share|stock)holders|owners|partners|members)'s? (funds|capital)$",
-            r"^equity attributable to (the )?(owners|(equity|share)holders) of the (parent|company)$",
+            r"^equity attributable to (the )?(owners|\w+holders) of the (parent|company)$",
             never=r"liabilities|securities",
         ),
         "cash": _rule(r"^(total )?cash\b", never=r"restricted|collateral|surrender|value"),

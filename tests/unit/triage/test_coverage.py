@@ -312,6 +312,16 @@ def test_a_filing_of_headlines_is_named_as_one() -> None:
     assert " Only headlines of some filings: " in few.plus(full, 1).summary
 
 
+def test_none_broken_is_said_only_of_a_filing_without_findings_and_open_relations() -> None:
+    missing = record()
+    sheet = statement_of(missing, "balance_sheet")
+    sheet["rows"] = [line for line in sheet["rows"] if line["label"] != "Goodwill"]
+    verdicts = [verdict(filing) for filing in (record(), restricted(), missing)]
+    assert [finding.check for finding in verdicts[-1].findings] == ["missing_line"]
+    said = ["none broken" in one.coverage.summary for one in verdicts]
+    assert said == [True, False, False]
+
+
 def test_an_odd_amount_alone_flags_no_headlines() -> None:
     few, full = headlines(**{"Cash paid for interest": 208}), copy.deepcopy(record())
     statement_of(full, "income")["rows"].append(row("Cash paid for interest", 208, 201, 188))

@@ -299,7 +299,7 @@ def test_a_document_on_its_way_says_so_and_an_unknown_one_is_not_found(triage: T
     for path in (FINDINGS, STATEMENTS):
         assert triage.client.get(path.format("doc_1")).status_code == 409
         assert triage.client.get(path.format("doc_2")).status_code == 404
-    assert "waiting" in triage.client.get(FINDINGS.format("doc_1")).json()["detail"]
+    assert "/doc_1?wait=" in triage.client.get(FINDINGS.format("doc_1")).json()["detail"]
 
 
 def test_findings_are_withdrawn_when_the_kind_changes(triage: Triage) -> None:
