@@ -21,7 +21,7 @@ after an upgrade, and new ones may reach programs of the last release. A changed
 version of the type, beside the old one.
 
 A database of the last release has run its migrations. So a released migration never changes:
-`infra/released/migrations.json` has the hash of each.
+`infra/released/migrations/sha256.json` has the hash of each.
 """
 
 from __future__ import annotations

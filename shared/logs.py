@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from typing import Literal
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 Form = Literal["auto", "json", "plain"]
 _NOT_SHOWN = frozenset({"trace", "tenant"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters of a path, say, that would begin a forged line or colour a terminal."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",
@@ -78,8 +81,13 @@ class PlainFormatter(logging.Formatter):
         severity = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         fields = {**_context.get(), **_extras(record)}
         shown = [f"{name}={value}" for name, value in fields.items() if name not in _NOT_SHOWN]
+        line = _CONTROL.sub(_escaped, "  ".join([record.getMessage(), *shown]))
         error = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{time} {severity}{'  '.join([record.getMessage(), *shown])}{error}"
+        return f"{time} {severity}{line}{error}"
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return repr(control[0])[1:-1]
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from services.ingest.commands import Accepted, admit
-from services.ingest.domain import Document, DocumentReader, PartsFound, Relative, new_document
+from services.ingest.domain import (
+    Document,
+    DocumentReader,
+    PartsFound,
+    Relative,
+    new_document,
+    would_withdraw_results,
+)
 from services.ingest.store import Documents
 from shared.blobs import BlobStore
 from shared.blobs.markers import ref_of
@@ -102,7 +109,9 @@ def admit_parts(
         elif existing is None and not allowance.takes(part.blob.size):
             refused.append(allowance.refusal(part))
         else:
-            admitted = admit(uow, blobs, _draft(container, part, kind), kind, container.id)
+            keeps = existing is not None and would_withdraw_results(existing, kind)
+            stated = None if keeps else kind
+            admitted = admit(uow, blobs, _draft(container, part, stated), stated, container.id)
             children.append(Relative(admitted.document.id, part.name))
             accepted.append(admitted)
     documents.link(container.id, children)

@@ -22,6 +22,7 @@ from services.ingest.domain import (
     requests_other_adapters,
     require_adapters,
     starts_new_attempt,
+    would_withdraw_results,
 )
 from services.ingest.idempotency.store import OnCreated, delete_answers, ignore_created
 from services.ingest.limits import QueueFull, QueueLimit
@@ -265,13 +266,11 @@ class DocumentCommands:
 def _keep_results(documents: Documents, draft: Document, kind: Kind | None) -> None:
     """Raise Conflict if another kind would withdraw the results of the same bytes."""
     known = documents.get_by_hash(draft.original.sha256)
-    if known is None or kind is None or known.media_type in ARCHIVES or known.needs_kind_review:
-        return
-    here = known.progress.kind
-    if known.progress.outcome in ("complete", "partial") and here != kind:
+    if known is not None and would_withdraw_results(known, kind):
         raise Conflict(
-            f"The same file is here already: {known.id} has results as kind {here}. To replace "
-            f"them with those of kind {kind}, use PUT /v1/documents/{known.id}/kind."
+            f"The same file is here already: {known.id} has results as kind "
+            f"{known.progress.kind}. To replace them with those of kind {kind}, use PUT "
+            f"/v1/documents/{known.id}/kind."
         )
 
 

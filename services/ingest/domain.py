@@ -503,6 +503,13 @@ def starts_new_attempt(known: Progress, kind: Kind | None) -> bool:
     return known.outcome == "failed"
 
 
+def would_withdraw_results(known: Document, kind: Kind | None) -> bool:
+    """Return whether the same bytes, uploaded as this kind, would replace results of another."""
+    if kind is None or known.media_type in ARCHIVES or known.needs_kind_review:
+        return False
+    return known.progress.outcome in ("complete", "partial") and known.progress.kind != kind
+
+
 def requests_other_adapters(known: Document, adapters: tuple[str, ...]) -> bool:
     """Return whether a document or its parts must be read again for these adapters.
 

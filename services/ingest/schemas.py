@@ -271,7 +271,7 @@ class KeyView(BaseModel):
     id: str
     name: str
     tenant: str
-    kind: Literal["key", "session"]
+    kind: Literal["key", "session", "link"]
     parent: str | None = Field(description="of a session: its key")
     created: datetime
     created_by: str | None

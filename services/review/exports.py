@@ -114,8 +114,14 @@ def _value(clause_value: Mapping[str, Any] | None) -> dict[str, Any]:
     same = [one for one in found if one["kind"] == found[0]["kind"] and one["value"] is not None]
     if len(same) == 1 and same[0]["kind"] == "amount":
         return {"value": _number(same[0]["value"]), "currency": same[0]["currency"]}
-    currency = same[0]["currency"] if same else None
-    return {"value": "; ".join(one["value"] for one in same) or None, "currency": currency}
+    currencies = {one["currency"] for one in same}
+    if len(currencies) > 1:
+        values = [f"{one['value']} {one['currency'] or ''}".strip() for one in same]
+        return {"value": "; ".join(values), "currency": None}
+    return {
+        "value": "; ".join(one["value"] for one in same) or None,
+        "currency": currencies.pop() if currencies else None,
+    }
 
 
 def _number(amount: str) -> int | float:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal, Self
 
 import httpx
 
-from .errors import NotFound, Unavailable, WaitedTooLong, error_of
+from .errors import Conflict, NotFound, Unavailable, WaitedTooLong, error_of
 from .results import (
     Change,
     Clause,
@@ -61,6 +61,8 @@ PIECE = 8 << 20
 """Bytes of one request of an upload; larger files are sent in parts."""
 _TUS = {"tus-resumable": "1.0.0"}
 _AGAIN = frozenset({429, 502, 503, 504})
+_OTHER_OFFSET = frozenset({"wrong_offset", "upload_busy"})
+"""Conflicts of an upload in pieces: ask for its offset and go on."""
 _AGAIN_AFTER = 1.0
 """Seconds until an ended stream is opened again: a busy service ends it at once."""
 _LOOKS = 30
@@ -212,8 +214,13 @@ class Client:
             answer = self._http.patch(address, content=piece, headers=headers)
         except httpx.TransportError:
             return None
-        unsure = answer.status_code in _AGAIN | {400, 409, 460}
-        return None if unsure else _good(answer)
+        unsure = answer.status_code in _AGAIN | {400, 460}
+        try:
+            return None if unsure else _good(answer)
+        except Conflict as error:
+            if error.code not in _OTHER_OFFSET:
+                raise
+            return None
 
     def document(self, document_id: str) -> Document:
         """The state of a document."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -219,8 +220,14 @@ def test_files_of_one_folder_are_uploaded_if_allowed(suite: Suite, tmp_path: Pat
         for path in ("../secret.txt", str(tmp_path / "secret.txt"), "link.txt"):
             with pytest.raises(ToolRefused, match="only its files"):
                 assistant.call("upload_document", path=path)
-        with pytest.raises(ToolRefused, match="can't be read"):
-            assistant.call("upload_document", path="none.txt")
+        for path in (".env", "owner.key"):
+            (folder / path).write_text("a secret")
+            with pytest.raises(ToolRefused, match="hidden or a key"):
+                assistant.call("upload_document", path=path)
+        os.mkfifo(folder / "pipe.txt")
+        for path in ("none.txt", "pipe.txt"):
+            with pytest.raises(ToolRefused, match="is no file"):
+                assistant.call("upload_document", path=path)
     assert "secret.txt" not in {one.name for one in suite.client.documents()}
 
 

@@ -39,6 +39,8 @@ def test_the_demo_shows_the_error_and_leaves_nothing(tmp_path: Path) -> None:
         link = re.search(r"(http://[^/]+)/review\?item=(\w+)#sign-in=(\w+)", "".join(lines))
         assert link is not None
         with httpx.Client(base_url=link[1], trust_env=False) as browser:
+            page = browser.get(f"/review?item={link[2]}")
+            assert page.headers["content-type"].startswith("text/html")
             browser.post("/v1/session", json={"key": link[3]}).raise_for_status()
             assert browser.get(f"/v1/items/{link[2]}").json()["kind"] == "finding"
         process.send_signal(signal.SIGINT)

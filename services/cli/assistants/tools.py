@@ -13,6 +13,7 @@ from pydantic import Field
 
 from services.cli.assistants import answers
 from services.cli.assistants.answers import bounded
+from services.cli.deployment.owner_key import NAME as OWNER_KEY
 from services.cli.output.lines import count
 from shared.errors import SuiteError
 
@@ -250,6 +251,11 @@ class Uploads(Tools):
         file = (self._folder / path).resolve()
         if not file.is_relative_to(self._folder):
             raise ToolError(f"{path} is not in {self._folder}: only its files may be uploaded")
+        parts = file.relative_to(self._folder).parts
+        if OWNER_KEY in parts or any(part.startswith(".") for part in parts):
+            raise ToolError(f"{path} is hidden or a key: only documents may be uploaded")
+        if not file.is_file():
+            raise ToolError(f"{path} is no file of {self._folder}")
         with self._client() as client:
             try:
                 document = client.upload(file, kind=kind)

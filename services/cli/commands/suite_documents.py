@@ -19,6 +19,7 @@ from services.cli.output.lines import (
     write,
     write_rows,
 )
+from shared.errors import SuiteError
 
 
 @click.group()
@@ -172,8 +173,11 @@ def export(
         content = client.export(form, **given)
     if out is None:
         write(content)
-    else:
+        return
+    try:
         out.write_bytes(content)
+    except OSError as error:
+        raise SuiteError(f"{out} can't be written: {error.strerror or error}") from None
 
 
 @click.command()
@@ -201,11 +205,13 @@ def delete(
     from services.cli.output.lines import count, plain
 
     with connect(url, key, data) as client:
-        names = [client.document(one).name for one in document_ids]
+        names = {one: client.document(one).name for one in document_ids}
         if not yes:
-            shown = ", ".join(map(plain, names[:5])) + (", …" if len(names) > 5 else "")
+            shown = ", ".join(map(plain, list(names.values())[:5])) + (
+                ", …" if len(names) > 5 else ""
+            )
             question = f"Delete {count(len(names), 'document')} ({shown}) from all services?"
             click.confirm(question, abort=True, err=True)
-        for document_id, name in zip(document_ids, names, strict=True):
+        for document_id, name in names.items():
             client.delete(document_id)
             click.echo(f"{plain(name)} ({document_id}) is deleted", err=True)

@@ -376,8 +376,8 @@ def _keys(parts: RouteParts) -> APIRouter:
         responses=problems(),
     )
     def open_link(actor: CurrentActor) -> SessionView:
-        """Creates a link for a browser: the address of any page, followed by `#sign-in=SECRET`. It
-        opens one session of the key, within an hour.
+        """Creates a link for a browser: the address of a review page, followed by
+        `#sign-in=SECRET`. It opens one session of the key, within an hour.
         """
         return SessionView.of(keys.open_link(actor))
 
@@ -390,7 +390,7 @@ def _keys(parts: RouteParts) -> APIRouter:
 
     @router.get("", summary="Keys of the tenant, without secrets", responses=problems())
     def listed(actor: CurrentActor) -> KeyPage:
-        """Lists keys and sessions with their scopes and their last use."""
+        """Lists keys with their scopes and their last use."""
         return KeyPage(items=[KeyView.of(key) for key in keys.list(actor.tenant)], next=None)
 
     @router.post("", status_code=201, summary="Create a key", responses=problems(409))

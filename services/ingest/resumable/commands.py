@@ -27,6 +27,7 @@ from services.ingest.resumable.files import PartialFiles, available
 from services.ingest.resumable.store import Uploads, expired
 from shared.documents import safe_name
 from shared.errors import (
+    Conflict,
     DocumentTooLarge,
     EmptyDocument,
     TooManyRequests,
@@ -255,7 +256,7 @@ class Resumables:
                 Upload(file, upload.length, upload.name, upload.kind, adapters=upload.adapters),
                 admitted=True,
             )
-        except UnreadableDocument:
+        except (UnreadableDocument, Conflict):
             self.files.unlink(upload)  # not `_remove`: the file is open here
             with self.store.write() as session:
                 Uploads(session, upload.tenant).remove(upload.id)

@@ -5,6 +5,7 @@ import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
 
+const LINK = /^#sign-in=(\w+)$/; // of an address that signs in once
 const VIEWS = [
   [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
   [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
@@ -97,6 +98,7 @@ document.addEventListener("click", (event) => {
   go(pathname + search);
 });
 window.addEventListener("popstate", show);
+window.addEventListener("hashchange", () => { if (LINK.test(location.hash)) location.reload(); }); // a link pasted into this tab
 
 // The slash key opens the search, except during a review.
 document.addEventListener("keydown", (event) => {
@@ -147,13 +149,16 @@ function welcome(actor) {
 
 /** The person whom a link such as `/#sign-in=SECRET` signs in, once. Null without a link, or if it was used. */
 async function signInByLink() {
-  const [, secret] = /^#sign-in=(\w+)$/.exec(location.hash) ?? [];
+  const [, secret] = LINK.exec(location.hash) ?? [];
   if (!secret) return null;
-  history.replaceState(null, "", location.pathname + location.search);
+  const forget = () => history.replaceState(null, "", location.pathname + location.search);
   try {
-    return await signIn(secret);
+    const actor = await signIn(secret);
+    forget();
+    return actor;
   } catch (error) {
-    if (error.status !== 401) throw error;
+    if (error.status !== 401) throw error; // the link is kept for another try
+    forget();
     usedLink = true;
     return null;
   }

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from reportlab.lib.pagesizes import letter
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import inch
@@ -312,7 +312,11 @@ class Stage:
 
     def _results(self) -> APIRouter:
         """Stands in for extraction and triage at `/v1/documents/{id}/clauses` and their kin."""
-        router = APIRouter()
+
+        def page(limit: int = 50, cursor: str | None = None) -> None:
+            """The parameters of every list; all of it is one page here."""
+
+        router = APIRouter(dependencies=[Depends(page)])
 
         @router.get("/v1/watch")
         def watched() -> dict[str, Any]:

@@ -137,6 +137,16 @@ def test_a_mail_of_kind_report_ends_with_its_parts(ingest: IngestService) -> Non
     assert ingest.state(alone)["reasons"][0].startswith("no_parts: ")
 
 
+def test_a_mail_does_not_withdraw_the_results_of_its_parts(any_ingest: IngestService) -> None:
+    words = b"This Agreement is governed by the laws of Delaware. " * 5
+    lease = any_ingest.read_new(words, "lease.txt")
+    any_ingest.publish(clauses_extracted(lease))
+    mail_with_it = whole([text(), attached(words, "lease.txt")])
+    any_ingest.read_new(mail_with_it, "m.eml", kind="report")
+    state = any_ingest.state(lease)
+    assert (state["outcome"], state["kind"], state["attempt"]) == ("complete", "contract", 1)
+
+
 def test_a_mail_of_kind_other_is_not_unpacked(ingest: IngestService) -> None:
     document = ingest.read_new(MAIL, "m.eml", kind="other")
     state = ingest.state(document)

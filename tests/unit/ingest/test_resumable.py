@@ -28,7 +28,13 @@ from services.proxy.settings import OriginSettings
 from shared.errors import InvalidRequest
 from shared.settings import load
 from tests.support.served import served
-from tests.unit.ingest.builders import IngestService, NewIngest, connected, pdf
+from tests.unit.ingest.builders import (
+    IngestService,
+    NewIngest,
+    clauses_extracted,
+    connected,
+    pdf,
+)
 
 TUS = {"tus-resumable": "1.0.0"}
 BYTES = {"content-type": "application/offset+octet-stream"}
@@ -250,6 +256,17 @@ def test_an_unsupported_type_ends_the_upload(ingest: IngestService) -> None:
     assert refused.json()["document"] == "a.gif"
     assert ingest.client.head(address).status_code == 404
     assert ingest.blob_names() == set()
+
+
+def test_another_kind_of_a_document_with_results_ends_the_upload(ingest: IngestService) -> None:
+    words = b"This Agreement is governed by the laws of Delaware. " * 5
+    document = ingest.read_new(words, "a.txt")
+    ingest.publish(clauses_extracted(document))
+    address = started(ingest.client, len(words), kind="report")
+    answer = send(ingest.client, address, words, 0)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:smallprint:problem:conflict")
+    assert document in answer.json()["detail"]
+    assert ingest.client.head(address, headers=TUS).status_code == 404
 
 
 def test_another_tenants_upload_is_not_found(any_ingest: IngestService) -> None:

@@ -189,6 +189,14 @@ def test_a_corrected_clause_has_both_results() -> None:
             1,
             "USD",
         ),
+        (
+            [
+                {"kind": "amount", "value": "5000", "currency": "USD"},
+                {"kind": "amount", "value": "3000", "currency": "EUR"},
+            ],
+            "5000 USD; 3000 EUR",
+            None,
+        ),
         ([{"kind": "party", "value": None, "role": "Buyer"}], None, None),
     ],
 )

@@ -33,6 +33,13 @@ def test_a_terminal_gets_short_lines(
     assert re.fullmatch(r"[0-9:]{8} done", second)
 
 
+def test_a_path_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest", form="plain")
+    logging.getLogger("x").info("request", extra={"path": "/v1/a\n02:00:01 error: b\x1b[31m"})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"path=/v1/a\n02:00:01 error: b\x1b[31m")
+
+
 @pytest.mark.parametrize(("form", "terminal"), [("json", True), ("auto", False)])
 def test_others_get_json(
     form: Form, terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
