@@ -1,6 +1,6 @@
 // The routes of the suite, to read and to try. A signed-in browser needs no key here.
 
-const session = await fetch("/v1/session").then((answer) => answer.json());
+const session = await fetch("/v1/session").then((answer) => answer.json()).catch(() => ({}));
 
 document.getElementById("who").textContent = session.actor
   ? `Signed in as ${session.actor.name}`
