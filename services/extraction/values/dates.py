@@ -34,10 +34,15 @@ _FORMS = tuple(
 )
 _NUMERIC = re.compile(
     rf"(?<![\d/.-])(?P<a>\d\d?|{GAP}) ?(?P<by>[/.-]) ?(?P<b>\d\d?|{GAP}) ?(?P=by) ?"
-    rf"(?P<year>(?:19|20)\d\d|(?:20|19)?{GAP}|\d\d)(?![\d/-])",
+    rf"(?P<year>(?:19|20)\d\d|(?:20|19)?{GAP}|\d\d)(?![\d/-]|\.\d)",
     re.IGNORECASE,
 )
+_OF_SECTION = re.compile(
+    r"(?:§|\b(?:sections?|articles?|clauses?|paragraphs?|no)\.?) ?$", re.IGNORECASE
+)
+"""Before a number of a section such as 4.2.10, which is no date."""
 
+_LONGEST_WORD = 13  # characters of `paragraphs. `
 _SHORT = 60  # most characters of a clause that is little more than a date
 _BARE_YEAR = re.compile(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])")
 _BLANK_DAY = re.compile(r"\bday of\b", re.IGNORECASE)
@@ -63,7 +68,9 @@ def find_dates(plain: Plain) -> list[ValueCandidate]:
     for match in (m for form in _FORMS for m in form.finditer(plain.text)):
         add_candidate(found, _spot(match))
     for match in _NUMERIC.finditer(plain.text):
-        add_candidate(found, _numeric(match))
+        before = plain.text[max(0, match.start() - _LONGEST_WORD) : match.start()]
+        if match["by"] != "." or not _OF_SECTION.search(before):
+            add_candidate(found, _numeric(match))
     return sorted(found, key=lambda spot: spot.start) or _partial(plain)
 
 

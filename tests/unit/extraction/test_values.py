@@ -57,7 +57,17 @@ def test_a_blank_in_a_date_is_redacted(text: str, value: str | None) -> None:
     assert parsed("Agreement Date", text) == ("redacted", value)
 
 
-@pytest.mark.parametrize("text", ["February 30, 2005", "13/13/2013", "on the date it is signed"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "February 30, 2005",
+        "13/13/2013",
+        "on the date it is signed",
+        "unless ended under Sections 1.3. 10.1. and 10.2",
+        "as Section 4.2.10 says",
+        "under § 3.1.12",
+    ],
+)
 def test_no_date_is_not_stated(text: str) -> None:
     assert parsed("Effective Date", text) == ("not_stated", None)
 
