@@ -194,6 +194,7 @@ class Coverage:
     headlines: int = 0  # filings of headlines: few lines, between which gaps may be lawful
     balance_unchecked: int = 0  # filings with a balance sheet whose sides no relation compares
     findings: int = 0  # also those without a broken relation
+    unread: tuple[str, ...] = ()  # kinds of which another statement was found and not read
 
     def plus(self, other: Coverage, most: int) -> Coverage:
         """The coverage of more filings, with at most so many items."""
@@ -208,6 +209,7 @@ class Coverage:
             self.headlines + other.headlines,
             self.balance_unchecked + other.balance_unchecked,
             self.findings + other.findings,
+            _kinds(self.unread + other.unread),
         )
 
     @property
@@ -227,6 +229,9 @@ class Coverage:
             missing = in_words(map(title, self.missing))
             where = " in every filing" if self.filings > 1 else ""
             text += f" {missing[0].upper()}{missing[1:]}: not found{where}."
+        if self.unread:
+            were = "was" if len(self.unread) == 1 else "were"
+            text += f" Another {in_words(map(title, self.unread))} {were} not read."
         if self.balance_unchecked:
             text += f" The balance{self._where(self.balance_unchecked)} was not checked."
         if self.headlines:
@@ -245,6 +250,7 @@ class Coverage:
             "summary": self.summary,
             "statements": list(self.statements),
             "missing": list(self.missing),
+            "unread": list(self.unread),
             "relations": self.relations,
             "broken": self.broken,
             "not_closing": self.not_closing,

@@ -440,8 +440,9 @@ class OpenRelation(_Result):
 class Coverage(_Result):
     """The statements found and the relations checked, also in words (`summary`).
 
-    `missing` are statements that were not found. `relations` counts each once a column. `broken`
-    ones have a finding; `not_closing` ones have none, and `items` are the first 100 of them.
+    `missing` are statements that were not found, `unread` kinds of which another one was found and
+    not read. `relations` counts each once a column. `broken` ones have a finding; `not_closing`
+    ones have none, and `items` are the first 100 of them.
     `balance_unchecked` counts filings whose balance sheet has sides that no relation compares.
     """
 
@@ -451,6 +452,7 @@ class Coverage(_Result):
     relations: int
     broken: int
     not_closing: int
+    unread: tuple[str, ...] = ()
     balance_unchecked: int = 0
     items: tuple[OpenRelation, ...] = ()
 

@@ -128,6 +128,9 @@ class CoverageOut(BaseModel):
     summary: str = Field(description="all of it in words")
     statements: list[str] = Field(description="kinds of statements that were found")
     missing: list[str] = Field(description="kinds that were not found, or not in every filing")
+    unread: list[str] = Field(
+        default=[], description="kinds of which another statement was found and not read"
+    )
     relations: int = Field(description="relations that were checked")
     broken: int = Field(description="broken relations that a finding explains")
     not_closing: int = Field(description="relations that do not close, without a finding")

@@ -13,7 +13,7 @@ from services.triage.relations import identities
 from services.triage.relations.labels import normalise
 from services.triage.relations.relations import Equation, Views
 from services.triage.relations.statement_rows import ZERO
-from services.triage.statements.model import CHECKED, MAX_SENTENCE, truncate
+from services.triage.statements.model import CHECKED, MAX_SENTENCE, Filing, truncate
 
 NAMED = frozenset({"cash_flow_change", "cash_roll_forward", "cash_between_periods", "cash_agrees",
                    "net_income_agrees", "headline_sums"})  # fmt: skip
@@ -22,7 +22,7 @@ from the amounts, so only their credible breaks are."""
 DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
 
 
-def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Coverage:
+def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Coverage:
     """The checked parts of a filing, and the breaks that none of its findings explains."""
     held, explained = 0, 0
     items: dict[object, OpenRelation] = {}  # by amounts: columns may end on the same day
@@ -36,7 +36,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         elif closes:
             held += 1
         else:
-            item = _item(filing, views, equation)
+            item = _item(filing.id, views, equation)
             items.setdefault((item.check, item.row, item.reported, item.expected), item)
     kinds = {view.kind for view in views}
     return Coverage(
@@ -49,6 +49,7 @@ def coverage_of(filing: str, views: Views, findings: Sequence[Finding]) -> Cover
         headlines=int(identities.shows_headlines(views)),
         balance_unchecked=int(bool(sheets)),
         findings=len(findings),
+        unread=filing.unread,
     )
 
 

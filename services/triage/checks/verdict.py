@@ -88,7 +88,7 @@ def triage_filing(
         verdict = _by_classifier(filing, classifier, views, dismissed)
     else:
         verdict = _by_rules(filing, views, dismissed)
-    verdict = replace(verdict, coverage=coverage_of(filing.id, views, verdict.findings))
+    verdict = replace(verdict, coverage=coverage_of(filing, views, verdict.findings))
     if verdict.findings or (why := _unchecked(views)) is None:
         return verdict
     return replace(verdict, checked=False, warnings=(UNCHECKED + why, *verdict.warnings))

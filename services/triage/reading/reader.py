@@ -33,10 +33,12 @@ from services.triage.reading.statement_kind import (
     labels_of,
     last_lines,
     score,
+    without_parent,
 )
 from services.triage.reading.table import Table, tables_of_cells
 from services.triage.reading.text_tables import tables_of_lines
 from services.triage.reading.two_periods import are_two_durations, join_rows, split_at_heads
+from services.triage.relations.message_format import title as title_of
 from services.triage.statements.model import CHECKED, Column, Statement
 from shared.documents.model.parsed_document import ParsedDocument
 
@@ -146,7 +148,7 @@ def tables_of(reading: ParsedDocument) -> list[Table]:
 def find_statements(
     reading: ParsedDocument, usual_lines: UsualLines | None = None
 ) -> DocumentStatements:
-    """The statements of a document, and unread tables for each kind without one.
+    """The statements of a document, and other tables under their titles that were not read.
 
     Args:
         usual_lines: for short statements; without it, few lines count as usual.
@@ -185,6 +187,14 @@ def find_statements(
         if kind not in found_kinds
         for table, layout in layouts
         if (missed := _unread(kind, table, layout))
+    ]
+    unread += [
+        further
+        for kind in CHECKED
+        if kind in found_kinds
+        for part in parts
+        if id(part.table) not in taken
+        if (further := _another(kind, part, head, usual_lines))
     ]
     equity, unread_equity = _equity(layouts, taken, ends, head)
     statements = tuple(read[index] for index in sorted(read))
@@ -286,6 +296,17 @@ def _unread(kind: str, table: Table, layout: Layout | None) -> Unread | None:
         return None
     reason = explain_missing(kind, layout) if layout else "its figures are not in columns"
     return Unread(kind, table.page, " ".join(titles[-1].split()), reason)
+
+
+def _another(kind: str, part: Part, head: str, usual_lines: UsualLines | None) -> Unread | None:
+    """A further statement of a kind that was read, such as one of another year or of the parent."""
+    above = without_parent(_title(part.table))
+    if not is_short_statement(kind, part.layout, above) or not (
+        _score(kind, (part,)) or _is_short(kind, part, head, usual_lines)
+    ):
+        return None
+    reason = f"another {title_of(kind)} was read"
+    return Unread(kind, part.table.page, _name(kind, part.table, part.layout), reason)
 
 
 def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]:

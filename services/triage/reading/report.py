@@ -108,6 +108,7 @@ def read_report(
     if not statements:
         raise NoStatements(_no_statements_message(reading, document.unread, data), reading)
     warnings += [*_missing(statements, document.unread), *_left_out(statements)]
+    kinds = {statement.kind for statement in statements}
     about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])
     ends = [column.end for read in statements for column in read.columns if column.end]
@@ -119,6 +120,7 @@ def read_report(
         statements=tuple(read.statement for read in statements),
         warnings=tuple(dict.fromkeys(warnings)),
         complete=reading.media_type != XBRL or linkbases is not None,  # rare lines are left out
+        unread=tuple(dict.fromkeys(table.kind for table in document.unread if table.kind in kinds)),
     )
     return ReadReport(filing, tuple(statements), document.equity, _notes(document))
 
@@ -236,11 +238,9 @@ def _unread(table: Unread) -> str:
 
 
 def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> Iterator[str]:
-    """Unread tables of missing statements, and columns without a period."""
-    kinds = {statement.kind for statement in statements}
+    """Unread tables under titles of statements, and columns without a period."""
     for kind in CHECKED:
-        if kind not in kinds:
-            yield from _tables([table for table in unread if table.kind == kind])
+        yield from _tables([table for table in unread if table.kind == kind])
     for statement in statements:
         for number, column in enumerate(statement.columns):
             if column.end is None:

@@ -103,6 +103,7 @@ _BARE_TITLES = {
         re.I,
     ),
 }
+_PARENT = re.compile(r"\bparent\s+company(\s+only)?\b", re.I)
 _WORDS = re.compile(r"[A-Za-z]+")
 _SHARE_DATA = re.compile(r"\bshare\s+data\b", re.I)
 _BESIDE_TITLE = re.compile(
@@ -169,6 +170,11 @@ def is_short_statement(kind: str, layout: Layout, above: str) -> bool:
         and any(_is_bare_title(kind, line) for line in near)
         and not any(_NOT_IT.search(line) for line in near)
     )
+
+
+def without_parent(title: str) -> str:
+    """A title without the words that it is about the parent company alone."""
+    return _PARENT.sub("", title)
 
 
 def _is_bare_title(kind: str, line: str) -> bool:

@@ -107,7 +107,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """One report of one company. `complete` is false if lines are known to be left out."""
+    """One report of one company. `complete` is false if lines are known to be left out. `unread`
+    are kinds of statements of which another one was found and not read.
+    """
 
     id: str
     company: str | None
@@ -116,6 +118,7 @@ class Filing:
     statements: tuple[Statement, ...]
     warnings: tuple[str, ...] = ()
     complete: bool = True
+    unread: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The filing in the form that `read_filings` reads."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
+from services.triage.checks.verdict import triage_filing
 from services.triage.reading.reader import ReadStatement, find_statements
 from services.triage.reading.report import read_report
 from services.triage.statements.model import Column
@@ -135,6 +136,35 @@ def statement_of(data: bytes, name: str) -> ReadStatement:
 def test_another_statement_adds_no_columns(head: str, second: Lines) -> None:
     parts = [blocks()[0], ((head, "2023", "2022"), *second)]
     assert len(statement_of(html(parts), "a.html").columns) == 2
+
+
+RENAMED: Lines = tuple((f"Group {label.lower()}", *amounts) for label, *amounts in HALF)
+
+
+@pytest.mark.parametrize(
+    ("title", "head", "second", "unread"),
+    [
+        (TITLE, HEADS[1], HALF, False),
+        (TITLE, HEADS[1], RENAMED, True),
+        (TITLE, HEADS[0], HALF, True),
+        (TITLE, "Six Months Ended May 31,", HALF, True),
+        ("STATEMENTS OF INCOME (PARENT COMPANY ONLY)", "Years Ended June 30,", HALF, True),
+        ("AMOUNTS OF A JOINT VENTURE IN THE STATEMENTS OF INCOME", HEADS[0], HALF[:8], False),
+        ("SELECTED STATEMENTS OF INCOME DATA", HEADS[0], HALF, False),
+    ],
+    ids=["joined", "other names of lines", "same duration", "other days", "parent", "note", "data"],
+)
+def test_a_further_statement_that_is_not_read_is_named(
+    title: str, head: str, second: Lines, unread: bool
+) -> None:
+    first, other = blocks()[0], ((head, "2023", "2022"), *second)
+    data = html([first]) + html([other]).replace(TITLE.encode(), title.encode())
+    filing = read_report(read(data, name="a.html"), data, "a.html").filing
+    assert filing.unread == (("income",) if unread else ())
+    assert any(f"the table {title!r}" in one for one in filing.warnings) == unread
+    coverage = triage_filing(filing).coverage
+    assert ("Another income statement was not read." in coverage.summary) == unread
+    assert coverage.to_json()["unread"] == (["income"] if unread else [])
 
 
 def test_a_statement_below_another_one_is_apart() -> None:
