@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _WIDTHS = {"source": 30, "document": 30, "name": 30, "category": 26, "label": 40, "text": 70}
-_WIDTHS |= {"value": 20, "message": 70, "company": 26}
+_WIDTHS |= {"value": 20, "message": 70, "coverage": 70, "company": 26}
 
 CLAUSES = (
     *("source", "category", "text", "value", "currency", "page", "confidence", "route"),
     *("start", "end", "adapter"),
 )
 FINDINGS = (
-    *("source", "filing", "flagged", "risk", "check", "statement", "label", "reported"),
-    *("expected", "confidence", "route", "message", "page", "row", "column"),
+    *("source", "filing", "flagged", "risk", "checked", "outcome", "check", "statement"),
+    *("label", "reported", "expected", "confidence", "route", "message", "page", "row"),
+    *("column", "coverage"),
 )
 STATEMENTS = (
     *("source", "company", "form", "period", "statement", "label", "end", "quarters", "component"),
@@ -120,15 +121,20 @@ def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[Row]:
-    """The findings of a report and of its parts. A report without findings has one row."""
+    """The findings of a report and of its parts, and the relations that do not close. A report
+    without both has one row.
+    """
     inner = (*line.get("parts", ()), *line.get("filings", ()))
     for one in inner:
         yield from findings({"source": line["source"], **one})
     if inner or "error" in line:
         return
     verdict = {"source": line["source"], "filing": line["id"]}
-    verdict |= {name: line[name] for name in ("flagged", "risk")}
-    yield from ({**finding, **verdict} for finding in line["findings"] or [{}])
+    verdict |= {name: line[name] for name in ("flagged", "risk", "checked")}
+    verdict["coverage"] = line["coverage"]["summary"]
+    shown = [{**finding, "outcome": "finding"} for finding in line["findings"]]
+    shown += [{**item, "outcome": "does not close"} for item in line["coverage"]["items"]]
+    yield from ({**row, **verdict} for row in shown or [{}])
 
 
 def statements(line: Mapping[str, Any]) -> Iterator[Row]:

@@ -26,8 +26,17 @@ CLAUSES: dict[str, Any] = {
     ],
 }
 FINDING = {"check": "balance_equation", "message": "off by 9", "statement": "balance_sheet"}
-FILING: dict[str, Any] = {"id": "x", "flagged": True, "risk": 0.9, "findings": [FINDING]}
-SOUND: dict[str, Any] = {"id": "y", "flagged": False, "risk": 0.1, "findings": []}
+OPEN = {"check": "cash_agrees", "message": "off by 8", "statement": "cash_flow"}
+COVERAGE: dict[str, Any] = {"summary": "Balance sheet only.", "items": []}
+SOUND: dict[str, Any] = {
+    "id": "y",
+    "flagged": False,
+    "risk": 0.1,
+    "checked": True,
+    "findings": [],
+    "coverage": COVERAGE,
+}
+FILING: dict[str, Any] = {**SOUND, "id": "x", "flagged": True, "risk": 0.9, "findings": [FINDING]}
 STATEMENT = {
     "statement": "income",
     "columns": [{"end": "20231231", "quarters": 4}, {"end": "20221231", "quarters": 4}],
@@ -73,6 +82,21 @@ def test_every_report_has_a_row_also_without_findings() -> None:
     line = {"source": "a.jsonl", "filings": [FILING, SOUND]}
     found = [(row["filing"], row.get("check")) for row in sheets.findings(line)]
     assert found == [("x", "balance_equation"), ("y", None)]
+
+
+def test_what_does_not_close_and_what_was_checked_is_in_the_rows() -> None:
+    unclear = {**FILING, "coverage": {**COVERAGE, "items": [OPEN]}}
+    nothing = {**SOUND, "checked": False}
+    rows = list(sheets.findings({"source": "a.jsonl", "filings": [unclear, nothing]}))
+    shown = [(row["filing"], row.get("outcome"), row.get("message")) for row in rows]
+    assert shown == [
+        ("x", "finding", "off by 9"),
+        ("x", "does not close", "off by 8"),
+        ("y", None, None),
+    ]
+    assert [row["checked"] for row in rows] == [True, True, False]
+    assert {row["coverage"] for row in rows} == {"Balance sheet only."}
+    assert {*rows[1]} <= {*sheets.FINDINGS}
 
 
 def test_every_value_of_a_statement_is_a_row() -> None:
