@@ -49,7 +49,9 @@ def merge(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             merged[section] |= renamed.get(section, {})
         components |= renamed["components"]
         for name, schema in renamed["components"]["schemas"].items():
-            schemas[_name(name, service, clashing)] = schema
+            schemas[_name(name, service, clashing)] = (
+                {**schema, "title": _name(name, service, clashing)} if name in clashing else schema
+            )
     return {
         "openapi": "3.1.0",
         "info": {"title": "smallprint", "version": VERSION, "description": _ABOUT},

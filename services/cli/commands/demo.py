@@ -47,7 +47,7 @@ _WIDTH = 78
 def demo(port: int, data: Path | None) -> None:
     """Start the suite with a few sample documents.
 
-    Prints what it finds in them. The last line is a link that signs in once and opens the error in
+    Prints what it finds in them, and a link that signs in once and opens the error in
     the annual report.
 
     \b

@@ -25,7 +25,7 @@ def webhooks() -> None:
 
     \b
     Examples:
-      smallprint webhooks try http://127.0.0.1:9000/
+      smallprint webhooks try https://hooks.example.com/smallprint
       smallprint webhooks add https://hooks.example.com/smallprint --type document.ended
       smallprint webhooks list
       smallprint webhooks remove ID
@@ -83,23 +83,27 @@ def webhooks_try(
 ) -> int:
     """Send one signed example to URL, and print the answer.
 
-    The suite sends it, so this also tests its network. Nothing stays registered. Exits with 0 if
-    the receiver accepted the example.
+    The suite sends it, so this also tests its network. A registered URL gets an example that its
+    own secret signs. For another URL a secret is made and printed, and nothing stays registered.
+    Exits with 0 if the receiver accepted the example.
     """
     from services.cli.deployment.connection import connect
 
     with connect(url, key, data) as client:
-        webhook = client.create_webhook(receiver, ["document.deleted"])
+        registered = next((one for one in client.webhooks() if one.url == receiver), None)
+        webhook = registered or client.create_webhook(receiver, ["document.deleted"])
         try:
             delivery = _wait(client, webhook.id, client.test_webhook(webhook.id))
         finally:
-            client.delete_webhook(webhook.id)
+            if registered is None:
+                client.delete_webhook(webhook.id)
     lines = OutputWriter(as_json=as_json, table=_answer)
     line = {"source": receiver, "secret": webhook.secret, **result_json(delivery)}
     if delivery.state != "delivered":
         error = delivery.attempts[-1].error if delivery.attempts else None
         detail = error or delivery.reason or f"no answer within {TEST_SECONDS:g} seconds"
-        line["error"] = {"type": "not_delivered", "detail": detail}
+        made = f" (signed with {webhook.secret}, made for this try)" if webhook.secret else ""
+        line["error"] = {"type": "not_delivered", "detail": f"{detail}{made}"}
     lines.result(line)
     return lines.exit_code
 
@@ -138,4 +142,4 @@ def _answer(line: Mapping[str, Any]) -> Iterator[str]:
     (attempt,) = line["attempts"]
     answer = f"{attempt['status']} in {attempt['seconds']:.2f} s"
     yield f"{plain(line['source'])} accepted the example: {answer}"
-    yield f"  it was signed with the secret {line['secret']}"
+    yield f"  signed with {line['secret'] or 'its own secret'}"

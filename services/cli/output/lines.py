@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 # exit codes; a partly read file counts as worked
 ALL, SOME_FAILED, NONE_WORKED, FLAGGED, WRONG_USAGE = 0, 1, 2, 3, 64
 
+MOST_WARNINGS = 3
+"""Warnings of a file that are printed beside a sheet."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -219,6 +221,8 @@ class OutputWriter:
             print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
         elif self.sheet:
             self._results.append(line)
+            for warning in list(line.get("warnings", ()))[:MOST_WARNINGS]:
+                print_hint(f"! {plain(line['source'])}: {plain(warning)}")
         else:
             print_line(line, self.table(line), as_json=self.as_json)
 

@@ -7,6 +7,7 @@ uploads, and written in threads.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -55,7 +56,7 @@ _VERSION: dict[str, Any] = {
             "in": "header",
             "required": True,
             "description": "version of the protocol",
-            "schema": {"type": "string", "const": VERSION},
+            "schema": {"type": "string", "pattern": f"^{re.escape(VERSION)}$"},
         }
     ]
 }

@@ -14,9 +14,10 @@ from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 ENDED = document_json(
     name="a \x1b[31m[red]x[/red].pdf", warnings=["page 2 is a scan"], reasons=["blank page"]
 )
+REGISTERED = "https://hooks.example.com/"
 WEBHOOK = {
     "id": "wh_1",
-    "url": "https://hooks.example.com/",
+    "url": REGISTERED,
     "types": ["document.ended"],
     "description": "",
     "enabled": True,
@@ -149,11 +150,13 @@ def test_a_webhook_is_added_listed_and_removed(suite: Suite) -> None:
 def test_an_example_is_sent_and_nothing_stays_registered(
     suite: Suite, answers: list[dict[str, Any]], code: int, shown: str
 ) -> None:
-    suite.deliveries = answers
-    done = invoke("webhooks", "try", "https://hooks.example.com/")
-    assert done.return_value == code
-    assert shown in done.output
-    assert suite.requests[-1][:2] == ("DELETE", "/v1/webhooks/wh_1")
+    for address, is_removed in (("https://new.example.com/", True), (REGISTERED, False)):
+        suite.requests.clear()
+        suite.deliveries = list(answers)
+        done = invoke("webhooks", "try", address)
+        assert done.return_value == code
+        assert shown in done.output
+        assert (suite.requests[-1][:2] == ("DELETE", "/v1/webhooks/wh_1")) is is_removed
 
 
 def test_the_refusal_of_a_private_address_names_its_setting(suite: Suite) -> None:
