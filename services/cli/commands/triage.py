@@ -116,7 +116,7 @@ def triage(
     type=click.Choice(list(tables.SCALES)),
     default="units",
     show_default=True,
-    help="Unit of the amounts; not for --json. Lines below 1,000 or with cents, such as amounts "
+    help="Unit of the amounts in text; --json, --csv and --xlsx have units. Lines below 1,000 or with cents, such as amounts "
     "per share, keep theirs.",
 )
 @as_json

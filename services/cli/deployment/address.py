@@ -83,6 +83,7 @@ def address_and_key(url: str | None, key: str | None, data: Path | None) -> tupl
     if key:
         return where or URL, key
     if not where:
+        folder = folder.resolve()
         start = shlex.join([program(), "serve", "--data", str(folder)])
         raise SuiteError(
             f"no suite is running on {folder}: start it ({start}), or name its folder with --data. "
@@ -122,6 +123,7 @@ def folder_address(data: Path | None) -> str | None:
             "name it with --url"
         )
     if os.access(FolderLock(folder).path, os.R_OK):
+        folder = folder.resolve()
         start = shlex.join([program(), "serve", "--data", str(folder)])
         raise SuiteError(
             f"no suite is running on {folder}: start it ({start}), or name another with --url"

@@ -150,8 +150,9 @@ def test_without_a_key_the_message_says_how_to_make_one(
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
     code, output = run(*command, "--data", served)
     assert (code, f"smallprint keys new NAME --data '{served}'" in output) == (2, True)
+    folder = Path("var/data").resolve()
     assert (
-        f"no suite is running on var/data: start it ({program()} serve --data var/data)"
+        f"no suite is running on {folder}: start it ({program()} serve --data {folder})"
         in (run(*command)[1])
     )
     assert (
