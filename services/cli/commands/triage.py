@@ -116,8 +116,8 @@ def triage(
     type=click.Choice(list(tables.SCALES)),
     default="units",
     show_default=True,
-    help="Unit of the amounts in text; --json, --csv and --xlsx have units. Lines below 1,000 or with cents, such as amounts "
-    "per share, keep theirs.",
+    help="Unit of the amounts in text; --json, --csv and --xlsx have units. Lines below 1,000 or "
+    "with cents, such as amounts per share, keep theirs.",
 )
 @as_json
 @sheet_options
