@@ -56,7 +56,10 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
     assert "1,500,000,000" not in out
 
 
-def test_a_statement_of_equity_is_shown_by_component(tmp_path: Path) -> None:
+def test_a_statement_of_equity_is_shown_by_component(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     page = tmp_path / "acme.pdf"
     page.write_bytes(equity_samples.pdf())
 

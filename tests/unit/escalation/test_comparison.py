@@ -310,7 +310,7 @@ def _policies(tmp_path: Path, external_kinds: Sequence[str]) -> Policies:
 def test_comparison_needs_a_provider_that_may_see_contracts(tmp_path: Path) -> None:
     open_door = _policies(tmp_path, ["contract"]).of("default")
     assert open_door.to_compare("stand-in", 900).most == 900
-    with pytest.raises(SettingsError, match=r"Allowed: stand-in$"):
+    with pytest.raises(SettingsError, match=r"Allowed: stand-in\."):
         open_door.to_compare("other", 900)
     with pytest.raises(SettingsError, match="may not go to external providers"):
         _policies(tmp_path, []).of("default").to_compare("stand-in", 900)
