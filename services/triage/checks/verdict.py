@@ -273,6 +273,9 @@ def _of_diagnosis(views: Views, d: Diagnosis, many: bool) -> Finding:
     elif d.cause != "unexplained" or d.cell != main.terms[0][0]:
         reported = amount(d.reported)
         sentences.append(f"It holds if {row.label!r} is {expected} instead of {reported}.")
+    if d.harms:
+        harmed = counted(d.harms, "relation that holds", "relations that hold")
+        sentences.append(f"That would break {harmed} now, so another amount may be wrong.")
     sentences += _rounding(views[main.terms[0][0].statement], main)
     sentences.append(f"Likeliest cause: {describe_cause(view, d)}.")
     if main.support:

@@ -151,6 +151,14 @@ def test_the_total_whose_own_lines_do_not_add_up_is_blamed(
         assert (finding.row, finding.expected) == (place, Decimal(1210 * unit))
 
 
+def test_a_correction_that_breaks_a_sum_is_no_advice(shipped: BreakClassifier) -> None:
+    equity = (*ROUND[:-2], ("Total equity", 591), (ROUND[-1][0], 1201))  # both sides add up
+    (finding,) = triage_filing(Page.of(*equity).as_csv(), shipped).findings
+    assert "so another amount may be wrong" in finding.message
+    (finding,) = triage_filing(Page.of(*ROUND[:-1], (ROUND[-1][0], 1201)).as_csv()).findings
+    assert "another amount may be wrong" not in finding.message
+
+
 def test_a_last_line_with_a_long_label_belongs_to_the_table(shipped: BreakClassifier) -> None:
     """Its figure is one space after the label, in the column."""
     labels = max(len(label) for label, _ in ROUND)
