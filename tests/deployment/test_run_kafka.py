@@ -88,7 +88,8 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
     assert len(runner.started()) == 17
     worker = runner.pids["ingest-worker"]
     Path(f"/proc/{worker}").stat()
-    answer = runner.client.post("/v1/documents", files={"file": ("a.txt", b"A lease.\n")})
+    lease = b"This lease ends on 31 December 2024.\n"
+    answer = runner.client.post("/v1/documents", files={"file": ("a.txt", lease)})
     assert answer.status_code == 202, answer.text
     os.kill(worker, signal.SIGKILL)
 

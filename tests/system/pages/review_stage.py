@@ -327,7 +327,10 @@ class Stage:
             return {**self.watched_findings, "next": None}
 
         @router.get("/v1/reports")
-        def by_risk(flagged: bool | None = None, min_risk: float = 0.0) -> dict[str, Any]:
+        def by_risk(
+            flagged: bool | None = None, min_risk: float = 0.0, order: str = "-risk"
+        ) -> dict[str, Any]:
+            assert order
             fitting = [one for one in self.reports if one["risk"] >= min_risk]
             if flagged is not None:
                 fitting = [one for one in fitting if one["flagged"] == flagged]

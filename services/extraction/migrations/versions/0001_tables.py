@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("page", sa.Integer, nullable=False),
         sa.Column("confidence", sa.Float, nullable=False),
         sa.Column("boxes", sa.JSON, nullable=False),
+        sa.Column("omitted", sa.JSON),
         sa.Column("route", sa.String(16), nullable=False),
         sa.Column("sampled", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "document_id", "position"),

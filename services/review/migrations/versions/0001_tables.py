@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("end", sa.Integer),
         sa.Column("page", sa.Integer),
         sa.Column("boxes", sa.JSON, nullable=False),
+        sa.Column("omitted", sa.JSON),
         sa.Column("before", sa.Text, nullable=False),
         sa.Column("after", sa.Text, nullable=False),
         sa.Column("value", sa.JSON),

@@ -43,7 +43,7 @@ def test_taught_used_listed_and_removed(run: Run, examples: Path, tmp_path: Path
     assert [one["category"] for one in line["presence"]] == [NAME]
 
     _, out, _ = run("extract", "--help")
-    assert NAME in out.split("There is:")[1]
+    assert NAME in out.split("Installed:")[1]
     code, out, _ = run("doctor", "--json")
     assert f"{NAME} 1.0.0, 1 label, hashes agree" in out
 
