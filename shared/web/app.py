@@ -108,10 +108,10 @@ def create_app(
 async def _refuse_unknown_parameters(request: Request) -> None:
     """Raise InvalidRequest for a query parameter that the route lacks, such as a wrong filter.
 
-    Pages are not in the schema. Their parameters are for their scripts, as in `/review?item=…`.
+    Pages read their parameters in the browser, as in `/review?item=…`, and probes may carry any.
     """
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute) or not route.include_in_schema:
+    if not isinstance(route, APIRoute) or not request.url.path.startswith("/v1/"):
         return
     known = _query_names(route.dependant)
     for name in request.query_params:

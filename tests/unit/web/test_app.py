@@ -132,6 +132,10 @@ def test_an_unknown_query_parameter_is_refused(path: str, detail: str) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (422, detail)
 
 
+def test_a_probe_may_have_any_query_parameter() -> None:
+    assert _client().get("/livez?at=1700000000").status_code == 200
+
+
 @pytest.mark.parametrize("type_", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_body_without_json_type_is_explained(type_: str | None) -> None:
     head = {"content-type": type_} if type_ else {}
