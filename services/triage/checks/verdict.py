@@ -277,7 +277,9 @@ def _of_diagnosis(views: Views, d: Diagnosis, many: bool) -> Finding:
         harmed = counted(d.harms, "relation that holds", "relations that hold")
         sentences.append(f"That would break {harmed} now, so another amount may be wrong.")
     sentences += _rounding(views[main.terms[0][0].statement], main)
-    sentences.append(f"Likeliest cause: {describe_cause(view, d)}.")
+    cause = describe_cause(view, d)
+    if cause != CAUSES["unexplained"]:
+        sentences.append(f"Likeliest cause: {cause}.")
     if main.support:
         others = counted(main.support, "other column", "other columns")
         sentences.append(f"The same relation holds in {others}.")
