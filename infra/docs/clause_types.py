@@ -1,10 +1,10 @@
-"""Write docs/reference/clause-types.md from the review categories: part of `make schemas`."""
+"""Write docs/reference/clause-types.md from the shared categories: part of `make schemas`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from services.review.categories import CATEGORIES
+from shared.categories import CATEGORIES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "clause-types.md"
 HEAD = """\

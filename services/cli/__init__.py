@@ -42,7 +42,7 @@ from services.cli.output.lines import (
     plain,
     print_failure,
 )
-from shared.errors import SuiteError
+from shared.errors import InvalidRequest, SuiteError
 from shared.umask import private_files
 from shared.version import VERSION
 
@@ -109,7 +109,7 @@ def main() -> int:
         return NONE_WORKED
     except SuiteError as error:
         print_failure(f"smallprint: {plain(error.message)}")
-        return NONE_WORKED
+        return WRONG_USAGE if error.code == InvalidRequest.code else NONE_WORKED
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except (OutputClosed, BrokenPipeError):

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.extraction.domain import Extraction, Pass, combined_record
 from services.extraction.store import Extractions
 from services.extraction.values import Kind, Status, document_values
+from shared.categories import find_categories
 from shared.errors import Conflict, NotFound
 from shared.events import Route
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import DocumentPath
+from shared.web.parameters import Categories, DocumentPath
 
 CATEGORY = r"^[^\x00-\x1f]*$"
 Adapter = Annotated[
@@ -238,7 +239,7 @@ def routes(store: Store) -> APIRouter:
             bool,
             Query(description="also return clauses of the first pages, while the rest is read"),
         ] = False,
-        category: Annotated[str | None, Query(max_length=64, pattern=CATEGORY)] = None,
+        categories: Categories = (),
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> ClausesOut:
@@ -251,8 +252,10 @@ def routes(store: Store) -> APIRouter:
             known = extractions.get(document_id)
             provisional = provisional and known is not None and known.is_provisional
             passes = require_passes(known, document_id, adapter, first_pages=provisional)
+            searched = {line.category for line in combined_record(passes).categories}
+            wanted = find_categories(categories, searched.__contains__)
             found, more = extractions.clauses(
-                document_id, adapter=adapter, category=category, cursor=cursor, limit=limit
+                document_id, adapter=adapter, categories=wanted, cursor=cursor, limit=limit
             )
         return ClausesOut(
             items=[ClauseOut.model_validate(c) for c in found],

@@ -103,7 +103,7 @@ class Extractions(DocumentRecords[Extraction]):
         document_id: str,
         *,
         adapter: str | None = None,
-        category: str | None = None,
+        categories: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = 100,
     ) -> tuple[list[ExtractedClause], str | None]:
@@ -113,8 +113,8 @@ class Extractions(DocumentRecords[Extraction]):
             InvalidRequest: the cursor is invalid.
         """
         query = self._select(document_id, adapter)
-        if category is not None:
-            query = query.where(clauses.c.category == category)
+        if categories:
+            query = query.where(clauses.c.category.in_(categories))
         if cursor is not None:
             query = query.where(clauses.c.position > _position(cursor))
         rows = self.session.execute(query.limit(limit + 1)).all()

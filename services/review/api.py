@@ -11,16 +11,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from services.review import exports, store
-from services.review.categories import CATEGORIES
 from services.review.commands import ReviewCommands
 from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, Span, State, Tab
 from services.review.queries import Reader
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
+from shared.categories import CATEGORIES
 from shared.errors import NotSignedIn
 from shared.events import Route, Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
-from shared.web.parameters import Integer, Timestamp
+from shared.web.parameters import Categories, Integer, Timestamp
 from shared.web.scopes import Scope, sort_scopes
 
 Limit = Annotated[int, Query(ge=1, le=500, description="most items in a page")]
@@ -290,16 +290,17 @@ class SessionOut(BaseModel):
     expires: datetime | None = None
 
 
-def filters(default: store.StateFilter) -> Any:
+def filters(reader: Reader, default: store.StateFilter) -> Any:
     """Return a FastAPI dependency: conditions for items, by default in a state."""
 
     def chosen(
+        actor: CurrentActor,
         kind: ItemKind | None = None,
         document: Id | None = None,
-        category: Name | None = None,
+        categories: Categories = (),
         state: store.StateFilter = default,
     ) -> store.Filters:
-        return store.Filters(kind, document, category, state)
+        return store.Filters(kind, document, reader.categories(actor, categories), state)
 
     return Depends(chosen)
 
@@ -311,7 +312,7 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
     @router.get("", summary="The queue, most urgent first", responses=problems())
     def list_items(
         actor: CurrentActor,
-        chosen: store.Filters = filters("open"),
+        chosen: store.Filters = filters(reader, "open"),
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> ItemPage:
@@ -369,7 +370,8 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         """Reserves an item for you, so that no other reviewer works on it. Without `item` you get
         the most urgent item that matches. A claim ends after some minutes unless it is renewed.
         """
-        chosen = store.Filters(wanted.kind, wanted.document, wanted.category)
+        categories = (wanted.category,) if wanted.category else ()
+        chosen = store.Filters(wanted.kind, wanted.document, categories)
         item = (
             commands.claim(actor, wanted.item, wanted.tab)
             if wanted.item
@@ -468,7 +470,7 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         columns: Annotated[
             exports.Columns, Query(description="`all` adds ids, offsets and corrected results")
         ] = "short",
-        chosen: store.Filters = filters("all"),
+        chosen: store.Filters = filters(reader, "all"),
     ) -> StreamingResponse:
         """Returns all results with their values and decisions as JSON lines, CSV or XLSX. Use
         `state`, `kind`, `document` and `category` to narrow the export. Rows are in the order of

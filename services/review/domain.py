@@ -30,7 +30,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.review.categories import CATEGORIES
+from shared.categories import CATEGORIES
 from shared.documents.model.clause_text import own_words
 from shared.errors import Conflict, InvalidRequest, NotAllowed
 from shared.events import BlobRef, Kind, Route, Stage, Verdict

@@ -17,6 +17,7 @@ from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
 from shared import metrics
 from shared.blobs import BlobStore
+from shared.categories import find_categories
 from shared.documents.model.parsed_document import ParsedDocument
 from shared.errors import InvalidRequest, NotFound
 from shared.storage import Store
@@ -53,6 +54,13 @@ class Reader:
                 session, actor.tenant, filters, now, limit=limit, cursor=cursor
             )
         return {"items": self._views(actor.tenant, found, now), "next": following}
+
+    def categories(self, actor: Actor, names: Sequence[str]) -> tuple[str, ...]:
+        """The categories of a filter as results spell them. Raises InvalidRequest."""
+        with self.database.read() as session:
+            return find_categories(
+                names, lambda name: store.has_category(session, actor.tenant, name)
+            )
 
     def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
         with self.database.read() as session:

@@ -203,7 +203,7 @@ class Filters:
 
     kind: ItemKind | None = None
     document: str | None = None
-    category: str | None = None
+    categories: tuple[str, ...] = ()
     state: StateFilter = "open"
 
 
@@ -419,11 +419,17 @@ def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False)
     return _item(row)
 
 
+def has_category(session: Session, tenant: str, category: str) -> bool:
+    """Whether a result has exactly this category."""
+    found = sa.exists().where(items.c.tenant == tenant, items.c.category == category)
+    return bool(session.execute(sa.select(found)).scalar_one())
+
+
 def next_waiting(
     session: Session, tenant: str, filters: Filters, skip: Sequence[str], now: datetime
 ) -> Item | None:
     """Return and lock the most urgent waiting item, if there is one."""
-    waiting = Filters(filters.kind, filters.document, filters.category, "waiting")
+    waiting = Filters(filters.kind, filters.document, filters.categories, "waiting")
     query = _ordered(sa.select(items).where(*_matching(tenant, waiting, now)))
     if skip:
         query = query.where(items.c.id.not_in(skip))
@@ -682,8 +688,8 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[sa.ColumnEle
         wanted.append(items.c.kind == filters.kind)
     if filters.document:
         wanted.append(items.c.document_id == filters.document)
-    if filters.category:
-        wanted.append(items.c.category == filters.category)
+    if filters.categories:
+        wanted.append(items.c.category.in_(filters.categories))
     return wanted
 
 

@@ -436,12 +436,12 @@ class Client:
         self,
         document_id: str,
         *,
-        category: str | None = None,
+        category: str | Sequence[str] | None = None,
         adapter: str | None = None,
         provisional: bool = False,
     ) -> Clauses:
         """The clauses of a contract in text order, of one adapter or of all that have read it.
-        Raises Conflict for an adapter that has not.
+        Raises Conflict for an adapter that has not, Refused for an unknown `category`.
 
         While a long contract is read, `provisional` gives the clauses of its first pages. They
         may change, and the list is `provisional`.
@@ -525,13 +525,14 @@ class Client:
         query: str,
         *,
         within: Literal["text", "clauses"] = "text",
-        category: str | None = None,
+        category: str | Sequence[str] | None = None,
         kind: Kind | None = None,
         document: str | None = None,
     ) -> Iterator[Hit]:
         """Pages, or clauses, with all words of a query, the last read document first.
 
-        Use `"quotes"` for a phrase and `word*` for a prefix. A `category` searches clauses.
+        Use `"quotes"` for a phrase and `word*` for a prefix. A `category` searches clauses. Raises
+        Refused for an unknown one.
         """
         params = {"q": query, "in": within, "category": category, "kind": kind}
         pages = self._pages("/v1/search", **params, document=document)
@@ -593,10 +594,11 @@ class Client:
         """Decisions, newest first; filters as in REST: document, item, by."""
         return (Decision.of(item) for item in self._pages("/v1/decisions", **filters))
 
-    def export(self, form: str = "jsonl", **filters: str) -> bytes:
+    def export(self, form: str = "jsonl", **filters: str | Sequence[str]) -> bytes:
         """All results with their decisions as a file: `jsonl`, `csv` or `xlsx`.
 
-        Filters as in REST: state, kind, document, category. `columns="all"` adds columns.
+        Filters as in REST: `state` (by default `all`), `kind`, `document`, and `category`, or a
+        list of categories. `columns="all"` adds columns. Raises Refused for an unknown category.
         """
         return self._get("/v1/exports", format=form, **filters).content
 

@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 ID = r"^[A-Za-z0-9_-]{1,64}$"
@@ -21,6 +21,18 @@ DocumentPath = Annotated[str, Path(pattern=ID, description="id of the document")
 
 Id = Annotated[str, Path(alias="id", pattern=ID)]
 """The `{id}` of a route."""
+
+Categories = Annotated[
+    tuple[Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")], ...],
+    Query(
+        alias="category",
+        max_length=100,
+        description="only this category; repeat it to get any of several. Upper and lower case "
+        "don't matter for the clause types of docs/reference/clause-types.md; spell others as in "
+        "the results. An unknown one is refused",
+    ),
+]
+"""The filter `category` of a list, for shared.categories.find_categories."""
 
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII

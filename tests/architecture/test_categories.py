@@ -2,7 +2,7 @@
 
 import json
 
-from services.review.categories import CATEGORIES
+from shared.categories import CATEGORIES
 from tests.support import ROOT
 
 

@@ -29,7 +29,7 @@ from models.clauses.teach_benchmark import (
     stretches,
     units,
 )
-from services.review.categories import CATEGORIES as ALL
+from shared.categories import CATEGORIES as ALL
 from tests.unit.extraction.teaching.made import OTHERS, clause
 
 pytestmark = pytest.mark.training

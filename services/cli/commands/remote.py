@@ -26,7 +26,7 @@ from services.cli.output.lines import print_line, result_json, to_json, write, w
     show_default=True,
     help="Where to look.",
 )
-@click.option("--category", help="Only clauses of this category.")
+@click.option("--category", multiple=True, help="Only clauses of this category; may be repeated.")
 @kind_option("Only documents of this kind.")
 @click.option("--document", help="Only the document with this id.")
 @click.option(
@@ -44,7 +44,7 @@ def search(
     data: Path | None,
     key: str | None,
     within: Any,
-    category: str | None,
+    category: Sequence[str],
     kind: Any,
     document: str | None,
     most: int,

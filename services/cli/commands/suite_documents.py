@@ -148,7 +148,7 @@ def documents_show(
     help="Columns of the file; `all` adds ids, offsets and corrected results.",
 )
 @click.option("--document", help="Only results of the document with this id.")
-@click.option("--category", help="Only results of this category.")
+@click.option("--category", multiple=True, help="Only results of this category; may be repeated.")
 @suite_options
 def export(
     form: str,
@@ -156,7 +156,7 @@ def export(
     url: str | None,
     data: Path | None,
     key: str | None,
-    **filters: str | None,
+    **filters: str | Sequence[str] | None,
 ) -> None:
     """Save the results of a running suite, with their decisions.
 

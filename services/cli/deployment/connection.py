@@ -15,7 +15,7 @@ import httpx
 
 from services.cli.deployment.stores import has_database, open_stores
 from services.cli.options import load_settings
-from shared.errors import SuiteError
+from shared.errors import InvalidRequest, SuiteError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -143,4 +143,6 @@ def refused(error: ApiError, url: str) -> SuiteError:
         )
     if error.status == 404:
         return SuiteError(error.detail)
+    if error.code == InvalidRequest.code:
+        return InvalidRequest(error.detail)
     return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")

@@ -14,9 +14,7 @@ from services.ingest.search.store import Filters, read_cursor
 from shared.events import Kind
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import ID
-
-CATEGORY = r"^[^\x00-\x1f]*$"
+from shared.web.parameters import ID, Categories
 
 
 class _Answer(BaseModel):
@@ -109,10 +107,7 @@ def routes(search_service: SearchService) -> APIRouter:
             Query(alias="in", description="where; `category` implies clauses"),
         ] = "text",
         kind: Kind | None = None,
-        category: Annotated[
-            str | None,
-            Query(max_length=64, pattern=CATEGORY, description="of clauses, verbatim"),
-        ] = None,
+        categories: Categories = (),
         document: Annotated[
             str | None, Query(pattern=ID, description="id of the only document to search")
         ] = None,
@@ -123,7 +118,8 @@ def routes(search_service: SearchService) -> APIRouter:
         text and the offsets of the words in the document.
         """
         query = read_query(q)
-        filters = Filters(within == "clauses", category, kind, document)
+        known = search_service.categories(actor.tenant, categories)
+        filters = Filters(within == "clauses", known, kind, document)
         below = None if cursor is None else read_cursor(cursor)
         hits, more = search_service.page(actor.tenant, query, filters, limit=limit, below=below)
         return SearchPage(

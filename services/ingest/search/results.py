@@ -11,6 +11,7 @@ from services.ingest.search.query import Query, find_part
 from services.ingest.search.store import Filters, Match, Passages
 from services.ingest.search.words import Word
 from shared.blobs import BlobStore, MissingBlob
+from shared.categories import find_categories
 from shared.events import Kind
 from shared.storage import Store
 
@@ -50,6 +51,11 @@ class SearchService:
     def __init__(self, store: Store, blobs: BlobStore) -> None:
         self.store = store
         self.blobs = blobs
+
+    def categories(self, tenant: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the categories of a filter as clauses have them. Raises InvalidRequest."""
+        with self.store.read() as session:
+            return find_categories(names, Passages(session, tenant).has_category)
 
     def page(
         self, tenant: str, query: Query, filters: Filters, *, limit: int, below: int | None

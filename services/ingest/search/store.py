@@ -85,7 +85,7 @@ class Filters:
     """Which passages to search: text, or clauses (of a category)."""
 
     clauses: bool = False
-    category: str | None = None
+    categories: tuple[str, ...] = ()
     kind: Kind | None = None
     document: str | None = None
 
@@ -149,18 +149,24 @@ class Passages:
                 documents.c.deleted.is_(None),
                 documents.c.text_sha256.is_not(None),
                 passages.c.attempt == documents.c.attempt
-                if filters.clauses or filters.category
+                if filters.clauses or filters.categories
                 else passages.c.clause_id.is_(None),
             )
         )
         for where, value in (
-            (passages.c.category, filters.category),
             (documents.c.kind, filters.kind),
             (passages.c.document_id, filters.document),
         ):
             if value is not None:
                 rows = rows.where(where == value)
+        if filters.categories:
+            rows = rows.where(passages.c.category.in_(filters.categories))
         return [_match(row) for row in self._words.find(rows, query, below, most)]
+
+    def has_category(self, category: str) -> bool:
+        """Whether a clause has exactly this category."""
+        found = sa.exists().where(passages.c.tenant == self.tenant, passages.c.category == category)
+        return bool(self.session.execute(sa.select(found)).scalar_one())
 
     def _of(self, document_id: str) -> sa.ColumnElement[bool]:
         return sa.and_(passages.c.tenant == self.tenant, passages.c.document_id == document_id)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import smallprint
 
+from services.cli import main
 from services.cli.output import tables
 from shared.errors import SuiteError
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
@@ -127,7 +128,15 @@ def test_for_a_person_a_hit_is_where_and_the_words(
 def test_a_refused_search_is_reported(suite: Suite) -> None:
     done = invoke("search", "a" * 401)
     assert isinstance(done.exception, SuiteError)
-    assert "answers 422: q is too long" in done.exception.message
+    assert done.exception.message == "q is too long"
+
+
+def test_a_value_that_the_suite_refuses_is_wrong_usage(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["smallprint", "search", "a" * 401])
+    assert main() == 64
+    assert capsys.readouterr().err == "smallprint: q is too long\n"
 
 
 def test_each_report_is_a_json_line(suite: Suite) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.extraction.bootstrap import build
 from services.extraction.settings import Settings
-from services.review.categories import CATEGORIES
+from shared.categories import CATEGORIES
 from shared.documents import ParsedDocument
 from shared.documents.model.parsed_document import Page
 from shared.events import DocumentIngested, DocumentRead, Kind

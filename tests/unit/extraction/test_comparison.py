@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.extraction.categories import definitions_of, known_definitions
 from services.extraction.evaluation.comparison import LabelledDocuments, compare, score
-from services.review.categories import CATEGORIES
+from shared.categories import CATEGORIES
 
 NAMES = ["Governing Law", "Parties"]
 LAW = "the laws of Delaware govern"

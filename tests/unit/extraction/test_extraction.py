@@ -13,10 +13,10 @@ from services.extraction.handlers import extract_clauses, forget_document
 from services.extraction.pipeline.search import ClauseSpan, Search
 from services.extraction.pipeline.search import Presence as FoundPresence
 from services.extraction.values import CATEGORIES as VALUED
-from services.review.categories import CATEGORIES
 from shared.blobs import FileBlobs
 from shared.blobs.markers import is_deleted, mark_cancelled, mark_deleted
 from shared.bus import Message
+from shared.categories import CATEGORIES
 from shared.events import (
     CANCELLED,
     ClausesExtracted,
@@ -268,7 +268,10 @@ def test_lists_go_on_at_the_cursor_and_filter(extraction: ExtractionService) -> 
         "Audit Rights",
     ]
     assert second["next"] is None
-    assert [c["category"] for c in extraction.clauses(category="Audit Rights")] == ["Audit Rights"]
+    for wanted in ("Audit Rights", "audit rights", ["Audit Rights", "Insurance"]):
+        assert [c["category"] for c in extraction.clauses(category=wanted)] == ["Audit Rights"]
+    assert extraction.clauses(category="Non-Compete") == []
+    assert extraction.get(category="Audit").status_code == 422
     assert extraction.get(cursor="x").status_code == 422
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.extraction.values import CATEGORIES, Value, find_values
-from services.review.categories import CATEGORIES as ALL
+from shared.categories import CATEGORIES as ALL
 
 
 def parsed(category: str, text: str) -> tuple[str, str | None]:

@@ -148,7 +148,10 @@ def test_clauses_are_found_by_words_and_category(any_ingest: IngestService) -> N
         "confidence": 0.9,
     }
     assert search(any_ingest, "delaware", category="Governing Law")["items"] == [hit]
+    assert search(any_ingest, "delaware", category="governing law")["items"] == [hit]
     assert search(any_ingest, "delaware", category="Anti-Assignment")["items"] == []
+    several = {"category": ["Anti-Assignment", "Governing Law"]}
+    assert search(any_ingest, "delaware", **several)["items"] == [hit]
     assert search(any_ingest, "preamble", **{"in": "clauses"})["items"] == []
 
 
@@ -281,7 +284,8 @@ ODD = (
 WRONG: tuple[dict[str, Any], ...] = (
     {"q": ""}, {"q": "a" * 401}, {"q": "a", "cursor": "x"}, {"q": "a", "cursor": "9" * 19},
     {"q": "a", "limit": 0}, {"q": "a", "limit": 101}, {"q": "a", "kind": "x"},
-    {"q": "a", "document": "\x00"}, {"q": "a", "category": "\x00"}, {"q": "a", "in": "names"}, {},
+    {"q": "a", "document": "\x00"}, {"q": "a", "category": "\x00"}, {"q": "a", "category": "laws"},
+    {"q": "a", "in": "names"}, {},
 )  # fmt: skip
 
 

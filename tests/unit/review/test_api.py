@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,43 @@ def test_a_claim_can_skip_and_filter(queue: ReviewService) -> None:
     assert queue.claim(skip=[first["id"]])["id"] != first["id"]
     assert queue.claim(category="Governing Law")["id"] == first["id"]
     assert ada.post("/v1/items/claim", json={"kind": "finding"}).status_code == 204
+
+
+@pytest.mark.parametrize("path", ["/v1/items", "/v1/exports"])
+@pytest.mark.parametrize(
+    ("categories", "found"),
+    [
+        (["Governing Law"], {"the laws of Bavaria"}),
+        (["governing law"], {"the laws of Bavaria"}),
+        (["governing LAW", "renewal term"], {"the laws of Bavaria", "renews each year"}),
+        (["Made In"], {"Made in"}),
+        (["Audit Rights"], set()),
+        (["Audit Right"], None),
+        (["made in"], None),
+        (["Governing Law", "laws"], None),
+    ],
+)
+def test_results_of_a_category_are_listed_and_an_unknown_one_is_refused(
+    review: ReviewService, path: str, categories: list[str], found: set[str] | None
+) -> None:
+    """`Made In` is a category of a taught specialist."""
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", [LAW, TERM, clause(TEXT, "Made in", "Made In", 0.5, 3)])
+    answer = review.client().get(path, params={"category": categories, "state": "all"})
+    if found is None:
+        assert answer.status_code == 422
+        assert f"category: {categories[-1]!r} is no clause type" in answer.json()["detail"]
+    else:
+        lines = answer.text.splitlines() if path == "/v1/exports" else ()
+        items = answer.json()["items"] if path == "/v1/items" else map(json.loads, lines)
+        assert {item["text"] for item in items} == found
+
+
+def test_a_category_of_another_tenant_is_unknown(queue: ReviewService) -> None:
+    queue.extract("doc_1", [clause(TEXT, "Made in", "Made In", 0.5, 3)])
+    for key, status in (("key-ada", 200), ("key-eve", 422)):
+        answer = queue.client(key).get("/v1/items", params={"category": "Made In"})
+        assert answer.status_code == status
 
 
 def test_a_late_release_does_not_end_a_newer_claim(queue: ReviewService) -> None:

@@ -5,6 +5,10 @@ Source of the names: CUAD v1 (The Atticus Project, CC BY 4.0); the questions are
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from shared.errors import InvalidRequest
+
 CATEGORIES: dict[str, str] = {
     "Document Name": "The name of the contract",
     "Parties": "Who signed it",
@@ -48,3 +52,26 @@ CATEGORIES: dict[str, str] = {
     "Covenant Not To Sue": "A party may not contest or sue",
     "Third Party Beneficiary": "Somebody else may enforce it",
 }
+
+_SPELLED = {name.casefold(): name for name in CATEGORIES}
+
+
+def find_categories(names: Iterable[str], has_results: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the categories of a filter: clause types in upper or lower case, others verbatim.
+
+    Args:
+        names: from the client.
+        has_results: whether exactly this category is known from results.
+
+    Raises InvalidRequest for an unknown category.
+    """
+    found: set[str] = set()
+    for name in names:
+        spelled = _SPELLED.get(name.casefold())
+        if not spelled and not has_results(name):
+            raise InvalidRequest(
+                f"category: {name!r} is no clause type, and there are no such results. The list of "
+                "clause types is in docs/reference/clause-types.md"
+            )
+        found |= {spelled or name, name}
+    return tuple(found)
