@@ -201,11 +201,11 @@ def delete(
       smallprint delete doc_56a2f02b1d55403d80dcea975918ba48
       smallprint documents list --outcome failed --json | jq -r .id | xargs smallprint delete --yes
     """
-    from services.cli.deployment.connection import connect
+    from services.cli.deployment.connection import connect, document_by_id
     from services.cli.output.lines import count, plain
 
     with connect(url, key, data) as client:
-        names = {one: client.document(one).name for one in document_ids}
+        names = {one: document_by_id(client, one).name for one in document_ids}
         if not yes:
             shown = ", ".join(map(plain, list(names.values())[:5])) + (
                 ", …" if len(names) > 5 else ""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import httpx
 
 from services.cli.deployment.stores import has_database, open_stores
 from services.cli.options import load_settings
+from services.cli.output.documents import listed
 from shared.errors import InvalidRequest, SuiteError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from shared.client import ApiError, Client, Document
     from shared.settings import CommonSettings
+
+MOST_NAMED = 10
+"""Documents of one name that are listed."""
 
 
 @contextmanager
@@ -121,17 +125,40 @@ class InProcess(httpx.BaseTransport):
 def find_document(client: Client, document: str) -> Document:
     """The document with this id, or the only one with this text in its file name.
 
-    Raises SuiteError if no document or several have the name.
+    Raises SuiteError if no document has the name, or if several do; standard error then lists them.
     """
     if re.fullmatch(r"doc_\w+", document, re.ASCII):
-        return client.document(document)
-    found = list(islice(client.documents(name=document), 2))
+        return document_by_id(client, document)
+    found = list(islice(client.documents(name=document), MOST_NAMED + 1))
     if len(found) == 1:
         return found[0]
     if found:
-        command = shlex.join(["smallprint", "documents", "list", document])
-        raise SuiteError(f"several documents have this name: choose an id from `{command}`")
-    raise SuiteError(f"no document is named {document!r}: see `smallprint documents list`")
+        for row in listed(found[:MOST_NAMED]):
+            click.echo(row, err=True)
+        number = f"more than {MOST_NAMED}" if len(found) > MOST_NAMED else len(found)
+        raise SuiteError(f"{number} documents have this name: use the id of one")
+    raise SuiteError(
+        f"no document is named {document!r}: see `smallprint documents list`. A deleted document "
+        "has only its id"
+    )
+
+
+def document_by_id(client: Client, document_id: str) -> Document:
+    """A document. Raises SuiteError with the time and the actor if it was deleted."""
+    from smallprint import ApiError, NotFound
+
+    try:
+        return client.document(document_id)
+    except NotFound as unknown:
+        try:
+            deletion = client.deletion(document_id)
+        except ApiError:
+            raise unknown from None
+    removed = "" if deletion.removed else ". Some services have not removed it yet"
+    raise SuiteError(
+        f"{document_id} was deleted {deletion.deleted:%Y-%m-%d %H:%M} UTC by "
+        f"{deletion.deleted_by}{removed}"
+    )
 
 
 def refused(error: ApiError, url: str) -> SuiteError:

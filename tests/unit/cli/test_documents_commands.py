@@ -47,6 +47,7 @@ class Suite:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.deliveries = [delivery("delivered", ATTEMPT)]
         self.documents = [ENDED]
+        self.deletions: dict[str, dict[str, Any]] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         method, path = request.method, request.url.path
@@ -59,6 +60,8 @@ class Suite:
             return httpx.Response(200, json={"items": self.documents, "next": None})
         if path == "/v1/documents/doc_1":
             return httpx.Response(200, json=ENDED)
+        if deletion := self.deletions.get(path.removeprefix("/v1/deletions/")):
+            return httpx.Response(200, json=deletion)
         if path == "/v1/exports":
             return httpx.Response(200, content=b"document_id\n")
         if path == "/v1/webhooks":
@@ -103,10 +106,31 @@ def test_a_document_is_shown_with_reasons_and_warnings(suite: Suite) -> None:
     assert "there is no" in str(invoke("documents", "show", "doc_2").exception)
 
 
-@pytest.mark.parametrize(("number", "message"), [(0, "no document is named"), (2, "several")])
-def test_a_name_has_to_identify_one_document(suite: Suite, number: int, message: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "message", "shown"), [(0, "no document is named", 0), (2, "2 ", 2), (11, "10 ", 10)]
+)
+def test_a_name_has_to_identify_one_document(
+    suite: Suite, number: int, message: str, shown: int
+) -> None:
     suite.documents = [ENDED] * number
-    assert message in str(invoke("documents", "show", "lease 1").exception)
+    done = invoke("documents", "show", "lease 1")
+    assert message in str(done.exception)
+    assert done.stderr.count("doc_1") == shown
+
+
+@pytest.mark.parametrize(
+    ("removed", "end"),
+    [("2026-12-01T02:54:00+00:00", "by ann"), (None, "have not removed it yet")],
+)
+@pytest.mark.parametrize("command", [["documents", "show"], ["delete", "--yes"]])
+def test_a_deleted_document_is_shown_with_its_deletion(
+    suite: Suite, command: list[str], removed: str | None, end: str
+) -> None:
+    times = {"deleted": "2026-12-01T02:53:10+00:00", "removed": removed}
+    suite.deletions["doc_2"] = {"id": "doc_2", "deleted_by": "ann", **times}
+    message = str(invoke(*command, "doc_2").exception)
+    assert "doc_2 was deleted 2026-12-01 02:53 UTC by ann" in message
+    assert message.endswith(end)
 
 
 def test_an_export_has_the_chosen_results(suite: Suite, tmp_path: Path) -> None:
