@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from services.cli.output.documents import kind
 from services.cli.output.event_names import event_name
 from services.cli.output.lines import plain
 from services.cli.output.terminal import table
@@ -128,7 +129,8 @@ def document_table(
     since = f"{document.state} {_ago(document.updated, now)}"
     if document.ended:
         since = f"ended {_clock(document.ended)} UTC"
-    yield f"{plain(document.name)}  ({document.id})  {document.kind}, {what}"
+    about = ", ".join(filter(None, (kind(document), what)))
+    yield f"{plain(document.name)}  ({document.id})  {about}"
     yield f"  uploaded {_clock(document.created)} UTC by {plain(document.actor)}, {since}"
     for note in (*document.reasons, *document.warnings):
         yield f"  ! {plain(note)}"

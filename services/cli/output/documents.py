@@ -19,9 +19,19 @@ def listed(documents: Sequence[Document]) -> Iterator[str]:
         state = f"{one.outcome or one.state}{' !' if has_warnings(one) else ''}"
         pages = "" if one.pages is None else f"{one.pages:,}"
         when = f"{one.created:%Y-%m-%d %H:%M}"
-        rows.append((one.id, when, state, one.kind, pages, plain(one.name)))
+        rows.append((one.id, when, state, kind(one), pages, plain(one.name)))
     heads = ("id", "uploaded", "state", "kind", "pages", "name")
     yield from table(rows, heads=heads, right=[4], indent=0)
+
+
+def kind(document: Document) -> str:
+    """The kind of a document, with `?` if it is unsure. Empty if nobody stated it and the document
+    could not be read.
+    """
+    unread = document.outcome in ("failed", "rejected") and document.pages is None
+    if unread and document.kind_source == "type":
+        return ""
+    return f"{document.kind} ?" if document.kind_unsure else document.kind
 
 
 def has_warnings(document: Document) -> bool:
@@ -31,10 +41,10 @@ def has_warnings(document: Document) -> bool:
 
 def shown(document: Document) -> Iterator[str]:
     """A document with reasons, warnings and parts."""
-    unsure = ", a person is asked" if document.kind_unsure else ""
+    asked = ": a person is asked" if document.kind_unsure else ""
     fields = {
         "id": document.id,
-        "kind": f"{document.kind}{unsure}",
+        "kind": f"{kind(document)}{asked}",
         "state": document.outcome or document.state,
         "pages": "" if document.pages is None else f"{document.pages:,}",
         "type": f"{document.media_type}, {document.size:,} bytes",

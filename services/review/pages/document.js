@@ -2,7 +2,7 @@
 
 import { get, may, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/document_cache.js";
-import { KINDS, capital, linesOf, pill } from "/pages/documents.js";
+import { KINDS, capital, knownKind, linesOf, pill } from "/pages/documents.js";
 import { FirstPages, firstClauses } from "/pages/first_pages.js";
 import { certainty, count, excerpt, fill, h, moment, number, percent, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
@@ -113,7 +113,7 @@ class DocumentView {
     const doubt = this.document.kind_unsure ? [`smallprint is not sure that this is a ${kind}`] : [];
     const notes = [...doubt, ...(kind === "contract" ? warnings.map(capital) : [])]; // a report lists its own below
     fill(this.head,
-      h("div.row.apart", {}, h("span.kind", {}, kind ?? "document"), pill(this.document)),
+      h("div.row.apart", {}, h("span.kind", {}, knownKind(this.document) ?? "document"), pill(this.document)),
       h("h1.category.name", {}, name),
       h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
       this.kindChoice(),

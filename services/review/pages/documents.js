@@ -159,7 +159,7 @@ function row(item) {
   const near = family(item);
   return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.warnings?.length}/${pagesOf(item)}/${near?.textContent}` },
     h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
-    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td", {}, knownKind(item) ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
     h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)));
 }
 
@@ -167,6 +167,11 @@ function row(item) {
 function warningMark({ warnings = [], kind_unsure: unsure }) {
   const notes = [...(unsure ? ["The kind is unsure. A reviewer is asked."] : []), ...warnings.map(capital)];
   return notes.length > 0 && h("span.warning-mark", { role: "img", "aria-label": count(notes.length, "warning"), title: notes.join("\n") }, "\u26a0\ufe0e");
+}
+
+/** The kind; null if nobody stated it and the document could not be read. */
+export function knownKind({ kind, kind_source: source, outcome, pages = null }) {
+  return source === "type" && pages === null && ["failed", "rejected"].includes(outcome) ? null : kind;
 }
 
 /** The number of pages; during reading, the pages done and the total. */

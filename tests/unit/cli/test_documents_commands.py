@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.cli.output.documents import kind
+from shared.client import Document
 from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 
@@ -94,6 +96,20 @@ def test_documents_are_listed_with_a_mark_for_warnings(suite: Suite) -> None:
     assert (line["id"], line["warnings"]) == ("doc_1", ["page 2 is a scan"])
     suite.documents = []
     assert "smallprint upload FILE" in invoke("documents", "list").stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ({"outcome": "complete"}, "contract"),
+        ({"outcome": "complete", "kind_unsure": True}, "contract ?"),
+        ({"outcome": "failed", "pages": None}, ""),
+        ({"outcome": "failed", "pages": None, "kind_source": "uploader"}, "contract"),
+        ({"outcome": "failed", "pages": 3}, "contract"),
+    ],
+)
+def test_a_kind_is_shown_as_far_as_it_is_known(state: dict[str, Any], shown: str) -> None:
+    assert kind(Document.of(document_json(**state))) == shown
 
 
 def test_a_document_is_shown_with_reasons_and_warnings(suite: Suite) -> None:
