@@ -119,7 +119,7 @@ def upload(
                 one = line(path, lambda: client.wait(one["id"], timeout=math.inf))
             yield _refused_result(one) if one.get("outcome") in ("failed", "rejected") else one
 
-        each_file(sources, lines, send)
+        each_file(sources, lines, send, "uploading")
         if wait:
             each_file(sources, lines, result)
     if lines.worked and not wait and not as_json:

@@ -25,6 +25,7 @@ class Progress:
 
     Args:
         total: number of files.
+        phase: what happens to them, such as `reading`.
         stream: where to print; standard error by default.
         clock: in seconds.
     """
@@ -32,10 +33,12 @@ class Progress:
     def __init__(
         self,
         total: int,
+        phase: str = "",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total = total
+        self._phase = f"{phase} " if phase else ""
         self._clock = clock
         self.done = 0
         self._stream = stream or sys.stderr
@@ -43,7 +46,7 @@ class Progress:
         if self._stream.isatty():
             from services.cli.output.terminal import ProgressBar
 
-            self._bar = ProgressBar(total, self._stream)
+            self._bar = ProgressBar(total, self._stream, phase)
         self._began = self._written = clock()
         self._logged = 0
 
@@ -52,6 +55,8 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.clear()
+        if self._written > self._began and self.done == self.total:
+            self._log(self.done, f"  done in {self._clock() - self._began:.0f} s")
 
     def at(self, name: str) -> None:
         """Show the current file."""
@@ -61,8 +66,7 @@ class Progress:
         elif now - self._written >= _QUIET_SECONDS or self.done - self._logged >= _QUIET_FILES:
             self._logged = self.done
             self._written = now
-            line = f"{self.done + 1}/{self.total}{self._remaining(now)}  {plain(name)}"
-            print(f"smallprint: {line}", file=self._stream, flush=True)
+            self._log(self.done + 1, f"{self._remaining(now)}  {plain(name)}")
 
     def step(self) -> None:
         """Count a file."""
@@ -76,6 +80,10 @@ class Progress:
     def reached(self, done: int) -> None:
         """Set the count."""
         self.done = done
+
+    def _log(self, number: int, text: str) -> None:
+        line = f"smallprint: {self._phase}{number}/{self.total}{text}"
+        print(line, file=self._stream, flush=True)
 
     def _remaining(self, now: float) -> str:
         if self.done < 3:
@@ -111,9 +119,14 @@ def each_file(
     paths: Sequence[str],
     lines: OutputWriter,
     work: Callable[[str], Iterable[Mapping[str, Any]]],
+    phase: str = "reading",
 ) -> None:
-    """Print the result of `work` for each file in order; a failed file does not stop the next."""
-    with Progress(len(paths)) as progress:
+    """Print the result of `work` for each file in order; a failed file does not stop the next.
+
+    Args:
+        phase: what `work` does, for the progress.
+    """
+    with Progress(len(paths), phase) as progress:
         for path in paths:
             progress.at(path)
             for line in _with_errors(path, work):

@@ -69,9 +69,10 @@ class ProgressBar:
     Args:
         total: number of things to do.
         stream: a terminal.
+        phase: what happens to the things, such as `reading`.
     """
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(self, total: int, stream: TextIO, phase: str = "") -> None:
         from rich import progress
         from rich.console import Console
         from rich.text import Text
@@ -86,6 +87,7 @@ class ProgressBar:
                 return Text(f"{task.speed * 60:.1f}/min" if slow else f"{task.speed:.1f}/s")
 
         self._progress = progress.Progress(
+            *([progress.TextColumn(phase)] if phase else []),
             progress.MofNCompleteColumn(),
             progress.BarColumn(30),
             Rate(),
