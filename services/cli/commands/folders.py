@@ -21,7 +21,7 @@ from services.cli.options import (
     sheet_options,
 )
 from services.cli.output import sheets, tables
-from services.cli.output.lines import OutputWriter, plain, write_rows
+from services.cli.output.lines import OutputWriter, plain, warnings, write_rows
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
 
@@ -76,14 +76,14 @@ def batch(
     results.require_writable()
     lines = OutputWriter(
         as_json=as_json,
-        table=lambda _line: (),
+        table=warnings,
         fail_on_flagged=fail_on_flagged,
         sheet=sheets.results_sheet(form, as_json=as_json),
     )
     with DocumentReader(ContractReader(adapters, every=False), kind, password) as reader:
         done = Batch(reader.files, results, resume)
         each_file(sources, lines, done.file)
-        each_file(done.elsewhere, lines, done.wait_for)
+        each_file(done.elsewhere, lines, done.wait_for, "waiting for another batch")
     results.summarise(done.summary())
     lines.write_sheet()
     if not as_json and not form:

@@ -11,6 +11,7 @@ from typing import Any
 from services.cli.documents.claims import Claims
 from services.cli.documents.files import Results, read_file, sha256
 from services.cli.output.lines import count, error_line, is_flagged, plain
+from shared.documents.model.formats import ARCHIVES
 from shared.errors import SuiteError
 
 
@@ -42,7 +43,7 @@ class Batch:
     reused: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    """Documents of each kind, parts included."""
+    """Documents of each kind that is sure, parts included."""
     unsure: list[str] = field(default_factory=list)
     """Documents whose kind is unsure."""
     flagged: list[str] = field(default_factory=list)
@@ -97,10 +98,10 @@ class Batch:
         return line
 
     def _note_kinds(self, line: Mapping[str, Any]) -> None:
-        if "kind" in line:
-            self.kinds[line["kind"]] += 1
         if line.get("kind_unsure"):
             self.unsure.append(line["source"])
+        elif "kind" in line and line.get("document", {}).get("media_type") not in ARCHIVES:
+            self.kinds[line["kind"]] += 1
         for part in line.get("parts", ()):
             self._note_kinds(part)
 
@@ -122,15 +123,12 @@ class Batch:
         """The summary for a person."""
         before = f" ({self.reused} of them before)" if self.reused else ""
         kinds = [count(number, kind) for kind, number in sorted(self.kinds.items())]
+        if self.unsure:
+            kinds.append(f"{len(self.unsure)} of unsure kind")
         found = f": {', '.join(kinds)}" if kinds else ""
         yield f"{self.done} worked{before}, {len(self.failures)} failed{found}"
-        for failure in self.failures:
-            error = failure["error"]
-            yield f"  {plain(failure['source'])}: {plain(error['detail'])}"
         for source in self.flagged:
             yield f"  {plain(source)}: flagged"
-        for source in self.unsure:
-            yield f"  {plain(source)}: its kind is unsure: state it with --kind"
         yield f"results and {Results.SUMMARY}: {plain(str(self.results.folder))}"
 
 

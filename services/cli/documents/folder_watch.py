@@ -56,6 +56,7 @@ class _Seen:
 
     stamp: Stamp
     since: float
+    named: bool = False  # whether the user knows that it is empty
 
 
 class Leases:
@@ -148,6 +149,7 @@ class FolderWatcher:
                 continue
             before = self._seen.get(path)
             seen[path] = before if before and before.stamp == stamp else _Seen(stamp, now)
+            self._name_if_empty(path, seen[path], now)
             if now - seen[path].since >= self._patience(source, stamp) and self._may_be_taken(
                 path, now
             ):
@@ -155,6 +157,11 @@ class FolderWatcher:
         self._seen = seen
         self._resting = {path: end for path, end in self._resting.items() if path in seen}
         return ready
+
+    def _name_if_empty(self, path: str, seen: _Seen, now: float) -> None:
+        if not seen.stamp[0] and not seen.named and now - seen.since >= self.settle:
+            seen.named = True
+            self.tell(f"{path}: empty, waiting {EMPTY_SECONDS:.0f} s for its content")
 
     def next_look(self, most: float) -> float:
         """Seconds until a file may be complete; `most` if none is being written."""

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 ALL, SOME_FAILED, NONE_WORKED, FLAGGED, WRONG_USAGE = 0, 1, 2, 3, 64
 
 MOST_WARNINGS = 3
-"""Warnings of a file that are printed beside a sheet."""
+"""Warnings of a file that are printed by commands for many files."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -221,8 +221,8 @@ class OutputWriter:
             print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
         elif self.sheet:
             self._results.append(line)
-            for warning in list(line.get("warnings", ()))[:MOST_WARNINGS]:
-                print_hint(f"! {plain(line['source'])}: {plain(warning)}")
+            for warning in warnings(line):
+                print_hint(warning)
         else:
             print_line(line, self.table(line), as_json=self.as_json)
 
@@ -237,6 +237,15 @@ class OutputWriter:
         if not self.failed:
             return FLAGGED if self.fail_on_flagged and self.flagged else ALL
         return SOME_FAILED if self.worked else NONE_WORKED
+
+
+def warnings(line: Mapping[str, Any]) -> list[str]:
+    """The first warnings of a file, and the warnings and errors of its parts, with their names."""
+    notes = [line["error"]["detail"]] if "error" in line else [*line.get("warnings", ())]
+    for filing in line.get("filings", ()):
+        notes += filing.get("warnings", ())
+    rows = [f"! {plain(line['source'])}: {plain(note)}" for note in notes[:MOST_WARNINGS]]
+    return rows + [row for part in line.get("parts", ()) for row in warnings(part)]
 
 
 def is_flagged(line: Mapping[str, Any]) -> bool:

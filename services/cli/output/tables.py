@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from services.cli.documents.files import STANDARD_INPUT
-from services.cli.output.lines import clause_text, count, plain
+from services.cli.output.lines import clause_text, count, plain, warnings
 from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def watched(line: Mapping[str, Any]) -> Iterator[str]:
-    """A document of a watched folder: its new path and its results."""
+    """A document of a watched folder: its new path, its results and its warnings."""
     if "clauses" in line and line["document"]["pages"]:
         results = count(len(line["clauses"]), "clause")
     elif "filings" in line:
@@ -129,6 +129,7 @@ def watched(line: Mapping[str, Any]) -> Iterator[str]:
     else:
         results = count(len(line.get("parts", ())), "part")
     yield f"{plain(line['source'])}  {results}, moved to {plain(line['moved_to'])}"
+    yield from warnings(line)
 
 
 def hit(hit: Hit) -> Iterator[str]:

@@ -114,6 +114,10 @@ def test_an_unsure_kind_is_a_warning(
     assert (line["kind"], line["kind_unsure"], line["kind_confidence"]) == (kind, True, 0.4)
     warnings = line["warnings"] if kind == "contract" else line["filings"][0]["warnings"]
     assert f"not sure that this is a {kind}" in warnings[0]
+    if command == "batch":
+        _, out, _ = run(command, only)
+        assert f"! {only / 'c.txt'}: {warnings[0]}\n" in out
+        assert "1 worked (1 of them before), 0 failed: 1 of unsure kind\n" in out
 
 
 def test_a_document_is_read_only_once(

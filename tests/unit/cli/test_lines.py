@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.cli.output.lines import (
+    MOST_WARNINGS,
     OutputClosed,
     OutputWriter,
     error_of,
@@ -17,6 +18,7 @@ from services.cli.output.lines import (
     plain,
     program,
     to_json,
+    warnings,
     write,
 )
 from services.cli.output.progress import Progress
@@ -138,6 +140,17 @@ class Gone(io.RawIOBase):
         raise BrokenPipeError
 
 
+def test_warnings_name_the_part_that_they_are_about() -> None:
+    parts = [
+        {"source": "a.zip/b.pdf", "error": {"type": "broken", "detail": "it is damaged"}},
+        {"source": "a.zip/c.pdf", "filings": [{"warnings": ["no statements"]}, {"warnings": []}]},
+    ]
+    line = {"source": "a.zip", "warnings": list("1234"), "parts": parts}
+    numbered = [f"! a.zip: {number}" for number in range(1, MOST_WARNINGS + 1)]
+    of_parts = ["! a.zip/b.pdf: it is damaged", "! a.zip/c.pdf: no statements"]
+    assert warnings(line) == [*numbered, *of_parts]
+
+
 def test_a_reader_that_leaves_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Gone())))
     with pytest.raises(OutputClosed):
@@ -155,28 +168,30 @@ class Terminal(io.StringIO):
 def test_progress_on_a_terminal_is_a_bar_that_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    with Progress(3, stream) as progress:
+    with Progress(3, "reading", stream) as progress:
         progress.at("[red]lease\x1b[/red].pdf")
         progress.step()
     shown = stream.getvalue()
+    assert "reading" in shown
     assert "0/3" in shown
     assert "[red]lease\ufffd[/red].pdf" in shown
     assert shown.endswith("\x1b[2K")  # the line is cleared
 
 
 @pytest.mark.parametrize(
-    ("files", "seconds", "rows"), [(3, 1.0, 0), (25, 0.1, 2), (25, 6.0, 12), (4, 30.0, 3)]
+    ("files", "seconds", "rows"), [(3, 1.0, 0), (25, 0.1, 3), (25, 6.0, 13), (4, 30.0, 4)]
 )
 def test_progress_in_a_log_is_a_line_now_and_then(files: int, seconds: float, rows: int) -> None:
     stream, now = io.StringIO(), 0.0
-    with Progress(files, stream, clock=lambda: now) as progress:
+    with Progress(files, "reading", stream, clock=lambda: now) as progress:
         for number in range(files):
             progress.at(f"lease\x1b{number}.pdf")
             now += seconds
             progress.step()
     written = stream.getvalue().splitlines()
     assert len(written) == rows
-    assert all(row.startswith("smallprint: ") and "\x1b" not in row for row in written)
+    assert all(row.startswith("smallprint: reading ") and "\x1b" not in row for row in written)
+    assert not written or f" {files}/{files}  done" in written[-1]
 
 
 def test_a_terminal_cuts_the_last_column_and_prints_markup_as_it_is(

@@ -120,6 +120,7 @@ def test_a_file_is_taken_once_it_no_longer_changes(house: House) -> None:
     assert watcher.complete_files() == []
     house.clock.now += 0.2
     assert watcher.complete_files() == [str(path)]
+    assert [message.partition(":")[0] for message in house.messages] == [str(empty)]
     house.clock.now += EMPTY_SECONDS
     assert watcher.complete_files() == [str(path), str(empty)]
     assert watcher.next_look(60) == 60
