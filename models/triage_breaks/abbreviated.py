@@ -3,7 +3,8 @@
 The layout is that of data vendors (`abbreviated.jsonl`, FinVerBench, Panda 2026): one period of
 income and cash flow, two of the balance sheet, and the vendor's line names. A vendor's changes
 count as lawful even if they do not add up. Examples: operating income as pretax income, one line
-for all expenses, an earlier column from several years.
+for all expenses, an earlier column from several years. Where that column has its two totals from
+different years, the rule `balance_equation` flags the copy.
 """
 
 from __future__ import annotations

@@ -9,11 +9,14 @@ import pytest
 
 from models.triage_breaks.abbreviated import ERRORS, shortened, spoiled
 from models.triage_breaks.finverbench import evened, shortened_statements
+from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.suspect_generation import find_suspects
+from services.triage.checks.verdict import triage_filing
 from services.triage.relations.identities import is_brief
 from services.triage.relations.learned_sums import LearnedPatterns
 from services.triage.relations.relations import statement_views
 from tests.models.builders import Record, tagged
+from tests.support import artefacts
 from tests.unit.triage.filings import read
 
 TEXT = """ACME INC. — Financial Statements (in millions of USD)
@@ -81,6 +84,49 @@ def test_a_filing_without_a_cash_flow_has_no_headlines() -> None:
     lacking = tagged()
     del lacking["statements"][2]
     assert shortened(lacking, "seed") is None
+
+
+def balance_of(filing: Record) -> dict[str, list[int]]:
+    """The lines of a balance sheet by label."""
+    (sheet,) = (s for s in filing["statements"] if s["statement"] == "balance_sheet")
+    return {line["label"]: line["values"] for line in sheet["rows"]}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> BreakClassifier:
+    return BreakClassifier.load(artefacts())
+
+
+def test_a_copy_is_flagged_only_where_its_two_totals_are_from_different_years(
+    shipped: BreakClassifier,
+) -> None:
+    mixed = []
+    for seed in range(60):
+        found = shortened(tagged(id="0-23-1", cik=7), str(seed))
+        assert found is not None
+        lines = balance_of(found)
+        assets, claims = lines["Total Assets"], lines["Total Liabilities & Equity"]
+        verdict = triage_filing(read(found), shipped)
+        assert assets[0] == claims[0]
+        assert verdict.flagged == (assets[1] != claims[1])
+        mixed.append(verdict.flagged)
+    assert {*mixed} == {True, False}
+
+
+def test_a_part_between_liabilities_and_equity_is_listed_and_not_flagged(
+    shipped: BreakClassifier,
+) -> None:
+    found = shortened(tagged(id="0-23-1", cik=7), "4")
+    assert found is not None
+    liabilities = balance_of(found)["Total Liabilities"]
+    liabilities[:] = [liabilities[0] - 212_000_000, liabilities[1] - 197_000_000]
+    for classifier in (shipped, None):
+        verdict = triage_filing(read(found), classifier)
+        assert not verdict.flagged
+        gaps = {item.reported - item.expected for item in verdict.coverage.items}
+        assert {212_000_000, 197_000_000} <= gaps
+    liabilities[1] += 197_000_000  # the sum holds in the other column
+    assert triage_filing(read(found), shipped).flagged
 
 
 def test_one_amount_of_headlines_is_altered_and_named() -> None:

@@ -106,6 +106,7 @@ def _unchecked(views: Views) -> str | None:
 def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -> Verdict:
     """The verdict of rules, with confidences by hand."""
     equations = identities.find_equations(views)
+    headlines = identities.shows_headlines(views)
     anomalies = plausibility.find_anomalies(views, filing.complete)
     swaps, unswapped = find_swaps(views, equations)
     direct = [e for e in unswapped if not e.holds and leaves_no_room(views, e)]
@@ -121,9 +122,10 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
         else:
             findings_of_rules.append(finding)
     remaining = (anomaly for anomaly in anomalies if not is_refuted(anomaly, equations))
+    if headlines:
+        remaining = (anomaly for anomaly in remaining if not _is_lawful_gap(views, anomaly))
     for finding in (_of_suspicion(views, anomaly) for anomaly in remaining):
-        unsure = finding.check in NO_RESIDUALS and identities.shows_headlines(views)
-        most = below(FLAGGED) if unsure else 1.0
+        most = below(FLAGGED) if headlines and finding.check in NO_RESIDUALS else 1.0
         findings_of_rules.append(replace(finding, confidence=min(finding.confidence, most)))
     findings_of_rules += fixed_findings(views)
     balance, others = put_first(broken, findings_of_rules)
@@ -153,11 +155,14 @@ def _by_classifier(
     are always shown too, but flag nothing alone: different net income between statements, and cash
     at both ends of a period that its change does not join. A unit that
     earnings per share refute always flags: it breaks no relation, so the forest can't learn it.
-    Headlines lawfully leave out lines. So they need a residual to be flagged.
+    Headlines lawfully leave out lines. So they need a sure residual to be flagged.
     """
     every = find_suspects(views, classifier.patterns, filing.complete)
+    headlines = identities.shows_headlines(views)
+    if headlines:
+        every = [suspect for suspect in every if not _is_lawful_gap(views, suspect.source)]
     probabilities = classifier.probabilities(every)
-    if identities.shows_headlines(views):
+    if headlines:
         most = below(classifier.flagged)
         probabilities = [
             min(probability, most) if suspect.kind in NO_RESIDUALS else probability
@@ -224,6 +229,24 @@ def _is_always_shown(views: Views, suspect: Suspect) -> bool:
     return any(
         (believed and equation.check in TRUSTED_ALONE) or leaves_no_room(views, equation)
         for equation in suspect.source.mends
+    )
+
+
+def _is_lawful_gap(views: Views, source: Diagnosis | Swap | Anomaly) -> bool:
+    """Whether lines that headlines lawfully leave out explain a break: lines above a total, or
+    equity parts such as non-controlling interests between liabilities and equity.
+
+    Such parts make the total larger, usually in all columns.
+    """
+    if isinstance(source, Anomaly):
+        return source.check == "missing_line"
+    return isinstance(source, Diagnosis) and all(
+        equation.check != identities.BALANCE
+        and equation.residual > 0
+        and not equation.support
+        and total.row in views[total.statement].roles("total_liabilities_and_equity")
+        for equation in source.mends
+        for total, _ in equation.terms[:1]
     )
 
 
