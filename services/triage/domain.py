@@ -195,6 +195,7 @@ class Coverage:
     balance_unchecked: int = 0  # filings with a balance sheet whose sides no relation compares
     findings: int = 0  # also those without a broken relation
     unread: tuple[str, ...] = ()  # kinds of which another statement was found and not read
+    not_added_up: tuple[str, ...] = ()  # totals whose lines were not added up, in words
 
     def plus(self, other: Coverage, most: int) -> Coverage:
         """The coverage of more filings, with at most so many items."""
@@ -210,6 +211,7 @@ class Coverage:
             self.balance_unchecked + other.balance_unchecked,
             self.findings + other.findings,
             _kinds(self.unread + other.unread),
+            tuple(dict.fromkeys(self.not_added_up + other.not_added_up)),
         )
 
     @property
@@ -234,6 +236,8 @@ class Coverage:
             text += f" Another {in_words(map(title, self.unread))} {were} not read."
         if self.balance_unchecked:
             text += f" The balance{self._where(self.balance_unchecked)} was not checked."
+        if self.not_added_up:
+            text += f" The lines above {in_words(self.not_added_up)} were not added up."
         if self.headlines:
             where = self._where(self.headlines)
             text += (
@@ -255,6 +259,7 @@ class Coverage:
             "broken": self.broken,
             "not_closing": self.not_closing,
             "balance_unchecked": self.balance_unchecked,
+            "not_added_up": list(self.not_added_up),
             "items": [item.to_json() for item in self.items],
         }
 

@@ -444,6 +444,7 @@ class Coverage(_Result):
     not read. `relations` counts each once a column. `broken` ones have a finding; `not_closing`
     ones have none, and `items` are the first 100 of them.
     `balance_unchecked` counts filings whose balance sheet has sides that no relation compares.
+    `not_added_up` are totals, in words, whose lines above were not added up.
     """
 
     summary: str
@@ -454,6 +455,7 @@ class Coverage(_Result):
     not_closing: int
     unread: tuple[str, ...] = ()
     balance_unchecked: int = 0
+    not_added_up: tuple[str, ...] = ()
     items: tuple[OpenRelation, ...] = ()
 
 

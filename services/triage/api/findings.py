@@ -137,6 +137,9 @@ class CoverageOut(BaseModel):
     balance_unchecked: int = Field(
         default=0, description="filings with a balance sheet whose two sides no relation compares"
     )
+    not_added_up: list[str] = Field(
+        default=[], description="totals, in words, whose lines above were not added up"
+    )
     items: list[OpenRelationOut] = Field(description="the first 100 that do not close")
 
 

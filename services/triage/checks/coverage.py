@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from services.triage.checks.root_causes import difference_key
@@ -19,6 +19,17 @@ NAMED = frozenset({"cash_flow_change", "cash_roll_forward", "cash_between_period
                    "net_income_agrees", "headline_sums"})  # fmt: skip
 """Identities between lines with known names. Every break of one is listed. Other sums are guessed
 from the amounts, so only their credible breaks are."""
+TOTALS: Mapping[str, Mapping[str, str]] = {
+    "income": {
+        "gross_profit": "gross profit",
+        "operating_income": "operating income",
+        "pretax": "pretax income",
+        "net_income": "net income",
+    },
+    "cash_flow": {role: f"cash from {role} activities" for role in identities.ACTIVITIES},
+}
+"""Roles of totals by statement, in words."""
+LINES = 2  # lines above a total that may make it
 DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
 
 
@@ -27,7 +38,10 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
     held, explained = 0, 0
     items: dict[object, OpenRelation] = {}  # by amounts: columns may end on the same day
     sheets = {view.index for view in views if view.kind == "balance_sheet"}
-    for equation in _tried(views):
+    tried = [*_tried(views)]
+    added, not_added = _sections(views)
+    not_added += _unmade_totals(views, tried)
+    for equation in (*tried, *added):
         if _compares_sides(views, equation):
             sheets.discard(equation.terms[0][0].statement)
         closes = _closes(views, equation)
@@ -50,6 +64,7 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
         balance_unchecked=int(bool(sheets)),
         findings=len(findings),
         unread=filing.unread,
+        not_added_up=tuple(not_added),
     )
 
 
@@ -65,6 +80,41 @@ def _tried(views: Views) -> Iterator[Equation]:
     for equation in identities.unmade_headlines(views):
         if not _is_mislabelled(views, equation):
             yield equation
+
+
+def _sections(views: Views) -> tuple[list[Equation], list[str]]:
+    """The sections of balance sheets whose total no lines make, and the totals not added up.
+
+    If more sections do not add up than do, the sheet leaves lines out, and they prove nothing.
+    """
+    added: list[Equation] = []
+    not_added: list[str] = []
+    for view in views:
+        plain = {total.total for total in view.sums if all(sign > 0 for _, sign in total.parts)}
+        unmade = dict(identities.unmade_sections(view))
+        closing = {n for n, found in unmade.items() if any(_closes(views, e) for e in found)}
+        close = len(closing) + len(plain.intersection(identities.sections(view)))
+        for name, found in unmade.items():
+            if found and (name in closing or close >= len(unmade) - len(closing)):
+                added += found
+            else:
+                not_added.append(name.replace("_", " "))
+    return added, not_added
+
+
+def _unmade_totals(views: Views, tried: Sequence[Equation]) -> Iterator[str]:
+    """The totals of the other statements that no lines make."""
+    made = {(cell.statement, cell.row) for (cell, _), *_ in (equation.terms for equation in tried)}
+    made |= {(view.index, total.total) for view in views for total in view.sums}
+    for view in views:
+        ends = {row for role in identities.ACTIVITIES for row in view.roles(role)}
+        for role, name in TOTALS.get(view.kind, {}).items():
+            rows = view.roles(role)
+            if not rows or made.intersection((view.index, row) for row in rows):
+                continue
+            above = view.money[: view.money.index(rows[-1])][-LINES:]
+            if len(above) == LINES and not ends.intersection(above):
+                yield name
 
 
 def _compares_sides(views: Views, equation: Equation) -> bool:
@@ -96,7 +146,7 @@ def _closes(views: Views, equation: Equation) -> bool:
     if equation.check == identities.BALANCE:
         return equation.holds
     gap = abs(equation.residual)
-    if equation.check not in NAMED:
+    if equation.check not in NAMED and equation.pattern != "label":
         return equation.holds or is_rounding(gap / granularity(views, equation), equation)
     units = gap / _rounding_unit(views, equation)
     return units <= 1 or is_rounding(units, equation)

@@ -5,6 +5,7 @@ Every check has a page `check_pages/<id>.md`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -227,6 +228,57 @@ def _unmade(view: StatementView, names: tuple[str, str, str, int]) -> list[Equat
         return sum(e.holds for e in equations), -sum((abs(e.residual) for e in equations), ZERO)
 
     return max(candidates, key=merit, default=[])
+
+
+SECTIONS: Mapping[str, str | None] = {
+    "total_current_assets": None,
+    "total_assets": None,
+    "total_current_liabilities": "total_assets",
+    "total_liabilities": "total_assets",
+    "total_equity": "total_liabilities",
+}
+"""Totals of a balance sheet, and the total below which their section begins."""
+_DEDUCTED = re.compile(r"^(less|accumulated (depreciation|amortization|deficit)|treasury)\b")
+
+
+def sections(view: StatementView) -> dict[int, str]:
+    """The rows of the totals of sections, with their names."""
+    return {row: name for name in SECTIONS if (row := view.last(name)) is not None}
+
+
+def unmade_sections(view: StatementView) -> Iterator[tuple[str, list[Equation]]]:
+    """The totals of sections that no lines make in any column, as the sum of all their lines.
+
+    Without an equation if a line is an unknown subtotal, because its lines would count twice.
+    """
+    made = {total.total: total for total in view.sums}
+    names = sections(view)
+    subtotals = {*made}
+    lines: list[int] = []
+    for row in view.money:
+        name = names.get(row, "")
+        above = SECTIONS.get(name)
+        start = view.last(above) if above else -1
+        if row in made:
+            lines = made[row].lines_before(lines)
+        elif name and start is not None and start < row:
+            parts = [line for line in lines if line > start]
+            lines = lines[: len(lines) - len(parts)]
+            known = all(
+                p in subtotals or not labels.announces_sum(view.rows[p].label) for p in parts
+            )
+            subtotals.add(row)
+            if total := _direct(
+                view, row, [(part, _sign_in_section(view, part)) for part in parts]
+            ):
+                yield name, sum_equations(view, total, "balance_sheet_sums") if known else []
+        lines.append(row)
+
+
+def _sign_in_section(view: StatementView, row: int) -> int:
+    """The sign of a line of a balance sheet: a deduction may be printed positive."""
+    deducted = _DEDUCTED.search(labels.normalise(view.rows[row].label))
+    return -1 if deducted and min(view.amounts[row]) >= 0 else 1
 
 
 def headline_of(equation: Equation, views: Views) -> int:

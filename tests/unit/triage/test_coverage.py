@@ -153,6 +153,74 @@ def test_a_balance_that_no_relation_compares_is_named(
     assert ("balance of some filings was not checked" in both.summary) == bool(unchecked)
 
 
+ASSETS = (("Cash", 210), ("Receivables", 300), ("Inventories", 200), ("Plant", 500))
+CLAIMS = (("Accounts payable", 210), ("Long-term debt", 400), ("Total liabilities", 610),
+          ("Common stock", 100), ("Retained earnings", 500), ("Total equity", 600),
+          ("Total liabilities and equity", 1210))  # fmt: skip
+WRONG = ("Cash", 120)
+ACTIVITIES = (("Net cash provided by operating activities", 9013),
+              ("Net cash used in investing activities", -30),
+              ("Net cash used in financing activities", -20))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "items", "not_added"),
+    [
+        ((*ASSETS, ("Total assets", 1210), *CLAIMS), [], ()),
+        ((WRONG, *ASSETS[1:], ("Total assets", 1210), *CLAIMS), [("Total assets", 1120)], ()),
+        ((WRONG, *ASSETS[1:3], ("Total current assets", 710), ASSETS[3], ("Total assets", 1210),
+          *CLAIMS), [("Total current assets", 620)], ()),
+        ((*ASSETS, ("Less: accumulated depreciation", 100), ("Total assets", 1110), *CLAIMS[:-1],
+          ("Minorities", -100), ("Total liabilities and equity", 1110)),
+         [("Total liabilities and equity", 1210)], ()),
+        ((*ASSETS, ("Total assets", 1210), CLAIMS[0], ("Long-term debt", 490), *CLAIMS[2:]),
+         [("Total liabilities", 700)], ()),
+        ((WRONG, ("Total investments", 300), *ASSETS[2:], ("Total assets", 1210), *CLAIMS), [],
+         ("total assets",)),
+        ((WRONG, *ASSETS[1:], ("Total assets", 1210), *CLAIMS[2:3], *CLAIMS[5:]), [],
+         ("total assets",)),
+        ((WRONG, ASSETS[1], ("Total current assets", 710), ("Total assets", 1210), CLAIMS[0],
+          ("Total current liabilities", 310), CLAIMS[1], *CLAIMS[2:3], *CLAIMS[5:]), [],
+         ("total current assets", "total liabilities")),
+    ],
+    ids=["sound", "assets", "current assets", "a deduction", "liabilities", "an unknown subtotal",
+         "no other section", "headlines"],
+)  # fmt: skip
+def test_lines_of_a_section_are_added_up_in_a_single_column(
+    lines: tuple[tuple[str, float], ...],
+    items: list[tuple[str, int]],
+    not_added: tuple[str, ...],
+    shipped: BreakClassifier,
+) -> None:
+    filing = read(short("balance_sheet", *lines))
+    for result in (triage_filing(filing), triage_filing(filing, shipped)):
+        coverage = result.coverage
+        shown = [(item.label, item.expected) for item in coverage.items]
+        assert shown == [(label, millions(made)) for label, made in items]
+        assert coverage.not_added_up == not_added
+        assert ("not added up" in coverage.summary) == bool(not_added)
+        assert not result.findings
+    both = coverage.plus(coverage, 1)
+    assert both.not_added_up == not_added
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "not_added"),
+    [
+        ("income", (("Net sales", 900), ("Research", 200), ("Selling expenses", 300),
+                    ("Operating income", 410)), ("operating income",)),
+        ("income", (("Net sales", 900), ("Operating income", 410)), ()),
+        ("cash_flow", (("Net income", 90), ("Depreciation", 20), *ACTIVITIES),
+         ("cash from operating activities",)),
+        ("cash_flow", ACTIVITIES, ()),
+    ],
+)  # fmt: skip
+def test_totals_that_no_lines_make_are_named(
+    kind: str, lines: tuple[tuple[str, float], ...], not_added: tuple[str, ...]
+) -> None:
+    assert verdict(short(kind, *lines)).coverage.not_added_up == not_added
+
+
 @pytest.mark.parametrize(
     "label",
     [
@@ -209,11 +277,6 @@ def test_cash_that_does_not_lead_from_beginning_to_end_is_a_finding(
     assert finding.check == "cash_roll_forward"
     assert not result.flagged
     assert (result.coverage.broken, result.coverage.not_closing) == (1, 0)
-
-
-ACTIVITIES = (("Net cash provided by operating activities", 9013),
-              ("Net cash used in investing activities", -30),
-              ("Net cash used in financing activities", -20))  # fmt: skip
 
 
 @pytest.mark.parametrize(
