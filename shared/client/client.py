@@ -522,7 +522,7 @@ class Client:
 
     def search(
         self,
-        query: str,
+        query: str | None = None,
         *,
         within: Literal["text", "clauses"] = "text",
         category: str | Sequence[str] | None = None,
@@ -531,8 +531,8 @@ class Client:
     ) -> Iterator[Hit]:
         """Pages, or clauses, with all words of a query, the last read document first.
 
-        Use `"quotes"` for a phrase and `word*` for a prefix. A `category` searches clauses. Raises
-        Refused for an unknown one.
+        Use `"quotes"` for a phrase and `word*` for a prefix. A `category` searches clauses; without
+        a query it lists all of them. Raises Refused for an unknown category.
         """
         params = {"q": query, "in": within, "category": category, "kind": kind}
         pages = self._pages("/v1/search", **params, document=document)

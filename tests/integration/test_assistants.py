@@ -107,6 +107,8 @@ def test_questions_about_a_contract_and_a_report_are_answered(
             (hit,) = assistant.call("search", query="New York", category="Governing Law")["hits"]
             assert (hit["document_id"], hit["page"]) == (suite.contract, 1)
             assert "State of New York" in hit["untrusted_text"]
+            (law,) = assistant.call("search", category="governing law")["hits"]
+            assert (law["document_id"], law["category"]) == (suite.contract, "Governing Law")
             (report,) = assistant.call("find_documents", kind="report")["documents"]
             assert report["id"] == suite.report
             found = assistant.call("list_findings", document_id=suite.report)
@@ -120,7 +122,7 @@ def test_each_tool_gives_what_the_suite_has(suite: Suite, assistant: Assistant) 
     text = suite.client.text(contract)
     assert len(clauses) == len(suite.client.clauses(contract))
     assert all(text[one["start"] : one["end"]] == one["untrusted_text"] for one in clauses)
-    (law,) = assistant.call("list_clauses", document_id=contract, category="Governing Law")[
+    (law,) = assistant.call("list_clauses", document_id=contract, category="governing law")[
         "clauses"
     ]
     assert law["value"] == "New York"

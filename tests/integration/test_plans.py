@@ -16,6 +16,7 @@ from services.extraction import store as extraction
 from services.extraction.monitoring.store import MonitoringStore
 from services.ingest import store as ingest
 from services.ingest.limits import QueueLimit
+from services.ingest.search import store as search
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.review.blinding import store as looks
@@ -209,8 +210,13 @@ def test_ingest(servers: Servers) -> None:
         fill(store, ingest.links)
         fill(store, ingest.keys)
 
+        fill(store, search.passages, category="CASE WHEN i % 9 = 0 THEN 'x' || i % 50 END")
+
         def mine(session: Session) -> ingest.Documents:
             return ingest.Documents(session, TENANT)
+
+        def index(session: Session) -> search.Passages:
+            return search.Passages(session, TENANT)
 
         cursor = ingest.encode_cursor(NOW - timedelta(minutes=ROWS // 2), "x9")
         check(
@@ -227,6 +233,8 @@ def test_ingest(servers: Servers) -> None:
                 "number": lambda s: ingest.Changes(s, TENANT).number(),
                 "after": lambda s: list(ingest.Changes(s, TENANT).after(ROWS - 500)),
                 "key": lambda s: ingest.KeyRows(s).find("x3"),
+                "category": lambda s: index(s).has_category("x3"),
+                "clauses": lambda s: index(s).find(None, search.Filters(categories=("x3", "x"))),
                 "room": lambda s: QueueLimit(10_000, 50_000).require(mine(s), more=1),
             },
         )

@@ -24,10 +24,7 @@ Connect = Callable[[], AbstractContextManager["Client"]]
 """Gives a client with the caller's key. Raises SuiteError."""
 
 WAIT_SECONDS = 20.0
-NO_HITS = (
-    "No passage has all of these words. Try fewer words, or `prefix*`. A category must be spelled "
-    "as in list_presence."
-)
+NO_HITS = "Nothing found. Try fewer words, or `prefix*`, or search without a category."
 
 DocumentId = Annotated[
     str,
@@ -120,13 +117,14 @@ class Tools:
     def search(
         self,
         query: Annotated[
-            str,
+            str | None,
             Field(
                 min_length=1,
                 max_length=400,
-                description='Words that must all occur; `"a phrase"` and `prefix*` work.',
+                description='Words that must all occur; `"a phrase"` and `prefix*` work. '
+                "Omit it to list all clauses of a category.",
             ),
-        ],
+        ] = None,
         within: Annotated[
             Literal["text", "clauses"], Field(description="Search pages, or clauses only.")
         ] = "text",
@@ -140,9 +138,10 @@ class Tools:
         ] = None,
         cursor: Cursor = None,
     ) -> Annotated[CallToolResult, answers.Hits]:
-        """Find words in all documents: document, page and passage of each hit.
+        """Find words in all documents, or all clauses of a category.
 
-        A page is one hit, even if it has the words several times: read on with read_pages.
+        Gives document, page and passage of each hit. A page is one hit, even if it has the words
+        several times: read on with read_pages.
         """
         with self._client() as client:
             hits = client.search(
@@ -165,9 +164,9 @@ class Tools:
         for them. `route` is `accept` if a result is certain enough, otherwise a person checks it.
         """
         with self._client() as client:
-            clauses = client.clauses(document_id, category=category)
-            if category and not clauses:
+            if category:
                 _check_category(client, document_id, category)
+            clauses = client.clauses(document_id, category=category)
             items, more = bounded(map(answers.ClauseItem.of, clauses), cursor)
         return _result(answers.Clauses(clauses=items, next_cursor=more))
 
@@ -267,7 +266,7 @@ class Uploads(Tools):
 def _check_category(client: Client, document_id: str, category: str) -> None:
     """Raise ToolError for an unknown category, so that it is not taken for a missing clause."""
     known = sorted({one.category for one in client.presence(document_id)})
-    if category not in known:
+    if category.casefold() not in map(str.casefold, known):
         raise ToolError(f"there is no category {category!r}; there is: {', '.join(known)}")
 
 

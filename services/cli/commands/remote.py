@@ -14,7 +14,7 @@ from services.cli.output.lines import print_line, result_json, to_json, write, w
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True, metavar="WORDS...")
+@click.argument("words", nargs=-1, metavar="[WORDS]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a hit.")
 @sheet_options
 @suite_options
@@ -52,24 +52,26 @@ def search(
     """Search a running suite for pages or clauses.
 
     Finds those with all of the words. Use quotes for a phrase, and a star for any ending. With
-    --json one line a hit: `document_id`, `page`, `text`, `highlights` and more, as the suite
-    answers.
+    --category and without words it lists all clauses of this category. With --json one line a hit:
+    `document_id`, `page`, `text`, `highlights` and more, as the suite answers.
 
     \b
     Examples:
       smallprint search indemnification delaware
       smallprint search '"change of control"' --in clauses
       smallprint search 'terminat*' --category "Governing Law" --json
-      smallprint search delaware --xlsx > hits.xlsx
+      smallprint search --category "Governing Law" --most 1000 --xlsx > laws.xlsx
     """
     from itertools import islice
 
     from services.cli.deployment.connection import connect
 
+    if not words and not category:
+        raise click.UsageError("give WORDS to find, or --category to list its clauses")
     sheet = sheets.sheet(form, sheets.HITS, sheets.hits, as_json=as_json)
     filters = {"within": within, "category": category, "kind": kind, "document": document}
     with connect(url, key, data) as client:
-        hits = list(islice(client.search(" ".join(words), **filters), most + 1))
+        hits = list(islice(client.search(" ".join(words) or None, **filters), most + 1))
     if sheet:
         sheet.write(hits[:most])
     for hit in () if sheet else hits[:most]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.ingest.search.query import read_query
 from services.ingest.search.results import Hit, SearchService
 from services.ingest.search.store import Filters, read_cursor
+from shared.errors import InvalidRequest
 from shared.events import Kind
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -39,7 +40,7 @@ class HitClauseView(_Answer):
 
 
 class HitView(BaseModel):
-    """A passage that matches the query."""
+    """A passage that matches the query, or a whole clause of a category."""
 
     document_id: str
     document: str = Field(description="its name")
@@ -48,7 +49,9 @@ class HitView(BaseModel):
     start: int = Field(description="offset of the excerpt in code points of the document's text")
     end: int = Field(description="offset in code points, exclusive")
     text: str = Field(description="the document's text from `start` to `end`")
-    highlights: list[MarkView] = Field(description="matches in the excerpt, in order; at least one")
+    highlights: list[MarkView] = Field(
+        description="matches in the excerpt, in order; none without words"
+    )
     clause: HitClauseView | None = Field(description="the clause; null for a hit in the text")
 
     @classmethod
@@ -93,15 +96,16 @@ def routes(search_service: SearchService) -> APIRouter:
     def search(
         actor: CurrentActor,
         q: Annotated[
-            str,
+            str | None,
             Query(
                 min_length=1,
                 max_length=400,
                 description="words that must all be on one page (of a long page: "
                 'within a thousand words) or in one clause; "phrases in '
-                "quotes\", and `prefix*`. Case and accents don't count",
+                "quotes\", and `prefix*`. Case and accents don't count. Omit it to list all "
+                "clauses of a `category`",
             ),
-        ],
+        ] = None,
         within: Annotated[
             Literal["text", "clauses"],
             Query(alias="in", description="where; `category` implies clauses"),
@@ -115,9 +119,12 @@ def routes(search_service: SearchService) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=20)] = None,
     ) -> SearchPage:
         """Finds pages, or clauses with `in=clauses`, that contain all the words. Each hit has its
-        text and the offsets of the words in the document.
+        text and the offsets of the words in the document. With a `category` and without words it
+        lists all clauses of this category.
         """
-        query = read_query(q)
+        if q is None and not categories:
+            raise InvalidRequest("q: give words to find, or a `category` to list its clauses")
+        query = None if q is None else read_query(q)
         known = search_service.categories(actor.tenant, categories)
         filters = Filters(within == "clauses", known, kind, document)
         below = None if cursor is None else read_cursor(cursor)
@@ -125,7 +132,7 @@ def routes(search_service: SearchService) -> APIRouter:
         return SearchPage(
             items=[HitView.of(hit, actor.scopes) for hit in hits],
             next=None if more is None else str(more),
-            parts=[str(part) for part in query.parts],
+            parts=[str(part) for part in (query.parts if query else ())],
         )
 
     return router

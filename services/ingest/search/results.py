@@ -58,14 +58,15 @@ class SearchService:
             return find_categories(names, Passages(session, tenant).has_category)
 
     def page(
-        self, tenant: str, query: Query, filters: Filters, *, limit: int, below: int | None
+        self, tenant: str, query: Query | None, filters: Filters, *, limit: int, below: int | None
     ) -> tuple[list[Hit], int | None]:
         """Return hits and the id below which the next page starts.
 
-        The newest document comes first, in the order of its text.
+        The newest document comes first, in the order of its text. Without a query every clause
+        that passes the filters is a hit.
         """
         hits: list[tuple[int, Hit]] = []
-        while len(hits) <= limit and query.parts:
+        while len(hits) <= limit and (query is None or query.parts):
             most = limit + 1 - len(hits)
             with self.store.read() as session:
                 matches = Passages(session, tenant).find(query, filters, below, most)
@@ -76,7 +77,7 @@ class SearchService:
         more = hits[limit - 1][0] if len(hits) > limit else None
         return [hit for _, hit in hits[:limit]], more
 
-    def _hit(self, tenant: str, query: Query, matches: Match) -> Hit | None:
+    def _hit(self, tenant: str, query: Query | None, matches: Match) -> Hit | None:
         """Return None if the match starts in the following passage, or the text was just
         removed.
         """
@@ -103,11 +104,13 @@ class SearchService:
         )
 
 
-def excerpt_of(passage: Passage, text: str, query: Query) -> Excerpt | None:
+def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | None:
     """Return the excerpt with most of the query, from a passage's text (`start` to `reach`).
 
-    None if a part of the query starts only after the passage.
+    The whole text without a query. None if a part of the query starts only after the passage.
     """
+    if query is None:
+        return Excerpt(passage.start, passage.end, text, ())
     sequence = passage.sequence(text, passage.start)
     word_forms = [word.form for word in sequence]
     by_part = [

@@ -29,6 +29,7 @@ from shared.storage.tenant_isolation import across_tenants
 TABLE_SIZE = 64_000_000
 """Characters of words after which the next full-text table starts."""
 
+_OF_CLAUSE = sa.text("category IS NOT NULL")
 passages = sa.Table(
     "passages",
     metadata,
@@ -48,6 +49,12 @@ passages = sa.Table(
     sa.Column("confidence", sa.Float),
     sa.Column("fulltext_table", sa.Integer),
     sa.Index("passages_document", "tenant", "document_id"),
+    sa.Index(
+        "passages_category",
+        *("tenant", "category", "id"),
+        sqlite_where=_OF_CLAUSE,
+        postgresql_where=_OF_CLAUSE,
+    ),
     sa.Index("passages_fulltext_table", "fulltext_table").ddl_if(dialect="sqlite"),
     sqlite_autoincrement=True,
 )
@@ -136,9 +143,9 @@ class Passages:
         return Furniture({(start, end) for spans in rows for start, end in spans})
 
     def find(
-        self, query: Query, filters: Filters, below: int | None = None, most: int = 50
+        self, query: Query | None, filters: Filters, below: int | None = None, most: int = 50
     ) -> list[Match]:
-        """Return passages that match a query, highest ids first, below `below`."""
+        """Return passages that match a query, or all, highest ids first, below `below`."""
         rows = (
             sa.select(passages, documents.c.name, documents.c.kind)
             .add_columns(documents.c.text_sha256, documents.c.text_size)
@@ -161,7 +168,10 @@ class Passages:
                 rows = rows.where(where == value)
         if filters.categories:
             rows = rows.where(passages.c.category.in_(filters.categories))
-        return [_match(row) for row in self._words.find(rows, query, below, most)]
+        if query:
+            return [_match(row) for row in self._words.find(rows, query, below, most)]
+        newest = _newest(rows, passages.c.id, below, most)
+        return [_match(row) for row in self.session.execute(newest).mappings()]
 
     def has_category(self, category: str) -> bool:
         """Whether a clause has exactly this category."""
@@ -252,9 +262,7 @@ class SqliteIndex:
             fulltext_table = _fulltext_table(number)
             fits = fulltext_table.c[fulltext_table.name].op("MATCH")(expression)
             here = rows.join(fulltext_table, fulltext_table.c.rowid == passages.c.id).where(fits)
-            if below is not None:
-                here = here.where(fulltext_table.c.rowid < below)
-            here = here.order_by(fulltext_table.c.rowid.desc()).limit(most)
+            here = _newest(here, fulltext_table.c.rowid, below, most)
             found = self.session.execute(here).mappings().all()
             yield from found
             most -= len(found)
@@ -296,10 +304,8 @@ class PostgresIndex:
         expression = " & ".join(map(_in_tsquery, query.parts))
         fits = vectors.c.words.op("@@")(sa.cast(expression, TSQUERY))
         here = rows.join(vectors, vectors.c.id == passages.c.id).where(fits)
-        if below is not None:
-            here = here.where(passages.c.id < below)
-        here = here.order_by(passages.c.id.desc()).limit(most)
-        yield from self.session.execute(here).mappings()
+        newest = _newest(here, passages.c.id, below, most)
+        yield from self.session.execute(newest).mappings()
 
 
 def read_cursor(cursor: str) -> int:
@@ -307,6 +313,14 @@ def read_cursor(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise InvalidRequest("The cursor is invalid. Start the search again without it.")
     return int(cursor)
+
+
+def _newest(
+    rows: sa.Select[Any], ids: sa.ColumnElement[int], below: int | None, most: int
+) -> sa.Select[Any]:
+    if below is not None:
+        rows = rows.where(ids < below)
+    return rows.order_by(ids.desc()).limit(most)
 
 
 def _fulltext_table(number: int) -> Any:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import click
 import httpx
 import pytest
 import smallprint
@@ -68,6 +69,8 @@ class Suite:
         return answer(params, request.read())
 
     def search(self, params: dict[str, str], _body: bytes) -> httpx.Response:
+        if "q" not in params:
+            return self.page(params, [hit(2, CLAUSE)], [])
         if len(params["q"]) > 400:
             return refusal(422, "invalid_request", "q is too long")
         if params["q"] == "nothing":
@@ -123,6 +126,13 @@ def test_for_a_person_a_hit_is_where_and_the_words(
     found = smallprint.Hit.of(hit(1))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert list(tables.hit(found))[1] == "  by the \x1b[1mlaws of\x1b[0m \ufffd[31mDelaware"
+
+
+def test_all_clauses_of_a_category_are_listed(suite: Suite) -> None:
+    (line,) = lines(invoke("search", "--category", "governing law", "--json").stdout)
+    assert line["clause"] == CLAUSE
+    assert suite.asked[0] == {"in": "text", "category": "governing law"}
+    assert isinstance(invoke("search", "--in", "clauses").exception, click.UsageError)
 
 
 def test_a_refused_search_is_reported(suite: Suite) -> None:

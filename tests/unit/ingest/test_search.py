@@ -32,8 +32,11 @@ from tests.unit.ingest.builders import (
 LEASE = ("The Tenant may assign this Lease.", "It is governed by the laws of", "Delaware alone.")
 
 
-def search(ingest: IngestService, q: str, client: Any = None, **filters: Any) -> dict[str, Any]:
-    answer = (client or ingest.client).get("/v1/search", params={"q": q, **filters})
+def search(
+    ingest: IngestService, q: str | None, client: Any = None, **filters: Any
+) -> dict[str, Any]:
+    words = {} if q is None else {"q": q}
+    answer = (client or ingest.client).get("/v1/search", params={**words, **filters})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
@@ -152,6 +155,12 @@ def test_clauses_are_found_by_words_and_category(any_ingest: IngestService) -> N
     assert search(any_ingest, "delaware", category="Anti-Assignment")["items"] == []
     several = {"category": ["Anti-Assignment", "Governing Law"]}
     assert search(any_ingest, "delaware", **several)["items"] == [hit]
+    assert search(any_ingest, "§", category="Governing Law")["items"] == []
+    first = search(any_ingest, None, limit=1, **several)
+    rest = search(any_ingest, None, limit=1, cursor=first["next"], **several)
+    assert first["items"] == [{**hit, "highlights": []}]
+    assert [one["text"] for one in rest["items"]] == ["Tenant may not assign."]
+    assert (rest["next"], rest["parts"]) == (None, [])
     assert search(any_ingest, "preamble", **{"in": "clauses"})["items"] == []
 
 
@@ -176,7 +185,7 @@ def test_hits_are_separate_for_each_tenant(any_ingest: IngestService) -> None:
     any_ingest.publish(clauses_of(any_ingest, document, ("Governing Law", "Their law is kind.")))
     other = any_ingest.client_for("other")
     for filters in ({}, {"document": document}, {"in": "clauses"}, {"category": "Governing Law"}):
-        for q in ("quokkas", "law", "k*", "document"):
+        for q in ("quokkas", "law", "k*", "document", *([None] if "category" in filters else [])):
             assert search(any_ingest, q, other, **filters)["items"] == []
     any_ingest.upload(b"Quokkas of another", "b.txt", client=other)
     any_ingest.run()
@@ -286,6 +295,7 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"q": "a", "limit": 0}, {"q": "a", "limit": 101}, {"q": "a", "kind": "x"},
     {"q": "a", "document": "\x00"}, {"q": "a", "category": "\x00"}, {"q": "a", "category": "laws"},
     {"q": "a", "in": "names"}, {},
+    {"in": "clauses"}, {"q": "", "category": "Parties"},
 )  # fmt: skip
 
 

@@ -196,6 +196,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("passages_document", "passages", ["tenant", "document_id"])
+    op.create_index(
+        "passages_category",
+        "passages",
+        ["tenant", "category", "id"],
+        sqlite_where=sa.text("category IS NOT NULL"),
+        postgresql_where=sa.text("category IS NOT NULL"),
+    )
     if op.get_bind().dialect.name == "sqlite":
         op.create_index("passages_fulltext_table", "passages", ["fulltext_table"])
     op.create_table(
