@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from shared.events import DocumentRead
 from shared.inference import Base
 from shared.policy.rules import KIND_UNSURE
 
-SHOWN_OPEN = 100  # relations of one document that do not close and are stored; others are counted
+SHOWN_RELATIONS = 100  # relations of one document that are stored; the others are counted
 SHOWN_WARNINGS = 50  # warnings of one document that are stored; the others are counted
 
 
@@ -124,9 +124,9 @@ class ReportAnalysis:
         self.filings.append(CheckedFiling(number, filing.complete, recognised, warnings))
         coverage = verdict.coverage
         self.coverage = (
-            self.coverage.plus(coverage, SHOWN_OPEN)
+            self.coverage.plus(coverage, SHOWN_RELATIONS)
             if self.coverage
-            else replace(coverage, items=coverage.items[:SHOWN_OPEN])
+            else coverage.plus(Coverage(filings=0), SHOWN_RELATIONS)
         )
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)

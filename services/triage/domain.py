@@ -19,6 +19,7 @@ from shared.projection import DocumentRecord
 from shared.version import VERSION
 
 Severity = Literal["low", "medium", "high"]
+Outcome = Literal["holds", "broken", "does_not_close"]  # of a relation; a finding explains `broken`
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,18 @@ class OpenRelation:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedRelation:
+    """A relation that was checked in one column, and its outcome."""
+
+    check: str
+    statement: str
+    end: str | None  # the last day of the column, YYYYMMDD
+    relation: str  # its lines with their amounts
+    outcome: Outcome
+    filing: str = ""  # its id
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """Statements found and relations checked. A relation counts once for each tried column."""
 
@@ -196,9 +209,10 @@ class Coverage:
     findings: int = 0  # also those without a broken relation
     unread: tuple[str, ...] = ()  # kinds of which another statement was found and not read
     not_added_up: tuple[str, ...] = ()  # totals whose lines were not added up, in words
+    checks: tuple[CheckedRelation, ...] = ()  # the first relations that were checked
 
     def plus(self, other: Coverage, most: int) -> Coverage:
-        """The coverage of more filings, with at most so many items."""
+        """The coverage of more filings, with at most so many items and checks."""
         return Coverage(
             _kinds(self.statements + other.statements),
             _kinds(self.missing + other.missing),
@@ -212,6 +226,7 @@ class Coverage:
             self.findings + other.findings,
             _kinds(self.unread + other.unread),
             tuple(dict.fromkeys(self.not_added_up + other.not_added_up)),
+            (self.checks + other.checks)[:most],
         )
 
     @property
@@ -261,6 +276,7 @@ class Coverage:
             "balance_unchecked": self.balance_unchecked,
             "not_added_up": list(self.not_added_up),
             "items": [item.to_json() for item in self.items],
+            "checks": [asdict(check) for check in self.checks],
         }
 
 

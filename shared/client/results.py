@@ -437,6 +437,20 @@ class OpenRelation(_Result):
     page: int | None = None
 
 
+class CheckedRelation(_Result):
+    """A relation that was checked in one column, with its lines and their amounts.
+
+    `outcome` is `holds`, `broken` (a finding explains it) or `does_not_close`.
+    """
+
+    filing: str
+    check: str
+    statement: str
+    end: str | None
+    relation: str
+    outcome: str
+
+
 class Coverage(_Result):
     """The statements found and the relations checked, also in words (`summary`).
 
@@ -444,7 +458,8 @@ class Coverage(_Result):
     not read. `relations` counts each once a column. `broken` ones have a finding; `not_closing`
     ones have none, and `items` are the first 100 of them.
     `balance_unchecked` counts filings whose balance sheet has sides that no relation compares.
-    `not_added_up` are totals, in words, whose lines above were not added up.
+    `not_added_up` are totals, in words, whose lines above were not added up. `checks` are the first
+    100 relations that were checked.
     """
 
     summary: str
@@ -457,6 +472,7 @@ class Coverage(_Result):
     balance_unchecked: int = 0
     not_added_up: tuple[str, ...] = ()
     items: tuple[OpenRelation, ...] = ()
+    checks: tuple[CheckedRelation, ...] = ()
 
 
 class Findings(_Result):

@@ -28,6 +28,7 @@ at first, and 0.2 and 0.4 s when it was read again.
 LOADED = " (few documents: the time includes loading the models after each start)"
 SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
 """Units in which amounts can be shown."""
+_FEW_CHECKS = 8  # relations of a filing that are listed
 _WIDEST_HEAD = 16  # characters of a component name on one line
 _INDENT = 4  # spaces before the lines of a statement
 _LEAST_LABEL = 28  # characters of a label that have room beside the columns
@@ -353,9 +354,13 @@ def _verdict(line: Mapping[str, Any]) -> str:
 
 
 def _covered(line: Mapping[str, Any], width: int) -> Iterator[str]:
-    """The statements found and missing, and the relations checked."""
+    """The statements found and missing, and the relations checked; those that hold if few were."""
     if coverage := line.get("coverage"):
         yield from wrap(coverage["summary"], width, initial_indent="  ", subsequent_indent="  ")
+        for one in coverage.get("checks", ()) if coverage["relations"] <= _FEW_CHECKS else ():
+            if one["outcome"] == "holds":
+                text = f"holds: {plain(one['relation'])} ({_day(one['end'])})"
+                yield from wrap(text, width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _not_closing(line: Mapping[str, Any], width: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.triage.domain import Report
+from services.triage.domain import Outcome, Report
 from services.triage.store import Reports, position_of
 from shared.blobs import BlobStore
 from shared.errors import Conflict, NotFound
@@ -122,6 +122,17 @@ class OpenRelationOut(BaseModel):
     page: int | None = Field(description="null in JSON")
 
 
+class CheckedRelationOut(BaseModel):
+    """A relation that was checked in one column of a statement."""
+
+    filing: str = Field(description="id of the filing within the document")
+    check: str
+    statement: str
+    end: str | None = Field(description="last day of the column, YYYYMMDD")
+    relation: str = Field(description="its lines with their amounts")
+    outcome: Outcome = Field(description="`broken`: a finding explains it")
+
+
 class CoverageOut(BaseModel):
     """Statements found and relations checked. A relation counts once for each tried column."""
 
@@ -141,6 +152,9 @@ class CoverageOut(BaseModel):
         default=[], description="totals, in words, whose lines above were not added up"
     )
     items: list[OpenRelationOut] = Field(description="the first 100 that do not close")
+    checks: list[CheckedRelationOut] = Field(
+        default=[], description="the first 100 relations that were checked"
+    )
 
 
 class ModelOut(BaseModel):

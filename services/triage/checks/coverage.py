@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from services.triage.checks.root_causes import difference_key
 from services.triage.checks.rule_confidence import credible_equations, granularity, is_rounding
-from services.triage.checks.written_out import arithmetic
-from services.triage.domain import Coverage, Finding, OpenRelation
+from services.triage.checks.written_out import arithmetic, in_lines
+from services.triage.domain import CheckedRelation, Coverage, Finding, OpenRelation, Outcome
 from services.triage.relations import identities
 from services.triage.relations.labels import normalise
 from services.triage.relations.relations import Equation, Views
@@ -30,6 +30,7 @@ TOTALS: Mapping[str, Mapping[str, str]] = {
 }
 """Roles of totals by statement, in words."""
 LINES = 2  # lines above a total that may make it
+MOST_CHECKS = 100  # relations of one filing that are listed
 DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
 
 
@@ -37,6 +38,7 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
     """The checked parts of a filing, and the breaks that none of its findings explains."""
     held, explained = 0, 0
     items: dict[object, OpenRelation] = {}  # by amounts: columns may end on the same day
+    checks: list[CheckedRelation] = []
     sheets = {view.index for view in views if view.kind == "balance_sheet"}
     tried = [*_tried(views)]
     added, not_added = _sections(views)
@@ -47,11 +49,17 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
         closes = _closes(views, equation)
         if any(_explains(views, finding, equation, closes) for finding in findings):
             explained += 1
+            outcome: Outcome = "broken"
         elif closes:
             held += 1
+            outcome = "holds"
         else:
+            outcome = "does_not_close"
             item = _item(filing.id, views, equation)
-            items.setdefault((item.check, item.row, item.reported, item.expected), item)
+            key = (item.check, item.row, item.reported, item.expected)
+            if items.setdefault(key, item) is not item:
+                continue
+        checks.append(_checked(filing.id, views, equation, outcome))
     kinds = {view.kind for view in views}
     return Coverage(
         tuple(kind for kind in CHECKED if kind in kinds),
@@ -65,6 +73,7 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
         findings=len(findings),
         unread=filing.unread,
         not_added_up=tuple(not_added),
+        checks=tuple(checks[:MOST_CHECKS]),
     )
 
 
@@ -179,6 +188,15 @@ def _explains(views: Views, finding: Finding, equation: Equation, closes: bool) 
         (finding.statement, finding.row, finding.column) in terms
         or {*terms} <= {(cell.statement, cell.row, cell.column) for cell in finding.cells}
         or difference_key(finding) == ("gap", kind, column, abs(equation.residual))
+    )
+
+
+def _checked(filing: str, views: Views, equation: Equation, outcome: Outcome) -> CheckedRelation:
+    cell = equation.terms[0][0]
+    view = views[cell.statement]
+    end = view.statement.columns[cell.column].end
+    return CheckedRelation(
+        equation.check, view.kind, end, in_lines(views, equation), outcome, filing
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from services.triage.relations.message_format import format_column_end, money, title
-from services.triage.relations.relations import Equation, StatementView, Views
+from services.triage.relations.relations import Cell, Equation, StatementView, Views
 from services.triage.relations.statement_rows import ZERO
+from services.triage.statements.model import truncate
 
 WRITTEN_OUT = 12  # terms of a sum that a message lists
+LABEL = 60  # characters of a label within a relation
 
 
 def arithmetic(views: Views, equation: Equation) -> str:
@@ -37,6 +39,28 @@ def arithmetic(views: Views, equation: Equation) -> str:
         f"{name!r}{when} is {amount(reported)}, but {written} = {amount(made)}: "
         f"a difference of {amount(equation.residual)}."
     )
+
+
+def in_lines(views: Views, equation: Equation) -> str:
+    """The relation as lines with their amounts: `Gross profit 4 = Sales 11 - Costs 7`."""
+    (total, _), parts = equation.terms[0], equation.terms[1:]
+    text = f"{_line(views, total, None)} ="
+    for place, (cell, factor) in enumerate(parts[:WRITTEN_OUT]):
+        sign = "-" if factor > 0 else "+" if place else ""
+        text += f"{sign and ' ' + sign} {_line(views, cell, total)}"
+    more = len(parts) - WRITTEN_OUT
+    return text if more <= 0 else f"{text} and {more} more lines"
+
+
+def _line(views: Views, cell: Cell, total: Cell | None) -> str:
+    """A line with its amount; with its statement or day where they differ from the total's."""
+    view = views[cell.statement]
+    text = truncate(view.rows[cell.row].label, LABEL)
+    if total and cell.statement != total.statement:
+        text += f" on the {title(view.kind)}"
+    elif total and cell.column != total.column:
+        text += column_end(view, cell.column)
+    return f"{text} {amount(view.value(cell.row, cell.column))}"
 
 
 def column_end(view: StatementView, column: int) -> str:

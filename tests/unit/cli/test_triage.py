@@ -17,7 +17,7 @@ from services.cli.output import tables
 from tests.support import artefacts
 from tests.support.samples import filing, report
 from tests.unit.cli.builders import Run, lines, words
-from tests.unit.triage.filings import bent, find_row, record, restricted
+from tests.unit.triage.filings import bent, find_row, record, restricted, row
 from tests.unit.triage.reading import samples
 from tests.unit.triage.test_history import a_year_later
 
@@ -218,6 +218,16 @@ def test_what_does_not_close_is_listed_with_its_reason(run: Run, tmp_path: Path)
     output = words(run("triage", alone)[1])
     assert "Income statement only; 12 relations checked, none broken." in output
     assert "Balance sheet and cash flow statement: not found." in output
+    assert "holds:" not in output
+
+
+def test_relations_that_hold_are_listed_if_few_were_checked(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "short.json"
+    short: dict[str, Any] = {"statement": "income", "columns": [{"end": "20231231", "quarters": 4}]}
+    short["rows"] = [row("Net sales", 11), row("Cost of goods sold", 7), row("Gross profit", 4)]
+    path.write_text(json.dumps({"id": "short", "statements": [short]}))
+    held = "holds: Gross profit 4,000,000 = Net sales 11,000,000 - Cost of goods sold 7,000,000"
+    assert f"{held} (2023-12-31)" in words(run("triage", path)[1])
 
 
 def test_reports_are_not_judged_by_a_damaged_specialist(run: Run, tmp_path: Path) -> None:

@@ -205,6 +205,39 @@ def test_lines_of_a_section_are_added_up_in_a_single_column(
 
 
 @pytest.mark.parametrize(
+    ("filing", "check", "end", "relation", "outcome"),
+    [
+        (short("balance_sheet", *ASSETS, ("Total assets", 1210), *CLAIMS), "balance_sheet_sums",
+         "20231231", "Total liabilities 610,000,000 = Accounts payable 210,000,000 + "
+         "Long-term debt 400,000,000", "holds"),
+        (short("income", ("Net sales", 11), ("Cost of goods sold", 7), ("Gross profit", 4)),
+         "headline_sums", "20231231", "Gross profit 4,000,000 = Net sales 11,000,000 - "
+         "Cost of goods sold 7,000,000", "holds"),
+        (record(), "cash_agrees", "20221231", "Cash and cash equivalents at end of year "
+         "1,081,000,000 = Cash and cash equivalents on the balance sheet 1,081,000,000", "holds"),
+        (record(), "cash_between_periods", "20231231", "Cash and cash equivalents at beginning of "
+         "year 1,081,000,000 = Cash and cash equivalents at end of year (2022-12-31) 1,081,000,000",
+         "holds"),
+        (restricted(), "cash_agrees", "20221231", "Cash and cash equivalents at end of year "
+         "1,091,000,000 = Cash and cash equivalents on the balance sheet 1,081,000,000",
+         "does_not_close"),
+        (bent("cash_flow", "Net income", 0, 1198), "net_income_agrees", "20231231",
+         "Net income 1,198,000,000 = Net income on the income statement 1,189,000,000", "broken"),
+    ],
+    ids=["sum", "signs", "statements", "years", "does not close", "broken"],
+)  # fmt: skip
+def test_checked_relations_are_listed_with_their_lines(
+    filing: Record, check: str, end: str, relation: str, outcome: str
+) -> None:
+    coverage = verdict(filing).coverage
+    assert (check, end, relation, outcome) in [
+        (one.check, one.end, one.relation, one.outcome) for one in coverage.checks
+    ]
+    assert len(coverage.checks) == coverage.relations
+    assert len(coverage.plus(coverage, 1).checks) == 1
+
+
+@pytest.mark.parametrize(
     ("kind", "lines", "not_added"),
     [
         ("income", (("Net sales", 900), ("Research", 200), ("Selling expenses", 300),
