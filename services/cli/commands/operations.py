@@ -14,7 +14,7 @@ from services.cli.deployment.stores import open_stores, require_all, sqlite_file
 from services.cli.groups import AliasedGroup
 from services.cli.options import data_option, load_settings
 from services.cli.output.event_names import event_name
-from services.cli.output.lines import plain, print_line
+from services.cli.output.lines import plain, print_hint, print_line
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -424,6 +424,10 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     row = f"{settings.data}: restored as of {manifest.moment}"
     print_line(line, [row], as_json=as_json)
     click.echo("the settings and the policy file are not part of a backup", err=True)
+    print_hint(
+        "the keys of the backup work, also those revoked after it. `smallprint serve` makes one "
+        "more for the owner: `smallprint keys list` lists all"
+    )
     return _print_result(result, [False] * len(result.faults), as_json=as_json)
 
 
