@@ -270,7 +270,7 @@ def port(number: int) -> Check:
         if _is_ours(host, number):
             return Check(name, "good", "smallprint answers there already")
         found = f"can't be listened on: {error.strerror or error}"
-        return Check(name, "wrong", found, "stop that program, or choose a port: up --port N")
+        return Check(name, "wrong", found, "stop that program, or choose a port: serve --port N")
     return Check(name, "good", f"free on {host}")
 
 

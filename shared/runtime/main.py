@@ -232,8 +232,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
+        reason = str(error.strerror or error).partition(" (while ")[0]  # Python repeats the address
         raise SettingsError(
-            f"can't listen on {host}:{port} ({error.strerror or error}): choose another port, "
+            f"can't listen on {host}:{port} ({reason}): choose another port, "
             "or stop what is running there"
         ) from None
 

@@ -105,7 +105,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 
 def _cells(key: Key) -> tuple[str, ...]:
     state = "revoked" if key.revoked else moment(key.last_used) or "never"
-    may = "" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
+    may = "all" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
     return key.id, plain(key.tenant), plain(key.name), state, may
 
 

@@ -11,6 +11,7 @@ import click
 
 from services.cli.deployment import stores
 from services.cli.deployment.lock import FolderLock
+from services.cli.documents.files import missing_database
 from services.cli.options import data_option, load_settings
 from services.cli.output.lines import plain, print_line
 from shared.errors import SuiteError
@@ -66,10 +67,7 @@ def _moved(
     files = [Path(url.removeprefix(prefix)) for url in chosen.values() if url.startswith(prefix)]
     for file in files:
         if not file.is_file():
-            raise SuiteError(
-                f"{settings.data} is not the data folder of a suite: it has no {file.name}; name "
-                "the folder with --data"
-            )
+            raise missing_database(file)
     for name in services:
         had = revisions(folders[name])
         if revision is not None and revision not in had:

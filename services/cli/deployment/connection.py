@@ -14,6 +14,7 @@ import click
 import httpx
 
 from services.cli.deployment.stores import has_database, open_stores
+from services.cli.documents.files import missing_database
 from services.cli.options import load_settings
 from services.cli.output.documents import listed
 from shared.errors import InvalidRequest, SuiteError
@@ -61,10 +62,7 @@ def connect_as_owner(data: Path | None, tenant: str, *, running: bool) -> Iterat
 
     settings = load_settings(data)
     if not has_database(settings, "ingest"):
-        raise SuiteError(
-            f"{settings.data} is not the data folder of a suite: name the folder with --data, or "
-            "the address of the suite with --url and a key from `smallprint keys new NAME`"
-        )
+        raise missing_database(settings.data / "ingest.db")
     with (
         open_stores(settings) as stores,
         KeyRing(stores["ingest"]).temporary(tenant) as key,

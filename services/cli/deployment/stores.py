@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.documents.files import require_database
+from services.cli.documents.files import missing_database, require_database
 from services.cli.options import given
 from services.cli.output.lines import plain, program
 from shared.errors import SettingsError
@@ -42,8 +42,8 @@ def has_database(settings: CommonSettings, service: str) -> bool:
 def require_all(settings: CommonSettings) -> None:
     """Check that the databases of all services are known here.
 
-    Raises SettingsError if two services share a database, or if some use PostgreSQL while others
-    have neither a URL nor a file. A container of one service knows no other database.
+    Raises SettingsError if two services share a database, or if one has neither a URL nor a file.
+    A container of one service knows no other database.
     """
     chosen = {name: _set_url(settings, name) for name in SERVICES}
     owners: dict[str, str] = {}
@@ -55,7 +55,9 @@ def require_all(settings: CommonSettings) -> None:
             )
     servers = [name for name, url in chosen.items() if url and not url.startswith("sqlite:")]
     missing = [name for name in SERVICES if not has_database(settings, name)]
-    if servers and missing:
+    if missing and not servers:
+        raise missing_database(settings.data / f"{missing[0]}.db")
+    if missing:
         variables = ", ".join(f"SMALLPRINT_{name.upper()}_DATABASE_URL" for name in missing)
         raise SettingsError(
             f"only {', '.join(servers)} has a PostgreSQL URL here, and {settings.data} has no "
@@ -90,10 +92,7 @@ def open_store(settings: CommonSettings, service: str, *, migrate: bool = False)
     from shared.storage import Store
 
     if not has_database(settings, service):
-        raise SettingsError(
-            f"{settings.data} is not the data folder of a suite: it has no {service}.db; name the "
-            "folder with --data"
-        )
+        raise missing_database(settings.data / f"{service}.db")
     url = settings.database(service, _set_url(settings, service))
     with closing(Store(url, service, migrations()[service])) as store:
         if migrate:
@@ -147,7 +146,7 @@ def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
     if settings.ingest_database_url:
         where = "the database that SMALLPRINT_INGEST_DATABASE_URL names"
     else:
-        where = str(settings.data)
+        where = str(settings.data.absolute())
         require_database(settings.data / "ingest.db", create=create)
     click.echo(f"keys of {plain(where)}", err=True)
     if not has_database(settings, "ingest"):

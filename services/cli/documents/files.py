@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from shared.errors import DocumentTooLarge, NotFound, SuiteError
+from shared.errors import DocumentTooLarge, NotFound, SettingsError, SuiteError
 
 STANDARD_INPUT = "-"
 
@@ -146,6 +146,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def missing_database(path: Path) -> SettingsError:
+    """The error for a data folder without this database."""
+    return SettingsError(
+        f"{path.parent.absolute()} is not the data folder of a suite: it has no {path.name}. Name "
+        "the folder with --data or SMALLPRINT_DATA"
+    )
+
+
 def require_database(path: Path, *, create: bool) -> None:
     """Raise SuiteError unless there is an SQLite database, or a folder for a new one."""
     folder = path.parent
@@ -158,12 +166,12 @@ def require_database(path: Path, *, create: bool) -> None:
     except FileNotFoundError:
         if create:
             return
-        raise SuiteError(f"the data folder {folder} has no keys: {advice}") from None
+        raise missing_database(path) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise SuiteError(f"the data folder {folder} can't be used ({reason}): {advice}") from None
     if head and not head.startswith(b"SQLite format 3"):
-        raise SuiteError(f"{path} is not a database of keys: {advice}")
+        raise SuiteError(f"{path} is not an SQLite database: {advice}")
 
 
 class Results:

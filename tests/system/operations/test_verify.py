@@ -309,12 +309,6 @@ def test_a_broker_with_unnamed_events_is_not_called_consistent(
     assert {one["kind"] for one in verify(suite, code=1)[0]} == {"missing_blob", "lost_result"}
 
 
-def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["verify", "--data", str(tmp_path / "none")])
-    assert "there is no bus" in str(done.exception)
-    assert not (tmp_path / "none").exists()
-
-
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 def test_a_damaged_database_is_named(suite: Suite) -> None:
     documents = [suite.upload(number) for number in range(20)]

@@ -241,13 +241,29 @@ def test_the_embedded_edition_says_where_it_is_while_it_serves(
     assert not (tmp_path / address.NAME).exists()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("status", "verify", "backup to", "migrate", "keys list", "dead-letters list"),
+        *("costs --all-tenants", "calibrate try", "dismissed"),
+    ],
+)
+def test_a_folder_without_a_suite_is_named(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    code, output = run(*command.split(), "--data", "none")
+    assert (code, (tmp_path / "none").exists()) == (2, False)
+    assert f"{tmp_path / 'none'} is not the data folder of a suite: it has no " in output
+    assert "--data" in output
+
+
 def test_status_needs_no_key_for_a_data_folder(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
     for options, reason in (
-        (("--data", tmp_path / "none"), f"{tmp_path / 'none'} is not the data folder of a suite"),
-        (("--data", tmp_path / "none"), "smallprint keys new NAME`"),
         (("--url", "http://a.example"), "run on the machine of the suite at http://a.example"),
         (("--key", "sp_key", "--tenant", "acme"), "use --tenant without a key"),
     ):

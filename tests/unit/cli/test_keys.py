@@ -27,7 +27,10 @@ def test_keys_are_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     assert secret not in out
     assert run("keys", "revoke", listed[0]["id"], *data)[0] == 0
     _, out, _ = run("keys", "list", *data)
-    assert "alice  revoked" in out
+    assert [row.split()[-2:] for row in out.splitlines()[1:]] == [
+        ["revoked", "all"],
+        ["never", "all"],
+    ]
     code, _, err = run("keys", "revoke", "0000", *data)
     assert code == 2
     assert "0000" in err
@@ -58,8 +61,7 @@ def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.M
     for arguments in (("list",), ("revoke", "0" * 16)):
         code, out, err = run("keys", *arguments, "--data", tmp_path / "b")
         assert (code, out) == (2, "")
-        assert f"the data folder {tmp_path / 'b'} has no keys" in err
-        assert "--data" in err
+        assert f"{tmp_path / 'b'} is not the data folder" in err
     assert not (tmp_path / "b").exists()
     monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", f"sqlite:///{tmp_path}/secret.db")
     _, _, err = run("keys", "list")
@@ -97,5 +99,5 @@ def test_a_key_needs_a_unique_name(run: Run, tmp_path: Path) -> None:
         ("list", "--tenant", "\udcff"),
     ):
         code, out, err = run("keys", *arguments, *data)
-        assert (code, out) == (2, ""), err
+        assert (code in (2, 64), out) == (True, ""), err
         assert "smallprint: " in err
