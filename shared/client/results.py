@@ -304,7 +304,8 @@ class HitClause(_Result):
 
 class Hit(_Result):
     """A search hit. `text` is the document's text from `start` to `end`; `highlights` count in the
-    same offsets. `clause` is None in a text search.
+    same offsets. `more` counts further places on the page that match. `clause` is None in a text
+    search.
     """
 
     document_id: str
@@ -315,6 +316,7 @@ class Hit(_Result):
     end: int
     text: str
     highlights: tuple[Mark, ...] = ()
+    more: int = 0
     clause: HitClause | None = None
 
     @property

@@ -115,7 +115,10 @@ class TextItem(Item):
 
 
 class HitItem(Item):
-    """A passage that matches a query, and the clause around it."""
+    """A passage that matches a query, and the clause around it.
+
+    `more_on_page` counts further places on the page.
+    """
 
     document_id: str
     document: Short
@@ -123,6 +126,7 @@ class HitItem(Item):
     page: int
     start: int
     category: str | None = None
+    more_on_page: int | None = None
     untrusted_text: str
 
     @classmethod
@@ -135,6 +139,7 @@ class HitItem(Item):
             page=hit.page,
             start=hit.start,
             category=hit.clause.category if hit.clause else None,
+            more_on_page=hit.more or None,
             untrusted_text=hit.text[:TEXT_CHARACTERS],
         )
 

@@ -136,7 +136,8 @@ def watched(line: Mapping[str, Any]) -> Iterator[str]:
 def hit(hit: Hit) -> Iterator[str]:
     """A search hit, with the words in bold on a terminal."""
     clause = f"  {plain(hit.clause.category)}" if hit.clause else ""
-    yield f"{plain(hit.document)}  p. {hit.page}{clause}  ({hit.document_id})"
+    more = f", {hit.more} more on this page" if hit.more else ""
+    yield f"{plain(hit.document)}  p. {hit.page}{more}{clause}  ({hit.document_id})"
     bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
     words = ((_plain_with_spaces(text), marked) for text, marked in hit.pieces)
     yield "  " + "".join(f"{bold[0]}{text}{bold[1]}" if marked else text for text, marked in words)

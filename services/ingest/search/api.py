@@ -52,6 +52,11 @@ class HitView(BaseModel):
     highlights: list[MarkView] = Field(
         description="matches in the excerpt, in order; none without words"
     )
+    more: int = Field(
+        0,
+        description="further places with as many of the words on the page (in a long page: in this "
+        "part of it)",
+    )
     clause: HitClauseView | None = Field(description="the clause; null for a hit in the text")
 
     @classmethod
@@ -74,6 +79,7 @@ class HitView(BaseModel):
             end=excerpt.end,
             text=excerpt.text,
             highlights=[MarkView(start=start, end=end) for start, end in excerpt.marks],
+            more=excerpt.more,
             clause=clause,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.ingest.search.passages import FoundClause, Furniture, Passage, Span
@@ -21,16 +22,22 @@ LENGTH = 300
 """Characters of an excerpt, unless one phrase has more."""
 BEFORE = 60
 """Characters before the first match."""
+_BEGINS = (re.compile(r"\s\S"), re.compile(r"\W\w"))
+"""Where an excerpt may begin: after white space, or else after a mark in a long word."""
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Text from `start` to `end`, with its matches; all offsets count in the document's text."""
+    """Text from `start` to `end`, with its matches; all offsets count in the document's text.
+
+    `more` is the number of further places in the passage that match as well.
+    """
 
     start: int
     end: int
     text: str
-    marks: tuple[Span, ...]
+    marks: tuple[Span, ...] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,10 +114,11 @@ class SearchService:
 def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | None:
     """Return the excerpt with most of the query, from a passage's text (`start` to `reach`).
 
-    The whole text without a query. None if a part of the query starts only after the passage.
+    It has the matches that stand closest together. Without a query it is the whole text. None if a
+    part of the query starts only after the passage.
     """
     if query is None:
-        return Excerpt(passage.start, passage.end, text, ())
+        return Excerpt(passage.start, passage.end, text)
     sequence = passage.sequence(text, passage.start)
     word_forms = [word.form for word in sequence]
     by_part = [
@@ -121,13 +129,16 @@ def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | No
         return None
     every = [(at, part) for part, matches in enumerate(by_part) for at in matches]
     every.sort(key=lambda place: (sequence[place[0][0]].start, place))
-    first, last = (offset - passage.start for offset in _best(sequence, every))
+    spans = list(_spans(sequence, every))
+    most, low, high = max(spans, key=lambda span: (span[0], span[1] - span[2]))
+    first, last = low - passage.start, high - passage.start
     start, end = _around(text[: max(passage.end - passage.start, last)], first, last)
+    shown = start + passage.start, end + passage.start
     return Excerpt(
-        start + passage.start,
-        end + passage.start,
+        *shown,
         text[start:end],
-        tuple(_marks(passage, sequence, every, start + passage.start, end + passage.start)),
+        tuple(_marks(passage, sequence, every, *shown)),
+        _count([(low, high) for parts, low, high in spans if parts == most], shown),
     )
 
 
@@ -135,9 +146,10 @@ PartMatch = tuple[tuple[int, int], int]
 """First word, one after the last, and the number of the query's part."""
 
 
-def _best(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Span:
-    """Return the first span that has most parts of the query within an excerpt."""
-    best, most = (0, 0), 0
+def _spans(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Iterator[tuple[int, int, int]]:
+    """Yield for each match how many parts of the query fit into an excerpt from it on, and the
+    span that has them.
+    """
     for number, ((at, until), _) in enumerate(every):
         start, last = sequence[at].start, sequence[until - 1].end
         parts = set()
@@ -147,26 +159,30 @@ def _best(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Span:
             if part not in parts:
                 last = max(last, sequence[other - 1].end)
             parts.add(part)
-        if len(parts) > most:
-            best, most = (start, last), len(parts)
-    return best
+        yield len(parts), start, last
+
+
+def _count(spans: Iterable[Span], shown: Span) -> int:
+    """Count spans outside an excerpt that do not overlap each other."""
+    count, at = 0, 0
+    for start, last in spans:
+        if start >= at and (last <= shown[0] or start >= shown[1]):
+            count, at = count + 1, last
+    return count
 
 
 def _around(text: str, first: int, last: int) -> Span:
     """Return an excerpt around `text[first:last]` that cuts no word."""
     start = max(0, first - BEFORE)
-    if start and (space := _space(text, start, first)) is not None:
-        start = space
+    if start:
+        found = (begin.search(text, start, first + 1) for begin in _BEGINS)
+        start = next((one.end() - 1 for one in found if one), first)
     end = min(len(text), max(start + LENGTH, last))
     if end < len(text):
         while end > last and not text[end].isspace():
             end -= 1
     start += len(text[start:first]) - len(text[start:first].lstrip())
     return start, last + len(text[last:end].rstrip())
-
-
-def _space(text: str, start: int, end: int) -> int | None:
-    return next((at for at in range(start, end) if text[at].isspace()), None)
 
 
 def _marks(

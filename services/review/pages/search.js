@@ -97,11 +97,11 @@ class Search {
 
 /** A hit. The whole card is a link. */
 function hit(found) {
-  const { document_id: id, document: name, page, start, end, clause, kind } = found;
-  const [first] = found.highlights;
-  const place = clause ?? { start: first?.start ?? start, end: first?.end ?? end };
+  const { document_id: id, document: name, page, start, end, clause, kind, more } = found;
+  const marks = found.highlights;
+  const place = clause ?? { start: marks[0]?.start ?? start, end: marks.at(-1)?.end ?? end };
   return h("li", {}, h("a.hit", { href: query(`/documents/${encodeURIComponent(id)}`, { page, start: place.start, end: place.end }) },
-    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}`))),
+    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}${more ? `, ${more} more on this page` : ""}`))),
     h("span.quote.hit-text", {}, marked(found))));
 }
 

@@ -31,6 +31,7 @@ def hit(page: int, clause: dict[str, Any] | None = None) -> dict[str, Any]:
         "text": TEXT,
         "clause": clause,
         "highlights": [{"start": 47, "end": 54}],
+        "more": 0,
     }
 
 

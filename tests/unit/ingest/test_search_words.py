@@ -172,6 +172,46 @@ def test_an_excerpt_shows_most_of_the_query() -> None:
     assert far.text.split()[0] in ("filler", "then"), "no word is cut"
 
 
+FAR = f" {'.' * LENGTH} "
+
+
+@pytest.mark.parametrize(
+    ("places", "words", "shown", "more"),
+    [
+        (["laws of a kind. York is new.", "laws in New York, of"], "laws of New York", 1, 1),
+        (["laws", "laws of York and New laws", "York"], "laws of New York", 1, 0),
+        (["laws of New York", "of", "laws of New York"], "laws of New York", 0, 1),
+        (["York", "York York", "York", "New"], "York", 0, 3),
+        (["New England in York", "York", "new York"], "new york", 2, 1),
+    ],
+)
+def test_an_excerpt_shows_the_words_that_stand_closest_together(
+    places: list[str], words: str, shown: int, more: int
+) -> None:
+    passage, seen = only(FAR.join(places))
+    excerpt = excerpt_of(passage, seen, read_query(words))
+    assert excerpt is not None
+    assert excerpt.text.startswith(places[shown])
+    assert excerpt.more == more
+
+
+@pytest.mark.parametrize(
+    ("before", "begin"),
+    [
+        ("a " * 40, "a a"),
+        ("a " + "b" * 80 + " ", "York"),
+        ("a." + "b" * 80 + "/", "York"),
+        ("a." + "b" * 80 + "/c-", "c-York"),
+        ("a" * 30 + " ", "aaa"),
+    ],
+)
+def test_an_excerpt_begins_with_a_whole_word(before: str, begin: str) -> None:
+    passage, seen = only(f"{before}York")
+    excerpt = excerpt_of(passage, seen, read_query("york"))
+    assert excerpt is not None
+    assert excerpt.text.startswith(begin)
+
+
 @given(
     st.lists(st.sampled_from(["a", "b", "ab", "."]), min_size=1, max_size=80),
     st.text(alphabet='ab "*', min_size=1, max_size=12),
