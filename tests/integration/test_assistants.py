@@ -169,7 +169,11 @@ def test_orders_in_a_document_are_marked_as_data(suite: Suite, assistant: Assist
 @pytest.mark.parametrize(
     ("tool", "arguments", "message"),
     [
-        ("list_clauses", {"document_id": "doc_none"}, "here is no document doc_none"),
+        ("list_clauses", {"document_id": "doc_none"}, "no document doc_none.* get_document waits"),
+        ("list_clauses", {"document": "CONTRACT"}, "document\\n.*not permitted"),
+        ("search", {"query": "laws", "categories": ["Parties"]}, "categories\\n.*not permitted"),
+        ("search", {}, "give words to find, or a `category`"),
+        ("search", {"category": "Laws"}, "'Laws' is no clause type"),
         ("get_document", {"document_id": "../keys"}, "document_id"),
         ("list_clauses", {"document_id": "CONTRACT", "category": "Law"}, "there is: .*Governing"),
         ("list_clauses", {"document_id": "CONTRACT", "cursor": "x"}, "'x' is no cursor"),

@@ -13,6 +13,7 @@ from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from pydantic import AnyHttpUrl
 from smallprint import Client, NotSignedIn, SmallprintError
@@ -116,6 +117,7 @@ def _server(open_client: Connect, keys: TokenVerifier | None = None) -> MCPServe
         else None,
         log_level="WARNING",
     )
+    ArgModelBase.model_config["extra"] = "forbid"  # an unknown argument is a mistake, not a default
     tools = Tools(open_client)
     for tool in (
         *(tools.find_documents, tools.get_document, tools.read_pages, tools.search),

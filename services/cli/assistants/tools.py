@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from shared.errors import SuiteError
 if TYPE_CHECKING:
     from smallprint import Client
 
+_WAIT = re.compile(r"GET /v1/documents/\w+\?wait=20")
+"""What messages for programs name to wait for a document."""
 Connect = Callable[[], AbstractContextManager["Client"]]
 """Gives a client with the caller's key. Raises SuiteError."""
 
@@ -54,7 +57,8 @@ class Tools:
             with self._connect() as client:
                 yield client
         except (SuiteError, answers.WrongCursor) as error:
-            raise ToolError(str(error)[: answers.TEXT_CHARACTERS]) from None
+            message = _WAIT.sub("get_document", str(error))
+            raise ToolError(message[: answers.TEXT_CHARACTERS]) from None
 
     def find_documents(
         self,

@@ -166,8 +166,8 @@ def refused(error: ApiError, url: str) -> SuiteError:
             f"no suite answers at {url}: start it there, or name its address with --url, or its "
             "folder with --data"
         )
-    if error.status == 404:
-        return SuiteError(error.detail)
     if error.code == InvalidRequest.code:
         return InvalidRequest(error.detail)
-    return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")
+    if error.code == "http_error" or error.status in (401, 429) or error.status >= 500:
+        return SuiteError(f"the suite at {url} refuses the request: {error.detail}")
+    return SuiteError(error.detail)

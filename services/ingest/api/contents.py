@@ -148,7 +148,9 @@ def _why_no_text(document: Document) -> str:
         return f"The document has no text: {why}."
     read = document.progress.reading
     if read is None:
-        return "The document is not read yet. Ask for it with `?wait=20` until it is."
+        return (
+            f"The document is not read yet: GET /v1/documents/{document.id}?wait=20 waits for it."
+        )
     return f"The document is not read yet: {read.done:,} of {read.total:,} pages are, see `/pages`."
 
 
