@@ -14,7 +14,9 @@ import io
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -74,6 +76,29 @@ def _drain(buffer: io.StringIO) -> bytes:
     return data
 
 
+@dataclass(frozen=True)
+class Table:
+    """A sheet of a workbook.
+
+    Args:
+        name: of the sheet.
+        rows: cells; texts are defused (`defuse`).
+        heads: the first rows, which are bold and stay in view.
+        labels: the first columns, which stay in view.
+        widths: of columns in characters; others have a usual width.
+        filtered: whether the columns have filters.
+        amounts: whether numbers have thousands separators.
+    """
+
+    name: str
+    rows: Iterable[Sequence[Any]]
+    heads: int = 1
+    labels: int = 0
+    widths: Sequence[int] = ()
+    filtered: bool = False
+    amounts: bool = False
+
+
 def xlsx_file(
     rows: Iterable[Row],
     names: Sequence[str],
@@ -81,7 +106,7 @@ def xlsx_file(
     widths: Mapping[str, int],
     about: Sequence[str],
 ) -> Iterator[bytes]:
-    """Yield a workbook in chunks, in bounded memory.
+    """Yield a workbook of one table in chunks, in bounded memory.
 
     Args:
         rows: values by column, as for `csv_file`.
@@ -89,47 +114,54 @@ def xlsx_file(
         widths: of columns in characters; others have a usual width.
         about: lines of a second sheet.
     """
+    cells = chain([names], (_cells(row, names) for row in rows))
+    of_names = [widths.get(name, _WIDTH) for name in names]
+    return workbook([Table("Results", cells, widths=of_names, filtered=True)], about)
+
+
+def workbook(tables: Iterable[Table], about: Sequence[str]) -> Iterator[bytes]:
+    """Yield a workbook in chunks, in bounded memory: a sheet for each table, and lines about it."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        _write_workbook(rows, names, widths, about, file)
+        book = Workbook(write_only=True)
+        for table in tables:
+            _write_table(book, table)
+        last = book.create_sheet("About")
+        last.column_dimensions["A"].width = 110
+        for line in about:
+            last.append([_cell(last, line)])
+        book.save(file)
         file.seek(0)
         while chunk := file.read(_CHUNK):
             yield chunk
 
 
-def _write_workbook(
-    rows: Iterable[Row],
-    names: Sequence[str],
-    widths: Mapping[str, int],
-    about: Sequence[str],
-    file: IO[bytes],
-) -> None:
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Results")
-    sheet.freeze_panes = "A2"
-    for number, name in enumerate(names, 1):
-        column = sheet.column_dimensions[get_column_letter(number)]
-        column.width = widths.get(name, _WIDTH)
-    sheet.append([_cell(sheet, name, bold=True) for name in names])
-    last = 1
-    for last, row in enumerate(rows, 2):  # noqa: B007 (the last row of the filter)
-        sheet.append([_cell(sheet, value) for value in _cells(row, names)])
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(names))}{last}"
-    second = book.create_sheet("About")
-    second.column_dimensions["A"].width = 110
-    for line in about:
-        second.append([_cell(second, line)])
-    book.save(file)
+def _write_table(book: Any, table: Table) -> None:
+    sheet = book.create_sheet(table.name)
+    sheet.freeze_panes = f"{get_column_letter(table.labels + 1)}{table.heads + 1}"
+    for number, width in enumerate(table.widths, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    last = 0
+    for last, row in enumerate(table.rows, 1):
+        is_head = last <= table.heads
+        sheet.append([_cell(sheet, value, bold=is_head, amounts=table.amounts) for value in row])
+    if table.filtered:
+        sheet.auto_filter.ref = f"A1:{get_column_letter(len(table.widths))}{last}"
 
 
-def _cell(sheet: Any, value: object, *, bold: bool = False) -> Any:
+def _cell(sheet: Any, value: Any, *, bold: bool = False, amounts: bool = False) -> Any:
     if not isinstance(value, str):
-        return value
-    text = _UNPRINTABLE.sub("\ufffd", value)
-    if len(text) > _CELL:
-        text = text[: _CELL - len(_CUT)] + _CUT
-    cell = WriteOnlyCell(sheet, value=text)
-    cell.data_type = "s"  # never a formula
-    cell.alignment = Alignment(vertical="top", wrap_text=len(text) > 40)
+        if value is None or not (bold or amounts):
+            return value
+        cell = WriteOnlyCell(sheet, value=value)
+        if isinstance(value, int | float):
+            cell.number_format = "#,##0" if value == int(value) else "#,##0.00"
+    else:
+        text = _UNPRINTABLE.sub("\ufffd", value)
+        if len(text) > _CELL:
+            text = text[: _CELL - len(_CUT)] + _CUT
+        cell = WriteOnlyCell(sheet, value=text)
+        cell.data_type = "s"  # never a formula
+        cell.alignment = Alignment(vertical="top", wrap_text=len(text) > 40)
     if bold:
         cell.font = Font(bold=True)
     return cell

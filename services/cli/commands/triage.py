@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from services.cli.output.progress import each_file
 if TYPE_CHECKING:
     from services.triage.concepts.linear import ConceptLabeller
     from shared.documents.sandbox import Reader
+    from shared.sheet_files import Table
 
 
 @click.command()
@@ -116,8 +117,8 @@ def triage(
     type=click.Choice(list(tables.SCALES)),
     default="units",
     show_default=True,
-    help="Unit of the amounts in text; --json, --csv and --xlsx have units. Lines below 1,000 or "
-    "with cents, such as amounts per share, keep theirs.",
+    help="Unit of the amounts in text and --xlsx; --json and --csv have units. Lines below 1,000 "
+    "or with cents, such as amounts per share, keep theirs.",
 )
 @as_json
 @sheet_options
@@ -137,24 +138,38 @@ def statements(
     if its linkbases (…_pre.xml, …_lab.xml) are in the same folder.
 
     With --json each value has its position, and each line its us-gaap concept with a confidence.
-    `smallprint triage` reads this output too.
+    `smallprint triage` reads this output too. --xlsx has a sheet for each statement, and --csv a
+    row for each value.
 
     \b
     Examples:
       smallprint statements annual-report.pdf
       smallprint statements annual-report.pdf --scale millions
       smallprint statements scan.pdf --concepts
+      smallprint statements annual-report.pdf --xlsx > statements.xlsx
       smallprint statements 10-k.html --json > filing.jsonl
     """
 
     table = partial(tables.statements, concepts=concepts, scale=scale)
-    sheet = sheets.sheet(form, sheets.STATEMENTS, sheets.statements, as_json=as_json)
+    sheet = sheets.sheet(
+        form,
+        sheets.STATEMENTS,
+        sheets.statements,
+        as_json=as_json,
+        tables=partial(_statement_tables, scale=scale),
+    )
     lines = OutputWriter(as_json=as_json, table=table, sheet=sheet)
     labeller = open_namer() if as_json or form or concepts else None
     with open_reader() as reader:
         each_file(paths, lines, lambda path: _statement_lines(reader, path, password, labeller))
     lines.write_sheet()
     return lines.exit_code
+
+
+def _statement_tables(filings: Iterable[Mapping[str, Any]], *, scale: str) -> Iterator[Table]:
+    from services.cli.output.statement_sheets import statement_tables  # imports openpyxl
+
+    return statement_tables(filings, scale)
 
 
 def open_namer() -> ConceptLabeller | None:

@@ -13,6 +13,9 @@ from services.cli.output.lines import clause_text, moment, write
 
 if TYPE_CHECKING:
     from shared.client import Hit, Report
+    from shared.sheet_files import Table
+
+    Tables = Callable[[Iterable[Any]], Iterable[Table]]
 
 Row = Mapping[str, Any]
 _WIDTHS = {"source": 30, "document": 30, "name": 30, "category": 26, "label": 40, "text": 70}
@@ -47,17 +50,24 @@ class Sheet:
         columns: names of the columns; a row may lack some.
         rows: returns the rows of one result.
         optional: further columns, left out if they are empty.
+        tables: returns the sheets of a workbook; without it, all rows are in one.
     """
 
     form: str
     columns: Sequence[str]
     rows: Callable[[Any], Iterable[Row]]
     optional: Sequence[str] = ()
+    tables: Tables | None = None
 
     def write(self, results: Iterable[Any]) -> None:
         """Write the file of all results to standard output."""
-        from shared.sheet_files import csv_file, xlsx_file
+        from services.cli.output.tables import DISCLAIMER
+        from shared.sheet_files import csv_file, workbook, xlsx_file
 
+        if self.tables and self.form == "xlsx":
+            for chunk in workbook(self.tables(results), [DISCLAIMER]):
+                write(chunk)
+            return
         found = [row for result in results for row in self.rows(result)]
         used = {name for row in found for name in row}
         columns = [*self.columns, *(name for name in self.optional if name in used)]
@@ -65,8 +75,6 @@ class Sheet:
         if self.form == "csv":
             chunks = csv_file(rows, columns)
         else:
-            from services.cli.output.tables import DISCLAIMER
-
             chunks = xlsx_file(rows, columns, widths=_WIDTHS, about=[DISCLAIMER])
         for chunk in chunks:
             write(chunk)
@@ -78,6 +86,7 @@ def sheet(
     rows: Callable[[Any], Iterable[Row]],
     *,
     as_json: bool,
+    tables: Tables | None = None,
 ) -> Sheet | None:
     """The file that the options ask for; None without one. Raises UsageError."""
     if form is None:
@@ -88,7 +97,7 @@ def sheet(
         raise click.UsageError(
             "--xlsx prints a workbook: send it to a file, as with > results.xlsx"
         )
-    return Sheet(form, columns, rows)
+    return Sheet(form, columns, rows, tables=tables)
 
 
 def results_sheet(form: str | None, *, as_json: bool) -> Sheet | None:

@@ -438,9 +438,9 @@ def _statement(statement: Mapping[str, Any], concepts: bool, scale: str) -> Iter
     unit = "" if scale == "units" else f" (in {scale})"
     yield f"  {statement['statement']}  {title}{unit}".rstrip()
     rows = statement["rows"]
-    amounts = zip(*(_scaled(row["values"], SCALES[scale]) for row in rows), strict=True)
+    amounts = zip(*(_scaled(row["values"], scale) for row in rows), strict=True)
     columns = [
-        _Column("", [_period(row["period"]) if "period" in row else "" for row in rows]),
+        _Column("", [period(row["period"]) if "period" in row else "" for row in rows]),
         *(
             _Column(_head(column), cells)
             for column, cells in zip(statement["columns"], amounts, strict=False)
@@ -490,15 +490,20 @@ def _panels(labels: Sequence[str], columns: Sequence[_Column]) -> Iterator[str]:
         yield from table(rows, heads=heads, right=right, cut=0, indent=_INDENT)
 
 
-def _scaled(values: Sequence[float | None], scale: int) -> Iterator[str]:
-    """The values of a line. Amounts per share and the like keep their unit."""
+def unit_of(values: Sequence[float | None], scale: str) -> int:
+    """The unit in which a line is shown. Amounts per share and the like keep their own."""
     present = [abs(value) for value in values if value]
     own_unit = not present or max(present) < SCALES["thousands"] or any(v % 1 for v in present)
+    return 1 if own_unit else SCALES[scale]
+
+
+def _scaled(values: Sequence[float | None], scale: str) -> Iterator[str]:
+    unit = unit_of(values, scale)
     for value in values:
-        if value is None or own_unit or scale == 1:
+        if value is None or unit == 1:
             yield "" if value is None else f"{value:,}"
         else:
-            yield f"{value / scale:,.1f}".removesuffix(".0")
+            yield f"{value / unit:,.1f}".removesuffix(".0")
 
 
 def _head(column: Mapping[str, Any]) -> str:
@@ -510,7 +515,7 @@ def _head(column: Mapping[str, Any]) -> str:
     return (f"{count(quarters, 'quarter')} to\n" if quarters else "") + _day(column.get("end"))
 
 
-def _period(period: Mapping[str, Any]) -> str:
+def period(period: Mapping[str, Any]) -> str:
     """`2023-06-30 (4 quarters)`, the date of a moment, or `to` a date if the duration is
     unknown.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from services.cli.output import sheets
 from services.cli.output.lines import OutputWriter
+from services.cli.output.statement_sheets import statement_tables
+from shared.sheet_files import workbook
 from tests.unit.cli.builders import Run, invoke, put_suite
 from tests.unit.cli.test_remote import CLAUSE, Suite
 
@@ -108,6 +111,77 @@ def test_every_value_of_a_statement_is_a_row() -> None:
         ("Costs", "20231231", -4),
         ("Costs", "20221231", -3),
     ]
+
+
+EQUITY: dict[str, Any] = {
+    "statement": "equity",
+    "title": "=Equity",
+    "columns": [{"component": "Common stock"}, {"component": "Total"}],
+    "rows": [
+        {"label": "Net income", "values": [0, 7], "period": {"end": "20231231", "quarters": 4}}
+    ],
+}
+REPORT: dict[str, Any] = {"company": "Acme", "form": "10-K", "period": "20231231"}
+REPORT["statements"] = [
+    {
+        "statement": "income",
+        "columns": [{"end": "20231231", "quarters": 4}, {"end": "20221231", "quarters": 4}],
+        "rows": [
+            {"label": "Sales", "values": [12_345_600, None], "concept": {"name": "Revenues"}},
+            {"label": "Earnings per share", "values": [2.5, 1.25]},
+        ],
+    },
+    {
+        "statement": "balance_sheet",
+        "title": "Balance sheets",
+        "columns": [{"end": "20231231"}],
+        "rows": [{"label": "Assets:", "values": [None]}, {"label": "Cash", "values": [-3_000]}],
+    },
+    EQUITY,
+]
+DAY = datetime(2023, 12, 31)  # noqa: DTZ001 - a workbook has no zones
+
+
+@pytest.mark.parametrize(
+    ("scale", "name", "rows"),
+    [
+        ("units", "Income statement", [
+            ["Acme", "10-K", DAY, None], ["Income statement", None, None, None],
+            [None, "12 months ended", "12 months ended", None],
+            [None, DAY, datetime(2022, 12, 31), "concept"],  # noqa: DTZ001
+            ["Sales", 12_345_600, None, "Revenues"], ["Earnings per share", 2.5, 1.25, None]]),
+        ("thousands", "Income statement 2", [
+            ["b.htm", None, None, None], ["Income statement (in thousands)", None, None, None],
+            [None, "12 months ended", "12 months ended", None],
+            [None, DAY, datetime(2022, 12, 31), "concept"],  # noqa: DTZ001
+            ["Sales", 12_345.6, None, "Revenues"], ["Earnings per share", 2.5, 1.25, None]]),
+        ("units", "Balance sheet", [
+            ["Acme", "10-K", DAY], ["Balance sheets", None, None], [None, DAY, "concept"],
+            ["Assets:", None, None], ["Cash", -3_000, None]]),
+        ("units", "Equity", [
+            ["Acme", "10-K", DAY, None, None], ["'=Equity", None, None, None, None],
+            [None, None, "Common stock", "Total", "concept"],
+            ["Net income", "2023-12-31 (4 quarters)", 0, 7, None]]),
+    ],
+)  # fmt: skip
+def test_each_statement_is_a_sheet_of_a_workbook(scale: str, name: str, rows: list[Any]) -> None:
+    unnamed = {**REPORT, "source": "b.htm", "company": None, "form": None, "period": None}
+    filings = [{**REPORT, "source": "a.htm"}, unnamed]
+    book = b"".join(workbook(statement_tables(filings, scale), ["about"]))
+    sheet = openpyxl.load_workbook(io.BytesIO(book))[name]
+    assert [[*row] for row in sheet.values] == rows
+    formats: dict[Any, str] = {cell.value: cell.number_format for row in sheet.rows for cell in row}
+    for value, shown in {DAY: "yyyy-mm-dd", 12_345_600: "#,##0", 2.5: "#,##0.00"}.items():
+        assert formats.get(value, shown) == shown
+
+
+def test_a_workbook_of_statements_from_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({**REPORT, "id": "x"}), "utf-8")
+    done = invoke("statements", path, "--xlsx", "--scale", "thousands")
+    book = openpyxl.load_workbook(io.BytesIO(done.stdout_bytes))
+    assert book.sheetnames[:2] == ["Income statement", "Balance sheet"]
+    assert book["Balance sheet"]["B5"].value == -3
 
 
 @pytest.mark.parametrize("command", ["search law", "reports"])
