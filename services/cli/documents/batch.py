@@ -11,7 +11,6 @@ from typing import Any
 from services.cli.documents.claims import Claims
 from services.cli.documents.files import Results, read_file, sha256
 from services.cli.output.lines import count, error_line, is_flagged, plain
-from shared.documents.model.formats import ARCHIVES
 from shared.errors import SuiteError
 
 
@@ -98,6 +97,8 @@ class Batch:
         return line
 
     def _note_kinds(self, line: Mapping[str, Any]) -> None:
+        from shared.documents.model.formats import ARCHIVES
+
         if line.get("kind_unsure"):
             self.unsure.append(line["source"])
         elif "kind" in line and line.get("document", {}).get("media_type") not in ARCHIVES:
