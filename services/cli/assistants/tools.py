@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smallprint import Client
 
 _WAIT = re.compile(r"GET /v1/documents/\w+\?wait=20")
-"""What messages for programs name to wait for a document."""
+"""The request that waits for a document, in messages for programs."""
 Connect = Callable[[], AbstractContextManager["Client"]]
 """Gives a client with the caller's key. Raises SuiteError."""
 

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     Tables = Callable[[Iterable[Any]], Iterable[Table]]
 
 Row = Mapping[str, Any]
-_WIDTHS = {"source": 30, "document": 30, "name": 30, "category": 26, "label": 40, "text": 70}
+_WIDTHS = {"document": 30, "category": 26, "label": 40, "text": 70}
 _WIDTHS |= {"value": 20, "message": 70, "coverage": 70, "company": 26}
 
 CLAUSES = (
-    *("source", "category", "text", "value", "currency", "page", "confidence", "route"),
+    *("document", "category", "text", "value", "currency", "page", "confidence", "route"),
     *("start", "end", "adapter"),
 )
 FINDINGS = (
-    *("source", "filing", "flagged", "risk", "checked", "outcome", "check", "statement"),
+    *("document", "filing", "flagged", "risk", "checked", "outcome", "check", "statement"),
     *("label", "reported", "expected", "confidence", "route", "message", "page", "row"),
     *("column", "coverage"),
 )
 STATEMENTS = (
-    *("source", "company", "form", "period", "statement", "label", "end", "quarters", "component"),
-    *("value", "unit", "concept", "row", "column"),
+    *("document", "company", "form", "period", "statement", "label", "end", "quarters"),
+    *("component", "value", "unit", "concept", "row", "column"),
 )
 OF_FINDINGS = tuple(name for name in FINDINGS if name not in CLAUSES)
 HITS = ("document", "document_id", "page", "category", "text")
 REPORTS = (
-    *("name", "document_id", "risk", "flagged", "findings", "decided", "dismissed", "updated"),
+    *("document", "document_id", "risk", "flagged", "findings", "decided", "dismissed", "updated"),
 )
 
 
@@ -71,13 +71,18 @@ class Sheet:
         found = [row for result in results for row in self.rows(result)]
         used = {name for row in found for name in row}
         columns = [*self.columns, *(name for name in self.optional if name in used)]
-        rows = ({name: row.get(name) for name in columns} for row in found)
+        rows = ({name: _rounded(name, row.get(name)) for name in columns} for row in found)
         if self.form == "csv":
             chunks = csv_file(rows, columns)
         else:
             chunks = xlsx_file(rows, columns, widths=_WIDTHS, about=[DISCLAIMER])
         for chunk in chunks:
             write(chunk)
+
+
+def _rounded(name: str, value: Any) -> Any:
+    """A probability to three digits."""
+    return round(value, 3) if name in ("confidence", "risk") and value is not None else value
 
 
 def sheet(
@@ -122,7 +127,7 @@ def clauses(line: Mapping[str, Any]) -> Iterator[Row]:
         value = clause["value"] or {}
         yield {
             **clause,
-            "source": line["source"],
+            "document": line["source"],
             "text": clause_text(clause),
             "value": value.get("value"),
             "currency": value.get("currency"),
@@ -138,7 +143,7 @@ def findings(line: Mapping[str, Any]) -> Iterator[Row]:
         yield from findings({"source": line["source"], **one})
     if inner or "error" in line:
         return
-    verdict = {"source": line["source"], "filing": line["id"]}
+    verdict = {"document": line["source"], "filing": line["id"]}
     verdict |= {name: line[name] for name in ("flagged", "risk", "checked")}
     verdict["coverage"] = line["coverage"]["summary"]
     shown = [{**finding, "outcome": "finding"} for finding in line["findings"]]
@@ -148,7 +153,8 @@ def findings(line: Mapping[str, Any]) -> Iterator[Row]:
 
 def statements(line: Mapping[str, Any]) -> Iterator[Row]:
     """The values of the statements, one a row."""
-    about = {name: line[name] for name in ("source", "company", "form", "period")}
+    about = {name: line[name] for name in ("company", "form", "period")}
+    about["document"] = line["source"]
     for statement in line["statements"]:
         for number, row in enumerate(statement["rows"]):
             shared = {
@@ -179,4 +185,4 @@ def hits(hit: Hit) -> Iterator[Row]:
 
 def reports(report: Report) -> Iterator[Row]:
     """A report of the suite."""
-    yield {**vars(report), "updated": moment(report.updated)}
+    yield {**vars(report), "document": report.name, "updated": moment(report.updated)}

@@ -20,11 +20,12 @@ from tests.unit.cli.builders import Run, invoke, put_suite
 from tests.unit.cli.test_remote import CLAUSE, Suite
 
 FORMULA = "=HYPERLINK(1)"
+CLAUSE_FOUND = {"category": "Parties", "text": FORMULA, "value": None, "confidence": 0.12345678}
 CLAUSES: dict[str, Any] = {
     "source": "a.eml",
     "clauses": [],
     "parts": [
-        {"source": "b.pdf", "clauses": [{"category": "Parties", "text": FORMULA, "value": None}]},
+        {"source": "b.pdf", "clauses": [CLAUSE_FOUND]},
         {"source": "c.pdf", "error": {"type": "empty_document", "detail": "no bytes"}},
     ],
 }
@@ -59,7 +60,8 @@ def test_parts_are_rows_and_formulas_are_defused(capsysbinary: Any) -> None:
     lines.write_sheet()
     out, err = capsysbinary.readouterr()
     (row,) = rows_of(out.decode())
-    assert (row["source"], row["category"], row["text"]) == ("b.pdf", "Parties", f"'{FORMULA}")
+    assert (row["document"], row["category"], row["text"]) == ("b.pdf", "Parties", f"'{FORMULA}")
+    assert row["confidence"] == "0.123"
     assert b"not readable" in err
 
 
@@ -191,6 +193,7 @@ def test_a_workbook_of_a_suites_answers(command: str, monkeypatch: pytest.Monkey
     table = list(openpyxl.load_workbook(io.BytesIO(done.stdout_bytes))["Results"].values)
     shown = dict(zip(table[0], table[2], strict=True))
     assert shown["document_id"] == ("doc_1" if command == "search law" else "doc_2")
+    assert shown["document"] == ("lease.pdf" if command == "search law" else "10-k \ufffd[31m2.pdf")
     assert shown.get("category", CLAUSE["category"]) == CLAUSE["category"]
 
 
