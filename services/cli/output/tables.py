@@ -18,16 +18,15 @@ from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
     from shared.client import Costs, Hit, Report
-    from shared.client.results import KindCost
+    from shared.client.results import KindCost, TrainingCost
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
-FEW = 30
-"""With fewer reports the pace includes loading time. A report of 38,000 tokens took 0.6 and 1.6 s
-at first, and 0.2 and 0.4 s when it was read again.
-"""
-LOADED = " (few documents: the time includes loading the models after each start)"
+MOST_SUMS = 10
+"""Sums of costs that are shown."""
 SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
 """Units in which amounts can be shown."""
+_PACE = ("kind", "documents", "tokens read", "seconds", "tokens a second", "US$ a million")
+_TRAINING = ("training", "hours", "US$", "documents to pay back", "so far")
 _FEW_CHECKS = 8  # relations of a filing that are listed
 _WIDEST_HEAD = 16  # characters of a component name on one line
 _INDENT = 4  # spaces before the lines of a statement
@@ -147,31 +146,40 @@ def hit(hit: Hit) -> Iterator[str]:
 def costs(
     costs: Costs, by: str = "day", names: Mapping[str, str] | None = None, failed: int = 0
 ) -> Iterator[str]:
-    """Costs of frontier models and specialists: sums, budgets, and stopped providers.
+    """Costs of frontier models and specialists: totals, kinds, sums by a key, budgets and training.
 
     Args:
         by: the key of the sums. Days are sorted by date, other keys by cost.
         names: of documents by their ids, if documents are the keys.
         failed: number of failed documents.
     """
-    played = f": {_stand_in_note(costs)}" if costs.stand_in_usd else ""
-    called = f"{count(costs.calls, 'call')}, US$ {costs.usd:,.6f}{played}"
-    yield f"frontier models: {called if costs.calls else 'no calls'}"
-    yield from _specialists_work(costs)
+    yield from table(list(_total_costs(costs)), right=[1], indent=0)
+    for budget in costs.budgets:
+        if not budget.usd and not budget.max_usd:
+            continue
+        over = budget.usd - budget.max_usd
+        passed = f", passed by {over:,.6f}" if over > 0 else ""
+        yield f"budget {budget.period}: US$ {budget.usd:,.6f} of {budget.max_usd:,.2f}{passed}"
+    for stop in costs.stopped:
+        yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
     if failed:
         yield f"{count(failed, 'document')} failed: they only count if their text was read"
+    kinds = costs.specialists.kinds if costs.specialists else ()
+    yield from _costs_table(_PACE, [_pace(one) for one in kinds if one.documents])
     other = plain(costs.frontier.model) if costs.frontier else "a frontier model"
     heads = (
-        *("", "documents", "machine US$", f"with {other} US$", "calls", "paid US$"),
-        *("uncertain part", "reserved", "tokens in", "out"),
+        *(by, "documents", "machine\nUS$", f"{other}\nUS$", "calls", "paid\nUS$"),
+        *("uncertain\npart", "reserved", "tokens in", "out"),
     )
-    groups = costs.groups
-    if by != "day":
-        groups = tuple(sorted(groups, key=lambda one: -(one.usd + one.machine_usd)))
+    groups = list(costs.groups)
+    if by == "day":
+        groups, hidden = groups[-MOST_SUMS:], groups[:-MOST_SUMS]
+    else:
+        groups.sort(key=lambda one: -(one.usd + one.machine_usd))
+        groups, hidden = groups[:MOST_SUMS], groups[MOST_SUMS:]
     rows = [
         (
-            plain(one.key)
-            + (f"  {plain(names.get(one.key, '(deleted)'))}" if names is not None else ""),
+            plain(one.key),
             f"{one.documents:,}",
             f"{one.machine_usd:,.6f}",
             f"{one.frontier_usd:,.6f}",
@@ -182,23 +190,41 @@ def costs(
         )
         for one in groups
     ]
-    yield from table(_without_zeros(rows), heads=heads, right=range(1, len(heads)))
-    for budget in costs.budgets:
-        if not budget.usd and not budget.max_usd:
-            continue
-        over = budget.usd - budget.max_usd
-        passed = f", passed by {over:,.6f}" if over > 0 else ""
-        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.max_usd:,.2f}{passed}"
-    for stop in costs.stopped:
-        yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
-    if quoted := costs.quoted:
-        small, day = quoted.small_million, quoted.small_day
-        yield (
-            f"for comparison, figures of a published article as of {quoted.as_of}, not measured "
-            f"here: US$ {quoted.frontier_million:g} for a million tokens out against "
-            f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
-            f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
-        )
+    named = [plain(names.get(one.key, "(deleted)")) for one in groups] if names is not None else ()
+    yield from _costs_table(heads, rows, named)
+    if hidden:
+        yield f"  and {len(hidden):,} more: --json has all"
+    yield from _costs_table(_TRAINING, [_training(one) for one in costs.training if one.hours])
+
+
+def _costs_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str] = ()
+) -> Iterator[str]:
+    """A table after an empty line, without columns of zeros. The names are its last column."""
+    if not rows:
+        return
+    yield ""
+    rows = _without_zeros(rows)
+    if names:
+        heads = (*heads, "name")
+        rows = [(*row, name) for row, name in zip(rows, names, strict=True)]
+    right = range(1, len(heads) - bool(names))
+    yield from table(rows, heads=heads, right=right, indent=0)
+
+
+def _total_costs(costs: Costs) -> Iterator[tuple[str, str, str]]:
+    """The payments, the cost of this machine, and the price of its work at a frontier model."""
+    played = f": {_stand_in_note(costs)}" if costs.stand_in_usd else ""
+    calls = f"{count(costs.calls, 'call')}{played}" if costs.calls else "no calls"
+    yield "paid to frontier models", f"US$ {costs.usd:,.6f}", calls
+    work, other = costs.specialists, costs.frontier
+    if work and work.documents:
+        time = f"{work.seconds:,.1f} s at US$ {work.hour_usd:.2f} an hour"
+        about = f"{count(work.documents, 'document')}, {time}"
+        yield "this machine", f"US$ {work.usd:,.6f}", about
+    if other:
+        name = f"the same with {plain(other.model)}"
+        yield name, f"US$ {other.usd:,.6f}", f"at least, at prices of {other.as_of}"
 
 
 def _without_zeros(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -216,44 +242,27 @@ def _stand_in_note(costs: Costs) -> str:
     return f"{part} of it by a test stand-in, which costs nothing"
 
 
-def _specialists_work(costs: Costs) -> Iterator[str]:
-    """The work of specialists, its price at a frontier model, and when training has paid off."""
-    work, other = costs.specialists, costs.frontier
-    if work and work.documents:
-        yield (
-            f"specialists: {count(work.documents, 'document')}, {work.tokens_read:,} tokens read "
-            f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s: US$ {work.usd:,.6f} at "
-            f"{work.hour_usd:.2f} an hour"
-        )
-        for kind in work.kinds:
-            loaded = LOADED if kind.kind == "report" and kind.documents < FEW else ""
-            yield f"  {count(kind.documents, plain(kind.kind))}: {_pace(kind)}{loaded}"
-    if other:
-        yield (
-            f"{plain(other.model)} would have cost at least US$ {other.usd:,.6f} for the same: "
-            f"{other.read_usd:,.6f} for tokens in, {other.quoted_usd:,.6f} out (US$ "
-            f"{other.input_usd:g} and {other.output_usd:g} a million, {other.as_of})"
-        )
-    for one in costs.training:
-        name = f"training of {plain(one.adapter)} {one.version}"
-        if one.hours is None or one.usd is None:
-            yield f"{name}: its hours are unknown"
-            continue
-        paid = f"{count(one.after_documents, 'document')}" if one.after_documents else "none"
-        where = f" on {plain(one.machine)}" if one.machine else ""
-        yield (
-            f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
-            f"paid back after {paid} ({one.documents:,} so far, US$ "
-            f"{one.saved_per_document_usd:,.6f} saved with each, minus payments to frontier models)"
-        )
-
-
-def _pace(work: KindCost) -> str:
-    read = f"{work.tokens_read:,} tokens in {work.seconds:,.1f} s"
-    if work.tokens_per_second is None or work.usd_per_million is None:
-        return read
+def _pace(work: KindCost) -> tuple[str, ...]:
+    """The work of one kind: documents, tokens, time and pace."""
+    second, million = work.tokens_per_second, work.usd_per_million
     return (
-        f"{read}, {work.tokens_per_second:,.0f} a second, US$ {work.usd_per_million:,.6f} a million"
+        plain(work.kind),
+        f"{work.documents:,}",
+        f"{work.tokens_read:,}",
+        f"{work.seconds:,.1f}",
+        "" if second is None else f"{second:,.0f}",
+        "" if million is None else f"{million:,.6f}",
+    )
+
+
+def _training(one: TrainingCost) -> tuple[str, ...]:
+    """The training of a specialist, and when it has paid off."""
+    return (
+        f"{plain(one.adapter)} {one.version}",
+        f"{one.hours:,.2f}",
+        "" if one.usd is None else f"{one.usd:,.2f}",
+        f"{one.after_documents:,}" if one.after_documents else "never",
+        f"{one.documents:,}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from click.testing import Result
 
-from services.cli.output.tables import FEW, LOADED
+from services.cli.output.tables import MOST_SUMS
 from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
 from shared.errors import SuiteError
@@ -126,42 +127,43 @@ def run(*arguments: object) -> Result:
 def test_costs_are_a_table_with_budgets_and_stops(suite: Suite) -> None:
     shown = run().stdout
     for text in (
-        "3 calls, US$ 1.500000\n",
-        "2026-01-31",
-        "12,000",
-        "2026-01: US$ 1.500000 of at most 50.00\n",
+        "paid to frontier models      US$ 1.500000  3 calls\n",
+        "this machine                 US$ 0.000222  4 documents, 8.0 s at US$ 0.10 an hour\n",
+        "the same with claude-opus-5  US$ 0.275000  at least, at prices of 2026-07-31\n",
+        "budget 2026-01: US$ 1.500000 of 50.00\n",
         "! claude is stopped: it",
-        "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s: US$ 0.000222",
-        "  3 contracts: 10,000 tokens in 7.5 s, 1,333 a second, US$ 0.020800 a million",
-        "  1 report: 30,000 tokens in 0.5 s, 60,000 a second, US$ 0.000467 a million" + LOADED,
-        "claude-opus-5 would have cost at least US$ 0.275000",
-        "4.20 hours on two processor cores at US$ 3.00 are 12.60, paid back after 181 documents "
-        "(4 so far, US$ 0.070000 saved with each",
-        "training of mine 1.2.0: its hours are unknown",
-        "as of 2026-11-26, not measured here: US$ 25 for a million tokens out",
+        "contract 3 10,000 7.5 1,333 0.020800\n",
+        "report 1 30,000 0.5 60,000 0.000467\n",
+        "2026-01-31 4 0.000222 0.275000 3 1.500000 0.250000 12,000 90\n",
+        "contract-clauses 1.2.0 4.20 12.60 181 4\n",
     ):
-        assert text in shown
+        assert text in shown or text in re.sub(" +", " ", shown)
+    assert "mine" not in shown, "its hours are unknown"
     assert "\x1b" not in shown
     assert suite.asked == ["day"]
 
 
 def test_columns_of_zeros_are_left_out(suite: Suite) -> None:
-    assert "uncertain part" in run().stdout
+    assert "uncertain" in run().stdout
     assert "reserved" not in run().stdout
 
 
-def test_of_many_documents_loading_is_not_mentioned(suite: Suite) -> None:
-    assert run().stdout.count("loading the models") == 1
-    for kind in suite.costs["specialists"]["kinds"]:
-        kind["documents"] = FEW
-    assert "loading the models" not in run().stdout
+@pytest.mark.parametrize(("by", "hidden"), [("day", {"k00", "k01"}), ("provider", {"k10", "k11"})])
+def test_of_many_sums_the_latest_or_largest_are_shown(
+    suite: Suite, by: str, hidden: set[str]
+) -> None:
+    keys = [f"k{number:02}" for number in range(MOST_SUMS + 2)]
+    suite.costs["groups"] = [{"key": k, **SPEND, "usd": 99 - int(k[1:])} for k in keys]
+    shown = run("--by", by).stdout
+    assert {key for key in keys if key not in shown} == hidden
+    assert "and 2 more: --json has all" in shown
 
 
 @pytest.mark.parametrize(
     ("played", "text"),
     [
-        (0.5, "US$ 1.500000: US$ 0.500000 of it by a test stand-in"),
-        (1.5, "US$ 1.500000: all of it by a test stand-in, which costs nothing"),
+        (0.5, "3 calls: US$ 0.500000 of it by a test stand-in"),
+        (1.5, "3 calls: all of it by a test stand-in, which costs nothing"),
     ],
 )
 def test_a_stand_in_and_a_passed_budget_are_reported(
@@ -171,7 +173,7 @@ def test_a_stand_in_and_a_passed_budget_are_reported(
     suite.costs["budgets"][0]["max_usd"] = 1.0
     shown = run().stdout
     assert text in shown
-    assert "2026-01: US$ 1.500000 of at most 1.00, passed by 0.500000" in shown
+    assert "2026-01: US$ 1.500000 of 1.00, passed by 0.500000" in shown
 
 
 def test_costs_are_one_line_of_json(suite: Suite) -> None:
@@ -186,11 +188,10 @@ def test_costs_are_one_line_of_json(suite: Suite) -> None:
 def test_documents_are_named_and_the_dearest_come_first(suite: Suite) -> None:
     suite.costs["groups"].append({"key": "doc_z", **SPEND, "usd": 2.0})
     shown = run("--by", "document").stdout
-    assert "2026-01-31  lease\N{REPLACEMENT CHARACTER}.pdf" in shown
-    assert "doc_z  (deleted)" in shown
+    assert re.search(r"2026-01-31 .* lease\N{REPLACEMENT CHARACTER}.pdf", shown)
+    assert re.search(r"doc_z .* \(deleted\)", shown)
     assert shown.index("doc_z") < shown.index("lease")
     assert "1 document failed: they only count if their text was read" in shown
-    assert "with claude-opus-5 US$" in shown
     by_day = run().stdout
     assert by_day.index("2026-01-31  ") < by_day.index("doc_z")
     assert "lease" not in by_day
@@ -200,8 +201,8 @@ def test_a_suite_without_work_of_specialists_lists_none(suite: Suite) -> None:
     for name in ("specialists", "frontier", "training", "quoted"):
         del suite.costs[name]
     shown = run().stdout
-    assert "3 calls, US$ 1.500000" in shown
-    assert "specialists" not in shown
+    assert "US$ 1.500000  3 calls" in shown
+    assert "this machine" not in shown
 
 
 def test_access_to_the_database_shows_all_tenants(tmp_path: Path, suite: Suite) -> None:
