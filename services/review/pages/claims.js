@@ -48,6 +48,11 @@ export class Claims {
     if (this.items.length < 2 && !this.closed) this.#claimOne().catch(() => {});
   }
 
+  /** Resolves after the claim that is in progress, if any. */
+  settled() {
+    return Promise.resolve(this.fetching).catch(() => {});
+  }
+
   #claimOne() {
     this.fetching ??= this.#claim().finally(() => { this.fetching = null; });
     return this.fetching;

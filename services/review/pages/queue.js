@@ -4,6 +4,7 @@ import { actor, counts, get, may, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { distance, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
+import { left } from "/pages/tab_session.js";
 import { ownWords } from "/pages/text.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
 import { monitors, problemOf } from "/pages/watch.js";
@@ -49,6 +50,7 @@ class Queue {
   }
 
   async load() {
+    await left(); // else the counts still have the claims of a view before
     const none = { items: [] };
     const guarantees = may("results:read") ? monitors().catch(() => none) : none; // optional here
     [this.tally, this.page, this.guarantees] = await Promise.all([counts(this.only ?? ""), this.read(), guarantees]);

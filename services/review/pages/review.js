@@ -237,9 +237,11 @@ class Workspace {
     });
   }
 
+  /** Update the counts. An item claimed in advance counts as waiting. */
   recount() {
-    counts().then((fresh) => {
-      this.tally = fresh;
+    this.claims.settled().then(() => counts()).then((fresh) => {
+      const ahead = this.claims.items.slice(1).length;
+      this.tally = { ...fresh, waiting: fresh.waiting + ahead, claimed: fresh.claimed - ahead };
       this.tallyBox?.replaceWith(this.progress());
     }, () => {});
   }

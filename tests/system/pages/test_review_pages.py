@@ -775,7 +775,11 @@ def test_the_review_page_counts_what_is_in_other_tabs(ada: Watched, stage: Stage
     page.get_by_text("being reviewed in other tabs or by colleagues").wait_for()
     page.get_by_text("2 items are being reviewed").wait_for()
     page.goto(f"{stage.address}/review")
-    page.locator(".tally", has_text="being reviewed").wait_for()
+    counts = "/v1/items/counts"
+    until(lambda: stage.http.get(counts).json()["claimed"] == 4, "the claim in advance")
+    page.locator(".tally", has_text="3 being reviewed").wait_for()
+    page.get_by_role("link", name="Queue").click()
+    page.locator(".numbers", has_text=re.compile("2\\s*being reviewed")).wait_for()
 
 
 def picture(page: Any, name: str, *, whole: bool = False) -> None:
