@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from services.triage.checks.further_lines import with_further_lines
 from services.triage.checks.root_causes import difference_key
 from services.triage.checks.rule_confidence import credible_equations, granularity, is_rounding
 from services.triage.checks.written_out import arithmetic, in_lines
@@ -43,23 +44,27 @@ def coverage_of(filing: Filing, views: Views, findings: Sequence[Finding]) -> Co
     tried = [*_tried(views)]
     added, not_added = _sections(views)
     not_added += _unmade_totals(views, tried)
-    for equation in (*tried, *added):
+    relations = [*tried, *added]
+    for equation in relations:
         if _compares_sides(views, equation):
             sheets.discard(equation.terms[0][0].statement)
-        closes = _closes(views, equation)
+        closes, shown = _closes(views, equation), equation
         if any(_explains(views, finding, equation, closes) for finding in findings):
             explained += 1
             outcome: Outcome = "broken"
         elif closes:
             held += 1
             outcome = "holds"
+        elif further := with_further_lines(views, equation, relations):
+            held += 1
+            outcome, shown = "holds", further
         else:
             outcome = "does_not_close"
             item = _item(filing.id, views, equation)
             key = (item.check, item.row, item.reported, item.expected)
             if items.setdefault(key, item) is not item:
                 continue
-        checks.append(_checked(filing.id, views, equation, outcome))
+        checks.append(_checked(filing.id, views, shown, outcome))
     kinds = {view.kind for view in views}
     return Coverage(
         tuple(kind for kind in CHECKED if kind in kinds),

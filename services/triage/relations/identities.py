@@ -320,7 +320,8 @@ def _change_of(
     parts = activities_of(view)
     if change is None or len(parts) < fewest:
         return None
-    rows = [*parts, *view.roles("exchange")]
+    above = view.first("operating") or 0  # the effect on other items is in operating activities
+    rows = [*parts, *(row for row in view.roles("exchange") if row > above)]
     return _direct(view, change, [(row, 1) for row in rows if row < change])
 
 

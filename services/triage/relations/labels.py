@@ -39,7 +39,7 @@ def _activity(what: str, never: str = "continuing|discontinued") -> Rule:
 _NET_INCOME = _rule(
     r"^(consolidated )?(net )?\(?(income|earnings|loss|losses|profit)\b",
     r"^net \(",
-    never=r"per |before (income |provision|tax)|pre-?tax|\btax|interest (income|expense)|"
+    never=r"\bper |before (income |provision|tax)|pre-?tax|\btax|interest (income|expense)|"
     r"continuing|discontinued|\bsales?\b|dispos|equity|invest|repay|issuance|realized|"
     r"attributable to (the )?(non-?contr|minor)|increase|decrease|impairment|securities|"
     r"operations|derivative|from |other than|interests?, net",

@@ -317,3 +317,23 @@ def test_a_message_has_an_end() -> None:
     result = verdict(filing)
     assert result.findings
     assert all(len(finding.message) <= 2_000 for finding in result.findings)
+
+
+def test_net_income_of_a_company_is_recognised_whatever_its_name() -> None:
+    filing = record()
+    _, place = find_row(filing, "income", "Net income")
+    parent = row("Net income attributable to Example Paper Company", 1189, 1032, 882)
+    statement_of(filing, "income")["rows"][place : place + 1] = [
+        row("Net income", 1200, 1040, 891), row("Noncontrolling interests", 11, 8, 9), parent,
+    ]  # fmt: skip
+    checks = {finding.check for finding in verdict(filing).findings}
+    assert "net_income_agrees" not in checks
+
+
+def test_the_effect_of_exchange_rates_on_other_items_is_no_part_of_the_change_in_cash() -> None:
+    filing = record()
+    rows = statement_of(filing, "cash_flow")["rows"]
+    rows[1] = row("Effect of exchange rate changes on monetary assets", 26, -110, 7)
+    rows.insert(10, row("Cash before other", 153, -49, -21))
+    change = {item.check for item in verdict(filing).coverage.items}
+    assert "cash_flow_change" not in change
