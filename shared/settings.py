@@ -29,10 +29,11 @@ def is_checkout(root: Path = ROOT) -> bool:
     return (root / "Makefile").is_file()
 
 
-def default_data(root: Path = ROOT) -> Path:
-    """Return `var/data` for a checkout, and a folder of the user (XDG) for an installed package."""
+def default_data(root: Path | None = None) -> Path:
+    """Return `var/data` of the checkout, or a folder of the user (XDG) for an installed package."""
+    root = root or ROOT
     if is_checkout(root):
-        return Path("var/data")
+        return root / "var" / "data"
     shared = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(shared).expanduser() / "smallprint"
 

@@ -65,8 +65,8 @@ one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Data folder of the suite. By default SMALLPRINT_DATA, var/data in a checkout, or "
-    "~/.local/share/smallprint.",
+    help="Data folder of the suite. By default SMALLPRINT_DATA, var/data of the checkout, or "
+    "~/.local/share/smallprint if installed.",
 )
 url_option = click.option(
     "--url",

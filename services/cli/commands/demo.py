@@ -58,7 +58,9 @@ def demo(port: int, data: Path | None) -> None:
     failures: list[Exception] = []
 
     def announce(suite: StartedSuite) -> None:
-        threading.Thread(target=_show, args=(suite, failures), daemon=True).start()
+        threading.Thread(
+            target=_show, args=(suite, data is not None, failures), daemon=True
+        ).start()
 
     with _folder(data) as folder:
         settings = load_settings(folder)
@@ -81,19 +83,21 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _show(suite: StartedSuite, failures: list[Exception]) -> None:
+def _show(suite: StartedSuite, kept: bool, failures: list[Exception]) -> None:
     """Upload the documents, and print what was found. An error stops the suite."""
     from smallprint import Client
 
     try:
         with Client(suite.url, suite.key) as client:
-            _print_results(client, suite.url)
+            _print_results(client, suite, kept)
     except Exception as error:  # noqa: BLE001 - the main thread raises it
         failures.append(error)
         signal.raise_signal(signal.SIGINT)
 
 
-def _print_results(client: Client, url: str) -> None:
+def _print_results(client: Client, suite: StartedSuite, kept: bool) -> None:
+    from services.cli.deployment.owner_key import shell_line
+
     paths = documents()
     with Progress(len(paths)) as progress:
         sent = [client.upload(path) for path in paths]
@@ -104,6 +108,7 @@ def _print_results(client: Client, url: str) -> None:
             progress.step()
     report = ended[0]
     error = client.findings(report.id).items[0].message
+    end = "" if kept else " and deletes its documents. `smallprint demo --data FOLDER` keeps them"
     rows = [row for document in ended for row in _rows(client, document)]
     write_rows(
         [
@@ -113,7 +118,10 @@ def _print_results(client: Client, url: str) -> None:
             *textwrap.wrap(plain(error), _WIDTH),
             "",
             f"Open it:        {client.sign_in_link(_page_of_error(client, report.id))}",
-            f"All documents:  {url}/documents  (Ctrl-C ends the demo)",
+            f"All documents:  {suite.url}/documents",
+            f"Shell:          {shell_line(suite.data)}",
+            "",
+            f"Ctrl-C ends the demo{end}.",
         ]
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -168,6 +169,8 @@ def export(
     """
     from services.cli.deployment.connection import connect
 
+    if form == "xlsx" and out is None and sys.stdout.isatty():
+        raise click.UsageError("a workbook is no text for a terminal: add --out results.xlsx")
     given = {name: value for name, value in filters.items() if value}
     with connect(url, key, data) as client:
         content = client.export(form, **given)
@@ -178,6 +181,10 @@ def export(
         out.write_bytes(content)
     except OSError as error:
         raise SuiteError(f"{out} can't be written: {error.strerror or error}") from None
+    from services.cli.output.lines import count
+    from shared.sheet_files import rows_in
+
+    click.echo(f"{out}: {count(rows_in(content, form), 'result')}", err=True)
 
 
 @click.command()
@@ -202,16 +209,18 @@ def delete(
       smallprint documents list --outcome failed --json | jq -r .id | xargs smallprint delete --yes
     """
     from services.cli.deployment.connection import connect, document_by_id
-    from services.cli.output.lines import count, plain
+    from services.cli.output.lines import count
 
     with connect(url, key, data) as client:
-        names = {one: document_by_id(client, one).name for one in document_ids}
+        found = {one: document_by_id(client, one) for one in document_ids}
+        named = [output.with_parts(one) for one in found.values()]
         if not yes:
-            shown = ", ".join(map(plain, list(names.values())[:5])) + (
-                ", …" if len(names) > 5 else ""
-            )
-            question = f"Delete {count(len(names), 'document')} ({shown}) from all services?"
-            click.confirm(question, abort=True, err=True)
-        for document_id, name in names.items():
+            for row in named:
+                click.echo(f"  {row}", err=True)
+            question = f"Delete {count(len(named), 'document')}, with all results and decisions?"
+            if not click.confirm(question, err=True):
+                click.echo("nothing was deleted", err=True)
+                return
+        for document_id, row in zip(found, named, strict=True):
             client.delete(document_id)
-            click.echo(f"{plain(name)} ({document_id}) is deleted", err=True)
+            click.echo(f"{row} ({document_id}) is deleted", err=True)

@@ -125,7 +125,7 @@ def find_document(client: Client, document: str) -> Document:
 
     Raises SuiteError if no document has the name, or if several do; standard error then lists them.
     """
-    if re.fullmatch(r"doc_\w+", document, re.ASCII):
+    if is_id(document):
         return document_by_id(client, document)
     found = list(islice(client.documents(name=document), MOST_NAMED + 1))
     if len(found) == 1:
@@ -141,10 +141,19 @@ def find_document(client: Client, document: str) -> Document:
     )
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a document's id."""
+    return re.fullmatch(r"doc_\w+", text, re.ASCII) is not None
+
+
 def document_by_id(client: Client, document_id: str) -> Document:
     """A document. Raises SuiteError with the time and the actor if it was deleted."""
     from smallprint import ApiError, NotFound
 
+    if not is_id(document_id):
+        raise InvalidRequest(
+            f"{document_id!r} is not the id of a document: `smallprint documents list` prints ids"
+        )
     try:
         return client.document(document_id)
     except NotFound as unknown:

@@ -58,11 +58,17 @@ def start_lines(ring: KeyRing, key: str, url: str, data: Path) -> list[str]:
     """The lines that a started suite prints: address, link to sign in, key file and shell line."""
     owner = ring.check(key)
     assert owner is not None
-    folder, programs = data.resolve(), Path(sys.executable).parent
-    settings = f"SMALLPRINT_DATA={shlex.quote(str(folder))}"
     return [
         f"smallprint {VERSION} is ready at {url} (Ctrl-C stops it)",
         f"Sign in:  {url}/#sign-in={ring.open_link(owner).secret}  (works once, for an hour)",
-        f"Key:      {folder / NAME}",
-        f"Shell:    export PATH={shlex.quote(str(programs))}:$PATH {settings}",
+        f"Key:      {data.resolve() / NAME}",
+        f"Shell:    {shell_line(data)}",
     ]
+
+
+def shell_line(data: Path) -> str:
+    """The line for a shell in which commands find the program and the suite of a data folder."""
+    programs, folder = Path(sys.executable).parent, data.resolve()
+    return (
+        f"export PATH={shlex.quote(str(programs))}:$PATH SMALLPRINT_DATA={shlex.quote(str(folder))}"
+    )

@@ -5,23 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from services.cli.output.lines import moment, plain
-from services.cli.output.terminal import table
+from services.cli.output.lines import count, moment, plain
+from services.cli.output.terminal import table, width
 
 if TYPE_CHECKING:
     from shared.client import Document
 
+_WIDE = 110
+"""Least characters of a line that has room for ids and names."""
+_MOST_NAMES = 5
+"""Names of parts that are printed."""
+
 
 def listed(documents: Sequence[Document]) -> Iterator[str]:
-    """Documents, one a line; `!` marks warnings and unreadable pages."""
+    """Documents, one a line; `!` marks warnings and unreadable pages. On a narrow terminal the name
+    has a line of its own.
+    """
     rows = []
     for one in documents:
-        state = f"{one.outcome or one.state}{' !' if has_warnings(one) else ''}"
-        pages = "" if one.pages is None else f"{one.pages:,}"
-        when = f"{one.created:%Y-%m-%d %H:%M}"
-        rows.append((one.id, when, state, kind(one), pages, plain(one.name)))
-    heads = ("id", "uploaded", "state", "kind", "pages", "name")
-    yield from table(rows, heads=heads, right=[4], indent=0)
+        outcome = f"{one.outcome or one.state}{' !' if has_warnings(one) else ''}"
+        rows.append((one.id, f"{one.created:%Y-%m-%d %H:%M}", outcome, kind(one)))
+    names = [plain(one.name) for one in documents]
+    heads = ("id", "uploaded", "outcome", "kind", "name")
+    if width() >= _WIDE:
+        named = [(*row, name) for row, name in zip(rows, names, strict=True)]
+        yield from table(named, heads=heads, indent=0)
+        return
+    for name, row in zip(names, table(rows), strict=True):
+        yield name
+        yield row
+
+
+def with_parts(document: Document) -> str:
+    """The name of a document, with the names of its first parts."""
+    names = [plain(part.name) for part in document.parts]
+    if not names:
+        return plain(document.name)
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    return f"{plain(document.name)} with {count(len(names), 'part')} ({shown})"
 
 
 def kind(document: Document) -> str:
@@ -45,7 +66,7 @@ def shown(document: Document) -> Iterator[str]:
     fields = {
         "id": document.id,
         "kind": f"{kind(document)}{asked}",
-        "state": document.outcome or document.state,
+        "outcome" if document.outcome else "state": document.outcome or document.state,
         "pages": "" if document.pages is None else f"{document.pages:,}",
         "type": f"{document.media_type}, {document.size:,} bytes",
         "uploaded": f"{moment(document.created)} by {plain(document.actor)}",

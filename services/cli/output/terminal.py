@@ -6,12 +6,20 @@ rich is imported late, so that `--help` answers at once.
 from __future__ import annotations
 
 import io
+import shutil
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TextIO
 
 _WIDEST = 1_000_000
 """Width of a table that is not cut, in characters."""
+_LEAST_CUT = 16
+"""Least width of the column that is cut, in characters."""
+
+
+def width() -> int:
+    """Characters of a line: those of the terminal; elsewhere a line has any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
 
 
 def table(
@@ -25,8 +33,8 @@ def table(
 ) -> list[str]:
     """Rows as lines with aligned columns.
 
-    Empty columns are left out. A terminal cuts one column to its width, and shows colours.
-    Elsewhere text is whole.
+    Empty columns are left out. A terminal cuts one column to its width, but no other, and shows
+    colours. Elsewhere text is whole.
 
     Args:
         rows: printable cells without line breaks, the same number in each row.
@@ -43,7 +51,7 @@ def table(
     from rich.text import Text
 
     shows = sys.stdout.isatty()
-    console = Console(file=io.StringIO(), force_terminal=shows, width=None if shows else _WIDEST)
+    console = Console(file=io.StringIO(), force_terminal=shows, width=width())
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(heads))
     filled = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
     if cut is None:
@@ -58,9 +66,19 @@ def table(
         )
     for row in rows:
         shown.add_row(*(Text(row[n], no_wrap=True, overflow="ellipsis") for n in filled))
+    widths = {n: _widest(row[n] for row in [*rows, *([heads] if heads else [])]) for n in filled}
+    widths[cut] = min(widths.get(cut, 0), _LEAST_CUT)
+    console.width = max(console.width, sum(2 + widest for widest in widths.values()) + indent)
     with console.capture() as captured:
         console.print(shown, width=console.width - indent)
     return [f"{' ' * indent}{line}".rstrip() for line in captured.get().splitlines()]
+
+
+def _widest(cells: Iterable[str]) -> int:
+    """Columns of a terminal that the longest line of these cells takes."""
+    from rich.cells import cell_len
+
+    return max(cell_len(line) for cell in cells for line in [*cell.splitlines(), ""])
 
 
 class ProgressBar:

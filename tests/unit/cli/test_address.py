@@ -58,6 +58,8 @@ def run(monkeypatch: pytest.MonkeyPatch, run: builders.Run, tmp_path: Path) -> R
     (tmp_path / "a.txt").write_text("An agreement.")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here" / "Makefile").touch()
+    monkeypatch.setattr("shared.settings.ROOT", tmp_path / "here")
 
     def go(*arguments: object) -> tuple[int, str]:
         code, out, err = run(*(tmp_path / "a.txt" if one == "FILE" else one for one in arguments))

@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.output.documents import kind
 from shared.client import Document
+from shared.sheet_files import csv_file, xlsx_file
 from tests.support.samples import document_json
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 
@@ -48,7 +49,9 @@ class Suite:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.deliveries = [delivery("delivered", ATTEMPT)]
+        self.document = ENDED
         self.documents = [ENDED]
+        self.export = b"document_id\n"
         self.deletions: dict[str, dict[str, Any]] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -61,11 +64,11 @@ class Suite:
         if path == "/v1/documents":
             return httpx.Response(200, json={"items": self.documents, "next": None})
         if path == "/v1/documents/doc_1":
-            return httpx.Response(200, json=ENDED)
+            return httpx.Response(200, json=self.document)
         if deletion := self.deletions.get(path.removeprefix("/v1/deletions/")):
             return httpx.Response(200, json=deletion)
         if path == "/v1/exports":
-            return httpx.Response(200, content=b"document_id\n")
+            return httpx.Response(200, content=self.export)
         if path == "/v1/webhooks":
             one = {**WEBHOOK, "secret": "whsec_1"}
             items = {"items": [WEBHOOK], "next": None}
@@ -158,15 +161,33 @@ def test_an_export_has_the_chosen_results(suite: Suite, tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_bytes() == b"document_id\n"
 
 
+@pytest.mark.parametrize("form", ["csv", "xlsx", "jsonl"])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_written_export_is_counted(suite: Suite, tmp_path: Path, form: Any, number: int) -> None:
+    rows = [{"document": "a.pdf", "text": "two\nlines"}] * number
+    files = {
+        "csv": lambda: b"".join(csv_file(rows, ["document", "text"])),
+        "xlsx": lambda: b"".join(xlsx_file(rows, ["document"], widths={}, about=[])),
+        "jsonl": lambda: b"{}\n" * number,
+    }
+    suite.export = files[form]()
+    done = invoke("export", "--format", form, "--out", tmp_path / "results")
+    assert f"results: {number} results" in done.stderr
+
+
 @pytest.mark.parametrize(("options", "deleted"), [(["--yes"], True), ([], False)])
 def test_a_document_is_deleted_after_a_confirmation(
     suite: Suite, options: list[str], deleted: bool
 ) -> None:
-    invoke("delete", "doc_1", *options)
+    suite.document = {**ENDED, "parts": [{"name": "nda.docx", "id": "doc_9"}]}
+    done = invoke("delete", "doc_1", *options, stdin=b"n\n")
+    assert "1 part (nda.docx)" in done.stderr
+    assert ("nothing was deleted" in done.stderr) is not deleted
     assert (("DELETE", "/v1/documents/doc_1", {}) in suite.requests) is deleted
 
 
 def test_nothing_is_deleted_if_one_id_is_unknown(suite: Suite) -> None:
+    assert "is not the id" in str(invoke("delete", "doc_1", "lease.pdf", "--yes").exception)
     assert "there is no" in str(invoke("delete", "doc_1", "doc_2", "--yes").exception)
     assert "DELETE" not in [method for method, _, _ in suite.requests]
 

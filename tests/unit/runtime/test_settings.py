@@ -10,12 +10,12 @@ from shared.settings import default_data
 @pytest.mark.parametrize(
     ("checkout", "shared", "expected"),
     [
-        (True, "/shared", "var/data"),
+        (True, "/shared", "CHECKOUT/var/data"),
         (False, "/shared", "/shared/smallprint"),
         (False, "", "/elsewhere/.local/share/smallprint"),
     ],
 )
-def test_only_a_checkout_keeps_its_data_in_the_working_folder(
+def test_only_a_checkout_keeps_its_data_in_its_own_folder(
     *,
     checkout: bool,
     shared: str,
@@ -27,4 +27,4 @@ def test_only_a_checkout_keeps_its_data_in_the_working_folder(
         (tmp_path / "Makefile").touch()
     monkeypatch.setenv("XDG_DATA_HOME", shared)
     monkeypatch.setenv("HOME", "/elsewhere")
-    assert default_data(tmp_path) == Path(expected)
+    assert default_data(tmp_path) == Path(expected.replace("CHECKOUT", str(tmp_path)))
