@@ -12,7 +12,7 @@ import click
 from services.cli.deployment.stores import escalation_store
 from services.cli.options import data_option, key_option, one_json, url_option
 from services.cli.output import tables
-from services.cli.output.lines import moment, plain, print_line
+from services.cli.output.lines import minute, moment, plain, print_line
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _resume(provider: str, data: Path | None) -> None:
         raise SuiteError(
             f"{plain(provider)} is not stopped: `smallprint costs` lists the stopped ones"
         )
-    since = f"{stop.since:%Y-%m-%d %H:%M} UTC"
+    since = minute(stop.since)
     click.echo(
         f"{plain(provider)} may be used again; it was stopped since {since} because of its bill "
         f"for call {plain(stop.call_id)} (see the ledger and the log of escalation)",

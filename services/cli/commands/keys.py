@@ -9,7 +9,15 @@ import click
 
 from services.cli.deployment.stores import key_ring
 from services.cli.options import data_option, one_json, tenant_option
-from services.cli.output.lines import moment, plain, print_hint, to_json, write, write_rows
+from services.cli.output.lines import (
+    minute,
+    moment,
+    plain,
+    print_hint,
+    to_json,
+    write,
+    write_rows,
+)
 from services.cli.output.terminal import table
 from shared.web.scopes import ALL, SCOPES, sort_scopes
 
@@ -58,6 +66,7 @@ def keys_new(
       results:read     clauses, findings and other results, escalations and costs
       review           the queue, decisions and exports
       admin            keys, webhooks and retention
+
     An analyst needs documents:read and review. With results:read an analyst could recognise the
     hidden samples of accepted results.
     """
@@ -73,7 +82,7 @@ def keys_new(
         write(to_json({**shown, "key": new.secret}))
     else:
         write(f"{new.secret}\n".encode())
-        click.echo("Keep it: it is never shown again.", err=True)
+        click.echo(f"Keep it: it is never shown again. Its id is {new.key.id}.", err=True)
 
 
 @keys.command("list")
@@ -104,7 +113,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 
 
 def _cells(key: Key) -> tuple[str, ...]:
-    state = "revoked" if key.revoked else moment(key.last_used) or "never"
+    state = "revoked" if key.revoked else minute(key.last_used) if key.last_used else "never"
     may = "all" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
     return key.id, plain(key.tenant), plain(key.name), state, may
 

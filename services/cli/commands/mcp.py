@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from services.cli.options import load_settings, suite_options
-from services.cli.output.lines import write_rows
+from services.cli.output.lines import print_hint, write_rows
 
 
 @click.command()
@@ -65,6 +65,7 @@ def mcp(
     if not http and sys.stdin.isatty():
         named = url or configured_url(data)
         where = ["--url", named] if named else ["--data", str(settings.data.resolve())]
+        print_hint("Put this into the settings of your assistant:")
         write_rows([_assistant_settings(where, uploads)])
         return
     configure_logs("smallprint", "WARNING", settings.log_format)

@@ -14,7 +14,7 @@ from services.cli.deployment.stores import open_stores, require_all, sqlite_file
 from services.cli.groups import AliasedGroup
 from services.cli.options import data_option, load_settings
 from services.cli.output.event_names import event_name
-from services.cli.output.lines import plain, print_hint, print_line
+from services.cli.output.lines import count, minute, plain, print_hint, print_line
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ def _print_action(line: dict[str, Any], *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--repair", "repair", is_flag=True, help="Repair the faults that can be repaired.")
-@click.option("--quick", is_flag=True, help="Check the presence of blobs, not their content.")
+@click.option(
+    "--quick", is_flag=True, help="Check the presence of stored files, not their content."
+)
 @click.option(
     "--orphans",
     "orphan_minutes",
@@ -233,7 +235,7 @@ def verify(
     With --json it prints one line a fault (`kind`, `service`, `tenant`, `document`, `blob`,
     `detail`, `repair`, `repaired`), and then one with the counts. These include events that are not
     sent or not handled yet, and their documents (`in_progress`). Kafka can't tell these documents;
-    until all events are handled it then only checks blobs. If an SQLite database is damaged,
+    until all events are handled it then only checks stored files. If an SQLite database is damaged,
     nothing else is checked and the counts are null.
 
     \b
@@ -290,13 +292,13 @@ def backup(target: Path, dated: bool, bus_url: str | None, data: Path | None, as
     """Back up all data into a new folder.
 
     The suite may be running. The backup has the databases (SQLite, or PostgreSQL by `pg_dump`), the
-    bus if it is a file, blobs (of a folder or bucket) and adapters, all as of one moment and with
-    hashes. It does not have settings, the policy file, or topics of a Kafka broker. It contains the
-    text of documents: protect it as you protect them.
+    bus if it is a file, stored files (of a folder or bucket) and adapters, all as of one moment and
+    with hashes. It does not have settings, the policy file, or topics of a Kafka broker. It
+    contains the text of documents: protect it as you protect them.
 
-    A failed backup leaves its blobs in TO.partial, and the same command continues; with --dated the
-    next one in that folder does. Exits with 1 if blobs were damaged before (`smallprint verify`
-    names them), or if there are documents but no blobs.
+    A failed backup leaves its files in TO.partial, and the same command continues; with --dated the
+    next one in that folder does. Exits with 1 if files were damaged before (`smallprint verify`
+    names them), or if there are documents but no stored files.
 
     \b
     Examples:
@@ -319,14 +321,15 @@ def backup(target: Path, dated: bool, bus_url: str | None, data: Path | None, as
         if dated:
             target = stack.enter_context(partial_backup.dated(target, datetime.now(UTC)))
         manifest = backups.backup(deployment, target)
-    counts = f"{len(manifest.databases)} databases, {manifest.blobs} blobs ({manifest.bytes} bytes)"
-    row = f"{target}: {counts}, as of {manifest.moment}"
+    files = f"{count(manifest.blobs, 'stored file')} ({manifest.bytes:,} bytes)"
+    when = minute(datetime.fromisoformat(manifest.moment))
+    row = f"{target}: {count(len(manifest.databases), 'database')}, {files}, as of {when}"
     print_line({"backup": str(target), **asdict(manifest)}, [row], as_json=as_json)
     for name in manifest.damaged:
-        click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
+        click.echo(f"smallprint: stored file {name} was damaged before it was copied", err=True)
     if empty := not manifest.blobs and _has_documents(settings):
         why = "mount the disk of the folder, or set SMALLPRINT_BLOBS_URL to the bucket"
-        click.echo(f"smallprint: there are documents, but no blobs: {why}", err=True)
+        click.echo(f"smallprint: there are documents, but no stored files: {why}", err=True)
     return 1 if manifest.damaged or empty else 0
 
 

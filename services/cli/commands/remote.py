@@ -10,7 +10,14 @@ import click
 
 from services.cli.options import kind_option, sheet_options, suite_options
 from services.cli.output import sheets, tables
-from services.cli.output.lines import print_line, result_json, to_json, write, write_rows
+from services.cli.output.lines import (
+    print_hint,
+    print_line,
+    result_json,
+    to_json,
+    write,
+    write_rows,
+)
 
 
 @click.command()
@@ -167,4 +174,5 @@ def open_page(
         page = f"/documents/{found.id}" if found else "/"
         link = client.sign_in_link(page)
     if only_print or not webbrowser.open(link):
+        print_hint("Open this link. It signs in once:")
         write_rows([link])

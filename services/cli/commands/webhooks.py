@@ -15,6 +15,10 @@ from services.cli.output.lines import OutputWriter, plain, print_hint, print_lin
 if TYPE_CHECKING:
     from shared.client import Client, Delivery, Webhook
 
+EVENT_TYPES = (
+    *("document.ended", "document.deleted", "clauses.extracted", "findings.found"),
+    "review.decided",
+)
 TEST_SECONDS = 30.0
 """Longest time for one attempt, with its connection."""
 
@@ -49,7 +53,13 @@ def webhooks_list(as_json: bool, url: str | None, data: Path | None, key: str | 
 
 @webhooks.command("add")
 @click.argument("receiver", metavar="URL")
-@click.option("--type", "types", multiple=True, help="Only events of this type; may be repeated.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(EVENT_TYPES),
+    multiple=True,
+    help="Only events of this type; may be repeated.",
+)
 @click.option("--description", default="", help="A note for people.")
 @one_json
 @suite_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from services.cli.deployment.stores import has_database, open_store
 from services.cli.options import given
+from services.cli.output.lines import minute
 
 if TYPE_CHECKING:
     from services.escalation.policy import PolicyVersion, Version
@@ -54,9 +55,7 @@ def active_policy(data: Path | None, tenant: str) -> ActivePolicy:
     path, none = settings.policy, read_policies(None).version(tenant)
     stored, any_stored = _stored(settings, tenant)
     if stored:
-        warning = _warning_of_other(
-            path, tenant, stored.version, f"since {stored.since:%Y-%m-%d %H:%M} UTC"
-        )
+        warning = _warning_of_other(path, tenant, stored.version, f"since {minute(stored.since)}")
         return _from_stored(stored, tenant, warning)
     if any_stored:  # the file of the suite does not name this tenant
         warning = _warning_of_other(path, tenant, none, f"whose file does not name {tenant}")

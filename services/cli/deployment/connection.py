@@ -17,6 +17,7 @@ from services.cli.deployment.stores import has_database, open_stores
 from services.cli.documents.files import missing_database
 from services.cli.options import load_settings
 from services.cli.output.documents import listed
+from services.cli.output.lines import minute
 from shared.errors import InvalidRequest, SuiteError
 
 if TYPE_CHECKING:
@@ -163,8 +164,7 @@ def document_by_id(client: Client, document_id: str) -> Document:
             raise unknown from None
     removed = "" if deletion.removed else ". Some services have not removed it yet"
     raise SuiteError(
-        f"{document_id} was deleted {deletion.deleted:%Y-%m-%d %H:%M} UTC by "
-        f"{deletion.deleted_by}{removed}"
+        f"{document_id} was deleted {minute(deletion.deleted)} by {deletion.deleted_by}{removed}"
     )
 
 

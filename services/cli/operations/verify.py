@@ -25,6 +25,7 @@ from typing import Any
 
 from services.cli.operations.backup_manifest import sha256_of
 from services.cli.operations.faults import Fault, Kind, Repair
+from services.cli.output.lines import minute
 from services.escalation.store import holdings as escalation_references
 from services.extraction.store import Extractions
 from services.ingest.repair import Repairer
@@ -393,7 +394,7 @@ def _stuck(rules: Rules, rows: _Rows) -> Iterator[Fault]:
             continue
         detail = (
             f"document {document.id} has not ended, has not changed since"
-            f" {document.changed:%Y-%m-%d %H:%M} UTC, and no event about it is in progress"
+            f" {minute(document.changed)}, and no event about it is in progress"
         )
         yield Fault("stuck", "ingest", detail, document.tenant, document.id, None, "announce")
 

@@ -376,8 +376,8 @@ def overview_table(
             f"  ! the queue of {', '.join(blind)} is unknown: its relay can't reach its database "
             "or the broker; see its log"
         )
-    yield "stages, by their 95th percentile"
-    heads5 = ("service", "stage", "times", "half within", "95% within")
+    yield "stages, the slowest first"
+    heads5 = ("service", "stage", "runs", "half within", "95% within")
     yield from _table(
         [
             heads5,

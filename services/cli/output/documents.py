@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from services.cli.output.lines import count, moment, plain
+from services.cli.output.lines import count, minute, plain
 from services.cli.output.terminal import table, width
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def shown(document: Document) -> Iterator[str]:
         "outcome" if document.outcome else "state": document.outcome or document.state,
         "pages": "" if document.pages is None else f"{document.pages:,}",
         "type": f"{document.media_type}, {document.size:,} bytes",
-        "uploaded": f"{moment(document.created)} by {plain(document.actor)}",
+        "uploaded": f"{minute(document.created)} by {plain(document.actor)}",
         "sha256": document.sha256,
     }
     yield plain(document.name)

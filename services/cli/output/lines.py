@@ -137,6 +137,11 @@ def moment(time: datetime | None) -> str | None:
     return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
 
 
+def minute(time: datetime) -> str:
+    """A time for people: UTC, to the minute."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def result_json(result: Any) -> dict[str, Any]:
     """The fields of a result of the client, with times as text."""
 

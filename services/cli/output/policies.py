@@ -1,4 +1,4 @@
-"""Show a tried policy beside the active one, to a person who is to sign it."""
+"""Show a tried policy beside the active one, to a person who decides."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MEASURED = (
 def policy_rows(line: Mapping[str, Any]) -> Iterator[str]:
     """Both policies side by side, contracts and reports apart, with warnings."""
     blocks = (line, line["reports"])
-    yield f"Two policies on the past documents of {plain(line['tenant'])}"
+    yield f"Two policies on the past documents of tenant {plain(line['tenant'])}"
     yield ""
     yield _row("", *(title for title, _ in SIDES))
     yield _row("version", *(_version(line[side]) for _, side in SIDES))
@@ -67,7 +67,7 @@ def policy_rows(line: Mapping[str, Any]) -> Iterator[str]:
     yield _row("  the budget a day, US$", *(_day(line[side]) for _, side in SIDES))
     yield ""
     if warnings := list(_warnings(line)):
-        yield "Before you sign it"
+        yield "Before you use it"
         for mark, text in warnings:
             yield from _wrapped(mark, text)
         yield ""
@@ -91,7 +91,7 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     yield _row("at most wrong, as stated", *map(_risk, sides))
     if all("broken" in one for one in sides):
         yield _row("reports with an error, stated", *map(_broken, sides))
-    yield _row("accepted: nobody looks", *(f"{one['accepted']:,}" for one in sides))
+    yield _row("accepted without review", *(f"{one['accepted']:,}" for one in sides))
     if any("threshold" in one for one in sides):
         yield _row("  from a confidence of", *(_least(one["threshold"]) for one in sides))
     yield _row("  wrong among them, expected", *map(_errors, sides))

@@ -251,7 +251,7 @@ def test_the_table_has_both_policies_and_says_what_is_expected_of_them(run: Trie
     assert result.exit_code == 0, result.output
     first, second = result.stdout.split("\nReports: ")
     rows = rows_of(first)
-    assert rows["accepted: nobody looks"] == ["0", "2"]
+    assert rows["accepted without review"] == ["0", "2"]
     assert rows["at most wrong, as stated"] == ["nothing", "stated", "20%,", "95%", "sure"]
     assert rows["found wrong by people"] == ["-", "1", "of", "1", "decided"]
     assert [len(digest) for digest in set(rows["version"])] == [12, 12]
