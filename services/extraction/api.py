@@ -176,12 +176,19 @@ class ClausesOut(BaseModel):
         "read. They may change or go once all pages are read, and have no boxes. Their offsets "
         "count as at `/pages` until the last page is read",
     )
-    pages: int | None = Field(None, description="number of first pages, if provisional")
+    pages: int | None = Field(
+        None,
+        description="number of the first pages, if `provisional`; null once all pages are read",
+    )
     risks: list[RiskOut] = Field(
-        [], description="one for each specialist, if the policy states a risk"
+        [],
+        description="which clauses are accepted without a person, and what is guaranteed for them: "
+        "one for each specialist; empty if the policy states no risk, so that none is accepted",
     )
     missed: list[MissedOut] = Field(
-        [], description="one for each specialist, if the policy states a share of missed clauses"
+        [],
+        description="what is guaranteed about clauses that are not listed: one for each "
+        "specialist; empty if the policy states no share of missed clauses",
     )
     next: str | None = Field(description="cursor of the next page; null at the end")
 

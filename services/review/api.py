@@ -295,10 +295,13 @@ def filters(reader: Reader, default: store.StateFilter) -> Any:
 
     def chosen(
         actor: CurrentActor,
-        kind: ItemKind | None = None,
-        document: Id | None = None,
+        kind: Annotated[ItemKind | None, Query(description="only results of this kind")] = None,
+        document: Annotated[Id | None, Query(description="id of the only document")] = None,
         categories: Categories = (),
-        state: store.StateFilter = default,
+        state: Annotated[
+            store.StateFilter,
+            Query(description="`open`: waiting or claimed; `accepted`: without a person"),
+        ] = default,
     ) -> store.Filters:
         return store.Filters(kind, document, reader.categories(actor, categories), state)
 
@@ -466,7 +469,13 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
     )
     def export(
         actor: CurrentActor,
-        format: exports.Format = "jsonl",  # noqa: A002 (the parameter's public name)
+        format: Annotated[  # noqa: A002 (the parameter's public name)
+            exports.Format,
+            Query(
+                description="`jsonl`: one JSON object a line; `csv`: UTF-8 with a byte order mark; "
+                "`xlsx`: a workbook for Excel"
+            ),
+        ] = "jsonl",
         columns: Annotated[
             exports.Columns, Query(description="`all` adds ids, offsets and corrected results")
         ] = "short",

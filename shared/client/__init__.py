@@ -79,6 +79,7 @@ from .results import (
     StoppedProvider,
     Tombstone,
     TriageModel,
+    Uploaded,
     Value,
     Webhook,
 )
@@ -150,6 +151,7 @@ __all__ = [
     "Tombstone",
     "TriageModel",
     "Unavailable",
+    "Uploaded",
     "Value",
     "WaitedTooLong",
     "Webhook",

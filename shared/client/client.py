@@ -48,6 +48,7 @@ from .results import (
     Signal,
     State,
     Tombstone,
+    Uploaded,
     Verdict,
     Webhook,
 )
@@ -127,8 +128,9 @@ class Client:
         password: str | None = None,
         adapters: Sequence[str] = (),
         idempotency_key: str | None = None,
-    ) -> Document:
-        """Upload a document from a path or from bytes. The same bytes again are the same document.
+    ) -> Uploaded:
+        """Upload a document from a path or from bytes. The same bytes again are the same document,
+        and it is not `new`.
 
         `adapters` are the specialists that read it if it is a contract; by default the configured
         one.
@@ -165,7 +167,8 @@ class Client:
                 files = {"file": (label, content)}
                 return self._http.post("/v1/documents", files=files, data=fields, headers=once)
 
-            return Document.of(self._tried(send).json())
+            answer = self._tried(send)
+            return Uploaded.of({**answer.json(), "new": answer.status_code == 202})
 
     def _upload_in_pieces(
         self,
@@ -173,7 +176,7 @@ class Client:
         length: int,
         values: Mapping[str, str],
         once: Mapping[str, str],
-    ) -> Document:
+    ) -> Uploaded:
         """Upload by the tus protocol. The service removes unfinished uploads."""
         address = self._begin(length, values, once)
         offset, failures, document = 0, 0, None
@@ -189,7 +192,7 @@ class Client:
             before, offset = offset, int(answer.headers["upload-offset"])
             failures = 0 if offset > before else failures
             document = answer.headers.get("smallprint-document")
-        return self.document(document)
+        return Uploaded.of(self._get(f"/v1/documents/{document}").json())
 
     def _begin(self, length: int, values: Mapping[str, str], once: Mapping[str, str]) -> str:
         coded = (f"{key} {_base64(value.encode())}" for key, value in values.items() if value)
@@ -421,8 +424,10 @@ class Client:
         self._tried(lambda: self._http.put("/v1/retention", json={"items": items}))
 
     def journal(self, document_id: str, service: str) -> Journal:
-        """The events of a document that a service (`ingest`, `extraction`, `triage`, `review` or
-        `escalation`) has received and announced.
+        """The events of a document that a service has received and announced.
+
+        Shows where a document waits or fails; empty for an unknown document. `service` is
+        `ingest`, `extraction`, `triage`, `review` or `escalation`.
         """
         return Journal.of(self._get(f"/v1/documents/{document_id}/journal/{service}").json())
 

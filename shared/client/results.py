@@ -123,6 +123,14 @@ class Document(_Result):
     progress: Progress | None = None
 
 
+class Uploaded(Document):
+    """A document after its upload. `new` is False if the suite had the same bytes already; None if
+    the file was sent in pieces.
+    """
+
+    new: bool | None = None
+
+
 class Tombstone(_Result):
     """A deleted document; `removed` is the time when its data was gone everywhere."""
 

@@ -279,6 +279,11 @@ def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
         assert b"open" in body
 
 
+@pytest.mark.parametrize(("status", "new"), [(202, True), (200, False)])
+def test_an_upload_says_whether_the_document_is_new(status: int, new: bool) -> None:
+    assert Network(ok(DOCUMENT, status)).client().upload(b"data").new is new
+
+
 def test_adapters_are_named_at_the_upload_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(
         ok({**DOCUMENT, "adapters": ["a", "b"]}, 202),
@@ -687,7 +692,7 @@ def test_a_large_upload_goes_on_where_it_broke_off(
         ok(DOCUMENT),
     )
     document = network.client().upload(path if as_path else data, name="large é.pdf", kind="report")
-    assert document.id == "doc_1"
+    assert (document.id, document.new) == ("doc_1", None)
     assert [request.method for request in network.requests] == [
         *("POST", "PATCH", "PATCH", "HEAD", "PATCH", "HEAD", "PATCH", "GET"),
     ]
