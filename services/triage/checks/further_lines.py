@@ -15,7 +15,7 @@ BETWEEN = re.compile(
     r"controlling|minority|redeemable|preferred|temporary equity|mezzanine|treasury|"
     r"discontinued|extraordinary|cumulative effect|exchange|currency"
 )
-"""Lines that few pages have between the lines of a relation."""
+"""Lines that few pages have between the lines of a relation, or below the last of them."""
 CASH = re.compile(
     r"\bcash\b|\brestricted\b|federal funds|deposits? (with|in|at|due from)\b|"
     r"short-term investments|marketable securities"
@@ -39,7 +39,7 @@ def with_further_lines(
     view = views[broken.terms[0][0].statement]
     if any(cell.statement != view.index for cell, _ in broken.terms):
         return None
-    for row in range(min(rows) + 1, max(rows)):
+    for row in range(min(rows) + 1, min(max(rows) + 2, len(view.rows))):
         if row in rows or not BETWEEN.search(labels.normalise(view.rows[row].label)):
             continue
         for factor in (-1, 1):

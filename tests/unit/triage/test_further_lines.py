@@ -36,6 +36,7 @@ def discontinued() -> Record:
     return filing
 
 
+CLAIMS = "Total liabilities and stockholders' equity"
 REDEEMABLE = "Redeemable noncontrolling interests"
 DISPOSED = "Cash used by discontinued operations"
 FINANCING = "Net cash used in financing activities"
@@ -47,6 +48,7 @@ CONTINUING = [row("Cash of continuing operations", 153, -49, -21)]
     [
         (apart(), "Total liabilities", [], "headline_sums", False),
         (apart(), "Total liabilities", [row(REDEEMABLE, 200, 150)], "headline_sums", True),
+        (apart(), CLAIMS, [row(REDEEMABLE, 200, 150)], "headline_sums", True),
         (apart(), "Total liabilities", [row(REDEEMABLE, 200, 140)], "headline_sums", False),
         (apart(), "Total liabilities", [row("Pensions", 200, 150)], "headline_sums", False),
         (discontinued(), FINANCING, CONTINUING, "cash_flow_change", False),
@@ -61,7 +63,7 @@ CONTINUING = [row("Cash of continuing operations", 153, -49, -21)]
         (restricted(), "Goodwill", [row("Restricted cash", 9, 9)], "cash_agrees", False),
         (restricted(), "Goodwill", [row("Prepaid expenses", 10, 10)], "cash_agrees", False),
     ],
-    ids=["nothing between", "redeemable interests", "in one year", "another line",
+    ids=["nothing between", "redeemable interests", "below the total", "in one year", "another line",
          "nothing discontinued", "discontinued operations", "another amount",
          "cash", "restricted cash", "cash of a bank", "other restricted cash", "another asset"],
 )  # fmt: skip
