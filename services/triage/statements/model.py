@@ -413,6 +413,14 @@ _SHARES = re.compile(
     r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|\bbasic\b|\bdilut", re.I
 )
 _RATIO = re.compile(r"\brates?\b|percent|%|\bratio\b|\bmargin\b", re.I)
+_RATES = re.compile(f"{_PER_SHARE.pattern}|{_RATIO.pattern}", re.I)
+_COMMA = re.compile(r"\d{1,3}(\.\d{3})+,\d+|\d+,\d{1,2}|\d{1,3}(\.\d{3}){2,}")
+_POINT = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d*\.(\d{1,2}|\d{4,})|0\.\d+")
+_EITHER, _GROUP = re.compile(r"[1-9]\d{0,2}\.\d{3}"), re.compile(r"[1-9]\d{0,2}")
+"""Amounts with a decimal comma, with a decimal point, with either, and with neither."""
+_AROUND = "()-+$\u20ac\u00a3\u00a5%\u2212 \u00a0"  # characters around an amount
+_SWAP = str.maketrans(".,", ",.")
+FEWEST_GROUPS = 2  # amounts such as `1.210` that make a table doubtful
 MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
 """Whole units. A value above them after scaling was already written out in full."""
 _QUARTERS = {"three": 1, "3": 1, "six": 2, "6": 2, "nine": 3, "9": 3, "twelve": 4, "12": 4,
@@ -526,11 +534,36 @@ def _table(title: str, dates: list[str], body: list[_Line], warnings: list[str])
     if len({(c.end, c.quarters) for c in columns}) < len(columns):
         columns = tuple(replace(column, quarters=None) for column in columns)
     table_rows, per_share = [], False
+    body = _with_decimal_points(body, kind or truncate(title), warnings)
     for number, line in enumerate(body, 1):
         row = _csv_row(line, len(columns), f"{kind or truncate(title)} row {number}", warnings)
         per_share = bool(_PER_SHARE.search(row.label)) if row.heading else per_share
         table_rows.append(row if _written_out(row, scale, per_share) else _times(row, scale))
     return Statement(kind or "", columns, tuple(table_rows))
+
+
+def _with_decimal_points(body: list[_Line], where: str, warnings: list[str]) -> list[_Line]:
+    """Rewrite `1.210,50` as `1,210.50` if all amounts of a table fit it and some need it.
+
+    `1.210` is one thousand if zeros are not dropped and another amount has no point, such as `700`.
+    """
+    of_money = (line for line in body if not _RATES.search(line.cells[0]))
+    amounts = [cell.strip(_AROUND) for line in of_money for cell in line.cells[1:]]
+    either = [amount for amount in amounts if _EITHER.fullmatch(amount)]
+    if any(map(_POINT.fullmatch, amounts)):
+        return body
+    if not any(map(_COMMA.fullmatch, amounts)):
+        if len(either) < FEWEST_GROUPS:
+            return body
+        if not (any(a.endswith("0") for a in either) and any(map(_GROUP.fullmatch, amounts))):
+            warnings.append(
+                f"{where}: {either[0]!r} is read with a decimal point. If it is one of thousands, "
+                "write it without the point"
+            )
+            return body
+    return [
+        replace(x, cells=[x.cells[0], *(c.translate(_SWAP) for c in x.cells[1:])]) for x in body
+    ]
 
 
 def _times(row: Row, factor: Decimal) -> Row:

@@ -190,6 +190,34 @@ def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
     assert not filing.warnings
 
 
+@pytest.mark.parametrize(
+    ("cells", "values", "warned"),
+    [
+        ("1.210,50|300,00|(2.200)", ["1210.50", "300", "-2200"], False),
+        ("1.210.000|900|-|10.900", ["1210000", "900", None, "10900"], False),
+        ("1.210|700|2.205", ["1210", "700", "2205"], False),
+        ("1.210|2.205|3.415", ["1.210", "2.205", "3.415"], True),
+        ("1.211|700|2.205", ["1.211", "700", "2.205"], True),
+        ("1.210|700|2.21", ["1.210", "700", "2.21"], False),
+        ("1.210|700|0.505", ["1.210", "700", "0.505"], False),
+        ("1,210|700|2.205", ["1210", "700", "2.205"], False),
+        ("1,210|700|2,205", ["1210", "700", "2205"], False),
+        ("1.210|700", ["1.210", "700"], False),
+    ],
+)  # fmt: skip
+def test_decimal_commas_are_read_if_a_table_leaves_no_doubt(
+    cells: str, values: list[str | None], warned: bool
+) -> None:
+    lines = [f"Line {number};{cell}" for number, cell in enumerate(cells.split("|"))]
+    text = "\n".join(["Balance sheet;20231231", *lines, "Margin in percent;1.215"])
+    (filing,) = filings(text.encode(), CSV)
+    assert isinstance(filing, Filing)
+    (statement,) = filing.statements
+    shown = [row.values[0] for row in statement.rows[:-1]]
+    assert shown == [None if value is None else Decimal(value) for value in values]
+    assert ["decimal point" in warning for warning in filing.warnings] == [True] * warned
+
+
 def test_several_statements_may_stand_in_one_csv() -> None:
     body = BALANCE + "\nExample Corp - Income (USD) In Millions,2023,2022\nNet sales,11853,11207\n"
     (filing,) = filings(body.replace(",", ";").replace('"1;234"', '"1,234"').encode(), CSV)
