@@ -246,6 +246,8 @@ class Coverage:
             missing = in_words(map(title, self.missing))
             where = " in every filing" if self.filings > 1 else ""
             text += f" {missing[0].upper()}{missing[1:]}: not found{where}."
+        if only and self.filings == 1:
+            text += " Statements in one file are checked against each other."
         if self.unread:
             were = "was" if len(self.unread) == 1 else "were"
             text += f" Another {in_words(map(title, self.unread))} {were} not read."

@@ -89,7 +89,7 @@ def triage_filing(
     else:
         verdict = _by_rules(filing, views, dismissed)
     verdict = replace(verdict, coverage=coverage_of(filing, views, verdict.findings))
-    if verdict.findings or (why := _unchecked(views)) is None:
+    if verdict.findings or verdict.coverage.relations or (why := _unchecked(views)) is None:
         return verdict
     return replace(verdict, checked=False, warnings=(UNCHECKED + why, *verdict.warnings))
 

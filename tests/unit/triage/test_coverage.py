@@ -43,7 +43,8 @@ def short(kind: str, *lines: tuple[str, float | None]) -> Record:
         (record(), ["balance_sheet", "income", "cash_flow"], [],
          "Balance sheet, income statement and cash flow statement; "),
         (of(income()), ["income"], ["balance_sheet", "cash_flow"],
-         ". Balance sheet and cash flow statement: not found."),
+         ". Balance sheet and cash flow statement: not found. Statements in one file are checked "
+         "against each other."),
         (of(cash_flow(), balance_sheet()), ["balance_sheet", "cash_flow"], ["income"],
          "Balance sheet and cash flow statement; "),
         (short("income", ("Blue", 3), ("Green", 4)), ["income"], ["balance_sheet", "cash_flow"],
