@@ -16,6 +16,7 @@ from services.cli.commands import up
 from services.cli.deployment import deployment_file
 from services.cli.deployment.deployment_file import Deployment, write_deployment
 from services.cli.deployment.lock import FolderLock
+from services.cli.deployment.stores import SERVICES
 from shared import logs
 from shared.bus import open_bus
 from shared.bus.memory import MemoryBus
@@ -136,6 +137,8 @@ def test_a_broker_that_does_not_answer_is_named_with_the_option(
         raise Unavailable(f"The Kafka broker at {url} failed: nobody is there")
 
     monkeypatch.setattr(deployment_file, "open_bus", away)
+    for service in SERVICES:
+        (running / f"{service}.db").touch()
     code, message = run("verify", "--data", running)
     assert (code, BUS in message, "--bus" in message) == (2, True, True)
 
