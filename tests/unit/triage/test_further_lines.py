@@ -63,7 +63,8 @@ CONTINUING = [row("Cash of continuing operations", 153, -49, -21)]
         (restricted(), "Goodwill", [row("Restricted cash", 9, 9)], "cash_agrees", False),
         (restricted(), "Goodwill", [row("Prepaid expenses", 10, 10)], "cash_agrees", False),
     ],
-    ids=["nothing between", "redeemable interests", "below the total", "in one year", "another line",
+    ids=["nothing between", "redeemable interests", "below the total", "in one year",
+         "another line",
          "nothing discontinued", "discontinued operations", "another amount",
          "cash", "restricted cash", "cash of a bank", "other restricted cash", "another asset"],
 )  # fmt: skip
