@@ -54,8 +54,8 @@ class HitView(BaseModel):
     )
     more: int = Field(
         0,
-        description="further places with as many of the words on the page (in a long page: in this "
-        "part of it)",
+        description="further places on the page where all the words stand together (in a long "
+        "page: in this part of it)",
     )
     clause: HitClauseView | None = Field(description="the clause; null for a hit in the text")
 

@@ -30,7 +30,7 @@ _BEGINS = (re.compile(r"\s\S"), re.compile(r"\W\w"))
 class Excerpt:
     """Text from `start` to `end`, with its matches; all offsets count in the document's text.
 
-    `more` is the number of further places in the passage that match as well.
+    `more` is the number of further places in the passage with all parts of the query.
     """
 
     start: int
@@ -130,7 +130,7 @@ def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | No
     every = [(at, part) for part, matches in enumerate(by_part) for at in matches]
     every.sort(key=lambda place: (sequence[place[0][0]].start, place))
     spans = list(_spans(sequence, every))
-    most, low, high = max(spans, key=lambda span: (span[0], span[1] - span[2]))
+    *_, (low, high) = max(spans, key=lambda span: (span[0], -span[1]))
     first, last = low - passage.start, high - passage.start
     start, end = _around(text[: max(passage.end - passage.start, last)], first, last)
     shown = start + passage.start, end + passage.start
@@ -138,7 +138,7 @@ def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | No
         *shown,
         text[start:end],
         tuple(_marks(passage, sequence, every, *shown)),
-        _count([(low, high) for parts, low, high in spans if parts == most], shown),
+        _count((span for parts, _, span in spans if parts == len(query.parts)), shown),
     )
 
 
@@ -146,20 +146,21 @@ PartMatch = tuple[tuple[int, int], int]
 """First word, one after the last, and the number of the query's part."""
 
 
-def _spans(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Iterator[tuple[int, int, int]]:
-    """Yield for each match how many parts of the query fit into an excerpt from it on, and the
-    span that has them.
+def _spans(sequence: Sequence[Word], every: Sequence[PartMatch]) -> Iterator[tuple[int, int, Span]]:
+    """Yield for each match how many parts of the query fit into an excerpt from it on, how far
+    apart they begin, and the span that has them.
     """
     for number, ((at, until), _) in enumerate(every):
         start, last = sequence[at].start, sequence[until - 1].end
-        parts = set()
-        for (_, other), part in every[number:]:
+        parts, apart = set(), 0
+        for (begin, other), part in every[number:]:
             if sequence[other - 1].end > max(start + LENGTH - BEFORE, last):
                 break
             if part not in parts:
                 last = max(last, sequence[other - 1].end)
+                apart = sequence[begin].start - start
             parts.add(part)
-        yield len(parts), start, last
+        yield len(parts), apart, (start, last)
 
 
 def _count(spans: Iterable[Span], shown: Span) -> int:

@@ -183,6 +183,8 @@ FAR = f" {'.' * LENGTH} "
         (["laws of New York", "of", "laws of New York"], "laws of New York", 0, 1),
         (["York", "York York", "York", "New"], "York", 0, 3),
         (["New England in York", "York", "new York"], "new york", 2, 1),
+        (["terminations", "terminated", "termin", "terminated"], "terminat*", 0, 2),
+        (["Newcastle", "York", "Newcastle"], "newcastle york", 0, 0),
     ],
 )
 def test_an_excerpt_shows_the_words_that_stand_closest_together(
