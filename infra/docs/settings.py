@@ -10,9 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from infra.run_kafka import SERVICES
 from services.proxy.settings import OriginSettings
-from shared.settings import PREFIX, CommonSettings
+from shared.settings import PREFIX, ROOT, CommonSettings
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
+FILE = ROOT / "docs" / "reference" / "settings.md"
 HEAD = """\
 # Settings
 
@@ -62,4 +62,6 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return "required"
+    if isinstance(value, Path) and value.is_relative_to(ROOT):
+        value = value.relative_to(ROOT)
     return "" if value in ("", None) else f"`{value}`"
