@@ -30,6 +30,7 @@ TOTALS: Mapping[str, Mapping[str, str]] = {
     "cash_flow": {role: f"cash from {role} activities" for role in identities.ACTIVITIES},
 }
 """Roles of totals by statement, in words."""
+MOST_MISSING = Decimal("0.2")  # share of a total that its lines may miss
 LINES = 2  # lines above a total that may make it
 MOST_CHECKS = 100  # relations of one filing that are listed
 DIGITS = 1000  # units that the largest amount of a relation has, if they are those of the page
@@ -99,7 +100,8 @@ def _tried(views: Views) -> Iterator[Equation]:
 def _sections(views: Views) -> tuple[list[Equation], list[str]]:
     """The sections of balance sheets whose total no lines make, and the totals not added up.
 
-    If more sections do not add up than do, the sheet leaves lines out, and they prove nothing.
+    If more sections do not add up than do, the sheet leaves lines out, and they prove nothing. A
+    single section counts if its lines make most of its total.
     """
     added: list[Equation] = []
     not_added: list[str] = []
@@ -108,12 +110,20 @@ def _sections(views: Views) -> tuple[list[Equation], list[str]]:
         unmade = dict(identities.unmade_sections(view))
         closing = {n for n, found in unmade.items() if any(_closes(views, e) for e in found)}
         close = len(closing) + len(plain.intersection(identities.sections(view)))
+        complete = close >= len(unmade) - len(closing)
         for name, found in unmade.items():
-            if found and (name in closing or close >= len(unmade) - len(closing)):
+            alone = len(unmade) == 1 and any(_nearly_closes(views, e) for e in found)
+            if found and (complete or alone or name in closing):
                 added += found
             else:
                 not_added.append(name.replace("_", " "))
     return added, not_added
+
+
+def _nearly_closes(views: Views, equation: Equation) -> bool:
+    cell = equation.terms[0][0]
+    total = views[cell.statement].value(cell.row, cell.column) or ZERO
+    return abs(equation.residual) <= MOST_MISSING * abs(total)
 
 
 def _unmade_totals(views: Views, tried: Sequence[Equation]) -> Iterator[str]:

@@ -238,6 +238,7 @@ SECTIONS: Mapping[str, str | None] = {
     "total_equity": "total_liabilities",
 }
 """Totals of a balance sheet, and the total below which their section begins."""
+_MEZZANINE = re.compile(r"\b(mezzanine|temporary equity|redeemable|redemption)\b")
 _DEDUCTED = re.compile(r"^(less|accumulated (depreciation|amortization|deficit)|treasury)\b")
 
 
@@ -268,11 +269,20 @@ def unmade_sections(view: StatementView) -> Iterator[tuple[str, list[Equation]]]
                 p in subtotals or not labels.announces_sum(view.rows[p].label) for p in parts
             )
             subtotals.add(row)
-            if total := _direct(
-                view, row, [(part, _sign_in_section(view, part)) for part in parts]
-            ):
+            if total := _sum_of_section(view, row, parts):
                 yield name, sum_equations(view, total, "balance_sheet_sums") if known else []
         lines.append(row)
+
+
+def _sum_of_section(view: StatementView, row: int, lines: Sequence[int]) -> Sum | None:
+    """The sum of the lines above a total. Mezzanine equity may be among them without belonging."""
+    inside = [r for r in lines if not _MEZZANINE.search(labels.normalise(view.rows[r].label))]
+    sums = [
+        total
+        for rows in (lines, inside)
+        if (total := _direct(view, row, [(part, _sign_in_section(view, part)) for part in rows]))
+    ]
+    return min(sums, key=lambda s: sum(map(abs, s.residuals.values()), ZERO), default=None)
 
 
 def _sign_in_section(view: StatementView, row: int) -> int:
