@@ -187,8 +187,9 @@ ACTIVITIES = (("Net cash provided by operating activities", 9013),
           ("Total current liabilities", 310), CLAIMS[1], *CLAIMS[2:3], *CLAIMS[5:]), [],
          ("total current assets", "total liabilities")),
     ],
-    ids=["sound", "assets", "current assets", "a deduction", "mezzanine equity", "liabilities", "an unknown subtotal",
-         "a single section", "a single section without lines", "headlines"],
+    ids=["sound", "assets", "current assets", "a deduction", "mezzanine equity", "liabilities",
+         "an unknown subtotal", "a single section", "a single section without lines",
+         "headlines"],
 )  # fmt: skip
 def test_lines_of_a_section_are_added_up_in_a_single_column(
     lines: tuple[tuple[str, float], ...],
