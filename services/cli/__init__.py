@@ -108,7 +108,9 @@ def main() -> int:
         error.show()
         return NONE_WORKED
     except SuiteError as error:
-        print_failure(f"smallprint: {plain(error.message)}")
+        named = error.document and not error.message.startswith(error.document)
+        name = f"{error.document}: " if named else ""
+        print_failure(f"smallprint: {plain(f'{name}{error.message}')}")
         return WRONG_USAGE if error.code == InvalidRequest.code else NONE_WORKED
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED

@@ -13,6 +13,7 @@ from services.extraction.analysis import ContractAnalysis, TenantPolicy, analyse
 from services.extraction.monitoring import monitor
 from services.extraction.monitoring.store import MonitoringStore
 from services.extraction.pipeline.search import search
+from services.extraction.pipeline.warnings import shown_warnings
 from services.extraction.routing.routes import min_belief, risk_guarantee
 from services.extraction.store import Extractions
 from shared import metrics
@@ -134,7 +135,9 @@ def _store(
                 adapter=analysis.passes[0].adapter,
                 adapter_version=analysis.passes[0].version,
                 adapters=tuple(result.reader for result in analysis.results),
-                warnings=domain.combined_record(analysis.passes).warnings,
+                warnings=shown_warnings(
+                    domain.combined_record(analysis.passes).warnings, event.media_type
+                ),
                 attempt=event.attempt,
             )
         )

@@ -133,15 +133,13 @@ def _stated_risk(
         return None
     why, name = "", f"{passed.adapter} {passed.version}"
     if expert is None:
-        why = f"{name} read it, and it is not installed"
+        why = f"{name} read it, and it is not installed."
     elif expert.manifest.version != passed.version:
-        why = f"{name} read it, and {expert.manifest.version} is installed: reprocess it"
+        why = f"{name} read it, and {expert.manifest.version} is installed: reprocess it."
     elif reading is None:
-        why = "the reading of its pages is gone"
+        why = "The reading of its pages is gone."
     if expert is None or why:
-        return StatedRisk(
-            rules.max_wrong, rules.level, no_guarantee_reason=f"not guaranteed: {why}"
-        )
+        return StatedRisk(rules.max_wrong, rules.level, no_guarantee_reason=why)
     searched = passed.searched
     return stated_risk(
         expert, Search([], [], searched.warnings), rules, local, searched.kind_unsure

@@ -27,7 +27,7 @@ from shared.documents import (
     ParsedDocument,
     RefusedPart,
 )
-from shared.documents.model.formats import FORMATS
+from shared.documents.model.formats import FORMATS, MAILS
 from shared.errors import InvalidRequest
 from shared.events import (
     CANCELLED,
@@ -58,7 +58,8 @@ def require_adapters(adapters: Iterable[str], installed: Collection[str]) -> Non
     for name in adapters:
         if name not in installed:
             raise UnknownAdapter(
-                f"There is no adapter {name[:100]!r}. Installed: {', '.join(installed) or 'none'}."
+                f"There is no specialist {name[:100]!r}. "
+                f"Installed: {', '.join(installed) or 'none'}."
             )
 
 
@@ -76,7 +77,6 @@ _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {one.media_type: one.kind for one in FORMATS}
 MIXED_TYPES = frozenset(one.media_type for one in FORMATS if one.by_text)
 """Media types whose text decides the kind; mails and archives contain documents of any kind."""
-_MAILS = CONTAINERS - ARCHIVES
 
 
 @dataclass(frozen=True, order=True)
@@ -329,7 +329,7 @@ def ends_with_its_parts(media_type: str, kind: Kind, source: KindSource) -> bool
     """
     if media_type in ARCHIVES:
         return not (kind == "other" and source == "uploader")
-    return media_type in _MAILS and kind == "report"
+    return media_type in MAILS and kind == "report"
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,9 @@ class History:
             return uncompared(filing, earlier)
         company, filer = filing.company or "", filer_key(filing.company)
         if not filer:
-            why = "this filing names no company"
+            why = "smallprint found no company name in this report"
         elif not last_day(filing):
-            why = "this filing has no date"
+            why = "this report has no date"
         elif filer in self.of_filer:
             last = format_day(last_day(filing))
             why = f"those of this company are not earlier than this one, {last}"

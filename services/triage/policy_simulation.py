@@ -28,8 +28,8 @@ from shared.policy.rules import KIND_UNSURE, RiskRules
 from shared.storage import Store
 
 UNSTATED = (
-    "not guaranteed: the policy does not state the share of reports with an error (`broken` of "
-    "`[tenants.….findings]`)"
+    "The policy does not state the share of reports with an error (`broken` of "
+    "`[tenants.….findings]`)."
 )
 TIGHTENED = (
     "too many checks were wrong: findings are accepted only from a confidence of {:.1%}, stricter "
@@ -155,8 +155,8 @@ def _outdated(judged: Model, installed: Model) -> str:
     """Why another version's verdict has no guarantee; empty for this version."""
     if judged == installed:
         return ""
-    now = f"{installed.name} {installed.version} is installed: reprocess it"
-    return f"not guaranteed: {judged.name} {judged.version} judged it, and {now}"
+    now = f"{installed.name} {installed.version} is installed: reprocess it."
+    return f"{judged.name} {judged.version} judged it, and {now}"
 
 
 def _try(

@@ -107,8 +107,7 @@ def find_adapter(folders: Sequence[Path], name: str) -> Path:
     if places:
         return newest(places[0], name, AdapterManifest.FILE)
     names = ", ".join(adapter_names(*folders)) or "none"
-    searched = " or ".join(map(str, folders))
-    raise MissingAdapter(f"there is no adapter named {name!r} in {searched}; there is: {names}")
+    raise MissingAdapter(f"There is no specialist {name!r}. Installed: {names}.")
 
 
 def load_adapter(

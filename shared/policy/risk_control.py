@@ -40,7 +40,7 @@ FIRST = 0.8
 MANY_TIMES = 10
 """If more than this multiple of the groups would be needed, the specialist is not good enough."""
 
-FAMILIES = "company families"
+FAMILIES = "companies"
 """The word for groups in shipped sets."""
 
 FLATTEST = 0.01
@@ -304,12 +304,9 @@ def _why_not(
     groups = f"{known.families} {known.groups}"
     if not accepted.any():
         return (
-            f"not attainable with this data: no {known.result} in {groups} was certain enough for "
-            f"a risk of {max_wrong:.1%}. State a larger risk"
+            f"No {known.result} of {groups} was certain enough for a risk of "
+            f"{percent(max_wrong)}. State a larger risk."
         )
-    about = "" if known.weight is None or (known.weight == 1.0).all() else "about "
-    surest = f"the {about}{accepted.sum():.0f} most certain {known.result}s of {groups}"
-    rate = f"{wrong.sum() / accepted.sum():.1%} of {surest} are wrong"
     if expected is None:
         size = known.families
         needed = groups_needed(gained[None], max_wrong, level, known.most)
@@ -319,29 +316,33 @@ def _why_not(
         needed, most = groups_forecast(accepted, wrong, max_wrong, level, expected, known.most)
     if needed is None or (wrong.any() and needed > MANY_TIMES * size):
         return (
-            f"not attainable with this data: {rate}. More {known.source}s like these would hardly "
-            f"show a risk of {max_wrong:.1%}. State a larger risk, or teach the specialist"
+            f"Too many of the most certain {known.result}s of {groups} were wrong to guarantee "
+            f"{percent(max_wrong)}. State a larger risk, or teach the specialist."
         )
     return (
-        f"not attainable with this data: {rate}. That is too little data to show a risk of "
-        f"{max_wrong:.1%} at {level:.0%} confidence. {groups_message(needed, most, known)}"
+        f"{groups} are too few to guarantee {percent(max_wrong)}; "
+        f"{groups_message(needed, most, known)}."
     )
 
 
 def groups_message(least: int, most: int | None, known: Calibration) -> str:
     """Say how many more groups are needed, as a number or a range."""
-    further = f"more {known.groups} like these are needed"
     if least == most:
-        return f"About {least - known.families:,} {further}"
+        return f"about {least - known.families:,} more are needed"
     low = _rounded(least - known.families)
     if most is None or most > MANY_TIMES * max(least, known.families):
         if low:
-            return f"About {low:,} {further}, or many more"
-        return f"It is unknown how many {further}"
+            return f"at least about {low:,} more are needed"
+        return "it is unknown how many more are needed"
     high = _rounded(most - known.families)
     if low in (0, high):
-        return f"Up to about {high:,} {further}"
-    return f"About {low:,} to {high:,} {further}"
+        return f"up to about {high:,} more are needed"
+    return f"about {low:,} to {high:,} more are needed"
+
+
+def percent(share: float) -> str:
+    """A stated share as a percentage, such as `5%` or `0.5%`."""
+    return f"{100 * share:g}%"
 
 
 def _rounded(number: int) -> int:

@@ -85,7 +85,7 @@ class RiskRules(BaseModel):
 
 
 KIND_UNSURE = (
-    "not guaranteed: the kind of the document is not confirmed, so people review all results"
+    "The guarantee does not cover documents of an unconfirmed kind, so people review all results."
 )
 """Why a document of unconfirmed kind has no guarantee."""
 
@@ -124,6 +124,8 @@ def read_policy(path: Path, form: type[T]) -> T:
     """Read a policy file as `form`. Raises SettingsError: unreadable or invalid."""
     try:
         return form.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"the policy file {path} can't be read: {reason}") from None

@@ -122,7 +122,8 @@ def _print_results(client: Client, suite: StartedSuite, kept: bool) -> None:
             f"Shell:          {shell_line(suite.data)}",
             "",
             f"Ctrl-C ends the demo{end}.",
-        ]
+        ],
+        whole=True,
     )
 
 

@@ -21,7 +21,7 @@ from services.cli.options import (
     sheet_options,
 )
 from services.cli.output import sheets, tables
-from services.cli.output.lines import OutputWriter, plain, write
+from services.cli.output.lines import OutputWriter, plain, print_hint, write
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
 
@@ -142,13 +142,13 @@ def text(path: str, as_json: bool, password: str | None) -> int:
         reading = reader.read(data, name=Path(path).name, password=password)
         parts = _names_in(reader, reading, data, path)
     for warning in reading.warnings:
-        click.echo(f"smallprint: {plain(warning)}", err=True)
+        print_hint(f"smallprint: {plain(warning)}")
     for failed in reading.failed:
-        click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
+        print_hint(f"smallprint: page {failed.number}: {plain(failed.reason)}")
     if not reading.page_count:
         raise SuiteError(f"an archive has no text; --json prints its parts: {parts}")
     if parts:
-        click.echo(f"smallprint: only printed with --json: {plain(parts)}", err=True)
+        print_hint(f"smallprint: {plain(parts)} is left out; --json has it")
     write(reading.text.encode("utf-8", "surrogatepass"))
     return 0
 

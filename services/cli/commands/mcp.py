@@ -66,7 +66,7 @@ def mcp(
         named = url or configured_url(data)
         where = ["--url", named] if named else ["--data", str(settings.data.resolve())]
         print_hint("Put this into the settings of your assistant:")
-        write_rows([_assistant_settings(where, uploads)])
+        write_rows([_assistant_settings(where, uploads)], whole=True)
         return
     configure_logs("smallprint", "WARNING", settings.log_format)
     if not http:

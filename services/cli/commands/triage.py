@@ -20,7 +20,7 @@ from services.cli.options import (
     sheet_options,
 )
 from services.cli.output import sheets, tables
-from services.cli.output.lines import OutputWriter, plain, write_rows
+from services.cli.output.lines import OutputWriter, plain, print_hint, write_rows
 from services.cli.output.progress import each_file
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def triage(
       smallprint triage 10-k-2023.html --history earlier-10-ks
 
     --history compares the figures of earlier periods with the earlier reports of the same company.
-    Companies are recognised by the name in the report.
+    The company's name must be in the report's data: smallprint reads it from XBRL, inline XBRL and
+    JSON, not from the text of a PDF.
 
     With --max-wrong 0.05 each finding has a `route`, `accept` or `review`. At most 5% of the
     accepted ones are wrong, with 95% confidence, if --broken is the share of filings with an error.
@@ -97,7 +98,7 @@ def triage(
         )
         if history is not None:
             for message in reports.learn_history(history, password):
-                click.echo(plain(message), err=True)
+                print_hint(plain(message))
         each_file(paths, lines, lambda path: reports.file(path, password))
     lines.write_sheet()
     if not as_json and not form:
@@ -117,8 +118,8 @@ def triage(
     type=click.Choice(list(tables.SCALES)),
     default="units",
     show_default=True,
-    help="Unit of the amounts in text and --xlsx; --json and --csv have units. Lines below 1,000 "
-    "or with cents, such as amounts per share, keep theirs.",
+    help="Unit of amounts and numbers of shares in text and --xlsx; --json and --csv have units. "
+    "Lines below 1,000 or with cents, such as amounts per share, keep theirs.",
 )
 @as_json
 @sheet_options

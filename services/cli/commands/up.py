@@ -51,7 +51,9 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
         if as_json:
             write(to_json({"url": suite.url, **given(key=suite.key if suite.key_is_new else None)}))
         else:
-            write_rows(owner_key.start_lines(suite.ring, suite.key, suite.url, suite.data))
+            write_rows(
+                owner_key.start_lines(suite.ring, suite.key, suite.url, suite.data), whole=True
+            )
 
     run_suite(load_settings(data), port, announce)
     _say("stopped; unfinished work continues at the next start")

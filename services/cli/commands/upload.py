@@ -100,6 +100,8 @@ def upload(
                     "the command again, no document is stored twice"
                 ) from None
             return _failed(path, error.code, detail)
+        except FileNotFoundError:
+            return _failed(path, "unreadable_file", "there is no such file")
         except OSError as error:
             why = f"the file can't be read: {error.strerror or error}"
             return _failed(path, "unreadable_file", why)

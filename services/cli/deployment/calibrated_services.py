@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from services.cli.deployment.specialists import installed
+from services.cli.deployment.specialists import all_specialists
 from services.cli.deployment.stores import open_store
 from services.cli.options import load_settings
 
@@ -76,11 +76,8 @@ class Clauses(CalibratedService):
         from services.extraction.monitoring import recalibration
         from services.extraction.pipeline.search import default_threshold
         from services.extraction.store import Extractions
-        from shared.inference import MissingAdapter
 
-        expert = installed(self.settings)(self.adapter)
-        if expert is None:
-            raise MissingAdapter(f"there is no specialist {self.adapter!r}")
+        expert = all_specialists(self.settings).get(self.adapter)
         name, version = expert.manifest.name, expert.manifest.version
         with store.read() as session:
             extractions, monitoring = Extractions(session, tenant), self.monitoring(session, tenant)

@@ -10,8 +10,10 @@ from typing import Any
 
 from services.cli.documents.claims import Claims
 from services.cli.documents.files import Results, read_file, sha256
-from services.cli.output.lines import count, error_line, is_flagged, plain
+from services.cli.output.lines import container, count, error_line, is_flagged, plain
 from shared.errors import SuiteError
+
+UNSURE = "of unsure kind"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Batch:
     reused: int = 0
     failures: list[dict[str, Any]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    """Documents of each kind that is sure, parts included."""
+    """Documents of each kind that is sure, parts included, without mails and archives."""
+    shown_kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Documents by the kind of the file around them, if any, and their own."""
     unsure: list[str] = field(default_factory=list)
     """Documents whose kind is unsure."""
     flagged: list[str] = field(default_factory=list)
@@ -96,15 +100,29 @@ class Batch:
                 self.flagged.append(line["source"])
         return line
 
-    def _note_kinds(self, line: Mapping[str, Any]) -> None:
-        from shared.documents.model.formats import ARCHIVES
-
-        if line.get("kind_unsure"):
+    def _note_kinds(self, line: Mapping[str, Any], around: str = "") -> None:
+        if "kind" not in line:
+            return  # a failed part
+        kind = container(line.get("document", {}).get("media_type", ""))
+        if not kind and "parts" in line:
+            kind = "file"  # a mail or archive that was read as a report
+        if line["kind_unsure"]:
+            kind = UNSURE
             self.unsure.append(line["source"])
-        elif "kind" in line and line.get("document", {}).get("media_type") not in ARCHIVES:
-            self.kinds[line["kind"]] += 1
+        elif not kind:
+            kind = line["kind"]
+            self.kinds[kind] += 1
+        self.shown_kinds[around, kind] += 1
         for part in line.get("parts", ()):
-            self._note_kinds(part)
+            self._note_kinds(part, around or kind)
+
+    def _counted_kinds(self, around: str = "") -> Iterator[str]:
+        """`2 contracts`, `1 mail with 1 report` and so on."""
+        for (outer, kind), number in sorted(self.shown_kinds.items()):
+            if outer == around:
+                inner = "" if around else " and ".join(self._counted_kinds(kind))
+                counted = f"{number} {UNSURE}" if kind == UNSURE else count(number, kind)
+                yield f"{counted} with {inner}" if inner else counted
 
     def summary(self) -> dict[str, Any]:
         """The outcome of every file, with reasons for failures."""
@@ -122,12 +140,10 @@ class Batch:
 
     def shown(self) -> Iterator[str]:
         """The summary for a person."""
-        before = f" ({self.reused} of them before)" if self.reused else ""
-        kinds = [count(number, kind) for kind, number in sorted(self.kinds.items())]
-        if self.unsure:
-            kinds.append(f"{len(self.unsure)} of unsure kind")
-        found = f": {', '.join(kinds)}" if kinds else ""
-        yield f"{self.done} worked{before}, {len(self.failures)} failed{found}"
+        before = f" ({self.reused} already done)" if self.reused else ""
+        found = ", ".join(self._counted_kinds())
+        files = count(self.done + len(self.failures), "file")
+        yield f"{self.done} of {files} worked{before}{': ' if found else ''}{found}"
         for source in self.flagged:
             yield f"  {plain(source)}: flagged"
         yield f"results and {Results.SUMMARY}: {plain(str(self.results.folder))}"

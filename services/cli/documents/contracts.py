@@ -90,6 +90,7 @@ class ContractReader:
         Raises UnreadableDocument, or CannotStart without a model.
         """
         from services.extraction.domain import limit_length
+        from services.extraction.pipeline.warnings import shown_warnings
 
         reading = reading or self.read(path, data, password)
         limit_length(reading.text, self._most_characters)
@@ -106,7 +107,10 @@ class ContractReader:
             "models": models,
             **({"risks": answer.risks} if self.rules and self.rules.max_wrong else {}),
             **({"missed": answer.missed} if self.rules and self.rules.max_missed else {}),
-            "warnings": [*reading.warnings, *answer.warnings],
+            "warnings": [
+                *reading.warnings,
+                *shown_warnings(answer.warnings, reading.media_type),
+            ],
             "timings": rounded_timings(read=self._seconds_read, find=search_result - loaded),
         }
 
@@ -168,11 +172,18 @@ class ContractReader:
         clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
         return Answer(clauses, presence, tuple(warnings), risks, missed)
 
-    def _models(self) -> list[dict[str, str]]:
-        manifests = [specialist.manifest for specialist in self._get_specialists()]
+    def _models(self) -> list[dict[str, Any]]:
+        from services.extraction.pipeline.search import default_threshold
+
+        specialists = self._get_specialists()
         return [
-            {"base": one.base_sha256, "adapter": one.name, "version": one.version}
-            for one in manifests
+            {
+                "base": one.manifest.base_sha256,
+                "adapter": one.manifest.name,
+                "version": one.manifest.version,
+                "threshold": default_threshold(one),
+            }
+            for one in specialists
         ]
 
     def _get_specialists(self) -> list[Specialist]:

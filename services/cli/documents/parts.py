@@ -23,8 +23,14 @@ class NoPartWorked(UnreadableDocument):
     code = "no_part_worked"
 
     def __init__(self, source: str, parts: list[dict[str, Any]]) -> None:
-        first = f"the first, {parts[0]['source']}: {parts[0]['error']['detail']}" if parts else ""
-        super().__init__(f"nothing in it worked; {first or 'it is empty'}", document=source)
+        message = "it is empty"
+        if parts:
+            name = parts[0]["source"].removeprefix(f"{source}/")
+            reason = f"{name}: {parts[0]['error']['detail']}"
+            message = (
+                reason if len(parts) == 1 else f"none of its {len(parts)} parts worked. {reason}"
+            )
+        super().__init__(message, document=source)
         self.parts = parts
 
 

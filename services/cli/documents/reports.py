@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from services.cli.documents.files import files_below, open_file, read_file, read_stream
 from services.cli.documents.reading import open_reader, with_parts
 from services.cli.options import load_settings
-from services.cli.output.lines import error_line, rounded_timings
+from services.cli.output.lines import count, error_line, rounded_timings
 from shared.errors import SuiteError
 from shared.version import VERSION
 
@@ -111,8 +111,8 @@ class Reports:
                             unnamed.append(f"{file}: {one.filing.id}")
             except SuiteError as error:
                 unread.append(f"{file}: {error.message}")
-        yield from _left_out(unread, "earlier reports can't be read")
-        yield from _left_out(unnamed, "earlier filings name no company or no date")
+        yield from _left_out(unread, "which can't be read")
+        yield from _left_out(unnamed, "without a company name or a date")
         filings = counted(learned, "earlier filing", "earlier filings")
         yield f"{filings} of {counted(len(self._history.of_filer), 'company', 'companies')}"
 
@@ -250,7 +250,8 @@ def _left_out(some: Sequence[str], why: str) -> Iterator[str]:
     """A line for all unusable reports, with the first of them; None if there are none."""
     if some:
         more = f"; and {len(some) - LEFT_OUT_NAMED} more" if len(some) > LEFT_OUT_NAMED else ""
-        yield f"{len(some)} {why}, and are left out: {'; '.join(some[:LEFT_OUT_NAMED])}{more}"
+        reports = count(len(some), "earlier report")
+        yield f"left out: {reports} {why}: {'; '.join(some[:LEFT_OUT_NAMED])}{more}"
 
 
 def filings_of(

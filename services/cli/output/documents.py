@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from services.cli.output.lines import count, minute, plain
+from services.cli.output.lines import container, count, minute, plain
 from services.cli.output.terminal import table, width
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ def with_parts(document: Document) -> str:
 
 
 def kind(document: Document) -> str:
-    """The kind of a document, with `?` if it is unsure. Empty if nobody stated it and the document
-    could not be read.
+    """The kind of a document, with `?` if it is unsure.
+
+    If nobody stated it, it is `mail` or `archive` for these, and empty for an unreadable document.
     """
     unread = document.outcome in ("failed", "rejected") and document.pages is None
-    if unread and document.kind_source == "type":
-        return ""
+    if document.kind_source == "type" and (unread or container(document.media_type)):
+        return container(document.media_type)
     return f"{document.kind} ?" if document.kind_unsure else document.kind
 
 

@@ -11,16 +11,18 @@ import errno
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -68,11 +70,30 @@ def to_json(line: Mapping[str, Any]) -> bytes:
         return json.dumps(line, allow_nan=False).encode() + b"\n"
 
 
-def write_rows(rows: Iterable[str]) -> None:
+def write_rows(rows: Iterable[str], *, whole: bool = False) -> None:
     """Print lines for people, with commands that can be pasted. Characters that UTF-8 lacks become
     question marks.
+
+    Args:
+        whole: never break a line, also if it is wider than the terminal.
     """
-    write("".join(f"{pasteable(row)}\n" for row in rows).encode("utf-8", "replace"))
+    shown = (row if whole else wrapped(row, sys.stdout) for row in map(pasteable, rows))
+    write("".join(f"{row}\n" for row in shown).encode("utf-8", "replace"))
+
+
+def wrapped(row: str, stream: TextIO) -> str:
+    """A line broken between words if it is wider than the terminal. Commands in backquotes stay
+    whole.
+    """
+    width = shutil.get_terminal_size().columns
+    if len(row) <= width or not stream.isatty():
+        return row
+    indent = " " * (len(row) - len(row.lstrip()) + 2)
+    joined = re.sub("`[^`]*`", lambda command: command[0].replace(" ", "\0"), row)
+    lines = textwrap.wrap(
+        joined, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines).replace("\0", " ")
 
 
 def print_line(line: Mapping[str, Any], rows: Iterable[str], *, as_json: bool) -> None:
@@ -100,14 +121,13 @@ def pasteable(text: str) -> str:
 
 def print_hint(text: str) -> None:
     """Print a hint to standard error, with commands that can be pasted."""
-    click.echo(pasteable(text), err=True)
+    click.echo(wrapped(pasteable(text), sys.stderr), err=True)
 
 
 def print_failure(message: str) -> None:
     """Print a message to standard error, in red on a terminal, with commands that can be pasted."""
-    click.secho(
-        pasteable(message), fg="red", err=True, color=False if os.environ.get("NO_COLOR") else None
-    )
+    text = wrapped(pasteable(message), sys.stderr)
+    click.secho(text, fg="red", err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def clause_text(clause: Mapping[str, Any]) -> str:
@@ -130,6 +150,18 @@ def plain(text: str) -> str:
 def count(number: int, what: str) -> str:
     """A number of things, such as `1 page` or `2 pages`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def container(media_type: str) -> str:
+    """`mail` or `archive`; empty for other types."""
+    from shared.documents.model.formats import ARCHIVES, MAILS
+
+    return "mail" if media_type in MAILS else "archive" if media_type in ARCHIVES else ""
+
+
+def percent(share: float) -> str:
+    """A stated share as a percentage, such as `5%` or `0.5%`."""
+    return f"{100 * share:g}%"
 
 
 def moment(time: datetime | None) -> str | None:
@@ -222,8 +254,11 @@ class OutputWriter:
             self.worked += 1
         self.flagged = self.flagged or is_flagged(line)
         if not self.as_json and "error" in line and not line.get("narrative_flags"):
-            error = line["error"]
-            print_failure(f"{plain(line['source'])}: {plain(error['detail'])}")
+            text = f"{plain(line['source'])}: {plain(line['error']['detail'])}"
+            if "moved_to" in line:
+                end = "" if text.endswith((".", "?")) else "."
+                text += f"{end} Moved to {plain(line['moved_to'])}"
+            print_failure(text)
         elif self.sheet:
             self._results.append(line)
             for warning in warnings(line):

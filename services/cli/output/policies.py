@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from services.cli.output.budgets import budget_warnings, usd
-from services.cli.output.lines import plain
+from services.cli.output.lines import percent, plain
 
 WIDTH, COLUMN = 32, 24  # width of row titles and of a column, in characters
 TOP = 3  # categories whose expected errors are named
@@ -127,7 +127,7 @@ def _few(number: float) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "not stated" if share is None else f"{100 * share:g}%"
+    return "not stated" if share is None else percent(share)
 
 
 def _day(one: Mapping[str, Any]) -> str:
@@ -257,7 +257,7 @@ def _of_side(
         if accepted:
             partial = accepted + count == block[results]
             subject = f"the other {count:,}" if partial else f"{count:,} other {results}"
-        yield "-", f"{title}: none of {subject} is accepted: {plain(reason)}."
+        yield "-", f"{title}: none of {subject} is accepted. {plain(reason)}"
 
 
 def _expected(

@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from services.cli.documents.files import STANDARD_INPUT
-from services.cli.output.lines import clause_text, count, plain, warnings
+from services.cli.output.lines import clause_text, container, count, percent, plain, warnings
 from services.cli.output.terminal import table
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
 MOST_SUMS = 10
 """Sums of costs that are shown."""
+OCR = "The guarantee does not cover pages read by OCR."
 SCALES = {"units": 1, "thousands": 1_000, "millions": 1_000_000}
 """Units in which amounts can be shown."""
 _PACE = ("kind", "documents", "tokens read", "seconds", "tokens a second", "US$ a million")
@@ -40,8 +41,11 @@ def results(line: Mapping[str, Any]) -> Iterator[str]:
     """
     if "filings" in line:
         yield from findings(line)
-    elif line.get("parts") and not line.get("document", {}).get("pages"):
-        yield f"{plain(line['source'])}  ({count(len(line['parts']), 'part')})"
+    elif line.get("parts") and not line.get("clauses"):
+        what = [container(line.get("document", {}).get("media_type", ""))]
+        what.append(count(len(line["parts"]), "part"))
+        yield f"{plain(line['source'])}  ({', '.join(filter(None, what))})"
+        yield from (f"  ! {plain(warning)}" for warning in line.get("warnings", ()))
         yield ""
     else:
         yield from _clauses(line)
@@ -58,21 +62,27 @@ def _clauses(line: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plain(line['source'])}  ({pages}{lost}, {seconds:.1f} s)"
     for warning in line["warnings"]:
         yield f"  ! {plain(warning)}"
+    thresholds = {model["adapter"]: model["threshold"] for model in line["models"]}
+    unlikely = sum(c["confidence"] <= thresholds[c["adapter"]] for c in line["clauses"])
+    digits = 3 if unlikely else 2
     rows = [
         (
             c["category"],
-            f"p. {c['page']}",
-            f"{c['confidence']:.2f}{_route(c)}",
+            str(c["page"]),
+            f"{c['confidence']:.{digits}f}{_route(c)}",
             plain(clause_text(c)),
         )
         for c in line["clauses"]
     ]
-    yield from table(rows, right=[2], styles={0: "bold"})
-    found = count(len(rows), "clause")
+    heads = ("category", "page", "confidence", "words")
+    yield from table(rows, heads=heads, right=[1], styles={0: "bold"}, wrapped=0)
+    found = count(len(rows) - unlikely, "clause")
+    if unlikely:
+        found += f" and {unlikely} unlikely {'one' if unlikely == 1 else 'ones'}"
     by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
     yield f"  {found} by {by}"
-    for risk in line.get("risks", ()):
-        yield f"  {_risk(risk, line['clauses'])}"
+    for risk in line.get("risks", ()) if rows else ():
+        yield f"  {_risk(risk, line)}"
     for missed in line.get("missed", ()):
         yield f"  {_missed(missed)}"
     yield ""
@@ -82,30 +92,35 @@ def _route(clause: Mapping[str, Any]) -> str:
     return f" {clause['route']}" if "route" in clause else ""
 
 
-def _risk(risk: Mapping[str, Any], clauses: Sequence[Mapping[str, Any]]) -> str:
-    """The accepted clauses and their guarantee."""
-    name = risk["adapter"]
-    if risk["no_guarantee_reason"]:
-        return f"{name}: nothing is accepted, {plain(risk['no_guarantee_reason'])}"
-    own = [clause for clause in clauses if clause["adapter"] == name]
+def _risk(risk: Mapping[str, Any], line: Mapping[str, Any]) -> str:
+    """The accepted clauses and their guarantee, or why there are none."""
+    own = [clause for clause in line["clauses"] if clause["adapter"] == risk["adapter"]]
     accepted = sum(clause["route"] == "accept" for clause in own)
-    return (
-        f"{name}: {accepted} of {len(own)} accepted; at most {risk['max_wrong']:g} of the "
-        f"accepted are wrong, with {risk['level']:.0%} confidence (from "
-        f"{risk['families']} company families, or documents with decisions made here)"
-    )
+    name = f"{risk['adapter']}: " if len(line["models"]) > 1 else ""
+    shown = f"{name}Accepted: {accepted or 'none'} of {count(len(own), 'clause')}."
+    if risk["no_guarantee_reason"]:
+        return f"{shown} {plain(risk['no_guarantee_reason'])}"
+    if not accepted:
+        recognised = any(page["method"] == "tesseract" for page in line["document"]["read"])
+        return f"{shown} {OCR if recognised else 'None is certain enough.'}"
+    return f"{shown} At most {percent(risk['max_wrong'])} of these are wrong ({_measured(risk)})."
 
 
 def _missed(missed: Mapping[str, Any]) -> str:
     """The threshold for shown clauses, and the guarantee for missed ones."""
-    name = f"{missed['adapter']}: shown above {missed['shown_above']:g}"
+    shown = f"{missed['adapter']} shows clauses above a confidence of {missed['shown_above']:g}."
     if missed["no_guarantee_reason"]:
-        return f"{name}; {plain(missed['no_guarantee_reason'])}"
-    more = missed["shown_above"] < missed["above"]
-    enough = f" showing above {missed['above']:g} would suffice:" if more else ""
+        return f"{shown} No guarantee: {plain(missed['no_guarantee_reason'])}"
     return (
-        f"{name};{enough} at most {missed['max_missed']:g} of the true clauses are missed, with "
-        f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
+        f"{shown} At most {percent(missed['max_missed'])} of the true clauses have a confidence "
+        f"below {missed['above']:g} ({_measured(missed)})."
+    )
+
+
+def _measured(guarantee: Mapping[str, Any]) -> str:
+    return (
+        f"{percent(guarantee['level'])} confidence, measured on contracts of "
+        f"{guarantee['families']:,} companies"
     )
 
 
@@ -122,14 +137,26 @@ def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
 
 def watched(line: Mapping[str, Any]) -> Iterator[str]:
     """A document of a watched folder: its new path, its results and its warnings."""
-    if "clauses" in line and line["document"]["pages"]:
-        results = count(len(line["clauses"]), "clause")
-    elif "filings" in line:
-        results = count(sum(len(one.get("findings", ())) for one in line["filings"]), "finding")
-    else:
-        results = count(len(line.get("parts", ())), "part")
-    yield f"{plain(line['source'])}  {results}, moved to {plain(line['moved_to'])}"
+    inner = [*_with_inner(line)]
+    clauses = sum(len(one.get("clauses", ())) for one in inner)
+    findings = sum(len(one.get("findings", ())) for one in inner)
+    found = []
+    if clauses or "filings" not in line:
+        found.append(count(clauses, "clause"))
+    if findings or "filings" in line:
+        found.append(count(findings, "finding"))
+    parts = f"{count(len(line['parts']), 'part')} with " if line.get("parts") else ""
+    moved = plain(line["moved_to"])
+    yield f"{plain(line['source'])}  {parts}{' and '.join(found)}, moved to {moved}"
     yield from warnings(line)
+
+
+def _with_inner(line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A line, its filings and its parts of all depths."""
+    yield line
+    yield from line.get("filings", ())
+    for part in line.get("parts", ()):
+        yield from _with_inner(part)
 
 
 def hit(hit: Hit) -> Iterator[str]:
@@ -310,14 +337,8 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
     yield _heading(line)
     yield from _covered(line, width)
     yield from _warned(line, width)
-    rows = [
-        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}")
-        for f in line["findings"]
-    ]
-    for row, finding in zip(
-        table(rows, right=[2], styles={0: "bold"}), line["findings"], strict=True
-    ):
-        yield row.rstrip()
+    for finding in line["findings"]:
+        yield f"  {_title(finding)}"
         text = plain(finding["message"])
         yield from wrap(text, width, initial_indent="    ", subsequent_indent="    ")
     yield from _not_closing(line, width)
@@ -325,7 +346,7 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
         line["risks"]["no_guarantee_reason"] if line["findings"] and "risks" in line else ""
     )
     if no_guarantee_reason and no_guarantee_reason != printed_reason:
-        text = f"none of them is accepted, {plain(no_guarantee_reason)}"
+        text = f"Accepted: none. {plain(no_guarantee_reason)}"
         yield from wrap(text, width, initial_indent="  ", subsequent_indent="    ")
     for signal in line.get("signals", ()):
         if signal["level"] != "usual":
@@ -333,6 +354,30 @@ def findings(line: Mapping[str, Any], printed_reason: str = "") -> Iterator[str]
             yield from wrap(text, width, initial_indent="  ~ ", subsequent_indent="    ")
     yield from _in_words(line, width)
     yield ""
+
+
+def _title(finding: Mapping[str, Any]) -> str:
+    """The check of a finding, its confidence and its route."""
+    title = _check(finding["check"])
+    statement = _kind(finding["statement"]) if finding["statement"] else ""
+    if statement and statement.lower() not in title:
+        title = f"{statement}: {title[0].lower()}{title[1:]}"
+    return f"{title} (confidence {finding['confidence']:.2f}){_route(finding)}"
+
+
+def _check(check: str) -> str:
+    """The title of a check, such as `Cash agrees between statements`."""
+    from services.triage.check_pages import page_of
+
+    page = page_of(check)
+    return page.title if page else plain(check)
+
+
+def _kind(statement: str) -> str:
+    """A kind of statement in words, such as `Cash flow statement`."""
+    from services.triage.relations.message_format import title
+
+    return title(statement).capitalize()
 
 
 def _heading(line: Mapping[str, Any]) -> str:
@@ -378,7 +423,7 @@ def _not_closing(line: Mapping[str, Any], width: int) -> Iterator[str]:
     items = line.get("coverage", {}).get("items", ())
     for check in dict.fromkeys(item["check"] for item in items):
         of_check = [item for item in items if item["check"] == check]
-        yield f"  does not close: {check}"
+        yield f"  does not close: {_check(check)}"
         reason = f"May be lawful: {of_check[0]['possible_explanation']}"
         for text in (*(item["message"] for item in of_check), reason):
             yield from wrap(plain(text), width, initial_indent="    ", subsequent_indent="    ")
@@ -444,8 +489,8 @@ def statements(
 
 def _statement(statement: Mapping[str, Any], concepts: bool, scale: str) -> Iterator[str]:
     title = plain(str(statement.get("title") or ""))
-    unit = "" if scale == "units" else f" (in {scale})"
-    yield f"  {statement['statement']}  {title}{unit}".rstrip()
+    unit = "" if scale == "units" else f" (amounts and shares in {scale})"
+    yield f"  {_kind(statement['statement'])}  {title}{unit}".rstrip()
     rows = statement["rows"]
     amounts = zip(*(_scaled(row["values"], scale) for row in rows), strict=True)
     columns = [
@@ -454,10 +499,10 @@ def _statement(statement: Mapping[str, Any], concepts: bool, scale: str) -> Iter
             _Column(_head(column), cells)
             for column, cells in zip(statement["columns"], amounts, strict=False)
         ),
-        _Column("", [_concept(row) if concepts else "" for row in rows], right=False),
     ]
     labels = [plain(row["label"]) for row in rows]
-    yield from _panels(labels, [column for column in columns if any(column.cells)])
+    named = [_concept(row) if concepts else "" for row in rows]
+    yield from _panels(labels, [column for column in columns if any(column.cells)], named)
 
 
 @dataclass(frozen=True)
@@ -466,7 +511,6 @@ class _Column:
 
     head: str
     cells: Sequence[str]
-    right: bool = True
 
     @property
     def width(self) -> int:
@@ -474,10 +518,15 @@ class _Column:
         return 2 + max(len(line) for text in (self.head, *self.cells) for line in text.split("\n"))
 
 
-def _panels(labels: Sequence[str], columns: Sequence[_Column]) -> Iterator[str]:
+def _panels(
+    labels: Sequence[str], columns: Sequence[_Column], notes: Sequence[str]
+) -> Iterator[str]:
     """A table that is no wider than the terminal.
 
     Long labels are broken. Columns that do not fit beside them follow below, with the labels again.
+
+    Args:
+        notes: a line below each row of the first columns; empty for none.
     """
     width = shutil.get_terminal_size((100, 24)).columns - _INDENT
     least = min(max(map(len, labels), default=0), _LEAST_LABEL)
@@ -489,14 +538,20 @@ def _panels(labels: Sequence[str], columns: Sequence[_Column]) -> Iterator[str]:
     for number, panel in enumerate(panels):
         room = max(least, width - sum(column.width for column in panel))
         rows: list[tuple[str, ...]] = []
+        below: list[str] = []
         for row, label in enumerate(labels):
             *above, last = wrap(label, room, subsequent_indent="  ") or [""]
             rows += [(part, *("" for _ in panel)) for part in above]
             rows.append((last, *(column.cells[row] for column in panel)))
+            below += [*("" for _ in above), "" if number else notes[row]]
         heads = ("", *(column.head for column in panel))
-        right = [place for place, column in enumerate(panel, 1) if column.right]
         yield from [""] if number else []
-        yield from table(rows, heads=heads, right=right, cut=0, indent=_INDENT)
+        lines = table(rows, heads=heads, right=range(1, len(heads)), cut=0, indent=_INDENT)
+        yield from lines[: len(lines) - len(rows)]
+        for line, note in zip(lines[len(lines) - len(rows) :], below, strict=True):
+            yield line
+            if note:
+                yield f"{' ' * _INDENT}  = {note}"
 
 
 def unit_of(values: Sequence[float | None], scale: str) -> int:
@@ -512,7 +567,7 @@ def _scaled(values: Sequence[float | None], scale: str) -> Iterator[str]:
         if value is None or unit == 1:
             yield "" if value is None else f"{value:,}"
         else:
-            yield f"{value / unit:,.1f}".removesuffix(".0")
+            yield f"{value / unit:,.1f}"
 
 
 def _head(column: Mapping[str, Any]) -> str:
@@ -521,17 +576,20 @@ def _head(column: Mapping[str, Any]) -> str:
         name = plain(column["component"])
         return "\n".join(wrap(name, _WIDEST_HEAD, break_on_hyphens=False))
     quarters = column.get("quarters")
-    return (f"{count(quarters, 'quarter')} to\n" if quarters else "") + _day(column.get("end"))
+    return (f"{_length(quarters)} to\n" if quarters else "") + _day(column.get("end"))
 
 
 def period(period: Mapping[str, Any]) -> str:
-    """`2023-06-30 (4 quarters)`, the date of a moment, or `to` a date if the duration is
-    unknown.
-    """
+    """`year to 2023-06-30`, the date of a moment, or `to` a date if the duration is unknown."""
     day, quarters = _day(period.get("end")), period.get("quarters")
     if quarters:
-        return f"{day} ({count(quarters, 'quarter')})"
+        return f"{_length(quarters)} to {day}"
     return f"to {day}" if quarters is None else day
+
+
+def _length(quarters: int) -> str:
+    """`quarter`, `6 months` or `year`."""
+    return {1: "quarter", 4: "year"}.get(quarters, f"{3 * quarters} months")
 
 
 def _day(end: str | None) -> str:
@@ -543,7 +601,10 @@ def _day(end: str | None) -> str:
 def _concept(row: Mapping[str, Any]) -> str:
     """`Assets 98%`; empty for a line without a concept."""
     concept = row.get("concept")
-    return f"{plain(concept['name'])} {concept['confidence']:.0%}" if concept else ""
+    if not concept:
+        return ""
+    name = "no us-gaap concept" if concept["name"] == "own" else plain(concept["name"])
+    return f"{name} {concept['confidence']:.0%}"
 
 
 def taught(line: Mapping[str, Any]) -> Iterator[str]:
@@ -552,7 +613,7 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
     name = plain(line["name"])
     yield f"{name} {line['version']} on {line['on']}, stored in {plain(line['folder'])}"
     yield (
-        f"  {examples['count']} examples of {count(examples['documents'], 'document')}, "
+        f"  {count(examples['count'], 'example')} of {count(examples['documents'], 'document')}, "
         f"{examples['empty']} without such a clause, {count(examples['spans'], 'passage')}"
     )
     yield ""
@@ -596,8 +657,8 @@ def taught(line: Mapping[str, Any]) -> Iterator[str]:
 def taught_line(line: Mapping[str, Any]) -> Iterator[str]:
     """One specialist that was taught here."""
     figures = f"  F1 {line['f1']:.2f}, area {line['aupr']:.2f}" if "f1" in line else ""
-    examples = line.get("examples", 0)
-    yield f"{plain(line['name'])}  {line['version']}  {examples} examples{figures}"
+    examples = count(line.get("examples", 0), "example")
+    yield f"{plain(line['name'])}  {line['version']}  {examples}{figures}"
 
 
 def _of_parts(
@@ -641,13 +702,13 @@ class FindingsTable:
         if risk is None or not self.total:
             return
         if risk["no_guarantee_reason"]:
-            yield f"nothing is accepted, {plain(risk['no_guarantee_reason'])}"
+            yield f"Accepted: none. {plain(risk['no_guarantee_reason'])}"
             return
         yield (
-            f"{self.accepted:,} of {self.total:,} findings accepted, from {risk['threshold']:g} "
-            f"on; at most {risk['max_wrong']:g} of the accepted are wrong, with "
-            f"{risk['level']:.0%} confidence (from {risk['companies']:,} companies), where "
-            f"{risk['broken']:.1%} of the filings have an error"
+            f"Accepted: {self.accepted or 'none'} of {count(self.total, 'finding')}, from a "
+            f"confidence of {risk['threshold']:g}. At most {percent(risk['max_wrong'])} of these "
+            f"are wrong if {percent(risk['broken'])} of the reports have an error "
+            f"({percent(risk['level'])} confidence, measured on {risk['companies']:,} companies)."
         )
 
     def _count(self, line: Mapping[str, Any]) -> None:

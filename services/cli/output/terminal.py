@@ -9,6 +9,7 @@ import io
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import TextIO
 
 _WIDEST = 1_000_000
@@ -29,6 +30,7 @@ def table(
     right: Collection[int] = (),
     styles: Mapping[int, str] | None = None,
     cut: int | None = None,
+    wrapped: int | None = None,
     indent: int = 2,
 ) -> list[str]:
     """Rows as lines with aligned columns.
@@ -42,6 +44,8 @@ def table(
         right: numbers of the columns that are aligned to the right.
         styles: rich's styles of columns by their numbers.
         cut: number of the column that a terminal cuts; by default the last.
+        wrapped: number of a column that a terminal breaks into lines of at most a third of its
+            width.
         indent: spaces before each line.
     """
     if not rows:
@@ -56,6 +60,12 @@ def table(
     filled = [number for number in range(len(rows[0])) if any(row[number] for row in rows)]
     if cut is None:
         cut = filled[-1]
+    if wrapped is not None:
+        most = console.width // 3
+        rows = [
+            ["\n".join(wrap(cell, most)) if n == wrapped else cell for n, cell in enumerate(row)]
+            for row in rows
+        ]
     for number in filled:
         shown.add_column(
             Text(heads[number]) if heads else "",

@@ -8,15 +8,19 @@ measures both.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.pipeline.characters import Characters
+from shared.documents.model.formats import MAILS
 
 CHUNK_TOKENS = 250  # about a page
 MAX_PIECES = 1.5  # word pieces for each word in a chunk of English
 WARNING_SHARE = 0.25  # share of unread chunks at which a document gets a warning
 MIN_CHUNK_TOKENS = 50  # tokens of words in a chunk that can be judged: not rules, dots and blanks
+UNFAMILIAR = "this does not look like a contract: almost no usual clause was found"
 
 
 def pieces_per_word(text: str, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -71,4 +75,9 @@ def unfamiliar_warnings(kinds: float, least: float) -> tuple[str, ...]:
     """
     if kinds >= least:
         return ()
-    return ("this does not look like a contract: almost no usual clause was found",)
+    return (UNFAMILIAR,)
+
+
+def shown_warnings(warnings: Iterable[str], media_type: str) -> tuple[str, ...]:
+    """The warnings for people. The text of a mail need not look like a contract."""
+    return tuple(one for one in warnings if one != UNFAMILIAR or media_type not in MAILS)

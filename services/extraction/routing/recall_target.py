@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.policy.intervals import count_certified, gains, missed_bound
-from shared.policy.risk_control import Calibration
+from shared.policy.risk_control import Calibration, percent
 
 CONFIDENCES = np.array([0.002, 0.005, *(i / 100 for i in range(1, 100))])
 """Tested thresholds, the lowest first, which misses least."""
@@ -58,15 +58,14 @@ def recall_threshold(known: Calibration, max_missed: float, level: float) -> Rec
         above = float(CONFIDENCES[last])
         return RecallThreshold(max_missed, level, above, known.families, there, int(gone[last]))
     if not there:
-        why = "its calibration data do not cover clauses that were not found"
+        why = "The calibration data do not cover missed clauses."
     else:
-        share = gone[0] / there
-        too_few = f", too few to show at {level:.0%} that at most {max_missed:.1%} are"
+        share, groups = gone[0] / there, f"{known.families} {known.groups}"
         why = (
-            f"not attainable with this data: of {there} true clauses of {known.families} "
-            f"{known.groups} that were not seen, {share:.1%} are missed when all candidates above "
-            f"{CONFIDENCES[0]:g} are shown{too_few if share <= max_missed else ''}. State a larger "
-            "share"
+            f"{groups} are too few to guarantee {percent(max_missed)}. State a larger share."
+            if share <= max_missed
+            else f"{share:.1%} of the true clauses of {groups} are missed even if all candidates "
+            "are shown. State a larger share."
         )
     return RecallThreshold(max_missed, level, None, known.families, there, no_guarantee_reason=why)
 

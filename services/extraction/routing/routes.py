@@ -85,7 +85,7 @@ def stated_risk(
     data = local.data or specialist.guarantee
     if data is None:
         name = specialist.manifest.name
-        why = f"not guaranteed: {name} has no calibration data, so a person decides every clause"
+        why = f"{name} has no calibration data, so a person decides every clause."
         return StatedRisk(*stated, no_guarantee_reason=why)
     if why := _unlike_calibration(result, kind_unsure):
         return StatedRisk(*stated, no_guarantee_reason=why)
@@ -134,7 +134,7 @@ def stated_missed(specialist: Specialist, rules: RiskRules) -> StatedMissed | No
     usual = default_threshold(specialist)
     if specialist.guarantee is None:
         name = specialist.manifest.name
-        why = f"not guaranteed: {name} has no calibration data"
+        why = f"{name} has no calibration data."
         return StatedMissed(*stated, usual, no_guarantee_reason=why)
     result = _threshold_for(specialist.guarantee, *stated)
     above = CONFIDENCES[0] if result.above is None else result.above
@@ -151,14 +151,14 @@ def stated_missed_for(
         return stated
     why = _unlike_calibration(result, kind_unsure)
     if not why and any(page.method == METHOD for page in reading.pages):
-        why = "not guaranteed: there is no calibration data for pages read by OCR"
+        why = "The guarantee does not cover pages read by OCR."
     return replace(stated, no_guarantee_reason=why)
 
 
 def _unlike_calibration(result: Search, kind_unsure: bool) -> str:
     """Why a document is unlike the calibration data; empty if it is not."""
     if result.warnings:
-        return f"not guaranteed: there is no calibration data for such a text: {result.warnings[0]}"
+        return "The guarantee does not cover documents with warnings."
     return KIND_UNSURE if kind_unsure else ""
 
 
@@ -176,14 +176,13 @@ def _acceptance(
         least: the confidence below which the set has no clauses.
     """
     if local.step >= STEPS:
-        why = "no longer accepted: too many checks were wrong; calibrate or loosen it"
+        why = "Too many checks were wrong. Calibrate or loosen the guarantee."
         return {"no_guarantee_reason": why}
     belief = acceptance_belief(risk.belief or 1.0, local.step, min_belief(remaining))
     if belief is None:
         why = remaining.no_guarantee_reason if remaining else ""
-        until = "until somebody calibrates or loosens it"
-        named = f"without {_doubted_names(local)}, which checks put in doubt {until}"
-        return {"no_guarantee_reason": f"{named}: {why}"}
+        doubt = f"Checks put {_doubted_names(local)} in doubt. Calibrate or loosen the guarantee."
+        return {"no_guarantee_reason": f"{doubt} Without these: {why}"}
     without = frozenset({*rules.always_person, *local.suspended})
     thresholds = _thresholds(data, belief, without)
     return {"thresholds": {name: max(least, one) for name, one in thresholds.items()}}

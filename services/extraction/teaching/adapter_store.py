@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def check_name(name: str, artefacts: Path, adapters: Path, *, replace: bool) -> 
             f"or `smallprint teach remove {name}` to remove it"
         )
     if replace and not there:
-        raise NotFound(f"there is no specialist {name} in {adapters} to replace")
+        raise NotFound(f"There is no taught specialist {name!r} to replace.")
 
 
 def next_version(name: str, adapters: Path) -> str:
@@ -183,9 +183,7 @@ def taught_adapters(adapters: Path) -> list[dict[str, Any]]:
 def remove_taught(name: str, adapters: Path) -> None:
     """Remove all versions of a taught specialist. Raises NotFound."""
     if not NAME.fullmatch(name) or name not in adapter_names(adapters):
-        known: Sequence[str] = adapter_names(adapters)
-        raise NotFound(
-            f"there is no specialist {name!r} in {adapters}; there is: {', '.join(known) or 'none'}"
-        )
+        taught = ", ".join(adapter_names(adapters)) or "none"
+        raise NotFound(f"There is no taught specialist {name!r}. Taught here: {taught}.")
     with temporary_folder(adapters) as folder:  # in one step, so that it is never half removed
         (adapters / name).rename(folder / name)

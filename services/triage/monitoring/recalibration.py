@@ -33,13 +33,12 @@ from shared.policy.risk_control import Calibration, RiskGuarantee, control_risk,
 from shared.policy.rules import RiskRules
 
 NOT_SURER = (
-    "not attainable with this data: surer findings are not right more often here, so no confidence "
-    "can decide which to accept"
+    "Surer findings are not right more often here, so no confidence can decide which to accept."
 )
 
 CHOSEN = (
-    "not attainable with this data: {:,} of the {:,} reports sent to people are undecided, and the "
-    "others may be the obvious ones. Decide them too"
+    "{:,} of the {:,} reports sent to people are undecided, and the others may be the obvious "
+    "ones. Decide them too."
 )
 LEFT = 0.1
 """Share of the reports sent to people that may be undecided. People choose what they decide, and

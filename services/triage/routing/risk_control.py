@@ -37,7 +37,7 @@ from shared.monitoring.tenant_calibration import (
 )
 from shared.policy import risk_control as shared_guarantee
 from shared.policy.intervals import Floats, count_certified, gains, groups_needed
-from shared.policy.risk_control import FLATTEST, NEVER
+from shared.policy.risk_control import FLATTEST, NEVER, percent
 from shared.policy.rules import FindingRules
 
 BY_RULE = (*fixed_confidence.CHECKS, "earlier_filing", "earlier_filing_scale")
@@ -46,16 +46,16 @@ THRESHOLDS = np.linspace(0.99, 0.5, 50)  # confidences, the strictest first
 MANY = 10
 """Multiples of the companies at hand. If more would be needed and the surest findings have
 errors, more data hardly helps."""
-UNKNOWN = "not guaranteed: the share of filings with an error is unknown; state it with --broken"
-LEFT_OUT = "not guaranteed: there is no calibration data for filings with omitted lines"
-SCANNED = "not guaranteed: there is no calibration data for pages read by OCR"
-FOREIGN = "not guaranteed: there is no calibration data for languages other than English"
+UNKNOWN = "The share of reports with an error is unknown. State it with --broken."
+LEFT_OUT = "The guarantee does not cover reports with omitted lines."
+SCANNED = "The guarantee does not cover pages read by OCR."
+FOREIGN = "The guarantee does not cover reports in languages other than English."
 ENGLISH = 0.5  # share of a filing's words that occur in names of common concepts
-WARNED = "not guaranteed: there is no calibration data for filings with warnings"
-FOLDED = "not guaranteed: there is no calibration data for filings with dismissed findings"
+WARNED = "The guarantee does not cover reports with warnings."
+FOLDED = "The guarantee does not cover reports with dismissed findings."
 STOPPED = (
-    "nothing is accepted: too many checks were wrong. A person can recalibrate or loosen the "
-    "guarantee (`smallprint calibrate`)"
+    "Too many checks were wrong. A person can recalibrate or loosen the guarantee "
+    "(`smallprint calibrate`)."
 )
 FINDING, FILING, COMPANIES = "finding", "filing", "companies"  # category, unit, groups
 SURE = 1e-5  # confidences are clipped this far from 0 and 1
@@ -204,7 +204,7 @@ def make_guarantee(
 ) -> RiskGuarantee:
     """The guarantee with the lowest safe threshold. `broken`: share of filings with errors."""
     if data is None:
-        why = "not guaranteed: no calibration data"
+        why = "There is no calibration data."
         return RiskGuarantee(max_wrong, level, broken, no_guarantee_reason=why)
     if broken is None:
         return RiskGuarantee(max_wrong, level, None, None, data.companies, UNKNOWN)
@@ -215,26 +215,33 @@ def make_guarantee(
         line = BeliefLine.shipped(data, broken)
         sure = line.belief_of(at)
         return RiskGuarantee(max_wrong, level, broken, at, data.companies, belief=sure, line=line)
-    why = f"not attainable with this data: where {broken:.1%} of the filings have an error, "
-    why += _why_not(data, (accepted[0], wrong[0], gained[0]), max_wrong, level)
+    why = _why_not(data, broken, (accepted[0], wrong[0], gained[0]), max_wrong, level)
     return RiskGuarantee(max_wrong, level, broken, None, data.companies, why)
 
 
 def _why_not(
-    data: Calibration, strictest: tuple[Floats, Floats, Floats], max_wrong: float, level: float
+    data: Calibration,
+    broken: float,
+    strictest: tuple[Floats, Floats, Floats],
+    max_wrong: float,
+    level: float,
 ) -> str:
     """Why the strictest threshold is not enough, and what would help. `strictest` has the accepted
     findings, wrong ones and `gains` there, by company [companies]."""
     accepted, wrong, gained = strictest
     if not accepted.any():
-        return f"no finding of {data.companies} companies was surer than {THRESHOLDS[0]:.0%}"
-    seen = f"{wrong.sum() / accepted.sum():.1%} of the surest findings are wrong"
+        return f"No finding of {data.companies} companies was surer than {THRESHOLDS[0]:.0%}."
+    share = percent(broken)
     needed = groups_needed(gained[None], max_wrong, level)
     if needed is None or (wrong.any() and needed > MANY * data.companies):
-        return f"{seen}; more companies would hardly show it: state a larger risk"
+        return (
+            f"Too many of the surest findings of {data.companies} companies were wrong to "
+            f"guarantee {percent(max_wrong)} if {share} of the reports have an error. State a "
+            "larger risk."
+        )
     return (
-        f"{seen}, but {data.companies} companies are too few to show at {level:.0%} that at most "
-        f"{max_wrong:.1%} are; about {needed - data.companies:,} further companies would do"
+        f"{data.companies} companies are too few to guarantee {percent(max_wrong)} if {share} of "
+        f"the reports have an error; about {needed - data.companies:,} more are needed."
     )
 
 

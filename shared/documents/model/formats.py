@@ -66,5 +66,6 @@ PICTURES = frozenset({PNG, JPEG, TIFF})
 """Types whose pages are pictures: their text is recognised."""
 ARCHIVES = frozenset({ZIP})
 """Types of containers that have no text themselves."""
-CONTAINERS = ARCHIVES | {MAIL, OUTLOOK}
+MAILS = frozenset({MAIL, OUTLOOK})
+CONTAINERS = ARCHIVES | MAILS
 """Types of documents that contain others."""

@@ -103,7 +103,7 @@ def test_it_is_applied_and_undone_with_what_was_tightened(data: Path) -> None:
 
 
 def test_what_promises_nothing_is_not_applied(data: Path) -> None:
-    assert "not attainable" in calibrate(data, "--max-wrong", "0.001")["no_guarantee_reason"]
+    assert "State a larger risk" in calibrate(data, "--max-wrong", "0.001")["no_guarantee_reason"]
     write_policy(data, 0.001)
     with pytest.raises(Conflict, match="nothing to apply"):
         calibrate(data, act="apply")

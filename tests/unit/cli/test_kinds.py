@@ -90,11 +90,11 @@ def test_one_table_has_clauses_and_findings(run: Run, folder: Path) -> None:
 
 def test_a_batch_counts_the_kinds_and_is_continued(run: Run, folder: Path) -> None:
     _, out, _ = run("batch", folder)
-    assert "3 worked, 1 failed: 1 contract, 2 reports" in out
+    assert "3 of 4 files worked: 1 contract, 2 reports" in out
     _, out, _ = run("batch", folder)
-    assert "3 worked (3 of them before)" in out
+    assert "3 of 4 files worked (3 already done)" in out
     _, out, _ = run("batch", folder, "--kind", "contract")
-    assert "4 worked, 0 failed: 4 contracts" in out
+    assert "4 of 4 files worked: 4 contracts" in out
     summary = json.loads((folder.parent / "in-results" / "summary.json").read_text())
     assert (summary["kinds"], summary["of_these_before"]) == ({"contract": 4}, 0)
 
@@ -117,7 +117,7 @@ def test_an_unsure_kind_is_a_warning(
     if command == "batch":
         _, out, _ = run(command, only)
         assert f"! {only / 'c.txt'}: {warnings[0]}\n" in out
-        assert "1 worked (1 of them before), 0 failed: 1 of unsure kind\n" in out
+        assert "1 of 1 file worked (1 already done): 1 of unsure kind\n" in out
 
 
 def test_a_document_is_read_only_once(

@@ -19,6 +19,7 @@ from services.cli.output.lines import (
     program,
     to_json,
     warnings,
+    wrapped,
     write,
 )
 from services.cli.output.progress import Progress
@@ -209,24 +210,59 @@ def test_a_terminal_cuts_the_last_column_and_prints_markup_as_it_is(
     assert table([("a", "", "b")]) == ["  a  b"]  # without the empty column
 
 
+def test_a_terminal_breaks_a_long_first_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("Survival of confidentiality obligations", "y" * 500)]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    *_, last = lines = table(rows, wrapped=0)
+    assert [line.split()[0] for line in lines] == ["Survival", "confidentiality", "obligations"]
+    assert last.endswith(f"{'y' * 30}…")
+    monkeypatch.undo()
+    assert len(table(rows, wrapped=0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "lines"),
+    [
+        ("  the first and the second", ["  the first and the", "    second"]),
+        ("see doc_7d7d985ee76942d8aa", ["see", "  doc_7d7d985ee76942d8aa"]),
+        ("run `smallprint show it` first", ["run", "  `smallprint show it`", "  first"]),
+        ("twenty characters ok", ["twenty characters ok"]),
+    ],
+)
+def test_a_terminal_breaks_lines_between_words(
+    row: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert wrapped(row, Terminal()).split("\n") == lines
+    assert wrapped(row, io.StringIO()) == row
+
+
 def test_a_table_of_clauses_is_for_reading() -> None:
-    line = {
+    line: dict[str, Any] = {
         "source": "lease.pdf",
         "document": {"pages": 12, "failed_pages": [{"page": 3}]},
-        "models": [{"adapter": "contract-clauses", "version": "1.0.0"}],
+        "models": [{"adapter": "contract-clauses", "version": "1.0.0", "threshold": 0.5}],
         "timings": {"total": 2.34},
         "warnings": ["page 3 has no text"],
         "clauses": [
             {"category": "Parties", "page": 1, "confidence": 0.987, "text": "Acme\n\x1b[1mInc."},
-            {"category": "Governing Law", "page": 11, "confidence": 0.5, "text": "x" * 500},
+            {"category": "Governing Law", "page": 11, "confidence": 0.6, "text": "x" * 500},
         ],
     }
+    for clause in line["clauses"]:
+        clause["adapter"] = "contract-clauses"
     rows = list(results(line))
     assert rows[0] == "lease.pdf  (12 pages, 1 of them unreadable, 2.3 s)"
     assert rows[1] == "  ! page 3 has no text"
-    assert rows[2].split() == ["Parties", "p.", "1", "0.99", "Acme", "\ufffd[1mInc."]
-    assert rows[3].endswith(" " + "x" * 500)  # in a pipe text is whole
-    assert "2 clauses by contract-clauses 1.0.0" in rows[4]
+    assert rows[2].split() == ["category", "page", "confidence", "words"]
+    assert rows[3].split() == ["Parties", "1", "0.99", "Acme", "\ufffd[1mInc."]
+    assert rows[4].endswith(" " + "x" * 500)  # in a pipe text is whole
+    assert "2 clauses by contract-clauses 1.0.0" in rows[5]
+    line["clauses"][1]["confidence"] = 0.004  # with --all
+    rows = list(results(line))
+    assert rows[4].split()[2:4] == ["11", "0.004"]
+    assert "1 clause and 1 unlikely one by contract-clauses 1.0.0" in rows[5]
 
 
 def test_a_table_of_findings_is_for_reading() -> None:
@@ -239,7 +275,7 @@ def test_a_table_of_findings_is_for_reading() -> None:
     line = {"source": "f.json", "id": "acme", "flagged": True, "risk": 0.9, "findings": [finding]}
     rows = list(findings(line))
     assert rows[0] == "f.json  acme  (flagged, risk 0.90)"
-    assert rows[1].split() == ["balance", "equation", "balance_sheet", "0.90"]
+    assert rows[1] == "  Balance sheet: balance equation (confidence 0.90)"
     assert rows[2].startswith("    assets 10 are not")
     assert max(map(len, rows)) <= 100
     assert " ".join("".join(rows[2:]).split()).endswith("so it ends.")

@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, run: Callable[..., tuple[int, str, str]
     return go
 
 
-MODEL = {"adapter": "contract-clauses", "version": "1", "base": "0" * 64}
+MODEL = {"adapter": "contract-clauses", "version": "1", "base": "0" * 64, "threshold": 0.5}
 
 
 def kept(tmp_path: Path, data: bytes, name: str = "m.eml") -> Path:
@@ -138,7 +138,7 @@ def test_an_archive_is_one_line_with_its_files(run: Run, tmp_path: Path) -> None
     assert [part["source"] for part in line["parts"]] == [f"{path}/x/a.pdf", f"{path}/m.eml"]
     assert line["parts"][0]["document"]["pages"] == 1
     _, [shown], _ = run("extract", path)
-    assert f"{path}  (2 parts)" in shown["out"]
+    assert f"{path}  (archive, 2 parts)" in shown["out"]
     code, _, err = run("text", path)
     assert code == 2
     assert "--json prints its parts: x/a.pdf, m.eml" in err
@@ -150,7 +150,7 @@ def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) 
     code, [line], _ = run("extract", kept(tmp_path, archive({"e": b""}), "e.zip"), "--json")
     assert (code, line["error"]["type"]) == (2, "no_part_worked")
     assert line["parts"][0]["error"]["type"] == "empty_document"
-    assert "e.zip/e: it has no bytes" in line["error"]["detail"]
+    assert "e: it has no bytes" in line["error"]["detail"]
     code, [line], _ = run("extract", kept(tmp_path, sharing(), "b.zip"), "--json")
     assert (code, line["error"]["type"], "parts" in line) == (2, "unreadable_document", False)
 

@@ -163,7 +163,7 @@ DAY = datetime(2023, 12, 31)  # noqa: DTZ001 - a workbook has no zones
         ("units", "Equity", [
             ["Acme", "10-K", DAY, None, None], ["'=Equity", None, None, None, None],
             [None, None, "Common stock", "Total", "concept"],
-            ["Net income", "2023-12-31 (4 quarters)", 0, 7, None]]),
+            ["Net income", "year to 2023-12-31", 0, 7, None]]),
     ],
 )  # fmt: skip
 def test_each_statement_is_a_sheet_of_a_workbook(scale: str, name: str, rows: list[Any]) -> None:

@@ -59,7 +59,7 @@ def test_each_upload_is_a_line(suite: Suite, paper: Path) -> None:
     assert taken == {**named, "outcome": None, "reasons": [], "warnings": []}
     assert refused["error"] == {"type": "unsupported_type", "detail": "this is a picture"}
     assert lost["error"]["type"] == "unreadable_file"
-    assert "No such file" in lost["error"]["detail"]
+    assert "there is no such file" in lost["error"]["detail"]
     done = invoke("upload", paper)
     assert done.stdout == f"{paper}  doc_1  (received)\n"
     assert "documents show ID" in done.stderr

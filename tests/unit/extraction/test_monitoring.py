@@ -130,7 +130,7 @@ def test_a_suspension_states_the_thresholds_of_the_other_categories(
     if message.startswith("No threshold"):
         assert now["belief_now"] is None
         assert risk["thresholds"] == {}
-        assert "without Governing Law" in risk["no_guarantee_reason"]
+        assert "Governing Law in doubt" in risk["no_guarantee_reason"]
     else:
         assert now["belief_now"] == pytest.approx(0.88, abs=0.005)
         assert f"probability of {now['belief_now']:.1%} instead of" in notice["text"]

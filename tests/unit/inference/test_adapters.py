@@ -114,5 +114,5 @@ def test_a_folder_that_is_not_a_version_is_ignored(copied: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../contract-clauses", ""])
 def test_an_unknown_name_lists_the_known_ones(copied: Path, name: str) -> None:
-    with pytest.raises(AdapterError, match=f"there is: {NAME}"):
+    with pytest.raises(AdapterError, match=f"Installed: {NAME}"):
         Specialists(copied.parents[1], threads=1).get(name)

@@ -54,7 +54,7 @@ def test_a_missing_adapter_is_refused_by_name(ingest: IngestService) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["type"] == "urn:smallprint:problem:unknown_adapter"
-    assert problem["detail"] == f"There is no adapter 'unfair-term'. Installed: {INSTALLED}."
+    assert problem["detail"] == f"There is no specialist 'unfair-term'. Installed: {INSTALLED}."
     files = [("file", ("a.txt", PROSE)), ("file", ("b.txt", PROSE + b"!"))]
     several: Any = ingest.client.post("/v1/documents", files=files, data={"adapter": "x"})
     assert several.status_code == 422

@@ -242,7 +242,7 @@ def test_the_reason_for_no_comparison_is_stated() -> None:
     )
     unnamed = known.uncompared(read({**later, "company": None}))
     assert unnamed is not None
-    assert unnamed.endswith(": this filing names no company")
+    assert unnamed.endswith(": smallprint found no company name in this report")
     same = history(later).uncompared(read(later))
     assert same is not None
     assert same.endswith(": those of this company are not earlier than this one, 2024-12-31")

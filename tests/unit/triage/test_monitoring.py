@@ -377,7 +377,7 @@ def test_each_step_accepts_what_is_half_as_likely_to_be_wrong() -> None:
     doubts = [1 - line.belief_of(one.threshold) for one in made[:4] if one and one.threshold]
     assert doubts == pytest.approx([doubts[0] / 2**step for step in range(4)])
     assert made[4] is not None
-    assert (made[4].threshold, "too many checks were wrong" in made[4].no_guarantee_reason) == (
+    assert (made[4].threshold, "Too many checks were wrong" in made[4].no_guarantee_reason) == (
         None,
         True,
     )

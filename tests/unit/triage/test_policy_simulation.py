@@ -268,8 +268,8 @@ def test_the_verdict_of_another_version_has_no_guarantee(triage: Triage) -> None
     with triage.service.store.write() as session:
         session.execute(text('UPDATE reports SET model = \'{"name": "rules", "version": "1"}\''))
     reason = why(triage)
-    assert reason.startswith("not guaranteed: rules 1 judged it, and triage-breaks ")
-    assert reason.endswith("is installed: reprocess it")
+    assert reason.startswith("rules 1 judged it, and triage-breaks ")
+    assert reason.endswith("is installed: reprocess it.")
     assert Model("rules", "1") != RULES
 
 

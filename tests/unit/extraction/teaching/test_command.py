@@ -54,7 +54,7 @@ def test_taught_used_listed_and_removed(run: Run, examples: Path, tmp_path: Path
     assert run("teach", "list")[1] == ""
     code, _, err = run("extract", contract, "--adapter", NAME)
     assert code == 2
-    assert "there is: contract-clauses" in err
+    assert "Installed: contract-clauses" in err
 
 
 @pytest.mark.slow

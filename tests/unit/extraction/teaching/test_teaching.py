@@ -156,7 +156,7 @@ def test_a_name_is_taken_once_and_replaced_when_asked(
     assert (line["name"], line["version"], line["examples"]) == (NAME, "2.0.0", 24)
     remove_taught(NAME, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(NotFound, match="there is: none"):
+    with pytest.raises(NotFound, match="Taught here: none"):
         remove_taught(NAME, tmp_path)
 
 
@@ -189,7 +189,7 @@ def test_a_kill_leaves_no_half_adapter(
     assert any(left.rglob(ADAPTER_FILE))
     assert adapter_names(tmp_path) == []
     assert taught_adapters(tmp_path) == []
-    with pytest.raises(AdapterError, match="there is: contract-clauses"):
+    with pytest.raises(AdapterError, match="Installed: contract-clauses"):
         Specialists(artefacts, 1, taught=tmp_path).get(NAME)
     old = left.stat().st_mtime - LEFTOVER_SECONDS - 60
     os.utime(left, (old, old))
