@@ -26,10 +26,10 @@ class NoPartWorked(UnreadableDocument):
         message = "it is empty"
         if parts:
             name = parts[0]["source"].removeprefix(f"{source}/")
-            reason = f"{name}: {parts[0]['error']['detail']}"
-            message = (
-                reason if len(parts) == 1 else f"none of its {len(parts)} parts worked. {reason}"
-            )
+            reason = parts[0]["error"]["detail"]
+            message = f"its only part, {name}, failed: {reason}"
+            if len(parts) > 1:
+                message = f"none of its {len(parts)} parts worked. {name}: {reason}"
         super().__init__(message, document=source)
         self.parts = parts
 

@@ -108,6 +108,9 @@ def test_documents_are_listed_with_a_mark_for_warnings(suite: Suite) -> None:
         ({"outcome": "complete", "kind_unsure": True}, "contract ?"),
         ({"outcome": "failed", "pages": None}, ""),
         ({"outcome": "failed", "pages": None, "kind_source": "uploader"}, "contract"),
+        ({"media_type": "message/rfc822", "kind_source": "type"}, "mail"),
+        ({"media_type": "application/zip", "kind_source": "type"}, "archive"),
+        ({"media_type": "message/rfc822", "kind_source": "uploader"}, "contract"),
         ({"outcome": "failed", "pages": 3}, "contract"),
     ],
 )

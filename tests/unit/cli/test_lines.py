@@ -23,7 +23,7 @@ from services.cli.output.lines import (
     write,
 )
 from services.cli.output.progress import Progress
-from services.cli.output.tables import findings, results
+from services.cli.output.tables import findings, results, watched
 from services.cli.output.terminal import table
 from shared.errors import EmptyDocument
 
@@ -263,6 +263,30 @@ def test_a_table_of_clauses_is_for_reading() -> None:
     rows = list(results(line))
     assert rows[4].split()[2:4] == ["11", "0.004"]
     assert "1 clause and 1 unlikely one by contract-clauses 1.0.0" in rows[5]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ({"clauses": [1, 2], "parts": []}, "2 clauses"),
+        ({"clauses": [], "parts": [{"clauses": [1]}, {"error": {}}]}, "2 parts with 1 clause"),
+        ({"filings": [{"findings": [1]}, {}]}, "1 finding"),
+        ({"filings": []}, "0 findings"),
+        (
+            {"clauses": [], "parts": [{"parts": [{"clauses": [1]}]}, {"filings": [{}]}]},
+            "2 parts with 1 clause",
+        ),
+    ],
+)
+def test_a_watched_mail_counts_the_results_of_its_parts(line: dict[str, Any], found: str) -> None:
+    line |= {"source": "in/a", "moved_to": "in/done/a"}
+    assert next(iter(watched(line))) == f"in/a  {found}, moved to in/done/a"
+
+
+def test_a_failed_file_is_named_with_its_new_place(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = OutputWriter(as_json=False, table=_table)
+    lines.result({**BAD, "moved_to": "in/failed/b.pdf"})
+    assert capsys.readouterr().err == "b.pdf: no bytes. Moved to in/failed/b.pdf\n"
 
 
 def test_a_table_of_findings_is_for_reading() -> None:

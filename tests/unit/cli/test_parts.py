@@ -150,7 +150,7 @@ def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) 
     code, [line], _ = run("extract", kept(tmp_path, archive({"e": b""}), "e.zip"), "--json")
     assert (code, line["error"]["type"]) == (2, "no_part_worked")
     assert line["parts"][0]["error"]["type"] == "empty_document"
-    assert "e: it has no bytes" in line["error"]["detail"]
+    assert "e, failed: it has no bytes" in line["error"]["detail"]
     code, [line], _ = run("extract", kept(tmp_path, sharing(), "b.zip"), "--json")
     assert (code, line["error"]["type"], "parts" in line) == (2, "unreadable_document", False)
 
@@ -197,6 +197,12 @@ def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:
         results = tmp_path / "in-results"
         assert json.loads((results / "summary.json").read_text())["of_these_before"] == before
         assert json.loads((results / "m.eml.json").read_text())["parts"] == line["parts"]
+    kept(folder, archive({"a.pdf": LEASE, "m.eml": mail("Hello.\n")}), "a.zip")
+    _, [shown], _ = run("batch", folder)
+    assert (
+        "2 of 2 files worked (1 already done): 1 archive with 1 mail and 1 of unsure kind, "
+        "1 mail with 1 of unsure kind and 1 report\n"
+    ) in shown["out"]
 
 
 def test_a_maildir_is_a_folder_of_mails(run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from services.extraction.pipeline.warnings import (
     MIN_CHUNK_TOKENS,
     language_warnings,
     pieces_per_word,
+    shown_warnings,
     unfamiliar_warnings,
     unread_share,
 )
@@ -79,3 +80,5 @@ def test_hardly_any_expected_category_gives_a_warning() -> None:
     assert unfamiliar_warnings(0.4, 0.0) == unfamiliar_warnings(2.5, 2.5) == ()
     (warning,) = unfamiliar_warnings(0.44, 2.5)
     assert "does not look like a contract" in warning
+    assert shown_warnings(["other", warning], "message/rfc822") == ("other",)
+    assert shown_warnings(["other", warning], "text/plain") == ("other", warning)
