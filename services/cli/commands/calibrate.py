@@ -14,7 +14,7 @@ from services.cli.deployment.calibrated_services import calibrated_service
 from services.cli.deployment.specialists import ADAPTER
 from services.cli.options import F, data_option, one_json, tenant_option
 from services.cli.output import calibrations
-from services.cli.output.lines import OutputWriter
+from services.cli.output.lines import OutputWriter, print_hint
 
 if TYPE_CHECKING:
     from shared.monitoring.recalibration import RefitResult
@@ -204,5 +204,5 @@ def _rules(data: Path | None, tenant: str) -> tuple[RiskRules, str]:
     if policy.known_by == "nothing":
         return policy.rules, policy.warning
     if policy.warning:
-        click.echo(policy.warning, err=True)
+        print_hint(policy.warning)
     return policy.rules, ""

@@ -21,7 +21,7 @@ from services.cli.options import (
     sheet_options,
 )
 from services.cli.output import sheets, tables
-from services.cli.output.lines import OutputWriter, plain, warnings, write_rows
+from services.cli.output.lines import OutputWriter, plain, print_hint, warnings, write_rows
 from services.cli.output.progress import each_file
 from shared.errors import SuiteError
 
@@ -147,7 +147,7 @@ def watch(
     from services.cli.documents.file_events import Notices
 
     def tell(text: str) -> None:
-        click.echo(f"smallprint: {plain(text)}", err=True)
+        print_hint(f"smallprint: {plain(text)}")
 
     results = Results(out or Path(folder, "results"), Path(folder))
     results.require_writable()

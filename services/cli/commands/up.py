@@ -14,7 +14,7 @@ import click
 from services.cli.deployment.lock import FolderLock
 from services.cli.deployment.specialists import ADAPTER
 from services.cli.options import PORT, data_option, given, load_settings, one_json
-from services.cli.output.lines import plain, to_json, write, write_rows
+from services.cli.output.lines import plain, print_hint, to_json, write, write_rows
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _warn_without_model(artefacts: Path) -> None:
         base_folder(artefacts)
         newest_version(artefacts, ADAPTER)
     except SuiteError as error:
-        click.echo(f"smallprint: contracts will fail: {plain(error.message)}", err=True)
+        print_hint(f"smallprint: contracts will fail: {plain(error.message)}")
 
 
 def build_services(data: Path | None = None, bus_url: str | None = None) -> list[Service]:

@@ -588,8 +588,8 @@ def period(period: Mapping[str, Any]) -> str:
 
 
 def _length(quarters: int) -> str:
-    """`quarter`, `6 months` or `year`."""
-    return {1: "quarter", 4: "year"}.get(quarters, f"{3 * quarters} months")
+    """`year`, or `3 months` and so on, as signals have it."""
+    return "year" if quarters == 4 else f"{3 * quarters} months"
 
 
 def _day(end: str | None) -> str:
