@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from services.triage.statements.model import parse_date
 from services.triage.statements.positions import Position
 from shared.documents.model.cells import cell_of
+from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import ParsedDocument
 
 LONGEST = 1_000  # characters of a line or cell that are read; some patterns take quadratic time
@@ -69,7 +71,7 @@ def tables_of_cells(reading: ParsedDocument) -> Iterator[Table]:
         before = reading.text[max(end, table_cells[0].start - _ABOVE) : table_cells[0].start]
         end = table_cells[-1].end
         where = reading.name_of(table_cells[0]).removesuffix(table_cells[0].address)
-        yield Table(
+        table = Table(
             cells=tuple(
                 TableCell(
                     row=cell.row,
@@ -84,3 +86,13 @@ def tables_of_cells(reading: ParsedDocument) -> Iterator[Table]:
             page=page,
             name=names.get(page, ""),
         )
+        yield from table.cut(_further_dates(table)) if reading.media_type == CSV else [table]
+
+
+def _further_dates(table: Table) -> list[int]:
+    """Rows below the first that have nothing but dates of columns: a joined file begins there."""
+    return [
+        row[0].row
+        for row in table.rows[1:]
+        if row[0].left > 1 and all(parse_date(cell.text) for cell in row)
+    ]

@@ -401,6 +401,7 @@ _TITLES = (
     ("balance_sheet", re.compile(r"balance\s*sheet|financial\s+(position|condition)", re.I)),
     ("income", re.compile(r"\bincome\b|operations|earnings|profit\s+(and|or)\s+loss", re.I)),
 )
+_STATEMENT = re.compile(r"\b(sheets?|statements?)\b", re.I)
 _OF_EQUITY = re.compile(
     r"\b(statements?\s+of|changes\s+in)\b.*\b(equity(?!\s+(method|secur))|deficit|partners\W+capital)\b",
     re.I,
@@ -511,13 +512,17 @@ def _is_over_components(record: Sequence[str]) -> bool:
 
 
 def _is_head(record: list[str], *, apart: bool) -> bool:
-    """Whether a row names the columns; bare years, maybe amounts, need a blank line above."""
+    """Whether a row names the columns; bare years, maybe amounts, need a title or a blank line."""
     cells = [cell.strip() for cell in record[1:]]
     while cells and not cells[-1]:
         cells.pop()
     if not cells or not all(parse_date(cell) for cell in cells):
         return False
-    return apart or not all(_YEAR.fullmatch(cell) for cell in cells)
+    return (
+        apart
+        or bool(_STATEMENT.search(record[0]))
+        or not all(_YEAR.fullmatch(cell) for cell in cells)
+    )
 
 
 def _table(title: str, dates: list[str], body: list[_Line], warnings: list[str]) -> Statement:

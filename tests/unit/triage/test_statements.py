@@ -218,8 +218,11 @@ def test_decimal_commas_are_read_if_a_table_leaves_no_doubt(
     assert ["decimal point" in warning for warning in filing.warnings] == [True] * warned
 
 
-def test_several_statements_may_stand_in_one_csv() -> None:
-    body = BALANCE + "\nExample Corp - Income (USD) In Millions,2023,2022\nNet sales,11853,11207\n"
+@pytest.mark.parametrize(
+    "head", ["\nExample Corp - Income (USD) In Millions", "Income statement (USD) In Millions"]
+)
+def test_several_statements_may_stand_in_one_csv(head: str) -> None:
+    body = BALANCE + f"{head},2023,2022\nNet sales,11853,11207\n"
     (filing,) = filings(body.replace(",", ";").replace('"1;234"', '"1,234"').encode(), CSV)
     assert isinstance(filing, Filing)
     assert [s.statement for s in filing.statements] == ["balance_sheet", "income"]
