@@ -265,6 +265,7 @@ class _PageLines:
     glyphs: Glyphs
     method: str
     scan: Scanned | None = None
+    damaged: bool = False  # its content has an error, so text may be missing
 
     @property
     def width(self) -> float:
@@ -442,7 +443,11 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
     best = max(candidates, key=lambda page: (page.soundness, page is candidates[0]))
     if not best.lines and images:
         return FailedPage(number, NO_TEXT_LAYER, "the page is an image without a text layer")
-    return best
+    if document.pypdf is None or not document.pypdf.is_damaged(number):
+        return best
+    if not best.lines:
+        return FailedPage(number, "unreadable_page", "the data of the page is damaged")
+    return replace(best, damaged=True)
 
 
 def _lines(document: _Opened, method: str, glyphs: Glyphs, number: int) -> list[Line]:
@@ -491,6 +496,8 @@ def _assembled(
         )
         for page, (start, end) in zip(pages, assembled.pages, strict=True)
     )
+    if damaged := [str(page.number) for page in pages if page.damaged]:
+        warnings.append(f"the data of page {', '.join(damaged)} is damaged: text may be missing")
     unsound = [page.number for page in pages if 0 < page.soundness < 1 - UNSOUND]
     if unsound:
         warnings.append(

@@ -132,7 +132,9 @@ def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
     known = source != STANDARD_INPUT and name != safe_name(source)
     here = f", already here as {plain(name)}" if known else ""
     yield f"{plain(source)}  {line['id']}  ({line['outcome'] or line['state']}{here})"
-    yield from (f"  ! {plain(note)}" for note in (*line["reasons"], *line["warnings"]))
+    yield from (
+        f"  ! {plain(note)}" for note in dict.fromkeys((*line["reasons"], *line["warnings"]))
+    )
 
 
 def watched(line: Mapping[str, Any]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from shared.events import Kind
 from shared.web.auth import CurrentActor
 
 _FIELDS = 20
+_NAMES = frozenset({"file", "kind", "password", "adapter"})
 _FORM = "multipart/form-data"
 _WANTED = f"Send {_FORM} with one or more parts named `file`."
 IN_MEMORY = 1 << 16
@@ -150,6 +151,10 @@ def uploads(form: FormData) -> list[Upload]:
     adapters = named_adapters(_words(form, "adapter"))
     if kind is not None and kind not in get_args(Kind):
         raise InvalidRequest(f"`kind` must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
+    if unknown := sorted(set(form) - _NAMES):
+        raise InvalidRequest(
+            f"Unknown field {unknown[0]!r}. An upload has the fields {', '.join(sorted(_NAMES))}."
+        )
     parts = form.getlist("file")
     if not parts:
         raise InvalidRequest(_WANTED)

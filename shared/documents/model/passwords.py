@@ -3,8 +3,8 @@
 from shared.errors import EncryptedDocument
 
 HOW = (
-    "give its password: as SMALLPRINT_PASSWORD on the command line, or over HTTP in a new upload "
-    "(`-F password=...`) or in the body of `reprocess`"
+    "give its password: in the field of the page Documents, as SMALLPRINT_PASSWORD on the command "
+    "line, or over HTTP in a new upload (`-F password=...`) or in the body of `reprocess`"
 )
 
 

@@ -34,7 +34,10 @@ def decode(data: bytes) -> tuple[str, list[str]]:
                 "letters are wrong"
             )
     if (nul := text.find("\0")) >= 0:
-        raise UnreadableDocument(f"the file is not text: it has a NUL at character {nul + 1}")
+        raise UnreadableDocument(
+            "the file is neither text nor a document that smallprint reads: it has a NUL at "
+            f"character {nul + 1}"
+        )
     controls = _CONTROL.findall(text)
     if len(controls) > _MOST_CONTROLS * len(text):
         raise UnreadableDocument(

@@ -20,6 +20,8 @@ _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\r?\n(?=[\w-]+:).*?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.S
 )
 """Fields of a program, such as a title, between two lines of dashes."""
+_BLANK = re.compile(r"(?<!\\)_{3,}")
+"""A blank of a form, such as `20____`, which would mark letters as bold."""
 _DEEPEST = 100  # levels of lists and quotations
 
 
@@ -31,7 +33,8 @@ def read_markdown(data: bytes, limits: Limits) -> ParsedDocument:
     text, warnings = decode(data)
     text = text.removeprefix("\ufeff")
     parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
-    html = parser.enable(["table", "strikethrough"]).render(_FRONT_MATTER.sub("", text))
+    source = _BLANK.sub(lambda blank: r"\_" * len(blank[0]), _FRONT_MATTER.sub("", text))
+    html = parser.enable(["table", "strikethrough"]).render(source)
     # The mark says that it is UTF-8, whatever its own markup declares.
     reading = read_html(f"\ufeff{html}".encode(), limits)
     return replace(reading, media_type=MARKDOWN, warnings=(*warnings, *reading.warnings))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 import pypdf
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import IndirectObject
+from pypdf.filters import ASCII85Decode
+from pypdf.generic import IndirectObject, StreamObject
 
 from shared.documents.model.glyphs import SKEWED, Glyphs, turned
 from shared.documents.model.passwords import password_error
@@ -26,6 +28,9 @@ logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # problems are raised or 
 
 _PAGES_WITH_ACTIONS = 50
 _NOTES = 500  # links and fields of one page
+_MOST_CONTENT = 100_000_000  # bytes of the content of a page that are checked
+_AT_ONCE = 1_000_000
+_MOST_OBJECTS = 5_000  # objects of a page that are checked
 _ACTIONS = {
     "/JavaScript": "JavaScript in it: not run",
     "/Launch": "an action in it that starts a program or opens a file: not followed",
@@ -56,6 +61,7 @@ class PdfDocument:
         with _clear_errors("open the document"):
             self._reader = PdfReader(io.BytesIO(data), strict=False)
             self.encrypted = self._reader.is_encrypted
+            self._broken: dict[int, bool] = {}
             if self.encrypted:
                 self._unlock(password)
 
@@ -103,6 +109,27 @@ class PdfDocument:
                     kinds |= _kinds([_entries(note).get(key) for key in ("/A", "/AA")])
         return [_ACTIONS[kind] for kind in _ACTIONS if kind in kinds]
 
+    def is_damaged(self, number: int) -> bool:
+        """Whether content, a form or a font of page `number` is missing or can't be decompressed.
+
+        PDFium shows what it can read of such a page, without an error. Pictures are not checked.
+        """
+        with suppress(UnreadableDocument), _clear_errors(f"look at page {number}"):
+            page = self._reader.pages[number - 1]
+            content = page.get("/Contents")
+            parts = _resolved(content) if content is not None else []
+            for part in parts if isinstance(parts, list) else [parts]:
+                if not isinstance(_resolved(part), StreamObject):
+                    return True
+            return any(self._is_broken(one) for one in _streams([content, page.get("/Resources")]))
+        return False
+
+    def _is_broken(self, stream: StreamObject) -> bool:
+        key = id(stream)  # pypdf keeps the objects of a document
+        if key not in self._broken:
+            self._broken[key] = _is_broken(stream)
+        return self._broken[key]
+
     def rewritten(self) -> bytes:
         """Return the same pages as a new, unencrypted PDF. Raises UnreadableDocument."""
         with _clear_errors("repair the document"):
@@ -132,6 +159,40 @@ class PdfDocument:
         """Return the text of page `number` in pypdf's layout."""
         with _clear_errors(f"read page {number}"):
             return clean(self._reader.pages[number - 1].extract_text())
+
+
+def _streams(values: list[Any]) -> Iterator[StreamObject]:
+    """The streams that can be reached from these values, without pictures."""
+    seen: set[int] = set()
+    while values and len(seen) < _MOST_OBJECTS:
+        value = _resolved(values.pop())
+        if id(value) in seen or not isinstance(value, (dict, list)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, list):
+            values += value
+        elif value.get("/Subtype") != "/Image":
+            values += [inner for name, inner in value.items() if name != "/Parent"]
+            if isinstance(value, StreamObject):
+                yield value
+
+
+def _is_broken(stream: StreamObject) -> bool:
+    """Whether the compressed bytes of a stream (RFC 1950) have an error."""
+    named = _resolved(stream.get("/Filter"))
+    filters, rest = list(named) if isinstance(named, list) else [named], stream._data
+    if filters[:1] == ["/ASCII85Decode"]:
+        filters, rest = filters[1:], ASCII85Decode.decode(rest)
+    if filters[:1] != ["/FlateDecode"]:
+        return False
+    unpacked, done = zlib.decompressobj(), 0
+    try:
+        while rest and not unpacked.eof and done < _MOST_CONTENT:
+            done += len(unpacked.decompress(rest, _AT_ONCE))
+            rest = unpacked.unconsumed_tail
+    except zlib.error:
+        return True
+    return not unpacked.eof and done < _MOST_CONTENT
 
 
 def _resolved(value: Any) -> Any:

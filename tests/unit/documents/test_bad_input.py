@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 
 from shared.documents import Limits, decrypt, read, render
 from shared.errors import (
@@ -194,3 +200,45 @@ def test_an_empty_page_is_read_by_either_engine(engine: str) -> None:
     reading = read(sample("some_images"), engines=(engine,))
     assert [page.number for page in reading.pages] == [1, 3, 4]
     assert [(page.number, page.code) for page in reading.failed] == [(2, "no_text_layer")]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "failed", "warned"),
+    [
+        (None, [], False),
+        (("page", 0.0), [1], False),
+        (("page", 0.6), [], True),
+        (("font", 0.5), [], True),
+    ],
+)
+def test_damaged_data_of_a_page_is_reported(
+    damaged: tuple[str, float] | None, failed: list[int], warned: bool
+) -> None:
+    document = read(two_pages(damaged), name="a.pdf")
+    assert [page.number for page in document.failed] == failed
+    assert any("damaged: text may be missing" in one for one in document.warnings) is warned
+    assert "second page" in document.text
+
+
+def two_pages(damaged: tuple[str, float] | None) -> bytes:
+    """Two pages with compressed data; from a share on, that of the first or of the font is not."""
+    out = io.BytesIO()
+    canvas = Canvas(out, pageCompression=1)
+    pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))
+    for page in ("first", "second"):
+        canvas.setFont("Vera", 10)
+        for line in range(40):
+            canvas.drawString(72, 760 - 15 * line, f"Line {line * 7919} of the {page} page.")
+        canvas.showPage()
+    canvas.save()
+    data = bytearray(out.getvalue())
+    if damaged:
+        what, share = damaged
+        streams = [
+            found.span(1) for found in re.finditer(rb"stream\r?\n(.*?)endstream", data, re.S)
+        ]
+        longest = max(streams, key=lambda span: span[1] - span[0])
+        start, end = longest if what == "font" else streams[-2]
+        start += int((end - start) * share)
+        data[start : start + 60] = b"0" * 60
+    return bytes(data)

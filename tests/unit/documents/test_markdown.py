@@ -19,6 +19,7 @@ from tests.unit.documents.ends import all_cells, outcome
         ("Made by <b>Acme</b>&nbsp;Inc.<!-- no --><script>no()</script>", "Made by Acme Inc."),
         ("3. Three\n4. Four", "3. Three\n\n4. Four"),
         ("snake_case, 5 * 3, ____ and \\* stay", "snake_case, 5 * 3, ____ and * stay"),
+        ("____ day of 20____, by __N/A____", "____ day of 20____, by __N/A____"),
         ("    kept  as it is", "kept  as it is"),
         ("> " * 60 + "deep", "deep"),
         ("---\r\ntitle: x\r\n---\r\nA lease", "A lease"),

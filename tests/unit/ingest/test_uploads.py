@@ -206,7 +206,8 @@ def test_without_a_key_no_form_is_parsed(ingest: IngestService) -> None:
     [
         ({"json": {"file": "x"}}, "multipart"),
         ({"data": {"kind": "contract"}}, "multipart"),
-        ({"files": {"other": ("a.pdf", b"x")}}, "multipart"),
+        ({"files": {"other": ("a.pdf", b"x")}}, "Unknown field 'other'"),
+        ({"files": {"file": ("a.txt", TEXT)}, "data": {"knid": "report"}}, "'knid'"),
         ({"files": {"file": (None, b"x")}}, "file name"),
         ({"files": {"file": ("a.txt", TEXT)}, "data": {"kind": "poem"}}, "`kind` must be one of"),
     ],
