@@ -30,6 +30,7 @@ _PACE = ("kind", "documents", "tokens read", "seconds", "tokens a second", "US$ 
 _TRAINING = ("training", "hours", "US$", "documents to pay back", "so far")
 _FEW_CHECKS = 8  # relations of a filing that are listed
 _WIDEST_HEAD = 16  # characters of a component name on one line
+_LIKELY = 0.5  # a lower risk needs no explanation
 _INDENT = 4  # spaces before the lines of a statement
 _LEAST_LABEL = 28  # characters of a label that have room beside the columns
 
@@ -407,7 +408,10 @@ def _verdict(line: Mapping[str, Any]) -> str:
         return f"flagged, {risk}"
     if not line.get("checked", True):
         return "nothing was checked"
-    return f"not flagged, {risk}; {count(findings, 'finding') if findings else 'no findings'}"
+    if findings:
+        return f"not flagged, {risk}; {count(findings, 'finding')}"
+    weak = ": a suspicion is too weak for one" if line["risk"] >= _LIKELY else ""
+    return f"not flagged, {risk}; no findings{weak}"
 
 
 def _covered(line: Mapping[str, Any], width: int) -> Iterator[str]:

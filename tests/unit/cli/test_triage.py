@@ -198,7 +198,7 @@ def test_a_finding_is_not_called_nothing() -> None:
     assert first == "a.pdf  a  (not flagged, risk 0.86; 1 finding)"
     assert rest[0] == "  The results of the income statement add up (confidence 0.86)"
     assert next(tables.findings({**line, "findings": []})).endswith(
-        "(not flagged, risk 0.86; no findings)"
+        "(not flagged, risk 0.86; no findings: a suspicion is too weak for one)"
     )
     assert next(tables.findings({**line, "flagged": True})).endswith("(flagged, risk 0.86)")
 
