@@ -90,9 +90,17 @@ def tables_of_cells(reading: ParsedDocument) -> Iterator[Table]:
 
 
 def _further_dates(table: Table) -> list[int]:
-    """Rows below the first that have nothing but dates of columns: a joined file begins there."""
-    return [
-        row[0].row
-        for row in table.rows[1:]
+    """Where joined files begin: rows with nothing but the dates of columns, or titles above them.
+
+    The first such row is no further one.
+    """
+    heads = [
+        number
+        for number, row in enumerate(table.rows)
         if row[0].left > 1 and all(parse_date(cell.text) for cell in row)
-    ]
+    ][1:]
+    for place, number in enumerate(heads):
+        while number > 1 and len(table.rows[number - 1]) == 1:
+            number -= 1
+        heads[place] = table.rows[number][0].row
+    return heads

@@ -96,7 +96,7 @@ def test_nothing_is_accepted_while_it_is_not_sure_that_it_is_a_report(tmp_path: 
     triage.handle(triage.read("doc_1", wrong(), kind_confidence=0.4, kind_unsure=True))
     answer = triage.findings("doc_1")
     assert [found["route"] for found in answer["items"]] == ["review"]
-    assert "the kind of the document is not confirmed" in answer["warnings"][-1]
+    assert "does not cover documents of an unconfirmed kind" in answer["warnings"][-1]
     with triage.service.store.read() as session:
         version = BreakClassifier.load(artefacts()).version
         assert MonitoringStore(session, "default").samples(NAME, version) == []

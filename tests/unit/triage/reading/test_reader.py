@@ -239,17 +239,19 @@ def test_what_was_read_can_be_given_to_triage() -> None:
     assert again.statements[0].rows[1].values[0] == Decimal(1200 * MILLION)
 
 
+@pytest.mark.parametrize("title", ["", "Example Corp\n(In thousands)\n"])
 @pytest.mark.parametrize("dates", [",20230630,20220630", ",2023,2022"])
-def test_csv_files_of_one_statement_each_can_be_joined(dates: str) -> None:
-    lines = [
-        ",".join(cell.replace(",", "").replace("$ ", "") for cell in row)
+def test_csv_files_of_one_statement_each_can_be_joined(title: str, dates: str) -> None:
+    files = [
+        [",".join(cell.replace(",", "").replace("$ ", "") for cell in row) for row in rows]
         for rows in (samples.BALANCE, samples.INCOME, samples.CASH)
-        for row in (dates.split(","), *rows)
     ]
+    lines = [line for file in files for line in (f"{title}{dates}", *file)]
     _, statements = of("\n".join(lines).encode(), "a.csv")
     assert [(s.kind, len(s.columns)) for s in statements] == [
         ("balance_sheet", 2),
         ("income", 2),
         ("cash_flow", 2),
     ]
-    assert values(statements[2], "Cash at end of year") == [40, 30]
+    unit = 1000 if title else 1
+    assert values(statements[2], "Cash at end of year") == [40 * unit, 30 * unit]
