@@ -884,7 +884,7 @@ def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
     assert first.evaluate("one => one === document.activeElement")
     page.keyboard.press("Enter")
     page.locator(".prose-text mark").wait_for()
-    assert page.locator(".prose-text mark").text_content() == "laws of the State"
+    assert page.locator(".prose-text mark").text_content() == "laws of the State of New York"
     page.go_back()
     page.locator(".hit").nth(2).wait_for()
     assert page.get_by_role("searchbox").input_value() == '"laws of the state" york'
