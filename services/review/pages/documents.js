@@ -169,8 +169,11 @@ function warningMark({ warnings = [], kind_unsure: unsure }) {
   return notes.length > 0 && h("span.warning-mark", { role: "img", "aria-label": count(notes.length, "warning"), title: notes.join("\n") }, "\u26a0\ufe0e");
 }
 
-/** The kind; null if nobody stated it and the document could not be read. */
-export function knownKind({ kind, kind_source: source, outcome, pages = null }) {
+const CONTAINERS = { "message/rfc822": "mail", "application/vnd.ms-outlook": "mail", "application/zip": "archive" };
+
+/** The kind, or `mail` or `archive`; null if nobody stated it and the document could not be read. */
+export function knownKind({ kind, kind_source: source, outcome, media_type: type, pages = null }) {
+  if (CONTAINERS[type]) return CONTAINERS[type];
   return source === "type" && pages === null && ["failed", "rejected"].includes(outcome) ? null : kind;
 }
 

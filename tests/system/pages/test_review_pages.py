@@ -741,6 +741,7 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
     row = page.get_by_role("row", name="Side letter.eml").filter(has_text="2 parts")
+    row.get_by_role("cell", name="mail", exact=True).wait_for()
     row.get_by_text("Part scan.gif: this is a GIF image").wait_for()
     part = page.get_by_role("row", name="Side letter.txt").filter(has_text="in Side letter.eml")
     part.get_by_role("link", name="Side letter.txt").click()
