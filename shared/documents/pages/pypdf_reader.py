@@ -28,7 +28,7 @@ logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # problems are raised or 
 
 _PAGES_WITH_ACTIONS = 50
 _NOTES = 500  # links and fields of one page
-_MOST_CONTENT = 100_000_000  # bytes of the content of a page that are checked
+_MOST_CONTENT = 500_000_000  # unpacked bytes of a document that are checked
 _AT_ONCE = 1_000_000
 _MOST_OBJECTS = 5_000  # objects of a page that are checked
 _ACTIONS = {
@@ -62,6 +62,7 @@ class PdfDocument:
             self._reader = PdfReader(io.BytesIO(data), strict=False)
             self.encrypted = self._reader.is_encrypted
             self._broken: dict[int, bool] = {}
+            self._unpackable = _MOST_CONTENT
             if self.encrypted:
                 self._unlock(password)
 
@@ -114,7 +115,8 @@ class PdfDocument:
 
         PDFium shows what it can read of such a page, without an error. Pictures are not checked.
         """
-        with suppress(UnreadableDocument), _clear_errors(f"look at page {number}"):
+        tolerated = UnreadableDocument, DocumentTooLarge
+        with suppress(*tolerated), _clear_errors(f"look at page {number}"):
             page = self._reader.pages[number - 1]
             content = page.get("/Contents")
             parts = _resolved(content) if content is not None else []
@@ -127,7 +129,8 @@ class PdfDocument:
     def _is_broken(self, stream: StreamObject) -> bool:
         key = id(stream)  # pypdf keeps the objects of a document
         if key not in self._broken:
-            self._broken[key] = _is_broken(stream)
+            self._broken[key], unpacked = _is_broken(stream, self._unpackable)
+            self._unpackable -= unpacked
         return self._broken[key]
 
     def rewritten(self) -> bytes:
@@ -177,22 +180,26 @@ def _streams(values: list[Any]) -> Iterator[StreamObject]:
                 yield value
 
 
-def _is_broken(stream: StreamObject) -> bool:
-    """Whether the compressed bytes of a stream (RFC 1950) have an error."""
+def _is_broken(stream: StreamObject, most: int) -> tuple[bool, int]:
+    """Whether the first bytes of a compressed stream (RFC 1950) have an error, and their number.
+
+    Args:
+        most: unpacked bytes that are checked.
+    """
     named = _resolved(stream.get("/Filter"))
-    filters, rest = list(named) if isinstance(named, list) else [named], stream._data
-    if filters[:1] == ["/ASCII85Decode"]:
-        filters, rest = filters[1:], ASCII85Decode.decode(rest)
-    if filters[:1] != ["/FlateDecode"]:
-        return False
-    unpacked, done = zlib.decompressobj(), 0
+    filters, rest, done = list(named) if isinstance(named, list) else [named], stream._data, 0
     try:
-        while rest and not unpacked.eof and done < _MOST_CONTENT:
+        if filters[:1] == ["/ASCII85Decode"]:
+            filters, rest = filters[1:], ASCII85Decode.decode(rest)
+        if filters[:1] != ["/FlateDecode"] or not rest:
+            return False, 0
+        unpacked = zlib.decompressobj()
+        while rest and not unpacked.eof and done < most:
             done += len(unpacked.decompress(rest, _AT_ONCE))
             rest = unpacked.unconsumed_tail
-    except zlib.error:
-        return True
-    return not unpacked.eof and done < _MOST_CONTENT
+    except (zlib.error, ValueError, pypdf.errors.PyPdfError):
+        return True, done
+    return not unpacked.eof and done < most, done
 
 
 def _resolved(value: Any) -> Any:
