@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from services.cli.commands.webhooks import EVENT_TYPES
 from services.cli.output.documents import kind
+from services.ingest.webhooks.domain import EventType
 from shared.client import Document
 from shared.sheet_files import csv_file, xlsx_file
 from tests.support.samples import document_json
@@ -193,6 +195,10 @@ def test_nothing_is_deleted_if_one_id_is_unknown(suite: Suite) -> None:
     assert "is not the id" in str(invoke("delete", "doc_1", "lease.pdf", "--yes").exception)
     assert "there is no" in str(invoke("delete", "doc_1", "doc_2", "--yes").exception)
     assert "DELETE" not in [method for method, _, _ in suite.requests]
+
+
+def test_all_types_of_events_can_be_chosen() -> None:
+    assert get_args(EventType) == EVENT_TYPES
 
 
 def test_a_webhook_is_added_listed_and_removed(suite: Suite) -> None:
