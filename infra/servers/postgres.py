@@ -11,11 +11,12 @@ import pwd
 import secrets
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+DATABASES = Path(__file__).parents[1] / "postgres" / "databases.sh"
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
 OWNER = "postgres"
 
@@ -69,10 +70,24 @@ class Cluster:
         """Make an empty database. Raises ClusterError."""
         self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, database)
 
-    def url(self, database: str, port: int | None = None) -> str:
-        """The SQLAlchemy URL of a database; `port` is for a proxy."""
+    def create_services(self, services: Iterable[str]) -> None:
+        """Make the database and the role of each service, as Docker Compose does.
+
+        The roles have the password of the cluster's owner. Raises ClusterError.
+        """
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": self.user}
+        passwords = {f"POSTGRES_{name.upper()}_PASSWORD": self.password for name in services}
+        self._run([str(DATABASES)], where | passwords)
+
+    def url(self, database: str, port: int | None = None, user: str = "") -> str:
+        """The SQLAlchemy URL of a database.
+
+        Args:
+            port: of a proxy, if there is one.
+            user: the role of a service; the cluster's owner by default.
+        """
         where = f"127.0.0.1:{port or self.port}"
-        return f"postgresql+psycopg://{self.user}:{self.password}@{where}/{database}"
+        return f"postgresql+psycopg://{user or self.user}:{self.password}@{where}/{database}"
 
     def answers(self) -> bool:
         """Whether the server takes connections."""
@@ -84,20 +99,23 @@ class Cluster:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as the owner. Raises ClusterError with its output."""
+        self._run([*self.program(program), *arguments])
+
+    def program(self, name: str) -> list[str]:
+        """The command of one of PostgreSQL's programs."""
+        return [*_as_owner(), str(PROGRAMS[-1] / name)]
+
+    def _run(self, command: Sequence[str], more: Mapping[str, str] | None = None) -> None:
         done = subprocess.run(
-            [*self.program(program), *arguments],
+            command,
             cwd=self.folder,
-            env={**os.environ, "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8"},
+            env={**os.environ, "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8", **(more or {})},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise ClusterError(f"{program} failed: {done.stdout}{done.stderr}")
-
-    def program(self, name: str) -> list[str]:
-        """The command of one of PostgreSQL's programs."""
-        return [*_as_owner(), str(PROGRAMS[-1] / name)]
+            raise ClusterError(f"{' '.join(command)} failed: {done.stdout}{done.stderr}")
 
     @property
     def _data(self) -> Path:

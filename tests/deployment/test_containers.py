@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from infra.servers.postgres import DATABASES
 from services.cli.deployment import stores
 from services.cli.options import INSIDE
 from services.proxy.settings import OriginSettings
@@ -28,7 +29,7 @@ EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 
 @cache
 def _compose() -> dict[str, Any]:
-    filled = COMPOSE.replace("${POSTGRES_PASSWORD:-}", "s3cret")
+    filled = re.sub(r"\$\{POSTGRES_(\w*)PASSWORD:-\}", r"\1s3cret", COMPOSE)
     filled = re.sub(r"\$\{\w+:-([\w/]*)\}", lambda found: found[1] or '""', filled)
     parsed: dict[str, Any] = yaml.safe_load(filled)
     return parsed
@@ -87,8 +88,30 @@ def test_each_service_runs_as_three_processes(service: str) -> None:
         assert database.endswith(f"/{service}")
         assert container["environment"][f"{PREFIX}BUS_URL"].startswith("kafka://")
     assert (ROOT / "services" / service / "__main__.py").is_file()
-    created = (ROOT / "infra/postgres/databases.sql").read_text("utf-8")
-    assert f"CREATE DATABASE {service};" in created
+
+
+def test_the_server_has_a_role_with_a_password_for_each_service() -> None:
+    server = _compose()["services"]["postgres"]
+    mounted = dict(volume.split(":", 2)[:2] for volume in server["volumes"])
+    script = mounted["./infra/postgres/databases.sh"]
+    assert script.startswith("/docker-entrypoint-initdb.d/")
+    loop = re.search(r"^for service in (.+); do$", DATABASES.read_text("utf-8"), re.MULTILINE)
+    assert loop
+    assert set(loop[1].split()) == set(SERVICES)
+    for name in SERVICES:
+        variable = f"POSTGRES_{name.upper()}_PASSWORD"
+        assert f"\n{variable}=\n" in EXAMPLE
+        password = server["environment"][variable]
+        database = _ours()[name]["environment"][f"{PREFIX}{name.upper()}_DATABASE_URL"]
+        assert database == f"postgresql+psycopg://{name}:{password}@postgres/{name}"
+
+
+@pytest.mark.parametrize("container", sorted(set(_ours()) - {"upkeep"}))
+def test_a_container_has_no_password_but_that_of_its_service(container: str) -> None:
+    used = str(_ours()[container])
+    service = container.split("-")[0]
+    own = {f"{service.upper()}_s3cret"} if service in SERVICES else set()
+    assert set(re.findall(r"\b\w*s3cret", used)) == own
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -169,7 +192,7 @@ def test_upkeep_sees_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) ->
     found = stores.urls(settings)
     assert set(found) == set(SERVICES)
     for name, url in found.items():
-        assert url == f"postgresql+psycopg://smallprint:s3cret@postgres/{name}"
+        assert url == f"postgresql+psycopg://{name}:{name.upper()}_s3cret@postgres/{name}"
     assert settings.bus == "kafka://kafka:9092"
     mounted = dict(one.split(":") for one in upkeep["volumes"])
     assert mounted == {"blobs": str(settings.data), "backups": "/backups"}
@@ -277,8 +300,8 @@ def test_every_image_has_a_tag_that_stays() -> None:
 
 
 def test_no_secret_has_a_default() -> None:
-    uses = re.findall(r"\$\{POSTGRES_PASSWORD([^}]*)\}", COMPOSE)
-    assert len(uses) >= 6
+    uses = re.findall(r"\$\{POSTGRES_\w*PASSWORD([^}]*)\}", COMPOSE)
+    assert len(uses) >= 11
     assert set(uses) == {":-"}
     assert "HOST_AUTH_METHOD" not in COMPOSE
     assert "\nPOSTGRES_PASSWORD=\n" in EXAMPLE

@@ -21,10 +21,12 @@ class Postgres(Cluster):
     """A running cluster for tests."""
 
     def database(self) -> str:
-        """The SQLAlchemy URL of a new empty database."""
+        """The SQLAlchemy URL of a new empty database, whose owner is no superuser."""
         name = f"test_{secrets.token_hex(6)}"
-        self.create(name)
-        return self.url(name)
+        role = f"CREATE ROLE {name} LOGIN PASSWORD '{self.password}'"
+        where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, "-d", "postgres")
+        self.run("psql", *where, "-c", role, "-c", f"CREATE DATABASE {name} OWNER {name}")
+        return self.url(name, user=name)
 
     def start(self) -> None:
         """Start it on loopback, without durability."""
@@ -53,6 +55,11 @@ class Servers:
         if self._postgres is None:
             self._postgres = self._stack.enter_context(server())
         return self._postgres.database()
+
+    def as_administrator(self, url: str) -> str:
+        """The URL of the same database for a superuser."""
+        assert self._postgres is not None
+        return self._postgres.url(url.rpartition("/")[2])
 
     @property
     def folder(self) -> Path:

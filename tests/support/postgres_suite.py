@@ -27,7 +27,7 @@ class PostgresSuite(Suite):
     def _environment(self) -> dict[str, str]:
         databases = {
             f"SMALLPRINT_{service.upper()}_DATABASE_URL": self.cluster.url(
-                service, self.database_port
+                service, self.database_port, user=service
             )
             for service in SERVICES
         }
@@ -37,5 +37,4 @@ class PostgresSuite(Suite):
         yield from super()._servers()
         log = self.data / "logs" / "postgres.log"
         yield Program("postgres", self.cluster.command(), log=log), self.cluster.answers
-        for service in SERVICES:
-            self.cluster.create(service)
+        self.cluster.create_services(SERVICES)

@@ -446,7 +446,7 @@ def test_postgresql_contains_no_word_of_a_deleted_document(
     assert in_rows(url) == set()
     assert len(found(ingest, "stay")) == 10
     ingest.close()
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(servers.as_administrator(url), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text("VACUUM FULL"))
         connection.execute(text("CHECKPOINT"))
