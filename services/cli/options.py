@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,6 +79,24 @@ key_option = click.option(
     envvar="SMALLPRINT_KEY",
     help="Key of the suite. By default SMALLPRINT_KEY, or the owner's key in the data folder.",
 )
+
+
+class Duration(click.ParamType[timedelta]):
+    """A time such as `90d`, `12h` or `30m`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the time. `0` needs no unit."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(0)|(\d{1,5})([dhm])", value, re.ASCII)
+        if not found:
+            self.fail(f"{plain(value)!r} is not a time such as 90d, 12h or 30m", param, ctx)
+        seconds = {"d": 86_400, "h": 3_600, "m": 60, None: 0}[found[3]]
+        return timedelta(seconds=int(found[2] or 0) * seconds)
 
 
 def suite_options(command: F) -> F:

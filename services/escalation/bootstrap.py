@@ -64,6 +64,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
+        public_url=settings.public_url,
     )
     return Service(
         name="escalation",

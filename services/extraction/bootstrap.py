@@ -102,6 +102,7 @@ def build(
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
+        public_url=settings.public_url,
     )
     return Service(
         name="extraction",

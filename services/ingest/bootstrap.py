@@ -157,6 +157,7 @@ def build(
         keys,
         limit,
         examples=Path(__file__).with_name("examples.json"),
+        public_url=settings.public_url,
         settings=settings,
         progress=progress,
         resumables=resumables,

@@ -573,6 +573,15 @@ class Key:
     last_used: datetime | None = None
     digest: bytes = field(default=b"", repr=False)
     scopes: frozenset[str] = ALL
+    addresses: tuple[str, ...] = ()
+    """Networks from which it works; empty: from anywhere."""
+    old_digest: bytes | None = field(default=None, repr=False)
+    """Hash of the secret before the last rotation."""
+    old_secret_until: datetime | None = None
+    address: str | None = None
+    """Of a session: from where it was opened."""
+    user_agent: str | None = None
+    """Of a session: the browser that opened it."""
 
     def good(self, now: datetime) -> bool:
         return self.revoked is None and (self.expires is None or now < self.expires)

@@ -3,6 +3,7 @@
 The secret has 256 random bits, so a plain SHA-256 is enough: slow, salted hashes protect only
 secrets that can be guessed. A check takes microseconds.
 
+A rotated key has a new secret and the same id; the old secret works until a stated time.
 A session is a short-lived key for a browser cookie. It has the name of its parent and ends with it.
 A link is a key that opens one session and nothing else: it is part of an address that signs in.
 No two valid keys of a tenant have the same name, so a name identifies the key that acted.
@@ -16,9 +17,9 @@ import re
 import secrets
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -27,7 +28,8 @@ from services.ingest.store import KeyRows
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
 from shared.storage.locks import lock
-from shared.web.auth import KEY, Actor
+from shared.web.addresses import are_inside, parse_networks
+from shared.web.auth import KEY, Actor, require_key
 from shared.web.parameters import ID
 from shared.web.scopes import ALL, parse_scopes, sort_scopes
 
@@ -36,6 +38,9 @@ NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
 
 _LETTERS = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43  # 62^43 > 2^256
+OVERLAP = timedelta(days=1)
+"""For how long the old secret of a rotated key works."""
+_CHANGE = "create, rotate or revoke keys"
 _LINK_AGE = timedelta(hours=1)
 _USE_NOTED = timedelta(minutes=5)
 """Resolution of `last_used`, to avoid a write for every request."""
@@ -68,6 +73,7 @@ class KeyRing:
             key_id=(key.parent if session else None) or key.id,
             session_id=session,
             scopes=key.scopes,
+            addresses=key.addresses,
         )
 
     def find(self, secret: str) -> Key | None:
@@ -79,9 +85,9 @@ class KeyRing:
             key = rows.find(form.group(1))
             parent = rows.find(key.parent) if key and key.parent else None
         # Look up by id, then compare in constant time.
-        if key is None or not hmac.compare_digest(key.digest, _digest(form.group(2))):
-            return None
         now = now_utc()
+        if key is None or not _has_secret(key, form.group(2), now):
+            return None
         if not key.good(now) or (key.parent and not (parent and parent.good(now))):
             return None
         self._note_use(key, now)
@@ -93,25 +99,38 @@ class KeyRing:
         name: str,
         *,
         scopes: Iterable[str] | None = None,
+        expires: datetime | None = None,
+        addresses: Iterable[str] = (),
         by: Actor | None = None,
     ) -> NewKey:
         """Create a key for a tenant.
 
         Args:
             scopes: None for all scopes of the creator.
+            expires: when it stops working; None for never.
+            addresses: addresses and networks from which it works; none for those of the creator.
             by: the creating key; None for the operator.
 
         Raises:
-            InvalidRequest: invalid name or scopes.
+            InvalidRequest: invalid name, scopes or addresses, or an end in the past.
             Conflict: a valid key of the tenant has this name.
-            NotAllowed: the creator lacks a scope, or is a session, which the key would outlive.
+            NotAllowed: the creator lacks a scope or an address, or is a session, which the key
+                would outlive.
         """
-        _require_key(by)
+        require_key(by, _CHANGE)
+        _require_future(expires)
         allowed = by.scopes if by else ALL
         wanted = allowed if scopes is None else parse_scopes(scopes)
-        if lacking := sort_scopes(wanted - allowed):
-            raise NotAllowed(f"A key can't grant scopes that it lacks: {', '.join(lacking)}.")
-        new = _new_key(tenant, name, scopes=wanted, created_by=by.name if by else None)
+        networks = parse_networks(addresses) or (by.addresses if by else ())
+        _require_grant(by, wanted, networks)
+        new = _new_key(
+            tenant,
+            name,
+            scopes=wanted,
+            expires=expires,
+            addresses=networks,
+            created_by=by.name if by else None,
+        )
         with self.store.write() as session:
             lock(session, "keys")
             rows = KeyRows(session)
@@ -143,12 +162,76 @@ class KeyRing:
 
         Raises NotFound; NotAllowed for a session.
         """
-        _require_key(by)
-        if not re.fullmatch(ID, key_id):
-            raise NotFound(f"There is no key {key_id!r}.")
+        require_key(by, _CHANGE)
+        _require_id(key_id)
         with self.store.write() as session:
             if not KeyRows(session).revoke(key_id, tenant, now_utc()):
                 raise NotFound(f"There is no key {key_id}.")
+
+    def rotate(
+        self,
+        key_id: str,
+        tenant: str | None = None,
+        *,
+        overlap: timedelta = OVERLAP,
+        expires: datetime | None = None,
+        by: Actor | None = None,
+    ) -> NewKey:
+        """Replace the secret of a key. Its open sessions end with the old secret.
+
+        Args:
+            tenant: None for any, for the operator.
+            overlap: for how long the old secret works, too.
+            expires: a new end of the key; None keeps it.
+            by: the acting key; None for the operator.
+
+        Raises:
+            NotFound: there is no such key.
+            Conflict: it has expired or was revoked.
+            NotAllowed: the acting key lacks a scope or an address of the key, or is a session.
+        """
+        require_key(by, _CHANGE)
+        _require_future(expires)
+        now = now_utc()
+        with self.store.write() as session:
+            lock(session, "keys")
+            rows = KeyRows(session)
+            old = _existing(rows, key_id, tenant)
+            if not old.good(now):
+                raise Conflict(f"Key {key_id} has expired or was revoked. Create another.")
+            _require_grant(by, old.scopes, old.addresses)
+            secret = _new_secret()
+            key = replace(
+                old,
+                digest=_digest(secret),
+                expires=expires or old.expires,
+                old_digest=old.digest if overlap else None,
+                old_secret_until=now + overlap,
+            )
+            rows.replace(key)
+        return NewKey(key, f"sp_{key.id}_{secret}")
+
+    def sessions(self, tenant: str | None = None, key_id: str | None = None) -> Sequence[Key]:
+        """Return the open sessions of a key (None: of all), oldest first."""
+        with self.store.read() as session:
+            return KeyRows(session).sessions(tenant, key_id, now_utc())
+
+    def end_session(
+        self, session_id: str, tenant: str | None = None, key_id: str | None = None
+    ) -> None:
+        """End an open session, of one key or (None) of any. Raises NotFound."""
+        _require_id(session_id)
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            if not rows.end_sessions(tenant, now_utc(), session_id=session_id, parent=key_id):
+                raise NotFound(f"There is no open session {session_id}.")
+
+    def end_sessions(self, key_id: str, tenant: str | None = None) -> int:
+        """End all open sessions of a key. Returns their number. Raises NotFound."""
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            _existing(rows, key_id, tenant)
+            return rows.end_sessions(tenant, now_utc(), parent=key_id)
 
     def open_link(self, actor: Actor) -> NewKey:
         """Create a link that opens one session of a key. Raises NotAllowed for another holder."""
@@ -159,6 +242,7 @@ class KeyRing:
             parent=actor.key_id,
             expires=now_utc() + _LINK_AGE,
             scopes=frozenset(),
+            addresses=actor.addresses,
         )
         with self.store.write() as session:
             rows = KeyRows(session)
@@ -168,8 +252,17 @@ class KeyRing:
             rows.add(new.key)
         return new
 
-    def open_session(self, actor: Actor) -> NewKey:
-        """Create a session of a key. A link ends with it. Raises NotAllowed for a session."""
+    def open_session(
+        self, actor: Actor, address: str | None = None, user_agent: str | None = None
+    ) -> NewKey:
+        """Create a session of a key. A link ends with it.
+
+        Args:
+            address: of the browser.
+            user_agent: the browser's name for itself.
+
+        Raises NotAllowed for a session.
+        """
         if actor.session_id:
             raise NotAllowed("A session can't open another session. Sign in with a key.")
         now = now_utc()
@@ -191,6 +284,9 @@ class KeyRing:
                 parent=parent.id,
                 expires=ends,
                 scopes=parent.scopes,
+                addresses=parent.addresses,
+                address=_printable(address, 64),
+                user_agent=_printable(user_agent, 200),
             )
             rows.forget_sessions_before(now - timedelta(days=1))
             rows.add(new.key)
@@ -201,7 +297,8 @@ class KeyRing:
         if not actor.session_id:
             raise NotAllowed("This is a key, not a session. Revoke it by its id.")
         with self.store.write() as session:
-            KeyRows(session).end_session(actor.session_id, actor.tenant, now_utc())
+            rows = KeyRows(session)
+            rows.end_sessions(actor.tenant, now_utc(), session_id=actor.session_id)
 
     def _note_use(self, key: Key, now: datetime) -> None:
         if key.last_used is not None and now - key.last_used < _USE_NOTED:
@@ -213,9 +310,47 @@ class KeyRing:
             return  # a busy database must not refuse a valid key
 
 
-def _require_key(actor: Actor | None) -> None:
-    if actor and actor.session_id:
-        raise NotAllowed("A session can't create or revoke keys. Use a key.")
+def _require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str, ...]) -> None:
+    """Raise NotAllowed for a key that may do more than the one that makes it."""
+    if by and (lacking := sort_scopes(scopes - by.scopes)):
+        raise NotAllowed(f"A key can't grant scopes that it lacks: {', '.join(lacking)}.")
+    if by and not are_inside(networks, by.addresses):
+        raise NotAllowed(
+            f"A key can't grant addresses that it lacks; {by.name} has {', '.join(by.addresses)}."
+        )
+
+
+def _require_future(expires: datetime | None) -> None:
+    if expires is not None and expires <= now_utc():
+        raise InvalidRequest("A key can't expire in the past.")
+
+
+def _require_id(key_id: str) -> None:
+    if not re.fullmatch(ID, key_id):
+        raise NotFound(f"There is no key or session {key_id!r}.")
+
+
+def _existing(rows: KeyRows, key_id: str, tenant: str | None) -> Key:
+    """Return a key of a tenant (None: of any). Raises NotFound."""
+    _require_id(key_id)
+    key = rows.find(key_id)
+    if key is None or key.kind != "key" or tenant not in (None, key.tenant):
+        raise NotFound(f"There is no key {key_id}.")
+    return key
+
+
+def _has_secret(key: Key, secret: str, now: datetime) -> bool:
+    digest = _digest(secret)
+    if hmac.compare_digest(key.digest, digest):
+        return True
+    until = key.old_secret_until
+    is_old = until is not None and now < until and key.old_digest is not None
+    return is_old and hmac.compare_digest(key.old_digest or b"", digest)
+
+
+def _printable(text: str | None, length: int) -> str | None:
+    """Return what a client sent without control characters, shortened."""
+    return "".join(filter(str.isprintable, text))[:length] if text else None
 
 
 def _require_free_name(rows: KeyRows, new: Key) -> None:
@@ -245,6 +380,9 @@ def _new_key(
     parent: str | None = None,
     expires: datetime | None = None,
     scopes: frozenset[str] = ALL,
+    addresses: tuple[str, ...] = (),
+    address: str | None = None,
+    user_agent: str | None = None,
 ) -> NewKey:
     _require_tenant(tenant)
     name = unicodedata.normalize("NFC", name).strip()
@@ -252,8 +390,7 @@ def _new_key(
         raise InvalidRequest(
             "A key needs a name of 1 to 100 UTF-8 characters, without control characters."
         )
-    key_id = secrets.token_hex(8)
-    secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
+    key_id, secret = secrets.token_hex(8), _new_secret()
     key = Key(
         id=key_id,
         tenant=tenant,
@@ -265,8 +402,15 @@ def _new_key(
         expires=expires,
         digest=_digest(secret),
         scopes=scopes,
+        addresses=addresses,
+        address=address,
+        user_agent=user_agent,
     )
     return NewKey(key, f"sp_{key_id}_{secret}")
+
+
+def _new_secret() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
 
 
 def _digest(secret: str) -> bytes:

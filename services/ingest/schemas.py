@@ -14,6 +14,7 @@ from shared.documents import PageRead, ParsedDocument
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem, problems
+from shared.web.parameters import Integer, Timestamp
 from shared.web.scopes import Scope, sort_scopes
 
 FULL: dict[int | str, dict[str, Any]] = {
@@ -263,6 +264,27 @@ class NewKeyRequest(BaseModel):
     scopes: list[Scope] | None = Field(
         None, min_length=1, description="null: all scopes of the creating key"
     )
+    expires: Timestamp | None = Field(None, description="when it stops working; null: never")
+    addresses: list[Annotated[str, Field(max_length=50)]] = Field(
+        default_factory=list,
+        max_length=100,
+        description="addresses and networks from which it works, such as `192.0.2.7` and "
+        "`10.1.0.0/16`; empty: those of the creating key",
+    )
+
+
+class RotateKeyRequest(BaseModel):
+    """How to replace the secret of a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap: Integer = Field(
+        86_400,
+        ge=0,
+        le=2_592_000,
+        description="seconds for which the old secret works, too; 0: not at all",
+    )
+    expires: Timestamp | None = Field(None, description="a new end of the key; null: as it was")
 
 
 class KeyView(BaseModel):
@@ -279,6 +301,12 @@ class KeyView(BaseModel):
     revoked: datetime | None
     last_used: datetime | None = Field(description="to within five minutes")
     scopes: list[Scope] = Field(description="what it may do")
+    addresses: list[str] = Field(
+        [], description="addresses and networks from which it works; empty: from anywhere"
+    )
+    old_secret_until: datetime | None = Field(
+        None, description="of a rotated key: when its old secret stops working"
+    )
 
     @classmethod
     def of(cls, key: Key) -> KeyView:
@@ -313,3 +341,25 @@ class SessionView(BaseModel):
     def of(cls, new: NewKey) -> SessionView:
         assert new.key.expires is not None
         return cls(id=new.key.id, secret=new.secret, expires=new.key.expires)
+
+
+class OpenSession(BaseModel):
+    """An open session of a browser, without its secret."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    key: str = Field(validation_alias="parent", description="id of its key")
+    name: str = Field(description="name of its key")
+    created: datetime
+    expires: datetime
+    last_used: datetime | None = Field(description="to within five minutes")
+    address: str | None = Field(description="from where it was opened")
+    user_agent: str | None = Field(description="the browser that opened it, as it names itself")
+
+
+class SessionPage(BaseModel):
+    """Open sessions, oldest first."""
+
+    items: list[OpenSession]
+    next: None = Field(None, description="always null")

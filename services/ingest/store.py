@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -181,6 +181,11 @@ keys = sa.Table(
     sa.Column("revoked", Time),
     sa.Column("last_used", Time),
     sa.Column("scopes", sa.Text, nullable=False),  # names, separated by spaces
+    sa.Column("addresses", sa.Text),  # by spaces, too; null: from anywhere
+    sa.Column("old_digest", sa.LargeBinary),
+    sa.Column("old_secret_until", Time),
+    sa.Column("address", sa.String(64)),
+    sa.Column("user_agent", sa.String(200)),
     sa.Index("keys_of_tenant", "tenant", "created"),
 )
 
@@ -640,6 +645,7 @@ class KeyRows:
 
     def add(self, key: Key) -> None:
         row = {**asdict(key), "scopes": " ".join(sort_scopes(key.scopes))}
+        row["addresses"] = " ".join(key.addresses) or None
         self.session.execute(sa.insert(keys).values(row))
 
     def remove(self, key_id: str) -> bool:
@@ -650,30 +656,50 @@ class KeyRows:
     def list(self, tenant: str | None) -> list[Key]:
         """Return keys without sessions, oldest first."""
         query = sa.select(keys).where(keys.c.kind == "key").order_by(keys.c.created, keys.c.id)
-        if tenant is None:
-            query = across_tenants(query, _OPERATOR)
-        else:
-            query = query.where(keys.c.tenant == tenant)
-        return [_key(row) for row in self.session.execute(query).mappings()]
+        return [_key(row) for row in self.session.execute(_of(query, tenant)).mappings()]
+
+    def replace(self, key: Key) -> None:
+        """Store the secrets and the end of a rotated key. Its sessions end with the old secret."""
+        mine = sa.update(keys).where(keys.c.tenant == key.tenant)
+        changed = ("digest", "expires", "old_digest", "old_secret_until")
+        self.session.execute(
+            mine.where(keys.c.id == key.id).values({name: getattr(key, name) for name in changed})
+        )
+        until = key.old_secret_until
+        self.session.execute(
+            mine.where(keys.c.parent == key.id, keys.c.expires > until).values(expires=until)
+        )
 
     def revoke(self, key_id: str, tenant: str | None, now: datetime) -> bool:
         """Revoke a key; an earlier time of revocation stays. Returns whether the key exists."""
         mine = sa.and_(keys.c.id == key_id, keys.c.kind == "key")
-        if tenant is not None:
-            mine = sa.and_(mine, keys.c.tenant == tenant)
         end = sa.update(keys).where(mine, keys.c.revoked.is_(None)).values(revoked=now)
-        existing = sa.select(sa.exists().where(mine))
-        if tenant is None:
-            end, existing = across_tenants(end, _OPERATOR), across_tenants(existing, _OPERATOR)
-        self.session.execute(end)
-        return bool(self.session.execute(existing).scalar_one())
+        self.session.execute(_of(end, tenant))
+        existing = sa.select(keys.c.id).where(mine)
+        return self.session.execute(_of(existing, tenant)).first() is not None
 
-    def end_session(self, key_id: str, tenant: str, now: datetime) -> None:
-        self.session.execute(
-            sa.update(keys)
-            .where(keys.c.id == key_id, keys.c.tenant == tenant, keys.c.kind == "session")
-            .values(revoked=now)
-        )
+    def sessions(self, tenant: str | None, parent: str | None, now: datetime) -> Sequence[Key]:
+        """Return the open sessions of a key (None: of all keys), oldest first."""
+        query = sa.select(keys).where(*_open_sessions(now)).order_by(keys.c.created, keys.c.id)
+        if parent is not None:
+            query = query.where(keys.c.parent == parent)
+        return [_key(row) for row in self.session.execute(_of(query, tenant)).mappings()]
+
+    def end_sessions(
+        self,
+        tenant: str | None,
+        now: datetime,
+        *,
+        session_id: str | None = None,
+        parent: str | None = None,
+    ) -> int:
+        """End one session, or those of a key. Returns their number."""
+        end = sa.update(keys).where(*_open_sessions(now)).values(revoked=now)
+        if session_id is not None:
+            end = end.where(keys.c.id == session_id)
+        if parent is not None:
+            end = end.where(keys.c.parent == parent)
+        return int(self.session.execute(_of(end, tenant)).rowcount)  # type: ignore[attr-defined]
 
     def forget_sessions_before(self, moment: datetime) -> None:
         old = sa.delete(keys).where(keys.c.kind != "key", keys.c.expires < moment)
@@ -684,8 +710,24 @@ class KeyRows:
         self.session.execute(across_tenants(used, _A_KEY))
 
 
+_Statement = TypeVar("_Statement", sa.Select[Any], sa.Update)
+
+
+def _of(statement: _Statement, tenant: str | None) -> _Statement:
+    """Limit a statement to the keys of a tenant, or mark it as one of the operator."""
+    if tenant is None:
+        return across_tenants(statement, _OPERATOR)
+    return statement.where(keys.c.tenant == tenant)
+
+
+def _open_sessions(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    of_key = sa.and_(keys.c.kind == "session", keys.c.parent.is_not(None))
+    return of_key, keys.c.revoked.is_(None), keys.c.expires > now
+
+
 def _key(row: Mapping[Any, Any]) -> Key:
-    return Key(**{**row, "scopes": frozenset(row["scopes"].split())})
+    scopes, addresses = frozenset(row["scopes"].split()), tuple((row["addresses"] or "").split())
+    return Key(**{**row, "scopes": scopes, "addresses": addresses})
 
 
 def unsure_kinds(session: Session, tenant: str) -> frozenset[str]:

@@ -18,7 +18,15 @@ from services.review.session import SessionKeys, clear_cookie, same_origin, set_
 from shared.categories import CATEGORIES
 from shared.errors import NotSignedIn
 from shared.events import Route, Stage, Verdict
-from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
+from shared.web.addresses import is_inside
+from shared.web.auth import (
+    CurrentActor,
+    bearer,
+    client_address,
+    csrf_token,
+    is_https,
+    session_cookie,
+)
 from shared.web.openapi import problems
 from shared.web.parameters import Categories, Integer, Timestamp
 from shared.web.scopes import Scope, sort_scopes
@@ -495,17 +503,13 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
     return router
 
 
-def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
+def sessions(keys: SessionKeys) -> APIRouter:
     """Return the router for `/v1/session`.
 
     Args:
         keys: opens and closes sessions.
-        secure: whether the cookie always requires HTTPS.
     """
     router = APIRouter(prefix="/v1/session", tags=["session"])
-
-    def safe(request: Request) -> bool:
-        return secure or request.url.scheme == "https"
 
     @router.post(
         "",
@@ -519,8 +523,10 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         token as the header `X-CSRF-Token` with every request that changes something. A program
         needs no session: it sends its key with each request.
         """
-        session = keys.open_session(body.key.strip())
-        set_cookie(response, session, datetime.now(UTC), secure=safe(request))
+        session = keys.open_session(
+            body.key.strip(), client_address(request), request.headers.get("user-agent")
+        )
+        set_cookie(response, session, datetime.now(UTC), secure=is_https(request))
         actor = request.app.state.keys.check(session.secret)
         if actor is None:
             raise NotSignedIn("The session ended at once. Is the key still valid?")
@@ -540,9 +546,15 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         """Returns the holder and the CSRF token of the current session. Without a session `actor`
         is null.
         """
-        secret = bearer(request) or request.cookies.get(COOKIE)
+        key, cookie = bearer(request), session_cookie(request)
+        secret = key or cookie
         actor = request.app.state.keys.check(secret) if secret else None
-        if actor is None or secret is None:
+        if (
+            actor is None
+            or secret is None
+            or not (key or actor.session_id)
+            or not is_inside(client_address(request), actor.addresses)
+        ):
             return SessionOut(actor=None, csrf=None)
         return SessionOut(actor=ActorOut.model_validate(actor), csrf=csrf_token(secret))
 
@@ -550,9 +562,9 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
     def sign_out(request: Request, _actor: CurrentActor) -> Response:
         """Ends the session and deletes its cookie."""
         response = Response(status_code=204)
-        if secret := request.cookies.get(COOKIE):
-            keys.close_session(secret)
-        clear_cookie(response, secure=safe(request))
+        if secret := session_cookie(request):
+            keys.close_session(secret, client_address(request))
+        clear_cookie(response, secure=is_https(request))
         return response
 
     return router

@@ -73,14 +73,13 @@ def build(
         DocumentFailed: handlers.withdraw_cancelled,
         DocumentDeleted: handlers.forget_document,
     }
-    secure = settings.public_url.startswith("https:")
     app = create_app(
         "review",
         [
             api.queue(commands, reader),
             api.decisions(commands, reader),
             provider_accuracy.routes(store),
-            api.sessions(sessions, secure=secure),
+            api.sessions(sessions),
             journal.routes("review", store, reacts),
             static_files.pages(),
         ],
@@ -88,6 +87,7 @@ def build(
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
+        public_url=settings.public_url,
     )
     app.add_exception_handler(404, static_files.not_found(app.exception_handlers[HTTPException]))
     return Service(

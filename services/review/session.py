@@ -13,7 +13,7 @@ import httpx
 from fastapi import Request, Response
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
-from shared.web.auth import COOKIE, KEY, Actor
+from shared.web.auth import COOKIE, KEY, SECURE_COOKIE, Actor, require_address
 
 SESSIONS = "/v1/keys/sessions"
 _BAD_KEY = "This key is unknown, expired or revoked."
@@ -30,11 +30,16 @@ class Session:
 class SessionKeys(Protocol):
     """Opens and closes sessions."""
 
-    def open_session(self, key: str) -> Session:
-        """Open a session for the holder of a key. Raises NotSignedIn."""
+    def open_session(
+        self, key: str, address: str | None = None, user_agent: str | None = None
+    ) -> Session:
+        """Open a session for the holder of a key, in a browser at an address.
 
-    def close_session(self, secret: str) -> None:
-        """Close a session, if it is open."""
+        Raises NotSignedIn; NotAllowed from an address where the key does not work.
+        """
+
+    def close_session(self, secret: str, address: str | None = None) -> None:
+        """Close a session of a browser at an address, if it is open."""
 
 
 @runtime_checkable
@@ -44,7 +49,7 @@ class KeyRing(Protocol):
     def check(self, secret: str) -> Actor | None:
         """Return the holder of a valid key, or None."""
 
-    def open_session(self, actor: Actor) -> Any:
+    def open_session(self, actor: Actor, address: str | None, user_agent: str | None) -> Any:
         """Open a session of a key."""
 
     def close_session(self, actor: Actor) -> None:
@@ -57,14 +62,19 @@ class LocalSessions:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def open_session(self, key: str) -> Session:
+    def open_session(
+        self, key: str, address: str | None = None, user_agent: str | None = None
+    ) -> Session:
+        """See `SessionKeys.open_session`."""
         actor = self._keys.check(key)
         if actor is None:
             raise NotSignedIn(_BAD_KEY)
-        new = self._keys.open_session(actor)
+        require_address(actor, address)
+        new = self._keys.open_session(actor, address, user_agent)
         return Session(new.secret, new.key.expires)
 
-    def close_session(self, secret: str) -> None:
+    def close_session(self, secret: str, address: str | None = None) -> None:  # noqa: ARG002
+        """See `SessionKeys.close_session`."""
         actor = self._keys.check(secret)
         if actor is not None:
             self._keys.close_session(actor)
@@ -76,21 +86,25 @@ class RemoteSessions:
     def __init__(self, ingest_url: str, client: httpx.Client | None = None) -> None:
         self._client = client or httpx.Client(base_url=ingest_url, timeout=5.0)
 
-    def open_session(self, key: str) -> Session:
+    def open_session(
+        self, key: str, address: str | None = None, user_agent: str | None = None
+    ) -> Session:
         """See `SessionKeys.open_session`. Raises Unavailable if ingest does not answer."""
         if not KEY.fullmatch(key):
             raise NotSignedIn(_BAD_KEY)
-        answer = self._ask("POST", key)
-        if answer.status_code in (401, 403):
+        answer = self._ask("POST", key, address, user_agent)
+        if answer.status_code == 401:
             raise NotSignedIn(_BAD_KEY)
+        if answer.status_code == 403:
+            raise NotAllowed(answer.json()["detail"])
         if answer.status_code not in (200, 201):
             raise Unavailable(f"Sign-in is not possible now: ingest answered {answer.status_code}.")
         body = answer.json()
         return Session(body["secret"], datetime.fromisoformat(body["expires"]))
 
-    def close_session(self, secret: str) -> None:
+    def close_session(self, secret: str, address: str | None = None) -> None:
         """See `SessionKeys.close_session`. Raises Unavailable if ingest does not answer."""
-        answer = self._ask("DELETE", secret)
+        answer = self._ask("DELETE", secret, address)
         if answer.status_code >= 500:
             raise Unavailable(
                 f"The session can't be closed now: ingest answered {answer.status_code}."
@@ -99,11 +113,17 @@ class RemoteSessions:
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self, method: str, secret: str) -> httpx.Response:
+    def _ask(
+        self, method: str, secret: str, address: str | None, user_agent: str | None = None
+    ) -> httpx.Response:
+        """Ask ingest, which takes the address from this service as from a trusted proxy."""
+        headers = {
+            "authorization": f"Bearer {secret}",
+            "x-forwarded-for": address or "",
+            "user-agent": (user_agent or "").encode("ascii", "replace").decode(),
+        }
         try:
-            return self._client.request(
-                method, SESSIONS, headers={"authorization": f"Bearer {secret}"}
-            )
+            return self._client.request(method, SESSIONS, headers=headers)
         except httpx.HTTPError as error:
             name = type(error).__name__  # its text may quote the request
             raise Unavailable(
@@ -118,9 +138,13 @@ def same_origin(request: Request) -> None:
 
 
 def set_cookie(response: Response, session: Session, now: datetime, *, secure: bool) -> None:
-    """Set the session cookie, out of reach of scripts and other sites."""
+    """Set the session cookie, out of reach of scripts and other sites.
+
+    Args:
+        secure: whether the browser uses HTTPS, for a cookie of this host only.
+    """
     response.set_cookie(
-        COOKIE,
+        SECURE_COOKIE if secure else COOKIE,
         session.secret,
         max_age=max(0, int((session.expires - now).total_seconds())),
         httponly=True,
@@ -132,4 +156,5 @@ def set_cookie(response: Response, session: Session, now: datetime, *, secure: b
 
 def clear_cookie(response: Response, *, secure: bool) -> None:
     """Delete the session cookie."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)
+    name = SECURE_COOKIE if secure else COOKIE
+    response.delete_cookie(name, path="/", httponly=True, samesite="strict", secure=secure)

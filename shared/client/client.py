@@ -40,6 +40,7 @@ from .results import (
     Monitors,
     NarrativeFlag,
     NarrativeFlags,
+    OpenSession,
     Outcome,
     Page,
     Presence,
@@ -617,16 +618,61 @@ class Client:
         """The keys of the tenant, without secrets."""
         return [Key.of(item) for item in self._pages("/v1/keys")]
 
-    def create_key(self, name: str, scopes: Sequence[str] | None = None) -> Key:
-        """Make a key, whose `secret` is never shown again. By default it has all scopes of this
-        one.
+    def create_key(
+        self,
+        name: str,
+        scopes: Sequence[str] | None = None,
+        *,
+        expires: datetime | None = None,
+        addresses: Sequence[str] = (),
+    ) -> Key:
+        """Make a key, whose `secret` is never shown again.
+
+        Args:
+            scopes: by default all of this client's key.
+            expires: when it stops working, with a zone; by default never.
+            addresses: addresses and networks from which it works; by default those of this
+                client's key.
         """
-        wanted = {"name": name, **({} if scopes is None else {"scopes": list(scopes)})}
+        wanted: dict[str, Any] = {"name": name}
+        if addresses:
+            wanted["addresses"] = list(addresses)
+        if scopes is not None:
+            wanted["scopes"] = list(scopes)
+        if expires is not None:
+            wanted["expires"] = expires.isoformat()
         return Key.of(self._once("/v1/keys", json=wanted).json())
+
+    def rotate_key(
+        self, key_id: str, *, overlap: int = 86_400, expires: datetime | None = None
+    ) -> Key:
+        """Replace the secret of a key, and return it once.
+
+        Args:
+            overlap: seconds for which the old secret works, too.
+            expires: a new end of the key, with a zone; by default as it was.
+        """
+        wanted: dict[str, Any] = {"overlap": overlap}
+        if expires is not None:
+            wanted["expires"] = expires.isoformat()
+        return Key.of(self._once(f"/v1/keys/{key_id}/rotate", json=wanted).json())
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key and its sessions."""
         self._delete(f"/v1/keys/{key_id}")
+
+    def sessions(self, key_id: str | None = None) -> list[OpenSession]:
+        """The open sessions of browsers, of one key or of all that this one may see."""
+        filters = {} if key_id is None else {"key": key_id}
+        return [OpenSession.of(item) for item in self._pages("/v1/keys/sessions", **filters)]
+
+    def end_session(self, session_id: str) -> None:
+        """End an open session."""
+        self._delete(f"/v1/keys/sessions/{session_id}")
+
+    def end_sessions(self, key_id: str) -> None:
+        """End all open sessions of a key."""
+        self._delete(f"/v1/keys/{key_id}/sessions")
 
     # ------------------------------------------------------------------ the frontier
 

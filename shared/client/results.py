@@ -766,7 +766,22 @@ class Key(_Result):
     revoked: datetime | None = None
     last_used: datetime | None = None
     scopes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    old_secret_until: datetime | None = None
     secret: str | None = field(default=None, repr=False)
+
+
+class OpenSession(_Result):
+    """An open session of a browser, without its secret."""
+
+    id: str
+    key: str
+    name: str
+    created: datetime
+    expires: datetime
+    last_used: datetime | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
 class Webhook(_Result):

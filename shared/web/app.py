@@ -67,6 +67,7 @@ def create_app(
     keys: Keys | None,
     limit: RateLimit | None = None,
     examples: Path | None = None,
+    public_url: str = "",
     **state: Any,
 ) -> FastAPI:
     """Build the application of a service.
@@ -78,6 +79,7 @@ def create_app(
         keys: checks API keys; None for an application without such routes.
         limit: requests per key; None for no limit.
         examples: JSON file with an example of each operation, for OpenAPI.
+        public_url: the origin that browsers use, if it is known.
         state: attributes of `request.app.state`.
     """
     app = FastAPI(
@@ -92,6 +94,7 @@ def create_app(
     app.state.alive = ()
     app.state.examples = examples
     app.state.limit = limit or RateLimit(0)
+    app.state.https = public_url.startswith("https:")
     for key, value in state.items():
         setattr(app.state, key, value)
     for router in (_probes(name), *routers):

@@ -23,10 +23,13 @@ from fastapi import Depends, Request
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
+from shared.web.addresses import is_inside
 from shared.web.admission import ThreadBudget
 from shared.web.scopes import ALL, NoRule, required_scope, sort_scopes
 
 COOKIE = "smallprint_session"
+SECURE_COOKIE = "__Host-smallprint_session"
+"""With this prefix, browsers take the cookie only over HTTPS and only from this host."""
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TENANT_KEY = "tenant"
@@ -50,6 +53,8 @@ class Actor:
     """The session that acts for the key, if any."""
     scopes: frozenset[str] = ALL
     """Names from `shared.web.scopes.SCOPES`."""
+    addresses: tuple[str, ...] = ()
+    """Networks from which it may act; empty: from anywhere."""
 
 
 class Keys(Protocol):
@@ -105,13 +110,14 @@ class RemoteKeys:
         if answer.status_code != 200:
             raise Unavailable(f"Keys can't be checked: ingest answers {answer.status_code}.")
         body = answer.json()
-        parent = body.get("parent")
+        parent = body.get("parent") if body.get("kind") == "session" else None
         return Actor(
             tenant=body["tenant"],
             name=body["name"],
             key_id=parent or body["id"],
             session_id=body["id"] if parent else None,
             scopes=frozenset(body["scopes"]),
+            addresses=tuple(body.get("addresses", ())),
         )
 
 
@@ -119,6 +125,16 @@ def bearer(request: Request) -> str | None:
     """Return the key in the Authorization header."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def is_https(request: Request) -> bool:
+    """Return whether the browser uses HTTPS, by the public address or by this request."""
+    return request.url.scheme == "https" or bool(request.app.state.https)
+
+
+def session_cookie(request: Request) -> str | None:
+    """Return the secret in the session cookie. Over HTTPS only the cookie with `__Host-` counts."""
+    return request.cookies.get(SECURE_COOKIE if is_https(request) else COOKIE)
 
 
 def csrf_token(session: str) -> str:
@@ -131,9 +147,9 @@ def authenticate(request: Request) -> Actor:
 
     Raises NotSignedIn; NotAllowed without a CSRF token or the scope.
     """
-    secret = bearer(request)
+    secret, cookie = bearer(request), None
     if secret is None:
-        secret = request.cookies.get(COOKIE)
+        secret = cookie = session_cookie(request)
         if secret and request.method not in SAFE_METHODS:
             token = request.headers.get(CSRF_HEADER, "")
             if not hmac.compare_digest(token.encode(), csrf_token(secret).encode()):
@@ -142,7 +158,7 @@ def authenticate(request: Request) -> Actor:
         raise NotSignedIn("Send a key: `Authorization: Bearer KEY`.")
     keys: Any = request.app.state.keys
     actor: Actor | None = keys.check(secret)
-    if actor is None:
+    if actor is None or (cookie and not actor.session_id):
         raise NotSignedIn("This key is unknown, expired or revoked.")
     setattr(request.state, TENANT_KEY, actor.tenant)
     belongs_to(actor.tenant)
@@ -163,8 +179,29 @@ def _require_scope(request: Request, actor: Actor) -> None:
         )
 
 
-def rate_limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:
-    """FastAPI dependency: the actor, counted by the rate limit. Raises TooManyRequests too."""
+def require_key(actor: Actor | None, action: str) -> None:
+    """Raise NotAllowed for a session: some changes would outlive it."""
+    if actor and actor.session_id:
+        raise NotAllowed(f"A session can't {action}. Use a key.")
+
+
+def require_address(actor: Actor, address: str | None) -> None:
+    """Raise NotAllowed if a key may not act from an address."""
+    if not is_inside(address, actor.addresses):
+        raise NotAllowed(f"This key can't be used from the address {address}.")
+
+
+def client_address(request: Request) -> str | None:
+    """Return the address of the client, from a trusted proxy if there is one."""
+    return request.client.host if request.client else None
+
+
+def limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:
+    """FastAPI dependency: the actor, at an allowed address and counted by the rate limit.
+
+    Raises NotAllowed and TooManyRequests too.
+    """
+    require_address(actor, client_address(request))
     quota = request.app.state.limit.take(actor.key_id)
     setattr(request.state, QUOTA_KEY, quota)
     return actor
@@ -179,5 +216,8 @@ async def authenticate_in_thread(request: Request) -> Actor:
 
 
 UncountedActor = Annotated[Actor, Depends(authenticate_in_thread)]
-"""The actor without the rate limit: for requests of our own services, which must not wait."""
-CurrentActor = Annotated[Actor, Depends(rate_limited_actor)]
+"""The actor without limits of rate and address: for our own services, which must not wait.
+
+They check the address of their client themselves.
+"""
+CurrentActor = Annotated[Actor, Depends(limited_actor)]

@@ -31,7 +31,7 @@ ALL = frozenset(SCOPES)
 
 _DOCUMENT = r"/v1/documents/[^/]+"
 _RULES: tuple[tuple[str, str, str | None], ...] = (
-    ("*", r"/v1/keys/(self|sessions|links)", None),
+    ("*", r"/v1/keys/(self|sessions|sessions/[^/]+|links)", None),
     ("*", r"/v1/session", None),
     ("*", r"/v1/(keys|webhooks|retention)(/.*)?", "admin"),
     ("GET", r"/v1/deletions(/.*)?", "documents:read"),

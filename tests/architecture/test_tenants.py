@@ -40,7 +40,7 @@ ACROSS = {
     "services/ingest/search/store.py": {"other passages on a full-text table": 1},
     "services/ingest/store.py": {
         "_A_KEY": 3,
-        "_OPERATOR": 3,
+        "_OPERATOR": 1,
         "documents in work": 1,
         "expired sessions and links": 1,
         "upkeep": 1,

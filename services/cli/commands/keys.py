@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.deployment.stores import key_ring
-from services.cli.options import data_option, one_json, tenant_option
+from services.cli.options import Duration, data_option, one_json, tenant_option
 from services.cli.output.lines import (
     minute,
     moment,
@@ -23,20 +24,29 @@ from shared.web.scopes import ALL, SCOPES, sort_scopes
 
 if TYPE_CHECKING:
     from services.ingest.domain import Key
+    from services.ingest.keys import NewKey
 
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the keys of a data folder.
+    """Make, list and revoke keys, and end sessions.
 
-    A key lets a person or program use the suite. The owner's key is made at the first start.
+    A key of a data folder lets a person or program use its suite. The owner's key is made at the
+    first start.
 
     \b
     Examples:
       smallprint keys new alice
+      smallprint keys new nightly --expires 90d --address 10.1.0.0/16
       smallprint keys list --data ~/smallprint-data
+      smallprint keys rotate 0123456789abcdef
       smallprint keys revoke 0123456789abcdef
     """
+
+
+expires_option = click.option(
+    "--expires", type=Duration(), help="Time until it stops working, such as 90d. By default never."
+)
 
 
 @keys.command("new")
@@ -49,10 +59,24 @@ def keys() -> None:
     type=click.Choice(list(SCOPES)),
     help="What the key may do; may be repeated. By default all.",
 )
+@expires_option
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="Address or network from which it works, such as 10.1.0.0/16; may be repeated. By "
+    "default any.",
+)
 @data_option
 @one_json
 def keys_new(
-    name: str, tenant: str, scopes: tuple[str, ...], data: Path | None, as_json: bool
+    name: str,
+    tenant: str,
+    scopes: tuple[str, ...],
+    expires: timedelta | None,
+    addresses: tuple[str, ...],
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Make a key for a person or program named NAME.
 
@@ -71,18 +95,55 @@ def keys_new(
     hidden samples of accepted results.
     """
     with key_ring(data, create=True) as ring:
-        new = ring.create(tenant, name, scopes=scopes or None)
+        new = ring.create(
+            tenant, name, scopes=scopes or None, expires=_end(expires), addresses=addresses
+        )
+    _show_new(new, as_json=as_json)
+
+
+def _end(after: timedelta | None) -> datetime | None:
+    return None if after is None else datetime.now(UTC) + after
+
+
+def _show_new(new: NewKey, *, as_json: bool) -> None:
     if as_json:
         shown = {
             "id": new.key.id,
             "name": new.key.name,
             "tenant": new.key.tenant,
             "scopes": sort_scopes(new.key.scopes),
+            "expires": moment(new.key.expires),
+            "addresses": list(new.key.addresses),
         }
         write(to_json({**shown, "key": new.secret}))
     else:
         write(f"{new.secret}\n".encode())
         click.echo(f"Keep it: it is never shown again. Its id is {new.key.id}.", err=True)
+
+
+@keys.command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.option(
+    "--overlap",
+    type=Duration(),
+    default="1d",
+    show_default=True,
+    help="Time for which the old secret works, too. 0: not at all, for a stolen key.",
+)
+@expires_option
+@data_option
+@one_json
+def keys_rotate(
+    key_id: str, overlap: timedelta, expires: timedelta | None, data: Path | None, as_json: bool
+) -> None:
+    """Replace the secret of a key.
+
+    Prints the new secret once. The key keeps its id, name, scopes and addresses, and its end unless
+    you give --expires. The sessions that are open now end with the old secret.
+    """
+    with key_ring(data) as ring:
+        new = ring.rotate(key_id, overlap=overlap, expires=_end(expires))
+    _show_new(new, as_json=as_json)
 
 
 @keys.command("list")
@@ -96,7 +157,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     if not keys:
         print_hint("no keys yet. `smallprint keys new NAME` makes one")
     if not as_json:
-        heads = ("id", "tenant", "name", "used", "scopes")
+        heads = ("id", "tenant", "name", "used", "expires", "scopes")
         write_rows(table([_cells(key) for key in keys], heads=heads, indent=0))
     for key in keys:
         if as_json:
@@ -108,6 +169,9 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
                 "created": moment(key.created),
                 "last_used": moment(key.last_used),
                 "revoked": moment(key.revoked),
+                "expires": moment(key.expires),
+                "addresses": list(key.addresses),
+                "old_secret_until": moment(key.old_secret_until),
             }
             write(to_json(line))
 
@@ -115,7 +179,8 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 def _cells(key: Key) -> tuple[str, ...]:
     state = "revoked" if key.revoked else minute(key.last_used) if key.last_used else "never"
     may = "all" if key.scopes == ALL else " ".join(sort_scopes(key.scopes))
-    return key.id, plain(key.tenant), plain(key.name), state, may
+    expires = minute(key.expires) if key.expires else "never"
+    return key.id, plain(key.tenant), plain(key.name), state, expires, may
 
 
 @keys.command("revoke")
@@ -129,3 +194,63 @@ def keys_revoke(key_id: str, data: Path | None) -> None:
     with key_ring(data) as ring:
         ring.revoke(key_id)
     click.echo(f"{plain(key_id)} is revoked", err=True)
+
+
+@keys.command("sessions")
+@click.option("--tenant", help="Only sessions of this tenant.")
+@click.option("--key", "key_id", metavar="ID", help="Only sessions of this key.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a session.")
+def keys_sessions(tenant: str | None, key_id: str | None, data: Path | None, as_json: bool) -> None:
+    """List the open sessions of browsers, oldest first."""
+    with key_ring(data) as ring:
+        sessions = ring.sessions(tenant, key_id)
+    if not sessions:
+        print_hint("no sessions are open")
+    elif not as_json:
+        heads = ("id", "tenant", "name", "opened", "used", "address", "browser")
+        write_rows(table([_session_cells(one) for one in sessions], heads=heads, indent=0))
+    for one in sessions if as_json else ():
+        line = {
+            "id": one.id,
+            "key": one.parent,
+            "name": one.name,
+            "tenant": one.tenant,
+            "created": moment(one.created),
+            "expires": moment(one.expires),
+            "last_used": moment(one.last_used),
+            "address": one.address,
+            "user_agent": one.user_agent,
+        }
+        write(to_json(line))
+
+
+def _session_cells(session: Key) -> tuple[str, ...]:
+    used = minute(session.last_used) if session.last_used else "never"
+    texts = (session.address or "", session.user_agent or "")
+    return (
+        session.id,
+        plain(session.tenant),
+        plain(session.name),
+        minute(session.created),
+        used,
+        *map(plain, texts),
+    )
+
+
+@keys.command("end")
+@click.argument("session_id", metavar="ID")
+@click.option("--all", "all_of_key", is_flag=True, help="ID is a key: end all its sessions.")
+@data_option
+def keys_end(session_id: str, all_of_key: bool, data: Path | None) -> None:
+    """End a session, or all sessions of a key.
+
+    Other processes notice within a minute. The key still works.
+    """
+    with key_ring(data) as ring:
+        if all_of_key:
+            number = ring.end_sessions(session_id)
+        else:
+            ring.end_session(session_id)
+            number = 1
+    click.echo(f"ended {number} session{'s' if number != 1 else ''}", err=True)

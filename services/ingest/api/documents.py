@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -31,7 +32,10 @@ from services.ingest.schemas import (
     KindRequest,
     NewKeyRequest,
     NewKeyView,
+    OpenSession,
     ReprocessRequest,
+    RotateKeyRequest,
+    SessionPage,
     SessionView,
     UploadView,
 )
@@ -44,7 +48,14 @@ from shared.errors import NotSignedIn
 from shared.events import Kind
 from shared.storage import Store
 from shared.web.admission import ThreadBudget
-from shared.web.auth import COOKIE, CurrentActor, UncountedActor, bearer
+from shared.web.auth import (
+    Actor,
+    CurrentActor,
+    UncountedActor,
+    bearer,
+    client_address,
+    session_cookie,
+)
 from shared.web.conditional import (
     ETAG,
     NOT_MODIFIED,
@@ -351,7 +362,7 @@ def _keys(parts: RouteParts) -> APIRouter:
     @router.get("/self", summary="The current key", responses=problems())
     async def own(request: Request, _actor: UncountedActor) -> KeyView:
         """Returns the name, the tenant and the scopes of the key in the request."""
-        secret = bearer(request) or request.cookies.get(COOKIE, "")
+        secret = bearer(request) or session_cookie(request) or ""
         key = await threads.run(partial(keys.find, secret))
         if key is None:
             raise NotSignedIn("This key is unknown, expired or revoked.")
@@ -363,11 +374,48 @@ def _keys(parts: RouteParts) -> APIRouter:
         summary="Open a session of this key",
         responses=problems(),
     )
-    def open_session(actor: CurrentActor) -> SessionView:
+    def open_session(
+        request: Request,
+        actor: CurrentActor,
+        user_agent: Annotated[str | SkipJsonSchema[None], Header(include_in_schema=False)] = None,
+    ) -> SessionView:
         """Opens a session with the key's rights. This is for servers that sign in a browser, such
         as the review service. Browsers call `POST /v1/session`. The secret is shown only once.
         """
-        return SessionView.of(keys.open_session(actor))
+        return SessionView.of(keys.open_session(actor, client_address(request), user_agent))
+
+    @router.get("/sessions", summary="Open sessions", responses=problems())
+    def open_sessions(
+        actor: CurrentActor,
+        key: Annotated[
+            str | None, Query(pattern=ID, description="id of a key: only its sessions")
+        ] = None,
+    ) -> SessionPage:
+        """Lists the open sessions of the tenant. Without the scope `admin` you only see the
+        sessions of your own key.
+        """
+        own = _own_key(actor)
+        found = keys.sessions(actor.tenant, own or key) if key in (None, own or key) else []
+        return SessionPage(items=[OpenSession.model_validate(one) for one in found], next=None)
+
+    @router.delete(
+        "/sessions/{id}", status_code=204, summary="End a session", responses=problems(404)
+    )
+    def end_session(actor: CurrentActor, session_id: Id) -> None:
+        """Ends an open session of the tenant. Without the scope `admin` it must be one of your own
+        key. Services may accept it for one more minute.
+        """
+        keys.end_session(session_id, actor.tenant, _own_key(actor))
+
+    @router.delete(
+        "/{id}/sessions",
+        status_code=204,
+        summary="End all sessions of a key",
+        responses=problems(404),
+    )
+    def end_sessions(actor: CurrentActor, key_id: Id) -> None:
+        """Ends all open sessions of a key; the key still works."""
+        keys.end_sessions(key_id, actor.tenant)
 
     @router.post(
         "/links",
@@ -398,7 +446,28 @@ def _keys(parts: RouteParts) -> APIRouter:
         """Creates a key for a person or a program. The secret is shown only once. A key cannot have
         more scopes than the key that creates it.
         """
-        new = keys.create(actor.tenant, wanted.name, scopes=wanted.scopes, by=actor)
+        new = keys.create(
+            actor.tenant,
+            wanted.name,
+            scopes=wanted.scopes,
+            expires=wanted.expires,
+            addresses=wanted.addresses,
+            by=actor,
+        )
+        return NewKeyView.made(new)
+
+    @router.post(
+        "/{id}/rotate", summary="Replace the secret of a key", responses=problems(404, 409)
+    )
+    def rotate(
+        actor: CurrentActor, key_id: Id, wanted: RotateKeyRequest | None = None
+    ) -> NewKeyView:
+        """Returns a new secret for a key, which stays the same otherwise. For the seconds of
+        `overlap` the old secret works, too; then it and the present sessions of the key end.
+        """
+        wanted = wanted or RotateKeyRequest()
+        overlap = timedelta(seconds=wanted.overlap)
+        new = keys.rotate(key_id, actor.tenant, overlap=overlap, expires=wanted.expires, by=actor)
         return NewKeyView.made(new)
 
     @router.delete(
@@ -409,3 +478,8 @@ def _keys(parts: RouteParts) -> APIRouter:
         keys.revoke(key_id, actor.tenant, by=actor)
 
     return router
+
+
+def _own_key(actor: Actor) -> str | None:
+    """Return the key of an actor, or None if it may see the sessions of all keys."""
+    return None if "admin" in actor.scopes else actor.key_id

@@ -12,7 +12,7 @@ from services.ingest.retention.store import Retention, Rules, tombstone, tombsto
 from shared.errors import NotFound
 from shared.events import Kind
 from shared.storage import Store
-from shared.web.auth import CurrentActor
+from shared.web.auth import CurrentActor, require_key
 from shared.web.openapi import problems
 from shared.web.parameters import Id, Integer
 
@@ -82,8 +82,9 @@ def routes(store: Store) -> APIRouter:
     @router.put("/retention", summary="Set the retention rules", responses=problems())
     def set_rules(actor: CurrentActor, wanted: RulesView) -> RulesView:
         """Replaces all retention rules of the tenant. Documents older than their rule allows are
-        deleted soon after.
+        deleted soon after. A session of a browser can't do this.
         """
+        require_key(actor, "change the retention rules")
         with store.write() as session:
             Retention(session, actor.tenant).replace(wanted.rules)
         return RulesView.of(wanted.rules)

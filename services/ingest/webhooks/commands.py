@@ -22,9 +22,10 @@ from services.ingest.webhooks.messages import webhook_test
 from services.ingest.webhooks.schemas import WebhookChanges
 from services.ingest.webhooks.signatures import new_secret
 from services.ingest.webhooks.store import Deliveries, Webhooks, publish
-from shared.errors import Conflict, NotAllowed
+from shared.errors import Conflict
 from shared.storage import Store
 from shared.storage.locks import lock
+from shared.web import auth
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)
@@ -197,8 +198,7 @@ def _enabled(existing: Webhooks, webhook_id: str) -> Webhook:
 
 def require_key(actor: Actor) -> None:
     """Raise NotAllowed for a session: the webhook would outlive it."""
-    if actor.session_id:
-        raise NotAllowed("A session can't create or change webhooks. Use a key.")
+    auth.require_key(actor, "create or change webhooks")
 
 
 def _log(action: str, webhook: Webhook, actor: Actor) -> None:

@@ -165,11 +165,12 @@ def filled(path: str, owned: Owned) -> list[str]:
     ids = {
         "/v1/uploads": owned.upload,
         "/v1/webhooks": owned.webhook,
+        "/v1/keys/sessions": owned.session,
         "/v1/keys": owned.key,
         "/v1/deletions": owned.deleted,
         "/v1/items": owned.item,
     }
-    [whose] = [value for begin, value in ids.items() if path.startswith(begin)]
+    whose = next(value for begin, value in ids.items() if path.startswith(begin))
     return [
         path.replace("{id}", whose)
         .replace("{item_id}", whose)

@@ -54,14 +54,15 @@ class Owned:
     webhook: str
     delivery: str
     key: str
+    session: str
     item: str
     deleted: str
     tab: str = "tab_" + 32 * "0"
 
     def ids(self) -> set[str]:
         """Everything that may not be seen elsewhere."""
-        names = ("contract", "report", "upload", "webhook", "delivery", "key", "item", "deleted")
-        return {getattr(self, name) for name in names}
+        names = ("contract", "report", "upload", "webhook", "delivery", "key", "session", "item")
+        return {getattr(self, name) for name in (*names, "deleted")}
 
 
 @dataclass
@@ -106,6 +107,7 @@ def furnish(client: httpx.Client, secret: str) -> Owned:
         webhook=webhook,
         delivery=deliveries[0]["id"],
         key=made(client, "/v1/keys", {"name": "another"}),
+        session=made(client, "/v1/keys/sessions", {}),
         item=item["id"],
         deleted=deleted,
     )

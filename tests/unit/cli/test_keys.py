@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from services.cli.deployment.stores import key_ring
 from services.cli.output.lines import program
+from shared.web.auth import Actor
 from tests.unit.cli.builders import Run, lines
 
 
@@ -27,9 +30,9 @@ def test_keys_are_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     assert secret not in out
     assert run("keys", "revoke", listed[0]["id"], *data)[0] == 0
     _, out, _ = run("keys", "list", *data)
-    assert [row.split()[-2:] for row in out.splitlines()[1:]] == [
-        ["revoked", "all"],
-        ["never", "all"],
+    assert [row.split()[-3:] for row in out.splitlines()[1:]] == [
+        ["revoked", "never", "all"],
+        ["never", "never", "all"],
     ]
     code, _, err = run("keys", "revoke", "0000", *data)
     assert code == 2
@@ -101,3 +104,45 @@ def test_a_key_needs_a_unique_name(run: Run, tmp_path: Path) -> None:
         code, out, err = run("keys", *arguments, *data)
         assert (code, out) == (wanted, ""), err
         assert "smallprint: " in err
+
+
+def test_a_key_ends_and_is_rotated(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path, "--json")
+    limits = ("--expires", "90d", "--address", "192.0.2.0/24", "--address", "2001:db8::7")
+    _, out, _ = run("keys", "new", "nightly", *limits, *data)
+    (new,) = lines(out)
+    days = datetime.fromisoformat(new["expires"]) - datetime.now(UTC)
+    assert timedelta(days=89, hours=23) < days <= timedelta(days=90)
+    assert new["addresses"] == ["192.0.2.0/24", "2001:db8::7/128"]
+    _, out, _ = run("keys", "rotate", new["id"], "--overlap", "2h", *data)
+    (rotated,) = lines(out)
+    assert rotated["key"] != new["key"]
+    assert {**rotated, "key": new["key"]} == new
+    _, out, _ = run("keys", "list", *data)
+    (listed,) = lines(out)
+    left = datetime.fromisoformat(listed["old_secret_until"]) - datetime.now(UTC)
+    assert timedelta(hours=1, minutes=59) < left <= timedelta(hours=2)
+    assert (listed["expires"], listed["addresses"]) == (new["expires"], new["addresses"])
+    for wrong in ("90", "x", "-1d", "1w", "9" * 5000 + "d", "\u0663d"):
+        assert run("keys", "new", "other", "--expires", wrong, *data)[0] == 64
+    assert run("keys", "rotate", "0" * 16, *data)[0] == 2
+
+
+def test_sessions_are_listed_and_ended(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path)
+    run("keys", "new", "alice", *data)
+    with key_ring(tmp_path) as ring:
+        actor = Actor("default", "alice", ring.list()[0].id)
+        first = ring.open_session(actor, "192.0.2.7", "Firefox").key.id
+        for _ in range(2):
+            ring.open_session(actor)
+    _, out, _ = run("keys", "sessions", "--json", *data)
+    shown = lines(out)[0]
+    assert (shown["id"], shown["key"], shown["name"]) == (first, actor.key_id, "alice")
+    assert (shown["address"], shown["user_agent"]) == ("192.0.2.7", "Firefox")
+    assert run("keys", "end", first, *data)[0] == 0
+    assert run("keys", "end", first, *data)[0] == 2
+    _, out, _ = run("keys", "sessions", *data)
+    assert len(out.splitlines()) == 3
+    assert run("keys", "end", actor.key_id, "--all", *data)[0] == 0
+    assert run("keys", "sessions", *data)[1] == ""

@@ -333,6 +333,70 @@ def test_keys_are_created_listed_and_revoked_over_http(any_ingest: IngestService
     assert "Choose another name" in taken.json()["detail"]
 
 
+def test_keys_end_are_limited_and_rotated_over_http(any_ingest: IngestService) -> None:
+    limits = {"expires": "2031-01-02T00:00:00Z", "addresses": ["192.0.2.0/24"]}
+    body = any_ingest.client.post("/v1/keys", json={"name": "Ann", **limits}).json()
+    assert {name: body[name] for name in limits} == limits
+    path = f"/v1/keys/{body['id']}/rotate"
+    rotated = any_ingest.client.post(path, json={"overlap": 60}).json()
+    assert (rotated["id"], rotated["expires"]) == (body["id"], body["expires"])
+    assert any_ingest.client_for("acme").post(path).status_code == 404
+    for secret in (body["secret"], rotated["secret"]):
+        for address, status in (("192.0.2.7", 200), ("192.0.3.7", 403), ("", 403)):
+            ann = TestClient(any_ingest.service.app, client=(address, 1))
+            ann.headers["authorization"] = f"Bearer {secret}"
+            assert ann.get("/v1/documents").status_code == status
+            assert ann.get("/v1/keys/self").json()["addresses"] == limits["addresses"]
+    for wrong in (
+        {"expires": "2001-01-01T00:00:00Z"},
+        {"expires": "soon"},
+        {"addresses": ["here"]},
+        {"addresses": ["10.1.2.3/8"]},
+    ):
+        answer = any_ingest.client.post("/v1/keys", json={"name": "Bob", **wrong})
+        assert answer.status_code == 422
+
+
+def test_sessions_are_listed_and_ended_over_http(any_ingest: IngestService) -> None:
+    admin = any_ingest.client
+    ann = any_ingest.client_with(
+        admin.post("/v1/keys", json={"name": "Ann", "scopes": ["review"]}).json()["secret"]
+    )
+    key = ann.get("/v1/keys/self").json()["id"]
+    agent = {"user-agent": "Firefox"}
+    ours, theirs = (
+        who.post("/v1/keys/sessions", headers=agent).json()["id"] for who in (ann, admin)
+    )
+    assert [one["id"] for one in admin.get("/v1/keys/sessions").json()["items"]] == [ours, theirs]
+    only = {"key": key}
+    [shown] = admin.get("/v1/keys/sessions", params=only).json()["items"]
+    assert (shown["id"], shown["key"], shown["name"]) == (ours, key, "Ann")
+    assert (shown["address"], shown["user_agent"]) == ("testclient", "Firefox")
+    assert [one["id"] for one in ann.get("/v1/keys/sessions").json()["items"]] == [ours]
+    foreign = {"key": admin.get("/v1/keys/self").json()["id"]}
+    assert ann.get("/v1/keys/sessions", params=foreign).json()["items"] == []
+    assert ann.delete(f"/v1/keys/sessions/{theirs}").status_code == 404
+    assert ann.delete(f"/v1/keys/{key}/sessions").status_code == 403
+    rival = any_ingest.client_for("acme")
+    assert rival.get("/v1/keys/sessions").json()["items"] == []
+    assert rival.delete(f"/v1/keys/sessions/{ours}").status_code == 404
+    assert rival.delete(f"/v1/keys/{key}/sessions").status_code == 404
+    assert ann.delete(f"/v1/keys/sessions/{ours}").status_code == 204
+    assert ann.delete(f"/v1/keys/sessions/{ours}").status_code == 404
+    ann.post("/v1/keys/sessions")
+    assert admin.delete(f"/v1/keys/{key}/sessions").status_code == 204
+    assert ann.get("/v1/keys/sessions").json()["items"] == []
+
+
+def test_a_session_cannot_change_retention(ingest: IngestService) -> None:
+    session = ingest.client_with(ingest.client.post("/v1/keys/sessions").json()["secret"])
+    rules = {"items": [{"kind": None, "days": 30}]}
+    assert session.get("/v1/retention").status_code == 200
+    assert session.put("/v1/retention", json=rules).status_code == 403
+    assert ingest.client.get("/v1/retention").json()["items"] == []
+    assert ingest.client.put("/v1/retention", json=rules).status_code == 200
+
+
 def test_a_session_cookie_needs_its_csrf_token(ingest: IngestService) -> None:
     decrypt = ingest.client.post("/v1/keys/sessions")
     assert decrypt.status_code == 201

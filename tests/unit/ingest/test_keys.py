@@ -247,3 +247,119 @@ def test_a_key_grants_only_its_own_scopes(any_ingest: IngestService) -> None:
         any_ingest.keys.create("acme", "Ann", scopes=[], by=actor)
     assert any_ingest.keys.create("acme", "Ann", by=actor).key.scopes == {"admin", "review"}
     assert [key.name for key in any_ingest.keys.list("acme")] == ["Boss", "Ann"]
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **time: float) -> None:
+    moment = now_utc() + timedelta(**time)
+    monkeypatch.setattr(keys_module, "now_utc", lambda: moment)
+
+
+def test_a_key_and_its_sessions_expire(
+    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = any_ingest.keys
+    new = keys.create("acme", "Ann", expires=now_utc() + timedelta(hours=2))
+    session = keys.open_session(found(keys, new.secret))
+    assert session.key.expires == new.key.expires
+    later(monkeypatch, hours=3)
+    assert keys.check(new.secret) is None
+    assert keys.check(session.secret) is None
+    assert keys.sessions("acme") == []
+    assert keys.create("acme", "Ann").key.expires is None  # the name is free again
+    with pytest.raises(InvalidRequest, match="past"):
+        keys.create("acme", "Bob", expires=now_utc())
+    with pytest.raises(Conflict, match="expired"):
+        keys.rotate(new.key.id, "acme")
+
+
+def test_a_rotated_key_has_two_secrets_until_the_old_one_ends(
+    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = any_ingest.keys
+    old = keys.create("acme", "Ann", scopes=["review"])
+    before = found(keys, old.secret)
+    new = keys.rotate(old.key.id, "acme", overlap=timedelta(hours=1))
+    assert found(keys, old.secret) == found(keys, new.secret) == before
+    later(monkeypatch, hours=2)
+    assert keys.check(old.secret) is None
+    assert found(keys, new.secret) == before
+    newest = keys.rotate(old.key.id, "acme", overlap=timedelta(0))
+    assert keys.check(new.secret) is None
+    assert found(keys, newest.secret) == before
+    assert [key.name for key in keys.list("acme")] == ["Ann"]
+
+
+def test_sessions_end_with_the_old_secret(
+    any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = any_ingest.keys
+    old = keys.create("acme", "Ann")
+    session = keys.open_session(found(keys, old.secret))
+    new = keys.rotate(old.key.id, overlap=timedelta(hours=1))
+    fresh = keys.open_session(found(keys, new.secret))
+    later(monkeypatch, hours=2)
+    assert keys.check(session.secret) is None
+    assert keys.check(fresh.secret) is not None
+
+
+def test_a_key_rotates_only_what_it_could_grant(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    owner = keys.create("acme", "Owner")
+    admin = found(keys, keys.create("acme", "Admin", scopes=["admin"]).secret)
+    with pytest.raises(NotAllowed, match="documents:read"):
+        keys.rotate(owner.key.id, "acme", by=admin)
+    with pytest.raises(NotFound):
+        keys.rotate(owner.key.id, "other")
+    session = found(keys, keys.open_session(found(keys, owner.secret)).secret)
+    with pytest.raises(NotAllowed, match="session"):
+        keys.rotate(owner.key.id, "acme", by=session)
+    assert keys.check(owner.secret) is not None
+
+
+def test_a_limited_key_grants_only_its_own_addresses(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    limited = keys.create("acme", "Admin", addresses=["10.1.0.0/16", "2001:db8::1"])
+    admin = found(keys, limited.secret)
+    assert admin.addresses == ("10.1.0.0/16", "2001:db8::1/128")
+    assert keys.create("acme", "same", by=admin).key.addresses == admin.addresses
+    inner = keys.create("acme", "inner", addresses=["10.1.2.0/24"], by=admin)
+    assert found(keys, keys.open_session(found(keys, inner.secret)).secret).addresses == (
+        "10.1.2.0/24",
+    )
+    for wider in ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32"):
+        with pytest.raises(NotAllowed, match="addresses"):
+            keys.create("acme", "wider", addresses=[wider], by=admin)
+    free = keys.create("acme", "free")
+    with pytest.raises(NotAllowed, match="addresses"):
+        keys.rotate(free.key.id, "acme", by=admin)
+    for wrong in ("", "localhost", "10.1.2.3/16", "10.1.2"):
+        with pytest.raises(InvalidRequest):
+            keys.create("acme", "wrong", addresses=[wrong])
+
+
+def test_open_sessions_are_listed_and_ended(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    ann, bob = (keys.create("acme", name) for name in ("Ann", "Bob"))
+    first = keys.open_session(found(keys, ann.secret), "192.0.2.7", "Firefox\r\n" + 300 * "x")
+    second = keys.open_session(found(keys, ann.secret))
+    other = keys.open_session(found(keys, bob.secret))
+    [shown, _, _] = keys.sessions("acme")
+    assert (shown.id, shown.parent, shown.name) == (first.key.id, ann.key.id, "Ann")
+    assert (shown.address, shown.user_agent) == ("192.0.2.7", "Firefox" + 193 * "x")
+    assert [one.id for one in keys.sessions("acme", bob.key.id)] == [other.key.id]
+    assert keys.sessions("rivals") == []
+    with pytest.raises(NotFound):
+        keys.end_session(first.key.id, "rivals")
+    with pytest.raises(NotFound):
+        keys.end_session(first.key.id, "acme", bob.key.id)
+    with pytest.raises(NotFound):
+        keys.end_session(ann.key.id, "acme")
+    keys.end_session(first.key.id, "acme", ann.key.id)
+    assert keys.check(first.secret) is None
+    assert keys.check(second.secret) is not None
+    with pytest.raises(NotFound):
+        keys.end_sessions(ann.key.id, "rivals")
+    assert keys.end_sessions(ann.key.id, "acme") == 1
+    assert keys.check(second.secret) is None
+    assert keys.check(other.secret) is not None
+    assert keys.check(ann.secret) is not None

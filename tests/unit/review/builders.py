@@ -97,14 +97,16 @@ class KnownKeys:
     def check(self, secret: str) -> Actor | None:
         return self.actors.get(secret)
 
-    def open_session(self, key: str) -> Session:
+    def open_session(
+        self, key: str, address: str | None = None, user_agent: str | None = None
+    ) -> Session:
         if key not in self.actors:
             raise NotSignedIn("this key is unknown, expired or revoked")
         secret = f"session-{key}-{len(self.actors)}"
-        self.actors[secret] = self.actors[key]
+        self.actors[secret] = replace(self.actors[key], session_id=secret)
         return Session(secret, datetime.now(UTC) + timedelta(hours=1))
 
-    def close_session(self, secret: str) -> None:
+    def close_session(self, secret: str, address: str | None = None) -> None:
         self.actors.pop(secret, None)
 
 

@@ -15,7 +15,7 @@ from shared.blobs import FileBlobs
 from shared.blobs.markers import mark_deleted
 from shared.errors import Conflict
 from shared.events import BlobRef
-from shared.web.auth import COOKIE, Actor, csrf_token
+from shared.web.auth import COOKIE, SECURE_COOKIE, Actor, csrf_token
 from shared.web.scopes import SCOPES
 from tests.unit.review.builders import ReviewService, clause
 
@@ -325,7 +325,37 @@ def test_a_browser_signs_in_and_out(queue: ReviewService) -> None:
 
 def test_the_cookie_is_secure_over_https(queue: ReviewService) -> None:
     browser = TestClient(queue.service.app, base_url="https://papers.test")
-    assert "Secure" in browser.post("/v1/session", json={"key": "key-ada"}).headers["set-cookie"]
+    signed = browser.post("/v1/session", json={"key": "key-ada"})
+    cookie = signed.headers["set-cookie"]
+    assert cookie.startswith(f"{SECURE_COOKIE}=session-key-ada")
+    assert all(part in cookie for part in ("Secure", "Path=/", "HttpOnly"))
+    assert "Domain" not in cookie
+    assert browser.get("/v1/items").status_code == 200
+    token = {"x-csrf-token": signed.json()["csrf"]}
+    assert browser.delete("/v1/session", headers=token).status_code == 204
+    assert SECURE_COOKIE not in browser.cookies
+
+
+@pytest.mark.parametrize("public", ["", "https://papers.test"])
+def test_over_https_a_session_under_the_plain_name_does_not_count(
+    queue: ReviewService, public: str
+) -> None:
+    queue.service.app.state.https = public.startswith("https:")
+    scheme = "http" if public else "https"
+    secret = queue.keys.open_session("key-ada").secret
+    for name, status in ((COOKIE, 401), (SECURE_COOKIE, 200)):
+        browser = TestClient(
+            queue.service.app, base_url=f"{scheme}://papers.test", cookies={name: secret}
+        )
+        assert browser.get("/v1/items").status_code == status
+        who = browser.get("/v1/session").json()["actor"]
+        assert (who is None) == (status == 401)
+
+
+def test_a_key_is_no_session(queue: ReviewService) -> None:
+    browser = TestClient(queue.service.app, cookies={COOKIE: "key-ada"})
+    assert browser.get("/v1/items").status_code == 401
+    assert browser.get("/v1/session").json()["actor"] is None
 
 
 def test_another_site_cannot_sign_a_visitor_in(queue: ReviewService) -> None:

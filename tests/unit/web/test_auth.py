@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from shared.web.scopes import ALL
 GOOD = f"sp_{'0' * 16}_{'g' * 43}"
 ANOTHER = f"sp_{'0' * 16}_{'a' * 43}"
 ALICE = Actor(tenant="default", name="alice", key_id="k1")
+SESSION = replace(ALICE, session_id="s1")
 
 
 class Ring:
@@ -38,7 +40,7 @@ def _client(cookie: str | None = None) -> TestClient:
     def change(actor: CurrentActor) -> dict[str, str]:
         return {"name": actor.name}
 
-    client = TestClient(create_app("review", [router], [], Ring(good=ALICE)))
+    client = TestClient(create_app("review", [router], [], Ring(good=ALICE, open=SESSION)))
     if cookie:
         client.cookies.set(COOKIE, cookie)
     return client
@@ -63,20 +65,20 @@ def test_an_invalid_key_is_refused(header: str | None) -> None:
 
 
 def test_a_session_cookie_can_read() -> None:
-    assert _client("good").get("/v1/items").status_code == 200
+    assert _client("open").get("/v1/items").status_code == 200
     assert _client("bad").get("/v1/items").status_code == 401
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", csrf_token("other")])
 def test_a_session_without_its_token_changes_nothing(token: str | None) -> None:
     headers = {CSRF_HEADER: token} if token is not None else {}
-    answer = _client("good").post("/v1/items", headers=headers)
+    answer = _client("open").post("/v1/items", headers=headers)
     assert answer.status_code == 403
     assert "CSRF" in answer.json()["detail"]
 
 
 def test_a_session_with_its_token_can_change() -> None:
-    answer = _client("good").post("/v1/items", headers={CSRF_HEADER: csrf_token("good")})
+    answer = _client("open").post("/v1/items", headers={CSRF_HEADER: csrf_token("open")})
     assert answer.status_code == 200
 
 
@@ -86,8 +88,14 @@ def test_a_key_needs_no_token() -> None:
 
 
 def test_an_invalid_key_outweighs_a_cookie() -> None:
-    answer = _client("good").get("/v1/items", headers={"authorization": "Bearer bad"})
+    answer = _client("open").get("/v1/items", headers={"authorization": "Bearer bad"})
     assert answer.status_code == 401
+
+
+def test_a_key_in_the_cookie_is_refused() -> None:
+    assert _client("good").get("/v1/items").status_code == 401
+    token = {CSRF_HEADER: csrf_token("good")}
+    assert _client("good").post("/v1/items", headers=token).status_code == 401
 
 
 class Ingest:
@@ -214,5 +222,7 @@ def test_transport_errors_do_not_leak_secrets(ingest: Ingest, clock: list[float]
 
 def test_sessions_share_the_key_id(ingest: Ingest, clock: list[float]) -> None:
     body = {"tenant": "default", "name": "alice", "id": "s1", "parent": "k1", "scopes": [*ALL]}
-    ingest.answer = lambda _request: httpx.Response(200, json=body)
-    assert _remote(ingest).check(GOOD) == Actor("default", "alice", "k1", session_id="s1")
+    for kind, expected in (("session", SESSION), ("link", replace(ALICE, key_id="s1"))):
+        answer = httpx.Response(200, json={**body, "kind": kind})
+        ingest.answer = lambda _request, answer=answer: answer  # type: ignore[misc]
+        assert _remote(ingest).check(GOOD) == expected

@@ -17,7 +17,10 @@ from shared.web.scopes import ALL, SCOPES, NoRule, parse_scopes, required_scope,
 from tests.support import ROOT
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
-FREE = {"/v1/keys/self", "/v1/keys/sessions", "/v1/keys/links", "/v1/session"}
+FREE = {
+    *("/v1/keys/self", "/v1/keys/sessions", "/v1/keys/sessions/{id}", "/v1/keys/links"),
+    "/v1/session",
+}
 CHANGES = {"post", "put", "patch", "delete"}
 
 
