@@ -113,9 +113,16 @@ def build(
         return size >= settings.ingest_large_bytes
 
     def read(event: DocumentIngested, uow: UnitOfWork) -> None:
-        chosen = reader or (large_reading if is_large(event) else reading)
+        chosen = reader or (large_reading if uow.large else reading)
         handlers.read_document(
-            event, uow, blobs, chosen, settings.limits, classifier, escalation_rules
+            event,
+            uow,
+            blobs,
+            chosen,
+            settings.limits,
+            classifier,
+            escalation_rules,
+            settings.large_unpacked,
         )
 
     reacts: dict[type[Event], Handler] = {

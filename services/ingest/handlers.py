@@ -41,7 +41,7 @@ from services.ingest.webhooks.messages import (
 from services.ingest.webhooks.store import publish, remove_quotes
 from shared.blobs import BlobStore, MissingBlob
 from shared.blobs.markers import is_deleted, mark_deleted, ref_of
-from shared.documents import CONTAINERS, Limits, ParsedDocument
+from shared.documents import CONTAINERS, Limits, ParsedDocument, unpacked_size
 from shared.errors import NextToNoText, UnreadableDocument
 from shared.events import (
     BlobRef,
@@ -53,7 +53,7 @@ from shared.events import (
     Kind,
     ReviewDecided,
 )
-from shared.messaging import UnitOfWork
+from shared.messaging import TakesLong, UnitOfWork
 from shared.policy.escalation_value import EscalationRules, TenantEscalationRules
 from shared.storage import Store
 from shared.tracing import span
@@ -69,12 +69,19 @@ def read_document(
     limits: Limits,
     classifier: DocumentClassifier = BY_TYPE,
     escalation_rules: EscalationRules | None = None,
+    large_unpacked: int | None = None,
 ) -> None:
     """Read a document, store its text and layout, and announce it, or record why it failed.
 
     Without a given kind the text decides. If the kind is unsure, or a page looks badly read, a
     frontier model is asked when that is worth its price, otherwise a person. Parts of a mail or
     archive become documents.
+
+    Args:
+        large_unpacked: unpacked bytes from which the worker of large documents reads it.
+
+    Raises:
+        TakesLong: that worker should read it, and this is another one.
     """
     document = _unread(uow.store, event)
     if document is None:
@@ -85,6 +92,8 @@ def read_document(
         if _unread(uow.store, event):
             raise
         return  # just deleted
+    if large_unpacked is not None and not uow.large and unpacked_size(data) >= large_unpacked:
+        raise TakesLong
     try:
         recorder = Recorder(event, uow.store, blobs, classifier)
         with span("read pages") as reads:

@@ -107,8 +107,8 @@ class Settings(PolicySettings):
     ingest_large_bytes: int = Field(
         500_000,
         ge=1,
-        description="size in bytes above which a document is read separately, so that others do "
-        "not wait for it",
+        description="size in bytes from which a document is read separately, so that others do "
+        "not wait for it; for an office document or archive also a tenth of its unpacked size",
     )
     ingest_max_parts: int = Field(
         _LIMITS.max_parts,
@@ -183,6 +183,11 @@ class Settings(PolicySettings):
     ingest_webhook_interval: float = Field(
         1.0, gt=0, description="seconds between two queries for due messages"
     )
+
+    @property
+    def large_unpacked(self) -> int:
+        """Unpacked bytes from which a document is read separately: XML packs well."""
+        return 10 * self.ingest_large_bytes
 
     @property
     def limits(self) -> Limits:

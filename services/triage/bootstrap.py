@@ -73,10 +73,10 @@ def build(
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
             return False
-        return event.original.size >= settings.triage_large_bytes
+        return max(event.original.size, event.text.size) >= settings.triage_large_bytes
 
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
-        chosen = large_reader if is_large(event) else reader
+        chosen = large_reader if uow.large else reader
         handlers.triage_report(event, uow, checks, chosen.facts)
 
     stop_measuring = metrics.at_scrape(gauge_updater(store, MonitoringStore.tables))

@@ -21,6 +21,6 @@ class Settings(PolicySettings):
     triage_large_bytes: int = Field(
         1_000_000,
         ge=1,
-        description="size in bytes from which a report has a separate worker, so that others do "
-        "not wait for it",
+        description="size in bytes, of the file or its text, from which a report has a separate "
+        "worker, so that others do not wait for it",
     )

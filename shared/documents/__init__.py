@@ -1,5 +1,6 @@
 """Documents: bytes in, text with a box for every character and a page ledger out."""
 
+from shared.documents.containers.zip_package import unpacked_size
 from shared.documents.model.cells import Cell
 from shared.documents.model.formats import ARCHIVES, CONTAINERS
 from shared.documents.model.parsed_document import (
@@ -35,4 +36,5 @@ __all__ = [
     "safe_name",
     "sniff",
     "unpack",
+    "unpacked_size",
 ]

@@ -3,7 +3,7 @@
 from shared.messaging.inbox import DeadLetter, Inbox, Lease
 from shared.messaging.pump import Pump
 from shared.messaging.relay import Relay
-from shared.messaging.unit_of_work import AlreadyHandled, EventTooLarge, UnitOfWork
+from shared.messaging.unit_of_work import AlreadyHandled, EventTooLarge, TakesLong, UnitOfWork
 
 __all__ = [
     "AlreadyHandled",
@@ -13,5 +13,6 @@ __all__ = [
     "Lease",
     "Pump",
     "Relay",
+    "TakesLong",
     "UnitOfWork",
 ]

@@ -277,6 +277,15 @@ class Inbox:
             session.execute(across_tenants(again, _QUEUE))
         self.store.inbox_changed.notify(lease.queue)
 
+    def make_large(self, lease: Lease) -> None:
+        """Move an entry to the queue of large events: it takes longer than was expected."""
+        moved = self._owned(lease).values(
+            queue="large", state="waiting", ready_at=datetime.now(UTC)
+        )
+        with self.store.write() as session:
+            session.execute(across_tenants(moved, _QUEUE))
+        self.store.inbox_changed.notify("large")
+
     def give_up(self, session: Session, lease: Lease, error: str, *, failed: bool) -> bool:
         """Make an entry a dead letter in this transaction. Returns False if its lease was lost."""
         dead = self._owned(lease).values(

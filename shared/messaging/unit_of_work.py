@@ -42,6 +42,10 @@ class AlreadyHandled(Exception):
     """The event that caused this work was handled before; nothing was changed."""
 
 
+class TakesLong(Exception):
+    """The work on an event takes long: the worker of large events should do it."""
+
+
 class UnitOfWork:
     """`with uow:` opens the transaction; the end of the block commits it, an error rolls it back.
 
@@ -51,14 +55,21 @@ class UnitOfWork:
         store: the database of the service.
         cause: the event that is being handled, or None for a request.
         queues: queues of the inbox with that event.
+        large: whether the worker of large events handles it.
     """
 
     def __init__(
-        self, store: Store, cause: Event | None = None, queues: Sequence[Queue] = ORDERED
+        self,
+        store: Store,
+        cause: Event | None = None,
+        queues: Sequence[Queue] = ORDERED,
+        *,
+        large: bool = False,
     ) -> None:
         self.store = store
         self.cause = cause
         self.queues = queues
+        self.large = large
         self._events: list[Event] = []
         self._scope = store.write()
         self._session: Session | None = None

@@ -31,7 +31,7 @@ from shared.events import (
     read_envelope,
 )
 from shared.logs import log_context
-from shared.messaging import AlreadyHandled, Inbox, Lease, UnitOfWork
+from shared.messaging import AlreadyHandled, Inbox, Lease, TakesLong, UnitOfWork
 from shared.messaging.inbox import FINISHED, ORDERED, Queue
 from shared.messaging.pump import printable
 from shared.runtime.heartbeats import Heartbeats
@@ -161,11 +161,15 @@ class Worker:
             extra = {"type": event.type, "event": event.id, "before": lease.crashes}
             log.warning("retrying after an attempt that never ended", extra=extra)
         began = time.monotonic()
-        uow = UnitOfWork(self.store, event, self.queues)
+        uow = UnitOfWork(self.store, event, self.queues, large=self.queue == "large")
         try:
             handler(event, uow)
         except AlreadyHandled:
             log.info("handled before", extra={"event": event.id})
+            return
+        except TakesLong:
+            log.info("moved to the large documents", extra={"event": event.id})
+            self._unreported = lambda: self.inbox.make_large(lease)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the document must end
             span.fail(error.code if isinstance(error, SuiteError) else "internal")

@@ -150,13 +150,32 @@ def names_in(data: bytes) -> Iterator[str]:
     Uses little memory, whatever the archive claims. Raises UnreadableDocument if there is no
     directory, as in a truncated upload.
     """
+    for name, _ in _entries(data):
+        yield name
+
+
+def unpacked_size(data: bytes) -> int:
+    """Return the bytes that an archive unpacks to by its own statement; other data as they are.
+
+    Nothing is unpacked. Archives with a damaged directory count as they are.
+    """
+    if not data.startswith(b"PK"):
+        return len(data)
+    try:
+        return sum(size for _, size in _entries(data))
+    except UnreadableDocument:
+        return len(data)
+
+
+def _entries(data: bytes) -> Iterator[tuple[str, int]]:
+    """Yield the first few thousand names of an archive's directory, with their unpacked sizes."""
     position, count = _directory(data)
     for _ in range(min(count, _NAMES_LOOKED_AT)):
         if data[position : position + 4] != b"PK\1\2" or position + _ENTRY.size > len(data):
             return
-        lengths = _ENTRY.unpack_from(data, position)[10:13]
+        size, *lengths = _ENTRY.unpack_from(data, position)[9:13]
         start = position + _ENTRY.size
-        yield data[start : start + lengths[0]].decode("utf-8", "replace")
+        yield data[start : start + lengths[0]].decode("utf-8", "replace"), size
         position = start + sum(lengths)
 
 

@@ -13,7 +13,7 @@ from shared.bus import Message
 from shared.bus.memory import MemoryBus
 from shared.errors import UnreadableDocument
 from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Event
-from shared.messaging import UnitOfWork
+from shared.messaging import TakesLong, UnitOfWork
 from shared.runtime import Handler
 from shared.settings import CommonSettings
 from shared.storage import Store
@@ -131,6 +131,25 @@ def test_large_documents_take_turns(readers: Readers) -> None:
         eventually(readers.is_idle, "nothing is left")
     assert sorted(readers.finished[1:]) == ["scan 0", "scan 1", "scan 2"]
     assert readers.at_once == 1
+
+
+def test_work_that_takes_long_moves_to_the_large_documents(readers: Readers) -> None:
+    tried: list[tuple[str, bool]] = []
+
+    def read(event: DocumentIngested, uow: UnitOfWork) -> None:
+        tried.append((event.document_id, uow.large))
+        if event.document_id == "bomb" and not uow.large:
+            raise TakesLong
+        with uow:
+            readers.finished.append(event.document_id)
+
+    for worker in readers.worker.workers:
+        worker.handlers = {DocumentIngested: read}
+    readers.send(document("acme", "bomb"), document("acme", "letter"))
+    readers.worker.run_until_idle()
+    assert sorted(tried) == [("bomb", False), ("bomb", True), ("letter", False)]
+    assert sorted(readers.finished) == ["bomb", "letter"]
+    assert not readers.worker.inbox.dead_letters()
 
 
 def test_what_is_in_work_is_finished_before_the_end(readers: Readers) -> None:

@@ -17,6 +17,7 @@ from shared.events import DocumentRead
 from shared.runtime.main import join, start_background
 from shared.settings import load
 from tests.support.queue import HandWorker
+from tests.unit.documents.archives import archive
 from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest
 
 LARGE = 2000
@@ -79,8 +80,15 @@ def test_large_and_small_documents_have_separate_child_processes(
     ingest.worker = HandWorker.of(ingest.service)
     for size in (10, LARGE, 11):
         ingest.upload_new(b"a" * size, "a.txt")
+    packed = {sheets: archive({"sheet.csv": b"a,1\n" * LARGE * sheets}) for sheets in (1, 5)}
+    assert all(len(data) < LARGE for data in packed.values())
+    for data in packed.values():
+        ingest.upload_new(data, "sheets.zip")
     ingest.run()
     by_size = {size: reader for reader, size in requested}
-    assert by_size[10] is by_size[11]
-    assert by_size[LARGE] is not by_size[10]
+    small, large = by_size[10], by_size[LARGE]
+    assert small is not large
+    assert by_size[11] is small
+    assert by_size[len(packed[1])] is small
+    assert by_size[len(packed[5])] is large
     ingest.close()
