@@ -126,6 +126,7 @@ class Suite:
         env = {
             "SMALLPRINT_DATA": str(self.data),
             "SMALLPRINT_HOST": "127.0.0.1",
+            "SMALLPRINT_TRUSTED_PROXIES": "127.0.0.1",  # our own; the origin has the user's setting
             "SMALLPRINT_BUS_URL": f"kafka://127.0.0.1:{self.ports['kafka']}",
             "SMALLPRINT_ORIGIN_PORT": str(self.port),
             "SMALLPRINT_ORIGIN_PROBES": ",".join(
@@ -158,6 +159,8 @@ class Suite:
         env = dict(self.env)
         if "-" in name:
             env["SMALLPRINT_HEALTH_PORT"] = str(self.ports[name])
+        if name == "origin":
+            env["SMALLPRINT_TRUSTED_PROXIES"] = os.environ.get("SMALLPRINT_TRUSTED_PROXIES", "")
         log = self.data / "logs" / f"{name}.log"
         return Program(name, [sys.executable, "-m", module, *arguments], env, log)
 

@@ -6,13 +6,14 @@ Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SettingsError
@@ -36,6 +37,13 @@ def default_data(root: Path | None = None) -> Path:
         return root / "var" / "data"
     shared = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(shared).expanduser() / "smallprint"
+
+
+def _require_networks(text: str) -> str:
+    for network in [] if text == "*" else text.split(","):
+        if network.strip():
+            ipaddress.ip_network(network.strip())
+    return text
 
 
 class CommonSettings(BaseSettings):
@@ -150,6 +158,18 @@ class CommonSettings(BaseSettings):
         description="origin that browsers use, such as https://papers.example; empty: the host "
         "of the request",
     )
+    hosts: str = Field(
+        "",
+        description="more names by which clients reach the suite, comma-separated. Requests for "
+        "another name get 421 if `SMALLPRINT_PUBLIC_URL` is set, or if only this machine can "
+        "connect; addresses and `localhost` always work",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_require_networks)] = Field(
+        "",
+        description="addresses and networks of the proxies in front, comma-separated. From them "
+        "the address and the scheme of a client are taken (`X-Forwarded-For`, "
+        "`X-Forwarded-Proto`); `*`: from any; empty: from none",
+    )
 
     @property
     def blobs(self) -> Path:
@@ -174,6 +194,14 @@ class CommonSettings(BaseSettings):
             return url
         name = socket.gethostname() if self.bus_instance == "host" else self.bus_instance
         return f"{url}{'&' if '?' in url else '?'}instance={quote(name)}&leave=1"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def database(self, service: str, url: str) -> str:
         """The database URL of a service, by default its own SQLite file."""

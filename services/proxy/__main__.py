@@ -25,11 +25,16 @@ def main() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
         bounds = ServerLimits(connections=settings.http_connections)
-        Server(config, leaving, leave=DRAIN_SECONDS, bounds=bounds).run()
+        Server(
+            config,
+            leaving,
+            leave=DRAIN_SECONDS,
+            bounds=bounds,
+            trusted_proxies=settings.trusted_proxies,
+        ).run()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from services.proxy.probes import PROBING, Probes
 from services.proxy.settings import OriginSettings
 from shared.tracing import Carried, carried, entered
 from shared.web.app import problem
+from shared.web.hosts import HostCheck
 from shared.web.routing_table import target
 from shared.web.suite_openapi import merge
 
@@ -32,6 +33,8 @@ HOP_BY_HOP = frozenset(
     b"connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te"
     b" trailer transfer-encoding upgrade".split()
 )
+FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
+"""Headers that the services take only from this proxy."""
 SECONDS = httpx.Timeout(600.0, connect=5.0, pool=30.0)
 """A stream may be silent for ten minutes; a running service accepts within five seconds."""
 IDLE = 2.0
@@ -91,7 +94,12 @@ class Proxy:
             raw = path.encode()
         if query := incoming.scope["query_string"]:
             raw += b"?" + query
-        headers = list(_end_to_end(incoming.headers.raw))
+        headers = [
+            *(one for one in _end_to_end(incoming.headers.raw) if one[0] not in FORWARDED),
+            (b"x-forwarded-proto", incoming.scope["scheme"].encode()),
+        ]
+        if incoming.client:
+            headers.append((b"x-forwarded-for", incoming.client.host.encode("latin-1")))
         names = {name for name, _ in incoming.headers.raw}
         has_body = b"content-length" in names or b"transfer-encoding" in names
         return httpx.Request(
@@ -192,7 +200,7 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
         async with transport, client:
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/livez", probes.livez),
             Route("/readyz", probes.readyz),
@@ -203,3 +211,5 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
         ],
         lifespan=lifespan,
     )
+    app.add_middleware(HostCheck, settings=settings)
+    return app

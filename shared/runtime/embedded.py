@@ -15,6 +15,7 @@ from shared.runtime.main import join, measure, serve_http, start_background
 from shared.runtime.pulse import Loop, check_alive, check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
+from shared.web.hosts import HostCheck
 from shared.web.routing_table import Dispatcher
 from shared.web.suite_openapi import merge
 
@@ -108,5 +109,14 @@ def serve(
             service.let_go()
 
     with at_work(services, finishing) as (application, stop):
-        most = services[0].settings.http_connections
-        serve_http(application, host, port, stop, started, let_go, connections=most)
+        settings = services[0].settings
+        serve_http(
+            HostCheck(application, settings),
+            host,
+            port,
+            stop,
+            started,
+            let_go,
+            connections=settings.http_connections,
+            trusted_proxies=settings.trusted_proxies,
+        )

@@ -85,6 +85,7 @@ def _serve(service: Service, role: str) -> None:
                 let_go=service.let_go,
                 leave=DRAIN_SECONDS,
                 connections=service.settings.http_connections,
+                trusted_proxies=service.settings.trusted_proxies,
             )
         elif service.settings.health_port:
             checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
@@ -208,6 +209,7 @@ def serve_http(
     let_go: Callable[[], None] = lambda: None,
     leave: float = 0.0,
     connections: int = ServerLimits.connections,
+    trusted_proxies: str = "",
 ) -> None:
     """Serve until SIGTERM or SIGINT; other arguments are those of `Server`.
 
@@ -225,7 +227,8 @@ def serve_http(
             timeout_graceful_shutdown=5,
         )
         bounds = ServerLimits(connections=connections)
-        Server(config, stop, started, let_go, leave, bounds).run(sockets=[listener])
+        server = Server(config, stop, started, let_go, leave, bounds, trusted_proxies)
+        server.run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -64,6 +64,8 @@ class Server(uvicorn.Server):
         let_go: called when it is to end, to release waiting requests.
         leave: seconds of answering after SIGTERM; SIGINT or a second signal ends it at once.
         bounds: limits of clients.
+        trusted_proxies: addresses and networks, comma-separated, from which `X-Forwarded-For` and
+            `X-Forwarded-Proto` are believed; `*`: any.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Server(uvicorn.Server):
         let_go: Callable[[], None] = lambda: None,
         leave: float = 0.0,
         bounds: ServerLimits | None = None,
+        trusted_proxies: str = "",
     ) -> None:
         bounds = bounds or ServerLimits()
         self._application = DrainMiddleware(OverloadMiddleware(config.app, bounds))  # type: ignore[arg-type]
@@ -82,6 +85,8 @@ class Server(uvicorn.Server):
         config.http = type("Protocol", (BoundedConnection,), attributes)
         config.h11_max_incomplete_event_size = bounds.head_bytes
         config.ws = "none"
+        config.proxy_headers = bool(trusted_proxies)
+        config.forwarded_allow_ips = trusted_proxies
         super().__init__(config)
         self._stop = stop
         self._announce = started

@@ -45,7 +45,13 @@ class Background:
 
     def __init__(self, app: object) -> None:
         self.port = free_port()
-        config = uvicorn.Config(app, port=self.port, log_level="error", lifespan="auto")  # type: ignore[arg-type]
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            port=self.port,
+            log_level="error",
+            lifespan="auto",
+            proxy_headers=False,
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -118,7 +124,11 @@ def origin() -> Iterator[str]:
     """The address of an origin before four services that answer; escalation is off."""
     running = {name: Background(_service(name)) for name in SERVICES if name != "escalation"}
     urls = {f"{name}_url": server.url for name, server in running.items()}
-    settings = OriginSettings(**urls, escalation_url=f"http://127.0.0.1:{free_port()}")  # type: ignore[arg-type]
+    settings = OriginSettings(
+        **urls,  # type: ignore[arg-type]
+        escalation_url=f"http://127.0.0.1:{free_port()}",
+        public_url="http://papers.example",
+    )
     front = Background(create_app(settings))
     yield front.url
     for server in (front, *running.values()):
@@ -148,6 +158,10 @@ def test_a_request_arrives_as_it_was_sent(origin: str) -> None:
         ("authorization", "Bearer k"),
         ("te", "trailers"),
         ("host", "papers.example"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-for", "192.0.2.8"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=192.0.2.9;proto=https"),
     ]
     raw = b"/v1/items/a%2Fb%20c?x=%26&y="
     with httpx.Client(headers={}) as client:
@@ -164,7 +178,16 @@ def test_a_request_arrives_as_it_was_sent(origin: str) -> None:
         "authorization": "Bearer k",
         "host": "papers.example",
         "content-length": "2",
+        "x-forwarded-proto": "http",
+        "x-forwarded-for": "127.0.0.1",
     }
+    assert len(got["headers"]) == len(headers)
+
+
+def test_a_request_for_another_host_is_refused(origin: str) -> None:
+    foreign = {"host": "site.example"}
+    assert httpx.get(origin + "/v1/items", headers=foreign).status_code == 421
+    assert httpx.get(origin + "/livez", headers=foreign).status_code == 200
 
 
 def test_an_answer_arrives_as_it_was_given(origin: str) -> None:
@@ -215,7 +238,7 @@ def test_the_origin_survives_clients_that_go_away(origin: str) -> None:
     for _ in range(20):
         with socket.create_connection((host, int(port))) as raw:
             raw.sendall(
-                b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc"
+                b"POST /v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nabc"
             )
     assert httpx.get(origin + "/v1/items").status_code == 200
 

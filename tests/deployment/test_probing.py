@@ -63,7 +63,7 @@ def _origin(port: int, *names: str) -> TestClient:
     urls = {f"{name}_url": service for name in ("ingest", "extraction", "triage", "review")}
     probes = ",".join(f"http://{name}:{port}" for name in names)
     settings = OriginSettings(**urls, escalation_url=service, origin_probes=probes)  # type: ignore[arg-type]
-    return TestClient(create_app(settings))
+    return TestClient(create_app(settings), base_url="http://localhost")
 
 
 def _dead(text: str) -> list[tuple[dict[str, str], float]]:

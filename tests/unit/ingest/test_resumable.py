@@ -79,7 +79,7 @@ def offset_of(client: Any, address: str) -> int:
 def cut_off(client: httpx.Client, address: str, data: bytes, offset: int, cut: int) -> None:
     secret = client.headers["authorization"]
     head = (
-        f"PATCH {address} HTTP/1.1\r\nhost: x\r\nauthorization: {secret}\r\n"
+        f"PATCH {address} HTTP/1.1\r\nhost: localhost\r\nauthorization: {secret}\r\n"
         f"tus-resumable: 1.0.0\r\ncontent-type: {BYTES['content-type']}\r\n"
         f"upload-offset: {offset}\r\ncontent-length: {len(data)}\r\n\r\n"
     )

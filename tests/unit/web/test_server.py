@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -122,3 +123,37 @@ def test_a_second_signal_ends_at_once(running: Running, signals: tuple[int, ...]
 
 def test_the_drain_outlasts_idle_proxy_connections() -> None:
     assert DRAIN_SECONDS > IDLE
+
+
+@pytest.mark.parametrize(
+    ("trusted", "sent", "client"),
+    [
+        ("", ["192.0.2.7"], "http 127.0.0.1"),
+        ("10.0.0.0/8", ["192.0.2.7"], "http 127.0.0.1"),
+        ("127.0.0.1", ["192.0.2.7"], "https 192.0.2.7"),
+        ("127.0.0.0/8, 10.0.0.0/8", ["192.0.2.7, 10.1.1.1"], "https 192.0.2.7"),
+        # A client invents an address; the trusted proxy appends the true one.
+        ("127.0.0.1", ["10.9.9.9, 192.0.2.7"], "https 192.0.2.7"),
+        ("127.0.0.1", ["10.9.9.9", "192.0.2.7"], "https 192.0.2.7"),
+        ("*", ["192.0.2.7"], "https 192.0.2.7"),
+    ],
+)
+def test_only_a_trusted_proxy_names_the_client(trusted: str, sent: list[str], client: str) -> None:
+    def where(request: Request) -> PlainTextResponse:
+        assert request.client is not None
+        return PlainTextResponse(f"{request.url.scheme} {request.client.host}")
+
+    app = Starlette(routes=[Route("/", where)])
+    ports, stop = list[int](), threading.Event()
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
+    server = Server(config, stop, ports.append, trusted_proxies=trusted)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not ports:
+            time.sleep(0.01)
+        headers = [("x-forwarded-proto", "https"), *(("x-forwarded-for", one) for one in sent)]
+        url = f"http://127.0.0.1:{ports[0]}"
+        assert httpx.get(url, headers=headers, trust_env=False).text == client
+        server.should_exit = True
+        thread.join(30)

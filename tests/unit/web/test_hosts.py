@@ -1,0 +1,53 @@
+"""The names by which clients may reach the suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from shared.settings import CommonSettings
+from shared.web.hosts import HostCheck
+
+ALWAYS = ["localhost", "LOCALHOST:8400", "127.0.0.1:8400", "[::1]:8400", "10.1.2.3", "localhost."]
+OPEN: dict[str, Any] = {"host": "0.0.0.0"}
+PUBLIC = {"public_url": "https://Papers.example:444/"}
+
+
+def client(**settings: Any) -> TestClient:
+    paths = ("/", "/livez", "/v1/documents")
+    here = [Route(path, lambda _: PlainTextResponse("here")) for path in paths]
+    return TestClient(HostCheck(Starlette(routes=here), CommonSettings(**settings)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed", "refused"),
+    [
+        (
+            {},
+            ALWAYS,
+            ["site.example", "127.0.0.1.site.example", "", "[::1", "a b"],
+        ),
+        ({"hosts": "papers.local, Origin,"}, ["papers.local:80", "origin"], ["local", "papers"]),
+        (PUBLIC, ["papers.example", "PAPERS.example:444", *ALWAYS], ["site.example", "example"]),
+        ({**OPEN, **PUBLIC}, ["papers.example", *ALWAYS], ["site.example", "papers.example.x"]),
+        (OPEN, ["any.example", *ALWAYS], []),
+    ],
+)
+def test_another_host_is_refused(
+    settings: dict[str, Any], allowed: list[str], refused: list[str]
+) -> None:
+    suite = client(**settings)
+    for host in allowed:
+        for path in ("/", "/v1/documents"):
+            assert suite.get(path, headers={"host": host}).status_code == 200, host
+    for host in refused:
+        for path in ("/", "/v1/documents"):
+            answer = suite.get(path, headers={"host": host})
+            assert answer.status_code == 421, host
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert suite.get("/livez", headers={"host": host}).status_code == 200
