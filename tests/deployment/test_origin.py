@@ -238,7 +238,8 @@ def test_the_origin_survives_clients_that_go_away(origin: str) -> None:
     for _ in range(20):
         with socket.create_connection((host, int(port))) as raw:
             raw.sendall(
-                b"POST /v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nabc"
+                b"POST /v1/documents HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                b"Content-Length: 1000000\r\n\r\nabc"
             )
     assert httpx.get(origin + "/v1/items").status_code == 200
 
