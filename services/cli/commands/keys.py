@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from services.cli.deployment.stores import key_ring
-from services.cli.options import Duration, data_option, one_json, tenant_option
+from services.cli.options import Duration, data_option, load_settings, one_json, tenant_option
 from services.cli.output.lines import (
     minute,
     moment,
@@ -20,6 +20,7 @@ from services.cli.output.lines import (
     write_rows,
 )
 from services.cli.output.terminal import table
+from shared.errors import SuiteError
 from shared.web.scopes import ALL, SCOPES, sort_scopes
 
 if TYPE_CHECKING:
@@ -144,6 +145,26 @@ def keys_rotate(
     with key_ring(data) as ring:
         new = ring.rotate(key_id, overlap=overlap, expires=_end(expires))
     _show_new(new, as_json=as_json)
+
+
+@keys.command("link")
+@data_option
+def keys_link(data: Path | None) -> None:
+    """Print a link that signs a browser in once, as the owner.
+
+    It works for an hour, while the suite of the data folder runs.
+    """
+    from services.cli.deployment.address import address
+    from services.cli.deployment.owner_key import read_owner_key, sign_in_link
+
+    settings = load_settings(data)
+    key = read_owner_key(settings.data)
+    if key is None:
+        raise SuiteError(
+            f"{plain(str(settings.data))} has no key of an owner: use `smallprint keys new`"
+        )
+    with key_ring(data) as ring:
+        write_rows([sign_in_link(ring, key, settings.public_url or address(data))], whole=True)
 
 
 @keys.command("list")

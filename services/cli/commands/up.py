@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 def up(port: int, data: Path | None, as_json: bool) -> int:
     """Run the whole suite on this machine until Ctrl-C.
 
-    Prints the address, a link that signs in once, and the file of the key. Other commands find the
-    key there. --json prints one line {"url", "key"}; it has the key only when it is new.
+    Prints the address and the file of the key. Other commands find the key there. A terminal also
+    gets a link that signs in once. --json prints one line {"url", "key"}; it has the key only when
+    it is new.
 
     \b
     Examples:

@@ -55,15 +55,27 @@ def read_owner_key(data: Path) -> str | None:
 
 
 def start_lines(ring: KeyRing, key: str, url: str, data: Path) -> list[str]:
-    """The lines that a started suite prints: address, link to sign in, key file and shell line."""
-    owner = ring.check(key)
-    assert owner is not None
+    """The lines that a started suite prints: address, link to sign in, key file and shell line.
+
+    Only a terminal gets the link: other output may be a log.
+    """
+    sign_in = f"run `smallprint keys link --data {shlex.quote(str(data.resolve()))}`"
+    if sys.stdout.isatty():
+        sign_in = f"{sign_in_link(ring, key, url)}  (works once, for an hour)"
     return [
         f"smallprint {VERSION} is ready at {url} (Ctrl-C stops it)",
-        f"Sign in:  {url}/#sign-in={ring.open_link(owner).secret}  (works once, for an hour)",
+        f"Sign in:  {sign_in}",
         f"Key:      {data.resolve() / NAME}",
         f"Shell:    {shell_line(data)}",
     ]
+
+
+def sign_in_link(ring: KeyRing, key: str, url: str) -> str:
+    """Make a link that signs a browser in once, within an hour. Raises SuiteError for a bad key."""
+    owner = ring.check(key)
+    if owner is None:
+        raise SuiteError("the owner's key is not valid any more: start the suite again to make one")
+    return f"{url}/#sign-in={ring.open_link(owner).secret}"
 
 
 def shell_line(data: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.deployment.owner_key import keep_owner_key, start_lines
 from services.cli.deployment.stores import key_ring
 from services.cli.output.lines import program
 from shared.web.auth import Actor
@@ -146,3 +147,24 @@ def test_sessions_are_listed_and_ended(run: Run, tmp_path: Path) -> None:
     assert len(out.splitlines()) == 3
     assert run("keys", "end", actor.key_id, "--all", *data)[0] == 0
     assert run("keys", "sessions", *data)[1] == ""
+
+
+def test_a_link_signs_in_once_and_only_a_terminal_gets_it_at_the_start(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ("--data", tmp_path)
+    run("keys", "new", "alice", *data)
+    assert run("keys", "link", *data)[0] == 2  # no owner's key yet
+    url = "https://papers.example"
+    with key_ring(tmp_path) as ring:
+        key, _ = keep_owner_key(ring, tmp_path)
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        assert f"{url}/#sign-in=sp_" in start_lines(ring, key, url, tmp_path)[1]
+    monkeypatch.setenv("SMALLPRINT_PUBLIC_URL", url)
+    code, out, _ = run("keys", "link", *data)
+    assert code == 0
+    assert out.startswith(f"{url}/#sign-in=sp_")
+    with key_ring(tmp_path) as ring:
+        holder = ring.check(out.strip().rpartition("=")[2])
+        assert holder is not None
+        assert ring.open_session(holder).key.name == "owner"
