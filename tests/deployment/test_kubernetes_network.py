@@ -22,6 +22,7 @@ from services.ingest.webhooks.addresses import read_ports
 from services.proxy.settings import OriginSettings
 from tests.architecture.source import SERVICES
 from tests.deployment.test_kubernetes import FOLDER, PAGE, rendered
+from tests.support import ROOT
 
 Labels = Mapping[str, str]
 NODE, ANYWHERE = "169.254.169.254", "52.216.0.1"
@@ -215,6 +216,24 @@ def test_kafka_with_tls_is_reached(tmp_path: Path) -> None:
     assert lacking(base(), bus), "the component is needed"
     applied = with_parts(tmp_path, "secured")
     assert not lacking(applied, bus)
+
+
+def test_each_service_has_its_own_user_of_kafka(tmp_path: Path) -> None:
+    with_parts(tmp_path, "secured")
+    script = (ROOT / "infra/kafka/users.sh").read_text("utf-8")
+    [users] = re.findall(r"^for user in (.+); do$", script, re.MULTILINE)
+    seen = set()
+    for one in rendered(tmp_path):
+        if one["kind"] not in ("Deployment", "CronJob"):
+            continue
+        spec = one["spec"].get("jobTemplate", one)["spec"]["template"]["spec"]
+        [container] = spec["containers"]
+        chosen = [env for env in container["env"] if env["name"] == "SMALLPRINT_BUS_URL"]
+        app = one["spec"].get("selector", {}).get("matchLabels", {}).get("app", "upkeep")
+        keys = [env["valueFrom"]["secretKeyRef"]["key"] for env in chosen]
+        assert keys == ([] if app == "origin" else [app]), one["metadata"]["name"]
+        seen |= set(keys)
+    assert seen == set(users.split())
 
 
 def test_no_webhook_is_accepted_that_could_not_be_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from kafka import TopicPartition
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ResourcePattern,
+    ResourceType,
+    UserScramCredentialUpsertion,
+)
+from kafka.errors import KafkaError
 
-from infra.servers.kafka import Broker, missing
+from infra.servers.jars import java
+from infra.servers.kafka import LIBS, Broker, missing
 from infra.servers.ports import free_port
 from shared.bus import Bus, open_bus
+from shared.bus.kafka import KafkaBus
 from shared.errors import SettingsError, Unavailable
+from shared.events import Stage
+from shared.events.asyncapi import document
+from tests.architecture.source import SERVICES
 from tests.contract.bus.certificates import Authority
 from tests.contract.bus.worlds import behind, message, read
-from tests.support import require
+from tests.support import ROOT, require
 
 pytestmark = pytest.mark.kafka
 
@@ -44,7 +63,22 @@ listener.name.users.plain.sasl.jaas.config=org.apache.kafka.common.security.plai
 required user_plain="{plain}";
 listener.name.users.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:scram;User:plain;User:CN=worker
 """
+ADMIN = """
+security.protocol=SASL_SSL
+ssl.truststore.type=PEM
+ssl.truststore.location={ca}
+sasl.mechanism=PLAIN
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
+required username="plain" password="{plain}";
+"""
+USERS = ROOT / "infra" / "kafka" / "users.sh"
+PROGRAMS = {
+    "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
+    "kafka-configs.sh": "org.apache.kafka.tools.ConfigCommand",
+}
 
 
 @dataclass
@@ -78,6 +112,34 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         broker.stop()
 
 
+@pytest.fixture(scope="module")
+def users(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """The bus URL of a user that infra/kafka/users.sh has made."""
+    folder = tmp_path_factory.mktemp("users")
+    for name, java_class in PROGRAMS.items():
+        command = shlex.join([*java(LIBS), java_class])
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / name).chmod(0o755)
+    login = folder / "admin.properties"
+    login.write_text(ADMIN.format(ca=secured.authority.ca, plain=PLAIN))
+    passwords = {name: f"{name}-s3cret" for name in (*SERVICES, "upkeep")}
+    environment = {f"KAFKA_{name.upper()}_PASSWORD": word for name, word in passwords.items()}
+    done = subprocess.run(
+        [str(USERS), f"127.0.0.1:{secured.users}", str(login)],
+        env={**os.environ, **environment, "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+    def url(user: str, **options: Any) -> str:
+        login = f"{user}:{passwords[user]}"
+        return secured.url(login, **{"topic": "documents", "sasl": "SCRAM-SHA-512", **options})
+
+    return url
+
+
 @contextmanager
 def bus_at(url: str) -> Iterator[Bus]:
     bus = open_bus(url, lease=6.0)
@@ -106,6 +168,71 @@ def test_a_user_with_a_password(secured: Secured, user: str, sasl: str) -> None:
 def test_a_certificate_of_our_own(secured: Secured) -> None:
     cert, key = secured.authority.signed("worker")
     goes_round(secured.url(port=secured.certificates, cert=cert, key=key))
+
+
+def test_every_service_has_a_user_for_the_topic_of_events(
+    users: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for service in SERVICES:
+        with bus_at(users(service, instance="one", leave=1)) as bus:
+            reader = bus.reader(service)
+            bus.publish(message("a", service))
+            records = read(reader, 1)
+            reader.commit(behind(records))
+            bus.lag(behind(records))
+            reader.close()
+    assert "was not left" not in caplog.text
+    with bus_at(users("upkeep")) as bus:
+        assert bus.lag({}) == len(SERVICES)
+
+
+def test_the_users_are_those_of_the_events() -> None:
+    described = document()
+    senders = {name.split(".")[0] for name in described["operations"]} - {"any"}
+    assert senders == set(SERVICES)
+    [topic] = [channel["address"] for channel in described["channels"].values()]
+    script = USERS.read_text("utf-8")
+    assert f"${{3:-{topic}}}" in script
+    assert f"for user in {' '.join(get_args(Stage))} upkeep; do" in script
+
+
+@pytest.mark.parametrize("user", ["triage", "upkeep"])
+def test_a_user_can_do_nothing_else(secured: Secured, users: Callable[..., str], user: str) -> None:
+    other = "extraction"
+    with bus_at(secured.url("scram:" + IN_URL, sasl="SCRAM-SHA-512", topic="others")):
+        _refused(users(user, topic="others", timeout=4))
+    with bus_at(users(user)) as bus:
+        assert isinstance(bus, KafkaBus)
+        with pytest.raises(Unavailable, match="GroupAuthorization"):
+            read(bus.reader(other), 1)
+        admin = bus._admin
+        for call, about in (
+            (admin.delete_topics, ["documents"]),
+            (admin.create_topics, {"mine": {"num_partitions": 1, "replication_factor": 1}}),
+            (admin.delete_records, {TopicPartition("documents", 0): 1}),
+            (admin.delete_groups, [other]),
+        ):
+            with pytest.raises(KafkaError, match="Authorization"):
+                call(about)
+        password = UserScramCredentialUpsertion(other, "SCRAM-SHA-512", "known")
+        assert "ALTER permission" in str(admin.alter_user_scram_credentials([password])[other])
+        access = ACL(
+            f"User:{user}",
+            "*",
+            ACLOperation.ALL,
+            ACLPermissionType.ALLOW,
+            ResourcePattern(ResourceType.GROUP, other),
+        )
+        assert not admin.create_acls([access])["succeeded"]
+
+
+def test_upkeep_reads_and_writes_no_events(users: Callable[..., str]) -> None:
+    with bus_at(users("upkeep")) as bus:
+        with pytest.raises(Unavailable, match="Authorization"):
+            bus.publish(message("a", 1))
+        with pytest.raises(Unavailable, match="Authorization"):
+            read(bus.reader("upkeep"), 1)
 
 
 def _refused(url: str) -> str:
