@@ -160,10 +160,13 @@ release: setup-dev ## Make a release in build/release.
 requirements: setup ## Compile requirements/*.in into hashed *.txt again.
 	@infra/requirements.sh
 
+pin-images: ## Write the digests of foreign images; needs Docker and the network.
+	@infra/pin_images.sh
+
 clean: ## Remove environments, caches and build output; keep var/data.
 	rm -rf $(VENV) $(VENV).lock $(VENV).log $(TRAIN) $(TRAIN).lock $(TRAIN).log build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: help setup demo run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
-	setup-train format docs pictures demo-documents schemas sbom release requirements clean
+	setup-train format docs pictures demo-documents schemas sbom release requirements pin-images clean
