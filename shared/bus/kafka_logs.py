@@ -71,7 +71,8 @@ def _level_of(record: logging.LogRecord) -> int | None:
     if _is_slow_step(record) or any(_is_own_end(one) for one in errors):
         return logging.DEBUG
     moved = any(_is(one, name) for one in errors for name in _MOVED)
-    moved = moved or any(name in (record.args or ()) for name in _MOVED)  # only its name is logged
+    # Sometimes only its name is logged.
+    moved = moved or any(isinstance(one, str) and one in _MOVED for one in record.args or ())
     return logging.INFO if moved else None
 
 

@@ -7,6 +7,7 @@ import logging
 import sys
 
 import pytest
+from kafka.coordinator.base import Generation
 from kafka.errors import Cancelled, KafkaConnectionError, NotCoordinatorError, RequestTimedOutError
 
 from shared.bus.kafka_logs import LOGGERS, hush
@@ -53,6 +54,11 @@ SLOW = "Task <Task at 0x7f> ran for %.3fs (>0.100s threshold). It is blocking th
                 "g",
                 RequestTimedOutError(),
             ),
+            "warning",
+        ),
+        (
+            "kafka.coordinator",
+            ("Successfully joined group %s %s", "g", Generation(1, "member", "range")),
             "warning",
         ),
         ("kafka.net.transport", ("%s: Abort (%s)", "conn", KafkaConnectionError(RESET)), "warning"),
