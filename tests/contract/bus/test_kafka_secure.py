@@ -173,7 +173,7 @@ def test_a_certificate_of_our_own(secured: Secured) -> None:
 def test_every_service_has_a_user_for_the_topic_of_events(
     users: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "shared.bus.kafka")
     for service in SERVICES:
         with bus_at(users(service, instance="one", leave=1)) as bus:
             reader = bus.reader(service)
