@@ -65,6 +65,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
         public_url=settings.public_url,
+        store=store,
     )
     return Service(
         name="escalation",

@@ -103,6 +103,7 @@ def build(
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
         public_url=settings.public_url,
+        store=store,
     )
     return Service(
         name="extraction",

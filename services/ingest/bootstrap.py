@@ -165,6 +165,7 @@ def build(
         limit,
         examples=Path(__file__).with_name("examples.json"),
         public_url=settings.public_url,
+        store=store,
         settings=settings,
         progress=progress,
         resumables=resumables,

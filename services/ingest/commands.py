@@ -38,6 +38,7 @@ from services.ingest.store import (
 from services.ingest.webhooks.messages import document_ended
 from services.ingest.webhooks.store import publish
 from shared import metrics
+from shared.audit import record
 from shared.blobs import BlobStore
 from shared.blobs.markers import cancellation_mark, ref_of, ref_of_stream
 from shared.documents import ARCHIVES, Limits, safe_name, sniff
@@ -168,7 +169,7 @@ class DocumentCommands:
                 upload.adapters,
             )
             try:
-                return self._store(draft, upload.kind, admitted)
+                return self._store(actor, draft, upload.kind, admitted)
             except (QueueFull, Conflict) as error:
                 error.document = name
                 with self.store.write() as session:
@@ -251,12 +252,14 @@ class DocumentCommands:
                 return None  # damaged: reading may find some pages and reports the rest
             return None if decrypted == data else decrypted
 
-    def _store(self, draft: Document, kind: Kind | None, admitted: bool) -> Accepted:
+    def _store(self, actor: Actor, draft: Document, kind: Kind | None, admitted: bool) -> Accepted:
         with UnitOfWork(self.store) as uow:
             lock_blobs(uow.session, draft.tenant)
             _keep_results(Documents(uow.session, draft.tenant), draft, kind)
             limit = None if admitted else self.limit
             accepted = admit(uow, self.blobs, draft, kind, limit=limit)
+            document = accepted.document
+            record(uow.session, actor, "document.upload", document.id, new=accepted.new)
         if accepted.new:
             count_end(accepted.document)
             mark_previous_attempt(self.blobs, accepted.document)
@@ -364,6 +367,7 @@ def set_kind(
                 document=document_id,
             )
         after = reclassify(uow, before, kind, actor.name)
+        record(uow.session, actor, "document.kind", document_id, kind=kind)
     count_end(after, before)
     mark_previous_attempt(blobs, after)
     return after
@@ -458,6 +462,7 @@ def reprocess(
         documents.save(document.keeping_blobs_of(before))
         intake.limit.require(documents)
         uow.publish(ingested(document, actor.name))
+        record(uow.session, actor, "document.reprocess", document_id)
         note(uow.session, document)
     return document
 
@@ -543,6 +548,7 @@ def cancel(
                 )
             )
             publish(uow.session, document_ended(after, before))
+            record(uow.session, actor, "document.cancel", part_id)
             stopped.append((after, before))
         if not stopped and document.progress.cancelled is None:
             raise Conflict(
@@ -590,6 +596,7 @@ def delete(store: Store, actor: Actor, document_id: str, condition: Condition = 
         for part_id in documents.deleted_with(document_id):
             documents.delete(part_id, actor.name)
             delete_answers(uow.session, actor.tenant, part_id)
+            record(uow.session, actor, "document.delete", part_id)
             uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=part_id, actor=actor.name))
 
 

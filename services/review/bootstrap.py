@@ -88,6 +88,7 @@ def build(
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
         public_url=settings.public_url,
+        store=store,
     )
     app.add_exception_handler(404, static_files.not_found(app.exception_handlers[HTTPException]))
     return Service(

@@ -20,6 +20,7 @@ from services.review.domain import (
 )
 from services.review.error_rates import was_wrong
 from services.review.handlers import document_text, unless_deleted
+from shared.audit import record
 from shared.blobs import BlobStore
 from shared.errors import Conflict, InvalidRequest
 from shared.events import ReviewDecided
@@ -129,6 +130,7 @@ class ReviewCommands:
                 if not stays:
                     changed = changed.release(actor.name, decision.time)
                 store.add_decision(uow.session, decision)
+                record(uow.session, actor, "decide", item.id, verdict=request.verdict)
                 store.save_item(uow.session, changed)
                 uow.publish(_announcement(decision))
         return decision, changed, True

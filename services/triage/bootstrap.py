@@ -117,6 +117,7 @@ def build(
         RateLimit(settings.rate_requests),
         examples=Path(__file__).with_name("examples.json"),
         public_url=settings.public_url,
+        store=store,
     )
     return Service(
         name="triage",

@@ -25,11 +25,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import metrics
 from shared.errors import InvalidRequest, SuiteError
 from shared.logs import current_trace
+from shared.storage import Store
 from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on
 from shared.version import VERSION
 from shared.web.admission import Quota, RateLimit, ThreadBudget
-from shared.web.auth import QUOTA_KEY, TENANT_KEY, Keys
+from shared.web.audit import AuditMiddleware
+from shared.web.auth import ACTOR_KEY, QUOTA_KEY, Actor, Keys
 from shared.web.openapi import describe, problem_body
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ def create_app(
     limit: RateLimit | None = None,
     examples: Path | None = None,
     public_url: str = "",
+    store: Store | None = None,
     **state: Any,
 ) -> FastAPI:
     """Build the application of a service.
@@ -80,6 +83,7 @@ def create_app(
         limit: requests per key; None for no limit.
         examples: JSON file with an example of each operation, for OpenAPI.
         public_url: the origin that browsers use, if it is known.
+        store: database of the audit trail; None for no trail.
         state: attributes of `request.app.state`.
     """
     app = FastAPI(
@@ -102,6 +106,7 @@ def create_app(
     app.add_exception_handler(SuiteError, _suite_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(AuditMiddleware, store=store, problem=_answer_to)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestMiddleware, name=name)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
@@ -212,6 +217,10 @@ def problem(
 
 def _suite_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SuiteError)
+    return _answer_to(error)
+
+
+def _answer_to(error: SuiteError) -> Response:
     headers = {"retry-after": "5"} if error.retryable else {}
     headers |= error.headers
     if error.http_status == 401:
@@ -365,7 +374,13 @@ class RequestMiddleware:
             finally:
                 _describe_span(span, scope, status)
             if not probe:
-                subject = _subject(scope)
+                client, actor = scope.get("client"), _actor(scope)
+                subject = {
+                    **_subject(scope),
+                    "key": actor.key_id if actor else None,
+                    "session": actor.session_id if actor else None,
+                    "address": client[0] if client else None,
+                }
                 extra = {
                     "method": scope["method"],
                     "path": scope["path"],
@@ -388,7 +403,14 @@ def _subject(scope: Scope) -> dict[str, str | None]:
     """Return document and tenant of a request, known once it was answered."""
     route = getattr(scope.get("route"), "path", "")
     named = scope.get("path_params", {}).get("id") if route.startswith(_OF_A_DOCUMENT) else None
-    return {"document": named, "tenant": scope["state"].get(TENANT_KEY)}
+    actor = _actor(scope)
+    return {"document": named, "tenant": actor.tenant if actor else None}
+
+
+def _actor(scope: Scope) -> Actor | None:
+    """Return who sent a request, known once its key was checked."""
+    actor: Actor | None = scope["state"].get(ACTOR_KEY)
+    return actor
 
 
 def _describe_span(span: Span, scope: Scope, status: int) -> None:

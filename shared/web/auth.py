@@ -32,8 +32,8 @@ SECURE_COOKIE = "__Host-smallprint_session"
 """With this prefix, browsers take the cookie only over HTTPS and only from this host."""
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-TENANT_KEY = "tenant"
-"""Attribute of `request.state` with the tenant, for the log."""
+ACTOR_KEY = "actor"
+"""Attribute of `request.state` with the actor, for the log and the audit trail."""
 QUOTA_KEY = "quota"
 """Attribute of `request.state` with the remaining requests of the key."""
 CACHE_SIZE = 10_000
@@ -160,7 +160,7 @@ def authenticate(request: Request) -> Actor:
     actor: Actor | None = keys.check(secret)
     if actor is None or (cookie and not actor.session_id):
         raise NotSignedIn("This key is unknown, expired or revoked.")
-    setattr(request.state, TENANT_KEY, actor.tenant)
+    setattr(request.state, ACTOR_KEY, actor)
     belongs_to(actor.tenant)
     _require_scope(request, actor)
     return actor

@@ -45,6 +45,7 @@ DOORS = {
     "safetensors": ["models/*"],
     "sklearn": ["models/*"],
     "sqlalchemy": [
+        "shared/audit/*",
         "shared/storage/*",
         "shared/messaging/*",
         "shared/monitoring/store.py",

@@ -25,6 +25,7 @@ from services.ingest.resumable.domain import (
 )
 from services.ingest.resumable.files import PartialFiles, available
 from services.ingest.resumable.store import Uploads, expired
+from shared.audit import record
 from shared.documents import safe_name
 from shared.errors import (
     Conflict,
@@ -171,6 +172,7 @@ class Resumables:
                     retry_after=60,
                 )
             uploads.add(upload)
+            record(session, actor, "document.upload", upload.id, what="begin")
             note(session, upload)
         self.files.create(upload)
         return upload

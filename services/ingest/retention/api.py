@@ -8,7 +8,8 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.ingest.retention.store import Retention, Rules, tombstone, tombstones
+from services.ingest.retention.store import ANY, Retention, Rules, tombstone, tombstones
+from shared.audit import record
 from shared.errors import NotFound
 from shared.events import Kind
 from shared.storage import Store
@@ -87,6 +88,8 @@ def routes(store: Store) -> APIRouter:
         require_key(actor, "change the retention rules")
         with store.write() as session:
             Retention(session, actor.tenant).replace(wanted.rules)
+            days = {kind or ANY: days for kind, days in wanted.rules.days.items()}
+            record(session, actor, "setting.change", "retention", days=days)
         return RulesView.of(wanted.rules)
 
     @router.get("/deletions", summary="Deleted documents", responses=problems())

@@ -22,6 +22,7 @@ from services.ingest.webhooks.messages import webhook_test
 from services.ingest.webhooks.schemas import WebhookChanges
 from services.ingest.webhooks.signatures import new_secret
 from services.ingest.webhooks.store import Deliveries, Webhooks, publish
+from shared.audit import record
 from shared.errors import Conflict
 from shared.storage import Store
 from shared.storage.locks import lock
@@ -75,6 +76,7 @@ class WebhookCommands:
                     "SMALLPRINT_INGEST_WEBHOOK_MOST). Delete one first."
                 )
             existing.add(webhook)
+            record(session, actor, "webhook.create", webhook.id)
             note(session, webhook)
         _log("registered", webhook, actor)
         return webhook
@@ -131,6 +133,7 @@ class WebhookCommands:
             existing = Webhooks(session, actor.tenant)
             webhook = existing.require(webhook_id, for_update=True)
             existing.remove(webhook_id, now_utc())
+            record(session, actor, "webhook.delete", webhook_id)
             delete_answers(session, actor.tenant, webhook_id)
         _log("deleted", webhook, actor)
 
@@ -141,6 +144,7 @@ class WebhookCommands:
             webhook = _enabled(Webhooks(session, actor.tenant), webhook_id)
             message = webhook_test(webhook, actor.name, now_utc())
             publish(session, [message], only=webhook)
+            record(session, actor, "webhook.send", webhook_id, what="test")
             deliveries = Deliveries(session, actor.tenant, webhook_id)
             return deliveries.require(delivery_id(webhook_id, message.id))
 
@@ -152,6 +156,7 @@ class WebhookCommands:
             deliveries = Deliveries(session, actor.tenant, webhook_id)
             deliveries.require(delivery)
             deliveries.redeliver(delivery, now_utc())
+            record(session, actor, "webhook.send", webhook_id, what=delivery)
             return deliveries.require(delivery)
 
     def redeliver_failed(self, actor: Actor, webhook_id: str, since: datetime) -> int:
@@ -160,6 +165,7 @@ class WebhookCommands:
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
+            record(session, actor, "webhook.send", webhook_id, what="failed")
             return deliveries.redeliver_failed(since, now_utc())
 
     def webhook(self, actor: Actor, webhook_id: str) -> Webhook:
@@ -184,6 +190,7 @@ class WebhookCommands:
             existing = Webhooks(session, actor.tenant)
             after = change(existing.require(webhook_id, for_update=True), now_utc())
             existing.save(after)
+            record(session, actor, "webhook.change", webhook_id, what=action)
             note(session, after)
         _log(action, after, actor)
         return after

@@ -27,6 +27,7 @@ from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.triage import store as triage
 from services.triage.monitoring.store import MonitoringStore as OfFindings
+from shared.audit import trail as audit
 from shared.messaging import tables as messages
 from shared.storage import Store, secret
 from shared.storage.tenant_isolation import ACROSS
@@ -59,7 +60,7 @@ def test_the_migrations_make_the_tables_of_the_queries(url: str, service: str) -
         catalogue = store.engine.execution_options(**{ACROSS: "alembic reads the catalogue"})
         with catalogue.connect() as connection:
             context = MigrationContext.configure(connection, opts=options)
-            wanted = {*TABLES[service], messages.metadata}
+            wanted = {*TABLES[service], messages.metadata, audit.metadata}
             # alembic takes several, though its type names one
             found = compare_metadata(context, list(wanted))  # type: ignore[arg-type]
     if dialect == "postgresql":  # it can't tell an index of SQLite alone

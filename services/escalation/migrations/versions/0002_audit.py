@@ -1,0 +1,13 @@
+"""The audit trail of escalation."""
+
+from alembic import op
+
+from shared.audit.first_tables import create_tables
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the trail and the heads of its chains."""
+    create_tables(op)

@@ -1,0 +1,141 @@
+"""Records in the audit trail what a key or session reads, and what it is refused.
+
+Commands record changes themselves, in their transaction. A request without such a line gets one
+here, before its answer leaves: at most one in five minutes for each key or session, operation and
+object.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.audit import Action, record, request_from
+from shared.errors import SuiteError
+from shared.storage import Store
+from shared.web.admission import ThreadBudget
+from shared.web.auth import ACTOR_KEY, Actor
+from shared.web.parameters import ID
+
+AGAIN_SECONDS = 300.0
+"""Seconds until the same request gets another line."""
+MOST_RECENT = 10_000
+"""Remembered requests; beyond that some get another line sooner."""
+THREADS = 4
+
+_DOCUMENT = r"/v1/documents/[^/]+"
+_RULES: tuple[tuple[str, str, Action | None], ...] = (
+    ("*", r"/v1/(keys/self|session)", None),
+    ("GET|HEAD|OPTIONS", r"/v1/uploads.*", None),
+    ("*", r"/v1/uploads.*", "document.upload"),
+    ("GET", rf"{_DOCUMENT}/(original|text|pages.*)", "document.read"),
+    ("GET", r"/v1/search", "search"),
+    ("GET", r"/v1/exports", "export"),
+    ("GET", r"/v1/documents(/events|/[^/]+(/events|/journal/.*)?)?", "list"),
+    ("GET", rf"{_DOCUMENT}/.*", "result.read"),
+    ("GET", r"/v1/items/{item_id}.*", "item.open"),
+    ("POST", r"/v1/items/.*", "item.open"),
+    ("GET", r"/v1/.*", "list"),
+    ("*", r"/v1/.*", "change"),
+)
+"""Method, path of the route, action (None: no line). The first match applies."""
+
+Line = tuple[Actor, Action, str, str]
+"""Actor, action, id of the object, operation."""
+
+
+def action_of(method: str, path: str) -> Action | None:
+    """Return the action of a request that no command recorded, by the path of its route."""
+    for methods, pattern, action in _RULES:
+        if (methods == "*" or method in methods.split("|")) and re.fullmatch(pattern, path):
+            return action
+    return None
+
+
+class AuditMiddleware:
+    """Adds a line for each answer to a known key that has none.
+
+    Without its line no answer leaves: the client gets the error of the database.
+
+    Args:
+        store: database of the trail; None for an application without one.
+        problem: builds the answer to an error.
+    """
+
+    def __init__(
+        self, app: ASGIApp, store: Store | None, problem: Callable[[SuiteError], ASGIApp]
+    ) -> None:
+        self.app = app
+        self.store = store
+        self.problem = problem
+        self._threads = ThreadBudget(THREADS)
+        self._recent: dict[Line, float] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI, so that streams pass unchanged."""
+        if scope["type"] != "http" or self.store is None:
+            await self.app(scope, receive, send)
+            return
+        failure: SuiteError | None = None
+        client = scope.get("client")
+        with request_from(client[0] if client else "") as request:
+
+            async def send_recorded(message: Message) -> None:
+                nonlocal failure
+                if message["type"] == "http.response.start":
+                    line = _line(scope, message["status"], recorded=request.recorded)
+                    try:
+                        await self._record(line)
+                    except SuiteError as error:
+                        failure = error
+                        raise
+                await send(message)
+
+            try:
+                await self.app(scope, receive, send_recorded)
+            except Exception:
+                if failure is None:
+                    raise
+            if failure is not None:
+                await self.problem(failure)(scope, receive, send)
+
+    async def _record(self, line: Line | None) -> None:
+        now = time.monotonic()
+        if line is None or now < self._recent.get(line, 0.0):
+            return
+        await self._threads.run(partial(self._write, line))
+        if len(self._recent) >= MOST_RECENT:
+            self._recent = {one: until for one, until in self._recent.items() if now < until}
+            if len(self._recent) >= MOST_RECENT:
+                self._recent.clear()
+        self._recent[line] = now + AGAIN_SECONDS
+
+    def _write(self, line: Line) -> None:
+        assert self.store is not None
+        actor, action, subject, operation = line
+        with self.store.write() as session:
+            record(session, actor, action, subject, operation=operation)
+
+
+def _line(scope: Scope, status: int, *, recorded: bool) -> Line | None:
+    """Return the line of an answer; None if it needs none."""
+    actor: Actor | None = scope["state"].get(ACTOR_KEY)
+    path = getattr(scope.get("route"), "path", "")
+    refused = status == 403
+    if actor is None or not path or (recorded and not refused) or (status >= 400 and not refused):
+        return None
+    action = "refuse" if refused else action_of(scope["method"], path)
+    if action is None:
+        return None
+    ids = scope.get("path_params", {})
+    subject = next((str(ids[n]) for n in ("id", "document_id", "item_id") if n in ids), "")
+    return (
+        actor,
+        action,
+        subject if re.fullmatch(ID, subject) else "",
+        f"{scope['method']} {path}",
+    )
