@@ -140,6 +140,11 @@ class CommonSettings(BaseSettings):
         description="requests a minute that one key may send to one process of a service; 0: no "
         "limit, as by default in the embedded edition",
     )
+    require_confinement: bool = Field(
+        False,
+        description="refuse to start where the system can't confine the process that reads "
+        "documents (Landlock and seccomp); Docker Compose and Kubernetes set it",
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="port on which workers and relays answer probes; 0: none"
     )

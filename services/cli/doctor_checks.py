@@ -7,7 +7,6 @@ import platform
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,8 @@ from packaging.requirements import Requirement
 from services.cli.deployment.specialists import ADAPTER, all_specialists
 from services.cli.documents.reading import open_reader
 from services.cli.output.lines import count
-from shared.documents.pages.tesseract import NEEDS, engine
+from shared.documents.confinement import offered
+from shared.documents.pages.tesseract import NEEDS, Program, engine
 from shared.errors import SuiteError
 from shared.settings import ROOT, is_checkout
 from shared.version import VERSION
@@ -124,22 +124,29 @@ def recognition() -> Check:
     if found is None:
         why = "tesseract is not installed; only needed for scans and photos of pages"
         return Check("recognition", "note", why, NEEDS)
+    if isinstance(found, Program) and offered().filter:
+        why = "the package tesserocr lacks its engine; only needed for scans and photos of pages"
+        return Check("recognition", "note", why, install_again())
     return Check("recognition", "good", f"{found}: scans and photos of pages")
 
 
-def network() -> Check:
-    """Check in a child process that the reader can be cut off from networks."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from shared.documents.confinement import leave_network\n"
-        "sys.exit(0 if leave_network() else 1)"
-    )
-    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
+def confinement(*, required: bool) -> Iterator[Check]:
+    """Check what keeps the document reader from networks and files."""
+    here, lacking = offered(), "wrong" if required else "note"
+    if here.filter:
+        found = "the document reader can't open connections, start programs or write files"
+        yield Check("network", "good", found)
+    else:
         found = "this system can't filter system calls, so the document reader could open sockets"
-        return Check(
-            "network", "note", found, "allow seccomp in containers, or give them no network"
-        )
-    return Check("network", "good", "the document reader can't open connections")
+        fix = "allow seccomp in containers, or give them no network"
+        yield Check("network", lacking, found, fix)
+    if here.landlock:
+        found = f"the document reader can only read its program (Landlock {here.landlock})"
+        yield Check("files", "good", found)
+    else:
+        found = "this system has no Landlock, so the document reader could read other files"
+        fix = "use Linux 5.13 or later, and allow Landlock in containers"
+        yield Check("files", lacking, found, fix)
 
 
 def specialists(settings: CommonSettings) -> Iterator[Check]:

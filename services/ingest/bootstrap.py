@@ -70,12 +70,14 @@ def build(
 ) -> Service:
     """Build the service: uploads, reading, document state and keys."""
     settings = settings or load(Settings)
+    # Three child processes: page images need not wait for reading, nor small documents for large.
+    reading, large_reading, showing = (
+        Reader(settings.limits, required=settings.require_confinement) for _ in range(3)
+    )
     url = settings.database("ingest", settings.ingest_database_url)
     store = Store(url, "ingest", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs)
     blobs.sweep(STALE)
-    # Three child processes: page images need not wait for reading, nor small documents for large.
-    reading, large_reading, showing = (Reader(settings.limits) for _ in range(3))
     images = PageImages(
         settings.blobs,
         blobs,

@@ -50,11 +50,11 @@ def build(
 ) -> Service:
     """Build triage."""
     settings = settings or load(Settings)
+    # Two readers, so that small documents do not wait for a large one.
+    reader, large_reader = (Reader(required=settings.require_confinement) for _ in range(2))
     url = settings.database("triage", settings.triage_database_url)
     store = Store(url, "triage", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
-    # Two readers, so that small documents do not wait for a large one.
-    reader, large_reader = Reader(), Reader()
     shared_models = specialists or lazy_specialists(
         settings.artefacts_folder, settings.threads, settings.arithmetic, settings.adapters_folder
     )

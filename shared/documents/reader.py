@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -71,6 +71,12 @@ ENGINES = ("pypdfium2", "pypdf")
 if TYPE_CHECKING:  # imported with the first PDF, because it takes half a second
     from shared.documents.pages.pdfium_reader import PdfiumDocument
     from shared.documents.pages.pypdf_reader import PdfDocument
+
+_COMPILED = (
+    *("numpy.ma", "numpy.random", "PIL._avif", "PIL._webp", "_heapq", "mmap", "_multibytecodec"),
+    *(f"_codecs_{name}" for name in ("cn", "hk", "iso2022", "jp", "kr", "tw")),
+)
+"""Compiled modules that libraries import late."""
 
 _PLACED = 0.9  # below this share of characters on the page, pypdf's positions are wrong
 _MOSTLY = 0.5  # from this share on, a picture on a page with little text is the page
@@ -196,9 +202,16 @@ def decrypt(data: bytes, *, password: str | None = None) -> bytes:
 
 
 def load_engines() -> None:
-    """Import the libraries for PDFs, pictures and Outlook mails before the first document."""
+    """Import the libraries for PDFs, pictures and Outlook mails before the first document.
+
+    Later, a confined process can import Python modules, but none that is compiled.
+    """
     for module in ("mail.msg", "pages.images", "pages.pdfium_reader", "pages.pypdf_reader"):
         import_module(f"shared.documents.{module}")
+    engine()
+    for module in _COMPILED:
+        with suppress(ImportError):  # other versions have it elsewhere
+            import_module(module)
 
 
 class _Opened(ExitStack):

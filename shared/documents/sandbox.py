@@ -24,19 +24,27 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
-from shared.documents.confinement import allow_seconds, confine
+from shared.documents.confinement import (
+    Confinement,
+    allow_seconds,
+    confine_files,
+    confine_process,
+    hide_memory,
+    offered,
+)
 from shared.documents.model.parsed_document import Limits, PageCallback, PageRead, ParsedDocument
+from shared.documents.pages.tesseract import Library, engine
 from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.unpacking import Attachment, RefusedPart
 from shared.documents.xbrl.xbrl import Facts, facts_of
-from shared.errors import SuiteError, Unavailable, UnreadableDocument
+from shared.errors import SettingsError, SuiteError, Unavailable, UnreadableDocument
 
 log = logging.getLogger(__name__)
 
 _MAX_DEATHS = 4
 _MAX_REPLY = 1 << 31
 _UNPACKED_AT_ONCE = 16_000_000  # bytes of parts in one reply; the last part may exceed it
-_DOCUMENTS_A_CHILD = 500
+_DOCUMENTS_A_CHILD = 500  # one, if it could read the files of others
 _GRACE = 2.0
 _START_SECONDS = 120.0
 _ROOT = Path(__file__).resolve().parents[2]
@@ -46,15 +54,26 @@ _SINGLE_THREADED = (
     "OMP_THREAD_LIMIT",
     "MKL_NUM_THREADS",
 )
+_ENVIRONMENT = ("PYTHONPATH", "LD_LIBRARY_PATH", "TESSDATA_PREFIX")
+"""The variables that a child gets from its parent."""
+_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
+"""Where PDFium looks for a font that a PDF lacks."""
 
 
 class Reader:
     """Reads documents in a child process. Threads may share it; they take turns.
 
-    Use it in a `with` block or call `close()`. If the parent is killed, the child ends itself.
+    Use it in a `with` block or call `close()`. If the parent is killed, the child ends itself. If
+    confinement is `required` and this system lacks it, it raises SettingsError.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, required: bool = False) -> None:
+        if required and not offered().complete:
+            raise SettingsError(
+                "this system can't confine the process that reads documents, and"
+                " SMALLPRINT_REQUIRE_CONFINEMENT is set: use Linux 5.13 or later, and allow"
+                " Landlock and seccomp in containers (`smallprint doctor` says what is missing)"
+            )
         self.limits = limits or Limits()
         self._turn = threading.Lock()
         self._child: _Child | None = None
@@ -269,7 +288,7 @@ class _Child:
         self._socket = ours
         self._limits = limits
         self._served = 0
-        self._started = False
+        self._confinement: Confinement | None = None  # None: it has not started
 
     @property
     def process_id(self) -> int:
@@ -277,7 +296,9 @@ class _Child:
 
     def is_usable(self) -> bool:
         """Whether it is alive and has not served its maximum of documents."""
-        return self._process.poll() is None and self._served < _DOCUMENTS_A_CHILD
+        reads_files = self._confinement == Confinement(landlock=0, filter=True)
+        most = 1 if reads_files else _DOCUMENTS_A_CHILD
+        return self._process.poll() is None and self._served < most
 
     def ask(
         self,
@@ -300,7 +321,7 @@ class _Child:
         return head, body
 
     def _await_start(self) -> None:
-        if not self._started:
+        if self._confinement is None:
             try:
                 head, _ = _receive(self._socket, time.monotonic() + _START_SECONDS)
             except TimeoutError as error:
@@ -308,9 +329,9 @@ class _Child:
                 raise _not_started(f"not ready after {_START_SECONDS:g} seconds") from error
             except (OSError, EOFError, ValueError) as error:
                 raise _not_started(self._exit()) from error
-            self._started = True
-            if not head["without_network"]:
-                _warn_about_network()
+            self._confinement = Confinement(head["landlock"], head["filter"])
+            if not self._confinement.complete:
+                _warn_once(self._confinement)
 
     def _answer(
         self, request: dict[str, Any], data: bytes, answering: _Answering
@@ -386,8 +407,10 @@ class _Child:
 
 
 def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:
+    hide_memory()
     command = [
         sys.executable,
+        "-P",
         "-c",
         _START,
         str(_ROOT),
@@ -401,18 +424,31 @@ def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | dict.fromkeys(_SINGLE_THREADED, "1"),
+        env=_environment(),
         start_new_session=True,
     )
 
 
+def _environment() -> dict[str, str]:
+    """Return the variables that the child needs. It finds no programs where it can't run any."""
+    inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    path = "" if offered().filter else os.environ.get("PATH", "")
+    return inherited | {"PATH": path} | dict.fromkeys(_SINGLE_THREADED, "1")
+
+
 @cache
-def _warn_about_network() -> None:
+def _warn_once(confinement: Confinement) -> None:
     """Log the warning once in this process."""
-    log.warning(
-        "the process that reads documents can open network connections: this system has no filter"
-        " for system calls (seccomp on x86-64 and 64-bit ARM). Its other limits apply"
-    )
+    if not confinement.filter:
+        log.warning(
+            "the process that reads documents can open network connections: this system has no"
+            " filter for system calls (seccomp on x86-64 and 64-bit ARM). Its other limits apply"
+        )
+    if not confinement.landlock:
+        log.warning(
+            "the process that reads documents can read the files of this user: this system has no"
+            " Landlock (Linux 5.13 or later, allowed in containers). Its other limits apply"
+        )
 
 
 def _not_started(why: str) -> Unavailable:
@@ -488,12 +524,12 @@ serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 
 def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
     """Run the child: answer requests until the parent hangs up."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    load_engines()  # before memory is limited
-    without_network = confine(memory_bytes)
+    load_engines()  # before memory is limited and no library can be loaded
     channel = socket.socket(fileno=descriptor)
-    _send(channel, {"ready": True, "without_network": without_network})
+    landlock = confine_files(_readable())
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _send(channel, {"landlock": landlock, "filter": confine_process(memory_bytes)})
     while True:
         try:
             request, data = _receive(channel)
@@ -502,6 +538,18 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
         leaves = _serve_request(channel, request, data)
         if leaves:
             return
+
+
+def _readable() -> set[Path]:
+    """Return the folders of Python, its packages, our code, fonts and data for recognition.
+
+    A checkout has the data folder in it, so of a checkout only our code is included.
+    """
+    installed = _ROOT.name.endswith("-packages")
+    entries = {Path(entry) for entry in sys.path if installed or Path(entry) != _ROOT}
+    recognition = engine()
+    data = {Path(recognition.data)} if isinstance(recognition, Library) else set()
+    return {_ROOT / "shared", *entries, *map(Path, _FONTS), *data}
 
 
 def _serve_request(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:

@@ -39,7 +39,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         doctor_checks.packages(),
         *doctor_checks.optional_packages(),
         doctor_checks.recognition(),
-        doctor_checks.network(),
+        *doctor_checks.confinement(required=settings.require_confinement),
         *doctor_checks.specialists(settings),
         *doctor_checks.optional_models(settings.artefacts_folder),
         doctor_checks.data_folder(settings.data),

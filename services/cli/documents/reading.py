@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def open_reader() -> Reader:
-    """A reader in a child process, with the limits of ingest."""
+    """A reader in a child process, with the limits of ingest. Raises SettingsError."""
     from services.ingest.settings import Settings
     from shared.documents.sandbox import Reader
     from shared.settings import load
 
-    return Reader(load(Settings).limits)
+    settings = load(Settings)
+    return Reader(settings.limits, required=settings.require_confinement)
 
 
 def most_characters() -> int:

@@ -136,7 +136,8 @@ def _load(data: str, language: str) -> Any:
 
     mode = PSM.OSD_ONLY if language == _ORIENTATION else PSM.AUTO
     try:
-        return PyTessBaseAPI(data, language, psm=mode, variables={"debug_file": os.devnull})
+        # Messages go to standard error: a confined process can open no other file for them.
+        return PyTessBaseAPI(data, language, psm=mode, variables={"debug_file": ""})
     except RuntimeError as error:
         raise NotRecognised(f"tesseract can't load its data in {data}: {error}") from error
 

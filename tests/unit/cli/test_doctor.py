@@ -12,6 +12,7 @@ import pytest
 from infra.servers.ports import free_port
 from services.cli import doctor_checks
 from services.cli.doctor_checks import Check
+from shared.documents.confinement import Confinement
 from shared.errors import SuiteError
 from tests.support import ROOT
 from tests.support.local_server import Receiver, Reply
@@ -59,14 +60,34 @@ def test_text_recognition_is_only_noted() -> None:
     assert doctor_checks.content([check])
 
 
-def test_a_system_that_can_not_keep_readers_from_the_network_is_noted(
+@pytest.mark.parametrize(
+    ("offered", "required", "states"),
+    [
+        (Confinement(7, True), True, ["good", "good"]),
+        (Confinement(0, True), False, ["good", "note"]),
+        (Confinement(0, False), False, ["note", "note"]),
+        (Confinement(0, True), True, ["good", "wrong"]),
+        (Confinement(0, False), True, ["wrong", "wrong"]),
+    ],
+)
+def test_a_system_that_can_not_confine_readers_is_noted(
+    offered: Confinement, required: bool, states: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_checks, "offered", lambda: offered)
+    checks = list(doctor_checks.confinement(required=required))
+    assert [check.name for check in checks] == ["network", "files"]
+    assert [check.state for check in checks] == states
+    assert all(bool(check.mend) == (check.state != "good") for check in checks)
+
+
+@pytest.mark.usefixtures("no_library")
+def test_a_program_that_a_confined_reader_can_not_run_is_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert doctor_checks.network().state == "good"
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    check = doctor_checks.network()
-    assert (check.state, doctor_checks.content([check])) == ("note", True)
-    assert "seccomp" in check.mend
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/tesseract")
+    for filtered, state in ((True, "note"), (False, "good")):
+        monkeypatch.setattr(doctor_checks, "offered", lambda it=filtered: Confinement(0, it))
+        assert doctor_checks.recognition().state == state
 
 
 def test_a_folder_that_can_not_be_written_is_wrong(tmp_path: Path) -> None:

@@ -376,14 +376,14 @@ def test_the_child_unpacks_as_this_process_does(monkeypatch: pytest.MonkeyPatch)
 
 
 _CRASHING = """
-import os, signal, sys
+import signal, sys
 sys.path.insert(0, sys.argv[1])
 from shared.documents import unpacking
 from shared.documents.sandbox import serve
 whole = unpacking.Contents._part
 def part(self, index, name, left):
     if name == "crash.txt":
-        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.raise_signal(signal.SIGSEGV)
     return whole(self, index, name, left)
 unpacking.Contents._part = part
 serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

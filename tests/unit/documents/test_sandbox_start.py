@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from shared.documents import Limits, sandbox
+from shared.documents.confinement import Confinement
 from shared.documents.sandbox import Reader
-from shared.errors import Unavailable
+from shared.errors import SettingsError, Unavailable
 
 
 def _asks(reader: Reader) -> list[Any]:
@@ -64,3 +65,13 @@ def test_the_engines_are_imported_before_the_memory_is_limited() -> None:
     script = "import sys; from shared.documents.reader import load_engines; load_engines()\n"
     script += "assert {'pypdf', 'pypdfium2', 'PIL', 'olefile'} <= set(sys.modules), sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("offered", [Confinement(0, True), Confinement(7, False)])
+def test_a_required_confinement_that_is_missing_is_a_wrong_setting(
+    offered: Confinement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "offered", lambda: offered)
+    Reader().close()
+    with pytest.raises(SettingsError, match="SMALLPRINT_REQUIRE_CONFINEMENT"):
+        Reader(required=True)

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from shared.documents import Limits, ParsedDocument, read, render
+from shared.documents import Limits, ParsedDocument, read, render, sandbox
+from shared.documents.confinement import Confinement
 from shared.documents.pages.ocr import Level, level, skew_of
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge, NoTextLayer, NotFound, SuiteError, UnreadableDocument
+from tests.unit.documents.hostile import start
 from tests.unit.documents.samples import plain, sample
 from tests.unit.documents.scanned import PATIENT, WORDS, pdf_of, picture, saved, spoiled
 
@@ -27,6 +29,14 @@ ROTATED = 6
 """In EXIF: to be turned by a quarter clockwise to be seen upright."""
 ORIENTATION = 0x0112
 WORD = "5\\t1\\t1\\t1\\t1\\t1\\t60\\t60\\t90\\t20\\t93\\tLease"
+
+
+@pytest.fixture
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system such as macOS: only there a reader runs the installed program."""
+    nothing = Confinement(landlock=0, filter=False)
+    monkeypatch.setattr(sandbox, "offered", lambda: nothing)
+    monkeypatch.setattr(sandbox, "_START", start(nothing))
 
 
 def words_of(text: str) -> list[str]:
@@ -352,6 +362,7 @@ def test_a_low_confidence_is_a_warning(stand_in: Callable[[str], None]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unconfined")
 def test_recognising_has_a_separate_time_limit(stand_in: Callable[[str], None]) -> None:
     stand_in(f"/bin/sleep 8; printf '{HEAD}\\n{WORD}\\n'")
     data = saved(picture(), "TIFF", save_all=True, append_images=[picture()])
@@ -378,6 +389,7 @@ def _in_session(session: int, name: str) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("unconfined")
 def test_the_program_ends_with_its_reader(stand_in: Callable[[str], None]) -> None:
     stand_in("exec /bin/sleep 500")
     reader = Reader()
