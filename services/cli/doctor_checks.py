@@ -132,7 +132,8 @@ def recognition() -> Check:
 
 def confinement(*, required: bool) -> Iterator[Check]:
     """Check what keeps the document reader from networks and files."""
-    here, lacking = offered(), "wrong" if required else "note"
+    here = offered()
+    lacking: Literal["note", "wrong"] = "wrong" if required else "note"
     if here.filter:
         found = "the document reader can't open connections, start programs or write files"
         yield Check("network", "good", found)

@@ -24,7 +24,7 @@ OPEN_FILES = 64
 
 
 class Confinement(NamedTuple):
-    """What confines a process, or what this system offers."""
+    """The protections of a process, or those that this system offers."""
 
     landlock: int
     """Version of Landlock's interface; 0: none."""
@@ -47,8 +47,8 @@ class _Machine(NamedTuple):
 
 _MACHINES = {"x86_64": _Machine(0xC000003E, 0, 317), "aarch64": _Machine(0xC00000B7, 1, 277)}
 
-# Measured on x86-64 by tracing the reading of all formats; numbers from asm/unistd_64.h for x86-64
-# and asm-generic/unistd.h for 64-bit ARM, which lacks two calls.
+# Measured on x86-64: a trace of reading all formats. The numbers are from asm/unistd_64.h, and for
+# 64-bit ARM from asm-generic/unistd.h, which lacks two of the calls.
 _CALLS: dict[str, tuple[int, int | None]] = {
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "close": (3, 57), "lseek": (8, 62),
     "openat": (257, 56), "getdents64": (217, 61), "getcwd": (79, 17), "ioctl": (16, 29),

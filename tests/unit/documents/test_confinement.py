@@ -1,4 +1,4 @@
-"""What hostile code in the reader's child reaches, and that reading needs no more than it has."""
+"""Hostile code in the reader's child reaches nothing, and the child still reads every format."""
 
 from __future__ import annotations
 
