@@ -18,13 +18,14 @@ import secrets
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from services.ingest.domain import Key, now_utc
 from services.ingest.store import KeyRows
+from shared.audit import operator, record
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
 from shared.storage.locks import lock
@@ -43,7 +44,8 @@ OVERLAP = timedelta(days=1)
 _CHANGE = "create, rotate or revoke keys"
 _LINK_AGE = timedelta(hours=1)
 _USE_NOTED = timedelta(minutes=5)
-"""Resolution of `last_used`, to avoid a write for every request."""
+"""Resolution of `last_used` and of refusals, to avoid a write for every request."""
+_MOST_REFUSED = 10_000
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,13 @@ class KeyRing:
     def __init__(self, store: Store, session_seconds: float = 43_200.0) -> None:
         self.store = store
         self.session_seconds = session_seconds
+        self._refused: dict[tuple[str, str], datetime] = {}
+        """When a key was last refused for a reason."""
 
     def check(self, secret: str) -> Actor | None:
         """Return the actor of a key, or None if it is unknown, expired or revoked."""
         key = self.find(secret)
-        if key is None:
-            return None
-        session = key.id if key.parent and key.kind == "session" else None
-        return Actor(
-            key.tenant,
-            key.name,
-            key_id=(key.parent if session else None) or key.id,
-            session_id=session,
-            scopes=key.scopes,
-            addresses=key.addresses,
-        )
+        return None if key is None else _actor(key)
 
     def find(self, secret: str) -> Key | None:
         form = KEY.fullmatch(secret)
@@ -86,9 +80,13 @@ class KeyRing:
             parent = rows.find(key.parent) if key and key.parent else None
         # Look up by id, then compare in constant time.
         now = now_utc()
-        if key is None or not _has_secret(key, form.group(2), now):
+        if key is None:
+            return None
+        if not _has_secret(key, form.group(2), now):
+            self._note_refusal(key, "wrong secret", now)
             return None
         if not key.good(now) or (key.parent and not (parent and parent.good(now))):
+            self._note_refusal(key, "expired or revoked", now)
             return None
         self._note_use(key, now)
         return key
@@ -136,6 +134,14 @@ class KeyRing:
             rows = KeyRows(session)
             _require_free_name(rows, new.key)
             rows.add(new.key)
+            record(
+                session,
+                by or operator(new.key.tenant),
+                "key.create",
+                new.key.id,
+                name=new.key.name,
+                scopes=sort_scopes(wanted),
+            )
         return new
 
     @contextmanager
@@ -144,6 +150,7 @@ class KeyRing:
         new = _new_key(tenant, "operator", kind="session", expires=now_utc() + timedelta(minutes=5))
         with self.store.write() as session:
             KeyRows(session).add(new.key)
+            record(session, _actor(new.key), "sign-in", new.key.id)
         try:
             yield new.secret
         finally:
@@ -165,8 +172,10 @@ class KeyRing:
         require_key(by, _CHANGE)
         _require_id(key_id)
         with self.store.write() as session:
-            if not KeyRows(session).revoke(key_id, tenant, now_utc()):
-                raise NotFound(f"There is no key {key_id}.")
+            rows = KeyRows(session)
+            key = _existing(rows, key_id, tenant)
+            rows.revoke(key_id, tenant, now_utc())
+            record(session, by or operator(key.tenant), "key.revoke", key.id)
 
     def rotate(
         self,
@@ -209,6 +218,7 @@ class KeyRing:
                 old_secret_until=now + overlap,
             )
             rows.replace(key)
+            record(session, by or operator(key.tenant), "key.change", key.id, what="rotate")
         return NewKey(key, f"sp_{key.id}_{secret}")
 
     def sessions(self, tenant: str | None = None, key_id: str | None = None) -> Sequence[Key]:
@@ -217,21 +227,34 @@ class KeyRing:
             return KeyRows(session).sessions(tenant, key_id, now_utc())
 
     def end_session(
-        self, session_id: str, tenant: str | None = None, key_id: str | None = None
+        self,
+        session_id: str,
+        tenant: str | None = None,
+        key_id: str | None = None,
+        *,
+        by: Actor | None = None,
     ) -> None:
         """End an open session, of one key or (None) of any. Raises NotFound."""
         _require_id(session_id)
         with self.store.write() as session:
             rows = KeyRows(session)
-            if not rows.end_sessions(tenant, now_utc(), session_id=session_id, parent=key_id):
+            ended = rows.find(session_id)
+            if not ended or not rows.end_sessions(
+                tenant, now_utc(), session_id=session_id, parent=key_id
+            ):
                 raise NotFound(f"There is no open session {session_id}.")
+            record(session, by or operator(ended.tenant), "sign-out", ended.id)
 
-    def end_sessions(self, key_id: str, tenant: str | None = None) -> int:
+    def end_sessions(
+        self, key_id: str, tenant: str | None = None, *, by: Actor | None = None
+    ) -> int:
         """End all open sessions of a key. Returns their number. Raises NotFound."""
         with self.store.write() as session:
             rows = KeyRows(session)
-            _existing(rows, key_id, tenant)
-            return rows.end_sessions(tenant, now_utc(), parent=key_id)
+            key = _existing(rows, key_id, tenant)
+            number = rows.end_sessions(tenant, now_utc(), parent=key_id)
+            record(session, by or operator(key.tenant), "sign-out", key.id, sessions=number)
+            return number
 
     def open_link(self, actor: Actor) -> NewKey:
         """Create a link that opens one session of a key. Raises NotAllowed for another holder."""
@@ -250,6 +273,7 @@ class KeyRing:
             if actor.session_id or not parent or parent.kind != "key":
                 raise NotAllowed("Only a key can create a link that signs in.")
             rows.add(new.key)
+            record(session, actor, "link.create", new.key.id)
         return new
 
     def open_session(
@@ -290,6 +314,7 @@ class KeyRing:
             )
             rows.forget_sessions_before(now - timedelta(days=1))
             rows.add(new.key)
+            record(session, _actor(new.key), "sign-in", new.key.id, address=new.key.address)
         return new
 
     def close_session(self, actor: Actor) -> None:
@@ -299,6 +324,7 @@ class KeyRing:
         with self.store.write() as session:
             rows = KeyRows(session)
             rows.end_sessions(actor.tenant, now_utc(), session_id=actor.session_id)
+            record(session, actor, "sign-out", actor.session_id)
 
     def _note_use(self, key: Key, now: datetime) -> None:
         if key.last_used is not None and now - key.last_used < _USE_NOTED:
@@ -308,6 +334,30 @@ class KeyRing:
                 KeyRows(session).used(key.id, now)
         except Unavailable:
             return  # a busy database must not refuse a valid key
+
+    def _note_refusal(self, key: Key, reason: str, now: datetime) -> None:
+        """Record a refused key, at most once in five minutes for each reason."""
+        last = self._refused.get((key.id, reason))
+        if last is not None and now - last < _USE_NOTED:
+            return
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
+        self._refused[key.id, reason] = now
+        with suppress(Unavailable), self.store.write() as session:
+            record(session, _actor(key), "refuse", key.id, reason=reason)
+
+
+def _actor(key: Key) -> Actor:
+    """Return the actor of a key or session."""
+    session = key.id if key.parent and key.kind == "session" else None
+    return Actor(
+        key.tenant,
+        key.name,
+        key_id=(key.parent if session else None) or key.id,
+        session_id=session,
+        scopes=key.scopes,
+        addresses=key.addresses,
+    )
 
 
 def _require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str, ...]) -> None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -36,6 +33,7 @@ from sqlalchemy.orm import Session
 from shared.messaging.tables import Time
 from shared.storage.locks import lock
 from shared.web.auth import Actor
+from shared.web.current_request import current_request
 
 Action = Literal[
     "sign-in",
@@ -101,36 +99,19 @@ audit_heads = Table(
 """The last line of each chain, and the number of the last line that retention removed, or 0."""
 
 
-@dataclass
-class _Request:
-    """A request, shared by the threads that work on it."""
-
-    address: str
-    recorded: bool = False
-    """Whether it has a line."""
-
-
-_request: ContextVar[_Request | None] = ContextVar("audited request", default=None)
-
-
-@contextmanager
-def request_from(address: str) -> Iterator[_Request]:
-    """Run the block as a request from the address of a client."""
-    request = _Request(address)
-    token = _request.set(request)
-    try:
-        yield request
-    finally:
-        _request.reset(token)
-
-
 def operator(tenant: str) -> Actor:
     """Return the actor of a command that works on the databases, without a key."""
     return Actor(tenant, "operator", key_id="")
 
 
 def record(
-    session: Session, actor: Actor, action: Action, subject: str = "", **details: Any
+    session: Session,
+    actor: Actor,
+    action: Action,
+    subject: str = "",
+    *,
+    address: str | None = None,
+    **details: Any,
 ) -> None:
     """Record an action in the transaction of the session.
 
@@ -139,11 +120,13 @@ def record(
         actor: who acts; `operator` for a command. Its tenant has the chain.
         action: what the actor did.
         subject: id of the document, key or other thing that it was done to.
+        address: of the client; None for that of the current request.
         details: small values for JSON: no text of documents, no words of a search, no secrets.
     """
-    request = _request.get()
+    request = current_request()
     if request:
         request.recorded = True
+        address = address or request.address
     pending = session.info.setdefault(_PENDING, [])
     if not pending:
         event.listen(session, "before_commit", _write, once=True)
@@ -153,7 +136,7 @@ def record(
             "actor": actor.name,
             "key_id": actor.key_id,
             "session_id": actor.session_id or "",
-            "address": request.address if request else "",
+            "address": (address or "")[:64],
             "action": action,
             "object": subject,
             "details": details,

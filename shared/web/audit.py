@@ -14,11 +14,12 @@ from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.audit import Action, record, request_from
+from shared.audit import Action, record
 from shared.errors import SuiteError
 from shared.storage import Store
 from shared.web.admission import ThreadBudget
 from shared.web.auth import ACTOR_KEY, Actor
+from shared.web.current_request import request_from
 from shared.web.parameters import ID
 
 AGAIN_SECONDS = 300.0

@@ -25,6 +25,7 @@ from shared.tenancy import belongs_to
 from shared.tracing import carried
 from shared.web.addresses import is_inside
 from shared.web.admission import ThreadBudget
+from shared.web.current_request import current_request
 from shared.web.scopes import ALL, NoRule, required_scope, sort_scopes
 
 COOKIE = "smallprint_session"
@@ -95,10 +96,12 @@ class RemoteKeys:
         return actor
 
     def _request(self, secret: str) -> Actor | None:
+        request = current_request()
+        address = {"x-forwarded-for": request.address} if request else {}
         try:
             answer = self._client.get(
                 "/v1/keys/self",
-                headers={"authorization": f"Bearer {secret}", **carried().headers},
+                headers={"authorization": f"Bearer {secret}", **address, **carried().headers},
             )
         except httpx.HTTPError as error:
             reason = type(error).__name__  # its text may quote the request

@@ -405,7 +405,7 @@ def _keys(parts: RouteParts) -> APIRouter:
         """Ends an open session of the tenant. Without the scope `admin` it must be one of your own
         key. Services may accept it for one more minute.
         """
-        keys.end_session(session_id, actor.tenant, _own_key(actor))
+        keys.end_session(session_id, actor.tenant, _own_key(actor), by=actor)
 
     @router.delete(
         "/{id}/sessions",
@@ -415,7 +415,7 @@ def _keys(parts: RouteParts) -> APIRouter:
     )
     def end_sessions(actor: CurrentActor, key_id: Id) -> None:
         """Ends all open sessions of a key; the key still works."""
-        keys.end_sessions(key_id, actor.tenant)
+        keys.end_sessions(key_id, actor.tenant, by=actor)
 
     @router.post(
         "/links",

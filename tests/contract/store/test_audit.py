@@ -11,13 +11,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DatabaseError
 
 from services.extraction.store import MIGRATIONS
-from shared.audit import operator, record, request_from
+from shared.audit import operator, record
 from shared.audit.chain import ChainResult, verify
 from shared.audit.chain import lines as exported
 from shared.audit.trail import audit, audit_heads, digest, prune
 from shared.errors import Conflict
 from shared.storage import Store
 from shared.web.auth import Actor
+from shared.web.current_request import request_from
 
 ALICE = Actor("default", "alice", key_id="0123456789abcdef", session_id="fedcba9876543210")
 

@@ -1,0 +1,81 @@
+"""Keys and sessions in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from services.ingest.keys import KeyRing
+from services.ingest.store import MIGRATIONS
+from shared.audit.trail import audit
+from shared.errors import Conflict
+from shared.storage import Store
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Iterator[KeyRing]:
+    store = Store(f"sqlite:///{tmp_path / 'ingest.db'}", "ingest", MIGRATIONS)
+    store.migrate()
+    yield KeyRing(store)
+    store.close()
+
+
+def lines(ring: KeyRing) -> list[tuple[str, str, str]]:
+    """Actor, action and object of all lines."""
+    query = select(audit.c.actor, audit.c.action, audit.c.object).order_by(audit.c.number)
+    with ring.store.read() as session:
+        return [tuple(row) for row in session.execute(query)]
+
+
+def test_the_life_of_a_key_is_recorded(ring: KeyRing) -> None:
+    alice = ring.create("default", "alice")
+    holder = ring.check(alice.secret)
+    assert holder
+    bob = ring.create("default", "bob", by=holder)
+    with pytest.raises(Conflict):
+        ring.create("default", "bob", by=holder)
+    link = ring.open_link(holder)
+    session = ring.open_session(holder, "192.0.2.7")
+    other = ring.open_session(holder)
+    signed_in = ring.check(session.secret)
+    assert signed_in
+    ring.close_session(signed_in)
+    ring.end_session(other.key.id, by=holder)
+    ring.rotate(bob.key.id, by=holder)
+    ring.end_sessions(bob.key.id)
+    ring.revoke(bob.key.id, by=holder)
+    assert lines(ring) == [
+        ("operator", "key.create", alice.key.id),
+        ("alice", "key.create", bob.key.id),
+        ("alice", "link.create", link.key.id),
+        ("alice", "sign-in", session.key.id),
+        ("alice", "sign-in", other.key.id),
+        ("alice", "sign-out", session.key.id),
+        ("alice", "sign-out", other.key.id),
+        ("alice", "key.change", bob.key.id),
+        ("operator", "sign-out", bob.key.id),
+        ("alice", "key.revoke", bob.key.id),
+    ]
+    with ring.store.read() as rows:
+        query = select(audit.c.address).where(audit.c.object == session.key.id)
+        assert set(rows.execute(query).scalars()) == {"192.0.2.7", ""}
+
+
+def test_a_refused_key_leaves_one_line_for_each_reason(ring: KeyRing) -> None:
+    new = ring.create("default", "alice")
+    for _ in range(3):
+        assert ring.check(f"sp_{new.key.id}_{'x' * 43}") is None
+        assert ring.check(f"sp_{'0' * 16}_{'x' * 43}") is None
+        assert ring.check("nonsense") is None
+    ring.revoke(new.key.id)
+    for _ in range(3):
+        assert ring.check(new.secret) is None
+    assert lines(ring) == [
+        ("operator", "key.create", new.key.id),
+        ("alice", "refuse", new.key.id),
+        ("operator", "key.revoke", new.key.id),
+        ("alice", "refuse", new.key.id),
+    ]
