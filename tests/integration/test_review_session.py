@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -45,7 +45,8 @@ def signed(
     keys: Keys = ingest.app.state.keys
     sessions = None
     if request.param == "two processes":
-        behind = ProxyHeadersMiddleware(ingest.app, "*")  # as the settings of containers say
+        app: Any = ingest.app
+        behind: Any = ProxyHeadersMiddleware(app, "*")  # as the settings of containers say
         wire = cast("httpx.Client", TestClient(behind))  # the same methods, without a socket
         keys, sessions = RemoteKeys("", 0, wire), RemoteSessions("", wire)
     settings = ReviewSettings(data=tmp_path, bus_url="memory:")
