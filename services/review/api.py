@@ -16,7 +16,7 @@ from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Na
 from services.review.queries import Reader
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from shared.categories import CATEGORIES
-from shared.errors import NotSignedIn
+from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Route, Stage, Verdict
 from shared.web.addresses import is_inside
 from shared.web.auth import (
@@ -77,8 +77,8 @@ class ItemOut(_Answer):
     end: int | None = Field(description="offset in code points, exclusive")
     page: int | None
     confidence: float = Field(
-        description="for an undecided audit sample it is derived from another item; so are "
-        "`chance` and `urgency`"
+        description="for an audit sample it is derived from another item, like `chance` and "
+        "`urgency`; once it is decided, `results:read` shows its own"
     )
     omitted: list[Span] = Field(
         [],
@@ -308,10 +308,16 @@ def filters(reader: Reader, default: store.StateFilter) -> Any:
         categories: Categories = (),
         state: Annotated[
             store.StateFilter,
-            Query(description="`open`: waiting or claimed; `accepted`: without a person"),
+            Query(
+                description="`open`: waiting or claimed; `accepted`: without a person. Those need "
+                "the scope `results:read`, also in `all`"
+            ),
         ] = default,
     ) -> store.Filters:
-        return store.Filters(kind, document, reader.categories(actor, categories), state)
+        accepted = actor.may("results:read")
+        if state == "accepted" and not accepted:
+            raise NotAllowed("The state `accepted` needs the scope `results:read`.")
+        return store.Filters(kind, document, reader.categories(actor, categories), state, accepted)
 
     return Depends(chosen)
 
@@ -388,7 +394,9 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
             if wanted.item
             else commands.claim_next(actor, chosen, wanted.skip, wanted.tab)
         )
-        return ItemOut.model_validate(reader.view(item)) if item else Response(status_code=204)
+        return (
+            ItemOut.model_validate(reader.view(actor, item)) if item else Response(status_code=204)
+        )
 
     @router.post("/release", summary="Leave: release all items of a tab", responses=problems())
     def leave(actor: CurrentActor, body: LeaveIn) -> ReleasedOut:
@@ -398,13 +406,13 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
     @router.post("/{item_id}/keep", summary="Renew the claim", responses=problems(404, 409))
     def renew(actor: CurrentActor, item_id: Id) -> ItemOut:
         """Extends your claim of an item. Send this while a person works on it."""
-        return ItemOut.model_validate(reader.view(commands.renew(actor, item_id)))
+        return ItemOut.model_validate(reader.view(actor, commands.renew(actor, item_id)))
 
     @router.post("/{item_id}/release", summary="Release an item", responses=problems(404))
     def release(actor: CurrentActor, item_id: Id, claim: ReleaseIn | None = None) -> ItemOut:
         """Gives an item back to the queue without a decision."""
         item = commands.release(actor, item_id, claim.number if claim else None)
-        return ItemOut.model_validate(reader.view(item))
+        return ItemOut.model_validate(reader.view(actor, item))
 
     return router
 
@@ -428,7 +436,8 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         """
         decision, item, new = commands.decide(actor, body)
         response.status_code = 201 if new else 200
-        return DecidedOut.model_validate({"decision": decision, "item": reader.view(item)})
+        seen = decision.seen_by(reads_results=actor.may("results:read"))
+        return DecidedOut.model_validate({"decision": seen, "item": reader.view(actor, item)})
 
     @router.get("/decisions", summary="Decisions, newest first", responses=problems())
     def list_decisions(

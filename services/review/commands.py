@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
 from services.review import store
 from services.review.domain import (
     Decision,
@@ -117,7 +119,7 @@ class ReviewCommands:
         with UnitOfWork(self.database) as uow:
             now = self.clock()
             stays = store.enter_tab(uow.session, actor.tenant, actor.name, request.tab, now)
-            item = store.get_item(uow.session, actor.tenant, request.item, lock=True)
+            item = _locked(uow.session, actor, request.item)
             if request.id and (
                 stored := store.find_decision(uow.session, actor.tenant, request.id)
             ):
@@ -193,10 +195,16 @@ class ReviewCommands:
     ) -> Item:
         with self.database.write() as session:
             _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, self.clock()))
-            item = store.get_item(session, actor.tenant, item_id, lock=True)
+            item = _locked(session, actor, item_id)
             changed = step(item, self.clock())
             store.save_item(session, changed)
             return changed
+
+
+def _locked(session: Session, actor: Actor, item_id: str) -> Item:
+    """Return an item that the actor may see, locked. Raises NotFound."""
+    accepted = actor.may("results:read")
+    return store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
 
 
 def _in_its_trace(

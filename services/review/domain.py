@@ -257,17 +257,21 @@ class Item:
     """The relative cost of a mistake; with order by time, per second of review."""
     shown_confidence: float | None = None
     shown_chance: float | None = None
-    """The shown values of an audit sample until it is decided: see `blinding`."""
+    """The shown values of an audit sample: see `blinding`."""
 
     @property
     def own_words(self) -> str:
         """The text without the omitted parts."""
         return own_words(self.text, self.start or 0, [(s.start, s.end) for s in self.omitted])
 
-    @property
-    def apparent(self) -> Self:
-        """The item as people see it: an audit sample looks like other items until decided."""
-        if self.shown_confidence is None or self.verdict is not None:
+    def seen_by(self, *, reads_results: bool) -> Self:
+        """Return the item as people see it: an audit sample looks like other items.
+
+        Args:
+            reads_results: whether they also read results, and so see the own confidence of a
+                decided sample.
+        """
+        if self.shown_confidence is None or (reads_results and self.verdict is not None):
             return self
         return replace(self, confidence=self.shown_confidence, chance=self.shown_chance)
 
@@ -545,6 +549,14 @@ class Decision:
     document_kind: str = ""
     source: str = ""
     """Media type of its document."""
+    shown_confidence: float | None = None
+    """The confidence that was shown of an audit sample."""
+
+    def seen_by(self, *, reads_results: bool) -> Self:
+        """Return the decision as people see it: see `Item.seen_by`."""
+        if self.shown_confidence is None or reads_results:
+            return self
+        return replace(self, confidence=self.shown_confidence)
 
     @classmethod
     def of(
@@ -578,7 +590,7 @@ class Decision:
 
 _OF_ITEM = (
     *("tenant", "document_id", "kind", "stage", "result_id", "category", "text"),
-    *("start", "end", "page", "confidence", "adapter", "sampled"),
+    *("start", "end", "page", "confidence", "shown_confidence", "adapter", "sampled"),
 )
 
 

@@ -65,7 +65,7 @@ _ABOUT = (
 
 @dataclass(frozen=True)
 class Result:
-    """An item with the name of its document and its decision, if any."""
+    """An item as its reader sees it, with the name of its document and its decision, if any."""
 
     item: Item
     document_name: str
@@ -73,7 +73,7 @@ class Result:
     decision: Decision | None
 
     def row(self) -> dict[str, Any]:
-        item, decision = self.item.apparent, self.decision
+        item, decision = self.item, self.decision
         right = dict(decision.correction or {}) if decision else {}
         finding = item.finding or {}
         return {

@@ -9,6 +9,8 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from services.review import store
 from services.review.commands import Clock, utc_now
 from services.review.domain import Box, Decision, Document, Item
@@ -53,7 +55,7 @@ class Reader:
             found, following = store.list_items(
                 session, actor.tenant, filters, now, limit=limit, cursor=cursor
             )
-        return {"items": self._views(actor.tenant, found, now), "next": following}
+        return {"items": self._views(actor, found, now), "next": following}
 
     def categories(self, actor: Actor, names: Sequence[str]) -> tuple[str, ...]:
         """The categories of a filter as results spell them. Raises InvalidRequest."""
@@ -64,10 +66,10 @@ class Reader:
 
     def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
         with self.database.read() as session:
-            return self.view(store.get_item(session, actor.tenant, item_id))
+            return self.view(actor, _item(session, actor, item_id))
 
-    def view(self, item: Item) -> dict[str, Any]:
-        return self._views(item.tenant, [item], self.clock())[0]
+    def view(self, actor: Actor, item: Item) -> dict[str, Any]:
+        return self._views(actor, [item], self.clock())[0]
 
     def counts(self, actor: Actor, since: datetime | None, kind: str | None = None) -> store.Counts:
         """The counts of the queue; decided since a time, or since midnight UTC."""
@@ -87,7 +89,7 @@ class Reader:
     def boxes(self, actor: Actor, item_id: str, start: int, end: int) -> list[Box]:
         """The boxes of a span in the document. Raises NotFound, InvalidRequest."""
         with self.database.read() as session:
-            item = store.get_item(session, actor.tenant, item_id)
+            item = _item(session, actor, item_id)
         reading = self._reading(self.document(actor, item.document_id))
         if reading is None or not 0 <= start <= end <= len(reading.text):
             raise InvalidRequest(f"The document has no span {start}:{end}.")
@@ -114,7 +116,11 @@ class Reader:
                 item=item,
                 actor=by,
             )
-        return {"items": found, "next": following}
+        reads_results = actor.may("results:read")
+        return {
+            "items": [one.seen_by(reads_results=reads_results) for one in found],
+            "next": following,
+        }
 
     def error_rates(self, actor: Actor, since: datetime | None = None) -> list[ErrorRate]:
         """The error rates of acceptable results, since a time or ever."""
@@ -122,9 +128,14 @@ class Reader:
             return error_rates(store.sample_decisions(session, actor.tenant, since))
 
     def measure(self) -> None:
-        """Update the metric from the newest audit samples of all tenants."""
+        """Update the metric from the newest audit samples of all tenants, up to yesterday.
+
+        Everybody can read metrics. One that changed at once would tell whether an item that
+        somebody just decided was a sample.
+        """
+        midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
         with self.database.read() as session:
-            rates = error_rates(store.last_sample_decisions(session, MEASURED))
+            rates = error_rates(store.last_sample_decisions(session, MEASURED, midnight))
         metrics.sample_error_rate.clear()
         for one in rates:
             if (one.category, one.kind, one.source) == (None, None, None):
@@ -132,7 +143,7 @@ class Reader:
 
     def results(self, actor: Actor, filters: store.Filters) -> Iterator[Result]:
         cursor: str | None = None
-        now = self.clock()
+        now, reads_results = self.clock(), actor.may("results:read")
         while True:
             with self.database.read() as session:
                 found, cursor = store.list_items(
@@ -143,18 +154,25 @@ class Reader:
             for item in found:
                 name = names.get(item.document_id, "")
                 state = "accepted" if item.is_accepted(now) else item.state(now)
-                yield Result(item, name, state, made.get(item.decision_id or ""))
+                seen = item.seen_by(reads_results=reads_results)
+                yield Result(seen, name, state, made.get(item.decision_id or ""))
             if cursor is None:
                 return
 
-    def _views(self, tenant: str, found: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
-        """Items with the names of their documents and corrections."""
+    def _views(self, actor: Actor, found: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
+        """Items as an actor sees them, with the names of their documents and corrections."""
+        tenant, reads_results = actor.tenant, actor.may("results:read")
         corrected = [item.decision_id for item in found if item.verdict == "correct"]
         with self.database.read() as session:
             names = store.names_of(session, tenant, (item.document_id for item in found))
             made = store.decisions_of(session, tenant, corrected)
         return [
-            _view(item, names.get(item.document_id, ""), made.get(item.decision_id or ""), now)
+            _view(
+                item.seen_by(reads_results=reads_results),
+                names.get(item.document_id, ""),
+                made.get(item.decision_id or ""),
+                now,
+            )
             for item in found
         ]
 
@@ -178,9 +196,12 @@ class Reader:
         return reading
 
 
+def _item(session: Session, actor: Actor, item_id: str) -> Item:
+    return store.get_item(session, actor.tenant, item_id, accepted=actor.may("results:read"))
+
+
 def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
-    seen = item.apparent
-    values = {field.name: getattr(seen, field.name) for field in fields(item)}
+    values = {field.name: getattr(item, field.name) for field in fields(item)}
     lease = None if item.verdict else item.lease(now)
     return {
         **values,

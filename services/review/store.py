@@ -186,6 +186,7 @@ decisions = sa.Table(
     sa.Column("wrong", sa.Boolean),
     sa.Column("document_kind", sa.String(16), nullable=False),
     sa.Column("source", sa.String(200), nullable=False),
+    sa.Column("shown_confidence", sa.Float),
     sa.UniqueConstraint("tenant", "id", name="decisions_id"),
     sa.Index("decisions_document", "tenant", "document_id"),
     sa.Index("decisions_item", "tenant", "item_id"),
@@ -205,6 +206,8 @@ class Filters:
     document: str | None = None
     categories: tuple[str, ...] = ()
     state: StateFilter = "open"
+    accepted: bool = True
+    """Whether those accepted automatically may be among them."""
 
 
 @dataclass(frozen=True)
@@ -410,9 +413,18 @@ def verdicts(session: Session, tenant: str) -> dict[str, str]:
     return {row.result_id: row.verdict for row in rows}
 
 
-def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False) -> Item:
-    """Return an item, locked with `lock`. Raises NotFound."""
+def get_item(
+    session: Session, tenant: str, item_id: str, *, accepted: bool = True, lock: bool = False
+) -> Item:
+    """Return an item. Raises NotFound.
+
+    Args:
+        accepted: whether it may be one that was accepted automatically.
+        lock: whether to lock it.
+    """
     query = sa.select(items).where(items.c.tenant == tenant, items.c.id == item_id)
+    if not accepted:
+        query = query.where(_FOR_PEOPLE)
     row = session.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no item {item_id}. Its document was deleted or processed again.")
@@ -641,9 +653,10 @@ def sample_decisions(
         yield SampleDecision(*row)
 
 
-def last_sample_decisions(session: Session, most: int) -> list[SampleDecision]:
-    """Return the newest decisions about audit samples of all tenants, oldest first."""
-    query = _SAMPLE_DECISIONS.order_by(decisions.c.number.desc()).limit(most)
+def last_sample_decisions(session: Session, most: int, before: datetime) -> list[SampleDecision]:
+    """Return the newest decisions about audit samples of all tenants before a time, in order."""
+    query = _SAMPLE_DECISIONS.where(decisions.c.time < before)
+    query = query.order_by(decisions.c.number.desc()).limit(most)
     query = across_tenants(query, "metrics without text of documents")
     return [SampleDecision(*row) for row in reversed(session.execute(query).all())]
 
@@ -661,6 +674,8 @@ _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
 _REVIEWED = items.c.route != "accept"
+_FOR_PEOPLE = sa.or_(_REVIEWED, items.c.verdict.is_not(None))
+"""Not accepted automatically, or reviewed since."""
 _SAMPLE_DECISIONS = sa.select(
     decisions.c.item_id,
     decisions.c.adapter,
@@ -684,6 +699,8 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[sa.ColumnEle
     }
     shown = items.c.withdrawn.is_(False)
     wanted = [items.c.tenant == tenant, shown, *by_state[filters.state]]
+    if not filters.accepted:
+        wanted.append(_FOR_PEOPLE)
     if filters.kind:
         wanted.append(items.c.kind == filters.kind)
     if filters.document:

@@ -26,7 +26,7 @@ from shared.tracing import carried
 from shared.web.addresses import is_inside
 from shared.web.admission import ThreadBudget
 from shared.web.current_request import current_request
-from shared.web.scopes import ALL, NoRule, required_scope, sort_scopes
+from shared.web.scopes import ALL, NoRule, Scope, required_scope, sort_scopes
 
 COOKIE = "smallprint_session"
 SECURE_COOKIE = "__Host-smallprint_session"
@@ -56,6 +56,10 @@ class Actor:
     """Names from `shared.web.scopes.SCOPES`."""
     addresses: tuple[str, ...] = ()
     """Networks from which it may act; empty: from anywhere."""
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether it has a scope."""
+        return scope in self.scopes
 
 
 class Keys(Protocol):

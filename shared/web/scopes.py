@@ -20,7 +20,7 @@ SCOPES = MappingProxyType(
         "documents:write": "upload, delete, cancel, reprocess, and set the kind",
         "results:read": (
             "clauses, presence, values, findings, signals, flags, "
-            "questions to models, costs, and monitoring"
+            "questions to models, costs, monitoring and error rates"
         ),
         "review": "the queue, decisions and exports",
         "admin": "keys, webhooks, and retention",
@@ -42,6 +42,7 @@ _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("GET", r"/v1/search", "documents:read"),
     ("*", r"/v1/documents(/.*)?", "documents:write"),
     ("*", r"/v1/uploads(/.*)?", "documents:write"),
+    ("GET", r"/v1/decisions/(error|proposal)-rates", "results:read"),
     ("*", r"/v1/(items|decisions|exports)(/.*)?", "review"),
 )
 """Method (HEAD counts as GET), path, scope (None: any valid key). The first match applies."""

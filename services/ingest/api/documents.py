@@ -482,4 +482,4 @@ def _keys(parts: RouteParts) -> APIRouter:
 
 def _own_key(actor: Actor) -> str | None:
     """Return the key of an actor, or None if it may see the sessions of all keys."""
-    return None if "admin" in actor.scopes else actor.key_id
+    return None if actor.may("admin") else actor.key_id

@@ -10,6 +10,7 @@ import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
 import { monitors, problemOf } from "/pages/watch.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted automatically"]];
+const states = () => STATES.filter(([name]) => name !== "accepted" || may("results:read"));
 const REFRESH = 15_000;
 const CONFIDENCE = "confidence";
 
@@ -25,6 +26,7 @@ class Queue {
     this.path = path;
     this.only = kind;
     this.filters = { kind: kind ?? params.get("kind") ?? "", document: params.get("document") ?? "", category: params.get("category") ?? "", state: params.get("state") ?? "open" };
+    if (!states().some(([name]) => name === this.filters.state)) this.filters.state = "open";
     this.element = h("div.page");
     this.timer = setInterval(() => this.refresh(), REFRESH);
     document.addEventListener("keydown", this.key);
@@ -101,7 +103,7 @@ class Queue {
       !this.only && select("Kind", kind, [["", "Everything"], ["clause", "Clauses"], ["finding", "Findings"], ["signal", "Signals"], ["flag", "Sentences"]], (v) => this.filter({ kind: v })),
       select("Document", id, groups("All documents", this.tally.documents), (v) => this.filter({ document: v })),
       select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, title), (v) => this.filter({ category: v })),
-      select("State", state, STATES, (v) => this.filter({ state: v })),
+      select("State", state, states(), (v) => this.filter({ state: v })),
     ];
   }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from services.review import store
 from services.review.error_rates import ErrorRate, SampleDecision, error_rates, was_wrong
 from shared.metrics import at_scrape, exposition
 from tests.unit.review.builders import ReviewService, clause
@@ -111,17 +113,31 @@ def test_decisions_about_samples_make_the_error_rate(sampled: ReviewService) -> 
     assert rates(sampled, "key-eve") == []
 
 
-def test_the_metric_follows_an_undo(sampled: ReviewService) -> None:
+def test_the_metric_has_the_decisions_up_to_yesterday(sampled: ReviewService) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+
+    def a_day_passes() -> None:
+        with sampled.service.store.write() as session:
+            of = store.decisions.c
+            mine = store.decisions.update().where(of.tenant == "default", of.time > yesterday)
+            session.execute(mine.values(time=yesterday))
+
+    shown = b'smallprint_sample_error_rate{adapter="contract-clauses"}'
+    before = b""
     for text, verdict, rate in (
         (TERM, "reject", b" 1.0"),
         (LAW, "accept", b" 0.5"),
         (TERM, "undo", b" 0.0"),
     ):
         decide(sampled, text, verdict)
-        metric = b'smallprint_sample_error_rate{adapter="contract-clauses"}' + rate
-        assert metric in exposition()
+        measured = exposition()
+        assert shown + before in measured if before else shown not in measured
+        a_day_passes()
+        assert shown + rate in exposition()
+        before = rate
     decide(sampled, LAW, "undo")
-    assert b"smallprint_sample_error_rate{" not in exposition()
+    a_day_passes()
+    assert shown not in exposition()
 
 
 def test_a_metric_that_fails_leaves_the_others() -> None:
