@@ -160,6 +160,12 @@ release: setup-dev ## Make a release in build/release.
 requirements: setup ## Compile requirements/*.in into hashed *.txt again.
 	@infra/requirements.sh
 
+audit-packages: ## Search the pinned packages for known faults; needs the network.
+	@infra/setup.sh var/venv-audit audit
+	@failed=; for file in requirements/*.txt; do echo "$$file"; \
+		var/venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r "$$file" || failed=1; \
+	done; [ -z "$$failed" ]
+
 pin-images: ## Write the digests of foreign images; needs Docker and the network.
 	@infra/pin_images.sh
 
@@ -169,4 +175,4 @@ clean: ## Remove environments, caches and build output; keep var/data.
 
 .PHONY: help setup demo run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
 	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
-	setup-train format docs pictures demo-documents schemas sbom release requirements pin-images clean
+	setup-train format docs pictures demo-documents schemas sbom release requirements audit-packages pin-images clean

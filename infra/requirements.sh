@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH" # make setup puts uv there
-for set in run build uv bundle kafka s3 dev load docs; do
+for set in run build uv bundle kafka s3 dev load docs audit; do
     bounds=()
     if [ "$set" = s3 ]; then bounds=(-c requirements/run.txt); fi # an extra's file may not name them
     uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

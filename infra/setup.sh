@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build or mend a virtual environment.
 #
-#   infra/setup.sh FOLDER SET...        sets: run kafka s3 dev load docs (hashed) train (ranges)
+#   infra/setup.sh FOLDER SET...        sets: run kafka s3 dev load docs audit (hashed) train (ranges)
 #
 # Installs only missing sets. Each set has a stamp, written last, with the hash of its requirements
 # and the list of installed packages. So the next call notices and mends an interrupted run, a
