@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
-from sqlalchemy.orm import Session
-
 from services.review import store
 from services.review.domain import (
     Decision,
@@ -119,7 +117,9 @@ class ReviewCommands:
         with UnitOfWork(self.database) as uow:
             now = self.clock()
             stays = store.enter_tab(uow.session, actor.tenant, actor.name, request.tab, now)
-            item = _locked(uow.session, actor, request.item)
+            accepted = actor.may("results:read")
+            where = (uow.session, actor.tenant, request.item)
+            item = store.get_item(*where, accepted=accepted, lock=True)
             if request.id and (
                 stored := store.find_decision(uow.session, actor.tenant, request.id)
             ):
@@ -195,16 +195,11 @@ class ReviewCommands:
     ) -> Item:
         with self.database.write() as session:
             _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, self.clock()))
-            item = _locked(session, actor, item_id)
+            accepted = actor.may("results:read")
+            item = store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
             changed = step(item, self.clock())
             store.save_item(session, changed)
             return changed
-
-
-def _locked(session: Session, actor: Actor, item_id: str) -> Item:
-    """Return an item that the actor may see, locked. Raises NotFound."""
-    accepted = actor.may("results:read")
-    return store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
 
 
 def _in_its_trace(

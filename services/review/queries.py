@@ -9,8 +9,6 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from services.review import store
 from services.review.commands import Clock, utc_now
 from services.review.domain import Box, Decision, Document, Item
@@ -66,7 +64,9 @@ class Reader:
 
     def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
         with self.database.read() as session:
-            return self.view(actor, _item(session, actor, item_id))
+            accepted = actor.may("results:read")
+            item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
+        return self.view(actor, item)
 
     def view(self, actor: Actor, item: Item) -> dict[str, Any]:
         return self._views(actor, [item], self.clock())[0]
@@ -89,7 +89,8 @@ class Reader:
     def boxes(self, actor: Actor, item_id: str, start: int, end: int) -> list[Box]:
         """The boxes of a span in the document. Raises NotFound, InvalidRequest."""
         with self.database.read() as session:
-            item = _item(session, actor, item_id)
+            accepted = actor.may("results:read")
+            item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
         reading = self._reading(self.document(actor, item.document_id))
         if reading is None or not 0 <= start <= end <= len(reading.text):
             raise InvalidRequest(f"The document has no span {start}:{end}.")
@@ -194,10 +195,6 @@ class Reader:
                 while len(self._readings) > _READINGS_KEPT:
                     self._readings.popitem(last=False)
         return reading
-
-
-def _item(session: Session, actor: Actor, item_id: str) -> Item:
-    return store.get_item(session, actor.tenant, item_id, accepted=actor.may("results:read"))
 
 
 def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
