@@ -117,6 +117,9 @@ class CommonSettings(BaseSettings):
     inbox_days: float = Field(
         30, gt=0, description="days for which the ids of handled events are kept"
     )
+    audit_days: float = Field(
+        0, ge=0, description="days for which lines of the audit trail are kept; 0: forever"
+    )
     workers: int = Field(
         1, ge=1, le=64, description="events that one process of a service handles at once"
     )

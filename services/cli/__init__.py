@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from services.cli.commands import (
+    audit,
     calibrate,
     compare,
     costs,
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
     "Operate the suite": (
         *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),
         *(operations.verify, operations.backup, operations.restore, migrate.migrate),
+        audit.audit,
     ),
     "Tune what is accepted and found": (
         *(teach.teach, calibrate.calibrate, policy.policy, compare.compare, dismissed.dismissed),

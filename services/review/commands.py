@@ -20,7 +20,7 @@ from services.review.domain import (
 )
 from services.review.error_rates import was_wrong
 from services.review.handlers import document_text, unless_deleted
-from shared.audit import record
+from shared.audit import Action, record
 from shared.blobs import BlobStore
 from shared.errors import Conflict, InvalidRequest
 from shared.events import ReviewDecided
@@ -74,12 +74,17 @@ class ReviewCommands:
                 return None
             claimed = item.claim(actor.name, now, self.lease, tab)
             store.save_item(session, claimed)
+            record(session, actor, "item.open", claimed.id)
             return claimed
 
     def claim(self, actor: Actor, item_id: str, tab: Tab | None = None) -> Item:
         """Claim one item. Raises NotFound, ItemTaken, AlreadyDecided or TabLeft."""
         return self._change(
-            actor, item_id, lambda item, now: item.claim(actor.name, now, self.lease, tab), tab
+            actor,
+            item_id,
+            lambda item, now: item.claim(actor.name, now, self.lease, tab),
+            tab,
+            "item.open",
         )
 
     def renew(self, actor: Actor, item_id: str) -> Item:
@@ -192,6 +197,7 @@ class ReviewCommands:
         item_id: str,
         step: Callable[[Item, datetime], Item],
         tab: Tab | None = None,
+        action: Action | None = None,
     ) -> Item:
         with self.database.write() as session:
             _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, self.clock()))
@@ -199,6 +205,8 @@ class ReviewCommands:
             item = store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
             changed = step(item, self.clock())
             store.save_item(session, changed)
+            if action:
+                record(session, actor, action, item_id)
             return changed
 
 

@@ -1,5 +1,5 @@
 """The audit trail: who did what, when and from where, as a hash chain for each tenant."""
 
-from shared.audit.trail import Action, operator, record
+from shared.audit.trail import Action, operator, prune, record, tenants
 
-__all__ = ["Action", "operator", "record"]
+__all__ = ["Action", "operator", "prune", "record", "tenants"]

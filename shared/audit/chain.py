@@ -36,6 +36,8 @@ class ChainResult:
     """Number of the first wrong or missing line."""
     problem: Problem | None = None
     detail: str = ""
+    compared: bool | None = None
+    """Whether it has the last line of the export; None if the export has none of it."""
 
     def found(self, wrong: int, problem: Problem, detail: str) -> ChainResult:
         """Return the result with a problem."""
@@ -81,15 +83,19 @@ def _see_one_moment(session: Session) -> None:
 def _verify(session: Session, tenant: str, anchor: Anchor | None) -> ChainResult:
     number, last = _start(session, tenant)
     result = ChainResult(tenant, 0, number, last)
-    if anchor and anchor[0] == number and anchor[1] != last:
-        return _not_exported(result, number)
+    if anchor and anchor[0] <= number:
+        if anchor[0] == number and anchor[1] != last:
+            return _not_exported(result, number)
+        result = replace(result, compared=anchor[0] == number)
     query = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.number)
     with session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for row in rows.mappings():
             if (wrong := _wrong(session, result, row)) is not None:
                 return wrong
-            if anchor and anchor[0] == row["number"] and anchor[1] != row["hash"]:
-                return _not_exported(result, row["number"])
+            if anchor and anchor[0] == row["number"]:
+                if anchor[1] != row["hash"]:
+                    return _not_exported(result, row["number"])
+                result = replace(result, compared=True)
             result = replace(result, lines=result.lines + 1, number=row["number"], hash=row["hash"])
     if anchor and anchor[0] > result.number:
         return _missing(result, anchor[0], "tail removed")

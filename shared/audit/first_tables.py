@@ -31,6 +31,14 @@ _POSTGRESQL = (
 )
 
 
+def drop_tables(op: Any) -> None:
+    """Drop the trail and the heads, to go back to the revision before."""
+    op.drop_table("audit")
+    op.drop_table("audit_heads")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_refuse")
+
+
 def create_tables(op: Any) -> None:
     """Make the trail and the heads of its chains, with Alembic's `op`."""
     op.create_table(

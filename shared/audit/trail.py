@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 
 from shared.messaging.tables import Time
 from shared.storage.locks import lock
+from shared.storage.tenant_isolation import across_tenants
 from shared.web.auth import Actor
 from shared.web.current_request import current_request
 
@@ -176,6 +177,12 @@ def digest(line: Mapping[Any, Any]) -> str:
     ]
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tenants(session: Session) -> list[str]:
+    """Return the tenants that have a chain."""
+    query = select(audit_heads.c.tenant).order_by(audit_heads.c.tenant)
+    return list(session.execute(across_tenants(query, "upkeep")).scalars())
 
 
 def prune(session: Session, tenant: str, before: datetime) -> int:

@@ -23,6 +23,7 @@ from shared import metrics, tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.messaging import Inbox, Pump, Relay
+from shared.runtime.audit_retention import AuditRetention
 from shared.runtime.pulse import IDLE_SECONDS, Heartbeat, Loop, check_alive, check_threads, stuck
 from shared.runtime.service import Service, never
 from shared.runtime.worker import WORKER, Worker
@@ -128,6 +129,8 @@ def start_background(
         threads += _workers(service, stop, workers, alone=relay_owner is not None)
     if worker:
         jobs = [make(relay_owner) for make in service.jobs]
+        if days := service.settings.audit_days:
+            jobs.append(AuditRetention(service.store, days))
         threads += [Loop(f"{service.name}-{job.name}", job.run, stop, job.pulse) for job in jobs]
     if relay:
         interval = relay_interval or service.settings.relay_interval

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +45,9 @@ _RULES: tuple[tuple[str, str, Action | None], ...] = (
     ("*", r"/v1/.*", "change"),
 )
 """Method, path of the route, action (None: no line). The first match applies."""
+
+_IDS = ("id", "document_id", "item_id", "document")
+"""Parameters with the id of the object: of the path, and `document` of the query."""
 
 Line = tuple[Actor, Action, str, str]
 """Actor, action, id of the object, operation."""
@@ -132,8 +136,9 @@ def _line(scope: Scope, status: int, *, recorded: bool) -> Line | None:
     action = "refuse" if refused else action_of(scope["method"], path)
     if action is None:
         return None
-    ids = scope.get("path_params", {})
-    subject = next((str(ids[n]) for n in ("id", "document_id", "item_id") if n in ids), "")
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    ids = {"document": query.get("document", ""), **scope.get("path_params", {})}
+    subject = next((str(ids[name]) for name in _IDS if name in ids), "")
     return (
         actor,
         action,

@@ -48,6 +48,7 @@ ACROSS = {
     "services/ingest/webhooks/store.py": {"_OLD": 2, "_QUEUE": 3},
     "services/review/store.py": {"metrics without text of documents": 1, "upkeep": 1},
     "shared/audit/chain.py": {"all chains are verified": 1, "an export of all tenants": 1},
+    "shared/audit/trail.py": {"upkeep": 1},
     "shared/messaging/inbox.py": {"_QUEUE": 16},
     "shared/messaging/outbox.py": {"a restore is of all tenants": 1},
     "shared/messaging/relay.py": {"upkeep": 3},

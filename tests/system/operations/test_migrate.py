@@ -1,7 +1,6 @@
 """`smallprint migrate`: all tables are brought up to date, and those of one service back.
 
-Each service has one revision until the first release. So most tests give each a second one, as the
-next release will.
+Most tests give each service one more revision, as the next release will.
 """
 
 from __future__ import annotations
@@ -20,18 +19,19 @@ from services.cli.deployment.stores import migrations
 from shared.errors import SettingsError, SuiteError
 from shared.messaging.tables import relay_lease
 from shared.storage import Store
-from shared.storage.migrate import _LOCK, current, migrate
+from shared.storage.migrate import _LOCK, current, migrate, revisions
 from tests.support.postgres import Servers
 from tests.system.operations.suite import NAMES, Suite, environment
 from tests.system.operations.test_backup import run
 
 MIGRATIONS = migrations()
+LAST = {name: revisions(folder)[-1] for name, folder in MIGRATIONS.items()}
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{last}"
 
 
 def upgrade() -> None:
@@ -54,7 +54,7 @@ def old(databases: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
             lease = {"name": "test", "owner": name, "until": datetime.now(UTC)}
             session.execute(insert(relay_lease).values(**lease))
         shutil.copytree(MIGRATIONS[name], newer[name])
-        (newer[name] / "versions" / "0002_note.py").write_text(NEXT)
+        (newer[name] / "versions" / "9999_note.py").write_text(NEXT.replace("{last}", LAST[name]))
     monkeypatch.setattr("services.cli.deployment.stores.migrations", lambda: newer)
     return data
 
@@ -70,12 +70,12 @@ def _owner(store: Store) -> str:
 
 
 def test_all_go_forward_and_one_goes_back(databases: dict[str, str], old: Path) -> None:
-    moved = [{"service": name, "before": "0001", "after": "0002"} for name in NAMES]
+    moved = [{"service": name, "before": LAST[name], "after": "9999"} for name in NAMES]
     assert run("migrate", "--data", old) == moved
-    assert [one["before"] for one in run("migrate", "--data", old)] == ["0002"] * len(NAMES)
+    assert [one["before"] for one in run("migrate", "--data", old)] == ["9999"] * len(NAMES)
     for number, name in enumerate(NAMES):
-        (moved_back,) = run("migrate", "--service", name, "--to", "0001", "--data", old)
-        assert moved_back == {"service": name, "before": "0002", "after": "0001"}
+        (moved_back,) = run("migrate", "--service", name, "--to", LAST[name], "--data", old)
+        assert moved_back == {"service": name, "before": "9999", "after": LAST[name]}
         with closing(_store(name, databases, old)) as store:
             assert "note" not in {
                 c["name"] for c in inspect(store.engine).get_columns("relay_lease")
@@ -83,7 +83,16 @@ def test_all_go_forward_and_one_goes_back(databases: dict[str, str], old: Path) 
             assert _owner(store) == name
         for other in NAMES[number + 1 :]:
             with closing(_store(other, databases, old)) as store:
-                assert current(store.engine) == "0002"
+                assert current(store.engine) == "9999"
+
+
+def test_a_service_goes_back_to_the_first_release(databases: dict[str, str], old: Path) -> None:
+    for name in NAMES:
+        (moved,) = run("migrate", "--service", name, "--to", "0001", "--data", old)
+        assert moved == {"service": name, "before": LAST[name], "after": "0001"}
+        with closing(_store(name, databases, old)) as store:
+            store.migrate()
+            assert current(store.engine) == LAST[name]
 
 
 def test_an_empty_server_gets_its_tables(
@@ -92,13 +101,13 @@ def test_an_empty_server_gets_its_tables(
     environment(monkeypatch, {name: servers.database() for name in NAMES})
     moved = run("migrate", "--data", tmp_path)
     assert [(one["service"], one["before"]) for one in moved] == [(name, None) for name in NAMES]
-    assert [one["after"] for one in moved] == ["0001"] * len(NAMES)
+    assert [one["after"] for one in moved] == [LAST[name] for name in NAMES]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_means_nothing_changes_nothing(databases: dict[str, str], old: Path) -> None:
     for revision in ("0999", "base", "head", "000", ""):
-        with pytest.raises(SuiteError, match=r"triage has no revision .*: it has 0001 to 0002"):
+        with pytest.raises(SuiteError, match=r"triage has no revision .*: it has 0001 to 9999"):
             run("migrate", "--service", "triage", "--to", revision, "--data", old)
     with pytest.raises(UsageError, match="unknown service billing: ingest, extraction"):
         run("migrate", "--service", "billing", "--data", old)
@@ -106,7 +115,7 @@ def test_what_means_nothing_changes_nothing(databases: dict[str, str], old: Path
         run("migrate", "--to", "0001", "--data", old)
     for name in NAMES:
         with closing(_store(name, databases, old)) as store:
-            assert current(store.engine) == "0001"
+            assert current(store.engine) == LAST[name]
 
 
 def test_files_that_somebody_works_on_are_left(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from shared.web.app import create_app
 from shared.web.auth import Actor, CurrentActor
 from shared.web.parameters import Id
 
-READER = frozenset({"documents:read", "documents:write"})
+READER = frozenset({"documents:read", "documents:write", "review"})
 
 
 class Ring:
@@ -52,6 +52,10 @@ def client(store: Store) -> TestClient:
     @router.get("/documents/{id}/pages/{number}.txt")
     def page(_actor: CurrentActor, document_id: Id, number: int) -> str:
         return f"{document_id} {number}"
+
+    @router.get("/items")
+    def items(_actor: CurrentActor, document: str = "") -> str:
+        return document
 
     @router.get("/keys")
     def keys(_actor: CurrentActor) -> list[str]:
@@ -89,6 +93,10 @@ def lines(store: Store) -> list[tuple[Any, ...]]:
         (
             ["GET /v1/documents/doc_1/text", "GET /v1/documents/doc_2/text"],
             [("document.read", "doc_1"), ("document.read", "doc_2")],
+        ),
+        (
+            ["GET /v1/items", "GET /v1/items?document=doc_1", "GET /v1/items?document=%00"],
+            [("list", ""), ("list", "doc_1")],
         ),
         (["GET /v1/keys"] * 2, [("refuse", "")]),
         (["DELETE /v1/documents/doc_1"], [("document.delete", "doc_1")]),

@@ -17,3 +17,9 @@ def upgrade() -> None:
         sa.Column("user_agent", sa.String(200)),
     ):
         op.add_column("keys", column)
+
+
+def downgrade() -> None:
+    """Drop the columns."""
+    for name in ("addresses", "old_digest", "old_secret_until", "address", "user_agent"):
+        op.drop_column("keys", name)

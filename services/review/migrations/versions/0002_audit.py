@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared.audit.first_tables import create_tables
+from shared.audit.first_tables import create_tables, drop_tables
 
 revision = "0002"
 down_revision = "0001"
@@ -11,3 +11,8 @@ down_revision = "0001"
 def upgrade() -> None:
     """Make the trail and the heads of its chains."""
     create_tables(op)
+
+
+def downgrade() -> None:
+    """Drop them."""
+    drop_tables(op)
