@@ -106,6 +106,15 @@ def test_the_server_has_a_role_with_a_password_for_each_service() -> None:
         assert database == f"postgresql+psycopg://{name}:{password}@postgres/{name}"
 
 
+def test_the_origin_has_no_login_and_no_document() -> None:
+    origin, worker = _ours()["origin"], _ours()["ingest-worker"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", f"{PREFIX}BUS_URL"):
+        assert name in worker["environment"]
+        assert name not in origin["environment"]
+    assert worker["volumes"] == ["blobs:/data"]
+    assert origin["volumes"] == []
+
+
 @pytest.mark.parametrize("container", sorted(set(_ours()) - {"upkeep"}))
 def test_a_container_has_no_password_but_that_of_its_service(container: str) -> None:
     used = str(_ours()[container])

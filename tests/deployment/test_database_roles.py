@@ -79,7 +79,10 @@ def test_databases_of_one_role_go_to_the_services() -> None:
         for service in SERVICES:
             with connect(old, service, service) as connection:
                 owners = connection.execute(
-                    "SELECT tableowner FROM pg_tables WHERE schemaname = 'public'"
+                    "SELECT relowner::regrole::text FROM pg_class"
+                    " WHERE relnamespace = 'public'::regnamespace"
+                    " UNION SELECT proowner::regrole::text FROM pg_proc"
+                    " WHERE pronamespace = 'public'::regnamespace"
                 ).fetchall()
-                assert set(owners) == {(service,)}
+                assert owners == [(service,)]
                 connection.execute("ALTER TABLE alembic_version ADD COLUMN later text")
