@@ -55,9 +55,9 @@ def test_no_child_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     made: Counter[str] = Counter()
 
     def counting(module: Any) -> None:
-        def reader(*arguments: Any) -> Reader:
+        def reader(*arguments: Any, **options: Any) -> Reader:
             made[module.__name__.split(".")[1]] += 1
-            return Reader(*arguments)
+            return Reader(*arguments, **options)
 
         monkeypatch.setattr(module, "Reader", reader)
 
