@@ -1,15 +1,14 @@
 """Read documents in a child process, to survive crashes, hangs and excessive memory use.
 
 One child serves many documents, one at a time, and is replaced after its death. It is confined
-(`confinement.py`), and its parent adds a wall clock. It answers with JSON and raw numbers, never
-pickles. If it dies while reading a page, or does not stop recognising one, the document is read
-again without that page, a few times at most. A death elsewhere is UnreadableDocument.
+(`confinement.py`), its answers are checked (`replies.py`), and its parent adds a wall clock. If it
+dies while reading a page, or does not stop recognising one, the document is read again without that
+page, a few times at most. A death elsewhere is UnreadableDocument.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -18,32 +17,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, TypeVar
 
-from shared.documents.confinement import (
-    Confinement,
-    allow_seconds,
-    confine_files,
-    confine_process,
-    hide_memory,
-    offered,
-)
+from shared.documents import replies
+from shared.documents.channel import receive, send
+from shared.documents.confinement import Confinement, hide_memory, offered
 from shared.documents.model.parsed_document import Limits, PageCallback, PageRead, ParsedDocument
-from shared.documents.pages.tesseract import Library, engine
-from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.unpacking import Attachment, RefusedPart
-from shared.documents.xbrl.xbrl import Facts, facts_of
+from shared.documents.xbrl.xbrl import Facts
 from shared.errors import SettingsError, SuiteError, Unavailable, UnreadableDocument
+
+T = TypeVar("T")
+_Parse: TypeAlias = Callable[[replies.Head, bytes], T]
 
 log = logging.getLogger(__name__)
 
 _MAX_DEATHS = 4
-_MAX_REPLY = 1 << 31
-_UNPACKED_AT_ONCE = 16_000_000  # bytes of parts in one reply; the last part may exceed it
 _DOCUMENTS_A_CHILD = 500  # one, if it could read the files of others
 _GRACE = 2.0
 _START_SECONDS = 120.0
@@ -56,8 +49,6 @@ _SINGLE_THREADED = (
 )
 _ENVIRONMENT = ("PYTHONPATH", "LD_LIBRARY_PATH", "TESSDATA_PREFIX")
 """The variables that a child gets from its parent."""
-_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
-"""Where PDFium looks for a font that a PDF lacks."""
 
 
 class Reader:
@@ -99,9 +90,7 @@ class Reader:
         """
         request = {"do": "read", "name": name, "password": password, "pages": on_page is not None}
         work = _Work("reading this document", _Budget(self.limits.seconds), on_page)
-        head, body = self._ask_until_answered(request, data, work)
-        text = body[: head["text_bytes"]].decode()
-        return ParsedDocument.from_bytes(body[head["text_bytes"] :], text)
+        return self._ask_until_answered(request, data, work, replies.document_of)
 
     def unpack(
         self, data: bytes, *, name: str = "", depth: int = 0
@@ -112,25 +101,24 @@ class Reader:
         UnreadableDocument, for example when the time is up.
         """
         work = _Work("unpacking this document", _Budget(self.limits.seconds))
-        done, unpacked, total = 0, 0, None
-        while total is None or done < total:
+        done, unpacked, total = 0, 0, 1
+        while done < total:
             request = {"do": "unpack", "name": name, "depth": depth}
             request |= {"first": done, "unpacked": unpacked}
-            head, body = self._ask_until_answered(request, data, work)
-            start = 0
-            for part in head["parts"]:
-                size = part.pop("size")
-                yield _part(part, body[start : start + size])
-                start += size
-            done, unpacked, total = done + len(head["parts"]), unpacked + start, head["total"]
+            parse = partial(replies.parts_of, done=done, limits=self.limits)
+            parts, total = self._ask_until_answered(request, data, work, parse)
+            yield from parts
+            done += len(parts)
+            unpacked += sum(len(part.data) for part in parts if isinstance(part, Attachment))
 
     def _ask_until_answered(
-        self, request: dict[str, Any], data: bytes, work: _Work
-    ) -> tuple[dict[str, Any], bytes]:
+        self, request: dict[str, Any], data: bytes, work: _Work, parse: _Parse[T]
+    ) -> T:
         """Ask until there is an answer, each time without the page or part that ended the child."""
         while True:
             try:
-                return self._ask(request | {"skip": work.skip}, data, work.budget, work.on_page)
+                asked = request | {"skip": work.skip}
+                return self._ask(asked, data, work.budget, parse, work.on_page)
             except _Died as death:
                 if death.killed and not work.killed:  # by another process: not the document's fault
                     work.killed = True
@@ -152,19 +140,18 @@ class Reader:
     ) -> bytes:
         """Draw page `number` (from 1) as PNG in the child."""
         request = {"do": "render", "number": number, "scale": scale, "password": password}
-        return self._simple(request, data, name, f"drawing page {number} of this document")
+        return self._simple(request, data, name, f"drawing page {number} of this document", _body)
 
     def decrypt(self, data: bytes, *, name: str = "", password: str | None = None) -> bytes:
         """Return the PDF without encryption, written in the child."""
         request = {"do": "decrypt", "password": password}
-        return self._simple(request, data, name, "decrypting this document")
+        return self._simple(request, data, name, "decrypting this document", _body)
 
     def facts(self, data: bytes, *, name: str = "") -> Facts:
         """Like `xbrl.facts_of`, in the child."""
         request = {"do": "facts", "password": None}
-        return Facts.from_bytes(
-            self._simple(request, data, name, "reading the facts of this document")
-        )
+        doing = "reading the facts of this document"
+        return self._simple(request, data, name, doing, replies.facts_of)
 
     @property
     def child_id(self) -> int | None:
@@ -178,10 +165,12 @@ class Reader:
         if child is not None:
             child.end()
 
-    def _simple(self, request: dict[str, Any], data: bytes, name: str, doing: str) -> bytes:
+    def _simple(
+        self, request: dict[str, Any], data: bytes, name: str, doing: str, parse: _Parse[T]
+    ) -> T:
         try:
             budget = _Budget(self.limits.seconds)
-            return self._ask(request | {"name": name}, data, budget)[1]
+            return self._ask(request | {"name": name}, data, budget, parse)
         except _Died as death:
             raise UnreadableDocument(f"{doing} {death.how}", document=name or None) from death
         except SuiteError as error:
@@ -193,13 +182,14 @@ class Reader:
         request: dict[str, Any],
         data: bytes,
         budget: _Budget,
+        parse: _Parse[T],
         on_page: PageCallback | None = None,
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> T:
         with self._turn:
             if self._closed:
                 raise Unavailable("this reader is closed: the process is about to end")
             try:
-                return self._usable_child().ask(request, data, budget, on_page)
+                return self._usable_child().ask(request, data, budget, parse, on_page)
             except _Died as death:
                 if self._closed:
                     raise Unavailable("the process ended while it read a document") from death
@@ -305,8 +295,9 @@ class _Child:
         request: dict[str, Any],
         data: bytes,
         budget: _Budget,
+        parse: _Parse[T],
         on_page: PageCallback | None = None,
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> T:
         """Return the answer. Raises _Died, or the SuiteError that the child met."""
         self._served += 1
         self._await_start()
@@ -314,50 +305,61 @@ class _Child:
             limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
             answering = _Answering(budget, deadline, on_page)
             head, body = self._answer(request | {"limits": limits}, data, answering)
-        if "error" in head:
-            if head.get("leaves"):
-                self.end()
-            raise _raised(head["error"])
-        return head, body
+        if head.error is None:
+            with self._deaths(None):
+                return parse(head, body)
+        if head.leaves:
+            self.end()
+        raise replies.error_of(head.error)
 
     def _await_start(self) -> None:
         if self._confinement is None:
             try:
-                head, _ = _receive(self._socket, time.monotonic() + _START_SECONDS)
+                head, _ = self._receive(time.monotonic() + _START_SECONDS)
             except TimeoutError as error:
                 self.end()
                 raise _not_started(f"not ready after {_START_SECONDS:g} seconds") from error
             except (OSError, EOFError, ValueError) as error:
                 raise _not_started(self._exit()) from error
-            self._confinement = Confinement(head["landlock"], head["filter"])
+            self._confinement = Confinement(head.landlock, head.filter)
             if not self._confinement.complete:
                 _warn_once(self._confinement)
 
+    def _receive(self, deadline: float) -> tuple[replies.Head, bytes]:
+        head, body = receive(self._socket, deadline, replies.most_bytes(self._limits))
+        return replies.head_of(head), body
+
     def _answer(
         self, request: dict[str, Any], data: bytes, answering: _Answering
-    ) -> tuple[dict[str, Any], bytes]:
-        """Return the first frame that is not a progress report."""
+    ) -> tuple[replies.Head, bytes]:
+        """Return the first message that is not a progress report."""
         page: int | None = None
+        last, recognised = 0, 0.0  # the last page read, and seconds of recognition
         began, recognising = time.monotonic(), False
         with self._deaths(page):
-            _send(self._socket, request, data, answering.deadline)
+            send(self._socket, request, data, answering.deadline)
         while True:
             until = answering.deadline
             if recognising:
                 until = max(until, began) + self._limits.page_seconds + _GRACE
             try:
                 with self._deaths(page, late=not recognising):
-                    head, body = _receive(self._socket, until)
+                    head, body = self._receive(until)
             finally:
                 if recognising:  # this time does not count
                     answering.prolong(began)
-            if "page" not in head:
+                    recognised += time.monotonic() - began
+            if head.page is None:
                 return head, body
-            page, began = head["page"], time.monotonic()
-            if "page_read" in head and answering.on_page:
-                self._report(answering.on_page, PageRead(**head["page_read"], text=body.decode()))
+            page, began = head.page, time.monotonic()
+            if head.page_read and answering.on_page:
+                with self._deaths(page):
+                    page_read = replies.page_of(head, body, last, self._limits)
+                last = page_read.number
+                self._report(answering.on_page, page_read)
                 answering.prolong(began)  # the listener's time does not count
-            began, recognising = time.monotonic(), head.get("recognising", False)
+            recognising = head.recognising and recognised < self._limits.scan_seconds
+            began = time.monotonic()
 
     def _report(self, on_page: PageCallback, page: PageRead) -> None:
         try:
@@ -375,7 +377,10 @@ class _Child:
             self.end()
             how = f"took longer than {self._limits.seconds:g} seconds"
             raise _Died(how, page, late=late) from error
-        except (OSError, EOFError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
+            self.end()
+            raise _Died("ended with an invalid answer", page, late=True) from error
+        except (OSError, EOFError) as error:
             how = self._cause_of_end()
             killed = self._process.returncode == -signal.SIGKILL
             raise _Died(how, page, killed=killed) from error
@@ -458,191 +463,13 @@ def _not_started(why: str) -> Unavailable:
     )
 
 
-def _send(
-    channel: socket.socket, head: dict[str, Any], body: bytes = b"", deadline: float | None = None
-) -> None:
-    header = json.dumps(head).encode()
-    sizes = len(header).to_bytes(4, "little") + len(body).to_bytes(8, "little")
-    channel.settimeout(_seconds_left(deadline))
-    channel.sendall(sizes + header)
-    channel.sendall(body)
-
-
-def _receive(channel: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
-    sizes = _exactly(channel, 12, deadline)
-    header, body = int.from_bytes(sizes[:4], "little"), int.from_bytes(sizes[4:], "little")
-    if body > _MAX_REPLY:
-        raise ValueError("a reply of impossible length")
-    head = dict(json.loads(_exactly(channel, header, deadline)))
-    return head, bytes(_exactly(channel, body, deadline))
-
-
-def _exactly(channel: socket.socket, length: int, deadline: float | None) -> bytearray:
-    buffer = bytearray(length)
-    view, got = memoryview(buffer), 0
-    while got < length:
-        channel.settimeout(_seconds_left(deadline))
-        received = channel.recv_into(view[got:])
-        if not received:
-            raise EOFError("the other side has gone")
-        got += received
-    return buffer
-
-
-def _seconds_left(deadline: float | None) -> float | None:
-    if deadline is None:
-        return None
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _part(head: dict[str, Any], data: bytes) -> Attachment | RefusedPart:
-    return RefusedPart(**head) if "code" in head else Attachment(**head, data=data)
-
-
-def _raised(error: dict[str, Any]) -> SuiteError:
-    kinds: dict[str, type[SuiteError]] = {}
-    for error_type in (*_all_kinds(UnreadableDocument), *_all_kinds(SuiteError)):
-        kinds.setdefault(error_type.code, error_type)
-    kind = kinds.get(error["code"], UnreadableDocument)
-    return kind(error["message"], document=error["document"])
-
-
-def _all_kinds(kind: type[SuiteError]) -> list[type[SuiteError]]:
-    return [kind, *(error_type for sub in kind.__subclasses__() for error_type in _all_kinds(sub))]
+def _body(_head: replies.Head, body: bytes) -> bytes:
+    return body
 
 
 _START = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from shared.documents.sandbox import serve
+from shared.documents.child import serve
 serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 """
-
-
-def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
-    """Run the child: answer requests until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    load_engines()  # before memory is limited and no library can be loaded
-    channel = socket.socket(fileno=descriptor)
-    landlock = confine_files(_readable())
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _send(channel, {"landlock": landlock, "filter": confine_process(memory_bytes)})
-    while True:
-        try:
-            request, data = _receive(channel)
-        except (OSError, EOFError):
-            return
-        leaves = _serve_request(channel, request, data)
-        if leaves:
-            return
-
-
-def _readable() -> set[Path]:
-    """Return the folders of Python, its packages, our code, fonts and data for recognition.
-
-    A checkout has the data folder in it, so of a checkout only our code is included.
-    """
-    installed = _ROOT.name.endswith("-packages")
-    entries = {Path(entry) for entry in sys.path if installed or Path(entry) != _ROOT}
-    recognition = engine()
-    data = {Path(recognition.data)} if isinstance(recognition, Library) else set()
-    return {_ROOT / "shared", *entries, *map(Path, _FONTS), *data}
-
-
-def _serve_request(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:
-    """Answer one request. Returns True if the child should end after it."""
-    limits = Limits(**request["limits"])
-    allow_seconds(limits.seconds)
-    try:
-        head, body = _act(channel, request, data, limits)
-    except SuiteError as error:
-        _send(channel, _error(error.code, error.message, error.document))
-        return False
-    except MemoryError:
-        message = f"reading this document needs more than {limits.memory_bytes // 1_000_000} MB"
-        _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
-        return True
-    except Exception as error:  # noqa: BLE001 - a defect must cost only this document
-        message = f"reading this document failed: {type(error).__name__}: {error}"
-        _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
-        return True
-    _send(channel, head, body)
-    return False
-
-
-def _error(code: str, message: str, document: str | None) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "document": document or None}}
-
-
-def _act(
-    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
-) -> tuple[dict[str, Any], bytes]:
-    if request["do"] == "unpack":
-        return _unpack(channel, request, data, limits)
-    password = request["password"]
-    if request["do"] == "render":
-        return {}, render(data, request["number"], scale=request["scale"], password=password)
-    if request["do"] == "decrypt":
-        return {}, decrypt(data, password=password)
-    if request["do"] == "facts":
-        return {}, facts_of(data).to_bytes()
-    parsed = read(
-        data,
-        name=request["name"],
-        password=password,
-        limits=limits,
-        skip=request["skip"],
-        progress=lambda number: _send(channel, {"page": number}),
-        recognising=lambda number: _recognise(channel, number, limits),
-        on_page=partial(_send_page, channel) if request["pages"] else None,
-    )
-    text = parsed.text.encode()
-    return {"text_bytes": len(text)}, text + parsed.to_bytes(compress=False)
-
-
-def _send_page(channel: socket.socket, page: PageRead) -> None:
-    head = {name: value for name, value in vars(page).items() if name != "text"}
-    _send(channel, {"page": page.number, "page_read": head}, page.text.encode())
-
-
-def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
-    """Request the extra time for recognising a page, here and from the parent."""
-    allow_seconds(limits.seconds + limits.page_seconds)
-    _send(channel, {"page": number, "recognising": True})
-
-
-def _unpack(
-    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
-) -> tuple[dict[str, Any], bytes]:
-    """Return as many parts as fit in one reply, and the total number of parts."""
-    contents = unpack(data, name=request["name"], limits=limits, depth=request["depth"])
-    parts: list[dict[str, Any]] = []
-    body = bytearray()
-    for part in contents.parts(
-        request["first"],
-        skip=request["skip"],
-        unpacked=request["unpacked"],
-        progress=lambda index: _send(channel, {"page": index}),
-    ):
-        if isinstance(part, Attachment):
-            parts.append({"name": part.name, "media_type": part.media_type, "size": len(part.data)})
-            body += part.data
-        else:
-            parts.append({"name": part.name, "code": part.code, "reason": part.reason, "size": 0})
-        if len(body) >= _UNPACKED_AT_ONCE:
-            break
-    return {"parts": parts, "total": len(contents.names)}, bytes(body)
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent.
-
-    PR_SET_PDEATHSIG would not do: it follows the thread that started the child, and such threads
-    come and go.
-    """
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.killpg(0, signal.SIGKILL)  # its children too: the group is its own

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.documents.model.cells import (
+    CELL,
     Cell,
     Cells,
     cell_of,
@@ -248,8 +249,11 @@ class ParsedDocument:
             _check_text(head, text)
             if not positions:
                 head, body = head | {"boxes": 0, "cells": 0, "deflate": False}, b""
-            body = zlib.decompress(body) if head["deflate"] else body
-            boxes = head["boxes"]
+            boxes, cells = head["boxes"], head["cells"]
+            _check_counts(boxes, cells, len(text))
+            if head["deflate"]:
+                most = boxes + 2 * CELL.itemsize * cells
+                body = zlib.decompressobj().decompress(body, most + 1)
             return cls(
                 text=text,
                 pages=tuple(Page(*page) for page in head["pages"]),
@@ -259,7 +263,7 @@ class ParsedDocument:
                 warnings=tuple(head["warnings"]),
                 media_type=head["media_type"],
                 metadata=head["metadata"],
-                cells=unpack_cells(body[boxes:], head["cells"]),
+                cells=unpack_cells(body[boxes:], cells),
                 unsound=tuple(head["unsound"]),
             )
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -284,6 +288,12 @@ def _jumps(boxes: Floats) -> npt.NDArray[np.intp]:
 def _check_text(head: dict[str, Any], text: str) -> None:
     if head["text"] != [len(text), _digest(text)]:
         raise ValueError("it belongs to another text")
+
+
+def _check_counts(boxes: int, cells: int, length: int) -> None:
+    """Raises ValueError for more bytes of boxes, or more cells, than so many characters have."""
+    if not (0 <= boxes <= 17 * length and 0 <= cells <= length):
+        raise ValueError(f"{boxes} bytes of boxes and {cells} cells for {length} characters")
 
 
 def _digest(text: str) -> str:

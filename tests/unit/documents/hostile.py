@@ -25,22 +25,21 @@ from shared.documents import sandbox
 from shared.documents.confinement import Confinement
 from shared.documents.model.parsed_document import ParsedDocument
 
-_ATTACK = """
-from shared.documents import sandbox
+ATTACK = """
+from shared.documents import child
 from tests.unit.documents.hostile import attack
-sandbox.read = attack
+child.read = attack
 """
 
 
-def start(offered: Confinement | None = None, *, hostile: bool = False) -> str:
-    """Return a program for the child, as on a system that offers less."""
-    limited = ""
+def start(first: str = "", offered: Confinement | None = None) -> str:
+    """Return a program for the child: it does something first, on a system that offers less."""
     if offered is not None:
-        limited = "from shared.documents import confinement\n"
-        limited += f"confinement.offered = lambda: confinement.{offered}\n"
-    first = "from shared.documents.sandbox import serve"
-    assert first in sandbox._START
-    return sandbox._START.replace(first, limited + (_ATTACK if hostile else "") + first)
+        first += "from shared.documents import confinement\n"
+        first += f"confinement.offered = lambda: confinement.{offered}\n"
+    served = "from shared.documents.child import serve"
+    assert served in sandbox._START
+    return sandbox._START.replace(served, first + served)
 
 
 _SYSTEM = ctypes.CDLL(None, use_errno=True)

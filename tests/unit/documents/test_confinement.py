@@ -21,7 +21,7 @@ from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 from tests.support import require
 from tests.unit.documents import fuzz, mails
-from tests.unit.documents.hostile import start
+from tests.unit.documents.hostile import ATTACK, start
 from tests.unit.documents.samples import plain
 from tests.unit.documents.scanned import PATIENT, pdf_of, picture, saved
 
@@ -70,7 +70,7 @@ def test_hostile_code_in_the_child_reaches_nothing(
     here = offered()
     require(here.filter and (here.landlock or not landlock), "a kernel with Landlock and seccomp")
     system = None if landlock else WITHOUT_LANDLOCK
-    monkeypatch.setattr(sandbox, "_START", start(system, hostile=True))
+    monkeypatch.setattr(sandbox, "_START", start(ATTACK, system))
     with Reader() as reader:
         results = json.loads(reader.read(json.dumps(aims).encode()).text)
     got = {name: result for name, result in results.items() if result.startswith("GOT")}
@@ -87,7 +87,7 @@ def test_a_child_that_could_read_files_reads_one_document(monkeypatch: pytest.Mo
             reader.read(b"A text.")
             children.add(reader.child_id)
         assert len(children) == 1
-        monkeypatch.setattr(sandbox, "_START", start(WITHOUT_LANDLOCK))
+        monkeypatch.setattr(sandbox, "_START", start(offered=WITHOUT_LANDLOCK))
         os.kill(children.pop() or 0, signal.SIGKILL)
         for _ in range(2):
             reader.read(b"A text.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shared.documents import Attachment, Limits, read, sniff, unpack
+from shared.documents import Attachment, Limits, read, sandbox, sniff, unpack
 from shared.documents.mail.eml import unflowed
 from shared.documents.sandbox import Reader
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnsupportedType
 from tests.unit.documents import samples
 from tests.unit.documents.ends import codes, parts, refused
+from tests.unit.documents.hostile import start
 from tests.unit.documents.mails import (
     HEAD,
     attached,
@@ -363,7 +364,8 @@ def test_a_mail_that_breaks_off_says_so() -> None:
 
 
 def test_the_child_unpacks_as_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.documents.sandbox._UNPACKED_AT_ONCE", 1)
+    few = "from shared.documents import child\nchild.UNPACKED_AT_ONCE = 1\n"
+    monkeypatch.setattr(sandbox, "_START", start(few))
     data = whole(
         [text(), attached(PDF), attached(b"", "e"), attached(b"x\n", "x.txt"), nested(PDF)]
     )
@@ -376,22 +378,19 @@ def test_the_child_unpacks_as_this_process_does(monkeypatch: pytest.MonkeyPatch)
 
 
 _CRASHING = """
-import signal, sys
-sys.path.insert(0, sys.argv[1])
+import signal
 from shared.documents import unpacking
-from shared.documents.sandbox import serve
 whole = unpacking.Contents._part
 def part(self, index, name, left):
     if name == "crash.txt":
         signal.raise_signal(signal.SIGSEGV)
     return whole(self, index, name, left)
 unpacking.Contents._part = part
-serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
 """
 
 
 def test_a_part_that_ends_the_child_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.documents.sandbox._START", _CRASHING)
+    monkeypatch.setattr(sandbox, "_START", start(_CRASHING))
     names = ["a.txt", "crash.txt", "b.txt"]
     with Reader() as reader:
         results = list(reader.unpack(whole([attached(b"x\n", name) for name in names])))

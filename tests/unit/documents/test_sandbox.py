@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.documents import Limits, PageRead, read, sandbox
+from shared.documents import Limits, PageRead, channel, read, sandbox
 from shared.documents.confinement import Confinement
 from shared.documents.sandbox import Reader
 from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
@@ -83,7 +83,7 @@ def test_the_child_has_few_files_and_variables(
 def test_a_system_without_confinement_is_named_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sandbox, "_START", start(Confinement(landlock=0, filter=False)))
+    monkeypatch.setattr(sandbox, "_START", start(offered=Confinement(landlock=0, filter=False)))
     sandbox._warn_once.cache_clear()
     for _ in range(2):
         with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
@@ -175,14 +175,14 @@ def die_at_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signal
 
     def arrange(child: int, number: signal.Signals) -> None:
         os.kill(child, signal.SIGSTOP)
-        sent = sandbox._send
+        sent = channel.send
 
         def send_and_end(*arguments: Any) -> None:
             sent(*arguments)
             _send(child, number)
             _send(child, signal.SIGCONT)
 
-        monkeypatch.setattr(sandbox, "_send", send_and_end)
+        monkeypatch.setattr(sandbox, "send", send_and_end)
 
     return arrange
 

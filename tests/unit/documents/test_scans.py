@@ -36,7 +36,7 @@ def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system such as macOS: only there a reader runs the installed program."""
     nothing = Confinement(landlock=0, filter=False)
     monkeypatch.setattr(sandbox, "offered", lambda: nothing)
-    monkeypatch.setattr(sandbox, "_START", start(nothing))
+    monkeypatch.setattr(sandbox, "_START", start(offered=nothing))
 
 
 def words_of(text: str) -> list[str]:
