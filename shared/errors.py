@@ -73,6 +73,12 @@ class NotAllowed(InvalidRequest):
     http_status = 403
 
 
+class SignInAgain(NotAllowed):
+    """A session is too old for a change that outlives it."""
+
+    code = "sign_in_again"
+
+
 class NotFound(InvalidRequest):
     """There is nothing of that name here."""
 

@@ -25,7 +25,7 @@ def _table(path: Path) -> str:
     described = json.loads(path.read_text("utf-8"))
     rows = [
         f"| `{method.upper()} {route}` | {operation['summary']} | {_scope(operation)} |"
-        for route, method, operation in _operations(described)
+        for route, method, operation in operations(described)
         if route.startswith("/v1/")
     ]
     name = path.parent.name.capitalize()
@@ -33,7 +33,8 @@ def _table(path: Path) -> str:
     return head + "\n".join(rows) + "\n"
 
 
-def _operations(described: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def operations(described: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the path, the method and the description of each operation."""
     for route, operations in described["paths"].items():
         for method in METHODS:
             if method in operations:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from infra.docs import clause_types, command_line, http_routes
+from infra.docs import clause_types, command_line, http_routes, roles
 from infra.docs import settings as settings_page
 from shared.events import asyncapi
 from shared.settings import load
@@ -44,6 +44,7 @@ def main() -> int:
         settings_page,
         command_line,
         http_routes,
+        roles,
         clause_types,
     )  # the routes come from the new files
     _write({page.FILE: page.rendered() for page in pages})

@@ -31,6 +31,7 @@ from services.cli.commands import (
     triage,
     up,
     upload,
+    users,
     webhooks,
 )
 from services.cli.groups import SectionedGroup
@@ -61,7 +62,8 @@ SECTIONS: dict[str, Sequence[click.Command]] = {
         *(suite_documents.export, suite_documents.delete, webhooks.webhooks, mcp.mcp),
     ),
     "Operate the suite": (
-        *(status.status, costs.costs, doctor.doctor, keys.keys, operations.dead_letters),
+        *(status.status, costs.costs, doctor.doctor, users.users, keys.keys),
+        operations.dead_letters,
         *(operations.verify, operations.backup, operations.restore, migrate.migrate),
         audit.audit,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.ingest import handlers
 from services.ingest.api.documents import RouteParts, routes
@@ -25,6 +26,8 @@ from services.ingest.search.api import routes as search_routes
 from services.ingest.search.results import SearchService
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
+from services.ingest.users import api as users_api
+from services.ingest.users.commands import UserCommands
 from services.ingest.webhooks.addresses import Policy, read_networks, read_ports
 from services.ingest.webhooks.api import describe_messages
 from services.ingest.webhooks.api import routes as webhook_routes
@@ -57,6 +60,9 @@ from shared.storage import Store
 from shared.web import journal
 from shared.web.admission import ByteBudget, RateLimit
 from shared.web.app import create_app
+
+if TYPE_CHECKING:
+    from services.ingest.users.openid import OpenIdProvider
 
 LEASE = 6.0
 """Length of a webhook lease, in time limits of one attempt: resolving names takes time, too."""
@@ -150,11 +156,16 @@ def build(
         hours=settings.ingest_upload_hours,
         max_bytes=settings.ingest_max_partial,
     )
+    users = UserCommands(store, keys)
     app_routes = [
         *routes(parts),
         upload_routes(resumables, idempotent),
         retention_routes(store),
         search_routes(SearchService(store, blobs)),
+        users_api.users(users),
+        users_api.sign_in(
+            users, _provider(settings), settings.ingest_openid_name, settings.public_url
+        ),
         *webhook_routes(commands, idempotent),
         journal.routes("ingest", store, reacts),
     ]
@@ -198,6 +209,24 @@ def build(
         ),
         let_go=progress.close,
         close_parts=close_parts,
+    )
+
+
+def _provider(settings: Settings) -> OpenIdProvider | None:
+    if not settings.ingest_openid_issuer:
+        return None
+    if not (settings.ingest_openid_client and settings.public_url):
+        raise SettingsError(
+            "SMALLPRINT_INGEST_OPENID_ISSUER needs SMALLPRINT_INGEST_OPENID_CLIENT and "
+            "SMALLPRINT_PUBLIC_URL, the address to which the provider sends browsers back"
+        )
+    from services.ingest.users.openid import OpenIdProvider  # Authlib takes a while to import
+
+    return OpenIdProvider(
+        settings.ingest_openid_issuer,
+        settings.ingest_openid_client,
+        settings.ingest_openid_secret.get_secret_value(),
+        users_api.CALLBACK,
     )
 
 

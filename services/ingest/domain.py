@@ -555,6 +555,9 @@ def new_document(
     return draft.after(draft.progress, now)
 
 
+KeyKind = Literal["key", "user", "session", "link", "invitation"]
+
+
 @dataclass(frozen=True)
 class Key:
     """A named key of one tenant, a browser session of one, or a link that opens one session. It has
@@ -564,7 +567,7 @@ class Key:
     id: str
     tenant: str
     name: str
-    kind: Literal["key", "session", "link"]
+    kind: KeyKind
     created: datetime
     created_by: str | None = None
     parent: str | None = None

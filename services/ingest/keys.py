@@ -4,6 +4,8 @@ The secret has 256 random bits, so a plain SHA-256 is enough: slow, salted hashe
 secrets that can be guessed. A check takes microseconds.
 
 A rotated key has a new secret and the same id; the old secret works until a stated time.
+A user has a row like a key, with a secret that nobody knows; sessions of the user belong to it. An
+invitation is a key with which the user chooses a password.
 A session is a short-lived key for a browser cookie. It has the name of its parent and ends with it.
 A link is a key that opens one session and nothing else: it is part of an address that signs in.
 No two valid keys of a tenant have the same name, so a name identifies the key that acted.
@@ -21,16 +23,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
-from services.ingest.domain import Key, now_utc
+from services.ingest.domain import Key, KeyKind, now_utc
 from services.ingest.store import KeyRows
 from shared.audit import operator, record
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
 from shared.storage.locks import lock
 from shared.web.addresses import are_inside, parse_networks
-from shared.web.auth import KEY, Actor, require_key
+from shared.web.auth import KEY, Actor, require_fresh
 from shared.web.parameters import ID
 from shared.web.scopes import ALL, parse_scopes, sort_scopes
 
@@ -68,27 +69,19 @@ class KeyRing:
     def check(self, secret: str) -> Actor | None:
         """Return the actor of a key, or None if it is unknown, expired or revoked."""
         key = self.find(secret)
-        return None if key is None else _actor(key)
+        if key is None or key.kind == "invitation":
+            return None
+        return _actor(key)
 
     def find(self, secret: str) -> Key | None:
-        form = KEY.fullmatch(secret)
-        if form is None:
-            return None
         with self.store.read() as session:
-            rows = KeyRows(session)
-            key = rows.find(form.group(1))
-            parent = rows.find(key.parent) if key and key.parent else None
-        # Look up by id, then compare in constant time.
-        now = now_utc()
+            key, wrong = known_key(KeyRows(session), secret)
         if key is None:
             return None
-        if not _has_secret(key, form.group(2), now):
-            self._note_refusal(key, "wrong secret", now)
+        if wrong:
+            self._note_refusal(key, wrong, now_utc())
             return None
-        if not key.good(now) or (key.parent and not (parent and parent.good(now))):
-            self._note_refusal(key, "expired or revoked", now)
-            return None
-        self._note_use(key, now)
+        self._note_use(key, now_utc())
         return key
 
     def create(
@@ -112,16 +105,16 @@ class KeyRing:
         Raises:
             InvalidRequest: invalid name, scopes or addresses, or an end in the past.
             Conflict: a valid key of the tenant has this name.
-            NotAllowed: the creator lacks a scope or an address, or is a session, which the key
-                would outlive.
+            NotAllowed: the creator lacks a scope or an address, or is a session that is not fresh,
+                which the key would outlive.
         """
-        require_key(by, _CHANGE)
+        require_fresh(by, _CHANGE)
         _require_future(expires)
         allowed = by.scopes if by else ALL
         wanted = allowed if scopes is None else parse_scopes(scopes)
         networks = parse_networks(addresses) or (by.addresses if by else ())
         _require_grant(by, wanted, networks)
-        new = _new_key(
+        new = new_key(
             tenant,
             name,
             scopes=wanted,
@@ -132,7 +125,7 @@ class KeyRing:
         with self.store.write() as session:
             lock(session, "keys")
             rows = KeyRows(session)
-            _require_free_name(rows, new.key)
+            require_free_name(rows, new.key)
             rows.add(new.key)
             record(
                 session,
@@ -147,7 +140,7 @@ class KeyRing:
     @contextmanager
     def temporary(self, tenant: str) -> Iterator[str]:
         """The secret of a session for the operator; it ends with the block, or in five minutes."""
-        new = _new_key(tenant, "operator", kind="session", expires=now_utc() + timedelta(minutes=5))
+        new = new_key(tenant, "operator", kind="session", expires=now_utc() + timedelta(minutes=5))
         with self.store.write() as session:
             KeyRows(session).add(new.key)
             record(session, _actor(new.key), "sign-in", new.key.id)
@@ -167,9 +160,9 @@ class KeyRing:
     def revoke(self, key_id: str, tenant: str | None = None, *, by: Actor | None = None) -> None:
         """Revoke a key and its sessions, in one tenant or (for the operator) in any.
 
-        Raises NotFound; NotAllowed for a session.
+        Raises NotFound; SignInAgain for an older session.
         """
-        require_key(by, _CHANGE)
+        require_fresh(by, _CHANGE)
         _require_id(key_id)
         with self.store.write() as session:
             rows = KeyRows(session)
@@ -197,9 +190,10 @@ class KeyRing:
         Raises:
             NotFound: there is no such key.
             Conflict: it has expired or was revoked.
-            NotAllowed: the acting key lacks a scope or an address of the key, or is a session.
+            NotAllowed: the acting key lacks a scope or an address of the key, or is an older
+                session.
         """
-        require_key(by, _CHANGE)
+        require_fresh(by, _CHANGE)
         _require_future(expires)
         now = now_utc()
         with self.store.write() as session:
@@ -258,7 +252,7 @@ class KeyRing:
 
     def open_link(self, actor: Actor) -> NewKey:
         """Create a link that opens one session of a key. Raises NotAllowed for another holder."""
-        new = _new_key(
+        new = new_key(
             actor.tenant,
             actor.name,
             kind="link",
@@ -298,23 +292,34 @@ class KeyRing:
                 parent = rows.find(parent.parent) if unused and parent.parent else None
             if parent is None or not parent.good(now):
                 raise NotSignedIn("This key is unknown, expired or revoked.")
-            ends = now + timedelta(seconds=self.session_seconds)
-            if parent.expires is not None:
-                ends = min(ends, parent.expires)
-            new = _new_key(
-                parent.tenant,
-                parent.name,
-                kind="session",
-                parent=parent.id,
-                expires=ends,
-                scopes=parent.scopes,
-                addresses=parent.addresses,
-                address=_printable(address, 64),
-                user_agent=_printable(user_agent, 200),
-            )
-            rows.forget_sessions_before(now - timedelta(days=1))
-            rows.add(new.key)
-            record(session, _actor(new.key), "sign-in", new.key.id, address=new.key.address)
+            return self.add_session(rows, parent, address, user_agent)
+
+    def add_session(
+        self,
+        rows: KeyRows,
+        parent: Key,
+        address: str | None = None,
+        user_agent: str | None = None,
+    ) -> NewKey:
+        """Create a session of a key or user, in a transaction; see `open_session`."""
+        now = now_utc()
+        ends = now + timedelta(seconds=self.session_seconds)
+        if parent.expires is not None:
+            ends = min(ends, parent.expires)
+        new = new_key(
+            parent.tenant,
+            parent.name,
+            kind="session",
+            parent=parent.id,
+            expires=ends,
+            scopes=parent.scopes,
+            addresses=parent.addresses,
+            address=_printable(address, 64),
+            user_agent=_printable(user_agent, 200),
+        )
+        rows.forget_sessions_before(now - timedelta(days=1))
+        rows.add(new.key)
+        record(rows.session, _actor(new.key), "sign-in", new.key.id, address=new.key.address)
         return new
 
     def close_session(self, actor: Actor) -> None:
@@ -357,6 +362,7 @@ def _actor(key: Key) -> Actor:
         session_id=session,
         scopes=key.scopes,
         addresses=key.addresses,
+        signed_in=key.created if session else None,
     )
 
 
@@ -389,6 +395,22 @@ def _existing(rows: KeyRows, key_id: str, tenant: str | None) -> Key:
     return key
 
 
+def known_key(rows: KeyRows, secret: str) -> tuple[Key | None, str]:
+    """Return the key that a secret names, and why the secret is refused; empty if it is valid."""
+    form = KEY.fullmatch(secret)
+    key = rows.find(form.group(1)) if form else None
+    if form is None or key is None:
+        return None, "unknown"
+    parent = rows.find(key.parent) if key.parent else None
+    # Look up by id, then compare in constant time.
+    now = now_utc()
+    if not _has_secret(key, form.group(2), now):
+        return key, "wrong secret"
+    if not key.good(now) or (key.parent and not (parent and parent.good(now))):
+        return key, "expired or revoked"
+    return key, ""
+
+
 def _has_secret(key: Key, secret: str, now: datetime) -> bool:
     digest = _digest(secret)
     if hmac.compare_digest(key.digest, digest):
@@ -403,10 +425,10 @@ def _printable(text: str | None, length: int) -> str | None:
     return "".join(filter(str.isprintable, text))[:length] if text else None
 
 
-def _require_free_name(rows: KeyRows, new: Key) -> None:
+def require_free_name(rows: KeyRows, new: Key) -> None:
     """Raise Conflict for a name in use; capitals make no difference to people."""
     name = new.name.casefold()
-    for key in rows.list(new.tenant):
+    for key in rows.named(new.tenant):
         if key.good(new.created) and key.name.casefold() == name:
             raise Conflict(
                 f"Key {key.id} of tenant {new.tenant} already has the name "
@@ -421,11 +443,11 @@ def _require_tenant(tenant: str) -> None:
         )
 
 
-def _new_key(
+def new_key(
     tenant: str,
     name: str,
     *,
-    kind: Literal["key", "session", "link"] = "key",
+    kind: KeyKind = "key",
     created_by: str | None = None,
     parent: str | None = None,
     expires: datetime | None = None,
@@ -434,6 +456,7 @@ def _new_key(
     address: str | None = None,
     user_agent: str | None = None,
 ) -> NewKey:
+    """Make a key with a new secret; nothing is stored."""
     _require_tenant(tenant)
     name = unicodedata.normalize("NFC", name).strip()
     if not re.fullmatch(NAME, name):

@@ -346,8 +346,6 @@ class SessionView(BaseModel):
 class OpenSession(BaseModel):
     """An open session of a browser, without its secret."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: str
     key: str = Field(validation_alias="parent", description="id of its key")
     name: str = Field(description="name of its key")
@@ -356,6 +354,11 @@ class OpenSession(BaseModel):
     last_used: datetime | None = Field(description="to within five minutes")
     address: str | None = Field(description="from where it was opened")
     user_agent: str | None = Field(description="the browser that opened it, as it names itself")
+    current: bool = Field(False, description="whether it is the session of this request")
+
+    @classmethod
+    def of(cls, key: Key, current: str | None) -> OpenSession:
+        return cls.model_validate({**vars(key), "current": key.id == current})
 
 
 class SessionPage(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from services.ingest.webhooks.addresses import read_networks, read_ports
 from services.ingest.webhooks.domain import read_delays
@@ -136,6 +136,18 @@ class Settings(PolicySettings):
     ingest_streams: int = Field(8, ge=1, description="open event streams of one key in one process")
     ingest_session: float = Field(
         43_200.0, gt=0, le=604_800, description="seconds until a browser's session ends"
+    )
+    ingest_openid_issuer: str = Field(
+        "",
+        description="OpenID Connect provider of users, exactly as it names itself: "
+        "`https://login.example.com`; empty: none. `SMALLPRINT_PUBLIC_URL` must be set, too",
+    )
+    ingest_openid_client: str = Field("", description="client id of smallprint at the provider")
+    ingest_openid_secret: SecretStr = Field(
+        SecretStr(""), description="client secret at the provider; empty: a public client"
+    )
+    ingest_openid_name: str = Field(
+        "OpenID", max_length=50, description="name of the provider on the page for signing in"
     )
     ingest_webhook_networks: Annotated[str, _readable(read_networks)] = Field(
         "",

@@ -658,6 +658,28 @@ class KeyRows:
         query = sa.select(keys).where(keys.c.kind == "key").order_by(keys.c.created, keys.c.id)
         return [_key(row) for row in self.session.execute(_of(query, tenant)).mappings()]
 
+    def named(self, tenant: str) -> Sequence[Key]:
+        """Return the keys and users of a tenant."""
+        query = sa.select(keys).where(keys.c.tenant == tenant, keys.c.kind.in_(("key", "user")))
+        return [_key(row) for row in self.session.execute(query).mappings()]
+
+    def change_user(self, key: Key, **columns: object) -> None:
+        """Change columns of a user's key. Sessions have the same scopes."""
+        self.session.execute(
+            sa.update(keys)
+            .where(keys.c.tenant == key.tenant, keys.c.id == key.id, keys.c.kind == "user")
+            .values(columns)
+        )
+
+    def remove_invitations(self, user: Key) -> None:
+        self.session.execute(
+            sa.delete(keys).where(
+                keys.c.tenant == user.tenant,
+                keys.c.parent == user.id,
+                keys.c.kind == "invitation",
+            )
+        )
+
     def replace(self, key: Key) -> None:
         """Store the secrets and the end of a rotated key. Its sessions end with the old secret."""
         mine = sa.update(keys).where(keys.c.tenant == key.tenant)
@@ -702,7 +724,8 @@ class KeyRows:
         return int(self.session.execute(_of(end, tenant)).rowcount)  # type: ignore[attr-defined]
 
     def forget_sessions_before(self, moment: datetime) -> None:
-        old = sa.delete(keys).where(keys.c.kind != "key", keys.c.expires < moment)
+        passing = keys.c.kind.in_(("session", "link", "invitation"))
+        old = sa.delete(keys).where(passing, keys.c.expires < moment)
         self.session.execute(across_tenants(old, "expired sessions and links"))
 
     def used(self, key_id: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from services.review import exports, store
 from services.review.commands import ReviewCommands
 from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, Span, State, Tab
 from services.review.queries import Reader
-from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
+from services.review.session import SessionKeys
 from shared.categories import CATEGORIES
 from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Route, Stage, Verdict
@@ -27,6 +27,7 @@ from shared.web.auth import (
     is_https,
     session_cookie,
 )
+from shared.web.cookies import clear_cookie, same_origin, set_cookie
 from shared.web.openapi import problems
 from shared.web.parameters import Categories, Integer, Timestamp
 from shared.web.scopes import Scope, sort_scopes
@@ -535,7 +536,7 @@ def sessions(keys: SessionKeys) -> APIRouter:
         session = keys.open_session(
             body.key.strip(), client_address(request), request.headers.get("user-agent")
         )
-        set_cookie(response, session, datetime.now(UTC), secure=is_https(request))
+        set_cookie(response, session.secret, session.expires, secure=is_https(request))
         actor = request.app.state.keys.check(session.secret)
         if actor is None:
             raise NotSignedIn("The session ended at once. Is the key still valid?")

@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 import httpx
-from fastapi import Request, Response
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
-from shared.web.auth import COOKIE, KEY, SECURE_COOKIE, Actor, require_address
+from shared.web.auth import KEY, Actor, require_address
 
 SESSIONS = "/v1/keys/sessions"
 _BAD_KEY = "This key is unknown, expired or revoked."
@@ -129,32 +128,3 @@ class RemoteSessions:
             raise Unavailable(
                 f"Keys can't be checked now: ingest does not answer ({name})."
             ) from None
-
-
-def same_origin(request: Request) -> None:
-    """FastAPI dependency: refuse sign-in requests from other sites."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise NotAllowed("Sign-in from another site is refused. Open the page itself.")
-
-
-def set_cookie(response: Response, session: Session, now: datetime, *, secure: bool) -> None:
-    """Set the session cookie, out of reach of scripts and other sites.
-
-    Args:
-        secure: whether the browser uses HTTPS, for a cookie of this host only.
-    """
-    response.set_cookie(
-        SECURE_COOKIE if secure else COOKIE,
-        session.secret,
-        max_age=max(0, int((session.expires - now).total_seconds())),
-        httponly=True,
-        samesite="strict",
-        secure=secure,
-        path="/",
-    )
-
-
-def clear_cookie(response: Response, *, secure: bool) -> None:
-    """Delete the session cookie."""
-    name = SECURE_COOKIE if secure else COOKIE
-    response.delete_cookie(name, path="/", httponly=True, samesite="strict", secure=secure)

@@ -33,6 +33,7 @@ VIEWS = (
     "/search",
     "/costs",
     "/watch",
+    "/people",
     "/sign-in",
 )
 _SELF = "; ".join(

@@ -43,6 +43,8 @@ Action = Literal[
     "key.change",
     "key.revoke",
     "link.create",
+    "user.create",
+    "user.change",
     "refuse",
     "document.upload",
     "document.kind",

@@ -24,11 +24,20 @@ DRAW = "draw"
 """The name of the secret by which audit samples are drawn and placed."""
 
 
+SIGN_IN = "sign-in"
+"""The name of the secret that signs the cookie of a sign-in at an OpenID provider."""
+
+
+def secret_named(session: Session, name: str) -> bytes:
+    """Return a secret by its name."""
+    return bytes(
+        session.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one()
+    )
+
+
 def draw_key(session: Session) -> bytes:
     """The key of all draws."""
-    return bytes(
-        session.execute(select(secrets.c.value).where(secrets.c.name == DRAW)).scalar_one()
-    )
+    return secret_named(session, DRAW)
 
 
 def draw(key: bytes, purpose: str, of: str) -> float:

@@ -14,13 +14,14 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol
 
 import httpx
 from fastapi import Depends, Request
 
-from shared.errors import NotAllowed, NotSignedIn, Unavailable
+from shared.errors import NotAllowed, NotSignedIn, SignInAgain, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
 from shared.web.addresses import is_inside
@@ -31,6 +32,8 @@ from shared.web.scopes import ALL, NoRule, Scope, required_scope, sort_scopes
 COOKIE = "smallprint_session"
 SECURE_COOKIE = "__Host-smallprint_session"
 """With this prefix, browsers take the cookie only over HTTPS and only from this host."""
+FRESH = timedelta(minutes=15)
+"""For how long a session may make changes that outlive it, such as new keys."""
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ACTOR_KEY = "actor"
@@ -56,6 +59,8 @@ class Actor:
     """Names from `shared.web.scopes.SCOPES`."""
     addresses: tuple[str, ...] = ()
     """Networks from which it may act; empty: from anywhere."""
+    signed_in: datetime | None = None
+    """When the session was opened. Only ingest knows it."""
 
     def may(self, scope: Scope) -> bool:
         """Return whether it has a scope."""
@@ -190,6 +195,17 @@ def require_key(actor: Actor | None, action: str) -> None:
     """Raise NotAllowed for a session: some changes would outlive it."""
     if actor and actor.session_id:
         raise NotAllowed(f"A session can't {action}. Use a key.")
+
+
+def require_fresh(actor: Actor | None, action: str) -> None:
+    """Raise SignInAgain for a session older than `FRESH`: a stolen one can't make itself last."""
+    if actor and actor.session_id:
+        opened = actor.signed_in
+        if opened is None or datetime.now(UTC) - opened > FRESH:
+            minutes = FRESH // timedelta(minutes=1)
+            raise SignInAgain(
+                f"Sign in again to {action}: a session may do so for {minutes} minutes."
+            )
 
 
 def require_address(actor: Actor, address: str | None) -> None:

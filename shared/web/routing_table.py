@@ -21,7 +21,10 @@ _ROUTES: tuple[tuple[str, Stage], ...] = (
     (r"/v1/(reports)(/.*)?", "triage"),
     (r"/v1/watch/findings", "triage"),
     (r"/v1/(watch)(/.*)?", "extraction"),
-    (r"/v1/(documents|uploads|search|webhooks|keys|retention|deletions)(/.*)?", "ingest"),
+    (
+        r"/v1/(documents|uploads|search|webhooks|keys|users|sign-in|retention|deletions)(/.*)?",
+        "ingest",
+    ),
     (r"/v1/(escalations|costs|policy)(/.*)?", "escalation"),
     (r"/v1/(items|decisions|exports|session)(/.*)?", "review"),
 )

@@ -7,7 +7,7 @@ runs; a route missing in the table is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -23,17 +23,31 @@ SCOPES = MappingProxyType(
             "questions to models, costs, monitoring and error rates"
         ),
         "review": "the queue, decisions and exports",
-        "admin": "keys, webhooks, and retention",
+        "admin": "users, keys, sessions, webhooks, and retention",
     }
 )
 """Every scope and what it allows."""
 ALL = frozenset(SCOPES)
 
+Role = Literal["viewer", "uploader", "analyst", "lead", "admin"]
+ROLES: Mapping[Role, frozenset[str]] = MappingProxyType(
+    {
+        "viewer": frozenset({"documents:read", "results:read"}),
+        "uploader": frozenset({"documents:read", "documents:write", "results:read"}),
+        "analyst": frozenset({"documents:read", "review"}),
+        "lead": frozenset({"documents:read", "documents:write", "results:read", "review"}),
+        "admin": ALL,
+    }
+)
+"""The scopes of each role of a user. An analyst has no `results:read`, which would show which items
+are hidden checks of accepted results."""
+
 _DOCUMENT = r"/v1/documents/[^/]+"
 _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("*", r"/v1/keys/(self|sessions|sessions/[^/]+|links)", None),
     ("*", r"/v1/session", None),
-    ("*", r"/v1/(keys|webhooks|retention)(/.*)?", "admin"),
+    ("*", r"/v1/(sign-in(/.*)?|users/self)", None),
+    ("*", r"/v1/(keys|users|webhooks|retention)(/.*)?", "admin"),
     ("GET", r"/v1/deletions(/.*)?", "documents:read"),
     ("GET", rf"{_DOCUMENT}/(clauses|presence|values|findings|history)", "results:read"),
     ("GET", rf"{_DOCUMENT}/(signals|narrative-flags)", "results:read"),

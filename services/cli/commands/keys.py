@@ -90,7 +90,7 @@ def keys_new(
       documents:write  upload, delete, cancel, change the kind, reprocess
       results:read     clauses, findings and other results, escalations and costs
       review           the queue, decisions and exports
-      admin            keys, webhooks and retention
+      admin            users, keys, sessions, webhooks and retention
 
     An analyst needs documents:read and review. With results:read an analyst could recognise the
     hidden samples of accepted results.

@@ -396,7 +396,9 @@ def _keys(parts: RouteParts) -> APIRouter:
         """
         own = _own_key(actor)
         found = keys.sessions(actor.tenant, own or key) if key in (None, own or key) else []
-        return SessionPage(items=[OpenSession.model_validate(one) for one in found], next=None)
+        return SessionPage(
+            items=[OpenSession.of(one, actor.session_id) for one in found], next=None
+        )
 
     @router.delete(
         "/sessions/{id}", status_code=204, summary="End a session", responses=problems(404)

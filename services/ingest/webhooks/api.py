@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, to_response
 from services.ingest.idempotency.commands import IdempotentRequests
 from services.ingest.idempotency.store import Answer, Claim, OnCreated
-from services.ingest.webhooks.commands import WebhookCommands, require_key
+from services.ingest.webhooks.commands import WebhookCommands, require_fresh
 from services.ingest.webhooks.domain import DeliveryState, EventType, Webhook
 from services.ingest.webhooks.messages import MESSAGES
 from services.ingest.webhooks.schemas import (
@@ -81,7 +81,7 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
                 lambda note: commands.register(actor, wanted.url, types, wanted.description, note),
             )
 
-        require_key(actor)
+        require_fresh(actor)
         identity = [actor.key_id, wanted.model_dump(mode="json")]
         return to_response(
             idempotent.run(actor, key, "POST /v1/webhooks", lambda _key: identity, work)
@@ -130,7 +130,7 @@ def _webhooks(commands: WebhookCommands, idempotent: IdempotentRequests) -> APIR
                 claim, 200, lambda note: commands.rotate(actor, webhook_id, overlap, note)
             )
 
-        require_key(actor)
+        require_fresh(actor)
         operation = f"POST /v1/webhooks/{webhook_id}/rotate"
         return to_response(
             idempotent.run(actor, key, operation, lambda _key: [actor.key_id, overlap], work)

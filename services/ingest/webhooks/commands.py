@@ -54,7 +54,7 @@ class WebhookCommands:
         note: OnCreated[Webhook] = ignore_created,
     ) -> Webhook:
         """Create a webhook with its secret. Raises AddressNotAllowed; Conflict above the limit."""
-        require_key(actor)
+        require_fresh(actor)
         now = now_utc()
         webhook = Webhook(
             id=new_webhook_id(),
@@ -128,7 +128,7 @@ class WebhookCommands:
 
     def remove(self, actor: Actor, webhook_id: str) -> None:
         """Delete a webhook with its log; waiting messages are not sent. Raises NotFound."""
-        require_key(actor)
+        require_fresh(actor)
         with self.store.write() as session:
             existing = Webhooks(session, actor.tenant)
             webhook = existing.require(webhook_id, for_update=True)
@@ -139,7 +139,7 @@ class WebhookCommands:
 
     def test(self, actor: Actor, webhook_id: str) -> Delivery:
         """Send a test message, without retries. Raises Conflict if it is disabled."""
-        require_key(actor)
+        require_fresh(actor)
         with self.store.write() as session:
             webhook = _enabled(Webhooks(session, actor.tenant), webhook_id)
             message = webhook_test(webhook, actor.name, now_utc())
@@ -150,7 +150,7 @@ class WebhookCommands:
 
     def redeliver(self, actor: Actor, webhook_id: str, delivery: str) -> Delivery:
         """Send one delivery again. Raises Conflict if it is disabled."""
-        require_key(actor)
+        require_fresh(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
@@ -161,7 +161,7 @@ class WebhookCommands:
 
     def redeliver_failed(self, actor: Actor, webhook_id: str, since: datetime) -> int:
         """Send all failed deliveries since this time again. Returns how many."""
-        require_key(actor)
+        require_fresh(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
@@ -185,7 +185,7 @@ class WebhookCommands:
         change: Callable[[Webhook, datetime], Webhook],
         note: OnCreated[Webhook] = ignore_created,
     ) -> Webhook:
-        require_key(actor)
+        require_fresh(actor)
         with self.store.write() as session:
             existing = Webhooks(session, actor.tenant)
             after = change(existing.require(webhook_id, for_update=True), now_utc())
@@ -203,9 +203,9 @@ def _enabled(existing: Webhooks, webhook_id: str) -> Webhook:
     return webhook
 
 
-def require_key(actor: Actor) -> None:
-    """Raise NotAllowed for a session: the webhook would outlive it."""
-    auth.require_key(actor, "create or change webhooks")
+def require_fresh(actor: Actor) -> None:
+    """Raise SignInAgain for an older session: the webhook would outlive it."""
+    auth.require_fresh(actor, "create or change webhooks")
 
 
 def _log(action: str, webhook: Webhook, actor: Actor) -> None:

@@ -36,10 +36,10 @@ export function onSignedOut(handler) {
   state.whenSignedOut = handler;
 }
 
-/** Wait for the sign-in, which all requests share. */
-export async function signInAgain() {
+/** Wait for the sign-in, which all requests share. @param title why it is needed, if not by the end of the session */
+export async function signInAgain(title) {
   const before = state.actor;
-  state.waiting ??= state.whenSignedOut().finally(() => { state.waiting = null; });
+  state.waiting ??= state.whenSignedOut(title).finally(() => { state.waiting = null; });
   await state.waiting;
   if (!before || samePerson(before, state.actor)) return;
   setTimeout(() => location.assign("/")); // another person began the work on the screen
@@ -48,13 +48,20 @@ export async function signInAgain() {
 
 const samePerson = (one, other) => one.tenant === other?.tenant && one.name === other?.name;
 
-export async function request(method, path, { body, keepalive = false, text = false, signal } = {}) {
+const SIGNS_IN = /^\/v1\/(session|sign-in)\b/;
+
+export async function request(method, path, { body, keepalive = false, text = false, signal, again = false } = {}) {
   const answer = await send(method, path, body, keepalive, signal);
-  if (answer.status === 401 && !keepalive && path !== "/v1/session") {
+  if (answer.status === 401 && !keepalive && !SIGNS_IN.test(path)) {
     await signInAgain();
     return request(method, path, { body, text, signal });
   }
-  if (!answer.ok) throw new Problem(answer.status, await read(answer));
+  if (!answer.ok) {
+    const problem = new Problem(answer.status, await read(answer));
+    if (problem.code !== "sign_in_again" || again) throw problem;
+    await signInAgain("Sign in again for this change");
+    return request(method, path, { body, text, signal, again: true });
+  }
   if (answer.status === 204) return null;
   return text ? verbatim(answer) : answer.json();
 }
@@ -98,6 +105,8 @@ export const get = (path, options) => request("GET", path, options);
 export const post = (path, body, options) => request("POST", path, { body: body ?? {}, ...options });
 
 export const put = (path, body) => request("PUT", path, { body });
+export const patch = (path, body) => request("PATCH", path, { body });
+export const remove = (path) => request("DELETE", path);
 
 export function query(path, params) {
   const wanted = Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== "");
@@ -112,6 +121,23 @@ export async function whoAmI() {
 
 export async function signIn(key) {
   return keep(await request("POST", "/v1/session", { body: { key } }));
+}
+
+/** Sign in a user. Another request then fetches the CSRF token. */
+export async function signInByPassword(email, password) {
+  await request("POST", "/v1/sign-in", { body: { email, password } });
+  return whoAmI();
+}
+
+/** Set another password. It ends the other sessions, and changes the CSRF token of this one. */
+export async function changePassword(current, password) {
+  await request("POST", "/v1/sign-in/password", { body: { current, new: password } });
+  return whoAmI();
+}
+
+export async function chooseByInvitation(invitation, password) {
+  await request("POST", "/v1/sign-in/invitation", { body: { invitation, password } });
+  return whoAmI();
 }
 
 export async function signOut() {

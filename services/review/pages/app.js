@@ -5,7 +5,7 @@ import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
 
-const LINK = /^#sign-in=(\w+)$/; // of an address that signs in once
+const LINK = /^#(sign-in|invitation)=(\w+)$/; // of an address that signs in once, or lets a person choose a password
 const VIEWS = [
   [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
   [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
@@ -17,6 +17,7 @@ const VIEWS = [
   [/^\/search$/, () => import("/pages/search.js")],
   [/^\/costs$/, () => import("/pages/costs.js")],
   [/^\/watch$/, () => import("/pages/watch.js")],
+  [/^\/people$/, () => import("/pages/people.js")],
 ];
 const LINKS = [ // address, name, and the scope that a key needs for it
   ["/", "Queue", "review"],
@@ -27,6 +28,7 @@ const LINKS = [ // address, name, and the scope that a key needs for it
   ["/search", "Search", "documents:read"],
   ["/costs", "Costs", "results:read"],
   ["/watch", "Checks", "results:read"],
+  ["/people", "People", "admin"],
 ];
 
 const NOT_FOUND = [/^/, () => ({ show: notFound })];
@@ -142,15 +144,15 @@ function welcome(actor) {
     await signOut().catch(() => {});
     location.assign("/");
   };
-  fill(byId("who"), h("span.muted", {}, actor.tenant === "default" ? actor.name : `${actor.name} · ${actor.tenant}`),
+  fill(byId("who"), h("button.quiet", { type: "button", onclick: () => signin.account(actor.name) }, actor.tenant === "default" ? actor.name : `${actor.name} · ${actor.tenant}`),
     h("button.quiet", { type: "button", onclick: leave }, "Sign out"));
   return show();
 }
 
 /** The person whom a link such as `/#sign-in=SECRET` signs in, once. Null without a link, or if it was used. */
 async function signInByLink() {
-  const [, secret] = LINK.exec(location.hash) ?? [];
-  if (!secret) return null;
+  const [, kind, secret] = LINK.exec(location.hash) ?? [];
+  if (kind !== "sign-in") return null;
   const forget = () => history.replaceState(null, "", location.pathname + location.search);
   try {
     const actor = await signIn(secret);
@@ -164,11 +166,17 @@ async function signInByLink() {
   }
 }
 
+/** The invitation in the address; null without one. */
+const invitationOf = () => { const [, kind, secret] = LINK.exec(location.hash) ?? []; return kind === "invitation" ? secret : null; };
+
 async function begin() {
   onSignedOut(signin.dialog);
-  let actor;
+  const invited = invitationOf();
+  const enter = (actor) => { history.replaceState(null, "", "/"); return welcome(actor); };
+  let actor = null, entrance = null;
   try {
-    actor = await signInByLink() ?? await whoAmI();
+    if (!invited) actor = await signInByLink() ?? await whoAmI();
+    if (!actor) entrance = invited ? signin.invitation(invited, enter) : await signin.page(welcome, usedLink);
   } catch (error) {
     fill(byId("view"), failure(error, begin));
     return;
@@ -177,8 +185,8 @@ async function begin() {
     await welcome(actor);
     return;
   }
-  document.title = "Sign in · smallprint";
-  fill(byId("view"), signin.page(welcome, usedLink));
+  document.title = `${invited ? "Choose a password" : "Sign in"} · smallprint`;
+  fill(byId("view"), entrance);
   byId("view").querySelector("input").focus();
 }
 

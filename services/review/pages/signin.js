@@ -1,45 +1,106 @@
-// Sign-in with a key: a page at first, a dialog when a session has ended.
+// Sign-in: a page at first, a dialog when a session has ended. It offers what is configured: a
+// password, an OpenID provider, or a key.
 
-import { signIn } from "/pages/api.js";
+import { changePassword, chooseByInvitation, get, signIn, signInByPassword, whoAmI } from "/pages/api.js";
 import { fill, h } from "/pages/dom.js";
 
-function form(title, text, done) {
-  const key = h("input", { type: "password", name: "key", required: true, autocomplete: "current-password", autocapitalize: "off", spellcheck: "false", placeholder: "sp_…" });
+const FAILED = {
+  no_account: "You have no account here. Ask an admin to add your e-mail address.",
+  unavailable: "The provider does not answer. Try again in a moment.",
+  not_signed_in: "The provider did not sign you in. Try again.",
+};
+const USED = ["This link has been used, or is older than an hour. Run ", h("code", {}, "smallprint open"), " for another, or sign in with your key."];
+
+const field = (text, props) => h("label.field", {}, h("span", {}, text), h("input", { required: true, autocapitalize: "off", spellcheck: "false", ...props }));
+
+/** A form that signs in. `submit` gets the form's data and resolves to the person. */
+function form(fields, label, submit, done, primary = true) {
   const wrong = h("p.status.wrong", { role: "alert" });
-  const button = h("button.primary.large", {}, "Sign in");
-  const submit = async (event) => {
+  const button = h(primary ? "button.primary.large" : "button", {}, label);
+  const onsubmit = async (event) => {
     event.preventDefault();
     button.disabled = true;
     wrong.textContent = "";
     try {
-      const actor = await signIn(key.value);
-      key.value = "";
+      const actor = await submit(Object.fromEntries(new FormData(event.target)));
+      event.target.reset();
       done(actor);
     } catch (error) {
-      wrong.textContent = error.status === 401 ? "This key is unknown, expired or revoked. Copy the complete key, or ask for a new one." : error.message;
-      key.select();
+      wrong.textContent = error.message;
+      event.target.querySelector("input[type=password]").select();
     } finally {
       button.disabled = false;
     }
   };
-  return h("form.card", { onsubmit: submit }, h("h1", {}, title), h("p.muted", {}, ...[text].flat()), h("label.field", {}, h("span", {}, "Key"), key), wrong, button,
-    h("p.muted.small", {}, "The key of the owner is in ", h("code", {}, "owner.key"), " of the data folder. ", h("code", {}, "smallprint keys new"), " makes a key for a colleague. Your browser stores a session, not the key."));
+  return h("form.fields", { onsubmit }, fields, wrong, button);
 }
 
-const USED = ["This link has been used, or is older than an hour. Run ", h("code", {}, "smallprint open"), " for another, or sign in with your key."];
+function byKey(done, primary) {
+  const key = field("Key", { type: "password", name: "key", autocomplete: "current-password", placeholder: "sp_…" });
+  return [form(key, "Sign in", ({ key: secret }) => signIn(secret), done, primary),
+    h("p.muted.small", {}, "The key of the owner is in ", h("code", {}, "owner.key"), " of the data folder. ", h("code", {}, "smallprint keys new"), " makes a key for a colleague. Your browser stores a session, not the key.")];
+}
 
-/** @param usedLink whether the person followed a link that signs in no more */
-export const page = (done, usedLink) => h("div.sign-in", {}, form("Sign in", usedLink ? USED : "Use your API key.", done));
+function byPassword(done) {
+  return form([field("E-mail", { type: "email", name: "email", autocomplete: "username" }),
+    field("Password", { type: "password", name: "password", autocomplete: "current-password" })], "Sign in",
+  ({ email, password }) => signInByPassword(email, password), done);
+}
 
-/** A dialog over the current page. Resolves after the sign-in. */
-export function dialog() {
+/** `elsewhere`: the provider opens in another tab, so that this page stays as it is. */
+function card(title, text, ways, done, elsewhere) {
+  const provider = ways.openid && h("a.button.large", { href: ways.openid.path, target: elsewhere ? "_blank" : null, class: ways.password ? "" : "primary" }, `Sign in with ${ways.openid.name}`);
+  const others = ways.password || ways.openid;
+  return h("div.card", {}, h("h1", {}, title), text && h("p.muted", {}, ...[text].flat()), ways.password && byPassword(done), provider,
+    others ? h("details", {}, h("summary.small", {}, "Use a key"), byKey(done, false)) : byKey(done, true));
+}
+
+/** The page. @param usedLink whether the person followed a link that signs in no more */
+export async function page(done, usedLink) {
+  const ways = await get("/v1/sign-in");
+  const failed = FAILED[new URLSearchParams(location.search).get("failed")];
+  const text = usedLink ? USED : failed ?? (ways.password || ways.openid ? null : "Use your API key.");
+  return h("div.sign-in", {}, card("Sign in", text, ways, done, false));
+}
+
+/** The page on which an invited person chooses a password. */
+export function invitation(secret, done) {
+  const choose = form(field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 }), "Save and sign in",
+    ({ password }) => chooseByInvitation(secret, password), done);
+  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, "At least 12 characters. A few words that only you would join are easy to keep in mind."), choose));
+}
+
+/** A dialog with the user's e-mail address and role, in which they change their password. */
+export async function account(name) {
+  const user = await get("/v1/users/self").catch((error) => (error.status === 404 ? null : Promise.reject(error)));
+  const note = h("p.status", { role: "status" });
+  const change = () => form([field("Current password", { type: "password", name: "current", autocomplete: "current-password" }),
+    field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 })], "Change password",
+  ({ current, password }) => changePassword(current, password), () => { note.textContent = "Changed. Your other sessions have ended."; });
+  const box = h("dialog", { "aria-label": "Account", onclose: () => box.remove() }, h("h2", {}, name),
+    h("p.muted", {}, user ? `${user.email} · ${user.role}` : "You signed in with a key. It has no password."), user?.has_password && change(), note,
+    h("form.row", { method: "dialog" }, h("button", {}, "Close")));
+  document.body.append(box);
+  box.showModal();
+}
+
+/** A dialog over the current page. Resolves after the sign-in. @param title why it is shown */
+export async function dialog(title = "Your session has ended") {
+  const ways = await get("/v1/sign-in");
   return new Promise((resolve) => {
     const box = h("dialog.sign-in-again", { "aria-label": "Sign in again", oncancel: (event) => event.preventDefault() });
-    fill(box, form("Your session has ended", "Sign in again to continue. Nothing is lost.", (actor) => {
+    const done = (actor) => {
+      window.removeEventListener("focus", look);
       box.close();
       box.remove();
       resolve(actor);
-    }));
+    };
+    const look = async () => { // after a sign-in at the provider, in another tab
+      const actor = await whoAmI().catch(() => null);
+      if (actor) done(actor);
+    };
+    if (ways.openid) window.addEventListener("focus", look);
+    fill(box, card(title, "Sign in again to continue. Nothing is lost.", ways, done, true));
     document.body.append(box);
     box.showModal();
   });

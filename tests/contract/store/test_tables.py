@@ -34,7 +34,8 @@ from shared.storage.tenant_isolation import ACROSS
 
 TABLES: dict[str, list[MetaData]] = {
     "ingest": [
-        one.metadata for one in (ingest, idempotency, resumable, retention, search, webhooks)
+        one.metadata
+        for one in (ingest, idempotency, resumable, retention, search, webhooks, secret)
     ],
     "extraction": [extraction.metadata, OfClauses.tables.checks.metadata, secret.metadata],
     "triage": [triage.metadata, OfFindings.tables.checks.metadata, secret.metadata],

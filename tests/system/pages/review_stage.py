@@ -250,8 +250,11 @@ async def _opened(gate: threading.Event) -> None:
 class Stage:
     """Everything behind one address. Close it to stop."""
 
-    def __init__(self, folder: Path, *, lease: float = 300.0) -> None:
-        self.ingest = build_ingest(IngestSettings(data=folder))
+    def __init__(
+        self, folder: Path, *, lease: float = 300.0, port: int = 0, **settings: Any
+    ) -> None:
+        """`settings` are those of ingest."""
+        self.ingest = build_ingest(IngestSettings(data=folder, **settings))
         self.ingest.store.migrate()
         keys = self.ingest.app.state.keys
         self.review = build_review(ReviewSettings(data=folder, review_lease=lease), keys=keys)
@@ -289,7 +292,7 @@ class Stage:
             },
             front,
         )
-        self.address = f"http://127.0.0.1:{self._serve(origin)}"
+        self.address = f"http://127.0.0.1:{self._serve(origin, port or free_port())}"
         self.http = httpx.Client(
             base_url=self.address,
             headers={"authorization": f"Bearer {self.keys['ada']}"},
@@ -301,8 +304,7 @@ class Stage:
         self.http.headers["authorization"] = f"Bearer {self.keys[tenant]}"
         self.tenant = tenant
 
-    def _serve(self, origin: Dispatcher) -> int:
-        port = free_port()
+    def _serve(self, origin: Dispatcher, port: int) -> int:
         config = uvicorn.Config(origin, host="127.0.0.1", port=port, log_config=None)
         self.server = uvicorn.Server(config)
         self.threads.append(threading.Thread(target=self.server.run, daemon=True))
@@ -557,13 +559,13 @@ class Stage:
 
 
 @contextmanager
-def new_stage(folder: Path) -> Iterator[Stage]:
+def new_stage(folder: Path, **options: Any) -> Iterator[Stage]:
     """A stage without the developer's own settings."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
                 patch.delenv(name)
-        stage = Stage(folder)
+        stage = Stage(folder, **options)
         yield stage
         stage.close()
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.ingest.webhooks.store import attempts, deliveries, webhooks
+from shared.web import auth
 from tests.support.local_server import Receiver, Reply, Request
 from tests.unit.ingest.webhooks.builders import NewHooks, WebhookService
 
@@ -196,7 +197,10 @@ def test_webhooks_of_another_tenant_are_not_found(
     assert any_hooks.log(made["id"]) == [delivery]
 
 
-def test_a_session_reads_but_changes_nothing(hooks: WebhookService) -> None:
+def test_an_older_session_reads_but_changes_nothing(
+    hooks: WebhookService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "FRESH", timedelta(0))
     made = hooks.register(URL)
     session = hooks.client_with(hooks.client.post("/v1/keys/sessions").json()["secret"])
     mine = f"/v1/webhooks/{made['id']}"

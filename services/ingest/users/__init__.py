@@ -1,0 +1,1 @@
+"""People: named users with a role, who sign in by password or OpenID Connect."""

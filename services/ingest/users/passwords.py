@@ -1,0 +1,43 @@
+"""Hash and check passwords with Argon2id, by the parameters of RFC 9106 for limited memory."""
+
+from __future__ import annotations
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from shared.errors import InvalidRequest
+
+SHORTEST, LONGEST = 12, 1_000
+"""Characters of a password. The shortest follows NIST SP 800-63B for passwords that people choose;
+no rules about kinds of characters, as it advises."""
+
+_HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash("nobody has this password")
+"""Checked for unknown users, so that their answer takes as long as that for known ones."""
+
+
+def hash_password(password: str, *, not_in: tuple[str, ...] = ()) -> str:
+    """Return the hash of a new password.
+
+    Args:
+        not_in: the name and address of its owner, which others can guess.
+
+    Raises:
+        InvalidRequest: it is too short or long, or easy to guess.
+    """
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise InvalidRequest(f"A password has {SHORTEST} to {LONGEST:,} characters.")
+    plain = password.casefold()
+    if len(set(plain)) < 5 or any(name.casefold() in plain for name in not_in if len(name) > 2):
+        raise InvalidRequest(
+            "This password is easy to guess: it repeats few characters, or has your name in it."
+        )
+    return _HASHER.hash(password)
+
+
+def is_password(hashed: str | None, password: str) -> bool:
+    """Whether a password belongs to a hash; None is no hash and takes as long."""
+    try:
+        return _HASHER.verify(hashed or _NOBODY, password) and hashed is not None
+    except (VerificationError, InvalidHashError):
+        return False

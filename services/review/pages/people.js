@@ -1,0 +1,137 @@
+// The page People: users, keys, sessions and webhooks of the tenant, for admins.
+
+import { actor, get, patch, post, remove } from "/pages/api.js";
+import { fill, h, moment, say, select } from "/pages/dom.js";
+
+const ROLES = [
+  ["viewer", "Viewer: reads documents and results"],
+  ["uploader", "Uploader: also uploads and deletes"],
+  ["analyst", "Analyst: decides in the queue"],
+  ["lead", "Lead: all but people and settings"],
+  ["admin", "Admin: everything"],
+];
+const SCOPES = ["documents:read", "documents:write", "results:read", "review", "admin"];
+const LIFETIMES = [["", "Never expires"], ["30", "30 days"], ["90", "90 days"], ["365", "A year"]];
+
+export async function show() {
+  const element = h("div.page.people", {}, h("div.head", {}, h("h1", {}, "People"),
+    h("p.muted.about", {}, "Users sign in with a password or at your provider. Keys are for programs. Changes need a sign-in of the last 15 minutes.")));
+  for (const section of [users, keys, sessions, webhooks]) {
+    const part = h("section", {});
+    const draw = async () => fill(part, await section(draw));
+    await draw();
+    element.append(part);
+  }
+  return { title: "People", element };
+}
+
+/** Do a change, then draw its section again. An error stands below the control. */
+const change = (draw, work, done) => async (event) => {
+  const control = event.currentTarget, row = control.closest("td, form");
+  row.querySelector(".wrong")?.remove();
+  try {
+    await work();
+    await draw();
+    say(done);
+  } catch (error) {
+    row.append(h("p.status.wrong", { role: "alert" }, error.message));
+  }
+};
+
+function table(heads, rows) {
+  return h("table.list.compact", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows));
+}
+
+const field = (text, props) => h("label.field", {}, h("span", {}, text), h("input", { required: true, ...props }));
+
+const folded = (summary, form, open) => h("details", { open }, h("summary", {}, summary), form);
+
+/** A button that asks before it does something. */
+const careful = (draw, text, question, work) => h("button.quiet", { type: "button", onclick: (event) => { if (confirm(question)) change(draw, work, `${text}: done`)(event); } }, text);
+
+/** Show a secret once, with a button to copy it. */
+function once(title, text, secret) {
+  const copied = h("span.muted.small", { role: "status" });
+  const box = h("dialog", { "aria-label": title, onclose: () => box.remove() }, h("h2", {}, title), h("p", {}, text), h("p.secret", {}, h("code", {}, secret)),
+    h("div.row", {}, h("button.primary", { type: "button", onclick: async () => { await navigator.clipboard.writeText(secret); copied.textContent = "Copied"; } }, "Copy"), copied,
+      h("button", { type: "button", onclick: () => box.close() }, "Close")));
+  document.body.append(box);
+  box.showModal();
+}
+
+const invited = ({ name, invitation, expires }) => once("Invitation", `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.`, `${location.origin}/#invitation=${invitation}`);
+
+function roleOf(user, draw) {
+  const box = h("select", { "aria-label": `Role of ${user.name}`, onchange: (event) => change(draw, () => patch(`/v1/users/${user.id}`, { role: box.value }), `${user.name} is ${box.value}`)(event) },
+    ROLES.map(([role]) => h("option", { value: role }, role)));
+  box.value = user.role;
+  return box;
+}
+
+async function users(draw) {
+  const { items } = await get("/v1/users");
+  const own = (one) => one.name === actor().name;
+  const rows = items.map((one) => h("tr", {},
+    h("td.name", {}, one.name, h("p.muted.small", {}, one.email)),
+    h("td", {}, own(one) ? one.role : roleOf(one, draw)),
+    h("td", {}, one.disabled ? `Disabled ${moment(one.disabled)}` : one.last_used ? `Signed in ${moment(one.last_used)}` : one.has_password ? "Never signed in" : "Invited"),
+    h("td", {}, !own(one) && [
+      h("button.quiet", { type: "button", onclick: change(draw, async () => invited(await post(`/v1/users/${one.id}/invitations`)), "Invitation made") }, one.has_password ? "New password" : "Invite again"),
+      one.disabled
+        ? h("button.quiet", { type: "button", onclick: change(draw, () => patch(`/v1/users/${one.id}`, { disabled: false }), `${one.name} is enabled`) }, "Enable")
+        : careful(draw, "Disable", `Disable ${one.name}? Their sessions end.`, () => patch(`/v1/users/${one.id}`, { disabled: true })),
+    ])));
+  const role = select("Role", "analyst", ROLES, () => {});
+  const add = h("form.fields.line", { onsubmit: (event) => event.preventDefault() }, field("Name", { name: "name", maxlength: 100 }), field("E-mail", { name: "email", type: "email" }), role);
+  add.append(h("button.primary", { onclick: (event) => {
+    if (!add.reportValidity()) return;
+    const { name, email } = Object.fromEntries(new FormData(add));
+    change(draw, async () => invited(await post("/v1/users", { name, email, role: role.querySelector("select").value })), `${name} is added`)(event);
+  } }, "Add user"));
+  return [h("h2", {}, "Users"), items.length ? table(["Name", "Role", "State", ""], rows) : h("p.muted", {}, "No users yet. Until then people sign in with keys."), folded("Add a user", add, !items.length)];
+}
+
+async function keys(draw) {
+  const all = await get("/v1/keys");
+  const items = all.items.filter((one) => one.kind === "key");
+  const rows = items.map((one) => h("tr", {},
+    h("td.name", {}, one.name, h("p.muted.small", {}, one.scopes.length === SCOPES.length ? "all scopes" : one.scopes.join(", "))),
+    h("td", {}, one.revoked ? `Revoked ${moment(one.revoked)}` : one.last_used ? `Used ${moment(one.last_used)}` : "Never used"),
+    h("td", {}, one.expires ? `Expires ${moment(one.expires)}` : "Never expires"),
+    h("td", {}, !one.revoked && careful(draw, "Revoke", `Revoke ${one.name}? Programs with this key stop working within a minute.`, () => remove(`/v1/keys/${one.id}`)))));
+  const scopes = h("fieldset.scopes", {}, h("legend", {}, "Scopes"), SCOPES.map((scope) => h("label", {}, h("input", { type: "checkbox", name: "scope", value: scope }), ` ${scope}`)));
+  const life = select("Lifetime", "90", LIFETIMES, () => {});
+  const add = h("form.fields.line", { onsubmit: (event) => event.preventDefault() }, field("Name", { name: "name", maxlength: 100 }), life, scopes);
+  add.append(h("button.primary", { onclick: (event) => {
+    if (!add.reportValidity()) return;
+    const data = new FormData(add), days = life.querySelector("select").value, wanted = data.getAll("scope");
+    const body = { name: data.get("name"), scopes: wanted, expires: days ? new Date(Date.now() + days * 86_400_000).toISOString() : null };
+    change(draw, async () => {
+      if (!wanted.length) throw new Error("Choose at least one scope.");
+      once("New key", `The key of ${body.name}. It is shown only now.`, (await post("/v1/keys", body)).secret);
+    }, `The key ${body.name} is made`)(event);
+  } }, "Create key"));
+  return [h("h2", {}, "Keys"), table(["Name", "Used", "Expires", ""], rows), folded("Create a key", add, false)];
+}
+
+async function sessions(draw) {
+  const { items } = await get("/v1/keys/sessions");
+  const rows = items.map((one) => h("tr", {},
+    h("td.name", {}, one.name, one.current && h("span.tag", {}, "this one")),
+    h("td", {}, `Since ${moment(one.created)}`, one.address && ` from ${one.address}`),
+    h("td", {}, `Ends ${moment(one.expires)}`),
+    h("td", {}, !one.current && careful(draw, "End", `End this session of ${one.name}? They can sign in again.`, () => remove(`/v1/keys/sessions/${one.id}`)))));
+  return [h("h2", {}, "Sessions"), table(["Who", "Signed in", "Ends", ""], rows)];
+}
+
+async function webhooks(draw) {
+  const { items } = await get("/v1/webhooks?limit=200");
+  if (!items.length) return [h("h2", {}, "Webhooks"), h("p.muted", {}, "No webhooks. ", h("code", {}, "smallprint webhooks add"), " or POST /v1/webhooks makes one.")];
+  const rows = items.map((one) => h("tr", {},
+    h("td.name", {}, one.url, one.description && h("p.muted.small", {}, one.description)),
+    h("td", {}, one.enabled ? (one.last_delivered ? `Delivered ${moment(one.last_delivered)}` : "Nothing delivered yet") : `Disabled: ${one.disabled_reason ?? "by a person"}`),
+    h("td", {}, one.failures ? `${one.failures} failures` : ""),
+    h("td", {}, h("button.quiet", { type: "button", onclick: change(draw, () => patch(`/v1/webhooks/${one.id}`, { enabled: !one.enabled }), one.enabled ? "Disabled" : "Enabled") }, one.enabled ? "Disable" : "Enable"),
+      careful(draw, "Delete", `Delete the webhook to ${one.url}? Waiting messages are not sent.`, () => remove(`/v1/webhooks/${one.id}`)))));
+  return [h("h2", {}, "Webhooks"), table(["Address", "State", "", ""], rows)];
+}

@@ -1,0 +1,179 @@
+"""People in a real browser: invitations, passwords, an OpenID provider, and the page People."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.servers.ports import free_port
+from shared.web import auth
+from tests.support import library
+from tests.system.pages.review_stage import Stage, new_stage
+from tests.system.pages.test_review_pages import Watched, browser  # noqa: F401
+
+PASSWORD = "seven green umbrellas"
+REFUSED = ("401", "403", "422")
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The address of an OpenID provider, with two people."""
+    mock = library("oidc_provider_mock", "make setup-dev")
+    with mock.run_server_in_thread() as server:
+        issuer = f"http://localhost:{server.server_port}"
+        for name in ("cleo", "stranger"):
+            claims = {"email": f"{name}@example.com", "email_verified": True}
+            httpx.put(f"{issuer}/users/{name}", json=claims).raise_for_status()
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator[Stage]:
+    port = free_port()
+    settings = {
+        "ingest_openid_issuer": provider,
+        "ingest_openid_client": "smallprint",
+        "ingest_openid_secret": "secret",
+        "ingest_openid_name": "Example ID",
+        "public_url": f"http://127.0.0.1:{port}",
+    }
+    with new_stage(tmp_path_factory.mktemp("data"), port=port, **settings) as stage:
+        yield stage
+
+
+def by_key(browser: Any, stage: Stage, name: str = "ada") -> Watched:  # noqa: F811
+    person = Watched(browser, stage)
+    person.page.goto(stage.address)
+    person.page.get_by_text("Use a key").click()
+    person.page.get_by_label("Key", exact=True).fill(stage.keys[name])
+    person.page.locator("details").get_by_role("button", name="Sign in").click()
+    person.page.get_by_role("link", name="People").click()
+    person.page.get_by_role("heading", name="Users").wait_for()
+    return person
+
+
+def invite(admin: Watched, name: str, role: str) -> str:
+    """Add a user on the page. Returns the link of the invitation."""
+    if not admin.page.get_by_role("button", name="Add user").is_visible():
+        admin.page.get_by_text("Add a user").click()
+    form = admin.page.locator("form", has_text="Add user")
+    form.get_by_label("Name").fill(name)
+    form.get_by_label("E-mail").fill(f"{name}@example.com")
+    form.get_by_label("Role").select_option(role)
+    form.get_by_role("button", name="Add user").click()
+    dialog = admin.page.get_by_role("dialog")
+    link = str(dialog.locator("code").inner_text())
+    admin.draw(f"people-invitation-{name}", whole=False)
+    dialog.get_by_role("button", name="Close").click()
+    return link
+
+
+def test_an_invited_person_chooses_a_password_and_signs_in_until_disabled(
+    browser: Any,  # noqa: F811
+    stage: Stage,
+) -> None:
+    admin = by_key(browser, stage)
+    link = invite(admin, "bea", "analyst")
+    bea = Watched(browser, stage)
+    bea.page.goto(link)
+    bea.page.get_by_label("New password").fill("bea and friends")
+    bea.page.get_by_role("button", name="Save and sign in").click()
+    bea.page.get_by_text("easy to guess").wait_for()
+    bea.draw("people-choose-password", whole=False)
+    bea.page.get_by_label("New password").fill(PASSWORD)
+    bea.page.get_by_role("button", name="Save and sign in").click()
+    bea.page.get_by_role("heading", name="Queue").wait_for()
+    assert "invitation" not in bea.page.url
+    assert bea.page.get_by_role("link", name="People").count() == 0
+    bea.page.get_by_role("button", name="Sign out").click()
+    for password in ("not her password", PASSWORD):
+        bea.page.get_by_label("E-mail").fill("bea@example.com")
+        bea.page.get_by_label("Password").fill(password)
+        bea.page.locator("form", has_text="E-mail").get_by_role("button", name="Sign in").click()
+        if password != PASSWORD:
+            bea.page.get_by_text("is wrong, or this user is disabled").wait_for()
+            bea.draw("people-sign-in", whole=False)
+    bea.page.get_by_role("heading", name="Queue").wait_for()
+
+    bea.page.get_by_role("button", name="bea", exact=True).click()
+    account = bea.page.get_by_role("dialog", name="Account")
+    account.get_by_text("bea@example.com · analyst").wait_for()
+    account.get_by_label("Current password").fill(PASSWORD)
+    account.get_by_label("New password").fill("nine purple bicycles")
+    account.get_by_role("button", name="Change password").click()
+    account.get_by_text("Your other sessions have ended").wait_for()
+    bea.draw("people-account", whole=False)
+    account.get_by_role("button", name="Close").click()
+
+    admin.page.reload()
+    admin.page.on("dialog", lambda dialog: dialog.accept())
+    row = admin.page.get_by_role("row", name="bea@example.com")
+    admin.draw("people")
+    row.get_by_role("button", name="Disable").click()
+    row.get_by_text("Disabled").first.wait_for()
+    bea.page.get_by_role("link", name="Documents", exact=True).click()
+    bea.page.get_by_text("Your session has ended").wait_for()
+    bea.close(REFUSED)
+    admin.close(REFUSED)
+
+
+def test_the_provider_signs_in_a_user_and_no_stranger(browser: Any, stage: Stage) -> None:  # noqa: F811
+    admin = by_key(browser, stage)
+    invite(admin, "cleo", "lead")
+    admin.close()
+    for name in ("stranger", "cleo"):
+        context = browser.new_context(locale="en-GB")
+        page = context.new_page()
+        page.goto(stage.address)
+        page.get_by_role("link", name="Sign in with Example ID").click()
+        page.get_by_placeholder("sub").fill(name)
+        page.get_by_role("button", name="Authorize").click()
+        if name == "stranger":
+            page.get_by_text("You have no account here").wait_for()
+        else:
+            page.get_by_role("heading", name="Queue").wait_for()
+            assert page.locator("#who").inner_text().startswith("cleo")
+            [cookie] = [one for one in context.cookies() if "session" in one["name"]]
+            assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        context.close()
+
+
+def test_an_older_session_signs_in_again_for_a_new_key(
+    browser: Any,  # noqa: F811
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admin = by_key(browser, stage)
+    admin.page.get_by_text("Create a key").click()
+    form = admin.page.locator("form", has_text="Create key")
+    form.get_by_label("Name").fill("robot")
+    form.get_by_label("documents:read").check()
+    monkeypatch.setattr(auth, "FRESH", timedelta(0))
+    form.get_by_role("button", name="Create key").click()
+    dialog = admin.page.get_by_role("dialog")
+    dialog.get_by_text("Sign in again for this change").wait_for()
+    admin.draw("people-sign-in-again", whole=False)
+    monkeypatch.undo()
+    dialog.get_by_text("Use a key").click()
+    dialog.get_by_label("Key", exact=True).fill(stage.keys["ada"])
+    dialog.locator("details").get_by_role("button", name="Sign in").click()
+    secret = admin.page.get_by_role("dialog", name="New key").locator("code").inner_text()
+    admin.draw("people-new-key", whole=False)
+    headers = {"authorization": f"Bearer {secret}"}
+    own = stage.http.get("/v1/keys/self", headers=headers).json()
+    assert (own["name"], own["scopes"]) == ("robot", ["documents:read"])
+    assert own["expires"]
+    admin.page.get_by_role("button", name="Close").click()
+    admin.page.get_by_role("row", name="robot").wait_for()
+    admin.close(REFUSED)
+
+
+def test_the_page_fits_a_phone(browser: Any, stage: Stage) -> None:  # noqa: F811
+    admin = by_key(browser, stage)
+    admin.page.set_viewport_size({"width": 390, "height": 844})
+    admin.draw("people-phone")
+    admin.close()

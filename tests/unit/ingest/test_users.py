@@ -1,0 +1,217 @@
+"""Users: roles, invitations, passwords, and sign-in at an OpenID provider."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+
+from services.ingest.users import commands as users_module
+from services.ingest.users import passwords
+from services.ingest.users.commands import NoAccount, UserCommands
+from services.ingest.users.domain import Identity, User
+from shared.audit.chain import lines
+from shared.errors import (
+    Conflict,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+)
+from shared.web import auth as auth_module
+from shared.web.auth import Actor
+from shared.web.scopes import ALL, ROLES, Role
+from tests.unit.ingest.builders import IngestService
+
+PASSWORD = "seven green umbrellas"
+OTHER = "nine purple bicycles"
+ANN = Identity("https://id.example", "subject-1", "ann@example.com")
+
+
+@pytest.fixture
+def users(any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch) -> UserCommands:
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64))
+    return UserCommands(any_ingest.service.store, any_ingest.keys)
+
+
+def signed_up(users: UserCommands, name: str = "Ann", role: Role = "analyst") -> User:
+    user, invitation = users.add("acme", name, f"{name}@Example.com", role)
+    users.choose_password(invitation.secret, PASSWORD)
+    return user
+
+
+def actor_of(users: UserCommands, secret: str) -> Actor:
+    actor = users.keys.check(secret)
+    assert actor is not None
+    return actor
+
+
+def test_an_invited_person_chooses_a_password_once_and_signs_in(users: UserCommands) -> None:
+    user, invitation = users.add("acme", "Ann", " Ann@Example.com", "analyst")
+    with pytest.raises(NotSignedIn):
+        users.sign_in("ann@example.com", PASSWORD)
+    assert users.keys.check(invitation.secret) is None
+    with pytest.raises(InvalidRequest):
+        users.choose_password(invitation.secret, "too short")
+    first = actor_of(users, users.choose_password(invitation.secret, PASSWORD).secret)
+    assert (first.tenant, first.name, first.key_id) == ("acme", "Ann", user.id)
+    assert first.scopes == ROLES["analyst"]
+    assert first.session_id
+    with pytest.raises(NotSignedIn):
+        users.choose_password(invitation.secret, OTHER)
+    assert actor_of(users, users.sign_in("ANN@example.com", PASSWORD).secret).name == "Ann"
+
+
+@pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaaaaa", "ann and some more", "x" * 1001])
+def test_passwords_that_are_easy_to_guess_are_refused(users: UserCommands, password: str) -> None:
+    _, invitation = users.add("acme", "Ann", "ann@example.com", "viewer")
+    with pytest.raises(InvalidRequest):
+        users.choose_password(invitation.secret, password)
+
+
+def test_wrong_passwords_and_unknown_users_get_the_same_answer(users: UserCommands) -> None:
+    signed_up(users)
+    answers = set()
+    for email, password in (("ann@example.com", OTHER), ("bob@example.com", PASSWORD)):
+        with pytest.raises(NotSignedIn) as refused:
+            users.sign_in(email, password)
+        answers.add(refused.value.message)
+    assert len(answers) == 1
+
+
+def test_passwords_can_be_tried_a_few_times_a_minute(users: UserCommands) -> None:
+    signed_up(users)
+    for _ in range(users_module.ATTEMPTS):
+        with pytest.raises(NotSignedIn):
+            users.sign_in("ann@example.com", OTHER)
+    with pytest.raises(TooManyRequests):
+        users.sign_in("ann@example.com", PASSWORD)
+
+
+def test_no_password_and_no_invitation_is_stored(users: UserCommands) -> None:
+    user, invitation = users.add("acme", "Ann", "ann@example.com", "viewer")
+    users.choose_password(invitation.secret, PASSWORD)
+    [stored] = users.list("acme")
+    assert stored.password is not None
+    assert stored.password.startswith("$argon2id$")
+    assert PASSWORD not in repr(stored)
+    assert user.id == stored.id
+
+
+def test_a_new_password_ends_the_other_sessions(users: UserCommands) -> None:
+    signed_up(users)
+    old, current = (users.sign_in("ann@example.com", PASSWORD).secret for _ in range(2))
+    with pytest.raises(NotAllowed):
+        users.change_password(actor_of(users, current), OTHER, OTHER)
+    new = users.change_password(actor_of(users, current), PASSWORD, OTHER).secret
+    assert [users.keys.check(secret) is not None for secret in (old, current, new)] == [
+        False,
+        False,
+        True,
+    ]
+    assert users.sign_in("ann@example.com", OTHER)
+
+
+def test_a_changed_or_disabled_user_has_no_open_session(users: UserCommands) -> None:
+    user = signed_up(users)
+    secret = users.sign_in("ann@example.com", PASSWORD).secret
+    assert users.change(user.id, "acme", role="lead").role == "lead"
+    assert users.keys.check(secret) is None
+    secret = users.sign_in("ann@example.com", PASSWORD).secret
+    assert actor_of(users, secret).scopes == ROLES["lead"]
+    assert users.change(user.id, "acme", disabled=True).disabled
+    assert users.keys.check(secret) is None
+    with pytest.raises(NotSignedIn):
+        users.sign_in("ann@example.com", PASSWORD)
+    users.change(user.id, "acme", disabled=False)
+    assert users.sign_in("ann@example.com", PASSWORD)
+
+
+def test_only_admins_with_a_fresh_sign_in_change_users(
+    users: UserCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = signed_up(users, "Ada", "admin")
+    by = actor_of(users, users.sign_in("ada@example.com", PASSWORD).secret)
+    user, _ = users.add("acme", "Ann", "ann@example.com", "analyst", by=by)
+    assert user.created_by == "Ada"
+    with pytest.raises(NotAllowed):
+        users.change(admin.id, "acme", role="viewer", by=by)
+    with pytest.raises(NotFound):
+        users.change(user.id, "other", role="viewer", by=by)
+    lesser = Actor("acme", "Bob", "id", scopes=frozenset({"admin"}))
+    for role in ("viewer", "admin"):
+        with pytest.raises(NotAllowed):
+            users.add("acme", "Cid", "cid@example.com", role, by=lesser)
+    monkeypatch.setattr(auth_module, "FRESH", timedelta(0))
+    with pytest.raises(NotAllowed) as stale:
+        users.add("acme", "Dee", "dee@example.com", "viewer", by=by)
+    assert stale.value.code == "sign_in_again"
+
+
+def test_names_and_addresses_are_unique(users: UserCommands) -> None:
+    users.keys.create("acme", "Robot")
+    signed_up(users)
+    for name, email in (("robot", "r@example.com"), ("Anna", "ANN@example.com"), ("ann", "a@b.c")):
+        with pytest.raises(Conflict):
+            users.add("acme", name, email, "viewer")
+    with pytest.raises(Conflict):
+        users.keys.create("acme", "ANN")
+    with pytest.raises(InvalidRequest):
+        users.add("acme", "Cid", "not an address", "viewer")
+
+
+def test_another_invitation_ends_the_earlier_one(users: UserCommands) -> None:
+    user, first = users.add("acme", "Ann", "ann@example.com", "viewer")
+    _, second = users.invite(user.id, "acme")
+    with pytest.raises(NotSignedIn):
+        users.choose_password(first.secret, PASSWORD)
+    assert users.choose_password(second.secret, PASSWORD)
+
+
+def test_an_invitation_opens_no_session_and_makes_no_link(users: UserCommands) -> None:
+    _, invitation = users.add("acme", "Ann", "ann@example.com", "viewer")
+    secret = invitation.secret
+    assert users.keys.check(secret) is None
+    assert [key.kind for key in users.keys.list("acme")] == []
+
+
+def test_the_provider_signs_in_users_by_verified_address_then_by_subject(
+    users: UserCommands,
+) -> None:
+    user, _ = users.add("acme", "Ann", "ann@example.com", "analyst")
+    for stranger in (Identity(ANN.issuer, "s", None), Identity(ANN.issuer, "s", "bob@b.example")):
+        with pytest.raises(NoAccount):
+            users.sign_in_by_provider(stranger)
+    assert actor_of(users, users.sign_in_by_provider(ANN).secret).key_id == user.id
+    renamed = Identity(ANN.issuer, ANN.subject, "ann.new@example.com")
+    assert actor_of(users, users.sign_in_by_provider(renamed).secret).key_id == user.id
+    with pytest.raises(NoAccount):  # another person got the address
+        users.sign_in_by_provider(Identity(ANN.issuer, "subject-2", "ann@example.com"))
+    users.change(user.id, "acme", disabled=True)
+    with pytest.raises(NotSignedIn):
+        users.sign_in_by_provider(ANN)
+
+
+def test_an_analyst_can_not_see_what_shows_hidden_checks() -> None:
+    assert "results:read" not in ROLES["analyst"]
+    assert ROLES["admin"] == ALL
+    assert ROLES["viewer"] < ROLES["uploader"] < ROLES["lead"]
+    assert ROLES["analyst"] < ROLES["lead"]
+
+
+def test_the_trail_says_who_was_added_changed_and_signed_in(users: UserCommands) -> None:
+    user = signed_up(users)
+    with pytest.raises(NotSignedIn):
+        users.sign_in("ann@example.com", OTHER)
+    users.change(user.id, "acme", role="lead")
+    with users.store.read() as session:
+        actions = [(row["actor"], row["action"]) for row in lines(session, tenant="acme")]
+    assert actions == [
+        ("operator", "user.create"),
+        ("Ann", "user.change"),
+        ("Ann", "sign-in"),
+        ("Ann", "refuse"),
+        ("operator", "user.change"),
+    ]
