@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 Form = Literal["auto", "json", "plain"]
@@ -94,12 +94,21 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 
+_arguments: dict[str, Any] = {"service": "smallprint"}
+
+
+def logs_as_here() -> dict[str, Any]:
+    """Return the arguments with which a child process configures the same logs."""
+    return dict(_arguments)
+
+
 def configure_logs(service: str, level: str = "INFO", form: Form = "auto") -> None:
     """Send every logger of this process to standard error.
 
     Args:
         form: `json`, `plain`, or `auto` for plain lines on a terminal.
     """
+    _arguments.update(service=service, level=level, form=form)
     handler = logging.StreamHandler(sys.stderr)
     is_plain = form == "plain" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(PlainFormatter() if is_plain else JsonFormatter(service))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
@@ -79,6 +80,14 @@ escalation_spend_usd_total = Counter(
     ["provider"],
 )
 
+_COUNTED = (
+    *(documents_total, stage_seconds, dead_letters_total, tokens_total),
+    *(clauses_total, findings_total, promise_alerts_total),
+)
+"""What a worker counts."""
+Counts = dict[tuple[int, tuple[str, ...]], list[float]]
+"""By metric and labels: the parts of a counter or a histogram."""
+
 _readers: list[Callable[[], None]] = []
 
 
@@ -86,6 +95,34 @@ def at_scrape(read: Callable[[], None]) -> Callable[[], None]:
     """Call `read` at each scrape; returns a function that stops it."""
     _readers.append(read)
     return lambda: _readers.remove(read)
+
+
+def counts() -> Counts:
+    """Return what this process has counted so far."""
+    return {
+        (number, tuple(labels)): [part.get() for part in _parts(metric.labels(*labels))]
+        for number, metric in enumerate(_COUNTED)
+        for labels in list(metric._metrics)
+    }
+
+
+def counts_since(before: Counts) -> Counts:
+    """Return what this process has counted since `before`."""
+    return {
+        key: [new - old for new, old in zip(now, before.get(key, [0.0] * len(now)), strict=True)]
+        for key, now in counts().items()
+    }
+
+
+def add_counts(more: Counts) -> None:
+    """Add what a child process has counted."""
+    for (number, labels), amounts in more.items():
+        for part, amount in zip(_parts(_COUNTED[number].labels(*labels)), amounts, strict=True):
+            part.inc(amount)
+
+
+def _parts(child: Any) -> list[Any]:
+    return [child._value] if isinstance(child, Counter) else [child._sum, *child._buckets]
 
 
 @contextmanager

@@ -108,6 +108,18 @@ class CommonSettings(BaseSettings):
     crashes: int = Field(
         20, ge=1, description="crashes during an event after which it becomes a dead letter"
     )
+    quick_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="seconds after which the work on a document starts again in the queue of "
+        "large documents, so that others do not wait for it",
+    )
+    text_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="seconds of computing that the work of a service on one document may take, "
+        "and once more for each 200,000 bytes; then the document fails",
+    )
     retry_delay: float = Field(
         1.0, gt=0, description="seconds before the second attempt; doubles with each attempt"
     )

@@ -114,6 +114,7 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
+        in_child=(DocumentRead, FirstPagesRead),
         close_parts=metrics.at_scrape(gauge_updater(store, MonitoringStore.tables)),
         large=lambda event: _is_large(event, settings.extraction_large_text),
     )

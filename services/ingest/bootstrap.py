@@ -199,6 +199,7 @@ def build(
         bus=bus or open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
+        in_child=(DocumentIngested, ClausesExtracted),
         large=is_large,
         jobs=(
             partial(_sender, settings, store, _poster(settings, policy)),

@@ -128,6 +128,7 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
+        in_child=(DocumentRead,),
         close_parts=close_parts,
         large=is_large,
     )

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import uvicorn
@@ -23,7 +24,9 @@ from shared import metrics, tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.messaging import Inbox, Pump, Relay
+from shared.messaging.inbox import Queue
 from shared.runtime.audit_retention import AuditRetention
+from shared.runtime.child import ChildWorker
 from shared.runtime.pulse import IDLE_SECONDS, Heartbeat, Loop, check_alive, check_threads, stuck
 from shared.runtime.service import Service, never
 from shared.runtime.worker import WORKER, Worker
@@ -48,7 +51,7 @@ def main(build: Callable[[], Service], argv: Sequence[str] | None = None) -> int
 
 def _run(build: Callable[[], Service], role: str) -> int:
     try:
-        service = build()
+        service = replace(build(), rebuild=build)
     except SuiteError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 2
@@ -177,12 +180,20 @@ def _workers(
         pulse.beat,
     )
     yield Loop(f"{service.name}-pump", pump.run, stop, pulse)
+
+    def worker(queue: Queue) -> Worker:
+        child = None
+        if service.rebuild and service.in_child:
+            announced = service.store.outbox_filled.set
+            child = ChildWorker(service.rebuild, service.in_child, queue, WORKER, announced)
+        return Worker(service.name, inbox, service.handlers, settings, queue, child)
+
     loops = [
-        (f"worker-{number}", Worker(service.name, inbox, service.handlers, settings))
+        (f"worker-{number}", worker("main"))
         for number in range(workers or service.workers or settings.workers)
     ]
     if service.large is not never:
-        loops.append(("large", Worker(service.name, inbox, service.handlers, settings, "large")))
+        loops.append(("large", worker("large")))
     if service.decisions:
         decisions = Worker(service.name, inbox, service.decisions, settings, "decisions")
         loops.append(("decisions", decisions))

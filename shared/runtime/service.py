@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -62,6 +62,10 @@ class Service:
     """Handlers of a separate worker that does not wait for earlier events of a document."""
     workers: int | None = None
     """Events that a process handles at the same time; None: as the setting says."""
+    in_child: Collection[type[Event]] = ()
+    """Events with the text of a document: a child process handles them, if `rebuild` is given."""
+    rebuild: Callable[[], Service] | None = None
+    """Builds the service again in a child process; it is pickled."""
     jobs: Sequence[JobMaker] = ()
     """Jobs of the worker process."""
     let_go: Callable[[], None] = _nothing

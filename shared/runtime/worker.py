@@ -15,12 +15,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from shared import metrics
 from shared.errors import SuiteError, Unavailable
 from shared.events import (
     TYPES,
+    BlobRef,
     DocumentFailed,
     Event,
     FirstPagesRead,
@@ -34,6 +36,7 @@ from shared.logs import log_context
 from shared.messaging import AlreadyHandled, Inbox, Lease, TakesLong, UnitOfWork
 from shared.messaging.inbox import FINISHED, ORDERED, Queue
 from shared.messaging.pump import printable
+from shared.runtime.child import BYTES, ChildEnded, ChildWorker, TookTooLong
 from shared.runtime.heartbeats import Heartbeats
 from shared.runtime.places import places
 from shared.runtime.pulse import Heartbeat
@@ -53,6 +56,7 @@ class Worker:
 
     Args:
         inbox: shared by the workers of a process, so that tenants take turns among all of them.
+        child: the child process that handles some of the events.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Worker:
         handlers: Mapping[type[Event], Handler],
         settings: CommonSettings,
         queue: Queue = "main",
+        child: ChildWorker | None = None,
     ) -> None:
         self.name = name
         self.inbox = inbox
@@ -70,6 +75,7 @@ class Worker:
         self.settings = settings
         self.queue: Queue = queue
         self.queues = ORDERED if queue in ORDERED else (queue,)
+        self.child = child
         self.pulse = Heartbeat()
         self._heartbeats = Heartbeats(inbox)
         self._unreported: Callable[[], None] | None = None
@@ -83,7 +89,8 @@ class Worker:
         with self._heartbeats.sent():
             while not stop.is_set():
                 try:
-                    self.run_once(self.inbox.poll)
+                    if not self.run_once(self.inbox.poll) and self.child:
+                        self.child.rest()
                     pause = 0.5
                 except Unavailable as error:
                     log.warning("the worker waits", extra={"reason": error.message})
@@ -93,6 +100,8 @@ class Worker:
                     log.exception("the worker failed between events; it continues")
                     stop.wait(pause)
                     pause = min(pause * 2, 10.0)
+        if self.child:
+            self.child.close()
 
     def run_once(self, timeout: float = 0.0) -> bool:
         """Work on one event at most. Returns whether there was one."""
@@ -109,6 +118,18 @@ class Worker:
             self.pulse.end()
         return True
 
+    def work(self, lease: Lease) -> None:
+        """Handle a claimed event and store its end, also if the database is away meanwhile."""
+        try:
+            self._work(lease)
+        except Unavailable as error:
+            log.warning("the worker waits", extra={"reason": error.message})
+        while self._unreported is not None:
+            with suppress(Unavailable):
+                self._report()
+                break
+            time.sleep(self.inbox.poll)
+
     def _report(self) -> None:
         """Store how the last attempt ended. After Unavailable it is called again before a claim."""
         if self._unreported is not None:
@@ -122,6 +143,9 @@ class Worker:
             with self.store.write() as session:
                 self.inbox.give_up(session, lease, printable(error.message), failed=True)
             metrics.dead_letters_total.labels(self.name).inc()
+            return
+        if self.child is not None and type(event) in self.child.types:
+            self._delegate(lease, event, self.child)
             return
         waited = (datetime.now(UTC) - event.time).total_seconds()
         about: dict[str, Value] = {
@@ -152,6 +176,33 @@ class Worker:
         except UnknownEvent as unfit:
             return bare_event(envelope, kind), _refuse(unfit)
 
+    def _delegate(self, lease: Lease, event: Event, child: ChildWorker) -> None:
+        """Have the child handle an event."""
+        with (
+            work_of(event.tenant),
+            log_context(document=event.document_id, tenant=event.tenant, event=event.id),
+            metrics.events_in_work.labels(self.name).track_inprogress(),
+        ):
+            try:
+                child.handle(lease, self._seconds(event), self.settings.quick_seconds)
+            except TakesLong:
+                self._make_large(lease, event)
+            except (TookTooLong, ChildEnded) as error:
+                self._failed(lease, event, error)
+            self._report()
+        self.store.inbox_changed.notify()
+
+    def _seconds(self, event: Event) -> float:
+        """Seconds of computing for an event, by the size of its document."""
+        blobs = (getattr(event, name, None) for name in ("original", "text", "clauses"))
+        size = max((blob.size for blob in blobs if isinstance(blob, BlobRef)), default=0)
+        readers = max(1, len(getattr(event, "adapters", ())))
+        return self.settings.text_seconds * readers * (1 + size / BYTES)
+
+    def _make_large(self, lease: Lease, event: Event) -> None:
+        log.info("moved to the large documents", extra={"event": event.id})
+        self._unreported = lambda: self.inbox.make_large(lease)
+
     def _try(self, lease: Lease, event: Event, handler: Handler, span: Span) -> None:
         if lease.crashes >= self.settings.crashes:
             reason = f"given up: the worker crashed {lease.crashes} times"
@@ -168,8 +219,7 @@ class Worker:
             log.info("handled before", extra={"event": event.id})
             return
         except TakesLong:
-            log.info("moved to the large documents", extra={"event": event.id})
-            self._unreported = lambda: self.inbox.make_large(lease)
+            self._make_large(lease, event)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the document must end
             span.fail(error.code if isinstance(error, SuiteError) else "internal")

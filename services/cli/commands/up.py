@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,15 +143,20 @@ def build_services(data: Path | None = None, bus_url: str | None = None) -> list
     common = load_settings(data, bus_url)
     if "rate_requests" not in common.model_fields_set:
         options["rate_requests"] = 0  # the only user is the owner of this machine
-    first = ingest.build(load(IngestSettings, **options))
+    for_ingest = load(IngestSettings, **options)
+    first = ingest.build(for_ingest)
     keys = first.app.state.keys
     base = lazy_specialists(
         common.artefacts_folder, common.threads, common.arithmetic, common.adapters_folder
     )
+    for_extraction = load(ExtractionSettings, **options)
+    for_triage = load(TriageSettings, **options)
+    finds = extraction.build(for_extraction, keys=keys, specialists=base)
+    checks = triage.build(for_triage, keys=keys, specialists=base)
     return [
-        first,
-        extraction.build(load(ExtractionSettings, **options), keys=keys, specialists=base),
-        triage.build(load(TriageSettings, **options), keys=keys, specialists=base),
+        replace(first, rebuild=partial(ingest.build, for_ingest)),
+        replace(finds, rebuild=partial(extraction.build, for_extraction)),
+        replace(checks, rebuild=partial(triage.build, for_triage)),
         review.build(load(ReviewSettings, **options), keys=keys),
         escalation.build(load(EscalationSettings, **options), keys=keys),
     ]

@@ -204,7 +204,7 @@ class Queue:
 
 
 _SAMPLE = re.compile(r"smallprint_(\w+)\{([^}]*)\} (\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LABEL = re.compile(r'\b(\w+)="((?:[^"\\]|\\.)*)"')
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 

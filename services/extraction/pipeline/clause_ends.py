@@ -23,6 +23,7 @@ _PAGE_NUMBER = re.compile(
     r"[\W_]{0,4}(?:page[ -]{1,2})?[\W_]{0,3}(\d{1,3})(?: of \d{1,3})?[\W_]{0,4}", re.IGNORECASE
 )
 _LONGEST_END = 120  # characters of a heading or an unfinished sentence that are looked at
+_LONGEST_WORD = 100  # characters by which a word is completed; Chinese has no spaces
 _UNFINISHED = 40  # most characters of an unfinished sentence at the end that are cut
 _MOST_WORDS = 10  # of a heading
 _NUMBER = re.compile(r"\(?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})[.):]{0,2}")
@@ -92,9 +93,10 @@ def clean_ends(text: str, start: int, end: int, breaks: Sequence[Span], *, name:
         name: whether it is a name or a date. Only its words are completed.
     """
     start, end = _without_breaks(text, start, end, breaks)
-    while start > 0 and text[start - 1].isalpha() and text[start].isalnum():
+    lowest, highest = max(0, start - _LONGEST_WORD), min(len(text), end + _LONGEST_WORD)
+    while start > lowest and text[start - 1].isalpha() and text[start].isalnum():
         start -= 1
-    while end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
+    while end < highest and text[end - 1].isalnum() and text[end].isalnum():
         end += 1
     return start, end if name else _without_next(text, start, end)
 

@@ -121,6 +121,11 @@ def test_equal_clauses_are_one_with_the_highest_confidence() -> None:
     assert [(clause.text, clause.confidence) for clause in found] == [("It is Utah law.", 0.7)]
 
 
+def test_a_text_without_spaces_is_not_one_word() -> None:
+    text = "\u4e2d" * 1000
+    assert clean_ends(text, 500, 502, [], name=True) == (400, 602)
+
+
 PARTS = st.sampled_from(
     [PAGE, "\n\n7\n\n", f"\n\n{LEGEND}\n\n", "8.2 Taxes.", "A. ", "end", " ", "\n"]
 )

@@ -1,0 +1,93 @@
+"""Events are handled in a child process, where a time limit ends a hostile one."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared import metrics
+from shared.events import DocumentDeleted
+from shared.messaging import DeadLetter, Inbox
+from shared.runtime import Service
+from shared.runtime.main import join, start_background
+from tests.unit.runtime.planted import build
+from tests.unit.runtime.working import announced, notes, send, waiting, why
+
+SECONDS = 60.0
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service at work, without its relay."""
+    service = build(tmp_path)
+    service.store.migrate()
+    stop = threading.Event()
+    threads = start_background(service, stop, relay=False, workers=1)
+    yield service
+    stop.set()
+    join(threads)
+    service.close()
+
+
+def delete(service: Service, *documents: str) -> None:
+    send(service.bus, *(DocumentDeleted(document_id=one, tenant=one) for one in documents))
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def letters(service: Service) -> list[DeadLetter]:
+    return Inbox(service.store).dead_letters()
+
+
+def test_one_child_of_each_queue_handles_the_events(service: Service) -> None:
+    before = metrics.counts()
+    delete(service, "a", "b", "large")
+    until(lambda: waiting(service.bus, service.store) == 0)
+    by_document = dict(note.split() for note in notes(service.store))
+    assert set(by_document) == {"a", "b", "large"}
+    assert by_document["a"] == by_document["b"] != by_document["large"]
+    assert str(os.getpid()) not in by_document.values()
+
+    def durations() -> list[float]:
+        return [sum(parts[1:]) for parts in metrics.counts_since(before).values()]
+
+    until(lambda: 3 in durations())
+    assert service.store.outbox_filled.is_set()
+
+
+def test_an_endless_search_fails_its_document_and_holds_up_no_other(service: Service) -> None:
+    delete(service, "slow", "a")
+    until(lambda: len(notes(service.store)) == 1)
+    assert not letters(service)  # it is in the queue of large ones
+    delete(service, "b")
+    until(lambda: len(notes(service.store)) == 2)
+    until(lambda: bool(letters(service)))
+    (letter,) = letters(service)
+    assert why(letter).startswith("the work on its text took more than 3 seconds of computing")
+    assert letter.attempts == 2
+    (failed,) = [event for event in announced(service.store) if event.document_id == "slow"]
+    assert failed.code == "took_too_long"
+    delete(service, "large")
+    until(lambda: len(notes(service.store)) == 3)
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "attempts"), [("dies", "internal", 2), ("torn", "unreadable_document", 1)]
+)
+def test_a_failure_in_the_child_ends_the_document(
+    service: Service, document: str, code: str, attempts: int
+) -> None:
+    delete(service, document, "a")
+    until(lambda: bool(letters(service)) and len(notes(service.store)) == 1)
+    (letter,) = letters(service)
+    assert letter.attempts == attempts
+    (failed,) = [event for event in announced(service.store) if event.document_id == document]
+    assert failed.code == code
