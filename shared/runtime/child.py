@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from shared import metrics, tracing
 from shared.documents.confinement import allow_seconds, hide_memory
-from shared.errors import SuiteError
+from shared.errors import SuiteError, Unavailable
 from shared.events import Event
 from shared.logs import configure_logs, logs_as_here
 from shared.messaging import Inbox, Lease, TakesLong
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 60.0
 """Idle seconds after which the child for large events ends, since it needs memory."""
+START_SECONDS = 120.0
 BYTES = 200_000
 """Bytes of a document for which an event may take its seconds of computing once more."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,8 @@ class ChildWorker:
             seconds: most seconds of computing.
             quick: most seconds, unless the queue is that of large events.
 
-        Raises TakesLong after `quick` seconds, TookTooLong, and ChildEnded after another death.
+        Raises TakesLong after `quick` seconds, TookTooLong, ChildEnded after another death, and
+        Unavailable if no child can be started.
         """
         channel = self._running()
         until = time.monotonic() + quick if self.queue == "main" else None
@@ -128,15 +130,20 @@ class ChildWorker:
         with theirs:
             number = theirs.fileno()
             command = [sys.executable, "-c", _START, str(_ROOT), str(number), str(os.getpid())]
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(number,),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the parent
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    pass_fds=(number,),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for the parent
+                )
+            except OSError as error:
+                raise Unavailable(f"a child process did not start: {error.strerror}") from error
         try:
             self._channel.send((*self._start_with, logs_as_here()))
+            if not self._channel.poll(START_SECONDS):
+                self._process.kill()
             self._channel.recv()  # it is ready
         except (EOFError, OSError) as error:
             raise self._end() from error

@@ -36,7 +36,7 @@ from shared.logs import log_context
 from shared.messaging import AlreadyHandled, Inbox, Lease, TakesLong, UnitOfWork
 from shared.messaging.inbox import FINISHED, ORDERED, Queue
 from shared.messaging.pump import printable
-from shared.runtime.child import BYTES, ChildEnded, ChildWorker, TookTooLong
+from shared.runtime.child import BYTES, ChildEnded, ChildWorker
 from shared.runtime.heartbeats import Heartbeats
 from shared.runtime.places import places
 from shared.runtime.pulse import Heartbeat
@@ -187,7 +187,7 @@ class Worker:
                 child.handle(lease, self._seconds(event), self.settings.quick_seconds)
             except TakesLong:
                 self._make_large(lease, event)
-            except (TookTooLong, ChildEnded) as error:
+            except (SuiteError, ChildEnded) as error:
                 self._failed(lease, event, error)
             self._report()
         self.store.inbox_changed.notify()

@@ -1,10 +1,12 @@
 """Events are handled in a child process, where a time limit ends a hostile one."""
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,23 @@ def test_an_endless_search_fails_its_document_and_holds_up_no_other(service: Ser
     assert failed.code == "took_too_long"
     delete(service, "large")
     until(lambda: len(notes(service.store)) == 3)
+
+
+def test_an_event_waits_for_a_child_that_does_not_start(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, refused = subprocess.Popen, [OSError(12, "Cannot allocate memory")] * 3
+
+    def started(*args: Any, **options: Any) -> Any:
+        if refused:
+            raise refused.pop()
+        return start(*args, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    delete(service, "a")
+    until(lambda: len(notes(service.store)) == 1)
+    assert not letters(service)
+    assert not refused
 
 
 @pytest.mark.parametrize(
