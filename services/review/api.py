@@ -19,6 +19,7 @@ from shared.categories import CATEGORIES
 from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Route, Stage, Verdict
 from shared.web.addresses import is_inside
+from shared.web.admission import RateLimit
 from shared.web.auth import (
     CurrentActor,
     bearer,
@@ -513,11 +514,12 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
     return router
 
 
-def sessions(keys: SessionKeys) -> APIRouter:
+def sessions(keys: SessionKeys, attempts: RateLimit) -> APIRouter:
     """Return the router for `/v1/session`.
 
     Args:
         keys: opens and closes sessions.
+        attempts: failed sign-ins of one address.
     """
     router = APIRouter(prefix="/v1/session", tags=["session"])
 
@@ -533,9 +535,15 @@ def sessions(keys: SessionKeys) -> APIRouter:
         token as the header `X-CSRF-Token` with every request that changes something. A program
         needs no session: it sends its key with each request.
         """
-        session = keys.open_session(
-            body.key.strip(), client_address(request), request.headers.get("user-agent")
-        )
+        address = client_address(request)
+        attempts.check(str(address))
+        try:
+            session = keys.open_session(
+                body.key.strip(), address, request.headers.get("user-agent")
+            )
+        except NotSignedIn:
+            attempts.take(str(address))
+            raise
         set_cookie(response, session.secret, session.expires, secure=is_https(request))
         actor = request.app.state.keys.check(session.secret)
         if actor is None:

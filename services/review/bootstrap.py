@@ -37,6 +37,10 @@ from shared.web.admission import RateLimit
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 
+_SIGN_INS = (
+    "{:,} sign-ins a minute from this address have failed (setting SMALLPRINT_REVIEW_SIGN_INS)."
+)
+
 
 def build(
     settings: Settings | None = None,
@@ -79,7 +83,7 @@ def build(
             api.queue(commands, reader),
             api.decisions(commands, reader),
             provider_accuracy.routes(store),
-            api.sessions(sessions),
+            api.sessions(sessions, RateLimit(settings.review_sign_ins, message=_SIGN_INS)),
             journal.routes("review", store, reacts),
             static_files.pages(),
         ],

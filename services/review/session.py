@@ -92,7 +92,7 @@ class RemoteSessions:
         if not KEY.fullmatch(key):
             raise NotSignedIn(_BAD_KEY)
         answer = self._ask("POST", key, address, user_agent)
-        if answer.status_code == 401:
+        if answer.status_code in (401, 429):  # only refused keys count there
             raise NotSignedIn(_BAD_KEY)
         if answer.status_code == 403:
             raise NotAllowed(answer.json()["detail"])

@@ -50,21 +50,35 @@ class Quota:
 
 
 class RateLimit:
-    """Requests per key and minute: one token bucket for each key, in this process.
+    """Requests per key or address and minute: one token bucket for each, in this process.
 
     Args:
         limit: requests a minute; 0 for no limit.
         clock: monotonic seconds.
+        message: why a request is refused, with the setting.
     """
 
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        message: str = "All {:,} requests a minute are used (setting SMALLPRINT_RATE_REQUESTS).",
+    ) -> None:
         self.limit = limit
         self.clock = clock
+        self.message = message
         self._lock = threading.Lock()
         self._used: dict[str, tuple[float, float]] = {}
 
+    def check(self, key_id: str) -> None:
+        """Raise TooManyRequests if another request would exceed the limit."""
+        self._take(key_id, 0)
+
     def take(self, key_id: str) -> Quota | None:
         """Count one request. Returns None without a limit. Raises TooManyRequests."""
+        return self._take(key_id, 1)
+
+    def _take(self, key_id: str, number: int) -> Quota | None:
         if not self.limit:
             return None
         now = self.clock()
@@ -74,13 +88,13 @@ class RateLimit:
             if used > self.limit:
                 seconds = max(1, math.ceil((used - self.limit) / per_second))
                 raise TooManyRequests(
-                    f"This key has used its {self.limit:,} requests a minute (setting "
-                    f"SMALLPRINT_RATE_REQUESTS). Retry in {seconds} s.",
+                    f"{self.message.format(self.limit)} Retry in {seconds} s.",
                     retry_after=seconds,
                     headers=Quota(self.limit, 0, (used - 1) / per_second).headers(),
                 )
-            self._forget_full_buckets(now, per_second)
-            self._used[key_id] = (used, now)
+            if number:
+                self._forget_full_buckets(now, per_second)
+                self._used[key_id] = (used, now)
         return Quota(self.limit, self.limit - used, used / per_second)
 
     def _used_by(self, key_id: str, now: float, per_second: float) -> float:

@@ -117,7 +117,7 @@ class RemoteKeys:
             raise Unavailable(
                 f"Keys can't be checked: ingest does not answer ({reason})."
             ) from None
-        if answer.status_code in (401, 403):
+        if answer.status_code in (401, 403, 429):  # only refused keys count there
             return None
         if answer.status_code != 200:
             raise Unavailable(f"Keys can't be checked: ingest answers {answer.status_code}.")
@@ -167,10 +167,12 @@ def authenticate(request: Request) -> Actor:
             if not hmac.compare_digest(token.encode(), csrf_token(secret).encode()):
                 raise NotAllowed("The CSRF token is missing or wrong. Reload the page.")
     if not secret:
+        count_refusal(request)
         raise NotSignedIn("Send a key: `Authorization: Bearer KEY`.")
     keys: Any = request.app.state.keys
     actor: Actor | None = keys.check(secret)
     if actor is None or (cookie and not actor.session_id):
+        count_refusal(request)
         raise NotSignedIn("This key is unknown, expired or revoked.")
     setattr(request.state, ACTOR_KEY, actor)
     belongs_to(actor.tenant)
@@ -217,6 +219,14 @@ def require_address(actor: Actor, address: str | None) -> None:
 def client_address(request: Request) -> str | None:
     """Return the address of the client, from a trusted proxy if there is one."""
     return request.client.host if request.client else None
+
+
+def count_refusal(request: Request) -> None:
+    """Count a request without a valid key for its address. Raises TooManyRequests.
+
+    It is called after the check, so that nobody can lock out valid keys at a shared address.
+    """
+    request.app.state.limit.take(f"address {client_address(request)}")
 
 
 def limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:

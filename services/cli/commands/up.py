@@ -141,7 +141,7 @@ def build_services(data: Path | None = None, bus_url: str | None = None) -> list
 
     options = given(data=data, bus_url=bus_url)
     common = load_settings(data, bus_url)
-    if "rate_requests" not in common.model_fields_set:
+    if "rate_requests" not in common.model_fields_set and common.is_local:
         options["rate_requests"] = 0  # the only user is the owner of this machine
     for_ingest = load(IngestSettings, **options)
     first = ingest.build(for_ingest)

@@ -228,3 +228,25 @@ def test_status_asks_the_suite_of_the_folder(running: Path, run: Run) -> None:
     code, message = run(*status)
     assert (code, f"no suite answers at {URL}:" in message) == (2, True)
     assert "http://127.0.0.1:2:" in run(*status, "--url", "http://127.0.0.1:2")[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "limit"),
+    [
+        ({}, 0),
+        ({"HOST": "::1"}, 0),
+        ({"HOST": "0.0.0.0"}, 600),  # noqa: S104
+        ({"HOST": "papers.example"}, 600),
+        ({"HOST": "0.0.0.0", "RATE_REQUESTS": "0"}, 0),  # noqa: S104
+        ({"RATE_REQUESTS": "7"}, 7),
+    ],
+)
+def test_keys_are_limited_if_others_can_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], limit: int
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"SMALLPRINT_{name}", value)
+    services = up.build_services(tmp_path)
+    assert {service.app.state.limit.limit for service in services} == {limit}
+    for service in services:
+        service.close()

@@ -366,3 +366,15 @@ def test_another_site_cannot_sign_a_visitor_in(queue: ReviewService) -> None:
     plain = {"content-type": "text/plain"}
     answer = browser.post("/v1/session", content='{"key": "key-ada"}', headers=plain)
     assert answer.status_code == 422
+
+
+def test_sign_ins_of_an_address_are_limited(queue: ReviewService) -> None:
+    def statuses(address: str, key: str, number: int = 1) -> list[int]:
+        browser = TestClient(queue.service.app, base_url="http://papers.test", client=(address, 1))
+        sent = [browser.post("/v1/session", json={"key": key}) for _ in range(number)]
+        return [answer.status_code for answer in sent]
+
+    assert statuses("192.0.2.7", "key-ada", 40) == [200] * 40
+    assert statuses("192.0.2.7", "wrong", 31) == [401] * 30 + [429]
+    assert statuses("192.0.2.7", "key-ada") == [429]
+    assert statuses("192.0.2.8", "key-ada") == [200]

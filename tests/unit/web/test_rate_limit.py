@@ -24,6 +24,8 @@ class Clock:
 
 class Ring:
     def check(self, secret: str) -> Actor | None:
+        if secret == "wrong":
+            return None
         return Actor("default", secret, key_id=secret.partition("-")[0])
 
 
@@ -72,6 +74,20 @@ def test_requests_above_the_limit_get_429(clock: Clock) -> None:
     clock.now += 1
     assert requested.get("/v1/items", headers=bearer("a")).status_code == 200
     assert requested.get("/v1/items", headers=bearer("a")).status_code == 429
+
+
+def test_an_address_without_a_valid_key_is_limited_and_locks_out_nobody(clock: Clock) -> None:
+    requested = client(RateLimit(3, clock))
+    wrong = [*[bearer("wrong")] * 2, {}]
+    for _ in range(2):
+        statuses = [requested.get("/v1/items", headers=one).status_code for one in wrong]
+        assert statuses == [401, 401, 401]
+        refused = requested.get("/v1/items", headers=bearer("wrong"))
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
+        assert requested.get("/v1/items", headers=bearer("a")).status_code == 200
+        other = TestClient(requested.app, client=("192.0.2.7", 1))
+        assert other.get("/v1/items", headers=bearer("wrong")).status_code == 401
+        clock.now += 60
 
 
 def test_refused_requests_are_not_counted(clock: Clock) -> None:
