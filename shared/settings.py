@@ -152,9 +152,9 @@ class CommonSettings(BaseSettings):
     rate_requests: int = Field(
         600,
         ge=0,
-        description="requests a minute that one key, or one address without a valid key, may send "
-        "to one process of a service; 0: no limit, as by default in the embedded edition while "
-        "only this machine can connect",
+        description="requests a minute of one key, or of an address without a valid key, to one "
+        "process of a service; 0: no limit, the default of the embedded edition if only this "
+        "machine can connect",
     )
     require_confinement: bool = Field(
         False,

@@ -250,7 +250,8 @@ def _is_json_lines(body: str) -> bool:
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict | list)
+        # Python refuses integers of more than 4,300 digits. Readers decide about them.
+        return isinstance(json.loads(text, parse_int=str), dict | list)
     except (ValueError, RecursionError):
         return False
 

@@ -257,6 +257,8 @@ def _describe(fault: Mapping[str, Any], content_type: str) -> str:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if type(error.__cause__) is ValueError:  # of the JSON parser, for an integer
+        return problem(422, "invalid_request", "a number in the body has more than 4,300 digits")
     code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     headers = dict(error.headers or {})
     if error.status_code == 405:

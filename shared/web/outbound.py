@@ -96,7 +96,7 @@ def retry_after(value: bytes) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
         return None

@@ -88,7 +88,7 @@ def keys_new(
     Scopes:
       documents:read   documents, their text, pages and statements, and search
       documents:write  upload, delete, cancel, change the kind, reprocess
-      results:read     clauses, findings and other results, escalations and costs
+      results:read     clauses, findings and other results, error rates and costs
       review           the queue, decisions and exports
       admin            users, keys, sessions, webhooks and retention
 

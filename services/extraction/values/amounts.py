@@ -96,7 +96,7 @@ def _value(plain: Plain, match: re.Match[str], currency: str) -> tuple[Value, in
     if parts["number"]:
         exact = _exact(parts["number"])
         scale = _SCALES.get((parts.get("scale") or "").strip().lower(), 0)
-        if exact.adjusted() + scale >= _MOST_DIGITS:
+        if exact is None or exact.adjusted() + scale >= _MOST_DIGITS:
             return None
         number = _written(exact.scaleb(scale))
     start, end = match.span()
@@ -105,10 +105,11 @@ def _value(plain: Plain, match: re.Match[str], currency: str) -> tuple[Value, in
     return value, start, end
 
 
-def _exact(number: str) -> Decimal:
+def _exact(number: str) -> Decimal | None:
     if number[0] in ".0123456789":
         return Decimal(number.replace(",", ""))
-    return Decimal(int(read_number(number) or 0))
+    words = read_number(number)
+    return None if words is None else Decimal(int(words))
 
 
 def _written(number: Decimal) -> str:

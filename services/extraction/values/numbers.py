@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _ONES = (
@@ -46,11 +47,15 @@ _FIGURES = re.compile(DIGITS)
 
 
 def read_number(phrase: str) -> float | None:
-    """The value of a match of NUMBER. If words and figures differ, words count."""
+    """The value of a match of NUMBER. If words and figures differ, words count.
+
+    None for a number that a float can't represent.
+    """
     if words := _RUN.search(phrase):
         return float(_read_words(words.group()))
     if figures := _FIGURES.search(phrase):
-        return float(figures.group().replace(",", ""))
+        number = float(figures.group().replace(",", ""))
+        return number if math.isfinite(number) else None
     return None
 
 

@@ -235,9 +235,9 @@ def test_status_asks_the_suite_of_the_folder(running: Path, run: Run) -> None:
     [
         ({}, 0),
         ({"HOST": "::1"}, 0),
-        ({"HOST": "0.0.0.0"}, 600),  # noqa: S104
+        ({"HOST": "0.0.0.0"}, 600),
         ({"HOST": "papers.example"}, 600),
-        ({"HOST": "0.0.0.0", "RATE_REQUESTS": "0"}, 0),  # noqa: S104
+        ({"HOST": "0.0.0.0", "RATE_REQUESTS": "0"}, 0),
         ({"RATE_REQUESTS": "7"}, 7),
     ],
 )

@@ -32,6 +32,7 @@ from tests.unit.documents.samples import plain
         (b'{"id": 1}', "filings.jsonl", "application/json"),
         (plain(), "contract.jsonl", "application/pdf"),
         (b"[1]\n[2]\n", "", "application/x-ndjson"),
+        (b'{"id": %s}' % (b"9" * 5000), "", "application/json"),
         (b"[1] This Agreement\n[2] is made\n", "", "text/plain"),
         (b"{not json, but a text}", "", "text/plain"),
         (b"[" * 200_000, "", "text/plain"),

@@ -280,3 +280,13 @@ def test_a_hostile_clause_costs_no_more_than_its_length(text: str) -> None:
     for category in CATEGORIES:
         find_values(category, text)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("digits", [25, 400, 4_400])
+@pytest.mark.parametrize(
+    "text", ["within {} days", "for {} years", "the {}th day of May 2020", "({}) dollars", "${}"]
+)
+def test_a_number_of_many_digits_is_no_value(digits: int, text: str) -> None:
+    for category in ("Renewal Term", "Agreement Date", "Cap On Liability"):
+        values = find_values(category, text.format("9" * digits))
+        assert not [one for one in values if one.kind == "amount" and one.status == "stated"]

@@ -156,6 +156,9 @@ def test_invalid_json_is_explained(type_: str) -> None:
     assert reported(b"[1]").startswith("body.0: ")
     assert "Content-Type" not in reported(b"{}")
     assert reported(b"") == "body: Field required"
+    for number in (b"9" * 5000, b"-" + b"9" * 5000):
+        expected = "a number in the body has more than 4,300 digits"
+        assert reported(b"[" + number + b"]") == expected
 
 
 WORDS = b'["' + b"x" * (MAX_BODY - 4) + b'"]'

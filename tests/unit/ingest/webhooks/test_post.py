@@ -248,6 +248,8 @@ def test_the_url_is_checked_at_every_try(receiver: Receiver) -> None:
         ("", None),
         ("1" * 30, None),
         ("Wed, 32 Jan 2026 00:00:00 GMT", None),
+        ("Wed, 01 Jan 99999999999 00:00:00 GMT", None),
+        (f"Wed, 01 Jan {'9' * 5000} 00:00:00 GMT", None),
         ("Sat, 01 Jan 2000 00:00:00 GMT", 0.0),
     ],
 )
