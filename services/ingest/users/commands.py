@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,6 +22,8 @@ from shared.web.scopes import ALL, ROLES, Role, sort_scopes
 
 ATTEMPTS = 10
 """Passwords that may be tried for one user from one address in a minute, in one process."""
+FAILURES = 30
+"""Wrong passwords from one address in a minute, for all users, in one process."""
 _CHANGE = "change users"
 _INVITATION_AGE = timedelta(days=3)
 _WRONG = "The e-mail address or the password is wrong, or this user is disabled."
@@ -47,6 +50,7 @@ class UserCommands:
         self.store = store
         self.keys = keys
         self._attempts = RateLimit(ATTEMPTS)
+        self._failures = RateLimit(FAILURES)
         self._hashing = ConcurrencyLimit(2, "signing in")  # each needs 64 MiB
 
     def list(self, tenant: str | None) -> list[User]:
@@ -229,15 +233,21 @@ class UserCommands:
             return hash_password(password, not_in=(user.name, *user.email.split("@")[:1]))
 
     def _is_password(self, email: str, hashed: str | None, password: str, browser: Browser) -> bool:
+        address = str(browser.address)
         try:
-            self._attempts.take(f"{email} {browser.address}")
+            self._failures.check(address)
+            self._attempts.take(f"{email} {address}")
         except TooManyRequests as error:
             raise TooManyRequests(
                 "Too many passwords were tried. Wait a moment, then try again.",
                 headers=error.headers,
             ) from None
         with self._hashing.acquire(email):
-            return is_password(hashed, password[: LONGEST + 1])
+            right = is_password(hashed, password[: LONGEST + 1])
+        if not right:
+            with suppress(TooManyRequests):
+                self._failures.take(address)
+        return right
 
     def _set_password(self, users: Users, user: User, hashed: str, browser: Browser) -> NewKey:
         _, key = _existing(users, user.id, user.tenant)

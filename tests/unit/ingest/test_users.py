@@ -21,6 +21,7 @@ from shared.errors import (
     TooManyRequests,
 )
 from shared.web import auth as auth_module
+from shared.web.admission import RateLimit
 from shared.web.auth import Actor
 from shared.web.scopes import ALL, ROLES, Role
 from tests.unit.ingest.builders import IngestService
@@ -88,6 +89,18 @@ def test_passwords_can_be_tried_a_few_times_a_minute(users: UserCommands) -> Non
             users.sign_in("ann@example.com", OTHER)
     with pytest.raises(TooManyRequests):
         users.sign_in("ann@example.com", PASSWORD)
+
+
+def test_an_address_can_try_few_passwords_for_all_users(users: UserCommands) -> None:
+    signed_up(users)
+    users._failures = RateLimit(users_module.FAILURES, lambda: 0.0)  # time stands still
+    here, there = (users_module.Browser(address) for address in ("192.0.2.7", "192.0.2.8"))
+    for number in range(users_module.FAILURES):
+        with pytest.raises(NotSignedIn):
+            users.sign_in(f"person{number}@example.com", OTHER, here)
+    with pytest.raises(TooManyRequests):
+        users.sign_in("ann@example.com", PASSWORD, here)
+    assert users.sign_in("ann@example.com", PASSWORD, there).secret
 
 
 def test_no_password_and_no_invitation_is_stored(users: UserCommands) -> None:
