@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,6 +17,7 @@ from shared.blobs import FileBlobs
 from shared.blobs.markers import mark_deleted
 from shared.errors import Conflict
 from shared.events import BlobRef
+from shared.web.admission import RateLimit
 from shared.web.auth import COOKIE, SECURE_COOKIE, Actor, csrf_token
 from shared.web.scopes import SCOPES
 from tests.unit.review.builders import ReviewService, clause
@@ -368,9 +371,15 @@ def test_another_site_cannot_sign_a_visitor_in(queue: ReviewService) -> None:
     assert answer.status_code == 422
 
 
-def test_sign_ins_of_an_address_are_limited(queue: ReviewService) -> None:
+def test_sign_ins_of_an_address_are_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = partial(RateLimit, clock=lambda: 0.0)  # time stands still
+    monkeypatch.setattr("services.review.bootstrap.RateLimit", still)
+    review = ReviewService(tmp_path, bus="memory:")
+
     def statuses(address: str, key: str, number: int = 1) -> list[int]:
-        browser = TestClient(queue.service.app, base_url="http://papers.test", client=(address, 1))
+        browser = TestClient(review.service.app, base_url="http://papers.test", client=(address, 1))
         sent = [browser.post("/v1/session", json={"key": key}) for _ in range(number)]
         return [answer.status_code for answer in sent]
 
@@ -378,3 +387,4 @@ def test_sign_ins_of_an_address_are_limited(queue: ReviewService) -> None:
     assert statuses("192.0.2.7", "wrong", 31) == [401] * 30 + [429]
     assert statuses("192.0.2.7", "key-ada") == [429]
     assert statuses("192.0.2.8", "key-ada") == [200]
+    review.close()
