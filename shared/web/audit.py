@@ -8,16 +8,19 @@ object.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.audit import Action, record
-from shared.errors import SuiteError
+from shared.errors import SuiteError, Unavailable
 from shared.storage import Store
+from shared.tenancy import work_of
 from shared.web.admission import ThreadBudget
 from shared.web.auth import ACTOR_KEY, Actor
 from shared.web.current_request import request_from
@@ -27,7 +30,8 @@ AGAIN_SECONDS = 300.0
 """Seconds until the same request gets another line."""
 MOST_RECENT = 10_000
 """Remembered requests; beyond that some get another line sooner."""
-THREADS = 4
+THREADS = 16
+"""Lines that share one commit."""
 
 _DOCUMENT = r"/v1/documents/[^/]+"
 _RULES: tuple[tuple[str, str, Action | None], ...] = (
@@ -40,7 +44,6 @@ _RULES: tuple[tuple[str, str, Action | None], ...] = (
     ("GET", r"/v1/documents(/events|/[^/]+(/events|/journal/.*)?)?", "list"),
     ("GET", rf"{_DOCUMENT}/.*", "result.read"),
     ("GET", r"/v1/items/{item_id}.*", "item.open"),
-    ("POST", r"/v1/items/.*", "item.open"),
     ("GET", r"/v1/.*", "list"),
     ("*", r"/v1/.*", "change"),
 )
@@ -61,6 +64,58 @@ def action_of(method: str, path: str) -> Action | None:
     return None
 
 
+@dataclass
+class _Waiting:
+    """A line that is not committed yet."""
+
+    line: Line
+    address: str
+    done: bool = False
+    error: SuiteError | None = None
+
+
+class LineWriter:
+    """Commits lines. Those that come during a commit share the next one, so few wait for the disk.
+
+    Args:
+        store: database of the trail.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._waiting: list[_Waiting] = []
+        self._adding = threading.Lock()
+        self._writing = threading.Lock()
+
+    def write(self, line: Line, address: str) -> None:
+        """Return once the line is committed. Raises Unavailable."""
+        mine = _Waiting(line, address)
+        with self._adding:
+            self._waiting.append(mine)
+        with self._writing:
+            if not mine.done:
+                self._write_all()
+        if mine.error is not None:
+            raise mine.error
+
+    def _write_all(self) -> None:
+        with self._adding:
+            batch, self._waiting = self._waiting, []
+        error: SuiteError | None = Unavailable("the audit trail could not be written")
+        try:
+            with work_of(), self.store.write() as session:  # the lines may be of several tenants
+                for one in batch:
+                    actor, action, subject, operation = one.line
+                    about = {"address": one.address, "operation": operation}
+                    record(session, actor, action, subject, **about)
+            error = None
+        except SuiteError as failed:
+            error = failed
+        finally:
+            for one in batch:
+                one.done, one.error = True, error
+
+
 class AuditMiddleware:
     """Adds a line for each answer to a known key that has none.
 
@@ -75,14 +130,14 @@ class AuditMiddleware:
         self, app: ASGIApp, store: Store | None, problem: Callable[[SuiteError], ASGIApp]
     ) -> None:
         self.app = app
-        self.store = store
+        self.writer = LineWriter(store) if store else None
         self.problem = problem
         self._threads = ThreadBudget(THREADS)
         self._recent: dict[Line, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI, so that streams pass unchanged."""
-        if scope["type"] != "http" or self.store is None:
+        if scope["type"] != "http" or self.writer is None:
             await self.app(scope, receive, send)
             return
         failure: SuiteError | None = None
@@ -94,7 +149,7 @@ class AuditMiddleware:
                 if message["type"] == "http.response.start":
                     line = _line(scope, message["status"], recorded=request.recorded)
                     try:
-                        await self._record(line)
+                        await self._record(line, request.address)
                     except SuiteError as error:
                         failure = error
                         raise
@@ -108,22 +163,21 @@ class AuditMiddleware:
             if failure is not None:
                 await self.problem(failure)(scope, receive, send)
 
-    async def _record(self, line: Line | None) -> None:
-        now = time.monotonic()
-        if line is None or now < self._recent.get(line, 0.0):
+    async def _record(self, line: Line | None, address: str) -> None:
+        if self.writer is None or line is None:
             return
-        await self._threads.run(partial(self._write, line))
+        now, (actor, action, subject, operation) = time.monotonic(), line
+        if action == "refuse":  # the rate limit does not count refused requests
+            subject = ""
+        same = (actor, action, subject, operation)
+        if now < self._recent.get(same, 0.0):
+            return
+        await self._threads.run(partial(self.writer.write, line, address))
         if len(self._recent) >= MOST_RECENT:
             self._recent = {one: until for one, until in self._recent.items() if now < until}
             if len(self._recent) >= MOST_RECENT:
                 self._recent.clear()
-        self._recent[line] = now + AGAIN_SECONDS
-
-    def _write(self, line: Line) -> None:
-        assert self.store is not None
-        actor, action, subject, operation = line
-        with self.store.write() as session:
-            record(session, actor, action, subject, operation=operation)
+        self._recent[same] = now + AGAIN_SECONDS
 
 
 def _line(scope: Scope, status: int, *, recorded: bool) -> Line | None:

@@ -120,6 +120,7 @@ def calibrate_apply(
             number = recalibration.apply_calibration(
                 service.monitoring(session, tenant), made, actor or getuser()
             )
+            _record(session, tenant, adapter, "apply", actor)
     message = (
         f"calibration {number} applies from the next document on; `smallprint calibrate undo` "
         "reverts it"
@@ -141,6 +142,7 @@ def calibrate_undo(
     with service.opened() as store, store.write() as session:
         monitoring = service.monitoring(session, tenant)
         number = recalibration.undo_calibration(monitoring, adapter, actor or getuser())
+        _record(session, tenant, adapter, "undo", actor)
     message = f"calibration {number} of {adapter} was undone"
     return _print(adapter, tenant, {"done": "undone", "message": message}, as_json)
 
@@ -166,7 +168,15 @@ def calibrate_loosen(
     with service.opened() as store, store.write() as session:
         monitoring = service.monitoring(session, tenant)
         message = recalibration.loosen(monitoring, adapter, reason, actor or getuser())
+        _record(session, tenant, adapter, "loosen", actor)
     return _print(adapter, tenant, {"done": "loosened", "message": message}, as_json)
+
+
+def _record(session: Any, tenant: str, adapter: str, what: str, actor: str | None) -> None:
+    from shared.audit import operator, record
+
+    details = {"what": f"calibrate {what}", "by": actor or getuser()}
+    record(session, operator(tenant), "setting.change", adapter, **details)
 
 
 def _print(adapter: str, tenant: str, line: Mapping[str, Any], as_json: bool) -> int:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 from services.extraction.store import MIGRATIONS
@@ -168,6 +168,18 @@ def test_a_line_with_a_new_hash_is_found(trail: Store) -> None:
     rewrite(trail, 3, actor="bob")
     [found] = verified(trail)
     assert (found.wrong, found.problem) == (3, "forged")
+
+
+def test_a_line_that_somebody_added_is_found(trail: Store) -> None:
+    for _ in range(5):
+        with trail.write() as session:
+            record(session, ALICE, "decide")
+    last = lines(trail)[-1]
+    added = {**last, "number": 6, "actor": "bob", "previous": last["hash"]}
+    with trail.write() as session:
+        session.execute(insert(audit).values({**added, "hash": digest(added)}))
+    [found] = verified(trail)
+    assert (found.wrong, found.problem) == (6, "forged")
 
 
 def test_a_chain_with_new_hashes_differs_from_its_export(trail: Store) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DatabaseError
 
 from infra.servers.kafka import Broker
 from services.cli import cli
@@ -84,11 +85,17 @@ def test_a_backup_under_load_is_restored_whole(
         )
         with restored.store("review").read() as session:
             assert session.execute(text(items)).all() == []
+        refused = pytest.raises(DatabaseError, match="cannot be changed or removed")
+        with restored.store("ingest").write() as session, refused:
+            session.execute(text("DELETE FROM audit"))
         with restored.store("ingest").read() as session:
             tombs = "SELECT id FROM documents WHERE deleted IS NOT NULL"
             assert deleted <= set(session.execute(text(tombs)).scalars())
     *_, counts = run("verify", "--settle", "0", "--stuck", "0", "--data", where)
     assert (counts["faults"], counts["waiting"]) == (0, 0)
+    chains = run("audit", "verify", "--data", where)
+    assert {"ingest", "extraction"} <= {one["service"] for one in chains}
+    assert {one["problem"] for one in chains} == {None}
 
 
 @pytest.mark.kafka

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from services.extraction.store import MIGRATIONS
 from shared.audit import record
@@ -18,6 +22,7 @@ from shared.audit.trail import audit
 from shared.errors import NotFound
 from shared.storage import Store
 from shared.web.app import create_app
+from shared.web.audit import LineWriter
 from shared.web.auth import Actor, CurrentActor
 from shared.web.parameters import Id
 
@@ -56,6 +61,10 @@ def client(store: Store) -> TestClient:
     @router.get("/items")
     def items(_actor: CurrentActor, document: str = "") -> str:
         return document
+
+    @router.delete("/webhooks/{id}")
+    def remove_webhook(_actor: CurrentActor, webhook_id: Id) -> str:
+        return webhook_id
 
     @router.get("/keys")
     def keys(_actor: CurrentActor) -> list[str]:
@@ -99,6 +108,7 @@ def lines(store: Store) -> list[tuple[Any, ...]]:
             [("list", ""), ("list", "doc_1")],
         ),
         (["GET /v1/keys"] * 2, [("refuse", "")]),
+        (["DELETE /v1/webhooks/wh_1", "DELETE /v1/webhooks/wh_2"], [("refuse", "wh_1")]),
         (["DELETE /v1/documents/doc_1"], [("document.delete", "doc_1")]),
         (["DELETE /v1/documents/doc_1"] * 2, [("document.delete", "doc_1")] * 2),
         (["GET /v1/documents/doc_none/text", "GET /v1/open", "GET /livez"], []),
@@ -142,3 +152,37 @@ def test_the_log_of_a_request_has_the_key_and_the_address(
         client.get("/v1/documents/doc_1/text")
     [found] = [one for one in caplog.records if one.message == "request"]
     assert (found.key, found.address) == ("key_of_alice", "testclient")  # type: ignore[attr-defined]
+
+
+def test_lines_that_come_together_share_a_commit(store: Store) -> None:
+    """Also lines of several tenants."""
+    writer, commits = LineWriter(store), 0
+    write, first, others = store.write, threading.Event(), threading.Event()
+
+    @contextmanager
+    def slow_write() -> Iterator[Session]:
+        nonlocal commits
+        commits += 1
+        first.set()
+        others.wait(10)
+        with write() as session:
+            yield session
+
+    store.write = slow_write  # type: ignore[method-assign]
+
+    def send(number: int) -> None:
+        actor = Actor(f"tenant_{number % 2}", "alice", key_id=str(number))
+        writer.write((actor, "list", "", f"GET /{number}"), "192.0.2.7")
+
+    threads = [threading.Thread(target=send, args=[number]) for number in range(9)]
+    threads[0].start()
+    assert first.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(writer._waiting) < 8:
+        time.sleep(0.01)
+    others.set()
+    for thread in threads:
+        thread.join(10)
+    assert commits == 2
+    assert len(lines(store)) == 9
