@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from secrets import token_hex
 from typing import Any
 
 import httpx
 
 from tests.system.tenants.two_tenants import CONTRACT, PATIENCE, TUS, House
 
+PASSWORD = "seven green umbrellas"
 Try = Callable[[House], None]
 
 
@@ -118,6 +120,29 @@ def assert_foreign(house: House, client: httpx.Client) -> None:
     assert client.get(f"/v1/webhooks/{house.owner.webhook}").status_code == 404
 
 
+def adds_a_user(house: House) -> None:
+    """A user of the rival's reaches only the rival's tenant. Their password is their own."""
+    before = house.owner.client.get("/v1/users").json()
+    with house.client() as theirs:
+        person = sign_up(house.rival, theirs, f"mallory-{token_hex(4)}")
+        assert_foreign(house, theirs)
+        wish = {"current": PASSWORD, "new": f"{PASSWORD} more"}
+        assert theirs.post("/v1/sign-in/password", json=wish).is_success
+        assert_foreign(house, theirs)
+    assert person in house.rival.get("/v1/users").text
+    assert house.owner.client.get("/v1/users").json() == before
+
+
+def sign_up(admin: httpx.Client, browser: httpx.Client, name: str) -> str:
+    """Add a user, and sign them in with a browser. Returns the id."""
+    wish = {"name": name, "email": f"{name}@example.com", "role": "admin"}
+    added = admin.post("/v1/users", json=wish).raise_for_status().json()
+    answer = {"invitation": added["invitation"], "password": PASSWORD}
+    browser.post("/v1/sign-in/invitation", json=answer).raise_for_status()
+    browser.headers["x-csrf-token"] = browser.get("/v1/session").json()["csrf"]
+    return str(added["id"])
+
+
 def sets_retention(house: House) -> None:
     """The rival sets one day, and the owner's rule stays."""
     rules = {"items": [{"kind": None, "days": 1}]}
@@ -186,6 +211,8 @@ NAMELESS: dict[str, Try] = {
     "POST /v1/keys/links": signs_in_by_a_link,
     "POST /v1/session": signs_in_and_out,
     "DELETE /v1/session": signs_in_and_out,
+    "POST /v1/users": adds_a_user,
+    "POST /v1/sign-in/password": adds_a_user,
     "PUT /v1/retention": sets_retention,
     "POST /v1/documents": sends_the_same_document,
     "POST /v1/uploads": begins_the_same_upload,

@@ -57,6 +57,10 @@ UNTRIED = {
         "asks for no key, and says of the process what it says to everybody",
     ),
     "OPTIONS /v1/uploads": "says what the protocol can, and that to everybody",
+    **dict.fromkeys(
+        ("POST /v1/sign-in", "POST /v1/sign-in/invitation"),
+        "asks for a password or an invitation, and for no id",
+    ),
 }
 
 
@@ -169,6 +173,7 @@ def filled(path: str, owned: Owned) -> list[str]:
         "/v1/keys": owned.key,
         "/v1/deletions": owned.deleted,
         "/v1/items": owned.item,
+        "/v1/users": owned.user,
     }
     whose = next(value for begin, value in ids.items() if path.startswith(begin))
     return [
@@ -183,6 +188,7 @@ def attempt(method: str, path: str, route: str, owned: Owned) -> Attempt:
     key = f"{method} {route}"
     bodies: dict[str, Any] = {
         "PUT /v1/documents/{id}/kind": {"kind": "contract"},
+        "PATCH /v1/users/{id}": {"disabled": False},
         "PATCH /v1/webhooks/{id}": {"description": "mine"},
         "POST /v1/webhooks/{id}/redeliver": {"since": "2020-01-01T00:00:00Z"},
     }
@@ -284,6 +290,7 @@ def seen(owner: Owned) -> list[Any]:
     """All lists of the owner, without values that change with time."""
     paths = ["/v1/documents", "/v1/items?state=all&limit=500", "/v1/decisions", "/v1/webhooks"]
     paths += ["/v1/deletions", "/v1/retention", f"/v1/uploads/{owner.upload}", "/v1/keys"]
+    paths.append("/v1/users")
     return [steady(owner.client.get(path).raise_for_status().json()) for path in paths]
 
 

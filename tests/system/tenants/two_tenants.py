@@ -57,12 +57,13 @@ class Owned:
     session: str
     item: str
     deleted: str
+    user: str
     tab: str = "tab_" + 32 * "0"
 
     def ids(self) -> set[str]:
         """Everything that may not be seen elsewhere."""
         names = ("contract", "report", "upload", "webhook", "delivery", "key", "session", "item")
-        return {getattr(self, name) for name in (*names, "deleted")}
+        return {getattr(self, name) for name in (*names, "deleted", "user")}
 
 
 @dataclass
@@ -89,6 +90,7 @@ def furnish(client: httpx.Client, secret: str) -> Owned:
     """Make one of everything."""
     hook = {"url": "https://hooks.example.com/x", "types": ["document.ended", "document.deleted"]}
     webhook = made(client, "/v1/webhooks", hook)
+    person = {"name": "pat", "email": "pat@example.com", "role": "viewer"}
     contract = ended(client, "quibblesome.pdf", pdf_of([CONTRACT.decode().split("\n\n")]))
     report = ended(client, "quibblesome.json", json.dumps(REPORT).encode())
     files = {"file": ("gone.txt", b"An agreement that is deleted.")}
@@ -110,6 +112,7 @@ def furnish(client: httpx.Client, secret: str) -> Owned:
         session=made(client, "/v1/keys/sessions", {}),
         item=item["id"],
         deleted=deleted,
+        user=made(client, "/v1/users", person),
     )
 
 
