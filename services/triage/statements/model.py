@@ -457,7 +457,9 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     statements: list[Statement] = []
     company = None
     records = rows(text, delimiter_of(text, named=True) or ",")
-    lines = [_Line([value_of(text, field) for field in line], line) for line in records]
+    lines = [
+        _Line([value_of(text, field)[:LONGEST_LABEL] for field in line], line) for line in records
+    ]
     for head, body in _tables(lines):
         title = head[0].strip()[:LONGEST_LABEL]
         company = company or _company(title)

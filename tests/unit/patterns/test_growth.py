@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.triage.statements import model
 from shared.documents.spreadsheets import delimited
 from tests.support import ROOT
 
@@ -26,7 +28,10 @@ PACKAGES = (
     *("services/extraction", "services/triage", "services/ingest", "services/escalation"),
     *("services/review", "services/cli", "services/proxy", "shared"),
 )
-SHORT = ("services.triage.", "shared.documents.office.html")
+SHORT = (
+    *("services.triage.reading.", "services.triage.statements.", "services.triage.relations."),
+    "shared.documents.office.html",
+)
 """Modules that look for patterns in short pieces alone: labels, lines and cells of at most 1,000
 characters, styles of at most 2,000. There the square of the length will do.
 """
@@ -272,3 +277,13 @@ COMPANY = r"\b(?:(?:{word}|of|and|&|the),?\s{{1,3}}){{0,7}}?{word},?\s{{1,3}}(?:
 def test_slow_patterns_are_detected(pattern: str, is_slow: bool) -> None:
     found = slow("", re.compile(pattern), {"finditer"})
     assert bool(found) == is_slow, found
+
+
+@pytest.mark.parametrize("unit", ["per ", ".", "*", "1,"])
+def test_long_cells_of_a_csv_take_no_more_than_their_share(unit: str) -> None:
+    def taken(length: int) -> float:
+        cell = unit * (length // len(unit))
+        data = f'Balance sheet,2023,2022\n"Cash {cell}","{cell}",1\n'.encode()
+        return seconds(lambda _: list(model._read_csv(BytesIO(data), "a")), "", 3)
+
+    assert taken(40_000) <= LINEAR * max(taken(10_000), MEASURABLE)
