@@ -143,7 +143,8 @@ def confine_process(memory_bytes: int) -> bool:
     program = _program(machine)
     code = ctypes.create_string_buffer(b"".join(program))
     filter_program = struct.pack("@HP", len(program), ctypes.addressof(code))
-    _checked(machine.seccomp, _SET_FILTER, _ALL_THREADS, filter_program)
+    if _checked(machine.seccomp, _SET_FILTER, _ALL_THREADS, filter_program) != 0:
+        raise OSError(errno.EPERM, "a thread of this process refuses the filter")
     return True
 
 

@@ -76,6 +76,7 @@ def test_the_child_has_few_files_and_variables(
     monkeypatch.setenv("SMALLPRINT_FRONTIER_KEY", "a secret")
     process = Path("/proc", str(_child_of(reader)))
     assert b"SMALLPRINT" not in (process / "environ").read_bytes()
+    assert len(list((process / "task").iterdir())) == 2  # Landlock came before the second thread
     assert re.search(r"^Max open files +64 +64 ", (process / "limits").read_text(), re.MULTILINE)
     assert re.search(r"^Seccomp:\s+2$", (process / "status").read_text(), re.MULTILINE)
 
