@@ -19,6 +19,7 @@ from shared.documents.model.parsed_document import (
     PageRead,
     ParsedDocument,
 )
+from shared.documents.sniffing import safe_path
 from shared.documents.unpacking import Attachment, RefusedPart
 from shared.documents.xbrl.xbrl import Fact, Facts
 from shared.errors import NotFound, SuiteError, UnreadableDocument
@@ -29,6 +30,7 @@ _PART_HEAD = 20_000  # bytes for a name of 1,000 characters and a reason, in JSO
 _CHARACTER = 24  # bytes: UTF-8, and a box or half a cell
 
 _MANY = 1 << 31
+_DIGITS = 100_000  # of a number: `1e999999999` would fill the memory when it is printed
 
 _Count = Annotated[int, Field(ge=0, lt=_MANY)]
 _Label = Annotated[str, Field(max_length=MAX_MESSAGE)]
@@ -133,6 +135,8 @@ def facts_of(_head: Head, body: bytes) -> Facts:
     except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"facts that can't be used: {error}") from error
     _FACTS.validate_python(facts.facts)
+    if any(abs(fact.number.adjusted()) > _DIGITS for fact in facts.facts if fact.number):
+        raise ValueError("a number of too many digits")
     return facts
 
 
@@ -152,11 +156,12 @@ def _parts(parts: tuple[_Part, ...], body: bytes) -> Iterator[Attachment | Refus
     start = 0
     for part in parts:
         if part.code:
-            yield RefusedPart(part.name, part.code, part.reason)
+            yield RefusedPart(safe_path(part.name, "part"), part.code, part.reason)
             continue
         if part.media_type not in _MEDIA_TYPES:
             raise ValueError("an unknown type")
-        yield Attachment(part.name, part.media_type, body[start : start + part.size])
+        name = safe_path(part.name, "part")
+        yield Attachment(name, part.media_type, body[start : start + part.size])
         start += part.size
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents import Limits, Page, PageRead, ParsedDocument, sandbox
+from shared.documents import Attachment, Limits, Page, PageRead, ParsedDocument, sandbox
 from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 
@@ -69,8 +69,9 @@ def test_the_child_that_repeats_is_believed_when_it_is_right(reader: Reader) -> 
     reading = reader.read(page(1) + page(3) + document(), on_page=pages.append)
     assert (reading.text, reading.pages) == (TEXT, DOCUMENT.pages)
     assert [(read.number, read.text) for read in pages] == [(1, "A page."), (3, "A page.")]
-    part = {"name": "a", "size": 3, "media_type": "text/plain"}
-    assert len(list(reader.unpack(message({"parts": [part], "total": 1}, b"abc")))) == 1
+    part = {"name": "../../etc/a\nb.txt", "size": 3, "media_type": "text/plain"}
+    reply = message({"parts": [part], "total": 1}, b"abc")
+    assert list(reader.unpack(reply)) == [Attachment("etc/ab.txt", "text/plain", b"abc")]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,8 @@ def test_forged_parts_are_unreadable(head: object, body: bytes, reader: Reader) 
         b"[]",
         b"{}",
         b'{"contexts": [], "facts": [[1, 0, 0, 0, 0, 0, 0, 0]], "warnings": [], "inline": false}',
+        b'{"contexts": [["a", null, null, []]], "facts": [["a", 0, null, null, "1",'
+        b' "1e999999999", "", ""]], "warnings": [], "inline": false}',
         b'{"contexts": [["a", 1, 2, []]], "facts": [["a", 0, 0, 0, 0, "x", 0, 0]],'
         b' "warnings": [], "inline": false}',
         b'{"contexts": [["a", 1, 2, []]], "facts": [["a", 0, {}, 0, 0, null, 0, 0]],'
