@@ -51,13 +51,13 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
 def _readable() -> set[Path]:
     """Return the folders of Python, its packages, our code, fonts and data for recognition.
 
-    A checkout has the data folder in it, so of a checkout only our code is included.
+    A checkout can have the data folder in it, so of a checkout only our code is included.
     """
-    installed = _ROOT.name.endswith("-packages")
-    entries = {Path(entry) for entry in sys.path if installed or Path(entry) != _ROOT}
+    folders = [Path(entry) for entry in sys.path]
+    packages = {folder for folder in folders if not (folder / "Makefile").is_file()}
     recognition = engine()
     data = {Path(recognition.data)} if isinstance(recognition, Library) else set()
-    return {_ROOT / "shared", *entries, *map(Path, _FONTS), *data}
+    return {_ROOT / "shared", *packages, *map(Path, _FONTS), *data}
 
 
 def _serve_request(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -125,6 +126,7 @@ def test_the_child_that_repeats_is_believed_when_it_is_right(reader: Reader) -> 
         page(1, method=None) + document(),
         message({"page": 1, "page_read": {"number": 1}}) + document(),
     ],
+    ids=map(str, count(1)),
 )
 def test_a_forged_document_is_unreadable(forged: bytes, reader: Reader) -> None:
     with pytest.raises(UnreadableDocument) as caught:
