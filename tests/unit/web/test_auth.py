@@ -13,6 +13,7 @@ from shared.errors import Unavailable
 from shared.web import auth
 from shared.web.app import create_app
 from shared.web.auth import COOKIE, CSRF_HEADER, Actor, CurrentActor, RemoteKeys, csrf_token
+from shared.web.current_request import request_from
 from shared.web.scopes import ALL
 
 GOOD = f"sp_{'0' * 16}_{'g' * 43}"
@@ -226,3 +227,17 @@ def test_sessions_share_the_key_id(ingest: Ingest, clock: list[float]) -> None:
         answer = httpx.Response(200, json={**body, "kind": kind})
         ingest.answer = lambda _request, answer=answer: answer  # type: ignore[misc]
         assert _remote(ingest).check(GOOD) == expected
+
+
+def test_ingest_learns_the_address_of_the_client(ingest: Ingest) -> None:
+    """It records from where a refused key was sent."""
+    asked: list[str | None] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("x-forwarded-for"))
+        return httpx.Response(401)
+
+    ingest.answer = refuse
+    with request_from("192.0.2.7"):
+        _remote(ingest).check(GOOD)
+    assert asked == ["192.0.2.7"]
