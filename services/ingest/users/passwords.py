@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from secrets import token_hex
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -12,8 +15,12 @@ SHORTEST, LONGEST = 12, 1_000
 no rules about kinds of characters, as it advises."""
 
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash("nobody has this password")
-"""Checked for unknown users, so that their answer takes as long as that for known ones."""
+
+
+@cache
+def _of_nobody() -> str:
+    """A hash for unknown users, so that their answer takes as long as that for known ones."""
+    return _HASHER.hash(token_hex())
 
 
 def hash_password(password: str, *, not_in: tuple[str, ...] = ()) -> str:
@@ -38,6 +45,6 @@ def hash_password(password: str, *, not_in: tuple[str, ...] = ()) -> str:
 def is_password(hashed: str | None, password: str) -> bool:
     """Whether a password belongs to a hash; None is no hash and takes as long."""
     try:
-        return _HASHER.verify(hashed or _NOBODY, password) and hashed is not None
+        return _HASHER.verify(hashed or _of_nobody(), password) and hashed is not None
     except (VerificationError, InvalidHashError):
         return False
