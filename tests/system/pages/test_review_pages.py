@@ -1272,6 +1272,10 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     page.goto(f"{stage.address}/documents/{stage.contract}")
     page.get_by_text("Your key can't read results").wait_for()
     wait_for_picture(page)
+    page.goto(f"{stage.address}/?state=accepted")
+    page.get_by_role("heading", name="Queue").wait_for()
+    states = page.get_by_label("State").locator("option").all_inner_texts()
+    assert states == ["Open", "Waiting", "Being reviewed", "Decided"]
     wish = {"name": "uploads", "scopes": ["documents:read", "documents:write"]}
     stage.keys["uploads"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
     page.get_by_role("button", name="Sign out").click()

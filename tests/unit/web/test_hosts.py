@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from shared.settings import CommonSettings
+from shared.errors import SettingsError
+from shared.settings import CommonSettings, load
 from shared.web.hosts import HostCheck
 
 ALWAYS = ["localhost", "LOCALHOST:8400", "127.0.0.1:8400", "[::1]:8400", "10.1.2.3", "localhost."]
@@ -51,3 +52,11 @@ def test_another_host_is_refused(
             assert answer.status_code == 421, host
             assert answer.headers["content-type"] == "application/problem+json"
         assert suite.get("/livez", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", ["proxy.example", "10.0.0.1/8", "10.0.0.0/8,x", "*,10.0.0.1"])
+def test_a_wrong_list_of_proxies_is_refused_at_the_start(wrong: str) -> None:
+    with pytest.raises(SettingsError, match="SMALLPRINT_TRUSTED_PROXIES"):
+        load(CommonSettings, trusted_proxies=wrong)
+    for right in ("", "*", "10.0.0.0/8, 192.0.2.7,", "::1"):
+        assert load(CommonSettings, trusted_proxies=right).trusted_proxies == right
