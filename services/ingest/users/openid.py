@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import httpx
+import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import Request, Response
@@ -69,7 +69,7 @@ class OpenIdProvider:
             response: Response = await self._client.authorize_redirect(
                 request, f"{origin}{self.callback}"
             )
-        except (httpx.HTTPError, ValueError, RuntimeError) as error:
+        except (httpx2.HTTPError, ValueError, RuntimeError) as error:
             raise self._silent(error) from None
         response.set_cookie(
             _COOKIE,
@@ -108,7 +108,7 @@ class OpenIdProvider:
         except (OAuthError, JoseError, KeyError, TypeError) as error:
             log.warning("an OpenID sign-in failed", extra={"reason": type(error).__name__})
             raise NotSignedIn("The provider did not sign you in. Please start again.") from None
-        except (httpx.HTTPError, ValueError, RuntimeError) as error:
+        except (httpx2.HTTPError, ValueError, RuntimeError) as error:
             raise self._silent(error) from None
 
     def forget(self, response: Response, *, secure: bool) -> None:
