@@ -51,6 +51,12 @@ def belongs_to(tenant: str) -> None:
     work.tenant = tenant
 
 
+def current_tenant() -> str | None:
+    """Return the tenant of the current work; None outside of work."""
+    work = _work.get()
+    return work.tenant if work else None
+
+
 def must_be_of(tenant: str, what: str) -> None:
     """Raise CrossesTenants if the current work is of another tenant.
 

@@ -1,9 +1,9 @@
 """Read documents in a child process, to survive crashes, hangs and excessive memory use.
 
-One child serves many documents, one at a time, and is replaced after its death. It is confined
-(`confinement.py`), its answers are checked (`replies.py`), and its parent adds a wall clock. If it
-dies while reading a page, or does not stop recognising one, the document is read again without that
-page, a few times at most. A death elsewhere is UnreadableDocument.
+One child serves many documents of one tenant, one at a time, and is replaced after its death. It is
+confined (`confinement.py`), its answers are checked (`replies.py`), and its parent adds a wall
+clock. If it dies while reading a page, or does not stop recognising one, the document is read again
+without that page, a few times at most. A death elsewhere is UnreadableDocument.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from shared.documents.model.parsed_document import Limits, PageCallback, PageRea
 from shared.documents.unpacking import Attachment, RefusedPart
 from shared.documents.xbrl.xbrl import Facts
 from shared.errors import SettingsError, SuiteError, Unavailable, UnreadableDocument
+from shared.tenancy import current_tenant
 
 T = TypeVar("T")
 _Parse: TypeAlias = Callable[[replies.Head, bytes], T]
@@ -196,12 +197,14 @@ class Reader:
                 raise
 
     def _usable_child(self) -> _Child:
-        """Return the current child, or a new one after a death or many documents."""
-        child = self._child
-        if child is None or not child.is_usable():
+        """Return the current child, or a new one after a death, many documents, or for another
+        tenant: code that took over a child must not see the documents of others.
+        """
+        child, tenant = self._child, current_tenant()
+        if child is None or not child.is_usable(tenant):
             if child is not None:
                 child.end()
-            self._child = child = _Child(self.limits)
+            self._child = child = _Child(self.limits, tenant)
         return child
 
 
@@ -263,7 +266,7 @@ class _Died(Exception):
 class _Child:
     """One child process and the socket to it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tenant: str | None) -> None:
         """Start the child. Raises Unavailable if the system can't start a process."""
         try:
             ours, theirs = socket.socketpair()
@@ -277,6 +280,7 @@ class _Child:
             raise _not_started(error.strerror or str(error)) from error
         self._socket = ours
         self._limits = limits
+        self._tenant = tenant
         self._served = 0
         self._confinement: Confinement | None = None  # None: it has not started
 
@@ -284,11 +288,12 @@ class _Child:
     def process_id(self) -> int:
         return self._process.pid
 
-    def is_usable(self) -> bool:
-        """Whether it is alive and has not served its maximum of documents."""
+    def is_usable(self, tenant: str | None) -> bool:
+        """Whether it is alive, of this tenant, and has not served its maximum of documents."""
         reads_files = self._confinement == Confinement(landlock=0, filter=True)
         most = 1 if reads_files else _DOCUMENTS_A_CHILD
-        return self._process.poll() is None and self._served < most
+        alive = self._process.poll() is None
+        return alive and self._tenant == tenant and self._served < most
 
     def ask(
         self,

@@ -24,6 +24,7 @@ from shared.documents import Limits, PageRead, channel, read, sandbox
 from shared.documents.confinement import Confinement
 from shared.documents.sandbox import Reader
 from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
+from shared.tenancy import work_of
 from tests.support import ROOT
 from tests.unit.documents import samples
 from tests.unit.documents.hostile import start
@@ -108,6 +109,14 @@ def test_each_page_is_announced_as_soon_as_it_is_read(reader: Reader) -> None:
         hasty.read(b"A text.")
         slow = hasty.read(samples.plain(3), on_page=lambda _page: time.sleep(1.0))
         assert not slow.failed
+
+
+def test_a_child_reads_the_documents_of_one_tenant_only(reader: Reader) -> None:
+    children = []
+    for tenant in ("acme", "acme", "other", None):
+        with work_of(tenant):
+            children.append(_child_of(reader))
+    assert [children.index(child) for child in children] == [0, 0, 2, 3]
 
 
 def test_a_failing_listener_ends_the_child_and_raises(reader: Reader) -> None:
