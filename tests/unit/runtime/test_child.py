@@ -13,7 +13,7 @@ import pytest
 from shared import metrics
 from shared.events import DocumentDeleted
 from shared.messaging import DeadLetter, Inbox
-from shared.runtime import Service
+from shared.runtime import Service, child
 from shared.runtime.main import join, start_background
 from tests.unit.runtime.planted import build
 from tests.unit.runtime.working import announced, notes, send, waiting, why
@@ -79,6 +79,19 @@ def test_an_endless_search_fails_its_document_and_holds_up_no_other(service: Ser
     assert failed.code == "took_too_long"
     delete(service, "large")
     until(lambda: len(notes(service.store)) == 3)
+
+
+def test_an_idle_child_for_large_events_ends(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "REST_SECONDS", 0.0)
+    delete(service, "large")
+    until(lambda: len(notes(service.store)) == 1)
+    pid = int(notes(service.store)[0].split()[1])
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    send(service.bus, DocumentDeleted(document_id="large", tenant="b"))
+    until(lambda: len(notes(service.store)) == 2)
+    assert not letters(service)
 
 
 def test_an_event_waits_for_a_child_that_does_not_start(
