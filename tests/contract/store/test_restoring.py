@@ -40,8 +40,11 @@ def test_a_suite_that_brings_its_tables_up_to_date_is_no_restore(servers: Server
     url = servers.database()
     engine = create_engine(url)
     role = f"r{uuid.uuid4().hex[:12]}"
-    with engine.begin() as connection:
+    administrator = create_engine(servers.as_administrator(url))
+    with administrator.begin() as connection:
         connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'"))
+        connection.execute(text(f"GRANT CONNECT ON DATABASE {engine.url.database} TO {role}"))
+    administrator.dispose()
     other = make_url(url).set(username=role, password=role).render_as_string(hide_password=False)
     with engine.begin() as connection:
         refuse_while_restored(connection)
