@@ -31,3 +31,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("email"),
         sa.UniqueConstraint("subject"),
     )
+
+
+def downgrade() -> None:
+    """Remove them. Users can't sign in any more; what they did keeps their names."""
+    op.execute("DELETE FROM keys WHERE parent IN (SELECT id FROM keys WHERE kind = 'user')")
+    op.execute("DELETE FROM keys WHERE kind = 'user'")
+    op.drop_table("users")
+    op.drop_table("secrets")

@@ -10,3 +10,8 @@ down_revision = "0002"
 def upgrade() -> None:
     """Add the column."""
     op.add_column("decisions", sa.Column("shown_confidence", sa.Float))
+
+
+def downgrade() -> None:
+    """Drop the column."""
+    op.drop_column("decisions", "shown_confidence")
