@@ -116,7 +116,7 @@ class DocumentView {
       h("div.row.apart", {}, h("span.kind", {}, knownKind(this.document) ?? "document"), pill(this.document)),
       h("h1.category.name", {}, name),
       h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
-      this.kindChoice(),
+      may("documents:write") && this.kindChoice(),
       parents.length > 0 && h("p.family", {}, "Part of ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),
       parts.length > 0 && h("details.family", { open: parts.length <= FEW }, h("summary", {}, `${count(parts.length, "part")}`), h("ul.parts", {}, parts.map(partLine))),
       reasons.length > 0 && h("ul.reasons", {}, reasons.flatMap(linesOf).map((one) => h("li", {}, one))),
@@ -178,7 +178,7 @@ class DocumentView {
       return;
     }
     if (!may("results:read")) {
-      fill(this.body, h("p.muted", {}, "Your key can't read results (scope results:read). Your items are in the queue."));
+      fill(this.body, h("p.muted", {}, `You can't read results (scope results:read).${may("review") ? " Your items are in the queue." : ""}`));
       return;
     }
     if (this.hasOnlyParts) fill(this.body, h("p.muted", {}, "This file itself is not analysed. Its parts are separate documents, listed above."));
@@ -323,10 +323,11 @@ class DocumentView {
 
   /** All results with their review items. `expected` counts the items that will come. */
   async found(what, expected = (all) => all.filter((one) => !one.dismissed).length) {
-    const [found, items] = await Promise.all([everything(`${this.path}/${what}`), everything("/v1/items", { document: this.id, state: "all", limit: 500 })]);
+    const reviews = may("review");
+    const [found, items] = await Promise.all([everything(`${this.path}/${what}`), reviews ? everything("/v1/items", { document: this.id, state: "all", limit: 500 }) : []]);
     this.items = new Map(items.map((item) => [item.result_id, item]));
     this.offer();
-    if (items.length < expected(found) && this.looks < 10) { // some items are not created yet
+    if (reviews && items.length < expected(found) && this.looks < 10) { // some items are not created yet
       this.looks += 1;
       this.timer = setTimeout(() => this.results().catch(() => {}), AGAIN);
     }
@@ -351,6 +352,7 @@ class DocumentView {
   }
 
   summary(found) {
+    if (!may("review")) return h("p.muted", {}, `${found.length} found`);
     const accepted = found.filter((one) => this.isAccepted(one)).length;
     return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided${accepted ? `, ${accepted} accepted automatically` : ""}`);
   }

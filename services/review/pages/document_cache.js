@@ -1,6 +1,6 @@
 // A cache of page sizes, texts and page images, so that the next item shows at once.
 
-import { get, query, Problem } from "/pages/api.js";
+import { get, may, query, Problem } from "/pages/api.js";
 import { Text } from "/pages/text.js";
 
 class Recent {
@@ -30,16 +30,24 @@ const PATIENCE = 30_000; // milliseconds for which a page image is retried
 
 const path = (id, rest) => `/v1/documents/${encodeURIComponent(id)}/${rest}`;
 
-/** Pages with sizes and offsets; an empty list if review does not know the document yet. */
+/** Pages with sizes and offsets; an empty list if the document has not been read. */
 export function info(id) {
-  return infos.get(id, () => remembering(infos, id, get(query("/v1/items/pages", { document: id }))
+  return infos.get(id, () => remembering(infos, id, (may("review") ? get(query("/v1/items/pages", { document: id })) : infoOfIngest(id))
     .catch((error) => {
-      if (error instanceof Problem && error.status === 404) {
-        infos.drop(id);
+      if (error instanceof Problem && [404, 409].includes(error.status)) {
         return { id, name: "", kind: "", media_type: "", page_count: 0, pages: [] };
       }
       throw error;
+    }).then((details) => {
+      if (!details.page_count) infos.drop(id); // read it again later
+      return details;
     })));
+}
+
+/** The same from ingest, for those who may not review. */
+async function infoOfIngest(id) {
+  const [details, { items, complete }] = await Promise.all([get(`/v1/documents/${encodeURIComponent(id)}`), get(path(id, "pages"))]);
+  return { ...details, page_count: complete ? details.pages : 0, pages: items.map((one) => ({ ...one, number: one.page })) };
 }
 
 /** The document's text. */

@@ -1,6 +1,6 @@
 // Documents: upload them and see their state.
 
-import { csrf, get, query, signInAgain } from "/pages/api.js";
+import { csrf, get, may, query, signInAgain } from "/pages/api.js";
 import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
@@ -24,7 +24,7 @@ class Documents {
     this.more = null;
     this.body = h("tbody");
     this.list = h("div");
-    this.element = h("div.page", {}, h("h1", {}, "Documents"), this.dropZone(), this.list);
+    this.element = h("div.page", {}, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list);
     this.gone = false;
   }
 
@@ -128,7 +128,7 @@ class Documents {
     }
     if (first) this.order(items.map((item) => this.rows.get(item.id)));
     if (!this.body.children.length) {
-      fill(this.list, empty("No documents yet", "Drop a contract above. It is read on this machine."));
+      fill(this.list, empty("No documents yet", may("documents:write") ? "Drop a contract above. It is read on this machine." : "You can't upload documents (scope documents:write)."));
       return;
     }
     if (!this.body.isConnected) this.drawTable();

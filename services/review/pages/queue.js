@@ -136,8 +136,8 @@ class Queue {
     if (filtered) {
       return empty("No items match these filters", "Other items may be open.", h("button", { type: "button", onclick: () => this.go(this.path) }, "Show all open items"));
     }
-    return empty(findings ? "No open findings" : "No open items", "Upload a contract or a report. Its results wait here for your decision.",
-      h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See decisions"));
+    return empty(findings ? "No open findings" : "No open items", "The results of contracts and reports wait here for your decision.",
+      may("documents:read") && h("a.button.primary", { href: "/documents" }, may("documents:write") ? "Upload documents" : "Documents"), h("a.button", { href: "/decisions" }, "See decisions"));
   }
 }
 

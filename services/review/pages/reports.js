@@ -1,6 +1,6 @@
 // Reports, sorted by risk.
 
-import { get, query } from "/pages/api.js";
+import { get, may, query } from "/pages/api.js";
 import { count, empty, h, moment, percent, select } from "/pages/dom.js";
 
 const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
@@ -55,5 +55,5 @@ function progress(report) {
 
 function nothing(chosen, go) {
   if (chosen.flagged || chosen.min_risk) return empty("No reports match these filters", "Other reports may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
-  return empty("No reports yet", "Upload a financial report. It appears here after it is checked.", h("a.button.primary", { href: "/documents" }, "Upload documents"));
+  return empty("No reports yet", "A financial report appears here after it is uploaded and checked.", h("a.button.primary", { href: "/documents" }, may("documents:write") ? "Upload documents" : "Documents"));
 }

@@ -18,9 +18,11 @@ from services.triage.reading.document import ReadFiling, read_document
 from services.triage.reading.reader import find_statements
 from shared import documents
 from shared.events.questions import Proposal, Quote
+from shared.web.scopes import ROLES, Role
 from tests.support import ROOT, library, require
 from tests.support.samples import mail
 from tests.system.pages.review_stage import (
+    CLAUSES,
     CONTRACT,
     FINDING,
     SCRIPT,
@@ -1270,8 +1272,9 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     links = page.locator("#nav a").all_inner_texts()
     assert links == ["Queue", "Documents", "Findings", "Decisions", "Search"]
     page.goto(f"{stage.address}/documents/{stage.contract}")
-    page.get_by_text("Your key can't read results").wait_for()
+    page.get_by_text("You can't read results").wait_for()
     wait_for_picture(page)
+    assert page.get_by_label("Kind").count() == 0
     page.goto(f"{stage.address}/?state=accepted")
     page.get_by_role("heading", name="Queue").wait_for()
     states = page.get_by_label("State").locator("option").all_inner_texts()
@@ -1284,3 +1287,49 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     page.get_by_role("heading", name="Documents").wait_for()
     assert page.locator("#nav a").all_inner_texts() == ["Documents", "Search"]
     analyst.close()
+
+
+@pytest.mark.parametrize("role", ["viewer", "uploader"])
+def test_who_may_not_review_opens_every_page_of_the_menu(
+    browser: Any, stage: Stage, role: Role
+) -> None:
+    wish = {"name": role, "scopes": sorted(ROLES[role])}
+    stage.keys[role] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    person = Watched(browser, stage)
+    page = person.page
+    page.goto(stage.address)
+    page.get_by_label("Key").fill(stage.keys[role])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Northwind – Halden, distribution.pdf").click()
+    page.get_by_text(f"{len(CLAUSES)} found", exact=True).wait_for()
+    wait_for_picture(page)
+    clause = page.locator("button.result", has_text="save to the customers")
+    clause.click()
+    page.locator(".mark").first.wait_for()
+    person.draw(f"document-{role}")
+    page.keyboard.press("t")
+    page.locator(".prose-text mark", has_text="save to the customers").wait_for()
+    uploads = role == "uploader"
+    assert page.get_by_label("Kind").count() == int(uploads)
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    assert page.get_by_role("group", name="Export").count() == 0
+    page.get_by_role("link", name="Download the original").wait_for()
+    page.goto(f"{stage.address}/documents/{stage.report}")
+    page.get_by_text("reported 83,280").wait_for()
+    page.goto(f"{stage.address}/search?q=exclusive&in=clauses")
+    page.get_by_label("Where").wait_for()
+    assert page.get_by_label("Category").count() == 0
+    page.goto(f"{stage.address}/search?q=customers")
+    page.locator("a.hit").first.click()
+    page.locator(".prose-text mark", has_text="customers").wait_for()
+    for name in ("Documents", "Reports", "Search", "Costs", "Checks"):
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.get_by_role("heading", name=name, exact=True).wait_for()
+        if name == "Documents":
+            person.draw(f"documents-{role}")
+            assert page.get_by_role("region", name="Upload").count() == int(uploads)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_text(f"{len(CLAUSES)} found", exact=True).wait_for()
+    person.draw(f"document-{role}-phone")
+    person.close()
