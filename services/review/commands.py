@@ -28,6 +28,7 @@ from shared.messaging import UnitOfWork
 from shared.storage import Store
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, carried, entered
 from shared.web.auth import Actor
+from shared.web.current_request import set_document
 
 ANNOUNCED_CHARACTERS = 4_000
 """The longest corrected text in an event."""
@@ -74,7 +75,7 @@ class ReviewCommands:
                 return None
             claimed = item.claim(actor.name, now, self.lease, tab)
             store.save_item(session, claimed)
-            record(session, actor, "item.open", claimed.id)
+            record(session, actor, "item.open", claimed.id, document=claimed.document_id)
             return claimed
 
     def claim(self, actor: Actor, item_id: str, tab: Tab | None = None) -> Item:
@@ -125,6 +126,7 @@ class ReviewCommands:
             accepted = actor.may("results:read")
             where = (uow.session, actor.tenant, request.item)
             item = store.get_item(*where, accepted=accepted, lock=True)
+            set_document(item.document_id)
             if request.id and (
                 stored := store.find_decision(uow.session, actor.tenant, request.id)
             ):
@@ -137,7 +139,8 @@ class ReviewCommands:
                 if not stays:
                     changed = changed.release(actor.name, decision.time)
                 store.add_decision(uow.session, decision)
-                record(uow.session, actor, "decide", item.id, verdict=request.verdict)
+                about = {"document": item.document_id, "verdict": request.verdict}
+                record(uow.session, actor, "decide", item.id, **about)
                 store.save_item(uow.session, changed)
                 uow.publish(_announcement(decision))
         return decision, changed, True
@@ -206,7 +209,8 @@ class ReviewCommands:
             changed = step(item, self.clock())
             store.save_item(session, changed)
             if action:
-                record(session, actor, action, item_id)
+                record(session, actor, action, item_id, document=item.document_id)
+            set_document(item.document_id)
             return changed
 
 

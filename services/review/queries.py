@@ -22,6 +22,7 @@ from shared.documents.model.parsed_document import ParsedDocument
 from shared.errors import InvalidRequest, NotFound
 from shared.storage import Store
 from shared.web.auth import Actor
+from shared.web.current_request import set_document
 
 _EXPORTED_AT_ONCE = 500
 _READINGS_KEPT = 4
@@ -66,6 +67,7 @@ class Reader:
         with self.database.read() as session:
             accepted = actor.may("results:read")
             item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
+        set_document(item.document_id)
         return self.view(actor, item)
 
     def view(self, actor: Actor, item: Item) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class Reader:
         with self.database.read() as session:
             accepted = actor.may("results:read")
             item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
+        set_document(item.document_id)
         reading = self._reading(self.document(actor, item.document_id))
         if reading is None or not 0 <= start <= end <= len(reading.text):
             raise InvalidRequest(f"The document has no span {start}:{end}.")

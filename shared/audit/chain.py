@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import RowMapping, select, text, union
+from sqlalchemy import RowMapping, or_, select, text, union
 from sqlalchemy.orm import Session
 
 from shared.audit.trail import GENESIS, audit, audit_heads, digest
@@ -60,13 +60,31 @@ def verify(session: Session, anchors: Mapping[str, Anchor] | None = None) -> Ite
 
 
 def lines(
-    session: Session, *, since: datetime | None = None, tenant: str | None = None
+    session: Session,
+    *,
+    since: datetime | None = None,
+    tenant: str | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
 ) -> Iterator[RowMapping]:
-    """Yield the lines of one tenant or of all, by time, at or after `since`."""
+    """Yield lines by time.
+
+    Args:
+        session: a new transaction that reads.
+        since: the earliest time; None for all.
+        tenant: None for those of all tenants.
+        subject: id of an object; also finds lines about the items of this document.
+        actor: name of who acted; None for everybody.
+    """
     _see_one_moment(session)
     query = select(audit).order_by(audit.c.at, audit.c.tenant, audit.c.number)
     if since is not None:
         query = query.where(audit.c.at >= since)
+    if subject is not None:
+        of_document = audit.c.details["document"].as_string() == subject
+        query = query.where(or_(audit.c.object == subject, of_document))
+    if actor is not None:
+        query = query.where(audit.c.actor == actor)
     if tenant is None:
         query = across_tenants(query, "an export of all tenants")
     else:

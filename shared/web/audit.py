@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +24,7 @@ from shared.storage import Store
 from shared.tenancy import work_of
 from shared.web.admission import ThreadBudget
 from shared.web.auth import ACTOR_KEY, Actor
-from shared.web.current_request import request_from
+from shared.web.current_request import CurrentRequest, request_from
 from shared.web.parameters import ID
 
 AGAIN_SECONDS = 300.0
@@ -52,8 +53,17 @@ _RULES: tuple[tuple[str, str, Action | None], ...] = (
 _IDS = ("id", "document_id", "item_id", "document")
 """Parameters with the id of the object: of the path, and `document` of the query."""
 
-Line = tuple[Actor, Action, str, str]
-"""Actor, action, id of the object, operation."""
+
+class Line(NamedTuple):
+    """A line for the trail."""
+
+    actor: Actor
+    action: Action
+    subject: str
+    """Id of the object."""
+    operation: str
+    document: str = ""
+    """Id of the document, if the object is an item of it."""
 
 
 def action_of(method: str, path: str) -> Action | None:
@@ -105,9 +115,10 @@ class LineWriter:
         try:
             with work_of(), self.store.write() as session:  # the lines may be of several tenants
                 for one in batch:
-                    actor, action, subject, operation = one.line
-                    about = {"address": one.address, "operation": operation}
-                    record(session, actor, action, subject, **about)
+                    actor, action, subject, operation, document = one.line
+                    details = {"document": document} if document else {}
+                    details["operation"] = operation
+                    record(session, actor, action, subject, address=one.address, **details)
             error = None
         except SuiteError as failed:
             error = failed
@@ -147,7 +158,7 @@ class AuditMiddleware:
             async def send_recorded(message: Message) -> None:
                 nonlocal failure
                 if message["type"] == "http.response.start":
-                    line = _line(scope, message["status"], recorded=request.recorded)
+                    line = _line(scope, message["status"], request)
                     try:
                         await self._record(line, request.address)
                     except SuiteError as error:
@@ -166,10 +177,9 @@ class AuditMiddleware:
     async def _record(self, line: Line | None, address: str) -> None:
         if self.writer is None or line is None:
             return
-        now, (actor, action, subject, operation) = time.monotonic(), line
-        if action == "refuse":  # the rate limit does not count refused requests
-            subject = ""
-        same = (actor, action, subject, operation)
+        now, same = time.monotonic(), line
+        if line.action == "refuse":  # the rate limit does not count refused requests
+            same = line._replace(subject="", document="")
         if now < self._recent.get(same, 0.0):
             return
         await self._threads.run(partial(self.writer.write, line, address))
@@ -180,12 +190,13 @@ class AuditMiddleware:
         self._recent[same] = now + AGAIN_SECONDS
 
 
-def _line(scope: Scope, status: int, *, recorded: bool) -> Line | None:
+def _line(scope: Scope, status: int, request: CurrentRequest) -> Line | None:
     """Return the line of an answer; None if it needs none."""
     actor: Actor | None = scope["state"].get(ACTOR_KEY)
     path = getattr(scope.get("route"), "path", "")
     refused = status == 403
-    if actor is None or not path or (recorded and not refused) or (status >= 400 and not refused):
+    recorded = request.recorded or status >= 400
+    if actor is None or not path or (recorded and not refused):
         return None
     action = "refuse" if refused else action_of(scope["method"], path)
     if action is None:
@@ -193,9 +204,10 @@ def _line(scope: Scope, status: int, *, recorded: bool) -> Line | None:
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     ids = {"document": query.get("document", ""), **scope.get("path_params", {})}
     subject = next((str(ids[name]) for name in _IDS if name in ids), "")
-    return (
+    return Line(
         actor,
         action,
         subject if re.fullmatch(ID, subject) else "",
         f"{scope['method']} {path}",
+        request.document,
     )

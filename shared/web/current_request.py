@@ -1,4 +1,4 @@
-"""The request that this code works for: the address of its client, and whether it was recorded."""
+"""The request that this code works for, and facts about it for its line in the audit trail."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class CurrentRequest:
     """Of the client, from a trusted proxy if there is one."""
     recorded: bool = False
     """Whether the audit trail has a line for it."""
+    document: str = ""
+    """Id of the document whose item it is about."""
 
 
 _request: ContextVar[CurrentRequest | None] = ContextVar("request", default=None)
@@ -35,3 +37,9 @@ def request_from(address: str) -> Iterator[CurrentRequest]:
 def current_request() -> CurrentRequest | None:
     """Return the current request; None outside of requests."""
     return _request.get()
+
+
+def set_document(document_id: str) -> None:
+    """Name the document whose item the current request is about, for the audit trail."""
+    if request := _request.get():
+        request.document = document_id

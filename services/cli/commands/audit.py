@@ -77,16 +77,31 @@ def audit_verify(against: Path | None, data: Path | None, as_json: bool) -> int:
     help="Only lines at or after this time in UTC.",
 )
 @click.option("--tenant", help="Only lines of this tenant.")
+@click.option(
+    "--object",
+    "subject",
+    metavar="ID",
+    help="Only lines about this document and its items, or this key, user or webhook.",
+)
+@click.option("--actor", metavar="NAME", help="Only lines of this user or key.")
 @data_option
-def audit_export(form: str, since: datetime | None, tenant: str | None, data: Path | None) -> None:
+def audit_export(
+    form: str,
+    since: datetime | None,
+    tenant: str | None,
+    subject: str | None,
+    actor: str | None,
+    data: Path | None,
+) -> None:
     """Print the lines of all services, the oldest first.
 
-    They have ids and names of keys, but no text of documents.
+    They have ids, and names of users and keys, but no text of documents.
 
     \b
     Examples:
       smallprint audit export > trail.jsonl
       smallprint audit export --since 2026-01-31 --tenant acme
+      smallprint audit export --object doc_56a2f02b1d55403d80dcea975918ba48
       smallprint audit export --format csv > trail.csv
     """
     from services.cli.operations import audit_trail
@@ -96,7 +111,7 @@ def audit_export(form: str, since: datetime | None, tenant: str | None, data: Pa
     require_all(settings)
     start = since.replace(tzinfo=UTC) if since else None
     with open_stores(settings) as stores:
-        found = audit_trail.export(stores, since=start, tenant=tenant)
+        found = audit_trail.export(stores, since=start, tenant=tenant, subject=subject, actor=actor)
         if form == "csv":
             rows = ({**line, "details": json.dumps(line["details"])} for line in found)
             for chunk in csv_file(rows, audit_trail.COLUMNS):

@@ -23,13 +23,22 @@ COLUMNS = (
 
 
 def export(
-    stores: Mapping[str, Store], *, since: datetime | None = None, tenant: str | None = None
+    stores: Mapping[str, Store],
+    *,
+    since: datetime | None = None,
+    tenant: str | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all services by time, as values for JSON."""
+    """Yield the lines of all services by time, as values for JSON.
+
+    The conditions are those of `shared.audit.chain.lines`.
+    """
 
     def of_service(name: str) -> Iterator[dict[str, Any]]:
         with stores[name].read() as session:
-            for line in lines(session, since=since, tenant=tenant):
+            found = lines(session, since=since, tenant=tenant, subject=subject, actor=actor)
+            for line in found:
                 yield {**line, "service": name}
 
     for line in heapq.merge(*map(of_service, stores), key=itemgetter("at")):

@@ -229,6 +229,26 @@ def test_retention_removes_the_oldest_lines_and_the_others_can_be_verified(trail
     assert (result.wrong, result.problem) == (3, "removed")
 
 
+def test_lines_of_a_document_or_an_actor_are_found(trail: Store) -> None:
+    """Also lines about items of the document."""
+    with trail.write() as session:
+        record(session, ALICE, "document.read", "doc_1")
+        record(session, ALICE, "item.open", "it_1", document="doc_1")
+        record(session, operator("default"), "document.delete", "doc_1")
+        record(session, ALICE, "item.open", "it_2", document="doc_10")
+        record(session, operator("other"), "list")
+
+    def found(**conditions: Any) -> list[int]:
+        with trail.read() as session:
+            return [line["number"] for line in exported(session, **conditions)]
+
+    assert found(subject="doc_1") == [1, 2, 3]
+    assert found(subject="it_2") == [4]
+    assert found(actor="alice") == [1, 2, 4]
+    assert found(subject="doc_1", actor="operator", tenant="default") == [3]
+    assert found(subject="doc_1", tenant="other") == []
+
+
 def test_lines_are_exported_by_time(trail: Store) -> None:
     for tenant in ("b", "a", "b"):
         with trail.write() as session:

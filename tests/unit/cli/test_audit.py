@@ -78,6 +78,12 @@ def test_the_lines_of_all_services_are_merged_by_time(run: Run, data: Path) -> N
     assert [line["service"] for line in found[:6]] == [*SERVICES, "ingest"]
     _, out, _ = run("audit", "export", "--data", data, "--tenant", "acme")
     assert [line["tenant"] for line in lines(out)] == ["acme"]
+    _, out, _ = run("audit", "export", "--data", data, "--object", "it_1", "--actor", "operator")
+    assert [(line["service"], line["object"]) for line in lines(out)] == [
+        (name, "it_1") for name in SERVICES
+    ]
+    _, out, _ = run("audit", "export", "--data", data, "--actor", "alice")
+    assert out == ""
     _, out, _ = run("audit", "export", "--data", data, "--since", "2999-01-01")
     assert out == ""
 

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from services.review.commands import ReviewCommands
 from services.review.domain import DecisionRequest, new_id
 from services.review.store import Filters, find_document
+from shared.audit import chain
 from shared.blobs import FileBlobs
 from shared.blobs.markers import mark_deleted
 from shared.errors import Conflict
@@ -205,6 +206,38 @@ def test_a_long_corrected_text_is_stored_but_not_announced(
     expected = text[:characters] if announced else None
     assert event.correction == {**right, "text": expected, "page": 1}
     assert len(event.to_json("tests")) < 64_000
+
+
+def test_each_line_about_an_item_names_its_document(queue: ReviewService) -> None:
+    client = queue.client()
+    item = queue.claim()
+    path = f"/v1/items/{item['id']}"
+    client.post("/v1/items/claim", json={"item": item["id"]})
+    client.get(path)
+    client.get(f"{path}/boxes?start=0&end=1")
+    client.post(f"{path}/keep")
+    decision = {"item": item["id"], "verdict": "accept", "id": new_id("de")}
+    for _ in range(2):
+        client.post("/v1/decisions", json=decision).raise_for_status()
+    client.post("/v1/decisions", json={"item": item["id"], "verdict": "undo"})
+    client.post(f"{path}/release").raise_for_status()
+    with queue.service.store.read() as session:
+        of_document = [
+            (line["action"], line["details"].get("operation"))
+            for line in chain.lines(session, subject=item["document_id"])
+        ]
+        assert list(chain.lines(session, subject="doc_none")) == []
+    assert of_document == [
+        ("item.open", None),
+        ("item.open", None),
+        ("item.open", "GET /v1/items/{item_id}"),
+        ("item.open", "GET /v1/items/{item_id}/boxes"),
+        ("change", "POST /v1/items/{item_id}/keep"),
+        ("decide", None),
+        ("change", "POST /v1/decisions"),
+        ("decide", None),
+        ("change", "POST /v1/items/{item_id}/release"),
+    ]
 
 
 def test_a_finding_cannot_be_corrected(review: ReviewService) -> None:

@@ -22,7 +22,7 @@ from shared.audit.trail import audit
 from shared.errors import NotFound
 from shared.storage import Store
 from shared.web.app import create_app
-from shared.web.audit import LineWriter
+from shared.web.audit import Line, LineWriter
 from shared.web.auth import Actor, CurrentActor
 from shared.web.parameters import Id
 
@@ -172,7 +172,7 @@ def test_lines_that_come_together_share_a_commit(store: Store) -> None:
 
     def send(number: int) -> None:
         actor = Actor(f"tenant_{number % 2}", "alice", key_id=str(number))
-        writer.write((actor, "list", "", f"GET /{number}"), "192.0.2.7")
+        writer.write(Line(actor, "list", "", f"GET /{number}"), "192.0.2.7")
 
     threads = [threading.Thread(target=send, args=[number]) for number in range(9)]
     threads[0].start()
