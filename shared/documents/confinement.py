@@ -150,9 +150,18 @@ def confine_process(memory_bytes: int) -> bool:
 
 def allow_seconds(seconds: float) -> None:
     """Allow `seconds` more CPU time from now on."""
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    allow_processor_time(processor_seconds() + seconds)
+
+
+def processor_seconds() -> float:
+    """Return the CPU time that this process has used."""
+    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+
+
+def allow_processor_time(until: float | None) -> None:
+    """Let the kernel end this process once it has used so many CPU seconds; None: never."""
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (hard if until is None else int(until) + 2, hard))
 
 
 def _leave_privileges() -> None:

@@ -26,7 +26,7 @@ from shared.logs import configure_logs
 from shared.messaging import Inbox, Pump, Relay
 from shared.messaging.inbox import Queue
 from shared.runtime.audit_retention import AuditRetention
-from shared.runtime.child import ChildWorker
+from shared.runtime.child import Children
 from shared.runtime.pulse import IDLE_SECONDS, Heartbeat, Loop, check_alive, check_threads, stuck
 from shared.runtime.service import Service, never
 from shared.runtime.worker import WORKER, Worker
@@ -51,7 +51,9 @@ def main(build: Callable[[], Service], argv: Sequence[str] | None = None) -> int
 
 def _run(build: Callable[[], Service], role: str) -> int:
     try:
-        service = replace(build(), rebuild=build)
+        service = build()
+        children = Children(partial(_alone, build), [service.name])
+        service = replace(service, children=children)
     except SuiteError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 2
@@ -68,6 +70,11 @@ def _run(build: Callable[[], Service], role: str) -> int:
         service.close()
         tracing.close()
     return 0
+
+
+def _alone(build: Callable[[], Service]) -> list[Service]:
+    """Build the only service of a child process."""
+    return [build()]
 
 
 def _serve(service: Service, role: str) -> None:
@@ -181,19 +188,21 @@ def _workers(
     )
     yield Loop(f"{service.name}-pump", pump.run, stop, pulse)
 
-    def worker(queue: Queue) -> Worker:
+    def worker(queue: Queue, number: int) -> Worker:
         child = None
-        if service.rebuild and service.in_child:
+        if service.children and service.in_child:
             announced = service.store.outbox_filled.set
-            child = ChildWorker(service.rebuild, service.in_child, queue, WORKER, announced)
-        return Worker(service.name, inbox, service.handlers, settings, queue, child)
+            child = service.children.worker(service.name, queue, number, WORKER, announced)
+        return Worker(
+            service.name, inbox, service.handlers, settings, queue, child, service.in_child
+        )
 
     loops = [
-        (f"worker-{number}", worker("main"))
+        (f"worker-{number}", worker("main", number))
         for number in range(workers or service.workers or settings.workers)
     ]
     if service.large is not never:
-        loops.append(("large", worker("large")))
+        loops.append(("large", worker("large", 0)))
     if service.decisions:
         decisions = Worker(service.name, inbox, service.decisions, settings, "decisions")
         loops.append(("decisions", decisions))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import FastAPI
 
@@ -16,6 +16,9 @@ from shared.messaging import UnitOfWork
 from shared.runtime.pulse import Heartbeat
 from shared.settings import CommonSettings
 from shared.storage import Store
+
+if TYPE_CHECKING:
+    from shared.runtime.child import Children
 
 Handler = Callable[[Any, UnitOfWork], None]
 """Handles one event: slow work first, then the unit of work, which stores the effect."""
@@ -63,9 +66,9 @@ class Service:
     workers: int | None = None
     """Events that a process handles at the same time; None: as the setting says."""
     in_child: Collection[type[Event]] = ()
-    """Events with the text of a document: a child process handles them, if `rebuild` is given."""
-    rebuild: Callable[[], Service] | None = None
-    """Builds the service again in a child process; it is pickled."""
+    """Events with the text of a document: a child process handles them, if `children` is given."""
+    children: Children | None = None
+    """The child processes, which other services may share."""
     jobs: Sequence[JobMaker] = ()
     """Jobs of the worker process."""
     let_go: Callable[[], None] = _nothing

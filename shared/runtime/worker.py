@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -56,7 +56,7 @@ class Worker:
 
     Args:
         inbox: shared by the workers of a process, so that tenants take turns among all of them.
-        child: the child process that handles some of the events.
+        child: the child process that handles events of the types `in_child`.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Worker:
         settings: CommonSettings,
         queue: Queue = "main",
         child: ChildWorker | None = None,
+        in_child: Collection[type[Event]] = (),
     ) -> None:
         self.name = name
         self.inbox = inbox
@@ -76,6 +77,7 @@ class Worker:
         self.queue: Queue = queue
         self.queues = ORDERED if queue in ORDERED else (queue,)
         self.child = child
+        self.in_child = in_child
         self.pulse = Heartbeat()
         self._heartbeats = Heartbeats(inbox)
         self._unreported: Callable[[], None] | None = None
@@ -144,7 +146,7 @@ class Worker:
                 self.inbox.give_up(session, lease, printable(error.message), failed=True)
             metrics.dead_letters_total.labels(self.name).inc()
             return
-        if self.child is not None and type(event) in self.child.types:
+        if self.child is not None and type(event) in self.in_child:
             self._delegate(lease, event, self.child)
             return
         waited = (datetime.now(UTC) - event.time).total_seconds()

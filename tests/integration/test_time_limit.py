@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.cli.commands.up import build_services
+from shared.runtime.child import Children
 from shared.runtime.embedded import at_work, migrate_all
 from tests.integration import planted
 from tests.support.samples import contract
@@ -25,8 +26,9 @@ def test_a_slow_rule_fails_its_document_alone(
     monkeypatch.setenv("SMALLPRINT_TEXT_SECONDS", "20")
     services = build_services(tmp_path)
     migrate_all(services)
-    settings = services[1].settings
-    services[1] = replace(services[1], rebuild=partial(planted.build, settings))  # type: ignore[arg-type]
+    readers = [service for service in services if service.children]
+    children = Children(partial(planted.build, tmp_path), [service.name for service in readers])
+    services[: len(readers)] = [replace(service, children=children) for service in readers]
     ring = services[0].app.state.keys
 
     with at_work(services) as (application, _):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -128,35 +128,52 @@ def build_services(data: Path | None = None, bus_url: str | None = None) -> list
     """All services with real parts, for one process. Ingest, which owns the keys, comes first."""
     from services.escalation import bootstrap as escalation
     from services.escalation.settings import Settings as EscalationSettings
+    from services.review import bootstrap as review
+    from services.review.settings import Settings as ReviewSettings
+    from shared.runtime.child import Children
+    from shared.settings import load
+
+    options = _options(data, bus_url)
+    readers = build_readers(data, bus_url)
+    keys = readers[0].app.state.keys
+    children = Children(
+        partial(build_readers, data, bus_url), [service.name for service in readers]
+    )
+    return [
+        *(replace(service, children=children) for service in readers),
+        review.build(load(ReviewSettings, **options), keys=keys),
+        escalation.build(load(EscalationSettings, **options), keys=keys),
+    ]
+
+
+def build_readers(data: Path | None, bus_url: str | None) -> list[Service]:
+    """The services that work on texts, with one base: ingest, extraction and triage."""
     from services.extraction import bootstrap as extraction
     from services.extraction.settings import Settings as ExtractionSettings
     from services.ingest import bootstrap as ingest
     from services.ingest.settings import Settings as IngestSettings
-    from services.review import bootstrap as review
-    from services.review.settings import Settings as ReviewSettings
     from services.triage import bootstrap as triage
     from services.triage.settings import Settings as TriageSettings
     from shared.inference import lazy_specialists
     from shared.settings import load
 
-    options = given(data=data, bus_url=bus_url)
-    common = load_settings(data, bus_url)
-    if "rate_requests" not in common.model_fields_set and common.is_local:
-        options["rate_requests"] = 0  # the only user is the owner of this machine
-    for_ingest = load(IngestSettings, **options)
-    first = ingest.build(for_ingest)
+    options, common = _options(data, bus_url), load_settings(data, bus_url)
+    first = ingest.build(load(IngestSettings, **options))
     keys = first.app.state.keys
     base = lazy_specialists(
         common.artefacts_folder, common.threads, common.arithmetic, common.adapters_folder
     )
-    for_extraction = load(ExtractionSettings, **options)
-    for_triage = load(TriageSettings, **options)
-    finds = extraction.build(for_extraction, keys=keys, specialists=base)
-    checks = triage.build(for_triage, keys=keys, specialists=base)
     return [
-        replace(first, rebuild=partial(ingest.build, for_ingest)),
-        replace(finds, rebuild=partial(extraction.build, for_extraction)),
-        replace(checks, rebuild=partial(triage.build, for_triage)),
-        review.build(load(ReviewSettings, **options), keys=keys),
-        escalation.build(load(EscalationSettings, **options), keys=keys),
+        first,
+        extraction.build(load(ExtractionSettings, **options), keys=keys, specialists=base),
+        triage.build(load(TriageSettings, **options), keys=keys, specialists=base),
     ]
+
+
+def _options(data: Path | None, bus_url: str | None) -> dict[str, Any]:
+    """The options of all services, beside their settings."""
+    options = given(data=data, bus_url=bus_url)
+    common = load_settings(data, bus_url)
+    if "rate_requests" not in common.model_fields_set and common.is_local:
+        options["rate_requests"] = 0  # the only user is the owner of this machine
+    return options

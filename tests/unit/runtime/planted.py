@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -11,7 +10,7 @@ from sqlalchemy import insert
 from shared.blobs import FileBlobs
 from shared.bus import open_bus
 from shared.errors import UnreadableDocument
-from shared.events import DocumentDeleted, DocumentFailed
+from shared.events import DocumentDeleted, DocumentFailed, Stage
 from shared.messaging import UnitOfWork
 from shared.runtime import Service
 from shared.settings import CommonSettings
@@ -24,11 +23,15 @@ SLOW = re.compile(r"(?:a|a)*b")
 """Takes twice as long with each further letter."""
 
 
-def build(folder: Path) -> Service:
-    """A service on the files of a folder."""
-    store = Store(f"sqlite:///{folder / 'store.db'}", "extraction", MIGRATIONS)
+def build_all(folder: Path) -> list[Service]:
+    """Two services on the files of a folder."""
+    return [build(folder, "extraction"), build(folder, "triage")]
+
+
+def build(folder: Path, name: Stage) -> Service:
+    store = Store(f"sqlite:///{folder / name}.db", name, MIGRATIONS)
     return Service(
-        name="extraction",
+        name=name,
         settings=CommonSettings(
             attempts=2, retry_delay=0.01, retry_delay_most=0.02, quick_seconds=2, text_seconds=3
         ),
@@ -36,11 +39,10 @@ def build(folder: Path) -> Service:
         store=store,
         blobs=FileBlobs(folder / "blobs"),
         bus=open_bus("memory:"),
-        app=create_app("extraction", [], [store.ready], None),
+        app=create_app(name, [], [store.ready], None),
         handlers={DocumentDeleted: misbehave},
-        large=lambda event: event.document_id == "large",
+        large=lambda event: event.document_id.startswith("large"),
         in_child=(DocumentDeleted,),
-        rebuild=partial(build, folder),
     )
 
 

@@ -5,6 +5,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +16,34 @@ from shared import metrics
 from shared.events import DocumentDeleted
 from shared.messaging import DeadLetter, Inbox
 from shared.runtime import Service, child
+from shared.runtime.child import Children
 from shared.runtime.main import join, start_background
-from tests.unit.runtime.planted import build
+from tests.unit.runtime.planted import build_all
 from tests.unit.runtime.working import announced, notes, send, waiting, why
 
 SECONDS = 60.0
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """A service at work, without its relay."""
-    service = build(tmp_path)
-    service.store.migrate()
-    stop = threading.Event()
-    threads = start_background(service, stop, relay=False, workers=1)
-    yield service
+def services(tmp_path: Path) -> Iterator[list[Service]]:
+    """Two services at work, without their relays."""
+    children = Children(partial(build_all, tmp_path), ["extraction", "triage"])
+    services = [replace(service, children=children) for service in build_all(tmp_path)]
+    stop, threads = threading.Event(), []
+    for service in services:
+        service.store.migrate()
+        threads += start_background(service, stop, relay=False, workers=1)
+    yield services
     stop.set()
     join(threads)
-    service.close()
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def service(services: list[Service]) -> Service:
+    """The first of them."""
+    return services[0]
 
 
 def delete(service: Service, *documents: str) -> None:
@@ -79,6 +91,19 @@ def test_an_endless_search_fails_its_document_and_holds_up_no_other(service: Ser
     assert failed.code == "took_too_long"
     delete(service, "large")
     until(lambda: len(notes(service.store)) == 3)
+
+
+def test_services_share_a_child_which_only_the_slow_event_fails(services: list[Service]) -> None:
+    slow, other = services
+    delete(slow, "a")
+    delete(other, "a", "large")
+    until(lambda: len(notes(slow.store)) == 1 and len(notes(other.store)) == 2)
+    assert notes(slow.store)[0] in notes(other.store)  # with the same process
+    delete(slow, "slow")
+    for number in range(12):
+        delete(other, f"large {number}", f"small {number}")
+    until(lambda: bool(letters(slow)) and len(notes(other.store)) == 26)
+    assert not letters(other)
 
 
 def test_an_idle_child_for_large_events_ends(
