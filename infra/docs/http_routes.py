@@ -42,6 +42,8 @@ def operations(described: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 
 def _scope(operation: Mapping[str, Any]) -> str:
-    """The scope that a key needs, or `any key`."""
+    """The scope that a key needs, `any key`, or `no key`."""
+    if operation.get("security") == []:
+        return "no key"
     scope = operation.get("x-scope")
     return f"`{scope}`" if scope else "any key"

@@ -431,8 +431,9 @@ def require_free_name(rows: KeyRows, new: Key) -> None:
     for key in rows.named(new.tenant):
         if key.good(new.created) and key.name.casefold() == name:
             raise Conflict(
-                f"Key {key.id} of tenant {new.tenant} already has the name "
-                f"{key.name!r}. Choose another name, or revoke that key first."
+                f"{key.kind.capitalize()} {key.id} of tenant {new.tenant} already has the name "
+                f"{key.name!r}. Names of users and keys differ, because a decision shows only the "
+                "name. Choose another, or end the other one first."
             )
 
 

@@ -59,6 +59,8 @@ _METRICS = {
     "schema": {"type": "string"},
     "example": 'smallprint_documents_total{kind="contract",outcome="complete"} 12.0\n',
 }
+ANY_PARAMETERS = "x-any-parameters"
+"""In the `openapi_extra` of a route that takes any query parameters, as RFC 6749 demands."""
 Check = Callable[[], None]
 
 
@@ -116,10 +118,13 @@ def create_app(
 async def _refuse_unknown_parameters(request: Request) -> None:
     """Raise InvalidRequest for a query parameter that the route lacks, such as a wrong filter.
 
-    Pages read their parameters in the browser, as in `/review?item=…`, and probes may carry any.
+    Pages read their parameters in the browser, as in `/review?item=…`, and probes may carry any. So
+    may a route with ANY_PARAMETERS.
     """
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not request.url.path.startswith("/v1/"):
+        return
+    if ANY_PARAMETERS in (route.openapi_extra or {}):
         return
     known = _query_names(route.dependant)
     for name in request.query_params:

@@ -45,11 +45,6 @@ def keys() -> None:
     """
 
 
-expires_option = click.option(
-    "--expires", type=Duration(), help="Time until it stops working, such as 90d. By default never."
-)
-
-
 @keys.command("new")
 @click.argument("name")
 @tenant_option("Tenant of the key.")
@@ -60,7 +55,11 @@ expires_option = click.option(
     type=click.Choice(list(SCOPES)),
     help="What the key may do; may be repeated. By default all.",
 )
-@expires_option
+@click.option(
+    "--expires",
+    type=Duration(),
+    help="Time until it stops working: 90d, 12h or 30m. By default never.",
+)
 @click.option(
     "--address",
     "addresses",
@@ -131,7 +130,11 @@ def _show_new(new: NewKey, *, as_json: bool) -> None:
     show_default=True,
     help="Time for which the old secret works, too. 0: not at all, for a stolen key.",
 )
-@expires_option
+@click.option(
+    "--expires",
+    type=Duration(),
+    help="Time until it stops working: 90d, 12h or 30m. By default its end stays.",
+)
 @data_option
 @one_json
 def keys_rotate(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from services.cli.deployment.stores import key_ring
-from services.cli.options import data_option, one_json, tenant_option
+from services.cli.options import data_option, load_settings, one_json, tenant_option
 from services.cli.output.lines import (
     minute,
     moment,
@@ -21,6 +21,7 @@ from services.cli.output.lines import (
     write_rows,
 )
 from services.cli.output.terminal import table
+from shared.errors import SuiteError
 from shared.web.scopes import Role
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def users() -> None:
       uploader  also uploads and deletes documents
       analyst   decides in the queue; sees no results, which would show the hidden checks
       lead      all of these
-      admin     also users, keys, webhooks and retention
+      admin     also users, keys, sessions and webhooks
 
     \b
     Examples:
@@ -72,7 +73,7 @@ def users_add(
     days. smallprint sends no mail: send them the link yourself.
     """
     with _commands(data, create=True) as commands:
-        _print_invitation(*commands.add(tenant, name, email, role), as_json=as_json)
+        _print_invitation(*commands.add(tenant, name, email, role), data, as_json=as_json)
 
 
 @users.command("invite")
@@ -86,7 +87,7 @@ def users_invite(email: str, data: Path | None, as_json: bool) -> None:
     """
     with _commands(data) as commands:
         user = commands.with_email(email)
-        _print_invitation(*commands.invite(user.id, None), as_json=as_json)
+        _print_invitation(*commands.invite(user.id, None), data, as_json=as_json)
 
 
 @users.command("list")
@@ -155,10 +156,13 @@ def _commands(data: Path | None, *, create: bool = False) -> Iterator[UserComman
         yield UserCommands(ring.store, ring)
 
 
-def _print_invitation(user: User, invitation: NewKey, *, as_json: bool) -> None:
-    from shared.settings import CommonSettings, load
+def _print_invitation(user: User, invitation: NewKey, data: Path | None, *, as_json: bool) -> None:
+    from services.cli.deployment.address import address
 
-    origin = load(CommonSettings).public_url.rstrip("/")
+    origin = load_settings(data).public_url.rstrip("/")
+    if not origin:
+        with suppress(SuiteError):  # the suite of the data folder does not run
+            origin = address(data)
     end = f"/#invitation={invitation.secret}"
     if as_json:
         write(to_json({**_shown(user), "link": f"{origin}{end}"}))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.ingest.keys import NewKey
 from services.ingest.users.commands import Browser, UserCommands
@@ -23,6 +23,7 @@ from services.ingest.users.schemas import (
     WaysView,
 )
 from shared.errors import NotFound, NotSignedIn, Unavailable
+from shared.web.app import ANY_PARAMETERS
 from shared.web.auth import CurrentActor, client_address, is_https
 from shared.web.cookies import same_origin, set_cookie
 from shared.web.openapi import problems
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 PREFIX = "/v1/sign-in"
 BEGIN = f"{PREFIX}/openid"
 CALLBACK = f"{BEGIN}/callback"
+_SIGN_IN = "/sign-in?failed={}"
 _ONWARD = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={}">'
 """A page that leads on. A redirect would not do: it belongs to the provider's navigation, so the
 browser would not send the new cookie, which is SameSite=Strict."""
@@ -156,20 +158,23 @@ def sign_in(
         status_code=302,
         summary="Sign in at the OpenID provider",
         openapi_extra={"security": []},
-        responses=problems(404, 503),
+        responses=problems(404),
         response_class=Response,
     )
     async def begin(request: Request) -> Response:
-        """Leads the browser to the provider."""
+        """Leads the browser to the provider, or back to the page for signing in if it is down."""
         key = await run_in_threadpool(commands.cookie_key)
-        return await configured().begin(
-            request, public_url.rstrip("/"), key, secure=is_https(request)
-        )
+        try:
+            return await configured().begin(
+                request, public_url.rstrip("/"), key, secure=is_https(request)
+            )
+        except Unavailable as failed:
+            return RedirectResponse(_SIGN_IN.format(failed.code), status_code=302)
 
     @router.get(
         "/openid/callback",
         summary="Return from the OpenID provider",
-        openapi_extra={"security": []},
+        openapi_extra={"security": [], ANY_PARAMETERS: True},
         responses={
             200: {"content": {"text/html": {"example": _ONWARD.format("/")}}},
             **problems(404),
@@ -190,7 +195,7 @@ def sign_in(
             new = await run_in_threadpool(commands.sign_in_by_provider, identity, browser(request))
             response = signed_in(request, new, HTMLResponse(_ONWARD.format("/")))
         except (NotSignedIn, Unavailable) as failed:
-            response = HTMLResponse(_ONWARD.format(f"/sign-in?failed={failed.code}"))
+            response = HTMLResponse(_ONWARD.format(_SIGN_IN.format(failed.code)))
         configured().forget(response, secure=is_https(request))
         return response
 

@@ -66,10 +66,13 @@ class OpenIdProvider:
         waiting: dict[str, Any] = {}
         request.scope["session"] = waiting
         try:
+            await self._check_name()
             response: Response = await self._client.authorize_redirect(
                 request, f"{origin}{self.callback}"
             )
         except (httpx2.HTTPError, ValueError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}"[:300]
+            log.warning("the OpenID provider is unusable", extra={"reason": reason})
             raise self._silent(error) from None
         response.set_cookie(
             _COOKIE,
@@ -92,6 +95,12 @@ class OpenIdProvider:
                 request.cookies.get(_COOKIE, ""), max_age=_SECONDS
             )
         except BadSignature:
+            host = request.url.hostname
+            log.warning(
+                "a sign-in came back without its cookie: it took more than ten minutes, or began "
+                "at another address than SMALLPRINT_PUBLIC_URL",
+                extra={"host": host},
+            )
             raise NotSignedIn("This sign-in took too long. Please start again.") from None
         options = {
             "iss": {"essential": True, "value": self.issuer},
@@ -106,7 +115,8 @@ class OpenIdProvider:
                 claims.get("email") if claims.get("email_verified") is True else None,
             )
         except (OAuthError, JoseError, KeyError, TypeError) as error:
-            log.warning("an OpenID sign-in failed", extra={"reason": type(error).__name__})
+            extra = {"reason": f"{type(error).__name__}: {error}"[:300], "issuer": self.issuer}
+            log.warning("the OpenID provider signed nobody in", extra=extra)
             raise NotSignedIn("The provider did not sign you in. Please start again.") from None
         except (httpx2.HTTPError, ValueError, RuntimeError) as error:
             raise self._silent(error) from None
@@ -116,6 +126,12 @@ class OpenIdProvider:
         response.delete_cookie(
             _COOKIE, path=self.callback, httponly=True, secure=secure, samesite="lax"
         )
+
+    async def _check_name(self) -> None:
+        """Raise ValueError for a provider that calls itself otherwise: its tokens are refused."""
+        issuer = (await self._client.load_server_metadata()).get("issuer")
+        if issuer != self.issuer:
+            raise ValueError(f"it calls itself {issuer!r}: SMALLPRINT_INGEST_OPENID_ISSUER")
 
     def _silent(self, error: Exception) -> Unavailable:
         name = type(error).__name__  # its text may quote the request

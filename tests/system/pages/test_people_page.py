@@ -142,6 +142,24 @@ def test_the_provider_signs_in_a_user_and_no_stranger(browser: Any, stage: Stage
         context.close()
 
 
+def test_whatever_the_provider_answers_leads_to_a_page(browser: Any, stage: Stage) -> None:  # noqa: F811
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(stage.address)
+    page.get_by_role("link", name="Sign in with Example ID").click()
+    page.get_by_role("button", name="Deny").click()
+    page.get_by_text("The provider did not sign you in").wait_for()
+    page.route(  # as Keycloak and Google answer
+        "**/callback?*",
+        lambda route: route.continue_(url=f"{route.request.url}&session_state=a&iss=b&authuser=0"),
+    )
+    page.get_by_role("link", name="Sign in with Example ID").click()
+    page.get_by_placeholder("sub").fill("cleo")
+    page.get_by_role("button", name="Authorize").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    context.close()
+
+
 def test_an_older_session_signs_in_again_for_a_new_key(
     browser: Any,  # noqa: F811
     stage: Stage,

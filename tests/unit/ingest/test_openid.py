@@ -29,13 +29,14 @@ class Lying:
         self.key: RSAKey | OctKey = OURS
         self.algorithm = "RS256"
         self.status = 200
+        self.issuer = ISSUER
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path.endswith("openid-configuration"):
             paths = ("authorization_endpoint", "token_endpoint", "jwks_uri")
             return httpx2.Response(
                 self.status,
-                json={"issuer": ISSUER, **{path: f"{ISSUER}/{path}" for path in paths}},
+                json={"issuer": self.issuer, **{path: f"{ISSUER}/{path}" for path in paths}},
             )
         if request.url.path == "/jwks_uri":
             return httpx2.Response(200, json={"keys": [OURS.as_dict(private=False)]})
@@ -139,6 +140,15 @@ def test_another_state_or_browser_is_refused(browser: TestClient, lying: Lying) 
     browser.cookies.clear()
     with pytest.raises(NotSignedIn):
         browser.get("/back", params={"code": "c", "state": "s"})
+
+
+def test_a_provider_of_another_name_is_refused_before_it_is_asked(
+    browser: TestClient, lying: Lying, caplog: pytest.LogCaptureFixture
+) -> None:
+    lying.issuer = f"{ISSUER}/"
+    with pytest.raises(Unavailable):
+        browser.get("/begin")
+    assert f"calls itself '{ISSUER}/'" in caplog.records[0].reason  # type: ignore[attr-defined]
 
 
 def test_a_provider_that_is_down_is_unavailable(browser: TestClient, lying: Lying) -> None:
