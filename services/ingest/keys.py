@@ -43,6 +43,8 @@ _SECRET_LENGTH = 43  # 62^43 > 2^256
 OVERLAP = timedelta(days=1)
 """For how long the old secret of a rotated key works."""
 _CHANGE = "create, rotate or revoke keys"
+_OWN_NAMES = ("operator", "smallprint", "retention")
+"""Names in the audit trail and on deletions for whoever has no key."""
 _LINK_AGE = timedelta(hours=1)
 _USE_NOTED = timedelta(minutes=5)
 """Resolution of `last_used` and of refusals, to avoid a write for every request."""
@@ -113,7 +115,7 @@ class KeyRing:
         allowed = by.scopes if by else ALL
         wanted = allowed if scopes is None else parse_scopes(scopes)
         networks = parse_networks(addresses) or (by.addresses if by else ())
-        _require_grant(by, wanted, networks)
+        require_grant(by, wanted, networks)
         new = new_key(
             tenant,
             name,
@@ -202,7 +204,7 @@ class KeyRing:
             old = _existing(rows, key_id, tenant)
             if not old.good(now):
                 raise Conflict(f"Key {key_id} has expired or was revoked. Create another.")
-            _require_grant(by, old.scopes, old.addresses)
+            require_grant(by, old.scopes, old.addresses)
             secret = _new_secret()
             key = replace(
                 old,
@@ -366,7 +368,7 @@ def _actor(key: Key) -> Actor:
     )
 
 
-def _require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str, ...]) -> None:
+def require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str, ...]) -> None:
     """Raise NotAllowed for a key that may do more than the one that makes it."""
     if by and (lacking := sort_scopes(scopes - by.scopes)):
         raise NotAllowed(f"A key can't grant scopes that it lacks: {', '.join(lacking)}.")
@@ -426,10 +428,17 @@ def _printable(text: str | None, length: int) -> str | None:
 
 
 def require_free_name(rows: KeyRows, new: Key) -> None:
-    """Raise Conflict for a name in use; capitals make no difference to people."""
+    """Raise Conflict for a name in use; capitals make no difference to people.
+
+    Raises InvalidRequest for a name of smallprint's own, and for one with invisible characters.
+    """
     name = new.name.casefold()
+    if name in _OWN_NAMES:
+        raise InvalidRequest(f"smallprint itself uses the name {new.name!r}. Choose another.")
+    if not new.name.isprintable():
+        raise InvalidRequest(f"The name {new.name!r} has invisible characters.")
     for key in rows.named(new.tenant):
-        if key.good(new.created) and key.name.casefold() == name:
+        if key.id != new.id and key.good(now_utc()) and key.name.casefold() == name:
             raise Conflict(
                 f"{key.kind.capitalize()} {key.id} of tenant {new.tenant} already has the name "
                 f"{key.name!r}. Names of users and keys differ, because a decision shows only the "

@@ -20,7 +20,7 @@ from shared.web.auth import Actor
 log = logging.getLogger(__name__)
 
 ACTOR = "retention"
-"""The actor of automatic deletions; a key may have the same name."""
+"""The actor of automatic deletions; keys of release 0.1.0 may have the same name."""
 DAY = 86_400.0
 STALE = timedelta(days=1)
 """Age at which an incomplete blob counts as abandoned, if the store has no locks. A large document

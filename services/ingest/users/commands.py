@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.ingest.domain import Key, now_utc
-from services.ingest.keys import KeyRing, NewKey, known_key, new_key, require_free_name
+from services.ingest.keys import (
+    KeyRing,
+    NewKey,
+    known_key,
+    new_key,
+    require_free_name,
+    require_grant,
+)
 from services.ingest.users.domain import Identity, User, read_email
 from services.ingest.users.passwords import LONGEST, hash_password, is_password
 from services.ingest.users.store import Users
@@ -99,7 +106,14 @@ class UserCommands:
         _require_scopes(by, role)
         email = read_email(email)
         created_by = by.name if by else None
-        key = new_key(tenant, name, kind="user", created_by=created_by, scopes=ROLES[role]).key
+        key = new_key(
+            tenant,
+            name,
+            kind="user",
+            created_by=created_by,
+            scopes=ROLES[role],
+            addresses=by.addresses if by else (),
+        ).key
         user = User(key.id, tenant, key.name, email, role, key.created, created_by)
         with self.store.write() as session:
             lock(session, "keys")
@@ -123,7 +137,7 @@ class UserCommands:
         with self.store.write() as session:
             users = Users(session)
             user, key = _existing(users, user_id, tenant)
-            _require_scopes(by, user.role)
+            require_grant(by, key.scopes, key.addresses)
             users.keys.remove_invitations(key)
             record(session, by or operator(user.tenant), "user.change", user.id, what="invite")
             return user, _add_invitation(users, key)
@@ -139,7 +153,9 @@ class UserCommands:
     ) -> User:
         """Change the role of a user, or disable or enable them; None changes nothing.
 
-        Their sessions end. Raises NotFound; NotAllowed, see `add`, and for oneself.
+        Their sessions end. Users whom an admin with limited addresses adds have the same limits.
+        Raises NotFound; Conflict if somebody has the name of an enabled user by now; NotAllowed,
+        see `add`, and for oneself.
         """
         require_fresh(by, _CHANGE)
         with self.store.write() as session:
@@ -147,11 +163,14 @@ class UserCommands:
             user, key = _existing(users, user_id, tenant)
             if by and by.key_id == user.id:
                 raise NotAllowed("You can't change your own role or disable yourself.")
-            _require_scopes(by, user.role)
+            require_grant(by, key.scopes, key.addresses)
             if role is not None:
                 _require_scopes(by, role)
                 users.change(user, role=role)
                 users.keys.change_user(key, scopes=" ".join(sort_scopes(ROLES[role])))
+            if disabled is False:
+                lock(session, "keys")
+                require_free_name(users.keys, key)
             if disabled is not None:
                 users.keys.change_user(key, revoked=now_utc() if disabled else None)
                 users.keys.remove_invitations(key)

@@ -228,3 +228,26 @@ def test_the_trail_says_who_was_added_changed_and_signed_in(users: UserCommands)
         ("Ann", "refuse"),
         ("operator", "user.change"),
     ]
+
+
+def test_a_limited_admin_adds_limited_users_and_changes_no_others(users: UserCommands) -> None:
+    free = signed_up(users)
+    by = Actor("acme", "Eve", "id", addresses=("10.0.0.0/8",))
+    user, invitation = users.add("acme", "Cid", "cid@example.com", "admin", by=by)
+    assert actor_of(users, users.choose_password(invitation.secret, PASSWORD).secret).addresses
+    with pytest.raises(NotAllowed):
+        users.invite(free.id, "acme", by=by)
+    with pytest.raises(NotAllowed):
+        users.change(free.id, "acme", role="admin", by=by)
+    users.change(user.id, "acme", role="viewer", by=by)
+
+
+def test_a_name_belongs_to_one_enabled_user_or_key(users: UserCommands) -> None:
+    user = signed_up(users)
+    users.change(user.id, "acme", disabled=True)
+    users.keys.create("acme", "Ann")
+    with pytest.raises(Conflict):
+        users.change(user.id, "acme", disabled=False)
+    for name in ("Operator", "retention", "Bob\u200b"):
+        with pytest.raises(InvalidRequest):
+            users.add("acme", name, "bob@example.com", "viewer")
