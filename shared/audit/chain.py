@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import RowMapping, or_, select, text, union
+from sqlalchemy import RowMapping, column, func, or_, select, table, text, union
 from sqlalchemy.orm import Session
 
 from shared.audit.trail import GENESIS, audit, audit_heads, digest
@@ -15,6 +15,12 @@ from shared.storage.tenant_isolation import across_tenants
 
 BATCH = 1_000
 """Lines read from the database at once."""
+
+TRIGGERS = {
+    "sqlite": ("audit_update", "audit_delete"),
+    "postgresql": ("audit_change", "audit_truncate"),
+}
+"""The triggers that refuse changes to lines, by kind of database."""
 
 Problem = Literal["changed", "removed", "reordered", "forged", "tail removed"]
 Anchor = tuple[int, str]
@@ -38,6 +44,8 @@ class ChainResult:
     detail: str = ""
     compared: bool | None = None
     """Whether it has the last line of the export; None if the export has none of it."""
+    exported: int | None = None
+    """Number of that line, if it was compared."""
 
     def found(self, wrong: int, problem: Problem, detail: str) -> ChainResult:
         """Return the result with a problem."""
@@ -57,6 +65,24 @@ def verify(session: Session, anchors: Mapping[str, Anchor] | None = None) -> Ite
     tenants = set(session.execute(across_tenants(query, "all chains are verified")).scalars())
     for tenant in sorted(tenants | anchors.keys()):
         yield _verify(session, tenant, anchors.get(tenant))
+
+
+def missing_triggers(session: Session) -> list[str]:
+    """Return the names of the triggers that a database lacks or has switched off."""
+    dialect = session.get_bind().dialect.name
+    if dialect == "sqlite":
+        schema = table("sqlite_master", column("name"), column("type"), column("tbl_name"))
+        query = select(schema.c.name).where(
+            schema.c.type == "trigger", schema.c.tbl_name == audit.name
+        )
+    else:
+        triggers = table("pg_trigger", column("tgname"), column("tgrelid"), column("tgenabled"))
+        query = select(triggers.c.tgname).where(
+            triggers.c.tgrelid == func.to_regclass(audit.name),
+            triggers.c.tgenabled.in_(["O", "A"]),  # fires outside of replication, or always
+        )
+    found = set(session.execute(query).scalars())
+    return [name for name in TRIGGERS[dialect] if name not in found]
 
 
 def lines(
@@ -104,7 +130,8 @@ def _verify(session: Session, tenant: str, anchor: Anchor | None) -> ChainResult
     if anchor and anchor[0] <= number:
         if anchor[0] == number and anchor[1] != last:
             return _not_exported(result, number)
-        result = replace(result, compared=anchor[0] == number)
+        same = anchor[0] == number
+        result = replace(result, compared=same, exported=number if same else None)
     query = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.number)
     with session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for row in rows.mappings():
@@ -113,7 +140,7 @@ def _verify(session: Session, tenant: str, anchor: Anchor | None) -> ChainResult
             if anchor and anchor[0] == row["number"]:
                 if anchor[1] != row["hash"]:
                     return _not_exported(result, row["number"])
-                result = replace(result, compared=True)
+                result = replace(result, compared=True, exported=row["number"])
             result = replace(result, lines=result.lines + 1, number=row["number"], hash=row["hash"])
     if anchor and anchor[0] > result.number:
         return _missing(result, anchor[0], "tail removed")

@@ -13,7 +13,7 @@ from services.cli.options import data_option, load_settings
 from services.cli.output.lines import print_line, to_json, write
 
 WRONG = 1
-"""The exit code of `audit verify` for a wrong line."""
+"""The exit code of `audit verify` for a wrong line or a missing trigger."""
 
 
 @click.group()
@@ -39,15 +39,20 @@ def audit() -> None:
     help="An earlier export (JSONL) whose last lines the trail must still have.",
 )
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a chain.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON lines, one for each chain or missing protection.",
+)
 def audit_verify(against: Path | None, data: Path | None, as_json: bool) -> int:
-    """Find changed, removed, reordered and forged lines.
+    """Find changed, removed, reordered and forged lines, and missing triggers.
 
     The suite may be running. Prints each chain, with its first wrong line. Somebody who can write a
-    database can also write a new chain. Only an earlier export shows that: keep it elsewhere, and
-    use --against.
+    database can also drop its triggers, write a new chain and make them again. Only an earlier
+    export shows that: keep it elsewhere, and use --against.
 
-    Exit codes: 0 all lines are correct, 1 a line is wrong, 2 the check failed.
+    Exit codes: 0 all lines are correct, 1 a line is wrong or a trigger missing, 2 the check failed.
     """
     from services.cli.operations import audit_trail
 

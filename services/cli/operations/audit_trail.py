@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output.lines import count, plain
-from shared.audit.chain import Anchor, lines, verify
+from shared.audit.chain import Anchor, lines, missing_triggers, verify
 from shared.errors import InvalidRequest
 from shared.storage import Store
 
@@ -70,18 +70,27 @@ def last_lines(path: Path) -> dict[str, dict[str, Anchor]]:
 def verified(
     stores: Mapping[str, Store], anchors: Mapping[str, Mapping[str, Anchor]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a line for each chain, with its first wrong line."""
+    """Yield a line for each chain, with its first wrong line, and one for missing triggers."""
     for name, store in stores.items():
         with store.read() as session:
             for result in verify(session, anchors.get(name)):
                 yield {"service": name, **asdict(result)}
+            if missing := missing_triggers(session):
+                detail = f"triggers are missing or disabled: {', '.join(missing)}"
+                yield {"service": name, "tenant": None, "problem": "unprotected", "detail": detail}
 
 
 def row(line: Mapping[str, Any]) -> str:
-    """One chain for a person."""
+    """One chain, or the missing triggers of a service, for a person."""
+    if line["tenant"] is None:
+        return f"{line['service']}: {line['problem']}: {line['detail']}"
     chain = f"{line['service']}, tenant {plain(line['tenant'])}"
     if line["problem"]:
         return f"{chain}: {line['problem']}: {plain(line['detail'])}"
-    older = "; the last line of the export is older" if line["compared"] is False else ""
+    compared = ""
+    if line["compared"]:
+        compared = f"; agrees with the export up to line {line['exported']}"
+    elif line["compared"] is False:
+        compared = "; the last line of the export is older"
     lines = count(line["lines"], "line")
-    return f"{chain}: {lines} correct, the last is {line['number']} {line['hash'][:12]}{older}"
+    return f"{chain}: {lines} correct, the last is {line['number']} {line['hash'][:12]}{compared}"

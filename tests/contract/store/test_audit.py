@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from services.extraction.store import MIGRATIONS
 from shared.audit import operator, record
-from shared.audit.chain import ChainResult, verify
+from shared.audit.chain import ChainResult, missing_triggers, verify
 from shared.audit.chain import lines as exported
 from shared.audit.trail import audit, audit_heads, digest, prune
 from shared.errors import Conflict
@@ -121,6 +121,30 @@ def rewrite(store: Store, number: int, **changes: Any) -> str:
     line["hash"] = digest(line)
     tamper(store, f"UPDATE audit SET {values}, hash = '{line['hash']}' WHERE number = {number}")
     return str(line["hash"])
+
+
+def test_missing_and_disabled_triggers_are_found(trail: Store) -> None:
+    def missing() -> list[str]:
+        with trail.read() as session:
+            return missing_triggers(session)
+
+    if trail.engine.dialect.name == "postgresql":
+        steps = {
+            "ALTER TABLE audit ENABLE REPLICA TRIGGER audit_change": ["audit_change"],
+            "ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_change": [],
+            "ALTER TABLE audit DISABLE TRIGGER audit_truncate": ["audit_truncate"],
+            "DROP TRIGGER audit_change ON audit": ["audit_change", "audit_truncate"],
+        }
+    else:
+        steps = {
+            "DROP TRIGGER audit_delete": ["audit_delete"],
+            "DROP TRIGGER audit_update": ["audit_update", "audit_delete"],
+        }
+    assert missing() == []
+    for statement, found in steps.items():
+        with trail.write() as session:
+            session.execute(text(statement))
+        assert missing() == found
 
 
 TAMPERINGS: dict[str, tuple[list[str], int, str]] = {

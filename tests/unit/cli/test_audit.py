@@ -40,10 +40,16 @@ def data(tmp_path: Path) -> Path:
 
 
 def tamper(data: Path, service: str, statement: str) -> None:
+    """Change lines without the triggers, then make these again."""
     with closing(sqlite3.connect(data / f"{service}.db")) as database, database:
-        for trigger in ("audit_update", "audit_delete"):
-            database.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+        triggers = database.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
+        ).fetchall()
+        for name, _ in triggers:
+            database.execute(f"DROP TRIGGER {name}")
         database.execute(statement)
+        for _, trigger in triggers:
+            database.execute(trigger)
 
 
 def test_correct_chains_are_all_listed(run: Run, data: Path) -> None:
@@ -68,6 +74,21 @@ def test_a_wrong_line_is_named_with_its_service_and_tenant(run: Run, data: Path)
     code, out, _ = run("audit", "verify", "--data", data)
     assert code == 1
     assert "review, tenant default: changed: line 2 does not have its hash" in out.splitlines()
+
+
+def test_a_missing_trigger_is_named(run: Run, data: Path) -> None:
+    with closing(sqlite3.connect(data / "triage.db")) as database, database:
+        database.execute("DROP TRIGGER audit_delete")
+    code, out, _ = run("audit", "verify", "--data", data, "--json")
+    assert code == 1
+    [missing] = [line for line in lines(out) if line["problem"]]
+    assert (missing["service"], missing["tenant"]) == ("triage", None)
+    assert "audit_delete" in missing["detail"]
+    code, out, _ = run("audit", "verify", "--data", data)
+    assert code == 1
+    assert [row[:21] for row in out.splitlines() if "audit_delete" in row] == [
+        "triage: unprotected: "
+    ]
 
 
 def test_the_lines_of_all_services_are_merged_by_time(run: Run, data: Path) -> None:
@@ -120,6 +141,24 @@ def test_a_trail_is_compared_with_an_export(
     assert code == (1 if problem else 0)
     found: dict[str, Any] = {line["service"]: line["problem"] for line in lines(out)}
     assert found == {**dict.fromkeys(SERVICES), "triage": problem}
+    _, out, _ = run("audit", "verify", "--data", data, "--against", export)
+    agreeing = [line for line in out.splitlines() if "agrees with the export up to line 3" in line]
+    assert len(agreeing) == (4 if problem else 5)
+
+
+def test_a_chain_may_be_longer_than_its_export(run: Run, data: Path, tmp_path: Path) -> None:
+    export = tmp_path / "trail.jsonl"
+    export.write_text(run("audit", "export", "--data", data)[1])
+    with (
+        closing(
+            Store(f"sqlite:///{data / 'review.db'}", "review", migrations()["review"])
+        ) as store,
+        store.write() as session,
+    ):
+        record(session, operator("default"), "change")
+    code, out, _ = run("audit", "verify", "--data", data, "--against", export, "--json")
+    [found] = [line for line in lines(out) if line["service"] == "review"]
+    assert (code, found["number"], found["exported"]) == (0, 4, 3)
 
 
 def test_another_file_is_no_export(run: Run, data: Path, tmp_path: Path) -> None:
