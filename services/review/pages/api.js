@@ -36,11 +36,14 @@ export function onSignedOut(handler) {
   state.whenSignedOut = handler;
 }
 
-/** Wait for the sign-in, which all requests share. @param title why it is needed, if not by the end of the session */
+/** Wait for the sign-in, which all requests share.
+    @param title why it is needed, if not by the end of the session. The person can then cancel, which throws a Problem. */
 export async function signInAgain(title) {
   const before = state.actor;
   state.waiting ??= state.whenSignedOut(title).finally(() => { state.waiting = null; });
-  await state.waiting;
+  const signedIn = await state.waiting;
+  if (!signedIn && title) throw new Problem(401, { title: "Cancelled", detail: "Nothing was changed." });
+  if (!signedIn) return signInAgain(); // another request was cancelled, this one waits on
   if (!before || samePerson(before, state.actor)) return;
   setTimeout(() => location.assign("/")); // another person began the work on the screen
   throw new Problem(401, { title: "Another person has signed in", detail: `Unsent work of ${before.name} was discarded.` });

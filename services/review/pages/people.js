@@ -1,7 +1,7 @@
 // The page People: users, keys, sessions and webhooks of the tenant, for admins.
 
 import { actor, get, patch, post, remove } from "/pages/api.js";
-import { fill, h, moment, say, select } from "/pages/dom.js";
+import { excerpt, fill, h, moment, say, select } from "/pages/dom.js";
 
 const ROLES = [
   ["viewer", "Viewer: reads documents and results"],
@@ -38,7 +38,9 @@ const change = (draw, work, done) => async (event) => {
   }
 };
 
+/** A table. On a narrow screen each cell states its heading itself. */
 function table(heads, rows) {
+  for (const row of rows) [...row.cells].forEach((cell, at) => { if (at && heads[at]) cell.dataset.head = heads[at]; });
   return h("table.list.compact", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows));
 }
 
@@ -59,13 +61,25 @@ function once(title, text, secret) {
   box.showModal();
 }
 
-const invited = ({ name, invitation, expires }) => once("Invitation", `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.`, `${location.origin}/#invitation=${invitation}`);
+async function invited({ name, invitation, expires }) {
+  const { openid } = await get("/v1/sign-in").catch(() => ({})); // the link is shown in any case
+  const without = openid ? ` They need it only for a password. ${openid.name} signs them in without one.` : "";
+  once("Invitation", `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.${without}`, `${location.origin}/#invitation=${invitation}`);
+}
 
-function roleOf(user, draw) {
-  const box = h("select", { "aria-label": `Role of ${user.name}`, onchange: (event) => change(draw, () => patch(`/v1/users/${user.id}`, { role: box.value }), `${user.name} is ${box.value}`)(event) },
-    ROLES.map(([role]) => h("option", { value: role }, role)));
+const SAVED = "Saved; their sessions have ended";
+
+/** A list to choose the role in. It shows the stored role again if saving fails. */
+function roleOf(user) {
+  const note = h("p.muted.small");
+  const save = async () => {
+    note.textContent = "";
+    await patch(`/v1/users/${user.id}`, { role: box.value }).catch((error) => { box.value = user.role; throw error; });
+  };
+  const saved = () => { user.role = box.value; note.textContent = SAVED; };
+  const box = h("select", { "aria-label": `Role of ${user.name}`, onchange: change(saved, save, SAVED) }, ROLES.map(([role, text]) => h("option", { value: role }, text)));
   box.value = user.role;
-  return box;
+  return [box, note];
 }
 
 async function users(draw) {
@@ -73,7 +87,7 @@ async function users(draw) {
   const own = (one) => one.name === actor().name;
   const rows = items.map((one) => h("tr", {},
     h("td.name", {}, one.name, h("p.muted.small", {}, one.email)),
-    h("td", {}, own(one) ? one.role : roleOf(one, draw)),
+    h("td", {}, own(one) ? ROLES.find(([role]) => role === one.role)[1] : roleOf(one)),
     h("td", {}, one.disabled ? `Disabled ${moment(one.disabled)}` : one.last_used ? `Signed in ${moment(one.last_used)}` : one.has_password ? "Never signed in" : "Invited"),
     h("td", {}, !own(one) && [
       h("button.quiet", { type: "button", onclick: change(draw, async () => invited(await post(`/v1/users/${one.id}/invitations`)), "Invitation made") }, one.has_password ? "New password" : "Invite again"),
@@ -91,13 +105,22 @@ async function users(draw) {
   return [h("h2", {}, "Users"), items.length ? table(["Name", "Role", "State", ""], rows) : h("p.muted", {}, "No users yet. Until then people sign in with keys."), folded("Add a user", add, !items.length)];
 }
 
+const isFuture = (time) => time !== null && new Date(time) > new Date();
+
+function stateOf(key) {
+  if (key.revoked) return `Revoked ${moment(key.revoked)}`;
+  return key.expires && !isFuture(key.expires) ? "Expired" : "Active";
+}
+
 async function keys(draw) {
   const all = await get("/v1/keys");
   const items = all.items.filter((one) => one.kind === "key");
   const rows = items.map((one) => h("tr", {},
-    h("td.name", {}, one.name, h("p.muted.small", {}, one.scopes.length === SCOPES.length ? "all scopes" : one.scopes.join(", "))),
-    h("td", {}, one.revoked ? `Revoked ${moment(one.revoked)}` : one.last_used ? `Used ${moment(one.last_used)}` : "Never used"),
-    h("td", {}, one.expires ? `Expires ${moment(one.expires)}` : "Never expires"),
+    h("td.name", {}, one.name, h("p.muted.small", {}, one.scopes.length === SCOPES.length ? "all scopes" : one.scopes.join(", ")),
+      one.addresses.length > 0 && h("p.muted.small", {}, `only from ${one.addresses.join(", ")}`)),
+    h("td", {}, stateOf(one), !one.revoked && isFuture(one.old_secret_until) && h("p.muted.small", {}, `Old secret works until ${moment(one.old_secret_until)}`)),
+    h("td", {}, one.last_used ? moment(one.last_used) : "Never"),
+    h("td", {}, one.expires ? moment(one.expires) : "Never"),
     h("td", {}, !one.revoked && careful(draw, "Revoke", `Revoke ${one.name}? Programs with this key stop working within a minute.`, () => remove(`/v1/keys/${one.id}`)))));
   const scopes = h("fieldset.scopes", {}, h("legend", {}, "Scopes"), SCOPES.map((scope) => h("label", {}, h("input", { type: "checkbox", name: "scope", value: scope }), ` ${scope}`)));
   const life = select("Lifetime", "90", LIFETIMES, () => {});
@@ -111,17 +134,27 @@ async function keys(draw) {
       once("New key", `The key of ${body.name}. It is shown only now.`, (await post("/v1/keys", body)).secret);
     }, `The key ${body.name} is made`)(event);
   } }, "Create key"));
-  return [h("h2", {}, "Keys"), table(["Name", "Used", "Expires", ""], rows), folded("Create a key", add, false)];
+  return [h("h2", {}, "Keys"), table(["Name", "State", "Last use", "Expires", ""], rows), folded("Create a key", add, false)];
+}
+
+const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
+const SYSTEMS = [["Windows", "Windows"], ["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Mac OS", "macOS"], ["Linux", "Linux"]];
+
+/** What a browser calls itself, in short: "Firefox on Linux". The first match counts. */
+function browserOf(agent) {
+  const [browser, system] = [BROWSERS, SYSTEMS].map((names) => names.find(([part]) => agent.includes(part))?.[1]);
+  return browser && system ? `${browser} on ${system}` : excerpt(agent, 40);
 }
 
 async function sessions(draw) {
   const { items } = await get("/v1/keys/sessions");
   const rows = items.map((one) => h("tr", {},
-    h("td.name", {}, one.name, one.current && h("span.tag", {}, "this one")),
-    h("td", {}, `Since ${moment(one.created)}`, one.address && ` from ${one.address}`),
-    h("td", {}, `Ends ${moment(one.expires)}`),
+    h("td.name", {}, one.name, one.current && h("span.tag", {}, "this one"), one.user_agent && h("p.muted.small", { title: one.user_agent }, browserOf(one.user_agent))),
+    h("td", {}, moment(one.created), one.address && h("p.muted.small", {}, `from ${one.address}`)),
+    h("td", {}, one.last_used ? moment(one.last_used) : "Never"),
+    h("td", {}, moment(one.expires)),
     h("td", {}, !one.current && careful(draw, "End", `End this session of ${one.name}? They can sign in again.`, () => remove(`/v1/keys/sessions/${one.id}`)))));
-  return [h("h2", {}, "Sessions"), table(["Who", "Signed in", "Ends", ""], rows)];
+  return [h("h2", {}, "Sessions"), table(["Who", "Signed in", "Last use", "Ends", ""], rows)];
 }
 
 async function webhooks(draw) {

@@ -137,7 +137,7 @@ class Queue {
       return empty("No items match these filters", "Other items may be open.", h("button", { type: "button", onclick: () => this.go(this.path) }, "Show all open items"));
     }
     return empty(findings ? "No open findings" : "No open items", "The results of contracts and reports wait here for your decision.",
-      may("documents:read") && h("a.button.primary", { href: "/documents" }, may("documents:write") ? "Upload documents" : "Documents"), h("a.button", { href: "/decisions" }, "See decisions"));
+      may("documents:write") && h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See decisions"));
   }
 }
 

@@ -55,5 +55,5 @@ function progress(report) {
 
 function nothing(chosen, go) {
   if (chosen.flagged || chosen.min_risk) return empty("No reports match these filters", "Other reports may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
-  return empty("No reports yet", "A financial report appears here after it is uploaded and checked.", h("a.button.primary", { href: "/documents" }, may("documents:write") ? "Upload documents" : "Documents"));
+  return empty("No reports yet", "A financial report appears here after it is uploaded and checked.", may("documents:write") && h("a.button.primary", { href: "/documents" }, "Upload documents"));
 }

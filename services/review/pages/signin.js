@@ -47,12 +47,13 @@ function byPassword(done) {
   ({ email, password }) => signInByPassword(email, password), done);
 }
 
-/** `elsewhere`: the provider opens in another tab, so that this page stays as it is. */
-function card(title, text, ways, done, elsewhere) {
+/** `elsewhere`: the provider opens in another tab, so that this page stays as it is. `cancel` shows a button. */
+function card(title, text, ways, done, elsewhere, cancel) {
   const provider = ways.openid && h("a.button.large", { href: ways.openid.path, target: elsewhere ? "_blank" : null, class: ways.password ? "" : "primary" }, `Sign in with ${ways.openid.name}`);
   const others = ways.password || ways.openid;
   return h("div.card", {}, h("h1", {}, title), text && h("p.muted", {}, ...[text].flat()), ways.password && byPassword(done), provider,
-    others ? h("details", {}, h("summary.small", {}, "Use a key"), byKey(done, false)) : byKey(done, true));
+    others ? h("details", {}, h("summary.small", {}, "Use a key"), byKey(done, false)) : byKey(done, true),
+    cancel && h("button.large", { type: "button", onclick: cancel }, "Cancel"));
 }
 
 /** The page. @param usedLink whether the person followed a link that signs in no more */
@@ -67,7 +68,7 @@ export async function page(done, usedLink) {
 export function invitation(secret, done) {
   const choose = form(field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 }), "Save and sign in",
     ({ password }) => chooseByInvitation(secret, password), done);
-  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, "At least 12 characters. A few words that only you would join are easy to keep in mind."), choose));
+  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, "At least 12 characters, without your name, and not a few characters repeated. A few words that only you would join are easy to keep in mind."), choose));
 }
 
 /** A dialog with the user's e-mail address and role, in which they change their password. */
@@ -84,23 +85,25 @@ export async function account(name) {
   box.showModal();
 }
 
-/** A dialog over the current page. Resolves after the sign-in. @param title why it is shown */
-export async function dialog(title = "Your session has ended") {
+/** A dialog over the current page. Resolves to the person after the sign-in.
+    @param title why it is shown. The person can then cancel, which resolves to null. */
+export async function dialog(title) {
   const ways = await get("/v1/sign-in");
   return new Promise((resolve) => {
-    const box = h("dialog.sign-in-again", { "aria-label": "Sign in again", oncancel: (event) => event.preventDefault() });
+    const box = h("dialog.sign-in-again", { "aria-label": "Sign in again", oncancel: (event) => { event.preventDefault(); cancel?.(); } });
     const done = (actor) => {
       window.removeEventListener("focus", look);
       box.close();
       box.remove();
       resolve(actor);
     };
+    const cancel = title && (() => done(null));
     const look = async () => { // after a sign-in at the provider, in another tab
       const actor = await whoAmI().catch(() => null);
       if (actor) done(actor);
     };
     if (ways.openid) window.addEventListener("focus", look);
-    fill(box, card(title, "Sign in again to continue. Nothing is lost.", ways, done, true));
+    fill(box, card(title ?? "Your session has ended", title ? "Cancel drops only this change." : "Sign in again to continue. Nothing is lost.", ways, done, true, cancel));
     document.body.append(box);
     box.showModal();
   });

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from infra.servers.ports import free_port
 from shared.web import auth
 from tests.support import library
-from tests.system.pages.review_stage import Stage, new_stage
+from tests.system.pages.review_stage import Stage, new_stage, until
 from tests.system.pages.test_review_pages import Watched, browser  # noqa: F401
 
 PASSWORD = "seven green umbrellas"
@@ -66,6 +67,7 @@ def invite(admin: Watched, name: str, role: str) -> str:
     form.get_by_label("Role").select_option(role)
     form.get_by_role("button", name="Add user").click()
     dialog = admin.page.get_by_role("dialog")
+    dialog.get_by_text("Example ID signs them in without one").wait_for()
     link = str(dialog.locator("code").inner_text())
     admin.draw(f"people-invitation-{name}", whole=False)
     dialog.get_by_role("button", name="Close").click()
@@ -175,6 +177,15 @@ def test_an_older_session_signs_in_again_for_a_new_key(
     dialog = admin.page.get_by_role("dialog")
     dialog.get_by_text("Sign in again for this change").wait_for()
     admin.draw("people-sign-in-again", whole=False)
+    dialog.get_by_role("button", name="Cancel").click()
+    form.get_by_text("Nothing was changed").wait_for()
+    assert form.get_by_label("Name").input_value() == "robot"
+    form.get_by_role("button", name="Create key").click()
+    dialog.get_by_text("Sign in again for this change").wait_for()
+    admin.page.keyboard.press("Escape")
+    until(lambda: dialog.count() == 0, "the dialog has gone")
+    form.get_by_role("button", name="Create key").click()
+    dialog.get_by_text("Sign in again for this change").wait_for()
     monkeypatch.undo()
     dialog.get_by_text("Use a key").click()
     dialog.get_by_label("Key", exact=True).fill(stage.keys["ada"])
@@ -190,8 +201,77 @@ def test_an_older_session_signs_in_again_for_a_new_key(
     admin.close(REFUSED)
 
 
-def test_the_page_fits_a_phone(browser: Any, stage: Stage) -> None:  # noqa: F811
+def test_a_role_changes_or_stays_as_it_is_stored(
+    browser: Any,  # noqa: F811
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = {"name": "dora", "email": "dora@example.com", "role": "viewer"}
+    stage.http.post("/v1/users", json=body).raise_for_status()
     admin = by_key(browser, stage)
+    row = admin.page.get_by_role("row", name="dora@example.com")
+    role = row.get_by_label("Role of dora")
+    role.select_option("lead")
+    row.get_by_text("Saved; their sessions have ended").wait_for()
+    admin.draw("people-role-saved")
+    monkeypatch.setattr(auth, "FRESH", timedelta(0))
+    role.select_option("admin")
+    admin.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    row.get_by_text("Nothing was changed").wait_for()
+    assert role.input_value() == "lead"
+    monkeypatch.undo()
+    admin.page.reload()
+    role.wait_for()
+    assert role.input_value() == "lead"
+    admin.close(REFUSED)
+
+
+def test_keys_and_sessions_show_what_they_can_still_do(
+    browser: Any,  # noqa: F811
+    stage: Stage,
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    wishes: dict[str, dict[str, Any]] = {
+        "short": {"expires": soon},
+        "office": {"addresses": ["10.1.0.0/16"]},
+        "gone": {},
+        "turned": {},
+    }
+    ids = {}
+    for name, wish in wishes.items():
+        made = stage.http.post("/v1/keys", json={"name": name, "scopes": ["review"], **wish})
+        ids[name] = made.raise_for_status().json()["id"]
+    stage.http.delete(f"/v1/keys/{ids['gone']}").raise_for_status()
+    stage.http.post(f"/v1/keys/{ids['turned']}/rotate", json={}).raise_for_status()
+    time.sleep(1)  # until the key has expired
+    admin = by_key(browser, stage)
+    for name, state in (
+        ("short", "Expired"),
+        ("office", "only from 10.1.0.0/16"),
+        ("gone", "Revoked"),
+        ("turned", "Old secret works until"),
+        ("ben", "Active"),
+    ):
+        admin.page.get_by_role("row", name=name).get_by_text(state).first.wait_for()
+    own = admin.page.get_by_role("row", name="this one")
+    own.get_by_text("Chrome on Linux").wait_for()
+    admin.draw("people-keys")
+    admin.close()
+
+
+def test_the_page_fits_a_phone(browser: Any, stage: Stage) -> None:  # noqa: F811
+    name = "Maximiliane von Hohenlohe-Waldenburg"
+    stage.keys[name] = stage.http.post("/v1/keys", json={"name": name}).json()["secret"]
+    admin = by_key(browser, stage, name)
+    admin.draw("people-long-name")
     admin.page.set_viewport_size({"width": 390, "height": 844})
     admin.draw("people-phone")
+    lists = admin.page.get_by_label("Role of").all()
+    assert len(lists) > 1
+    assert len({one.bounding_box()["x"] for one in lists}) == 1
+    for control in [*lists, *admin.page.locator(".people button:visible").all()]:
+        assert control.bounding_box()["height"] >= 40, control
+    rows = [admin.page.locator(part).bounding_box() for part in (".brand", "#who", "#nav")]
+    assert rows[1]["y"] < rows[0]["y"] + rows[0]["height"]
+    assert rows[1]["y"] + rows[1]["height"] <= rows[2]["y"]
     admin.close()
