@@ -269,9 +269,12 @@ def test_the_page_fits_a_phone(browser: Any, stage: Stage) -> None:  # noqa: F81
     lists = admin.page.get_by_label("Role of").all()
     assert len(lists) > 1
     assert len({one.bounding_box()["x"] for one in lists}) == 1
+    tables = [one.bounding_box()["width"] for one in admin.page.locator("table").all()]
+    assert len(set(tables)) == 1
     for control in [*lists, *admin.page.locator(".people button:visible").all()]:
         assert control.bounding_box()["height"] >= 40, control
     rows = [admin.page.locator(part).bounding_box() for part in (".brand", "#who", "#nav")]
     assert rows[1]["y"] < rows[0]["y"] + rows[0]["height"]
     assert rows[1]["y"] + rows[1]["height"] <= rows[2]["y"]
+    invite(admin, "emil", "uploader")
     admin.close()
