@@ -22,7 +22,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from services.ingest.domain import Key, KeyKind, now_utc
 from services.ingest.store import KeyRows
@@ -37,6 +38,9 @@ from shared.web.scopes import ALL, parse_scopes, sort_scopes
 
 TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
+
+SignInMethod = Literal["key", "link", "password", "openid"]
+"""How a session was opened."""
 
 _LETTERS = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43  # 62^43 > 2^256
@@ -136,6 +140,8 @@ class KeyRing:
                 new.key.id,
                 name=new.key.name,
                 scopes=sort_scopes(wanted),
+                expires=expires.astimezone(UTC).isoformat() if expires else None,
+                addresses=list(networks),
             )
         return new
 
@@ -145,7 +151,7 @@ class KeyRing:
         new = new_key(tenant, "operator", kind="session", expires=now_utc() + timedelta(minutes=5))
         with self.store.write() as session:
             KeyRows(session).add(new.key)
-            record(session, _actor(new.key), "sign-in", new.key.id)
+            record(session, _actor(new.key), "sign-in", new.key.id, method="command")
         try:
             yield new.secret
         finally:
@@ -289,21 +295,28 @@ class KeyRing:
         with self.store.write() as session:
             rows = KeyRows(session)
             parent = rows.find(actor.key_id)
+            method: SignInMethod = "key"
             if parent and parent.kind == "link":
+                method = "link"
                 unused = rows.remove(parent.id)
                 parent = rows.find(parent.parent) if unused and parent.parent else None
             if parent is None or not parent.good(now):
                 raise NotSignedIn("This key is unknown, expired or revoked.")
-            return self.add_session(rows, parent, address, user_agent)
+            return self.add_session(rows, parent, method, address, user_agent)
 
     def add_session(
         self,
         rows: KeyRows,
         parent: Key,
+        method: SignInMethod,
         address: str | None = None,
         user_agent: str | None = None,
     ) -> NewKey:
-        """Create a session of a key or user, in a transaction; see `open_session`."""
+        """Create a session of a key or user, in a transaction; see `open_session`.
+
+        Args:
+            method: how the holder signed in, for the audit trail.
+        """
         now = now_utc()
         ends = now + timedelta(seconds=self.session_seconds)
         if parent.expires is not None:
@@ -321,7 +334,8 @@ class KeyRing:
         )
         rows.forget_sessions_before(now - timedelta(days=1))
         rows.add(new.key)
-        record(rows.session, _actor(new.key), "sign-in", new.key.id, address=new.key.address)
+        about = {"address": new.key.address, "method": method}
+        record(rows.session, _actor(new.key), "sign-in", new.key.id, **about)
         return new
 
     def close_session(self, actor: Actor) -> None:

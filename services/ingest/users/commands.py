@@ -10,6 +10,7 @@ from services.ingest.domain import Key, now_utc
 from services.ingest.keys import (
     KeyRing,
     NewKey,
+    SignInMethod,
     known_key,
     new_key,
     require_free_name,
@@ -215,14 +216,15 @@ class UserCommands:
         email = email.strip().casefold()[:254]
         with self.store.read() as session:
             user = Users(session).with_email(email)
-        if not self._is_password(email, user.password if user else None, password, browser):
-            if user:
-                with self.store.write() as session:
-                    record(session, _actor(user), "refuse", user.id, what="wrong password")
+        right = self._is_password(email, user.password if user else None, password, browser)
+        if user is None:
             raise NotSignedIn(_WRONG)
-        assert user is not None
         with self.store.write() as session:
-            return self._open_session(Users(session), user, browser)
+            if right and not user.disabled:
+                return self._open_session(Users(session), user, "password", browser)
+            reason = "disabled" if right else "wrong password"
+            record(session, _actor(user), "refuse", user.id, reason=reason)
+        raise NotSignedIn(_WRONG)
 
     def sign_in_by_provider(self, identity: Identity, browser: Browser = Browser()) -> NewKey:
         """Open a session for a user whom the provider named.
@@ -234,18 +236,24 @@ class UserCommands:
         with self.store.write() as session:
             users = Users(session)
             user = users.with_subject(subject)
-            if user is None and identity.email:
+            first = user is None
+            if first and identity.email:
                 user = users.with_email(read_email(identity.email))
-                if user is None or user.subject is not None:  # another person's address by now
+                if user and user.subject is not None:  # another person's address by now
                     user = None
-                else:
-                    users.change(user, subject=subject)
             if user is None:
                 raise NoAccount(
                     "You have no account here. Ask an admin to add your e-mail address; the "
                     "provider must have verified it."
                 )
-            return self._open_session(users, user, browser)
+            if not user.disabled:
+                if first:
+                    users.change(user, subject=subject)
+                    about = {"what": "openid", "issuer": identity.issuer}
+                    record(session, _actor(user), "user.change", user.id, **about)
+                return self._open_session(users, user, "openid", browser)
+            record(session, _actor(user), "refuse", user.id, reason="disabled")
+        raise NotSignedIn(_WRONG)
 
     def _hash(self, user: User, password: str) -> str:
         with self._hashing.acquire(user.id):
@@ -274,14 +282,14 @@ class UserCommands:
         users.keys.remove_invitations(key)
         users.keys.end_sessions(user.tenant, now_utc(), parent=user.id)
         record(users.session, _actor(user), "user.change", user.id, what="password")
-        return self._open_session(users, user, browser)
+        return self._open_session(users, user, "password", browser)
 
-    def _open_session(self, users: Users, user: User, browser: Browser) -> NewKey:
-        if user.disabled:
-            raise NotSignedIn(_WRONG)
+    def _open_session(
+        self, users: Users, user: User, method: SignInMethod, browser: Browser
+    ) -> NewKey:
         _, key = _existing(users, user.id, user.tenant)
         users.keys.used(user.id, now_utc())
-        return self.keys.add_session(users.keys, key, browser.address, browser.user_agent)
+        return self.keys.add_session(users.keys, key, method, browser.address, browser.user_agent)
 
 
 def _actor(user: User) -> Actor:

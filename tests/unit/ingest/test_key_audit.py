@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -28,6 +30,13 @@ def lines(ring: KeyRing) -> list[tuple[str, str, str]]:
     query = select(audit.c.actor, audit.c.action, audit.c.object).order_by(audit.c.number)
     with ring.store.read() as session:
         return [tuple(row) for row in session.execute(query)]
+
+
+def details(ring: KeyRing, action: str) -> list[dict[str, Any]]:
+    """The details of all lines with an action."""
+    query = select(audit.c.details).where(audit.c.tenant == "default", audit.c.action == action)
+    with ring.store.read() as session:
+        return list(session.execute(query.order_by(audit.c.number)).scalars())
 
 
 def test_the_life_of_a_key_is_recorded(ring: KeyRing) -> None:
@@ -62,6 +71,34 @@ def test_the_life_of_a_key_is_recorded(ring: KeyRing) -> None:
     with ring.store.read() as rows:
         query = select(audit.c.address).where(audit.c.object == session.key.id)
         assert set(rows.execute(query).scalars()) == {"192.0.2.7", ""}
+
+
+def test_a_line_of_a_new_key_has_its_end_and_addresses(ring: KeyRing) -> None:
+    end = datetime(2999, 1, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+    ring.create("default", "alice", scopes=["review"], expires=end, addresses=["10.1.0.0/16"])
+    ring.create("default", "bob", scopes=["review"])
+    assert details(ring, "key.create") == [
+        {
+            "name": "alice",
+            "scopes": ["review"],
+            "expires": "2999-01-31T10:00:00+00:00",
+            "addresses": ["10.1.0.0/16"],
+        },
+        {"name": "bob", "scopes": ["review"], "expires": None, "addresses": []},
+    ]
+
+
+def test_a_line_of_a_sign_in_says_how(ring: KeyRing) -> None:
+    holder = ring.check(ring.create("default", "alice").secret)
+    assert holder
+    link = ring.check(ring.open_link(holder).secret)
+    assert link
+    ring.open_session(link)
+    ring.open_session(holder)
+    with ring.temporary("default"):
+        pass
+    methods = [one["method"] for one in details(ring, "sign-in")]
+    assert methods == ["link", "key", "command"]
 
 
 def test_a_refused_key_leaves_one_line_for_each_reason(ring: KeyRing) -> None:

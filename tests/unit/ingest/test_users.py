@@ -218,16 +218,40 @@ def test_the_trail_says_who_was_added_changed_and_signed_in(users: UserCommands)
     user = signed_up(users)
     with pytest.raises(NotSignedIn):
         users.sign_in("ann@example.com", OTHER)
-    users.change(user.id, "acme", role="lead")
+    users.sign_in("ann@example.com", PASSWORD)
+    for _ in range(2):
+        users.sign_in_by_provider(ANN)
+    users.change(user.id, "acme", disabled=True)
+    with pytest.raises(NotSignedIn):
+        users.sign_in("ann@example.com", PASSWORD)
+    with pytest.raises(NotSignedIn):
+        users.sign_in_by_provider(ANN)
     with users.store.read() as session:
-        actions = [(row["actor"], row["action"]) for row in lines(session, tenant="acme")]
-    assert actions == [
-        ("operator", "user.create"),
-        ("Ann", "user.change"),
-        ("Ann", "sign-in"),
-        ("Ann", "refuse"),
-        ("operator", "user.change"),
+        found = [
+            (row["actor"], row["action"], row["details"]) for row in lines(session, tenant="acme")
+        ]
+    [(_, _, created), *changes] = found
+    assert created == {"name": "Ann", "role": "analyst"}
+    assert changes == [
+        ("Ann", "user.change", {"what": "password"}),
+        ("Ann", "sign-in", {"method": "password"}),
+        ("Ann", "refuse", {"reason": "wrong password"}),
+        ("Ann", "sign-in", {"method": "password"}),
+        ("Ann", "user.change", {"what": "openid", "issuer": ANN.issuer}),
+        ("Ann", "sign-in", {"method": "openid"}),
+        ("Ann", "sign-in", {"method": "openid"}),
+        ("operator", "user.change", {"role": None, "disabled": True}),
+        ("Ann", "refuse", {"reason": "disabled"}),
+        ("Ann", "refuse", {"reason": "disabled"}),
     ]
+
+
+def test_a_disabled_user_is_not_bound_to_a_provider(users: UserCommands) -> None:
+    user = signed_up(users)
+    users.change(user.id, "acme", disabled=True)
+    with pytest.raises(NotSignedIn):
+        users.sign_in_by_provider(ANN)
+    assert [one.subject for one in users.list("acme")] == [None]
 
 
 def test_a_limited_admin_adds_limited_users_and_changes_no_others(users: UserCommands) -> None:
