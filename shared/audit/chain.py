@@ -127,11 +127,13 @@ def _see_one_moment(session: Session) -> None:
 def _verify(session: Session, tenant: str, anchor: Anchor | None) -> ChainResult:
     number, last = _start(session, tenant)
     result = ChainResult(tenant, 0, number, last)
-    if anchor and anchor[0] <= number:
-        if anchor[0] == number and anchor[1] != last:
+    if anchor and anchor[0] < number:  # a forged checkpoint would look the same
+        detail = f"line {anchor[0]}, the last of the export, was removed like all until {number}"
+        return result.found(anchor[0], "removed", detail)
+    if anchor and anchor[0] == number:
+        if anchor[1] != last:
             return _not_exported(result, number)
-        same = anchor[0] == number
-        result = replace(result, compared=same, exported=number if same else None)
+        result = replace(result, compared=True, exported=number)
     query = select(audit).where(audit.c.tenant == tenant).order_by(audit.c.number)
     with session.execute(query.execution_options(yield_per=BATCH)) as rows:
         for row in rows.mappings():

@@ -90,7 +90,5 @@ def row(line: Mapping[str, Any]) -> str:
     compared = ""
     if line["compared"]:
         compared = f"; agrees with the export up to line {line['exported']}"
-    elif line["compared"] is False:
-        compared = "; the last line of the export is older"
     lines = count(line["lines"], "line")
     return f"{chain}: {lines} correct, the last is {line['number']} {line['hash'][:12]}{compared}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -251,6 +252,18 @@ def test_retention_removes_the_oldest_lines_and_the_others_can_be_verified(trail
     tamper(trail, "DELETE FROM audit WHERE number = 3")
     [result] = verified(trail)
     assert (result.wrong, result.problem) == (3, "removed")
+
+
+def test_an_export_shows_that_a_forged_checkpoint_hides_removed_lines(trail: Store) -> None:
+    for _ in range(5):
+        with trail.write() as session:
+            record(session, ALICE, "decide")
+    fourth = lines(trail)[3]
+    anchors = [{"default": (number, lines(trail)[number - 1]["hash"])} for number in (3, 4, 5)]
+    with trail.write() as session:  # whoever can write the database can do this
+        assert prune(session, "default", fourth["at"] + timedelta(microseconds=1)) == 4
+    assert verified(trail)[0].problem is None
+    assert [verified(trail, anchor)[0].problem for anchor in anchors] == ["removed", None, None]
 
 
 def test_lines_of_a_document_or_an_actor_are_found(trail: Store) -> None:
