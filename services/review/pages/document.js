@@ -102,7 +102,7 @@ class DocumentView {
     }
     try {
       await this.firstPages.show(progress);
-      fill(this.body, firstClauses(await get(query(`${this.path}/clauses`, { provisional: true, limit: 500 }))));
+      if (may("results:read")) fill(this.body, firstClauses(await get(query(`${this.path}/clauses`, { provisional: true, limit: 500 }))));
     } catch (error) { // no results yet, or reading is complete: the timer loads again
       if (!(error instanceof Problem)) throw error;
     }
