@@ -102,6 +102,8 @@ _HTML = re.compile(rb"<(!doctype\s+html|html|head|body|title)[\s>]", re.IGNORECA
 _HTML_PART = re.compile(rb"</?[a-z][a-z0-9]*[\s/>]", re.IGNORECASE)
 _FILED = re.compile(rb"<(?:SEC-)?DOCUMENT>", re.IGNORECASE)
 _PATH_CHARACTERS = 1_000
+_MOST_PARSED, _MOST_LINES = 1_000_000, 1_000
+"""Characters and lines of a text that are parsed to recognise JSON."""
 _PROLOG = 65_536  # bytes in which the first element of HTML is searched
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
@@ -231,7 +233,8 @@ def is_mail(data: bytes, name: str = "") -> bool:
 def _text_type(text: str, name: str) -> str:
     body = text.lstrip("\ufeff \t\r\n")
     if body[:1] in ("{", "[") and _is_json(body):
-        return JSON
+        long = len(body) > _MOST_PARSED
+        return NDJSON if long and _is_json_lines(body) else JSON
     if name.lower().endswith((".jsonl", ".ndjson")) or _is_json_lines(body):
         return NDJSON
     if name.lower().endswith((".md", ".markdown", ".mdown", ".mkd")):
@@ -244,11 +247,17 @@ def _is_json_lines(body: str) -> bool:
     first, newline, _ = body.partition("\n")
     if newline and first.startswith("{") and _is_json(first):
         return True
-    lines = [line for line in body.splitlines() if line.strip()]
+    head = body[:_MOST_PARSED].splitlines()
+    if len(body) > _MOST_PARSED:
+        head.pop()  # it may be cut
+    lines = [line for line in head[:_MOST_LINES] if line.strip()]
     return body.startswith("[") and len(lines) > 1 and all(_is_json(line) for line in lines)
 
 
 def _is_json(text: str) -> bool:
+    """Whether a text is JSON. Of a long one only the ends count: parsing takes much memory."""
+    if len(text) > _MOST_PARSED:
+        return text[:1] + text.rstrip()[-1:] in ("{}", "[]")
     try:
         # Python refuses integers of more than 4,300 digits. Readers decide about them.
         return isinstance(json.loads(text, parse_int=str), dict | list)
