@@ -46,7 +46,7 @@ def audit() -> None:
     help="Print JSON lines, one for each chain or missing protection.",
 )
 def audit_verify(against: Path | None, data: Path | None, as_json: bool) -> int:
-    """Find changed, removed, reordered and forged lines, and missing triggers.
+    """Find changed, removed or forged lines, and missing triggers.
 
     The suite may be running. Prints each chain, with its first wrong line. Somebody who can write a
     database can also drop its triggers, write a new chain and make them again. Only an earlier

@@ -331,7 +331,7 @@ def test_keys_are_created_listed_and_revoked_over_http(any_ingest: IngestService
     assert any_ingest.client.post("/v1/keys", json={"name": ""}).status_code == 422
     taken = any_ingest.client.post("/v1/keys", json={"name": "tester"})
     assert taken.status_code == 409
-    assert "Choose another name" in taken.json()["detail"]
+    assert "Choose another" in taken.json()["detail"]
 
 
 def test_keys_end_are_limited_and_rotated_over_http(any_ingest: IngestService) -> None:
