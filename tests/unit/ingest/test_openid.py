@@ -148,7 +148,8 @@ def test_a_provider_of_another_name_is_refused_before_it_is_asked(
     lying.issuer = f"{ISSUER}/"
     with pytest.raises(Unavailable):
         browser.get("/begin")
-    assert f"calls itself '{ISSUER}/'" in caplog.records[0].reason  # type: ignore[attr-defined]
+    reasons = [getattr(record, "reason", "") for record in caplog.records]
+    assert any(f"calls itself '{ISSUER}/'" in reason for reason in reasons)
 
 
 def test_a_provider_that_is_down_is_unavailable(browser: TestClient, lying: Lying) -> None:
