@@ -118,7 +118,7 @@ class CommonSettings(BaseSettings):
         120.0,
         gt=0,
         description="seconds of computing that the work of a service on one document may take, "
-        "and once more for each 200,000 bytes; then the document fails",
+        "and once more for each million bytes; then the document fails",
     )
     retry_delay: float = Field(
         1.0, gt=0, description="seconds before the second attempt; doubles with each attempt"

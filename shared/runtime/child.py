@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 REST_SECONDS = 60.0
 """Idle seconds after which the child for large events ends, since it needs memory."""
 START_SECONDS = 120.0
-BYTES = 200_000
+BYTES = 1_000_000
 """Bytes of a document for which an event may take its seconds of computing once more."""
 _ROOT = Path(__file__).resolve().parents[2]
 _START = """

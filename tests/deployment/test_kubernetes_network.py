@@ -182,6 +182,12 @@ def test_everybody_reaches_what_the_settings_name() -> None:
         assert not applied.leaves(pod, Place(address=NODE), 80)
 
 
+def test_the_proxy_reaches_no_store() -> None:
+    front = base().pods()["origin"]
+    for namespace, port in (("kafka", 9092), ("postgres", 5432), ("bucket", 9000)):
+        assert not base().leaves(front, Place(namespace=namespace), port)
+
+
 def test_a_bucket_of_a_provider_needs_its_component(tmp_path: Path) -> None:
     without = with_parts(tmp_path, AWS_ENDPOINT_URL_S3="")
     bus = without.settings["SMALLPRINT_BUS_URL"]
