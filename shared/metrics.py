@@ -66,7 +66,8 @@ calibration_drift = Gauge(
 )
 promise_tightened = Gauge(
     "smallprint_promise_tightened",
-    "Tenants for which less is accepted than the stated risk allows, after wrong checks.",
+    "Tenants for which less is accepted than the stated risk allows, after wrong checks up to "
+    "yesterday (UTC).",
     ["adapter"],
 )
 promise_alerts_total = Counter(

@@ -504,10 +504,27 @@ class MonitoringStore(ABC):
         self.session.execute(update(calibrations).where(*mine).values(**values))
 
 
-def all_tenants(session: Session, tables: Tables) -> list[MonitoringState]:
-    """The states of all tenants, for metrics."""
+def all_tenants(session: Session, tables: Tables) -> list[tuple[str, MonitoringState]]:
+    """The states of all tenants, each with its tenant, for metrics."""
     query = across_tenants(select(tables.monitors), "metrics without text of documents")
-    return [_state(row) for row in session.execute(query)]
+    return [(row.tenant, _state(row)) for row in session.execute(query)]
+
+
+def tenants_in_doubt(session: Session, tables: Tables, until: datetime) -> set[tuple[str, str]]:
+    """Tenants and specialists with an alarm about a guarantee, unless a person loosened it since.
+
+    Args:
+        until: alarms from this time on do not count.
+    """
+    columns = (tables.notices.c[name] for name in ("tenant", "adapter", "kind", "time"))
+    query = select(*columns).order_by(tables.notices.c.number)
+    found = set[tuple[str, str]]()
+    for row in session.execute(across_tenants(query, "metrics without text of documents")):
+        if row.kind in ("calibrated", "loosened"):
+            found.discard((row.tenant, row.adapter))
+        elif row.kind != "drift" and row.time < until:
+            found.add((row.tenant, row.adapter))
+    return found
 
 
 def _state(row: Any) -> MonitoringState:

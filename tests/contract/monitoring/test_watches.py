@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -39,6 +41,7 @@ NAME = "specialist"
 TERMS = {"risk": 0.2, "belief": 0.8, "categories": 0, "most": 1.0}
 CALM = json.loads(json.dumps(Drift.none(["size"]).after({"size": 0.5}).to_json()))
 """Figures of one document, of which nothing comes."""
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 KINDS = {
     "extraction": (OfClauses, extraction.MIGRATIONS),
     "triage": (OfFindings, triage.MIGRATIONS),
@@ -107,7 +110,8 @@ def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> N
             notices += count_document(mine, mine.state(NAME, lock=True), [one], "filings")
         assert [notice.kind for notice in notices] == ["risk"]
         assert mine.state(NAME).step == 4
-        assert [one.adapter for one in all_tenants(session, mine.tables)] == [NAME]
+        every = all_tenants(session, mine.tables)
+        assert [(tenant, one.adapter) for tenant, one in every] == [("mine", NAME)]
         assert mine.tenant_calibration(NAME, "1").step == 4
         assert kind(store)(session, "theirs").tenant_calibration(NAME, "1").step == 0
         loosen(mine, NAME, "they were right", "ann")
@@ -219,6 +223,7 @@ def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) ->
         mine = kind(store)(session, "mine")
         mine.state(NAME, lock=True)
         mine.save(MonitoringState(NAME, step=1, stability=0.3))
+        mine.add_notice(MonitoringNotice(NAME, "risk", "", "wrong", time=YESTERDAY))
     measure()
     exposed = metrics.exposition()
     assert b'smallprint_promise_tightened{adapter="specialist"} 1.0' in exposed
@@ -248,6 +253,40 @@ def test_promises_in_doubt_are_counted_from_zero_on(store: Store) -> None:
     publish_notices([MonitoringNotice(name, "drift", "", "they changed")])
     gauge_updater(store, kind(store).tables)()
     assert sample % ("drift", "1.0") in metrics.exposition().decode().splitlines()
+
+
+@pytest.mark.parametrize("alarm", ["risk", "category"])
+def test_metrics_show_an_alarm_about_a_guarantee_on_the_next_day(store: Store, alarm: str) -> None:
+    name = f"{alarm} in {store.service} on {store.engine.dialect.name}"
+    now = datetime.now(UTC)
+
+    def shown(days: int) -> tuple[str, str]:
+        gauge_updater(store, kind(store).tables, lambda: now + timedelta(days=days))()
+        text = metrics.exposition().decode()
+        found = [
+            re.search(rf"^smallprint_promise_{part}}} (.+)$", text, re.MULTILINE)
+            for part in (
+                f'tightened{{adapter="{name}"',
+                f'alerts_total{{adapter="{name}",kind="{alarm}"',
+            )
+        ]
+        return tuple(match[1] if match else "" for match in found)  # type: ignore[return-value]
+
+    notice = MonitoringNotice(name, alarm, "", "wrong checks")
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(replace(mine.state(name, lock=True), step=1))
+        mine.add_notice(notice)
+    publish_notices([notice])
+    assert shown(0) == ("0.0", "0.0")
+    assert shown(1) == ("1.0", "1.0")
+    with store.write() as session:
+        loosen(kind(store)(session, "mine"), name, "they were right", "ann")
+    assert shown(1) == ("0.0", "1.0")
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(replace(mine.state(name, lock=True), step=1))
+    assert shown(1) == ("0.0", "1.0"), "yesterday's alarm was loosened since"
 
 
 def test_what_is_accepted_without_a_category_in_doubt_is_kept_until_it_is_loosened(

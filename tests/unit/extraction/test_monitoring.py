@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,12 @@ def test_wrong_checks_tighten_the_guarantee_and_are_reported(
     assert "were wrong" in notice["text"]
     assert notice["actor"] == ""
     assert any("were wrong" in record.getMessage() for record in caplog.records)
-    metrics = exposition()
-    assert b'smallprint_promise_alerts_total{adapter="contract-clauses",kind="risk"}' in metrics
-    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 1.0' in metrics
+    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 0.0' in exposition()
+    with extraction.service.store.write() as session:
+        notices = MonitoringStore.tables.notices
+        mine = notices.update().where(notices.c.tenant == "default")
+        session.execute(mine.values(time=datetime.now(UTC) - timedelta(days=1)))
+    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 1.0' in exposition()
     extraction.extract("doc_last")
     (risk,) = extraction.get(document="doc_last").json()["risks"]
     assert min(risk["thresholds"].values()) == pytest.approx(0.9125)

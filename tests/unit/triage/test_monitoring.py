@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,11 @@ def test_rejected_checks_tighten_the_guarantee(
     assert "3 of 3 checks in 3 filings were wrong" in notice["text"]
     assert "Nothing is accepted any more." in notice["text"]
     assert any("3 of 3 checks" in record.getMessage() for record in caplog.records)
-    metrics = exposition()
-    assert b'smallprint_promise_alerts_total{adapter="triage-breaks",kind="risk"}' in metrics
-    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 1.0' in metrics
+    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 0.0' in exposition()
+    with stored(triage) as watches:
+        mine = watches.tables.notices.update().where(watches.tables.notices.c.tenant == "default")
+        watches.session.execute(mine.values(time=datetime.now(UTC) - timedelta(days=1)))
+    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 1.0' in exposition()
     drawn = sample_of(triage, read(triage, "doc_last"))
     assert drawn is not None
     assert not drawn.sampled
