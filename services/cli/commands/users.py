@@ -124,14 +124,26 @@ def users_role(email: str, role: Role, data: Path | None) -> None:
 
 @users.command("disable")
 @click.argument("email")
+@click.option("--keys", is_flag=True, help="Also revoke the keys that the person made.")
 @data_option
-def users_disable(email: str, data: Path | None) -> None:
+def users_disable(email: str, keys: bool, data: Path | None) -> None:
     """End the access of the person with the address EMAIL.
 
     Their sessions end; other processes notice within a minute. Their decisions keep their
-    name.
+    name. Keys, users and webhooks that the person made go on working: the command lists them.
     """
-    _set_disabled(email, data, disabled=True)
+    with _commands(data) as commands:
+        user = commands.with_email(email)
+        before = commands.resources(user.id, None)
+        commands.change(user.id, None, disabled=True, revoke_keys=keys)
+        after = commands.resources(user.id, None)
+    name = plain(user.name)
+    click.echo(f"{name} is disabled", err=True)
+    for one in before:
+        state = "goes on working" if one in after else "is revoked"
+        click.echo(f"{one.kind} {one.id} ({plain(one.name)}), made by {name}, {state}", err=True)
+    if any(one.kind == "key" for one in after):
+        print_hint(f"`smallprint users disable {plain(user.email)} --keys` revokes the keys")
 
 
 @users.command("enable")
@@ -139,13 +151,9 @@ def users_disable(email: str, data: Path | None) -> None:
 @data_option
 def users_enable(email: str, data: Path | None) -> None:
     """Let the person with the address EMAIL sign in again."""
-    _set_disabled(email, data, disabled=False)
-
-
-def _set_disabled(email: str, data: Path | None, *, disabled: bool) -> None:
     with _commands(data) as commands:
-        user = commands.change(commands.with_email(email).id, None, disabled=disabled)
-    click.echo(f"{plain(user.name)} is {'disabled' if disabled else 'enabled'}", err=True)
+        user = commands.change(commands.with_email(email).id, None, disabled=False)
+    click.echo(f"{plain(user.name)} is enabled", err=True)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from services.ingest.keys import NewKey
 from services.ingest.users.commands import Browser, UserCommands
 from services.ingest.users.schemas import (
+    ResourcePage,
+    ResourceView,
     InvitationAnswer,
     InvitedView,
     NewUserRequest,
@@ -69,11 +71,17 @@ def users(commands: UserCommands) -> APIRouter:
         """Changes the role of a user, or whether they can sign in. Their sessions end. Other
         services may accept an ended session for one more minute.
         """
-        return UserView.of(
-            commands.change(
-                user_id, actor.tenant, role=wanted.role, disabled=wanted.disabled, by=actor
-            )
-        )
+        return UserView.of(commands.change(user_id, actor.tenant, **vars(wanted), by=actor))
+
+    @router.get(
+        "/{id}/resources", summary="Keys, users and webhooks of a user", responses=problems(404)
+    )
+    def resources(actor: CurrentActor, user_id: Id) -> ResourcePage:
+        """Lists the keys, users and webhooks that the user created and that still work, also those
+        created with such a key. They still work when the user is disabled.
+        """
+        found = commands.resources(user_id, actor.tenant)
+        return ResourcePage(items=[ResourceView(**vars(one)) for one in found])
 
     @router.post(
         "/{id}/invitations", status_code=201, summary="Invite a user again", responses=problems(404)

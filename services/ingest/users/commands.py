@@ -16,11 +16,19 @@ from services.ingest.keys import (
     require_free_name,
     require_grant,
 )
-from services.ingest.users.domain import Identity, User, read_email
+from services.ingest.users.domain import Resource, Identity, User, read_email
 from services.ingest.users.passwords import LONGEST, hash_password, is_password
 from services.ingest.users.store import Users
+from services.ingest.webhooks.store import Webhooks
 from shared.audit import operator, record
-from shared.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooManyRequests
+from shared.errors import (
+    Conflict,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+)
 from shared.storage import Store
 from shared.storage.locks import lock
 from shared.storage.secret import SIGN_IN, secret_named
@@ -87,6 +95,15 @@ class UserCommands:
             raise NotFound(f"There is no user with the address {email!r}.")
         return user
 
+    def resources(self, user_id: str, tenant: str | None) -> list[Resource]:
+        """Return the keys, users and webhooks that a user created and that still work.
+
+        Those created with such a key are among them. Raises NotFound.
+        """
+        with self.store.read() as session:
+            users = Users(session)
+            return _resources(users, _existing(users, user_id, tenant)[0])
+
     def any(self) -> bool:
         """Whether there is a user who can sign in with a password."""
         with self.store.read() as session:
@@ -150,15 +167,25 @@ class UserCommands:
         *,
         role: Role | None = None,
         disabled: bool | None = None,
+        revoke_keys: bool = False,
         by: Actor | None = None,
     ) -> User:
         """Change the role of a user, or disable or enable them; None changes nothing.
 
         Their sessions end. Users whom an admin with limited addresses adds have the same limits.
-        Raises NotFound; Conflict if somebody has the name of an enabled user by now; NotAllowed,
-        see `add`, and for oneself.
+
+        Args:
+            revoke_keys: also revoke the keys among `resources`, if the user is disabled.
+
+        Raises:
+            NotFound: there is no such user.
+            Conflict: somebody has the name of an enabled user by now.
+            InvalidRequest: keys are revoked only of a disabled user.
+            NotAllowed: see `add`; and for oneself.
         """
         require_fresh(by, _CHANGE)
+        if revoke_keys and not disabled:
+            raise InvalidRequest("revoke_keys needs disabled = true.")
         with self.store.write() as session:
             users = Users(session)
             user, key = _existing(users, user_id, tenant)
@@ -173,11 +200,18 @@ class UserCommands:
                 lock(session, "keys")
                 require_free_name(users.keys, key)
             if disabled is not None:
-                users.keys.change_user(key, revoked=now_utc() if disabled else None)
+                since = key.revoked or now_utc()
+                users.keys.change_user(key, revoked=since if disabled else None)
                 users.keys.remove_invitations(key)
             users.keys.end_sessions(user.tenant, now_utc(), parent=user.id)
             actor = by or operator(user.tenant)
-            record(session, actor, "user.change", user.id, role=role, disabled=disabled)
+            changes = {"role": role, "disabled": disabled}
+            about = {name: value for name, value in changes.items() if value is not None}
+            record(session, actor, "user.change", user.id, **about)
+            for one in _resources(users, user) if revoke_keys else ():
+                if one.kind == "key":
+                    users.keys.revoke(one.id, user.tenant, now_utc())
+                    record(session, actor, "key.revoke", one.id)
             return _existing(users, user_id, tenant)[0]
 
     def choose_password(
@@ -302,6 +336,21 @@ def _existing(users: Users, user_id: str, tenant: str | None) -> tuple[User, Key
     if user is None or key is None:
         raise NotFound(f"There is no user {user_id}.")
     return user, key
+
+
+def _resources(users: Users, user: User) -> list[Resource]:
+    names, found = {user.name}, list[Resource]()
+    for key in sorted(users.keys.named(user.tenant), key=lambda key: key.created):
+        if key.created_by not in names or key.created < user.created:
+            continue  # an earlier holder of the name created it
+        if key.kind == "key":
+            names.add(key.name)
+        if key.good(now_utc()):
+            found.append(Resource("key" if key.kind == "key" else "user", key.id, key.name))
+    for hook in Webhooks(users.session, user.tenant).all():
+        if hook.enabled and hook.created_by in names and hook.created >= user.created:
+            found.append(Resource("webhook", hook.id, hook.url))
+    return found
 
 
 def _invited(users: Users, invitation: str) -> User:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from shared.errors import InvalidRequest
 from shared.web.scopes import Role
@@ -30,6 +31,16 @@ class User:
     """The Argon2id hash; None before the person chose a password."""
     subject: str | None = None
     """Issuer and subject of the OpenID provider, joined by a space, from the first sign-in on."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A key, user or webhook that a user created."""
+
+    kind: Literal["key", "user", "webhook"]
+    id: str
+    name: str
+    """The address of a webhook."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +31,11 @@ class UserChanges(_Request):
 
     role: Role | None = None
     disabled: bool | None = None
+    revoke_keys: bool = Field(
+        False,
+        description="with `disabled`: also revoke the keys that the user created "
+        "(see `GET /v1/users/{id}/resources`)",
+    )
 
 
 class PasswordChange(_Request):
@@ -100,6 +106,21 @@ class UserPage(BaseModel):
     """The users of the tenant, by name."""
 
     items: list[UserView]
+    next: None = Field(None, description="always null")
+
+
+class ResourceView(BaseModel):
+    """A key, user or webhook that a user created."""
+
+    kind: Literal["key", "user", "webhook"]
+    id: str
+    name: str = Field(description="of a webhook: its address")
+
+
+class ResourcePage(BaseModel):
+    """What a user created: keys and users, then webhooks, oldest first."""
+
+    items: list[ResourceView]
     next: None = Field(None, description="always null")
 
 

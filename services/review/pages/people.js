@@ -51,6 +51,22 @@ const folded = (summary, form, open) => h("details", { open }, h("summary", {}, 
 /** A button that asks before it does something. */
 const careful = (draw, text, question, work) => h("button.quiet", { type: "button", onclick: (event) => { if (confirm(question)) change(draw, work, `${text}: done`)(event); } }, text);
 
+/** Ask before a user is disabled. Offers to revoke the keys that they created. */
+async function disable(user, draw) {
+  const { items } = await get(`/v1/users/${user.id}/resources`);
+  const names = (kind) => items.filter((one) => one.kind === kind).map((one) => one.name);
+  const keys = names("key"), others = [...names("user").map((name) => `user ${name}`), ...names("webhook").map((url) => `webhook ${url}`)];
+  const also = keys.length > 0 && h("input", { type: "checkbox", checked: true });
+  const box = h("dialog", { "aria-label": `Disable ${user.name}`, onclose: () => box.remove() }, h("h2", {}, `Disable ${user.name}?`), h("p", {}, "Their sessions end."),
+    also && h("label", {}, also, ` Revoke the keys that they created: ${keys.join(", ")}`),
+    others.length > 0 && h("p", {}, `They also created these, which still work: ${others.join(", ")}`),
+    h("form.row", { onsubmit: (event) => event.preventDefault() },
+      h("button.primary", { type: "button", onclick: change(async () => { box.close(); await draw(); }, () => patch(`/v1/users/${user.id}`, { disabled: true, revoke_keys: Boolean(also?.checked) }), `${user.name} is disabled`) }, "Disable"),
+      h("button", { type: "button", onclick: () => box.close() }, "Cancel")));
+  document.body.append(box);
+  box.showModal();
+}
+
 /** Show a secret once, with a button to copy it. */
 function once(title, text, secret) {
   const copied = h("span.muted.small", { role: "status" });
@@ -93,7 +109,7 @@ async function users(draw) {
       h("button.quiet", { type: "button", onclick: change(draw, async () => invited(await post(`/v1/users/${one.id}/invitations`)), "Invitation made") }, one.has_password ? "New password" : "Invite again"),
       one.disabled
         ? h("button.quiet", { type: "button", onclick: change(draw, () => patch(`/v1/users/${one.id}`, { disabled: false }), `${one.name} is enabled`) }, "Enable")
-        : careful(draw, "Disable", `Disable ${one.name}? Their sessions end.`, () => patch(`/v1/users/${one.id}`, { disabled: true })),
+        : h("button.quiet", { type: "button", onclick: change(() => {}, () => disable(one, draw), "") }, "Disable"),
     ])));
   const role = select("Role", "analyst", ROLES, () => {});
   const add = h("form.fields.line", { onsubmit: (event) => event.preventDefault() }, field("Name", { name: "name", maxlength: 100 }), field("E-mail", { name: "email", type: "email" }), role);

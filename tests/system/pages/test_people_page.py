@@ -116,6 +116,7 @@ def test_an_invited_person_chooses_a_password_and_signs_in_until_disabled(
     row = admin.page.get_by_role("row", name="bea@example.com")
     admin.draw("people")
     row.get_by_role("button", name="Disable").click()
+    admin.page.get_by_role("dialog").get_by_role("button", name="Disable").click()
     row.get_by_text("Disabled").first.wait_for()
     bea.page.get_by_role("link", name="Documents", exact=True).click()
     bea.page.get_by_text("Your session has ended").wait_for()
@@ -256,6 +257,35 @@ def test_keys_and_sessions_show_what_they_can_still_do(
     own = admin.page.get_by_role("row", name="this one")
     own.get_by_text("Chrome on Linux").wait_for()
     admin.draw("people-keys")
+    admin.close()
+
+
+def test_the_keys_of_a_disabled_admin_are_revoked_with_them(browser: Any, stage: Stage) -> None:  # noqa: F811
+    body = {"name": "mallory", "email": "mallory@example.com", "role": "admin"}
+    invitation = stage.http.post("/v1/users", json=body).raise_for_status().json()["invitation"]
+    with httpx.Client(base_url=stage.address) as mallory:
+        answer = {"invitation": invitation, "password": PASSWORD}
+        mallory.post("/v1/sign-in/invitation", json=answer).raise_for_status()
+        mallory.headers["x-csrf-token"] = mallory.get("/v1/session").json()["csrf"]
+        key = (
+            mallory.post("/v1/keys", json={"name": "of mallory"})
+            .raise_for_status()
+            .json()["secret"]
+        )
+        wish = {"name": "finn", "email": "finn@example.com", "role": "viewer"}
+        mallory.post("/v1/users", json=wish).raise_for_status()
+    headers = {"authorization": f"Bearer {key}"}
+    assert stage.http.get("/v1/keys/self", headers=headers).is_success
+    admin = by_key(browser, stage)
+    row = admin.page.get_by_role("row", name="mallory@example.com")
+    row.get_by_role("button", name="Disable").click()
+    dialog = admin.page.get_by_role("dialog", name="Disable mallory")
+    dialog.get_by_text("which still work: user finn").wait_for()
+    admin.draw("people-disable", whole=False)
+    assert dialog.get_by_label("Revoke the keys that they created: of mallory").is_checked()
+    dialog.get_by_role("button", name="Disable").click()
+    row.get_by_text("Disabled").first.wait_for()
+    assert stage.http.get("/v1/keys/self", headers=headers).status_code == 401
     admin.close()
 
 

@@ -11,6 +11,8 @@ from services.ingest.users import commands as users_module
 from services.ingest.users import passwords
 from services.ingest.users.commands import NoAccount, UserCommands
 from services.ingest.users.domain import Identity, User
+from services.ingest.webhooks.addresses import Policy
+from services.ingest.webhooks.commands import WebhookCommands
 from shared.audit.chain import lines
 from shared.errors import (
     Conflict,
@@ -240,7 +242,7 @@ def test_the_trail_says_who_was_added_changed_and_signed_in(users: UserCommands)
         ("Ann", "user.change", {"what": "openid", "issuer": ANN.issuer}),
         ("Ann", "sign-in", {"method": "openid"}),
         ("Ann", "sign-in", {"method": "openid"}),
-        ("operator", "user.change", {"role": None, "disabled": True}),
+        ("operator", "user.change", {"disabled": True}),
         ("Ann", "refuse", {"reason": "disabled"}),
         ("Ann", "refuse", {"reason": "disabled"}),
     ]
@@ -264,6 +266,42 @@ def test_a_limited_admin_adds_limited_users_and_changes_no_others(users: UserCom
     with pytest.raises(NotAllowed):
         users.change(free.id, "acme", role="admin", by=by)
     users.change(user.id, "acme", role="viewer", by=by)
+
+
+def test_the_keys_that_a_disabled_user_created_can_be_revoked(users: UserCommands) -> None:
+    users.keys.revoke(users.keys.create("acme", "Mallory").key.id)  # an earlier holder of the name
+    users.keys.create("acme", "of the earlier", by=Actor("acme", "Mallory", "earlier"))
+    mallory = signed_up(users, "Mallory", "admin")
+    by = actor_of(users, users.sign_in("mallory@example.com", PASSWORD).secret)
+    first = users.keys.create("acme", "nightly", by=by)
+    second = users.keys.create("acme", "weekly", by=actor_of(users, first.secret))
+    users.keys.revoke(users.keys.create("acme", "gone", by=by).key.id)
+    bob, _ = users.add("acme", "Bob", "bob@example.com", "viewer", by=by)
+    others = users.keys.create("acme", "of somebody else")
+    users.keys.create("other", "of another tenant", by=Actor("other", "Mallory", "x"))
+    webhooks = WebhookCommands(users.store, Policy(), 5)
+    hook = webhooks.register(by, "https://hooks.example.com/x", (), "")
+    left = [("user", bob.id, "Bob"), ("webhook", hook.id, hook.url)]
+    made = [("key", one.key.id, one.key.name) for one in (first, second)]
+
+    def resources() -> list[tuple[str, str, str]]:
+        return [(one.kind, one.id, one.name) for one in users.resources(mallory.id, "acme")]
+
+    assert resources() == made + left
+    since = users.change(mallory.id, "acme", disabled=True).disabled
+    assert resources() == made + left
+    assert users.keys.check(second.secret)
+    assert users.change(mallory.id, "acme", disabled=True, revoke_keys=True).disabled == since
+    assert resources() == left
+    assert [users.keys.check(one.secret) for one in (first, second)] == [None, None]
+    assert users.keys.check(others.secret)
+    with users.store.read() as session:
+        revoked = [row["object"] for row in lines(session) if row["action"] == "key.revoke"]
+    assert revoked[-2:] == [first.key.id, second.key.id]
+    with pytest.raises(InvalidRequest):
+        users.change(mallory.id, "acme", disabled=False, revoke_keys=True)
+    with pytest.raises(NotFound):
+        users.resources(mallory.id, "other")
 
 
 def test_a_name_belongs_to_one_enabled_user_or_key(users: UserCommands) -> None:
