@@ -11,14 +11,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from services.ingest.keys import NewKey
 from services.ingest.users.commands import Browser, UserCommands
 from services.ingest.users.schemas import (
-    ResourcePage,
-    ResourceView,
     InvitationAnswer,
     InvitedView,
     NewUserRequest,
     PasswordChange,
     PasswordSignIn,
     ProviderView,
+    ResourcePage,
+    ResourceView,
     UserChanges,
     UserPage,
     UserView,

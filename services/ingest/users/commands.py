@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from services.ingest.domain import Key, now_utc
 from services.ingest.keys import (
@@ -16,7 +18,7 @@ from services.ingest.keys import (
     require_free_name,
     require_grant,
 )
-from services.ingest.users.domain import Resource, Identity, User, read_email
+from services.ingest.users.domain import Identity, Resource, User, read_email
 from services.ingest.users.passwords import LONGEST, hash_password, is_password
 from services.ingest.users.store import Users
 from services.ingest.webhooks.store import Webhooks
@@ -95,7 +97,7 @@ class UserCommands:
             raise NotFound(f"There is no user with the address {email!r}.")
         return user
 
-    def resources(self, user_id: str, tenant: str | None) -> list[Resource]:
+    def resources(self, user_id: str, tenant: str | None) -> Sequence[Resource]:
         """Return the keys, users and webhooks that a user created and that still work.
 
         Those created with such a key are among them. Raises NotFound.
@@ -205,7 +207,7 @@ class UserCommands:
                 users.keys.remove_invitations(key)
             users.keys.end_sessions(user.tenant, now_utc(), parent=user.id)
             actor = by or operator(user.tenant)
-            changes = {"role": role, "disabled": disabled}
+            changes: dict[str, Any] = {"role": role, "disabled": disabled}
             about = {name: value for name, value in changes.items() if value is not None}
             record(session, actor, "user.change", user.id, **about)
             for one in _resources(users, user) if revoke_keys else ():
