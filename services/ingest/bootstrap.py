@@ -58,7 +58,7 @@ from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store
 from shared.web import journal
-from shared.web.admission import ByteBudget, RateLimit
+from shared.web.admission import ByteBudget, ConcurrencyLimit, RateLimit
 from shared.web.app import create_app
 
 if TYPE_CHECKING:
@@ -76,10 +76,12 @@ def build(
 ) -> Service:
     """Build the service: uploads, reading, document state and keys."""
     settings = settings or load(Settings)
-    # Three child processes: page images need not wait for reading, nor small documents for large.
+    # Separate children: page images need not wait for reading, nor small documents for large.
     reading, large_reading, showing = (
-        Reader(settings.limits, required=settings.require_confinement) for _ in range(3)
+        Reader(settings.limits, required=settings.require_confinement, children=children)
+        for children in (1, 1, settings.ingest_renders)
     )
+    drawing = ConcurrencyLimit(settings.ingest_renders, "a page image or a password")
     url = settings.database("ingest", settings.ingest_database_url)
     store = Store(url, "ingest", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs)
@@ -88,7 +90,7 @@ def build(
         settings.blobs,
         blobs,
         reader or showing,
-        settings.ingest_renders,
+        drawing,
         settings.ingest_page_cache,
     )
     keys = KeyRing(store, settings.ingest_session)
@@ -105,7 +107,7 @@ def build(
             reader or showing,
             settings.limits,
             QueueLimit(settings.ingest_max_in_work, settings.ingest_max_in_work_together),
-            settings.ingest_renders,
+            drawing,
             partial(adapter_names, settings.artefacts_folder, settings.adapters_folder),
         ),
         images=images,

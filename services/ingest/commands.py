@@ -106,7 +106,7 @@ class DocumentCommands:
     """Accepts uploads: checks, durable bytes, then row and event in one transaction.
 
     Args:
-        concurrent: large documents that may be in memory at the same time.
+        opening: passwords tried at the same time.
         installed: names of the specialists that an upload may request.
     """
 
@@ -117,7 +117,7 @@ class DocumentCommands:
         reader: DocumentReader,
         limits: Limits,
         limit: QueueLimit,
-        concurrent: int = 2,
+        opening: ConcurrencyLimit,
         installed: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.store = store
@@ -126,7 +126,8 @@ class DocumentCommands:
         self.limits = limits
         self.limit = limit
         self.installed = installed
-        self._memory = ConcurrencyLimit(concurrent, "memory for a document")
+        self._memory = ConcurrencyLimit(2, "memory for a document")
+        self._opening = opening
 
     def accept(self, actor: Actor, upload: Upload, *, admitted: bool = False) -> Accepted:
         """Accept one upload.
@@ -241,7 +242,7 @@ class DocumentCommands:
     def _decrypted(self, tenant: str, upload: Upload, media_type: str) -> bytes | None:
         if not upload.password or media_type != PDF:
             return None
-        with self._memory.acquire(tenant):
+        with self._opening.acquire(tenant):
             upload.stream.seek(0)
             data = upload.stream.read()
             try:

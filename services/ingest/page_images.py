@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from services.ingest.domain import Document, DocumentReader
 from shared.blobs import BlobStore
 from shared.blobs.protocol import folder_of
-from shared.errors import NotFound
+from shared.errors import NotFound, UnreadableDocument
 from shared.events import BlobRef
 from shared.web.admission import ConcurrencyLimit
 
 _TRIM_EVERY = 50
+_MOST_FAILURES = 1_000
+_FAILURE_SECONDS = 3_600.0
+"""Seconds for which a page that can't be drawn is not drawn again."""
 _SHOWN = ("application/pdf", "image/jpeg", "image/png", "image/tiff")
 
 
@@ -28,7 +32,7 @@ class PageImages:
 
     Args:
         root: the folder of the blobs.
-        renders: pages rendered at the same time, each in a child process.
+        drawing: pages drawn at the same time.
         max_bytes: cached bytes per tenant; least recently used images are removed first.
     """
 
@@ -37,15 +41,16 @@ class PageImages:
         root: Path,
         blobs: BlobStore,
         reader: DocumentReader,
-        renders: int = 2,
+        drawing: ConcurrencyLimit,
         max_bytes: int = 2_000_000_000,
     ) -> None:
         self.root = root
         self.blobs = blobs
         self.reader = reader
         self.max_bytes = max_bytes
-        self._drawing = ConcurrencyLimit(renders, "a page image")
+        self._drawing = drawing
         self._written = 0
+        self._failures: dict[Path, tuple[float, type[UnreadableDocument], str]] = {}
 
     def get(self, document: Document, number: int, require: Callable[[], object]) -> bytes:
         """Return page `number` (from 1) as PNG.
@@ -53,19 +58,18 @@ class PageImages:
         Args:
             require: raises NotFound if the document was deleted meanwhile, so that no image stays.
 
-        Raises NotFound beyond the last page, TooManyRequests if too many pages are being rendered.
+        Raises NotFound beyond the last page, UnreadableDocument for a page that can't be drawn, and
+        TooManyRequests if too many requests wait.
         """
         if document.media_type not in _SHOWN:
             raise NotFound("Only PDFs and images have page images.", document=document.id)
         if number < 1 or number > (document.progress.pages or number):
             raise NotFound(f"There is no page {number}.", document=document.id)
         path = self._folder(document.tenant, document.readable) / f"{number}.png"
-        image = _read_cached(path)
+        image = self._known(path, document)
         if image is None:
             with self._drawing.acquire(document.tenant):
-                data = self.blobs.get(document.tenant, document.readable)
-                image = self.reader.render(data, number)
-            self._store(path, image)
+                image = self._known(path, document) or self._draw(path, document, number)
             try:
                 require()
             except NotFound:
@@ -76,6 +80,28 @@ class PageImages:
     def forget(self, tenant: str, refs: Iterable[BlobRef]) -> None:
         for ref in refs:
             shutil.rmtree(self._folder(tenant, ref), ignore_errors=True)
+
+    def _known(self, path: Path, document: Document) -> bytes | None:
+        """Return the cached image. Raises UnreadableDocument if drawing it has failed."""
+        until, kind, message = self._failures.get(path, (0.0, UnreadableDocument, ""))
+        if time.monotonic() < until:
+            raise kind(message, document=document.id)
+        return _read_cached(path)
+
+    def _draw(self, path: Path, document: Document, number: int) -> bytes:
+        data = self.blobs.get(document.tenant, document.readable)
+        try:
+            image = self.reader.render(data, number)
+        except UnreadableDocument as error:
+            what = error.message[:1].upper() + error.message[1:]
+            message = f"{what}. Download the original to see page {number}."
+            if len(self._failures) >= _MOST_FAILURES:
+                self._failures.clear()
+            until = time.monotonic() + _FAILURE_SECONDS
+            self._failures[path] = until, type(error), message
+            raise type(error)(message, document=document.id) from error
+        self._store(path, image)
+        return image
 
     def _folder(self, tenant: str, ref: BlobRef) -> Path:
         return self.root / folder_of(tenant) / "pages" / ref.sha256

@@ -125,7 +125,10 @@ class Settings(PolicySettings):
         description="how deep mails and archives may be nested",
     )
     ingest_renders: int = Field(
-        2, ge=1, le=32, description="pages rendered, or passwords tried, at the same time"
+        2,
+        ge=1,
+        le=32,
+        description="tenants for which pages are drawn or passwords tried at the same time",
     )
     ingest_page_cache: int = Field(
         2_000_000_000, ge=0, description="bytes of cached page images per tenant; 0: no cache"

@@ -1,6 +1,6 @@
 """Read documents in a child process, to survive crashes, hangs and excessive memory use.
 
-One child serves many documents of one tenant, one at a time, and is replaced after its death. It is
+A child serves many documents of one tenant, one at a time, and is replaced after its death. It is
 confined (`confinement.py`), its answers are checked (`replies.py`), and its parent adds a wall
 clock. If it dies while reading a page, or does not stop recognising one, the document is read again
 without that page, a few times at most. A death elsewhere is UnreadableDocument.
@@ -53,13 +53,18 @@ _ENVIRONMENT = ("PYTHONPATH", "LD_LIBRARY_PATH", "TESSDATA_PREFIX")
 
 
 class Reader:
-    """Reads documents in a child process. Threads may share it; they take turns.
+    """Reads documents in child processes. Threads may share it; they wait for a free child.
 
-    Use it in a `with` block or call `close()`. If the parent is killed, the child ends itself. If
-    confinement is `required` and this system lacks it, it raises SettingsError.
+    Use it in a `with` block or call `close()`. If the parent is killed, the children end.
+
+    Args:
+        required: whether to raise SettingsError on a system without confinement.
+        children: most children at the same time. Without work, only one of them stays.
     """
 
-    def __init__(self, limits: Limits | None = None, *, required: bool = False) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, required: bool = False, children: int = 1
+    ) -> None:
         if required and not offered().complete:
             raise SettingsError(
                 "this system can't confine the process that reads documents, and"
@@ -67,8 +72,10 @@ class Reader:
                 " Landlock and seccomp in containers (`smallprint doctor` says what is missing)"
             )
         self.limits = limits or Limits()
-        self._turn = threading.Lock()
-        self._child: _Child | None = None
+        self._free = threading.BoundedSemaphore(children)
+        self._lock = threading.Lock()
+        self._working: list[_Child] = []
+        self._idle: _Child | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -139,9 +146,11 @@ class Reader:
         name: str = "",
         password: str | None = None,
     ) -> bytes:
-        """Draw page `number` (from 1) as PNG in the child."""
+        """Draw page `number` (from 1) as PNG in the child, within `Limits.draw_seconds`."""
         request = {"do": "render", "number": number, "scale": scale, "password": password}
-        return self._simple(request, data, name, f"drawing page {number} of this document", _body)
+        doing = f"drawing page {number} of this document"
+        seconds = min(self.limits.seconds, self.limits.draw_seconds)
+        return self._simple(request, data, name, doing, _body, seconds)
 
     def decrypt(self, data: bytes, *, name: str = "", password: str | None = None) -> bytes:
         """Return the PDF without encryption, written in the child."""
@@ -156,21 +165,29 @@ class Reader:
 
     @property
     def child_id(self) -> int | None:
-        """Process id of the child, None before the first document."""
-        return self._child.process_id if self._child else None
+        """Process id of the child that works or has worked last; None before the first document."""
+        child = next(iter(self._working), self._idle)
+        return child.process_id if child else None
 
     def close(self) -> None:
-        """End the child at once, even while it works."""
-        self._closed = True
-        child = self._child
-        if child is not None:
+        """End the children at once, even while they work."""
+        with self._lock:
+            self._closed = True
+            children = [*self._working, *([self._idle] if self._idle else [])]
+        for child in children:
             child.end()
 
     def _simple(
-        self, request: dict[str, Any], data: bytes, name: str, doing: str, parse: _Parse[T]
+        self,
+        request: dict[str, Any],
+        data: bytes,
+        name: str,
+        doing: str,
+        parse: _Parse[T],
+        seconds: float | None = None,
     ) -> T:
         try:
-            budget = _Budget(self.limits.seconds)
+            budget = _Budget(seconds or self.limits.seconds)
             return self._ask(request | {"name": name}, data, budget, parse)
         except _Died as death:
             raise UnreadableDocument(f"{doing} {death.how}", document=name or None) from death
@@ -186,26 +203,38 @@ class Reader:
         parse: _Parse[T],
         on_page: PageCallback | None = None,
     ) -> T:
-        with self._turn:
-            if self._closed:
-                raise Unavailable("this reader is closed: the process is about to end")
+        with self._free, self._usable_child() as child:
             try:
-                return self._usable_child().ask(request, data, budget, parse, on_page)
+                return child.ask(request, data, budget, parse, on_page)
             except _Died as death:
                 if self._closed:
                     raise Unavailable("the process ended while it read a document") from death
                 raise
 
-    def _usable_child(self) -> _Child:
-        """Return the current child, or a new one after a death, many documents, or for another
-        tenant: code that took over a child must not see the documents of others.
+    @contextlib.contextmanager
+    def _usable_child(self) -> Iterator[_Child]:
+        """Yield the idle child, or a new one after a death, many documents, or for another tenant.
+
+        Code that took over a child must not see the documents of others.
         """
-        child, tenant = self._child, current_tenant()
-        if child is None or not child.is_usable(tenant):
-            if child is not None:
-                child.end()
-            self._child = child = _Child(self.limits, tenant)
-        return child
+        tenant = current_tenant()
+        with self._lock:
+            if self._closed:
+                raise Unavailable("this reader is closed: the process is about to end")
+            child, self._idle = self._idle, None
+            if child is None or not child.is_usable(tenant):
+                if child is not None:
+                    child.end()
+                child = _Child(self.limits, tenant)
+            self._working.append(child)
+        try:
+            yield child
+        finally:
+            with self._lock:
+                self._working.remove(child)
+                before, self._idle = self._idle, child
+            if before is not None:
+                before.end()
 
 
 @dataclass
@@ -213,6 +242,10 @@ class _Budget:
     """The seconds left for one document, without the time it waits for its turn."""
 
     seconds: float
+    limit: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limit = self.seconds
 
     @contextlib.contextmanager
     def spent(self) -> Iterator[float]:
@@ -282,6 +315,7 @@ class _Child:
         self._limits = limits
         self._tenant = tenant
         self._served = 0
+        self._seconds = limits.seconds  # for the current request
         self._confinement: Confinement | None = None  # None: it has not started
 
     @property
@@ -305,6 +339,7 @@ class _Child:
     ) -> T:
         """Return the answer. Raises _Died, or the SuiteError that the child met."""
         self._served += 1
+        self._seconds = budget.limit
         self._await_start()
         with budget.spent() as deadline:
             limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
@@ -380,7 +415,7 @@ class _Child:
             yield
         except TimeoutError as error:
             self.end()
-            how = f"took longer than {self._limits.seconds:g} seconds"
+            how = f"took longer than {self._seconds:g} seconds"
             raise _Died(how, page, late=late) from error
         except (ValueError, RecursionError) as error:
             self.end()
@@ -412,7 +447,7 @@ class _Child:
         how = self._exit()
         megabytes = self._limits.memory_bytes // 1_000_000
         if self._process.returncode == -signal.SIGXCPU:
-            return f"took more than {self._limits.seconds:g} seconds of computing"
+            return f"took more than {self._seconds:g} seconds of computing"
         return f"crashed the reader ({how}): it is damaged, or needs over {megabytes} MB of memory"
 
 

@@ -107,7 +107,7 @@ class RateLimit:
 
 
 class ConcurrencyLimit:
-    """A few requests at the same time; `MAX_WAITING` more wait for them.
+    """A few requests at the same time, one of each tenant; `MAX_WAITING` more wait for them.
 
     Args:
         concurrent: requests at the same time.
@@ -118,6 +118,7 @@ class ConcurrencyLimit:
         self.activity = activity
         self._capacity = concurrent + MAX_WAITING
         self._counts: Counter[str] = Counter()
+        self._turns: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._running = threading.BoundedSemaphore(concurrent)
 
@@ -134,11 +135,15 @@ class ConcurrencyLimit:
                     retry_after=CONCURRENCY_RETRY_AFTER,
                 )
             self._counts[tenant] += 1
+            turn = self._turns.setdefault(tenant, threading.Lock())
         try:
-            with self._running:
+            with turn, self._running:
                 yield
         finally:
-            _subtract(self._counts, self._lock, tenant, 1)
+            with self._lock:
+                self._counts[tenant] -= 1
+                if not self._counts[tenant]:
+                    del self._counts[tenant], self._turns[tenant]
 
 
 class ByteBudget:

@@ -19,7 +19,7 @@ from tests.deployment.test_kubernetes import of_kind, processes, settings_map
 
 GIBIBYTE = 1 << 30
 UNITS = {"Mi": 1 << 20, "Gi": GIBIBYTE}
-CHILDREN = {"ingest": 1, "ingest-worker": 2, "triage-worker": 2}
+CHILDREN = {"ingest": 2, "ingest-worker": 2, "triage-worker": 2}
 """Concurrent reader processes by deployment. The API of ingest renders pages; workers of ingest and
 triage have one more for large documents.
 """
@@ -56,7 +56,7 @@ def test_no_child_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def counting(module: Any) -> None:
         def reader(*arguments: Any, **options: Any) -> Reader:
-            made[module.__name__.split(".")[1]] += 1
+            made[module.__name__.split(".")[1]] += options.get("children", 1)
             return Reader(*arguments, **options)
 
         monkeypatch.setattr(module, "Reader", reader)

@@ -128,7 +128,10 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         responses={200: _bytes("image/png", "two pixels per point"), **problems(404, 413)},
     )
     def page(actor: CurrentActor, document_id: Id, number: Number) -> Response:
-        """Draws one page of a PDF or image as PNG, at two pixels per point."""
+        """Draws one page of a PDF or image as PNG, at two pixels per point.
+
+        The answer is 422 for a page that takes over 20 seconds to draw.
+        """
         document = _get(store, actor, document_id)
         image = images.get(document, number, require=lambda: _get(store, actor, document_id))
         headers = {"cache-control": "private, max-age=3600"}

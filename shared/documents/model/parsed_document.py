@@ -110,6 +110,8 @@ class Limits:
     """Most characters of a document without boxes."""
     seconds: float = 120.0
     """Seconds for the document, without text recognition."""
+    draw_seconds: float = 20.0
+    """Most seconds to draw one page."""
     page_seconds: float = 120.0
     """Seconds to recognise one page."""
     scan_seconds: float = 3_600.0

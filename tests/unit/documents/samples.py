@@ -47,6 +47,24 @@ def bomb() -> bytes:
     return pdf.build()
 
 
+def slow_to_draw(groups: int = 60_000) -> bytes:
+    """Return a page that blends a picture of itself with so many others: minutes of drawing."""
+    pdf = Pdf()
+    pdf.page("")
+    blue_and_red = b"0 0 1 rg 0 0 612 792 re f 1 0 0 rg 10 10 500 700 re f"
+    form = pdf.stream(
+        blue_and_red,
+        b"/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Group << /S /Transparency /I true >>",
+    )
+    content = pdf.stream(b"/G gs " + b"/F Do " * groups, b"")
+    pdf.objects[pdf.pages[0] - 1] = (
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R /Resources <<"
+        b" /ExtGState << /G << /ca 0.5 /BM /Luminosity >> >> /XObject << /F %d 0 R >> >> >>"
+        % (content, form)
+    )
+    return pdf.build()
+
+
 def deeply_nested() -> bytes:
     """A page whose entries nest arrays a hundred thousand deep."""
     pdf = Pdf()

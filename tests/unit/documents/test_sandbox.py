@@ -253,6 +253,29 @@ def test_threads_take_turns(reader: Reader) -> None:
     assert texts == {number: read(samples.plain(number)).text for number in range(1, 5)}
 
 
+def test_two_children_work_at_the_same_time_and_one_stays() -> None:
+    together, pages = threading.Barrier(2), 3
+    at_work: set[int] = set()
+
+    def meet(_page: PageRead) -> None:
+        together.wait(60)
+        at_work.update(child.process_id for child in both._working)
+
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300), children=2) as both:
+        document = samples.plain(pages)
+        threads = [
+            threading.Thread(target=both.read, args=(document,), kwargs={"on_page": meet})
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(at_work) == 2
+        assert [_alive(child) for child in sorted(at_work)].count(True) == 1
+        assert _child_of(both) in at_work
+
+
 def test_closing_ends_the_child() -> None:
     reader = Reader()
     child = _child_of(reader)

@@ -55,7 +55,7 @@ def test_a_child_that_is_slow_to_start_is_unavailable(monkeypatch: pytest.Monkey
             patch.setattr(sandbox, "_START_SECONDS", 0.3)
             with pytest.raises(Unavailable, match=r"not ready after 0\.3 seconds"):
                 reader.read(b"text", name="a.txt")
-            child = reader._child
+            child = reader._idle
             assert child is not None
             assert child._process.returncode == -9
         assert reader.read(b"text", name="a.txt").text.strip() == "text"

@@ -84,10 +84,20 @@ class InProcessReader:
 
 
 class IngestService:
-    def __init__(self, folder: Path, reader: DocumentReader | None = None, **settings: Any) -> None:
+    """Reads and draws in this process, unless it may start `children`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        reader: DocumentReader | None = None,
+        *,
+        children: bool = False,
+        **settings: Any,
+    ) -> None:
         self.folder = folder
         chosen = {"data": folder, "bus_url": "memory:", **settings}
-        self.service = build(load(Settings, **chosen), reader=reader or InProcessReader())
+        used = None if children else reader or InProcessReader()
+        self.service = build(load(Settings, **chosen), reader=used)
         self.service.store.migrate()
         self.keys: KeyRing = self.service.app.state.keys
         self.relay = Relay(self.service.store, self.service.bus)

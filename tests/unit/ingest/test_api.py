@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from services.ingest.page_images import PageImages
 from shared.errors import NotFound
 from shared.events import DocumentDeleted, DocumentIngested
+from shared.web.admission import ConcurrencyLimit
 from shared.web.auth import COOKIE, RemoteKeys, csrf_token
 from tests.support.samples import mail
 from tests.unit.documents.scanned import WORDS, picture, saved
@@ -33,6 +34,7 @@ from tests.unit.ingest.builders import (
 )
 
 PNG = b"\x89PNG\r\n\x1a\n"
+DRAWING = ConcurrencyLimit(1, "a page image")
 
 
 def text(number: int) -> bytes:
@@ -204,7 +206,7 @@ def test_page_images_are_bounded(ingest: IngestService) -> None:
     root = ingest.service.settings.blobs
     size = len(InProcessReader().render(pdf("one"), 1))
     for keep, remaining in ((int(size * 2.5), 2), (0, 0)):
-        images = PageImages(root, ingest.service.blobs, InProcessReader(), max_bytes=keep)
+        images = PageImages(root, ingest.service.blobs, InProcessReader(), DRAWING, keep)
         images.forget("default", [document.readable])
         for number in (1, 2, 3, 4):
             assert images.get(document, number, require=lambda: None).startswith(PNG)
@@ -216,7 +218,7 @@ def test_an_image_of_a_document_deleted_meanwhile_is_removed(ingest: IngestServi
     document_id = ingest.upload_new(pdf())
     document = ingest.stored(document_id)
     root = ingest.service.settings.blobs
-    images = PageImages(root, ingest.service.blobs, InProcessReader())
+    images = PageImages(root, ingest.service.blobs, InProcessReader(), DRAWING)
 
     def deleted() -> None:
         raise NotFound("There is no document.")

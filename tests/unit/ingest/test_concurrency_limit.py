@@ -13,10 +13,13 @@ import httpx
 import pytest
 
 from services.ingest.resumable import api
+from shared.documents.sandbox import Reader
 from shared.errors import TooManyRequests
+from shared.tenancy import current_tenant
 from shared.web import admission
 from shared.web.admission import ConcurrencyLimit
 from tests.support.served import served
+from tests.unit.documents import samples
 from tests.unit.ingest.builders import IngestService, InProcessReader, NewIngest, encrypted, pdf
 from tests.unit.ingest.test_resumable import send, started, wait_until
 
@@ -83,7 +86,6 @@ def test_slow_page_images_leave_threads_for_other_requests(
         requested = [many.submit(one.get, page) for page in pages]
         try:
             assert reader.at_work.acquire(timeout=60)
-            assert reader.at_work.acquire(timeout=60)
             places = 2 + waiting - admission.RESERVED
             wait_until(lambda: sum(future.done() for future in requested) == max(0, MANY - places))
             for path in ("/livez", "/readyz", "/metrics", "/v1/keys/self"):
@@ -148,6 +150,55 @@ def test_slow_passwords_leave_threads_for_other_requests(
         second = threads.submit(ingest.upload, secret, client=others, password="open")
         reader.go.set()
         assert (first.result(60).status_code, second.result(60).status_code) == (202, 202)
+
+
+def test_a_slow_page_delays_no_other_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str | None] = []
+    render = Reader.render
+
+    def watched(self: Reader, data: bytes, number: int) -> bytes:
+        drawn.append(current_tenant())
+        return render(self, data, number)
+
+    monkeypatch.setattr(Reader, "render", watched)
+    ingest = IngestService(tmp_path, children=True, ingest_read_seconds=6)
+    with clients_of(ingest) as client_for, ThreadPoolExecutor(3) as threads:
+        one, other = client_for("default"), client_for("rivals")
+        page = f"/v1/documents/{ingest.upload_new(samples.plain())}/pages/1.png"
+        sent = other.post("/v1/documents", files={"file": ("a.pdf", samples.slow_to_draw())})
+        hostile = sent.json()["id"]
+        slow = [threads.submit(other.get, f"/v1/documents/{hostile}/pages/1.png") for _ in range(3)]
+        wait_until(lambda: drawn == ["rivals"])
+        assert one.get(page).status_code == 200
+        assert not any(future.done() for future in slow)
+        problems = [future.result(120).json() for future in slow]
+        problems.append(other.get(f"/v1/documents/{hostile}/pages/1.png").json())
+    assert drawn == ["rivals", "default"]
+    assert {problem["status"] for problem in problems} == {422}
+    assert {problem["document"] for problem in problems} == {hostile}
+    [detail] = {problem["detail"] for problem in problems}
+    assert "longer than 6 seconds" in detail
+
+
+def test_one_request_of_a_tenant_runs_at_a_time() -> None:
+    limit, held = ConcurrencyLimit(2, "tea"), threading.Event()
+    begun: list[str] = []
+
+    def wait(tenant: str) -> None:
+        with limit.acquire(tenant):
+            begun.append(tenant)
+            assert held.wait(60)
+
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(wait, "a") for _ in range(2)]
+        wait_until(lambda: limit._counts["a"] == 2)
+        waiting.append(threads.submit(wait, "b"))
+        wait_until(lambda: sorted(begun) == ["a", "b"])
+        held.set()
+    assert [future.result(60) for future in waiting] == [None] * 3
+    assert sorted(begun) == ["a", "a", "b"]
 
 
 def test_slots_are_released_after_errors() -> None:

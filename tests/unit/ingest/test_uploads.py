@@ -16,6 +16,7 @@ from services.ingest.store import Documents
 from shared.documents.model.passwords import HOW
 from shared.errors import Unavailable
 from shared.events import DocumentIngested
+from shared.web.admission import ConcurrencyLimit
 from tests.unit.documents.archives import archive
 from tests.unit.ingest.builders import (
     SENTENCE,
@@ -352,6 +353,7 @@ def test_a_large_upload_needs_little_memory(ingest: IngestService) -> None:
             InProcessReader(),
             ingest.service.settings.limits,  # type: ignore[attr-defined]
             QueueLimit(1, 1),
+            ConcurrencyLimit(1, "a password"),
         )
         stream = io.BytesIO(big)
         before = tracemalloc.get_traced_memory()[0]
