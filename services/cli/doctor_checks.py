@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Literal
 from packaging.requirements import Requirement
 
 from services.cli.deployment.specialists import ADAPTER, all_specialists
+from services.cli.deployment.stores import SERVICES, has_database, open_store
 from services.cli.documents.reading import open_reader
 from services.cli.output.lines import count
+from shared.audit.chain import missing_triggers
 from shared.documents.confinement import offered
 from shared.documents.pages.tesseract import NEEDS, Program, engine
 from shared.errors import SuiteError
@@ -256,6 +258,28 @@ def data_folder(folder: Path) -> Check:
     if mode != "wal":
         return Check("data folder", "wrong", f"{where}: SQLite's WAL mode does not work", fix)
     return Check("data folder", "good", where)
+
+
+def audit_triggers(settings: CommonSettings) -> Iterator[Check]:
+    """Check that the databases refuse changes to the audit trail. There is nothing to check in a
+    new data folder.
+    """
+    missing, found = list[str](), list[str]()
+    try:
+        for name in SERVICES:
+            if has_database(settings, name):
+                with open_store(settings, name) as store, store.read() as session:
+                    missing += [f"{one} of {name}" for one in missing_triggers(session)]
+                found.append(name)
+    except SuiteError as error:
+        yield Check("audit trail", "note", f"not checked: {error.message}")
+        return
+    if missing:
+        fix = "find out who dropped them, then `smallprint audit verify --against EXPORT`"
+        text = f"triggers are missing or disabled: {', '.join(missing)}"
+        yield Check("audit trail", "wrong", text, fix)
+    elif found:
+        yield Check("audit trail", "good", f"protected by triggers: {', '.join(found)}")
 
 
 def disk(folder: Path) -> Check:

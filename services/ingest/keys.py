@@ -140,7 +140,7 @@ class KeyRing:
                 new.key.id,
                 name=new.key.name,
                 scopes=sort_scopes(wanted),
-                expires=expires.astimezone(UTC).isoformat() if expires else None,
+                expires=_utc(expires),
                 addresses=list(networks),
             )
         return new
@@ -220,7 +220,15 @@ class KeyRing:
                 old_secret_until=now + overlap,
             )
             rows.replace(key)
-            record(session, by or operator(key.tenant), "key.change", key.id, what="rotate")
+            record(
+                session,
+                by or operator(key.tenant),
+                "key.change",
+                key.id,
+                what="rotate",
+                expires=_utc(key.expires),
+                old_secret_until=_utc(key.old_secret_until if overlap else None),
+            )
         return NewKey(key, f"sp_{key.id}_{secret}")
 
     def sessions(self, tenant: str | None = None, key_id: str | None = None) -> Sequence[Key]:
@@ -392,6 +400,10 @@ def require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str,
         )
 
 
+def _utc(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).isoformat() if time else None
+
+
 def _require_future(expires: datetime | None) -> None:
     if expires is not None and expires <= now_utc():
         raise InvalidRequest("A key can't expire in the past.")
@@ -453,10 +465,11 @@ def require_free_name(rows: KeyRows, new: Key) -> None:
         raise InvalidRequest(f"The name {new.name!r} has invisible characters.")
     for key in rows.named(new.tenant):
         if key.id != new.id and key.good(now_utc()) and key.name.casefold() == name:
+            end = "disable that user" if key.kind == "user" else "revoke that key"
             raise Conflict(
                 f"{key.kind.capitalize()} {key.id} of tenant {new.tenant} already has the name "
-                f"{key.name!r}. Names of users and keys differ, because a decision shows only the "
-                "name. Choose another, or end the other one first."
+                f"{key.name!r}. A decision shows only the name, so no two users or keys have the "
+                f"same. Choose another, such as '{key.name} 2', or {end} first."
             )
 
 
@@ -484,9 +497,7 @@ def new_key(
     _require_tenant(tenant)
     name = unicodedata.normalize("NFC", name).strip()
     if not re.fullmatch(NAME, name):
-        raise InvalidRequest(
-            "A key needs a name of 1 to 100 UTF-8 characters, without control characters."
-        )
+        raise InvalidRequest("A name has 1 to 100 UTF-8 characters, without control characters.")
     key_id, secret = secrets.token_hex(8), _new_secret()
     key = Key(
         id=key_id,

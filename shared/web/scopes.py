@@ -46,6 +46,7 @@ _DOCUMENT = r"/v1/documents/[^/]+"
 _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("*", r"/v1/keys/(self|sessions|sessions/[^/]+|links)", None),
     ("*", r"/v1/session", None),
+    ("GET", r"/v1/items/categories", None),
     ("*", r"/v1/(sign-in(/.*)?|users/self)", None),
     ("*", r"/v1/(keys|users|webhooks|retention)(/.*)?", "admin"),
     ("GET", r"/v1/deletions(/.*)?", "documents:read"),

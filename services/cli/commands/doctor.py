@@ -43,6 +43,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         *doctor_checks.specialists(settings),
         *doctor_checks.optional_models(settings.artefacts_folder),
         doctor_checks.data_folder(settings.data),
+        *doctor_checks.audit_triggers(settings),
         doctor_checks.disk(settings.data),
         doctor_checks.port(port),
     ]

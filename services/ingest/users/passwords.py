@@ -35,10 +35,10 @@ def hash_password(password: str, *, not_in: tuple[str, ...] = ()) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidRequest(f"A password has {SHORTEST} to {LONGEST:,} characters.")
     plain = password.casefold()
-    if len(set(plain)) < 5 or any(name.casefold() in plain for name in not_in if len(name) > 2):
-        raise InvalidRequest(
-            "This password is easy to guess: it repeats few characters, or has your name in it."
-        )
+    if len(set(plain)) < 5:
+        raise InvalidRequest("This password is easy to guess: use five different characters.")
+    if any(name.casefold() in plain for name in not_in if len(name) > 2):
+        raise InvalidRequest("This password is easy to guess: your name or address is in it.")
     return _HASHER.hash(password)
 
 

@@ -176,7 +176,7 @@ async function begin() {
   let actor = null, entrance = null;
   try {
     if (!invited) actor = await signInByLink() ?? await whoAmI();
-    if (!actor) entrance = invited ? signin.invitation(invited, enter) : await signin.page(welcome, usedLink);
+    if (!actor) entrance = invited ? await signin.invitation(invited, enter) : await signin.page(welcome, usedLink);
   } catch (error) {
     fill(byId("view"), failure(error, begin));
     return;
@@ -187,7 +187,7 @@ async function begin() {
   }
   document.title = `${invited ? "Choose a password" : "Sign in"} · smallprint`;
   fill(byId("view"), entrance);
-  byId("view").querySelector("input").focus();
+  byId("view").querySelector("input, a")?.focus();
 }
 
 begin();

@@ -1,6 +1,6 @@
 // The page Costs: spending, a comparison with a frontier model, and the payback of training.
 
-import { get, query } from "/pages/api.js";
+import { get, may, query } from "/pages/api.js";
 import { bars, columns, figure, powers, reached } from "/pages/charts.js";
 import { count, empty, excerpt, h, number, select } from "/pages/dom.js";
 
@@ -15,8 +15,8 @@ export async function show({ params, go }) {
     h("form", { onsubmit: (event) => event.preventDefault() }, select("Add up by", by, BY, (value) => go(query("/costs", { by: value })))));
   const { specialists: work, calls } = costs;
   if (!work.documents && !calls) {
-    const text = "Upload contracts or reports. This page then shows their costs, and what a frontier model would cost for the same.";
-    return { title: "Costs", element: h("div.page", {}, head, empty("No costs yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
+    const text = "When contracts or reports are read, this page shows their costs, and what a frontier model would cost for the same.";
+    return { title: "Costs", element: h("div.page", {}, head, empty("No costs yet", text, may("documents:write") && h("a.button.primary", { href: "/documents" }, "Upload documents"))) };
   }
   const [names, failed] = await Promise.all([by === "document" ? namesOf(ranked(costs.groups, by)) : {}, failures()]);
   return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), overview(costs), failed,
@@ -35,8 +35,9 @@ function stopped(costs) {
   return costs.stopped.map((one) => h("p.notice", { role: "alert" }, `${one.provider} is stopped: ${one.reason}`));
 }
 
-/** How many documents failed; null if none did. */
+/** How many documents failed; null if none did, or if the person may not read documents. */
 async function failures() {
+  if (!may("documents:read")) return null;
   const { items, next } = await get(query("/v1/documents", { outcome: "failed", limit: 200 }));
   if (!items.length) return null;
   return h("p.muted.small", {}, `${next ? "More than " : ""}${count(items.length, "document")} failed. Failed documents count only if their text was read.`);
@@ -108,6 +109,7 @@ function groups({ groups: all, frontier }, by, names) {
 }
 
 async function namesOf(shown) {
+  if (!may("documents:read")) return Object.fromEntries(shown.map(({ key }) => [key, key]));
   const found = await Promise.allSettled(shown.map((one) => get(`/v1/documents/${one.key}`)));
   return Object.fromEntries(shown.map((one, at) => [one.key, found[at].status === "fulfilled" ? excerpt(found[at].value.name, 44) : `${one.key.slice(0, 12)}… (deleted)`]));
 }

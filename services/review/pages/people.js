@@ -4,7 +4,7 @@ import { actor, get, patch, post, remove } from "/pages/api.js";
 import { excerpt, fill, h, moment, say, select } from "/pages/dom.js";
 
 const ROLES = [
-  ["viewer", "Viewer: reads documents and results"],
+  ["viewer", "Viewer: only reads"],
   ["uploader", "Uploader: also uploads and deletes"],
   ["analyst", "Analyst: decides in the queue"],
   ["lead", "Lead: all but people and settings"],
@@ -77,10 +77,10 @@ function once(title, text, secret) {
   box.showModal();
 }
 
-async function invited({ name, invitation, expires }) {
+async function invited({ name, invitation, expires, has_password: password }) {
   const { openid } = await get("/v1/sign-in").catch(() => ({})); // the link is shown in any case
   const without = openid ? ` They need it only for a password. ${openid.name} signs them in without one.` : "";
-  once("Invitation", `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.${without}`, `${location.origin}/#invitation=${invitation}`);
+  once(password ? "Password link" : "Invitation", `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.${password ? " Their present password works until then." : without}`, `${location.origin}/#invitation=${invitation}`);
 }
 
 const SAVED = "Saved; their sessions have ended";
@@ -106,7 +106,7 @@ async function users(draw) {
     h("td", {}, own(one) ? ROLES.find(([role]) => role === one.role)[1] : roleOf(one)),
     h("td", {}, one.disabled ? `Disabled ${moment(one.disabled)}` : one.last_used ? `Signed in ${moment(one.last_used)}` : one.has_password ? "Never signed in" : "Invited"),
     h("td", {}, !own(one) && [
-      h("button.quiet", { type: "button", onclick: change(draw, async () => invited(await post(`/v1/users/${one.id}/invitations`)), "Invitation made") }, one.has_password ? "New password" : "Invite again"),
+      h("button.quiet", { type: "button", onclick: change(draw, async () => invited(await post(`/v1/users/${one.id}/invitations`)), "Invitation made") }, one.has_password ? "Password link" : "Invite again"),
       one.disabled
         ? h("button.quiet", { type: "button", onclick: change(draw, () => patch(`/v1/users/${one.id}`, { disabled: false }), `${one.name} is enabled`) }, "Enable")
         : h("button.quiet", { type: "button", onclick: change(() => {}, () => disable(one, draw), "") }, "Disable"),
@@ -130,14 +130,14 @@ function stateOf(key) {
 
 async function keys(draw) {
   const all = await get("/v1/keys");
-  const items = all.items.filter((one) => one.kind === "key");
+  const items = all.items.filter((one) => one.kind === "key").sort((a, b) => Boolean(a.revoked) - Boolean(b.revoked));
   const rows = items.map((one) => h("tr", {},
-    h("td.name", {}, one.name, h("p.muted.small", {}, one.scopes.length === SCOPES.length ? "all scopes" : one.scopes.join(", ")),
+    h("td.name", {}, one.name, h("p.muted.small", {}, `${one.scopes.length === SCOPES.length ? "all scopes" : one.scopes.join(", ")} · ${one.id}`),
       one.addresses.length > 0 && h("p.muted.small", {}, `only from ${one.addresses.join(", ")}`)),
     h("td", {}, stateOf(one), !one.revoked && isFuture(one.old_secret_until) && h("p.muted.small", {}, `Old secret works until ${moment(one.old_secret_until)}`)),
     h("td", {}, one.last_used ? moment(one.last_used) : "Never"),
     h("td", {}, one.expires ? moment(one.expires) : "Never"),
-    h("td", {}, !one.revoked && careful(draw, "Revoke", `Revoke ${one.name}? Programs with this key stop working within a minute.`, () => remove(`/v1/keys/${one.id}`)))));
+    h("td", {}, !one.revoked && careful(draw, "Revoke", `Revoke ${one.name}? Programs with this key stop working within a minute.${one.name === "owner" ? " So do commands that use owner.key of the data folder." : ""}`, () => remove(`/v1/keys/${one.id}`)))));
   const scopes = h("fieldset.scopes", {}, h("legend", {}, "Scopes"), SCOPES.map((scope) => h("label", {}, h("input", { type: "checkbox", name: "scope", value: scope }), ` ${scope}`)));
   const life = select("Lifetime", "90", LIFETIMES, () => {});
   const add = h("form.fields.line", { onsubmit: (event) => event.preventDefault() }, field("Name", { name: "name", maxlength: 100 }), life, scopes);

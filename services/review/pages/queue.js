@@ -174,6 +174,6 @@ const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/docum
 
 function stateCell(item) {
   if (item.state === "decided") return h("td.state", {}, verdictPill(item));
-  if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "reviewed by you" : `reviewed by ${item.lease.holder}`));
+  if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "you are reviewing this" : `${item.lease.holder} is reviewing this`));
   return h("td.state", {}, isAccepted(item) ? machinePill() : "");
 }

@@ -41,7 +41,7 @@ function row(report) {
   bar.firstChild.style.inlineSize = percent(report.risk);
   return h("tr", { "data-item": report.document_id },
     h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
-    h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
+    h("td.document", {}, may("documents:read") ? h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id) : report.name || report.document_id,
       report.warnings > 0 && h("p.family", {}, `Partly unread (${count(report.warnings, "note")})`)),
     h("td", {}, h("div.row.tight", {}, report.flagged && h("span.pill.failed", {}, "flagged"), progress(report))),
     h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} dismissed before`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));

@@ -5,10 +5,11 @@ import { changePassword, chooseByInvitation, get, signIn, signInByPassword, whoA
 import { fill, h } from "/pages/dom.js";
 
 const FAILED = {
-  no_account: "You have no account here. Ask an admin to add your e-mail address.",
+  no_account: "You have no account here. Ask an admin to add your e-mail address. The provider must have verified it.",
   unavailable: "The provider does not answer. Try again in a moment.",
   not_signed_in: "The provider did not sign you in. Try again.",
 };
+const RULES = "At least 12 characters, five different ones, without your name. Some words that only you would put together are easy to remember.";
 const USED = ["This link has been used, or is older than an hour. Run ", h("code", {}, "smallprint open"), " for another, or sign in with your key."];
 
 const field = (text, props) => h("label.field", {}, h("span", {}, text), h("input", { required: true, autocapitalize: "off", spellcheck: "false", ...props }));
@@ -48,10 +49,10 @@ function byPassword(done) {
 }
 
 /** `elsewhere`: the provider opens in another tab, so that this page stays as it is. `cancel` shows a button. */
-function card(title, text, ways, done, elsewhere, cancel) {
+function card(title, text, ways, done, { elsewhere, cancel, failed } = {}) {
   const provider = ways.openid && h("a.button.large", { href: ways.openid.path, target: elsewhere ? "_blank" : null, class: ways.password ? "" : "primary" }, `Sign in with ${ways.openid.name}`);
   const others = ways.password || ways.openid;
-  return h("div.card", {}, h("h1", {}, title), text && h("p.muted", {}, ...[text].flat()), ways.password && byPassword(done), provider,
+  return h("div.card", {}, h("h1", {}, title), text && h("p", { class: failed ? "status wrong" : "muted", role: failed && "alert" }, ...[text].flat()), ways.password && byPassword(done), provider,
     others ? h("details", {}, h("summary.small", {}, "Use a key"), byKey(done, false)) : byKey(done, true),
     cancel && h("button.large", { type: "button", onclick: cancel }, "Cancel"));
 }
@@ -61,14 +62,17 @@ export async function page(done, usedLink) {
   const ways = await get("/v1/sign-in");
   const failed = FAILED[new URLSearchParams(location.search).get("failed")];
   const text = usedLink ? USED : failed ?? (ways.password || ways.openid ? null : "Use your API key.");
-  return h("div.sign-in", {}, card("Sign in", text, ways, done, false));
+  return h("div.sign-in", {}, card("Sign in", text, ways, done, { failed }));
 }
 
 /** The page on which an invited person chooses a password. */
-export function invitation(secret, done) {
+export async function invitation(secret, done) {
+  const works = await chooseByInvitation(secret, "").catch((error) => error.status !== 401); // no password is stored
+  if (!works) return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "This link has ended"), h("p.muted", {}, "It has been used, or has expired. Ask an admin for another."), h("a.button.large.primary", { href: "/sign-in" }, "Sign in")));
+  const before = await whoAmI().catch(() => null);
   const choose = form(field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 }), "Save and sign in",
     ({ password }) => chooseByInvitation(secret, password), done);
-  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, "At least 12 characters, without your name, and not a few characters repeated. A few words that only you would join are easy to keep in mind."), choose));
+  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, RULES), before?.name && h("p.muted", {}, `This signs out ${before.name} in this browser.`), choose));
 }
 
 /** A dialog with the user's e-mail address and role, in which they change their password. */
@@ -76,7 +80,7 @@ export async function account(name) {
   const user = await get("/v1/users/self").catch((error) => (error.status === 404 ? null : Promise.reject(error)));
   const note = h("p.status", { role: "status" });
   const change = () => form([field("Current password", { type: "password", name: "current", autocomplete: "current-password" }),
-    field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 })], "Change password",
+    field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 }), h("p.muted.small", {}, RULES)], "Change password",
   ({ current, password }) => changePassword(current, password), () => { note.textContent = "Changed. Your other sessions have ended."; });
   const box = h("dialog", { "aria-label": "Account", onclose: () => box.remove() }, h("h2", {}, name),
     h("p.muted", {}, user ? `${user.email} · ${user.role}` : "You signed in with a key. It has no password."), user?.has_password && change(), note,
@@ -103,7 +107,7 @@ export async function dialog(title) {
       if (actor) done(actor);
     };
     if (ways.openid) window.addEventListener("focus", look);
-    fill(box, card(title ?? "Your session has ended", title ? "Cancel drops only this change." : "Sign in again to continue. Nothing is lost.", ways, done, true, cancel));
+    fill(box, card(title ?? "Your session has ended", title ? "Cancel drops only this change." : "Sign in again to continue. Nothing is lost.", ways, done, { elsewhere: true, cancel }));
     document.body.append(box);
     box.showModal();
   });

@@ -1,6 +1,6 @@
 // The page Checks: risk guarantees, audit samples, error rates and notices.
 
-import { get } from "/pages/api.js";
+import { get, may } from "/pages/api.js";
 import { count, empty, h, moment, number } from "/pages/dom.js";
 
 const KINDS = { risk: "Tightened", category: "Category", drift: "Documents changed", calibrated: "Calibrated", undone: "Undone", loosened: "Loosened" };
@@ -10,10 +10,10 @@ const WHAT = { category: "Category", kind: "Kind", source: "Read from" };
 export async function show() {
   const [{ items, notices }, { items: rates }] = await Promise.all([monitors(), get("/v1/decisions/error-rates")]);
   const head = h("div.head", {}, h("h1", {}, "Checks"), items.map(alarm),
-    h("p.muted.about", {}, "A hidden sample of auto-accepted items goes to reviewers. Their answers measure the error rate and test the guarantee. Only a person can lower a tightened threshold again: smallprint calibrate --loosen."));
+    h("p.muted.about", {}, "A hidden sample of auto-accepted items goes to reviewers. Their answers measure the error rate and test the guarantee. Only a person can lower a tightened threshold again: smallprint calibrate loosen."));
   if (!items.length && !rates.length && !notices.length) {
     const text = "State a risk in the policy. This page then shows whether the guarantee holds.";
-    return { title: "Checks", element: h("div.page", {}, head, empty("No guarantee yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
+    return { title: "Checks", element: h("div.page", {}, head, empty("No guarantee yet", text, may("documents:read") && h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
   const element = h("div.page", {}, head, guarantees(items, notices), errorRates(rates), history(items, notices));
   const unfold = () => { if (!NARROW.matches) element.querySelectorAll(".calm").forEach((details) => { details.open = true; }); };

@@ -116,6 +116,28 @@ def figure(page: Any, name: str) -> Any:
     return page.locator("figure").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
+def test_a_key_that_reads_only_results_opens_every_page_of_its_menu(
+    browser: Any,
+    stage: Stage,
+) -> None:
+    wish = {"name": "results", "scopes": ["results:read"]}
+    stage.keys["results"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    reader = Watched(browser, stage)
+    page = reader.page
+    page.goto(stage.address)
+    page.get_by_label("Key").fill(stage.keys["results"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Reports", exact=True).wait_for()
+    assert page.locator("#nav a").all_inner_texts() == ["Reports", "Costs", "Checks"]
+    for name in ("Costs", "Checks"):
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", name=name, exact=True).wait_for()
+    page.goto(f"{stage.address}/costs?by=document")
+    figure(page, "By document").wait_for()
+    assert page.get_by_text("(deleted)").count() == 0
+    reader.close()
+
+
 def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.get_by_role("link", name="Costs").click()

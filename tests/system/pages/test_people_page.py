@@ -90,6 +90,10 @@ def test_an_invited_person_chooses_a_password_and_signs_in_until_disabled(
     bea.page.get_by_role("button", name="Save and sign in").click()
     bea.page.get_by_role("heading", name="Queue").wait_for()
     assert "invitation" not in bea.page.url
+    again = bea.context.new_page()
+    again.goto(link)
+    again.get_by_role("heading", name="This link has ended").wait_for()
+    again.close()
     assert bea.page.get_by_role("link", name="People").count() == 0
     bea.page.get_by_role("button", name="Sign out").click()
     for password in ("not her password", PASSWORD):

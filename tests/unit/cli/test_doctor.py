@@ -2,8 +2,10 @@
 
 import shutil
 import socket
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from services.cli import doctor_checks
 from services.cli.doctor_checks import Check
 from shared.documents.confinement import Confinement
 from shared.errors import SuiteError
+from shared.settings import CommonSettings
 from tests.support import ROOT
 from tests.support.local_server import Receiver, Reply
 from tests.unit.cli.builders import Run, lines
@@ -28,6 +31,17 @@ def test_this_machine_is_good_enough_to_run_its_tests(tmp_path: Path) -> None:
     found += [doctor_checks.port(free_port())]
     assert [check.state for check in found] == ["good"] * 4, found
     assert doctor_checks.content(found)
+
+
+def test_missing_triggers_of_the_audit_trail_are_wrong(run: Run, tmp_path: Path) -> None:
+    settings = CommonSettings(data=tmp_path)
+    assert list(doctor_checks.audit_triggers(settings)) == []
+    run("keys", "new", "ann", "--data", tmp_path)
+    assert [one.state for one in doctor_checks.audit_triggers(settings)] == ["good"]
+    with closing(sqlite3.connect(tmp_path / "ingest.db")) as database:
+        database.execute("DROP TRIGGER audit_delete")
+    (check,) = doctor_checks.audit_triggers(settings)
+    assert (check.state, "audit_delete of ingest" in check.found) == ("wrong", True)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

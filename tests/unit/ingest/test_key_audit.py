@@ -88,6 +88,19 @@ def test_a_line_of_a_new_key_has_its_end_and_addresses(ring: KeyRing) -> None:
     ]
 
 
+def test_a_line_of_a_rotated_key_says_how_long_the_old_secret_works(ring: KeyRing) -> None:
+    key = ring.create("default", "alice").key.id
+    end = datetime(2999, 1, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+    until = ring.rotate(key, expires=end).key.old_secret_until
+    ring.rotate(key, overlap=timedelta(0))
+    assert until
+    same = {"what": "rotate", "expires": "2999-01-31T10:00:00+00:00"}
+    assert details(ring, "key.change") == [
+        {**same, "old_secret_until": until.isoformat()},
+        {**same, "old_secret_until": None},
+    ]
+
+
 def test_a_line_of_a_sign_in_says_how(ring: KeyRing) -> None:
     holder = ring.check(ring.create("default", "alice").secret)
     assert holder

@@ -20,6 +20,7 @@ METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 FREE = {
     *("/v1/keys/self", "/v1/keys/sessions", "/v1/keys/sessions/{id}", "/v1/keys/links"),
     *("/v1/session", "/v1/users/self", "/v1/sign-in", "/v1/sign-in/password"),
+    "/v1/items/categories",
     *("/v1/sign-in/invitation", "/v1/sign-in/openid", "/v1/sign-in/openid/callback"),
 }
 CHANGES = {"post", "put", "patch", "delete"}
