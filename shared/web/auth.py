@@ -159,23 +159,22 @@ def authenticate(request: Request) -> Actor:
 
     Raises NotSignedIn; NotAllowed without a CSRF token or the scope.
     """
-    secret, cookie = bearer(request), None
-    if secret is None:
-        secret = cookie = session_cookie(request)
-        if secret and request.method not in SAFE_METHODS:
-            token = request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(token.encode(), csrf_token(secret).encode()):
-                raise NotAllowed("The CSRF token is missing or wrong. Reload the page.")
+    key = bearer(request)
+    secret = key or session_cookie(request)
     if not secret:
         count_refusal(request)
         raise NotSignedIn("Send a key: `Authorization: Bearer KEY`.")
     keys: Any = request.app.state.keys
     actor: Actor | None = keys.check(secret)
-    if actor is None or (cookie and not actor.session_id):
+    if actor is None or not (key or actor.session_id):
         count_refusal(request)
         raise NotSignedIn("This key is unknown, expired or revoked.")
     setattr(request.state, ACTOR_KEY, actor)
     belongs_to(actor.tenant)
+    if not key and request.method not in SAFE_METHODS:
+        token = request.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(token.encode(), csrf_token(secret).encode()):
+            raise NotAllowed("The CSRF token is missing or wrong. Reload the page.")
     _require_scope(request, actor)
     return actor
 

@@ -23,17 +23,17 @@ from shared.errors import NotFound
 from shared.storage import Store
 from shared.web.app import create_app
 from shared.web.audit import Line, LineWriter
-from shared.web.auth import Actor, CurrentActor
+from shared.web.auth import COOKIE, CSRF_HEADER, Actor, CurrentActor, csrf_token
 from shared.web.parameters import Id
 
 READER = frozenset({"documents:read", "documents:write", "review"})
 
 
 class Ring:
-    """Accepts every key as the name of its holder."""
+    """Accepts every key as the name of its holder, who also has a session."""
 
     def check(self, secret: str) -> Actor:
-        return Actor("default", secret, key_id=f"key_of_{secret}", scopes=READER)
+        return Actor("default", secret, f"key_of_{secret}", f"session_of_{secret}", READER)
 
 
 @pytest.fixture
@@ -130,6 +130,18 @@ def test_every_key_has_its_own_line(client: TestClient, store: Store) -> None:
     operation = {"operation": "GET /v1/documents/{id}/text"}
     assert lines(store) == [
         (name, "testclient", "document.read", "doc_1", operation) for name in ("alice", "bob")
+    ]
+
+
+def test_a_wrong_csrf_token_leaves_a_line(client: TestClient, store: Store) -> None:
+    del client.headers["authorization"]
+    client.cookies.set(COOKIE, "alice")
+    for token in ("wrong", "wrong", csrf_token("alice")):
+        client.delete("/v1/documents/doc_1", headers={CSRF_HEADER: token})
+    refused = {"operation": "DELETE /v1/documents/{id}"}
+    assert lines(store) == [
+        ("alice", "testclient", "refuse", "doc_1", refused),
+        ("alice", "testclient", "document.delete", "doc_1", {}),
     ]
 
 
