@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.settings import CommonSettings
-from shared.web.app import PROBES, problem
+from shared.web.app import problem
 
 
 class HostCheck:
-    """Refuses requests for another host, except probes.
+    """Refuses requests for another host, except `/livez`, which says nothing.
 
     Addresses and `localhost` are always allowed, because no site can own them. Other names come
     from the settings. If the suite listens beyond this machine and has no public address, its names
@@ -32,7 +32,7 @@ class HostCheck:
         self.names = {"localhost", public, *names} - {""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.is_on and scope["path"] not in PROBES:
+        if scope["type"] == "http" and self.is_on and scope["path"] != "/livez":
             host = Request(scope).headers.get("host", "")
             if not self._is_allowed(host):
                 answer = problem(

@@ -15,13 +15,13 @@ from shared.settings import CommonSettings, load
 from shared.web.hosts import HostCheck
 
 ALWAYS = ["localhost", "LOCALHOST:8400", "127.0.0.1:8400", "[::1]:8400", "10.1.2.3", "localhost."]
+CHECKED = ("/", "/v1/documents", "/readyz", "/metrics")
 OPEN: dict[str, Any] = {"host": "0.0.0.0"}
 PUBLIC = {"public_url": "https://Papers.example:444/"}
 
 
 def client(**settings: Any) -> TestClient:
-    paths = ("/", "/livez", "/v1/documents")
-    here = [Route(path, lambda _: PlainTextResponse("here")) for path in paths]
+    here = [Route(path, lambda _: PlainTextResponse("here")) for path in ("/livez", *CHECKED)]
     return TestClient(HostCheck(Starlette(routes=here), CommonSettings(**settings)))
 
 
@@ -44,10 +44,10 @@ def test_another_host_is_refused(
 ) -> None:
     suite = client(**settings)
     for host in allowed:
-        for path in ("/", "/v1/documents"):
+        for path in CHECKED:
             assert suite.get(path, headers={"host": host}).status_code == 200, host
     for host in refused:
-        for path in ("/", "/v1/documents"):
+        for path in CHECKED:
             answer = suite.get(path, headers={"host": host})
             assert answer.status_code == 421, host
             assert answer.headers["content-type"] == "application/problem+json"
