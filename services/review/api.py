@@ -18,14 +18,15 @@ from services.review.session import SessionKeys
 from shared.categories import CATEGORIES
 from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Route, Stage, Verdict
-from shared.web.addresses import is_inside
-from shared.web.admission import RateLimit
 from shared.web.auth import (
     CurrentActor,
+    authenticate,
     bearer,
     client_address,
+    count_refusal,
     csrf_token,
     is_https,
+    limited_actor,
     session_cookie,
 )
 from shared.web.cookies import clear_cookie, same_origin, set_cookie
@@ -514,13 +515,8 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
     return router
 
 
-def sessions(keys: SessionKeys, attempts: RateLimit) -> APIRouter:
-    """Return the router for `/v1/session`.
-
-    Args:
-        keys: opens and closes sessions.
-        attempts: failed sign-ins of one address.
-    """
+def sessions(keys: SessionKeys) -> APIRouter:
+    """Return the router for `/v1/session`."""
     router = APIRouter(prefix="/v1/session", tags=["session"])
 
     @router.post(
@@ -536,13 +532,12 @@ def sessions(keys: SessionKeys, attempts: RateLimit) -> APIRouter:
         needs no session: it sends its key with each request.
         """
         address = client_address(request)
-        attempts.check(str(address))
         try:
             session = keys.open_session(
                 body.key.strip(), address, request.headers.get("user-agent")
             )
         except NotSignedIn:
-            attempts.take(str(address))
+            count_refusal(request)
             raise
         set_cookie(response, session.secret, session.expires, secure=is_https(request))
         actor = request.app.state.keys.check(session.secret)
@@ -564,15 +559,12 @@ def sessions(keys: SessionKeys, attempts: RateLimit) -> APIRouter:
         """Returns the holder and the CSRF token of the current session. Without a session `actor`
         is null.
         """
-        key, cookie = bearer(request), session_cookie(request)
-        secret = key or cookie
-        actor = request.app.state.keys.check(secret) if secret else None
-        if (
-            actor is None
-            or secret is None
-            or not (key or actor.session_id)
-            or not is_inside(client_address(request), actor.addresses)
-        ):
+        secret = bearer(request) or session_cookie(request)
+        if secret is None:
+            return SessionOut(actor=None, csrf=None)
+        try:
+            actor = limited_actor(request, authenticate(request))
+        except (NotSignedIn, NotAllowed):
             return SessionOut(actor=None, csrf=None)
         return SessionOut(actor=ActorOut.model_validate(actor), csrf=csrf_token(secret))
 

@@ -37,10 +37,6 @@ from shared.web.admission import RateLimit
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 
-_SIGN_INS = (
-    "{:,} sign-ins a minute from this address have failed (setting SMALLPRINT_REVIEW_SIGN_INS)."
-)
-
 
 def build(
     settings: Settings | None = None,
@@ -83,7 +79,7 @@ def build(
             api.queue(commands, reader),
             api.decisions(commands, reader),
             provider_accuracy.routes(store),
-            api.sessions(sessions, RateLimit(settings.review_sign_ins, message=_SIGN_INS)),
+            api.sessions(sessions),
             journal.routes("review", store, reacts),
             static_files.pages(),
         ],

@@ -17,11 +17,6 @@ class Settings(PolicySettings):
     review_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: review.db below the data folder"
     )
-    review_sign_ins: int = Field(
-        30,
-        ge=0,
-        description="failed sign-ins a minute after which an address gets 429; 0: no limit",
-    )
     review_lease: float = Field(
         300.0,
         gt=0,

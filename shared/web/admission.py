@@ -55,18 +55,11 @@ class RateLimit:
     Args:
         limit: requests a minute; 0 for no limit.
         clock: monotonic seconds.
-        message: why a request is refused, with the setting.
     """
 
-    def __init__(
-        self,
-        limit: int,
-        clock: Callable[[], float] = time.monotonic,
-        message: str = "All {:,} requests a minute are used (setting SMALLPRINT_RATE_REQUESTS).",
-    ) -> None:
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self.clock = clock
-        self.message = message
         self._lock = threading.Lock()
         self._used: dict[str, tuple[float, float]] = {}
 
@@ -88,7 +81,8 @@ class RateLimit:
             if used > self.limit:
                 seconds = max(1, math.ceil((used - self.limit) / per_second))
                 raise TooManyRequests(
-                    f"{self.message.format(self.limit)} Retry in {seconds} s.",
+                    f"All {self.limit:,} requests a minute are used (setting "
+                    f"SMALLPRINT_RATE_REQUESTS). Retry in {seconds} s.",
                     retry_after=seconds,
                     headers=Quota(self.limit, 0, (used - 1) / per_second).headers(),
                 )
