@@ -63,15 +63,12 @@ class RateLimit:
         self._lock = threading.Lock()
         self._used: dict[str, tuple[float, float]] = {}
 
-    def check(self, key_id: str) -> None:
-        """Raise TooManyRequests if another request would exceed the limit."""
-        self._take(key_id, 0)
+    def is_used_up(self, key_id: str) -> bool:
+        """Return whether another request would exceed the limit."""
+        return self._used_by(key_id, self.clock(), self.limit / WINDOW) + 1 > self.limit > 0
 
     def take(self, key_id: str) -> Quota | None:
         """Count one request. Returns None without a limit. Raises TooManyRequests."""
-        return self._take(key_id, 1)
-
-    def _take(self, key_id: str, number: int) -> Quota | None:
         if not self.limit:
             return None
         now = self.clock()
@@ -86,9 +83,8 @@ class RateLimit:
                     retry_after=seconds,
                     headers=Quota(self.limit, 0, (used - 1) / per_second).headers(),
                 )
-            if number:
-                self._forget_full_buckets(now, per_second)
-                self._used[key_id] = (used, now)
+            self._forget_full_buckets(now, per_second)
+            self._used[key_id] = (used, now)
         return Quota(self.limit, self.limit - used, used / per_second)
 
     def _used_by(self, key_id: str, now: float, per_second: float) -> float:

@@ -41,7 +41,8 @@ from shared.web.scopes import ALL, ROLES, Role, sort_scopes
 ATTEMPTS = 10
 """Passwords that may be tried for one user from one address in a minute, in one process."""
 FAILURES = 30
-"""Wrong passwords from one address in a minute, for all users, in one process."""
+"""Wrong passwords from one address in a minute, for all users. Above it, one password a minute may
+be tried for each user, so that others at the address can still sign in."""
 _CHANGE = "change users"
 _INVITATION_AGE = timedelta(days=3)
 _WRONG = "The e-mail address or the password is wrong, or this user is disabled."
@@ -68,8 +69,9 @@ class UserCommands:
         self.store = store
         self.keys = keys
         self._attempts = RateLimit(ATTEMPTS)
-        self._failures = RateLimit(FAILURES)
         self._hashing = ConcurrencyLimit(2, "signing in")  # each needs 64 MiB
+        self._failures = RateLimit(FAILURES)
+        self._last_attempts = RateLimit(1)
 
     def list(self, tenant: str | None) -> list[User]:
         """Return the users of a tenant (None: of all), by name."""
@@ -297,15 +299,16 @@ class UserCommands:
 
     def _is_password(self, email: str, hashed: str | None, password: str, browser: Browser) -> bool:
         address = str(browser.address)
+        many_wrong = self._failures.is_used_up(address)
+        attempts = self._last_attempts if many_wrong else self._attempts
         try:
-            self._failures.check(address)
-            self._attempts.take(f"{email} {address}")
+            attempts.take(f"{email} {address}")
         except TooManyRequests as error:
             raise TooManyRequests(
                 "Too many passwords were tried. Wait a moment, then try again.",
                 headers=error.headers,
             ) from None
-        with self._hashing.acquire(email):
+        with self._hashing.acquire(address):
             right = is_password(hashed, password[: LONGEST + 1])
         if not right:
             with suppress(TooManyRequests):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from argon2 import PasswordHasher
 
 from services.ingest.users import commands as users_module
 from services.ingest.users import passwords
-from services.ingest.users.commands import NoAccount, UserCommands
+from services.ingest.users.commands import Browser, NoAccount, UserCommands
 from services.ingest.users.domain import Identity, User
 from services.ingest.webhooks.addresses import Policy
 from services.ingest.webhooks.commands import WebhookCommands
@@ -27,6 +29,7 @@ from shared.web.admission import RateLimit
 from shared.web.auth import Actor
 from shared.web.scopes import ALL, ROLES, Role
 from tests.unit.ingest.builders import IngestService
+from tests.unit.ingest.test_resumable import wait_until
 
 PASSWORD = "seven green umbrellas"
 OTHER = "nine purple bicycles"
@@ -93,16 +96,49 @@ def test_passwords_can_be_tried_a_few_times_a_minute(users: UserCommands) -> Non
         users.sign_in("ann@example.com", PASSWORD)
 
 
-def test_an_address_can_try_few_passwords_for_all_users(users: UserCommands) -> None:
-    signed_up(users)
+def test_wrong_passwords_for_some_users_lock_out_no_others_at_the_address(
+    users: UserCommands,
+) -> None:
+    for name in ("Ann", "Bob"):
+        signed_up(users, name)
     users._failures = RateLimit(users_module.FAILURES, lambda: 0.0)  # time stands still
-    here, there = (users_module.Browser(address) for address in ("192.0.2.7", "192.0.2.8"))
+    here = Browser("192.0.2.7")
     for number in range(users_module.FAILURES):
         with pytest.raises(NotSignedIn):
             users.sign_in(f"person{number}@example.com", OTHER, here)
-    with pytest.raises(TooManyRequests):
-        users.sign_in("ann@example.com", PASSWORD, here)
-    assert users.sign_in("ann@example.com", PASSWORD, there).secret
+    assert users.sign_in("ann@example.com", PASSWORD, here).secret
+    for email in ("bob@example.com", "nobody@example.com"):
+        with pytest.raises(NotSignedIn):
+            users.sign_in(email, OTHER, here)
+        with pytest.raises(TooManyRequests):
+            users.sign_in(email, PASSWORD, here)
+    assert users.sign_in("bob@example.com", PASSWORD, Browser("192.0.2.8")).secret
+
+
+def test_many_sign_ins_at_one_address_leave_room_for_others(
+    users: UserCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_up(users)
+    go = threading.Event()
+
+    def slow(hashed: str | None, password: str) -> bool:
+        return password == PASSWORD or not go.wait(60)
+
+    def guess(number: int) -> bool:
+        with pytest.raises((NotSignedIn, TooManyRequests)):
+            users.sign_in(f"person{number}@example.com", OTHER, Browser("192.0.2.7"))
+        return True
+
+    monkeypatch.setattr(users_module, "is_password", slow)
+    waiting = users._hashing._counts
+    with ThreadPoolExecutor(25) as threads:
+        try:
+            guesses = [threads.submit(guess, number) for number in range(24)]
+            wait_until(lambda: waiting.total() + sum(one.done() for one in guesses) == 24)
+            assert users.sign_in("ann@example.com", PASSWORD, Browser("192.0.2.8")).secret
+        finally:
+            go.set()
+    assert all(one.result() for one in guesses)
 
 
 def test_no_password_and_no_invitation_is_stored(users: UserCommands) -> None:
