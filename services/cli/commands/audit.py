@@ -36,7 +36,7 @@ def audit() -> None:
     "--against",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="EXPORT",
-    help="An earlier export (JSONL) whose last lines the trail must still have.",
+    help="An earlier export (JSONL). The trail must still have its last lines.",
 )
 @data_option
 @click.option(

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke keys, and end sessions.
+    """Make, list, rotate and revoke keys, and end sessions.
 
     A key of a data folder lets a person or program use its suite. The owner's key is made at the
-    first start.
+    first start. Sessions are those of keys and of users.
 
     \b
     Examples:
@@ -80,8 +80,8 @@ def keys_new(
 ) -> None:
     """Make a key for a person or program named NAME.
 
-    Prints the key once: keep it. All that is done with it is logged under NAME. Without --scope the
-    key may do everything.
+    Prints the key once: keep it. Everything that it does is logged under NAME. Without --scope the
+    key may do everything, so give a program only the scopes that it needs.
 
     \b
     Scopes:

@@ -39,20 +39,21 @@ def users() -> None:
     """Add, list, change and disable people who sign in.
 
     A user has a role, and signs in with a password or at your OpenID provider. Programs use keys:
-    `smallprint keys`.
+    `smallprint keys`. These commands open the database, so run them on the machine of the suite.
 
     \b
     Roles:
       viewer    reads documents and results
       uploader  also uploads and deletes documents
-      analyst   decides in the queue; sees no results, which would show the hidden checks
-      lead      all of these
-      admin     also users, keys, sessions and webhooks
+      analyst   reads documents, decides in the queue; sees no results: they show hidden checks
+      lead      all that a viewer, uploader and analyst may
+      admin     all that a lead may, and changes users, keys, sessions and webhooks
 
     \b
     Examples:
       smallprint users add "Ada Byron" ada@example.com --role analyst
       smallprint users list
+      smallprint users role ada@example.com lead
       smallprint users disable ada@example.com
     """
 
@@ -70,7 +71,8 @@ def users_add(
     """Add the person NAME with the address EMAIL.
 
     Prints a link. It opens the page on which the person chooses a password, once, within three
-    days. smallprint sends no mail: send them the link yourself.
+    days. smallprint sends no mail: send them the link yourself. Somebody who signs in at your
+    OpenID provider does not need it.
     """
     with _commands(data, create=True) as commands:
         _print_invitation(*commands.add(tenant, name, email, role), data, as_json=as_json)
@@ -110,12 +112,13 @@ def users_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
 
 @users.command("role")
 @click.argument("email")
-@role_option
+@click.argument("role", type=click.Choice(get_args(Role)), metavar="ROLE")
 @data_option
 def users_role(email: str, role: Role, data: Path | None) -> None:
-    """Change the role of the person with the address EMAIL.
+    """Change the role of the person with the address EMAIL to ROLE.
 
-    Their sessions end; other processes notice within a minute.
+    `smallprint users --help` lists the roles. Their sessions end; other processes notice within a
+    minute.
     """
     with _commands(data) as commands:
         user = commands.change(commands.with_email(email).id, None, role=role)

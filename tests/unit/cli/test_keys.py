@@ -95,7 +95,7 @@ def test_a_key_needs_a_unique_name(run: Run, tmp_path: Path) -> None:
     assert run("keys", "new", "alice", *data)[0] == 0
     code, out, err = run("keys", "new", "alice", *data)
     assert (code, out) == (2, "")
-    assert "Choose another, or end the other one first" in err
+    assert "already has the name 'alice'" in err
     for wanted, *arguments in (
         (64, "new", "\udcff"),
         (64, "new", "bob", "--tenant", "\udcff"),

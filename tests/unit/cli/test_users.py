@@ -9,6 +9,14 @@ from shared.web.auth import Actor
 from tests.unit.cli.builders import Run, lines
 
 
+def test_a_role_is_named_after_the_address(run: Run, tmp_path: Path) -> None:
+    data = ("--data", tmp_path)
+    run("users", "add", "Ada", "ada@example.com", "--role", "viewer", *data)
+    assert run("users", "role", "ada@example.com", "lead", *data)[0] == 0
+    _, out, _ = run("users", "list", "--json", *data)
+    assert [user["role"] for user in lines(out)] == ["lead"]
+
+
 def test_disabling_a_user_names_what_they_made_and_can_revoke_the_keys(
     run: Run, tmp_path: Path
 ) -> None:
