@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from shared.metrics import CONTENT_TYPE
 from shared.version import VERSION
 from shared.web.app import problem
+from shared.web.auth import count_address
 
 PROBE_SECONDS = 5.0
 PROBING = 100
@@ -78,8 +79,12 @@ class Probes:
         services = [one.answered.json() for one in await self._ask("/version") if one.answered]
         return JSONResponse({"service": "origin", "version": VERSION, "services": services})
 
-    async def metrics(self, _request: Request) -> Response:
-        """The metrics of the suite, added up over all processes, with the number of silent ones."""
+    async def metrics(self, request: Request) -> Response:
+        """The metrics of the suite, added up over all processes, with the number of silent ones.
+
+        Raises TooManyRequests.
+        """
+        count_address(request)
         processes = await self._ask("/metrics")
         text = add_up(one.answered.text for one in processes if one.answered)
         return PlainTextResponse(text + _silent(processes), media_type=CONTENT_TYPE)

@@ -23,8 +23,10 @@ from starlette.types import Receive, Scope, Send
 
 from services.proxy.probes import PROBING, Probes
 from services.proxy.settings import OriginSettings
+from shared.errors import SuiteError
 from shared.tracing import Carried, carried, entered
-from shared.web.app import problem
+from shared.web.admission import RateLimit
+from shared.web.app import problem, suite_error
 from shared.web.hosts import HostCheck
 from shared.web.routing_table import target
 from shared.web.suite_openapi import merge
@@ -210,6 +212,8 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
             Mount("/", Proxy(settings.services(), transport, leaving)),
         ],
         lifespan=lifespan,
+        exception_handlers={SuiteError: suite_error},
     )
+    app.state.limit = RateLimit(settings.rate_requests)
     app.add_middleware(HostCheck, settings=settings)
     return app

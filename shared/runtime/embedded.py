@@ -82,6 +82,7 @@ def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()
     checks = [check for service in services for check in service.app.state.checks]
     alive = [partial(check_alive, threads)]
     front = health_app("smallprint", [*checks, partial(check_threads, threads)], alive)
+    front.state.limit = services[0].app.state.limit
 
     @cache
     def describe_all() -> dict[str, Any]:

@@ -31,7 +31,7 @@ from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on
 from shared.version import VERSION
 from shared.web.admission import Quota, RateLimit, ThreadBudget
 from shared.web.audit import AuditMiddleware
-from shared.web.auth import ACTOR_KEY, QUOTA_KEY, Actor, Keys
+from shared.web.auth import ACTOR_KEY, QUOTA_KEY, Actor, Keys, count_address
 from shared.web.openapi import describe, problem_body
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def create_app(
         setattr(app.state, key, value)
     for router in (_probes(name), *routers):
         app.include_router(router)
-    app.add_exception_handler(SuiteError, _suite_error)
+    app.add_exception_handler(SuiteError, suite_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(AuditMiddleware, store=store, problem=_answer_to)
@@ -189,8 +189,12 @@ def _probes(name: str) -> APIRouter:
     @router.get(
         "/metrics",
         summary="Prometheus metrics",
+        dependencies=[Depends(count_address)],
         response_class=Response,
-        responses={200: {"content": {"text/plain": _METRICS}}},
+        responses={
+            200: {"content": {"text/plain": _METRICS}},
+            429: {"description": "ask less often"},
+        },
     )
     async def measured() -> Response:
         """Returns the metrics in the text format of Prometheus. Needs no key."""
@@ -220,7 +224,8 @@ def problem(
     return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
 
 
-def _suite_error(_request: Request, error: Exception) -> Response:
+def suite_error(_request: Request, error: Exception) -> Response:
+    """Answer a SuiteError."""
     assert isinstance(error, SuiteError)
     return _answer_to(error)
 

@@ -117,7 +117,7 @@ class RemoteKeys:
             raise Unavailable(
                 f"Keys can't be checked: ingest does not answer ({reason})."
             ) from None
-        if answer.status_code in (401, 403, 429):  # only refused keys count there
+        if answer.status_code in (401, 403, 429):  # refused, or asked about too often
             return None
         if answer.status_code != 200:
             raise Unavailable(f"Keys can't be checked: ingest answers {answer.status_code}.")
@@ -226,6 +226,14 @@ def count_refusal(request: Request) -> None:
     It is called after the check, so that nobody can lock out valid keys at a shared address.
     """
     request.app.state.limit.take(f"address {client_address(request)}")
+
+
+def count_address(request: Request) -> None:
+    """FastAPI dependency of a route without key: count the request for its path and address.
+
+    Raises TooManyRequests.
+    """
+    request.app.state.limit.take(f"{request.scope['path']} {client_address(request)}")
 
 
 def limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:

@@ -57,17 +57,24 @@ def two(monkeypatch: pytest.MonkeyPatch) -> int:
     return free_port()
 
 
-def _origin(port: int, *names: str) -> TestClient:
+def _origin(port: int, *names: str, **more: Any) -> TestClient:
     """An origin whose services are all one process, and which asks these names beside."""
     service = f"http://127.0.0.1:{port}"
     urls = {f"{name}_url": service for name in ("ingest", "extraction", "triage", "review")}
     probes = ",".join(f"http://{name}:{port}" for name in names)
-    settings = OriginSettings(**urls, escalation_url=service, origin_probes=probes)  # type: ignore[arg-type]
+    settings = OriginSettings(**urls, escalation_url=service, origin_probes=probes, **more)  # type: ignore[arg-type]
     return TestClient(create_app(settings), base_url="http://localhost")
 
 
 def _dead(text: str) -> list[tuple[dict[str, str], float]]:
     return read_metrics(text)["dead_letters_total"]
+
+
+def test_metrics_are_limited_by_address(two: int) -> None:
+    with _worker("127.0.0.1", two) as worker, _origin(two, rate_requests=1) as it:
+        assert [it.get("/metrics").status_code for _ in range(3)] == [200, 429, 429]
+        assert it.get("/readyz").status_code == 200
+    assert len([one for one in worker.requests if one.path == "/metrics"]) == 5
 
 
 def test_every_address_of_a_name_is_asked(two: int) -> None:

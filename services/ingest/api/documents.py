@@ -360,8 +360,9 @@ def _keys(parts: RouteParts) -> APIRouter:
     keys, threads = parts.keys, ThreadBudget(8)
 
     @router.get("/self", summary="The current key", responses=problems())
-    async def own(request: Request, _actor: UncountedActor) -> KeyView:
+    async def own(request: Request, actor: UncountedActor) -> KeyView:
         """Returns the name, the tenant and the scopes of the key in the request."""
+        request.app.state.limit.take(f"self {actor.key_id}")
         secret = bearer(request) or session_cookie(request) or ""
         key = await threads.run(partial(keys.find, secret))
         if key is None:

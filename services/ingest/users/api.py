@@ -26,7 +26,13 @@ from services.ingest.users.schemas import (
 )
 from shared.errors import NotFound, NotSignedIn, Unavailable
 from shared.web.app import ANY_PARAMETERS
-from shared.web.auth import CurrentActor, client_address, is_https
+from shared.web.auth import (
+    CurrentActor,
+    client_address,
+    count_address,
+    count_refusal,
+    is_https,
+)
 from shared.web.cookies import same_origin, set_cookie
 from shared.web.openapi import problems
 from shared.web.parameters import Id
@@ -123,7 +129,13 @@ def sign_in(
             raise NotFound("No OpenID provider is configured.")
         return provider
 
-    @router.get("", summary="Ways to sign in", openapi_extra={"security": []})
+    @router.get(
+        "",
+        summary="Ways to sign in",
+        dependencies=[Depends(count_address)],
+        openapi_extra={"security": []},
+        responses=problems(),
+    )
     def ways() -> WaysView:
         """Says which ways to sign in this installation offers. Needs no key."""
         shown = ProviderView(name=provider_name, path=BEGIN) if provider else None
@@ -152,7 +164,11 @@ def sign_in(
     )
     def by_invitation(request: Request, body: InvitationAnswer) -> Response:
         """Sets the password of an invited user, and signs them in. Their other sessions end."""
-        new = commands.choose_password(body.invitation, body.password, browser(request))
+        try:
+            new = commands.choose_password(body.invitation, body.password, browser(request))
+        except NotSignedIn:
+            count_refusal(request)
+            raise
         return signed_in(request, new, Response(status_code=204))
 
     @router.post("/password", status_code=204, summary="Change your password", responses=problems())

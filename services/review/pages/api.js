@@ -126,6 +126,9 @@ export async function signIn(key) {
   return keep(await request("POST", "/v1/session", { body: { key } }));
 }
 
+/** The ways to sign in. Somebody at this address may have asked too often: a password can work anyway. */
+export const waysToSignIn = () => get("/v1/sign-in").catch((error) => (error.status === 429 ? { password: true } : Promise.reject(error)));
+
 /** Sign in a user. Another request then fetches the CSRF token. */
 export async function signInByPassword(email, password) {
   await request("POST", "/v1/sign-in", { body: { email, password } });

@@ -1,7 +1,7 @@
 // Sign-in: a page at first, a dialog when a session has ended. It offers what is configured: a
 // password, an OpenID provider, or a key.
 
-import { changePassword, chooseByInvitation, get, signIn, signInByPassword, whoAmI } from "/pages/api.js";
+import { changePassword, chooseByInvitation, get, signIn, signInByPassword, waysToSignIn, whoAmI } from "/pages/api.js";
 import { fill, h } from "/pages/dom.js";
 
 const FAILED = {
@@ -59,7 +59,7 @@ function card(title, text, ways, done, { elsewhere, cancel, failed } = {}) {
 
 /** The page. @param usedLink whether the person followed a link that signs in no more */
 export async function page(done, usedLink) {
-  const ways = await get("/v1/sign-in");
+  const ways = await waysToSignIn();
   const failed = FAILED[new URLSearchParams(location.search).get("failed")];
   const text = usedLink ? USED : failed ?? (ways.password || ways.openid ? null : "Use your API key.");
   return h("div.sign-in", {}, card("Sign in", text, ways, done, { failed }));
@@ -92,7 +92,7 @@ export async function account(name) {
 /** A dialog over the current page. Resolves to the person after the sign-in.
     @param title why it is shown. The person can then cancel, which resolves to null. */
 export async function dialog(title) {
-  const ways = await get("/v1/sign-in");
+  const ways = await waysToSignIn();
   return new Promise((resolve) => {
     const box = h("dialog.sign-in-again", { "aria-label": "Sign in again", oncancel: (event) => { event.preventDefault(); cancel?.(); } });
     const done = (actor) => {

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from services.ingest.page_images import PageImages
 from shared.errors import NotFound
 from shared.events import DocumentDeleted, DocumentIngested
-from shared.web.admission import ConcurrencyLimit
+from shared.web.admission import ConcurrencyLimit, RateLimit
 from shared.web.auth import COOKIE, RemoteKeys, csrf_token
 from tests.support.samples import mail
 from tests.unit.documents.scanned import WORDS, picture, saved
@@ -308,6 +308,24 @@ def test_a_stream_ends_with_the_deletion(ingest: IngestService) -> None:
     kind, number, data = answer.text.rstrip().splitlines()[-3:]
     assert (kind, data) == ("event: deleted", f'data: {{"id": "{document}"}}')
     assert number.startswith("id: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/v1/keys/self", None, 200),
+        ("GET", "/v1/sign-in", None, 200),
+        ("GET", "/metrics", None, 200),
+        ("POST", "/v1/sign-in/invitation", {"invitation": "x", "password": "x" * 12}, 401),
+    ],
+)
+def test_routes_beside_those_of_documents_are_limited(
+    ingest: IngestService, method: str, path: str, body: dict[str, str] | None, status: int
+) -> None:
+    ingest.service.app.state.limit = RateLimit(2, lambda: 0.0)  # time stands still
+    statuses = [ingest.client.request(method, path, json=body).status_code for _ in range(3)]
+    assert statuses == [status, status, 429]
+    assert ingest.client.get("/v1/documents").status_code == 200, "they are counted apart"
 
 
 def test_keys_are_created_listed_and_revoked_over_http(any_ingest: IngestService) -> None:
