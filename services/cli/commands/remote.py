@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import os
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from services.cli.options import kind_option, sheet_options, suite_options
+from services.cli.options import kind_option, load_settings, sheet_options, suite_options
 from services.cli.output import sheets, tables
 from services.cli.output.lines import (
     print_hint,
@@ -18,6 +22,10 @@ from services.cli.output.lines import (
     write,
     write_rows,
 )
+
+FILE_SECONDS = 60
+"""For how long a browser can read the file with a link. A cold one may need half a minute."""
+_ONWARD = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={}">'
 
 
 @click.command()
@@ -157,7 +165,8 @@ def open_page(
     """Open the pages of a running suite in the browser.
 
     With DOCUMENT, an id or a part of a file name, the page of that document. The link signs in
-    once, within an hour.
+    once, within an hour. The browser gets it in a file that only you can read. Browsers from Snap
+    may not read it, so the command prints the link, too.
 
     \b
     Examples:
@@ -165,14 +174,35 @@ def open_page(
       smallprint open supply-agreement
       smallprint open --print
     """
-    import webbrowser
-
     from services.cli.deployment.connection import connect, find_document
 
     with connect(url, key, data) as client:
         found = find_document(client, document) if document else None
         page = f"/documents/{found.id}" if found else "/"
         link = client.sign_in_link(page)
-    if only_print or not webbrowser.open(link):
-        print_hint("Open this link. It signs in once:")
-        write_rows([link])
+    opened = not only_print and _open_in_browser(link, load_settings(data).data)
+    unless = "If the browser shows no page, open" if opened else "Open"
+    print_hint(f"{unless} this link. It signs in once:")
+    write_rows([link])
+
+
+def _open_in_browser(link: str, data: Path) -> bool:
+    """Open a link by a file that only this user can read, since all users see command lines.
+
+    Another process removes the file after `FILE_SECONDS`. Returns False without a browser.
+    """
+    import webbrowser
+
+    from services.cli.deployment.deployment_file import write_private
+
+    folder = tempfile.mkdtemp(prefix="open-", dir=data if os.access(data, os.W_OK) else None)
+    page = Path(folder).resolve() / "open.html"
+    write_private(page, _ONWARD.format(html.escape(link)))
+    subprocess.Popen(
+        ["sh", "-c", 'sleep "$0"; rm -r "$1"', str(FILE_SECONDS), folder],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    return webbrowser.open(page.as_uri())

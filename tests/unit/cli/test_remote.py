@@ -1,10 +1,15 @@
-"""`smallprint search` and `reports`: requests to a running suite, and their lines."""
+"""`smallprint search`, `reports` and `open`: requests to a running suite, and their lines."""
 
 from __future__ import annotations
 
 import socket
+import tempfile
+import time
+import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import click
 import httpx
@@ -12,10 +17,12 @@ import pytest
 import smallprint
 
 from services.cli import main
+from services.cli.commands import remote
 from services.cli.output import tables
 from shared.errors import SuiteError
 from tests.unit.cli.builders import invoke, lines, put_suite, refusal
 
+SECRET = "sp_link"
 TEXT = "by the laws\nof \x1b[31mDelaware"
 CLAUSE = {"id": "cl_1", "category": "Governing Law", "start": 40, "end": 60, "confidence": 0.9}
 
@@ -66,6 +73,7 @@ class Suite:
         answer: Callable[[dict[str, str], bytes], httpx.Response] = {
             "/v1/search": self.search,
             "/v1/reports": self.reports,
+            "/v1/keys/links": lambda *_: httpx.Response(201, json={"secret": SECRET}),
         }[request.url.path]
         return answer(params, request.read())
 
@@ -190,3 +198,40 @@ def test_for_a_person_reports_are_a_table_by_risk(suite: Suite) -> None:
 def test_an_empty_list_is_reported(suite: Suite, command: list[str], notice: str) -> None:
     done = invoke(*command, "--json")
     assert (done.return_value, done.stdout, done.stderr) == (0, "", notice)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_only_the_user_can_read_the_link_that_opens(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, writable: bool
+) -> None:
+    """Other users see the command line of the browser."""
+    data, temporary = tmp_path / "data", tmp_path / "temporary"
+    for folder in (data, temporary) if writable else (temporary,):
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(remote, "FILE_SECONDS", 1)
+    shown: list[tuple[Path, str]] = []
+
+    def browse(address: str) -> bool:
+        page = Path(unquote(urlsplit(address).path))
+        assert [one.stat().st_mode & 0o077 for one in (page, page.parent)] == [0, 0]
+        shown.append((page, page.read_text()))
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+    done = invoke("open", "--url", "http://papers.test", "--data", data)
+    [(page, text)] = shown
+    assert page.parent.parent == (data if writable else temporary)
+    link = f"http://papers.test/#sign-in={SECRET}"
+    assert f'content="0;url={link}"' in text
+    assert done.stdout.split() == [link], "some browsers can't read the file"
+    until = time.monotonic() + 30
+    while page.parent.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_printed_link_opens_no_browser(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(webbrowser, "open")
+    done = invoke("open", "--url", "http://papers.test", "--print")
+    assert done.stdout.endswith(f"#sign-in={SECRET}\n")
