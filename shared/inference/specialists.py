@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +34,11 @@ from shared.inference.windows import WindowAverage, window_starts
 
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
-Progress = Callable[[int, int], None]
-"""Called with (windows done, all windows) after every batch."""
 
+MOST_TOKENS = 200_000
+"""Tokens of a text that should be processed at once: ranking its clauses takes about 500 MB."""
+LONGEST_LINE = 10_000
+"""Characters in which a line end is looked for."""
 BATCH = 8
 """Windows in one run of the base; about 60 MB of activations at 256 tokens a window."""
 
@@ -149,11 +153,24 @@ class Specialist:
         """The labels, in the order of the probabilities."""
         return self.manifest.labels
 
+    def parts(self, text: str) -> list[Span]:
+        """Cut a text into parts of about MOST_TOKENS or fewer, at blank lines or line ends.
+
+        Returns the start and end of each, in code points.
+        """
+        starts = self._tokeniser(text).offsets[:, 0]
+        number = math.ceil(len(starts) / MOST_TOKENS)
+        cuts = {0, len(text)}
+        for part in range(1, number):
+            place = int(starts[len(starts) * part // number])
+            near = max(0, place - LONGEST_LINE), place
+            cuts.add(text.rfind("\n\n", *near) + 1 or text.rfind("\n", *near) + 1 or place)
+        return list(pairwise(sorted(cuts))) or [(0, 0)]
+
     def token_probabilities(
         self,
         text: str,
         skip: Sequence[Span] = (),
-        progress: Progress | None = None,
         with_hidden: bool = False,
     ) -> TokenScores:
         """Return the probability of every label for every token of a text.
@@ -161,7 +178,6 @@ class Specialist:
         Args:
             text: of any length; it is processed in batches of windows.
             skip: spans of code points whose tokens are left out, such as running headers.
-            progress: called with the number of windows done.
             with_hidden: whether to return the base's last hidden states too.
         """
         tokens = _without(self._tokeniser(text), skip)
@@ -177,8 +193,6 @@ class Specialist:
             for average, result in zip(averages, results, strict=True):
                 for start, values in zip(batch, result[:, 1:-1], strict=True):
                     average.add(start, values)
-            if progress:
-                progress(first + len(batch), len(starts))
         if not averages:
             return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
         scores, *hidden = [average.mean() for average in averages]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.extraction.pipeline.candidates import Floats
+from services.extraction.pipeline.candidates import Floats, Integers
 from services.extraction.pipeline.clause_ends import breaks_within, clean_ends, page_break_lines
 from services.extraction.pipeline.decoding import Candidate, Decoding, decode
 from services.extraction.pipeline.presence import presence_rows
@@ -30,7 +30,7 @@ from services.extraction.pipeline.reranking import (
 )
 from services.extraction.pipeline.warnings import language_warnings, unfamiliar_warnings
 from shared.inference import AdapterError, Specialist, TokenScores
-from shared.inference.specialists import Progress, Span
+from shared.inference.specialists import Span
 
 STOPS = " \t\r\n.,;:"  # marks that end the previous sentence, so no clause begins with them
 FORESTS = frozenset({"first", "winners", "losers", "list"})  # the forests that a ranking needs
@@ -82,10 +82,9 @@ def find_clauses(
     specialist: Specialist,
     skip: Sequence[Span] = (),
     all_candidates: bool = False,
-    progress: Progress | None = None,
 ) -> list[ClauseSpan]:
     """Find the clauses of a contract: see `search`."""
-    return search(text, specialist, skip, all_candidates, progress).clauses
+    return search(text, specialist, skip, all_candidates).clauses
 
 
 def search(
@@ -93,23 +92,24 @@ def search(
     specialist: Specialist,
     skip: Sequence[Span] = (),
     all_candidates: bool = False,
-    progress: Progress | None = None,
     above: float | None = None,
 ) -> Search:
     """Find the clauses of a contract, and the presence of each category, in one pass.
 
+    A very long text is searched in parts, to limit memory. The presence of a category is then that
+    of its likeliest part.
+
     Args:
         all_candidates: return all candidates above 0.001 instead of those above the threshold in
             the adapter's manifest.
-        progress: called with (windows done, windows in total).
         above: a threshold that replaces that of the manifest if it is lower.
 
     Raises:
         AdapterError: the adapter's ranking was learned on other columns than this release has.
     """
-    scores = specialist.token_probabilities(text, skip, progress)
     least = MIN_SCORE if all_candidates else min(default_threshold(specialist), above or 1.0)
-    return search_scores(text, scores, specialist, skip, least)
+    parts = [_rank_part(text, part, specialist, skip) for part in specialist.parts(text)]
+    return _searched(text, parts, specialist, skip, least)
 
 
 def default_threshold(specialist: Specialist) -> float:
@@ -125,16 +125,49 @@ def search_scores(
     least: float = 0.0,
 ) -> Search:
     """Decode, rank and calibrate token scores; return the clauses above the confidence `least`."""
-    manifest = specialist.manifest
+    part = scores.offsets, *_candidates(text, scores, specialist, skip)
+    return _searched(text, [part], specialist, skip, least)
+
+
+_Part: TypeAlias = tuple[Integers, Sequence[Candidate], Floats | None]
+"""Offsets of tokens [T, 2], ranked candidates, and the presence of labels [labels], of a part."""
+
+
+def _rank_part(text: str, part: Span, specialist: Specialist, skip: Sequence[Span]) -> _Part:
+    """Score the tokens of a part of a text, and rank its candidates."""
+    first, last = part
+    skipped = [
+        (max(start, first) - first, min(end, last) - first)
+        for start, end in skip
+        if start < last and end > first
+    ]
+    scores = specialist.token_probabilities(text[first:last], skipped)
+    candidates, chances = _candidates(text[first:last], scores, specialist, skipped)
+    moved = [replace(c, start=c.start + first, end=c.end + first) for c in candidates]
+    return scores.offsets + first, moved, chances
+
+
+def _candidates(
+    text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span]
+) -> tuple[list[Candidate], Floats | None]:
     if specialist.forests:
-        candidates, chances = rank_candidates(text, scores, specialist, skip)
-    else:
-        settings = Decoding.of(manifest.decoding)
-        candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
+        return rank_candidates(text, scores, specialist, skip)
+    manifest = specialist.manifest
+    return decode(text, scores, manifest.labels, Decoding.of(manifest.decoding), skip), None
+
+
+def _searched(
+    text: str, parts: Sequence[_Part], specialist: Specialist, skip: Sequence[Span], least: float
+) -> Search:
+    manifest = specialist.manifest
+    offsets = np.concatenate([offsets for offsets, _, _ in parts])
+    candidates = [candidate for _, some, _ in parts for candidate in some]
+    known = [chances for _, _, chances in parts if chances is not None]
+    chances = np.max(known, axis=0) if known else None
     names = Decoding.of(manifest.decoding).entities
     found = clauses_of(text, candidates, manifest.labels, manifest.calibration)
     clauses = clean_clauses(text, found, skip, names)
-    warnings = language_warnings(text, scores.offsets)
+    warnings = language_warnings(text, offsets)
     if chances is not None and not warnings:
         warnings = unfamiliar_warnings(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
     shown = [clause for clause in clauses if clause.confidence > least]
@@ -142,17 +175,17 @@ def search_scores(
         shown,
         _presence(manifest.labels, clauses, chances),
         warnings,
-        tokens=len(scores.offsets),
-        quoted=_quoted_tokens(shown, scores),
+        tokens=len(offsets),
+        quoted=_quoted_tokens(shown, offsets),
     )
 
 
-def _quoted_tokens(clauses: Sequence[ClauseSpan], scores: TokenScores) -> int:
+def _quoted_tokens(clauses: Sequence[ClauseSpan], offsets: Integers) -> int:
     """The number of tokens that begin in the clauses."""
-    if not clauses or not len(scores.offsets):
+    if not clauses or not len(offsets):
         return 0
     edges = np.array([(clause.start, clause.end) for clause in clauses])
-    return int(np.diff(np.searchsorted(scores.offsets[:, 0], edges), axis=1).sum())
+    return int(np.diff(np.searchsorted(offsets[:, 0], edges), axis=1).sum())
 
 
 def _presence(

@@ -17,7 +17,7 @@ from shared.documents import ParsedDocument
 from shared.documents.model.parsed_document import Page
 from shared.events import DocumentIngested, DocumentRead, Kind
 from shared.inference import AdapterError, AdapterManifest, Specialist, Specialists, TokenScores
-from shared.inference.specialists import Progress, Span
+from shared.inference.specialists import Span
 from shared.policy.risk_control import Calibration, log_odds
 from shared.settings import load
 from tests.support.builders import AnyKey, RunningService
@@ -68,11 +68,13 @@ class KeywordSpecialist(Specialist):
         self.forests = {}
         self.calls = 0
 
+    def parts(self, text: str) -> list[Span]:
+        return [(0, len(text))]
+
     def token_probabilities(
         self,
         text: str,
         skip: Sequence[Span] = (),
-        progress: Progress | None = None,
         with_hidden: bool = False,
     ) -> TokenScores:
         self.calls += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Sequence
 from copy import copy
 from types import SimpleNamespace
 from typing import cast
@@ -27,6 +29,7 @@ from services.extraction.pipeline.search import (
     search,
 )
 from shared.inference import AdapterError, Specialist, Specialists, session, specialists
+from shared.inference.specialists import Span, TokenScores
 from tests import support
 
 TEXT = """SUPPLY AGREEMENT
@@ -103,6 +106,34 @@ def test_a_page_break_does_not_break_a_clause(specialist: Specialist) -> None:
     law = next(clause for clause in found if clause.category == "Governing Law")
     assert law.start < start < law.end
     assert law.text == text[law.start : law.end]
+
+
+def test_a_long_contract_is_searched_in_parts(
+    specialist: Specialist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    score = Specialist.token_probabilities
+
+    def counted(self: Specialist, text: str, skip: Sequence[Span] = ()) -> TokenScores:
+        scores = score(self, text, skip)
+        rows.append(len(scores.offsets))
+        return scores
+
+    monkeypatch.setattr(Specialist, "token_probabilities", counted)
+    monkeypatch.setattr(specialists, "MOST_TOKENS", 300)
+    monkeypatch.setattr(specialists, "LONGEST_LINE", 200)
+    text = "\n".join(f"{TEXT}Page {number}\n" for number in range(1, 11))
+    skip = [match.span() for match in re.finditer(r"Page \d+", text)]
+    found = search(text, specialist, skip)
+    assert len(rows) > 3
+    assert max(rows) < 350
+    assert found.tokens == sum(rows) == 10 * len(score(specialist, TEXT).offsets)
+    assert all(clause.text == text[clause.start : clause.end] for clause in found.clauses)
+    assert [clause.start for clause in found.clauses] == sorted(c.start for c in found.clauses)
+    laws = [clause for clause in found.clauses if clause.category == "Governing Law"]
+    assert [law.text.count("New York") for law in laws] == [1] * 10
+    [law] = [line for line in found.presence if line.category == "Governing Law"]
+    assert law.probability > 0.5
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "x"])

@@ -54,14 +54,28 @@ def test_skipped_spans_leave_no_tokens(specialists: Specialists) -> None:
     assert not ((scores.offsets[:, 0] >= cut) & (scores.offsets[:, 1] <= cut + len(header))).any()
 
 
-def test_progress_counts_the_windows(specialists: Specialists) -> None:
-    progress: list[tuple[int, int]] = []
-    specialists.get(NAME).token_probabilities(
-        TEXT * 60, progress=lambda done, total: progress.append((done, total))
-    )
-    assert len(progress) > 1
-    assert progress[-1][0] == progress[-1][1]
-    assert progress == sorted(progress)
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", 1),
+        ("one two\n" * 20, 1),
+        ("one two\n" * 30, 2),
+        ("one two three\n\n" * 60, 5),
+        ("one two three " * 60, 5),
+        ("1." * 100, 5),
+    ],
+)
+def test_a_long_text_is_cut_into_parts(
+    specialists: Specialists, monkeypatch: pytest.MonkeyPatch, text: str, parts: int
+) -> None:
+    monkeypatch.setattr("shared.inference.specialists.MOST_TOKENS", 40)
+    specialist = specialists.get(NAME)
+    spans = specialist.parts(text)
+    assert len(spans) == parts
+    assert "".join(text[start:end] for start, end in spans) == text
+    for start, end in spans:
+        assert len(specialist.token_probabilities(text[start:end]).offsets) <= 40
+        assert "\n" not in text or text[:start].endswith("\n") or not start
 
 
 def test_hidden_states_are_there_when_asked_for(specialists: Specialists) -> None:
