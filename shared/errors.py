@@ -60,7 +60,7 @@ class InvalidRequest(SuiteError):
 
 
 class NotSignedIn(InvalidRequest):
-    """No key was given, or it is unknown, expired or revoked."""
+    """This key is unknown, expired or revoked."""
 
     code = "not_signed_in"
     http_status = 401

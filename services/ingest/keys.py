@@ -309,7 +309,7 @@ class KeyRing:
                 unused = rows.remove(parent.id)
                 parent = rows.find(parent.parent) if unused and parent.parent else None
             if parent is None or not parent.good(now):
-                raise NotSignedIn("This key is unknown, expired or revoked.")
+                raise NotSignedIn
             return self.add_session(rows, parent, method, address, user_agent)
 
     def add_session(

@@ -12,10 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 import httpx
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
-from shared.web.auth import KEY, Actor, require_address
+from shared.web.auth import KEY, Actor, ask_ingest, require_address
 
 SESSIONS = "/v1/keys/sessions"
-_BAD_KEY = "This key is unknown, expired or revoked."
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class LocalSessions:
         """See `SessionKeys.open_session`."""
         actor = self._keys.check(key)
         if actor is None:
-            raise NotSignedIn(_BAD_KEY)
+            raise NotSignedIn
         require_address(actor, address)
         new = self._keys.open_session(actor, address, user_agent)
         return Session(new.secret, new.key.expires)
@@ -90,10 +89,10 @@ class RemoteSessions:
     ) -> Session:
         """See `SessionKeys.open_session`. Raises Unavailable if ingest does not answer."""
         if not KEY.fullmatch(key):
-            raise NotSignedIn(_BAD_KEY)
-        answer = self._ask("POST", key, address, user_agent)
+            raise NotSignedIn
+        answer = ask_ingest(self._client, "POST", SESSIONS, key, address, user_agent or "")
         if answer.status_code in (401, 429):  # only refused keys count there
-            raise NotSignedIn(_BAD_KEY)
+            raise NotSignedIn
         if answer.status_code == 403:
             raise NotAllowed(answer.json()["detail"])
         if answer.status_code not in (200, 201):
@@ -103,7 +102,7 @@ class RemoteSessions:
 
     def close_session(self, secret: str, address: str | None = None) -> None:
         """See `SessionKeys.close_session`. Raises Unavailable if ingest does not answer."""
-        answer = self._ask("DELETE", secret, address)
+        answer = ask_ingest(self._client, "DELETE", SESSIONS, secret, address)
         if answer.status_code >= 500:
             raise Unavailable(
                 f"The session can't be closed now: ingest answered {answer.status_code}."
@@ -111,20 +110,3 @@ class RemoteSessions:
 
     def close(self) -> None:
         self._client.close()
-
-    def _ask(
-        self, method: str, secret: str, address: str | None, user_agent: str | None = None
-    ) -> httpx.Response:
-        """Ask ingest, which takes the address from this service as from a trusted proxy."""
-        headers = {
-            "authorization": f"Bearer {secret}",
-            "x-forwarded-for": address or "",
-            "user-agent": (user_agent or "").encode("ascii", "replace").decode(),
-        }
-        try:
-            return self._client.request(method, SESSIONS, headers=headers)
-        except httpx.HTTPError as error:
-            name = type(error).__name__  # its text may quote the request
-            raise Unavailable(
-                f"Keys can't be checked now: ingest does not answer ({name})."
-            ) from None

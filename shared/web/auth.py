@@ -106,17 +106,8 @@ class RemoteKeys:
 
     def _request(self, secret: str) -> Actor | None:
         request = current_request()
-        address = {"x-forwarded-for": request.address} if request else {}
-        try:
-            answer = self._client.get(
-                "/v1/keys/self",
-                headers={"authorization": f"Bearer {secret}", **address, **carried().headers},
-            )
-        except httpx.HTTPError as error:
-            reason = type(error).__name__  # its text may quote the request
-            raise Unavailable(
-                f"Keys can't be checked: ingest does not answer ({reason})."
-            ) from None
+        address = request.address if request else None
+        answer = ask_ingest(self._client, "GET", "/v1/keys/self", secret, address)
         if answer.status_code in (401, 403, 429):  # refused, or asked about too often
             return None
         if answer.status_code != 200:
@@ -131,6 +122,28 @@ class RemoteKeys:
             scopes=frozenset(body["scopes"]),
             addresses=tuple(body.get("addresses", ())),
         )
+
+
+def ask_ingest(
+    client: httpx.Client, method: str, path: str, secret: str, address: str | None, agent: str = ""
+) -> httpx.Response:
+    """Send a request with a key to ingest. Raises Unavailable if it does not answer.
+
+    Args:
+        address: of the client. Ingest takes it from this service as from a trusted proxy.
+        agent: the client's name for itself.
+    """
+    headers = {
+        "authorization": f"Bearer {secret}",
+        "x-forwarded-for": address or "",
+        "user-agent": agent.encode("ascii", "replace").decode(),
+        **carried().headers,
+    }
+    try:
+        return client.request(method, path, headers=headers)
+    except httpx.HTTPError as error:
+        reason = type(error).__name__  # its text may quote the request
+        raise Unavailable(f"Keys can't be checked: ingest does not answer ({reason}).") from None
 
 
 def bearer(request: Request) -> str | None:
@@ -168,7 +181,7 @@ def authenticate(request: Request) -> Actor:
     actor: Actor | None = keys.check(secret)
     if actor is None or not (key or actor.session_id):
         count_refusal(request)
-        raise NotSignedIn("This key is unknown, expired or revoked.")
+        raise NotSignedIn
     setattr(request.state, ACTOR_KEY, actor)
     belongs_to(actor.tenant)
     if not key and request.method not in SAFE_METHODS:

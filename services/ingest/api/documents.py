@@ -366,7 +366,7 @@ def _keys(parts: RouteParts) -> APIRouter:
         secret = bearer(request) or session_cookie(request) or ""
         key = await threads.run(partial(keys.find, secret))
         if key is None:
-            raise NotSignedIn("This key is unknown, expired or revoked.")
+            raise NotSignedIn
         return KeyView.of(key)
 
     @router.post(
