@@ -391,12 +391,12 @@ def _actor(key: Key) -> Actor:
 
 
 def require_grant(by: Actor | None, scopes: frozenset[str], networks: tuple[str, ...]) -> None:
-    """Raise NotAllowed for a key that may do more than the one that makes it."""
+    """Raise NotAllowed for a key or user that may do more than the one that makes it."""
     if by and (lacking := sort_scopes(scopes - by.scopes)):
-        raise NotAllowed(f"A key can't grant scopes that it lacks: {', '.join(lacking)}.")
+        raise NotAllowed(f"You can't grant scopes that you lack: {', '.join(lacking)}.")
     if by and not are_inside(networks, by.addresses):
         raise NotAllowed(
-            f"A key can't grant addresses that it lacks; {by.name} has {', '.join(by.addresses)}."
+            f"You can't grant addresses that you lack. You have {', '.join(by.addresses)}."
         )
 
 

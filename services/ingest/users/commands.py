@@ -36,7 +36,7 @@ from shared.storage.locks import lock
 from shared.storage.secret import SIGN_IN, secret_named
 from shared.web.admission import ConcurrencyLimit, RateLimit
 from shared.web.auth import Actor, require_fresh
-from shared.web.scopes import ALL, ROLES, Role, sort_scopes
+from shared.web.scopes import ROLES, Role, sort_scopes
 
 ATTEMPTS = 10
 """Passwords that may be tried for one user from one address in a minute, in one process."""
@@ -125,16 +125,16 @@ class UserCommands:
                 session.
         """
         require_fresh(by, _CHANGE)
-        _require_scopes(by, role)
+        created_by, addresses = (by.name, by.addresses) if by else (None, ())
+        require_grant(by, ROLES[role], addresses)
         email = read_email(email)
-        created_by = by.name if by else None
         key = new_key(
             tenant,
             name,
             kind="user",
             created_by=created_by,
             scopes=ROLES[role],
-            addresses=by.addresses if by else (),
+            addresses=addresses,
         ).key
         user = User(key.id, tenant, key.name, email, role, key.created, created_by)
         with self.store.write() as session:
@@ -197,7 +197,7 @@ class UserCommands:
                 raise NotAllowed("You can't change your own role or disable yourself.")
             require_grant(by, key.scopes, key.addresses)
             if role is not None:
-                _require_scopes(by, role)
+                require_grant(by, ROLES[role], key.addresses)
                 users.change(user, role=role)
                 users.keys.change_user(key, scopes=" ".join(sort_scopes(ROLES[role])))
             if disabled is False:
@@ -376,11 +376,3 @@ def _add_invitation(users: Users, user: Key) -> NewKey:
     )
     users.keys.add(new.key)
     return new
-
-
-def _require_scopes(by: Actor | None, role: Role) -> None:
-    if lacking := sort_scopes(ROLES[role] - (by.scopes if by else ALL)):
-        raise NotAllowed(
-            f"You lack scopes of the role {role}: {', '.join(lacking)}. Nobody can grant more "
-            "than they have."
-        )
