@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ ATTEMPTS = 10
 FAILURES = 30
 """Wrong passwords from one address in a minute, for all users. Above it, one password a minute may
 be tried for each user, so that others at the address can still sign in."""
+REFUSAL_SECONDS = 0.1
+"""From the check of a wrong password to the answer: longer than the line in the audit trail takes,
+which only known users have."""
 _CHANGE = "change users"
 _INVITATION_AGE = timedelta(days=3)
 _WRONG = "The e-mail address or the password is wrong, or this user is disabled."
@@ -255,13 +259,14 @@ class UserCommands:
         with self.store.read() as session:
             user = Users(session).with_email(email)
         right = self._is_password(email, user.password if user else None, password, browser)
-        if user is None:
-            raise NotSignedIn(_WRONG)
-        with self.store.write() as session:
-            if right and not user.disabled:
-                return self._open_session(Users(session), user, "password", browser)
-            reason = "disabled" if right else "wrong password"
-            record(session, _actor(user), "refuse", user.id, reason=reason)
+        refused_at = time.monotonic() + REFUSAL_SECONDS
+        if user is not None:
+            with self.store.write() as session:
+                if right and not user.disabled:
+                    return self._open_session(Users(session), user, "password", browser)
+                reason = "disabled" if right else "wrong password"
+                record(session, _actor(user), "refuse", user.id, reason=reason)
+        time.sleep(max(0.0, refused_at - time.monotonic()))
         raise NotSignedIn(_WRONG)
 
     def sign_in_by_provider(self, identity: Identity, browser: Browser = Browser()) -> NewKey:

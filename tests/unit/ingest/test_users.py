@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -36,9 +37,22 @@ OTHER = "nine purple bicycles"
 ANN = Identity("https://id.example", "subject-1", "ann@example.com")
 
 
+class Clock:
+    """Stands still but for sleep."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @pytest.fixture
 def users(any_ingest: IngestService, monkeypatch: pytest.MonkeyPatch) -> UserCommands:
     monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64))
+    monkeypatch.setattr(users_module, "REFUSAL_SECONDS", 0.0)
     return UserCommands(any_ingest.service.store, any_ingest.keys)
 
 
@@ -85,6 +99,27 @@ def test_wrong_passwords_and_unknown_users_get_the_same_answer(users: UserComman
             users.sign_in(email, password)
         answers.add(refused.value.message)
     assert len(answers) == 1
+
+
+def test_unknown_users_are_refused_after_the_same_time(
+    users: UserCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_up(users)
+    clock = Clock()
+
+    def slow_line(*args: Any, **details: Any) -> None:
+        clock.sleep(3.0)
+
+    monkeypatch.setattr(users_module, "REFUSAL_SECONDS", 5.0)
+    monkeypatch.setattr(users_module, "time", clock)
+    monkeypatch.setattr(users_module, "record", slow_line)
+    seconds = set()
+    for email in ("ann@example.com", "nobody@example.com"):
+        before = clock.now
+        with pytest.raises(NotSignedIn):
+            users.sign_in(email, OTHER)
+        seconds.add(clock.now - before)
+    assert seconds == {5.0}
 
 
 def test_passwords_can_be_tried_a_few_times_a_minute(users: UserCommands) -> None:
