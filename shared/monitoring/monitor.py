@@ -326,7 +326,10 @@ def _reason(test: SequentialTest, step: int, units: str) -> str:
 
 
 _uncounted = deque[tuple[date, str, str]]()
-"""Alarms about guarantees that are not counted yet: day, specialist and kind."""
+"""Alarms about guarantees that are not counted yet: day, specialist and kind.
+
+A restart forgets them. The notices are stored, and so is what the gauge shows.
+"""
 
 
 def publish_notices(notices: Sequence[MonitoringNotice]) -> None:
