@@ -1,4 +1,4 @@
-"""The addresses from which a key works: addresses and networks such as `10.1.0.0/16`."""
+"""Addresses of clients, and the networks such as `10.1.0.0/16` from which a key works."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ def is_inside(address: str | None, networks: tuple[str, ...]) -> bool:
     """Return whether an address is in one of the networks. Without networks every one is."""
     if not networks:
         return True
-    try:
-        found = ipaddress.ip_address(address or "")
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return any(found in network for network in _parsed(networks))
+    found = _read(address)
+    return found is not None and any(found in network for network in _parsed(networks))
+
+
+def client_network(address: str | None) -> str:
+    """Return the network that a client is likely to own: its address, or the /64 of IPv6."""
+    found = _read(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(found), 64), strict=False))
+    return str(found or address)
 
 
 def are_inside(networks: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
@@ -43,6 +46,14 @@ def are_inside(networks: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
         any(inner.version == outer.version and inner.subnet_of(outer) for outer in _parsed(allowed))  # type: ignore[arg-type]
         for inner in _parsed(networks)
     )
+
+
+def _read(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 @lru_cache(maxsize=1000)

@@ -24,7 +24,7 @@ from fastapi import Depends, Request
 from shared.errors import NotAllowed, NotSignedIn, SignInAgain, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
-from shared.web.addresses import is_inside
+from shared.web.addresses import client_network, is_inside
 from shared.web.admission import ThreadBudget
 from shared.web.current_request import current_request
 from shared.web.scopes import ALL, NoRule, Scope, required_scope, sort_scopes
@@ -238,7 +238,7 @@ def count_refusal(request: Request) -> None:
 
     It is called after the check, so that nobody can lock out valid keys at a shared address.
     """
-    request.app.state.limit.take(f"address {client_address(request)}")
+    request.app.state.limit.take(f"address {client_network(client_address(request))}")
 
 
 def count_address(request: Request) -> None:
@@ -246,7 +246,8 @@ def count_address(request: Request) -> None:
 
     Raises TooManyRequests.
     """
-    request.app.state.limit.take(f"{request.scope['path']} {client_address(request)}")
+    network = client_network(client_address(request))
+    request.app.state.limit.take(f"{request.scope['path']} {network}")
 
 
 def limited_actor(request: Request, actor: Annotated[Actor, Depends(authenticate)]) -> Actor:

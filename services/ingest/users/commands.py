@@ -35,6 +35,7 @@ from shared.errors import (
 from shared.storage import Store
 from shared.storage.locks import lock
 from shared.storage.secret import SIGN_IN, secret_named
+from shared.web.addresses import client_network
 from shared.web.admission import ConcurrencyLimit, RateLimit
 from shared.web.auth import Actor, require_fresh
 from shared.web.scopes import ROLES, Role, sort_scopes
@@ -303,7 +304,7 @@ class UserCommands:
             return hash_password(password, not_in=(user.name, *user.email.split("@")[:1]))
 
     def _is_password(self, email: str, hashed: str | None, password: str, browser: Browser) -> bool:
-        address = str(browser.address)
+        address = client_network(browser.address)
         many_wrong = self._failures.is_used_up(address)
         attempts = self._last_attempts if many_wrong else self._attempts
         try:

@@ -90,6 +90,29 @@ def test_an_address_without_a_valid_key_is_limited_and_locks_out_nobody(clock: C
         clock.now += 60
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.7", "192.0.2.8", False),
+        ("::ffff:192.0.2.7", "192.0.2.7", True),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.8", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("", "unknown", False),
+    ],
+)
+def test_the_addresses_of_a_client_count_together(
+    clock: Clock, first: str, second: str, together: bool
+) -> None:
+    app = client(RateLimit(1, clock)).app
+    statuses = [
+        TestClient(app, client=(address, 1)).get("/v1/items").status_code
+        for address in (first, second)
+    ]
+    assert statuses == [401, 429 if together else 401]
+
+
 def test_refused_requests_are_not_counted(clock: Clock) -> None:
     limit = RateLimit(1, clock)
     limit.take("a")
