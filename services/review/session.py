@@ -91,7 +91,7 @@ class RemoteSessions:
         if not KEY.fullmatch(key):
             raise NotSignedIn
         answer = ask_ingest(self._client, "POST", SESSIONS, key, address, user_agent or "")
-        if answer.status_code in (401, 429):  # only refused keys count there
+        if answer.status_code == 401:
             raise NotSignedIn
         if answer.status_code == 403:
             raise NotAllowed(answer.json()["detail"])

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Protocol
 import httpx
 from fastapi import Depends, Request
 
-from shared.errors import NotAllowed, NotSignedIn, SignInAgain, Unavailable
+from shared.errors import NotAllowed, NotSignedIn, SignInAgain, TooManyRequests, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
 from shared.web.addresses import client_network, is_inside
@@ -86,7 +86,7 @@ class RemoteKeys:
         self._lock = threading.Lock()
 
     def check(self, secret: str) -> Actor | None:
-        """See `Keys.check`. Raises Unavailable if ingest does not answer."""
+        """See `Keys.check`. Raises Unavailable and TooManyRequests like `ask_ingest`."""
         if not KEY.fullmatch(secret):
             return None
         digest = hashlib.sha256(secret.encode()).digest()
@@ -108,7 +108,7 @@ class RemoteKeys:
         request = current_request()
         address = request.address if request else None
         answer = ask_ingest(self._client, "GET", "/v1/keys/self", secret, address)
-        if answer.status_code in (401, 403, 429):  # refused, or asked about too often
+        if answer.status_code in (401, 403):
             return None
         if answer.status_code != 200:
             raise Unavailable(f"Keys can't be checked: ingest answers {answer.status_code}.")
@@ -127,7 +127,9 @@ class RemoteKeys:
 def ask_ingest(
     client: httpx.Client, method: str, path: str, secret: str, address: str | None, agent: str = ""
 ) -> httpx.Response:
-    """Send a request with a key to ingest. Raises Unavailable if it does not answer.
+    """Send a request with a key to ingest.
+
+    Raises Unavailable if it does not answer, and TooManyRequests above its limit.
 
     Args:
         address: of the client. Ingest takes it from this service as from a trusted proxy.
@@ -140,10 +142,13 @@ def ask_ingest(
         **carried().headers,
     }
     try:
-        return client.request(method, path, headers=headers)
+        answer = client.request(method, path, headers=headers)
     except httpx.HTTPError as error:
         reason = type(error).__name__  # its text may quote the request
         raise Unavailable(f"Keys can't be checked: ingest does not answer ({reason}).") from None
+    if answer.status_code == 429:
+        raise TooManyRequests(retry_after=int(answer.headers.get("retry-after", "1")))
+    return answer
 
 
 def bearer(request: Request) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
-from shared.errors import Unavailable
+from shared.errors import TooManyRequests, Unavailable
 from shared.web import auth
 from shared.web.app import create_app
 from shared.web.auth import COOKIE, CSRF_HEADER, Actor, CurrentActor, RemoteKeys, csrf_token
@@ -167,6 +167,13 @@ def test_an_error_of_ingest_is_unavailable(ingest: Ingest, clock: list[float], s
     ingest.answer = lambda _request: httpx.Response(status)
     with pytest.raises(Unavailable, match="ingest answers"):
         _remote(ingest).check(GOOD)
+
+
+def test_a_key_above_its_limit_is_not_refused_for_good(ingest: Ingest, clock: list[float]) -> None:
+    ingest.answer = lambda _request: httpx.Response(429, headers={"retry-after": "7"})
+    with pytest.raises(TooManyRequests) as error:
+        _remote(ingest).check(GOOD)
+    assert error.value.headers["retry-after"] == "7"
 
 
 def test_cached_keys_work_while_ingest_is_down(ingest: Ingest, clock: list[float]) -> None:
