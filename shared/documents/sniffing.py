@@ -102,8 +102,10 @@ _HTML = re.compile(rb"<(!doctype\s+html|html|head|body|title)[\s>]", re.IGNORECA
 _HTML_PART = re.compile(rb"</?[a-z][a-z0-9]*[\s/>]", re.IGNORECASE)
 _FILED = re.compile(rb"<(?:SEC-)?DOCUMENT>", re.IGNORECASE)
 _PATH_CHARACTERS = 1_000
-_MOST_PARSED, _MOST_LINES = 1_000_000, 1_000
+_MOST_PARSED, _MOST_LINES = 250_000, 1_000
 """Characters and lines of a text that are parsed to recognise JSON."""
+_SAMPLE, _END = 4 * _MOST_PARSED, 64
+"""Bytes at the start and at the end of a long text that are looked at: decoding may be slow."""
 _PROLOG = 65_536  # bytes in which the first element of HTML is searched
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
@@ -140,7 +142,7 @@ def sniff(data: bytes, name: str = "") -> str:
         return XBRL
     if _is_html(data, name) or is_inline(data):
         return HTML
-    return _text_type(decode(data)[0], name)
+    return _text_type(decode(_sample(data))[0], name)
 
 
 def name_warning(media_type: str, name: str) -> str | None:
@@ -228,6 +230,13 @@ def is_mail(data: bytes, name: str = "") -> bool:
     if data.startswith(b"From ") and _NEXT_MAIL.search(data):
         raise UnsupportedType(f"this is a mailbox of several mails: save each mail; {READ}")
     return True
+
+
+def _sample(data: bytes) -> bytes:
+    """Return the start and the end of a long text; UTF-16 can't be cut, so all of it."""
+    if len(data) <= _SAMPLE + _END or data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data
+    return data[:_SAMPLE] + data[-_END:]
 
 
 def _text_type(text: str, name: str) -> str:

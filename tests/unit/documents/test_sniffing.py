@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import random
+import tracemalloc
 
 import pytest
 
 from shared.documents import read, safe_name, sniff
-from shared.documents.model.formats import FORMAT_NAMES, FORMATS
+from shared.documents.model.formats import CSV, FORMAT_NAMES, FORMATS, JSON, NDJSON, TEXT
 from shared.documents.sniffing import name_warning
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 from tests.support import ROOT
@@ -172,3 +173,31 @@ def test_a_name_is_only_a_label(name: str, expected: str) -> None:
 
 def test_a_long_name_keeps_its_suffix() -> None:
     assert safe_name("x" * 1000 + ".pdf") == "x" * 196 + ".pdf"
+
+
+@pytest.mark.parametrize("unit", [b'"', b"\xe4", b"[", b"a,"])
+def test_detection_of_a_long_text_needs_little_memory(unit: bytes) -> None:
+    data = unit * (8_000_000 // len(unit))
+    tracemalloc.start()
+    sniff(data, "table.csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(data)
+
+
+@pytest.mark.parametrize(
+    ("start", "line", "end", "media_type"),
+    [
+        (b"[", b'{"sum": 1},\n', b'{"sum": 2}]', JSON),
+        (b"", b'{"sum": 1}\n', b'{"sum"', NDJSON),
+        (b"", b'"a, ""b""",2,3\n', b"", CSV),
+        (b"", "Änderung und Kündigung\n".encode(), b"", TEXT),
+        (b"", "Änderung und Kündigung\n".encode("cp1252"), b"", TEXT),
+        (b"\xff\xfe", "Änderung 🖋\n".encode("utf-16-le"), b"", TEXT),
+    ],
+)
+def test_long_texts_have_the_type_of_short_ones(
+    start: bytes, line: bytes, end: bytes, media_type: str
+) -> None:
+    for times in (10, 300_000):
+        assert sniff(start + line * times + end) == media_type
