@@ -531,14 +531,13 @@ def sessions(keys: SessionKeys) -> APIRouter:
         token as the header `X-CSRF-Token` with every request that changes something. A program
         needs no session: it sends its key with each request.
         """
-        address = client_address(request)
-        try:
-            session = keys.open_session(
-                body.key.strip(), address, request.headers.get("user-agent")
-            )
-        except NotSignedIn:
+        key, address = body.key.strip(), client_address(request)
+        holder = request.app.state.keys.check(key)
+        if holder is None:
             count_refusal(request)
-            raise
+            raise NotSignedIn
+        request.app.state.limit.take(holder.key_id)
+        session = keys.open_session(key, address, request.headers.get("user-agent"))
         set_cookie(response, session.secret, session.expires, secure=is_https(request))
         actor = request.app.state.keys.check(session.secret)
         if actor is None:

@@ -17,7 +17,7 @@ BATCH = 1_000
 """Lines read from the database at once."""
 
 TRIGGERS = {
-    "sqlite": ("audit_update", "audit_delete"),
+    "sqlite": ("audit_update", "audit_delete", "audit_replace"),
     "postgresql": ("audit_change", "audit_truncate"),
 }
 """The triggers that refuse changes to lines, by kind of database."""

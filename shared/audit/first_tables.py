@@ -12,11 +12,15 @@ Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 _KEPT = "OLD.number > (SELECT removed FROM audit_heads WHERE tenant = OLD.tenant)"
 _REFUSED = "lines of the audit trail cannot be changed or removed"
+_REPLACED = "EXISTS (SELECT 1 FROM audit WHERE tenant = NEW.tenant AND number = NEW.number)"
 _SQLITE = (
     f"CREATE TRIGGER audit_update BEFORE UPDATE ON audit"
     f" BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
     f"CREATE TRIGGER audit_delete BEFORE DELETE ON audit"
     f" WHEN coalesce({_KEPT}, 1) BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+    # INSERT OR REPLACE removes a line without the other triggers
+    f"CREATE TRIGGER audit_replace BEFORE INSERT ON audit"
+    f" WHEN {_REPLACED} BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
 )
 _POSTGRESQL = (
     f"""CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -182,10 +182,11 @@ def test_everybody_reaches_what_the_settings_name() -> None:
         assert not applied.leaves(pod, Place(address=NODE), 80)
 
 
-def test_the_proxy_reaches_no_store() -> None:
-    front = base().pods()["origin"]
-    for namespace, port in (("kafka", 9092), ("postgres", 5432), ("bucket", 9000)):
-        assert not base().leaves(front, Place(namespace=namespace), port)
+def test_the_proxy_reaches_no_store(tmp_path: Path) -> None:
+    applied = with_parts(tmp_path, "secured")
+    front = applied.pods()["origin"]
+    for namespace, port in (("kafka", 9092), ("kafka", 9093), ("postgres", 5432), ("bucket", 9000)):
+        assert not applied.leaves(front, Place(namespace=namespace), port)
 
 
 def test_a_bucket_of_a_provider_needs_its_component(tmp_path: Path) -> None:
