@@ -671,11 +671,11 @@ class KeyRows:
             .values(columns)
         )
 
-    def remove_invitations(self, user: Key) -> None:
+    def remove_invitations(self, tenant: str, *user_ids: str) -> None:
         self.session.execute(
             sa.delete(keys).where(
-                keys.c.tenant == user.tenant,
-                keys.c.parent == user.id,
+                keys.c.tenant == tenant,
+                keys.c.parent.in_(user_ids),
                 keys.c.kind == "invitation",
             )
         )

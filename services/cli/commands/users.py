@@ -127,13 +127,14 @@ def users_role(email: str, role: Role, data: Path | None) -> None:
 
 @users.command("disable")
 @click.argument("email")
-@click.option("--keys", is_flag=True, help="Also revoke the keys that the person made.")
+@click.option("--keys", is_flag=True, help="Also revoke the keys that the command lists.")
 @data_option
 def users_disable(email: str, keys: bool, data: Path | None) -> None:
     """End the access of the person with the address EMAIL.
 
-    Their sessions end; other processes notice within a minute. Their decisions keep their
-    name. Keys, users and webhooks that the person made go on working: the command lists them.
+    Their sessions and the open invitations that they made end; other processes notice within a
+    minute. Their decisions keep their name. The command lists keys, users and webhooks that they
+    made or changed, and those of the users whom they invited. These go on working.
     """
     with _commands(data) as commands:
         user = commands.with_email(email)
@@ -144,7 +145,9 @@ def users_disable(email: str, keys: bool, data: Path | None) -> None:
     click.echo(f"{name} is disabled", err=True)
     for one in before:
         state = "goes on working" if one in after else "is revoked"
-        click.echo(f"{one.kind} {one.id} ({plain(one.name)}), made by {name}, {state}", err=True)
+        click.echo(
+            f"{one.kind} {one.id} ({plain(one.name)}), made or changed by {name}, {state}", err=True
+        )
     if any(one.kind == "key" for one in after):
         print_hint(f"`smallprint users disable {plain(user.email)} --keys` revokes the keys")
 

@@ -83,8 +83,10 @@ def users(commands: UserCommands) -> APIRouter:
         "/{id}/resources", summary="Keys, users and webhooks of a user", responses=problems(404)
     )
     def resources(actor: CurrentActor, user_id: Id) -> ResourcePage:
-        """Lists the keys, users and webhooks that the user created and that still work, also those
-        created with such a key. They still work when the user is disabled.
+        """Lists the keys, users and webhooks that the user created or changed and that still work.
+        A key counts if they rotated it, a user if they invited them. What those keys and users
+        created or changed later is listed, too. All of it still works when the user is disabled;
+        only open invitations end. Changes that the audit trail no longer has are not found.
         """
         found = commands.resources(user_id, actor.tenant)
         return ResourcePage(items=[ResourceView(**vars(one)) for one in found])

@@ -105,13 +105,13 @@ class UserCommands:
         return user
 
     def resources(self, user_id: str, tenant: str | None) -> Sequence[Resource]:
-        """Return the keys, users and webhooks that a user created and that still work.
+        """Return the keys, users and webhooks that a user created or changed and that still work.
 
-        Those created with such a key are among them. Raises NotFound.
+        Those that these keys and users created or changed later are among them. Raises NotFound.
         """
         with self.store.read() as session:
             users = Users(session)
-            return _resources(users, _existing(users, user_id, tenant)[0])
+            return _resources(users, _existing(users, user_id, tenant)[0])[0]
 
     def any(self) -> bool:
         """Whether there is a user who can sign in with a password."""
@@ -165,7 +165,7 @@ class UserCommands:
             users = Users(session)
             user, key = _existing(users, user_id, tenant)
             require_grant(by, key.scopes, key.addresses)
-            users.keys.remove_invitations(key)
+            users.keys.remove_invitations(user.tenant, user.id)
             record(session, by or operator(user.tenant), "user.change", user.id, what="invite")
             return user, _add_invitation(users, key)
 
@@ -181,7 +181,8 @@ class UserCommands:
     ) -> User:
         """Change the role of a user, or disable or enable them; None changes nothing.
 
-        Their sessions end. Users whom an admin with limited addresses adds have the same limits.
+        Their sessions end. Disabling also ends open invitations that they, or keys and users among
+        `resources`, made. Users whom an admin with limited addresses adds have the same limits.
 
         Args:
             revoke_keys: also revoke the keys among `resources`, if the user is disabled.
@@ -208,16 +209,17 @@ class UserCommands:
             if disabled is False:
                 lock(session, "keys")
                 require_free_name(users.keys, key)
+            found, invited = _resources(users, user) if disabled else ([], [])
             if disabled is not None:
                 since = key.revoked or now_utc()
                 users.keys.change_user(key, revoked=since if disabled else None)
-                users.keys.remove_invitations(key)
+                users.keys.remove_invitations(user.tenant, user.id, *invited)
             users.keys.end_sessions(user.tenant, now_utc(), parent=user.id)
             actor = by or operator(user.tenant)
             changes: dict[str, Any] = {"role": role, "disabled": disabled}
             about = {name: value for name, value in changes.items() if value is not None}
             record(session, actor, "user.change", user.id, **about)
-            for one in _resources(users, user) if revoke_keys else ():
+            for one in found if revoke_keys else ():
                 if one.kind == "key":
                     users.keys.revoke(one.id, user.tenant, now_utc())
                     record(session, actor, "key.revoke", one.id)
@@ -322,9 +324,8 @@ class UserCommands:
         return right
 
     def _set_password(self, users: Users, user: User, hashed: str, browser: Browser) -> NewKey:
-        _, key = _existing(users, user.id, user.tenant)
         users.change(user, password=hashed)
-        users.keys.remove_invitations(key)
+        users.keys.remove_invitations(user.tenant, user.id)
         users.keys.end_sessions(user.tenant, now_utc(), parent=user.id)
         record(users.session, _actor(user), "user.change", user.id, what="password")
         return self._open_session(users, user, "password", browser)
@@ -349,19 +350,30 @@ def _existing(users: Users, user_id: str, tenant: str | None) -> tuple[User, Key
     return user, key
 
 
-def _resources(users: Users, user: User) -> list[Resource]:
-    names, found = {user.name}, list[Resource]()
-    for key in sorted(users.keys.named(user.tenant), key=lambda key: key.created):
-        if key.created_by not in names or key.created < user.created:
-            continue  # an earlier holder of the name created it
-        if key.kind == "key":
-            names.add(key.name)
-        if key.good(now_utc()):
-            found.append(Resource("key" if key.kind == "key" else "user", key.id, key.name))
-    for hook in Webhooks(users.session, user.tenant).all():
-        if hook.enabled and hook.created_by in names and hook.created >= user.created:
-            found.append(Resource("webhook", hook.id, hook.url))
-    return found
+def _resources(users: Users, user: User) -> tuple[list[Resource], list[str]]:
+    """Return what a user created or changed, and ids of users whose last invitation they made.
+
+    They may know the secret of a key or user that they created, rotated or invited. So what it did
+    later counts as theirs.
+    """
+    known, hooks, invited = {user.id}, set[str](), dict[str, bool]()
+    for actor_id, action, subject in users.changes(user.tenant):
+        by_them = actor_id in known
+        if action.startswith("user."):
+            invited[subject] = by_them
+        if by_them:
+            (hooks if action.startswith("webhook.") else known).add(subject)
+    found = [
+        Resource("key" if key.kind == "key" else "user", key.id, key.name)
+        for key in sorted(users.keys.named(user.tenant), key=lambda key: key.created)
+        if key.id in known - {user.id} and key.good(now_utc())
+    ]
+    found += [
+        Resource("webhook", hook.id, hook.url)
+        for hook in Webhooks(users.session, user.tenant).all()
+        if hook.enabled and hook.id in hooks
+    ]
+    return found, [user_id for user_id, by_them in invited.items() if by_them]
 
 
 def _invited(users: Users, invitation: str) -> User:

@@ -35,7 +35,7 @@ class User:
 
 @dataclass(frozen=True)
 class Resource:
-    """A key, user or webhook that a user created."""
+    """A key, user or webhook that a user created or changed."""
 
     kind: Literal["key", "user", "webhook"]
     id: str

@@ -33,8 +33,8 @@ class UserChanges(_Request):
     disabled: bool | None = None
     revoke_keys: bool = Field(
         False,
-        description="with `disabled`: also revoke the keys that the user created "
-        "(see `GET /v1/users/{id}/resources`)",
+        description="with `disabled`: also revoke the keys that "
+        "`GET /v1/users/{id}/resources` lists",
     )
 
 
@@ -110,7 +110,7 @@ class UserPage(BaseModel):
 
 
 class ResourceView(BaseModel):
-    """A key, user or webhook that a user created."""
+    """A key, user or webhook that a user created or changed."""
 
     kind: Literal["key", "user", "webhook"]
     id: str
@@ -118,7 +118,7 @@ class ResourceView(BaseModel):
 
 
 class ResourcePage(BaseModel):
-    """What a user created: keys and users, then webhooks, oldest first."""
+    """What a user created or changed: keys and users, then webhooks, oldest first."""
 
     items: list[ResourceView]
     next: None = Field(None, description="always null")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.ingest.store import KeyRows, keys
 from services.ingest.users.domain import User
+from shared.audit.trail import audit
 from shared.storage.tenant_isolation import across_tenants
 
 _SIGN_IN = "a sign-in, which does not name its tenant"
@@ -82,6 +83,19 @@ class Users:
             .where(users.c.id == user.id, users.c.tenant == user.tenant)
             .values(columns)
         )
+
+    def changes(self, tenant: str) -> Sequence[tuple[str, str, str]]:
+        """Return who made or rotated a key, invited a user, or made or changed a webhook.
+
+        Each is the id of the actor, the action and the id of the object, from the audit trail,
+        oldest first.
+        """
+        made = ("key.create", "key.change", "user.create", "webhook.create", "webhook.change")
+        invited = audit.c.details["what"].as_string() == "invite"
+        wanted = sa.or_(audit.c.action.in_(made), sa.and_(audit.c.action == "user.change", invited))
+        query = sa.select(audit.c.key_id, audit.c.action, audit.c.object)
+        of_tenant = query.where(audit.c.tenant == tenant, wanted)
+        return self.session.execute(of_tenant.order_by(audit.c.number)).all()
 
     def _one(self, query: sa.Select[Any]) -> User | None:
         row: Mapping[Any, Any] | None = self.session.execute(query).mappings().one_or_none()

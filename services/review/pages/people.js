@@ -51,15 +51,15 @@ const folded = (summary, form, open) => h("details", { open }, h("summary", {}, 
 /** A button that asks before it does something. */
 const careful = (draw, text, question, work) => h("button.quiet", { type: "button", onclick: (event) => { if (confirm(question)) change(draw, work, `${text}: done`)(event); } }, text);
 
-/** Ask before a user is disabled. Offers to revoke the keys that they created. */
+/** Ask before a user is disabled. Offers to revoke the keys that they created or rotated. */
 async function disable(user, draw) {
   const { items } = await get(`/v1/users/${user.id}/resources`);
   const names = (kind) => items.filter((one) => one.kind === kind).map((one) => one.name);
   const keys = names("key"), others = [...names("user").map((name) => `user ${name}`), ...names("webhook").map((url) => `webhook ${url}`)];
   const also = keys.length > 0 && h("input", { type: "checkbox", checked: true });
-  const box = h("dialog", { "aria-label": `Disable ${user.name}`, onclose: () => box.remove() }, h("h2", {}, `Disable ${user.name}?`), h("p", {}, "Their sessions end."),
-    also && h("label", {}, also, ` Revoke the keys that they created: ${keys.join(", ")}`),
-    others.length > 0 && h("p", {}, `They also created these, which still work: ${others.join(", ")}`),
+  const box = h("dialog", { "aria-label": `Disable ${user.name}`, onclose: () => box.remove() }, h("h2", {}, `Disable ${user.name}?`), h("p", {}, "Their sessions end, and the open invitations that they made."),
+    also && h("label", {}, also, ` Revoke the keys that they, or users whom they invited, created or rotated: ${keys.join(", ")}`),
+    others.length > 0 && h("p", {}, `They also created, changed or invited these, which still work: ${others.join(", ")}`),
     h("form.row", { onsubmit: (event) => event.preventDefault() },
       h("button.primary", { type: "button", onclick: change(async () => { box.close(); await draw(); }, () => patch(`/v1/users/${user.id}`, { disabled: true, revoke_keys: Boolean(also?.checked) }), `${user.name} is disabled`) }, "Disable"),
       h("button", { type: "button", onclick: () => box.close() }, "Cancel")));

@@ -22,13 +22,14 @@ def test_disabling_a_user_names_what_they_made_and_can_revoke_the_keys(
 ) -> None:
     data = ("--data", tmp_path)
     address = "eve@example.com"
-    assert run("users", "add", "Eve", address, "--role", "admin", *data)[0] == 0
+    code, out, _ = run("users", "add", "Eve", address, "--role", "admin", "--json", *data)
+    assert code == 0
     with key_ring(tmp_path) as ring:
-        by = Actor("default", "Eve", "eve")
+        by = Actor("default", "Eve", lines(out)[0]["id"])
         made = ring.create("default", "nightly", by=by).key.id
     for options, state in (((), "goes on working"), (("--keys",), "is revoked")):
         code, _, err = run("users", "disable", address, *options, *data)
-        assert (code, f"key {made} (nightly), made by Eve, {state}" in err) == (0, True)
+        assert (code, f"key {made} (nightly), made or changed by Eve, {state}" in err) == (0, True)
         assert (f"disable {address} --keys" in err) == (not options)
     _, out, _ = run("keys", "list", "--json", *data)
     assert [bool(key["revoked"]) for key in lines(out)] == [True]

@@ -16,6 +16,7 @@ from services.ingest.users.commands import Browser, NoAccount, UserCommands
 from services.ingest.users.domain import Identity, User
 from services.ingest.webhooks.addresses import Policy
 from services.ingest.webhooks.commands import WebhookCommands
+from services.ingest.webhooks.schemas import WebhookChanges
 from shared.audit.chain import lines
 from shared.errors import (
     Conflict,
@@ -373,6 +374,47 @@ def test_the_keys_that_a_disabled_user_created_can_be_revoked(users: UserCommand
         users.change(mallory.id, "acme", disabled=False, revoke_keys=True)
     with pytest.raises(NotFound):
         users.resources(mallory.id, "other")
+
+
+def test_a_disabled_user_leaves_no_secret_that_they_know(users: UserCommands) -> None:
+    webhooks = WebhookCommands(users.store, Policy(), 5)
+    carol = signed_up(users, "Carol", "admin")
+    of_carol = actor_of(users, users.sign_in("carol@example.com", PASSWORD).secret)
+    rotated = users.keys.create("acme", "ci", by=of_carol)
+    kept = users.keys.create("acme", "backup", by=actor_of(users, rotated.secret))
+    hook = webhooks.register(of_carol, "https://hooks.example.com/x", (), "")
+    untouched = webhooks.register(of_carol, "https://hooks.example.com/y", (), "")
+
+    mallory = signed_up(users, "Mallory", "admin")
+    by = actor_of(users, users.sign_in("mallory@example.com", PASSWORD).secret)
+    stolen = users.keys.rotate(rotated.key.id, by=by)
+    of_stolen = users.keys.create("acme", "by rotated key", by=actor_of(users, stolen.secret))
+    webhooks.change(by, hook.id, WebhookChanges(url="https://mallory.example/x"))
+    webhooks.rotate(by, hook.id, 0)
+    reused = users.keys.create("acme", "nightly", by=by)
+    users.keys.revoke(reused.key.id, by=by)
+    innocent = users.keys.create("acme", "nightly", by=of_carol)
+    deploy = users.keys.create("acme", "deploy", by=actor_of(users, innocent.secret))
+    sub, invitation = users.add("acme", "Sub", "sub@example.com", "admin", by=by)
+    of_sub = users.choose_password(invitation.secret, PASSWORD).secret
+    of_sub_key = users.keys.create("acme", "of sub", by=actor_of(users, of_sub))
+    dee, of_dee = users.add("acme", "Dee", "dee@example.com", "viewer", by=actor_of(users, of_sub))
+    eve, _ = users.add("acme", "Eve", "eve@example.com", "viewer", by=by)
+    _, of_eve = users.invite(eve.id, "acme")
+    _, of_carol_again = users.invite(carol.id, "acme", by=by)
+
+    lost = [stolen, of_stolen, of_sub_key]
+    listed = {one.id for one in users.resources(mallory.id, "acme")}
+    assert listed == {one.key.id for one in lost} | {carol.id, sub.id, dee.id, eve.id, hook.id}
+    assert untouched.id not in listed
+    users.change(mallory.id, "acme", disabled=True)
+    for ended in (of_carol_again, of_dee):
+        with pytest.raises(NotSignedIn):
+            users.choose_password(ended.secret, OTHER)
+    assert users.choose_password(of_eve.secret, OTHER)
+    users.change(mallory.id, "acme", disabled=True, revoke_keys=True)
+    assert [users.keys.check(one.secret) for one in (*lost, rotated)] == [None] * 4
+    assert all(users.keys.check(one.secret) for one in (kept, innocent, deploy))
 
 
 def test_a_name_belongs_to_one_enabled_user_or_key(users: UserCommands) -> None:
