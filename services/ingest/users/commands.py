@@ -107,7 +107,7 @@ class UserCommands:
     def resources(self, user_id: str, tenant: str | None) -> Sequence[Resource]:
         """Return the keys, users and webhooks that a user created or changed and that still work.
 
-        Those that these keys and users created or changed later are among them. Raises NotFound.
+        Those that these keys created or changed later are among them. Raises NotFound.
         """
         with self.store.read() as session:
             users = Users(session)
@@ -181,7 +181,7 @@ class UserCommands:
     ) -> User:
         """Change the role of a user, or disable or enable them; None changes nothing.
 
-        Their sessions end. Disabling also ends open invitations that they, or keys and users among
+        Their sessions end. Disabling also ends open invitations that they, or keys among
         `resources`, made. Users whom an admin with limited addresses adds have the same limits.
 
         Args:
@@ -353,25 +353,27 @@ def _existing(users: Users, user_id: str, tenant: str | None) -> tuple[User, Key
 def _resources(users: Users, user: User) -> tuple[list[Resource], list[str]]:
     """Return what a user created or changed, and ids of users whose last invitation they made.
 
-    They may know the secret of a key or user that they created, rotated or invited. So what it did
-    later counts as theirs.
+    They may know the secret of a key that they created or rotated. So what it did later counts as
+    theirs.
     """
-    known, hooks, invited = {user.id}, set[str](), dict[str, bool]()
+    holders, changed, invited = {user.id}, set[str](), dict[str, bool]()
     for actor_id, action, subject in users.changes(user.tenant):
-        by_them = actor_id in known
+        by_them = actor_id in holders
         if action.startswith("user."):
             invited[subject] = by_them
         if by_them:
-            (hooks if action.startswith("webhook.") else known).add(subject)
+            changed.add(subject)
+        if by_them and action.startswith("key."):
+            holders.add(subject)
     found = [
         Resource("key" if key.kind == "key" else "user", key.id, key.name)
         for key in sorted(users.keys.named(user.tenant), key=lambda key: key.created)
-        if key.id in known - {user.id} and key.good(now_utc())
+        if key.id in changed - {user.id} and key.good(now_utc())
     ]
     found += [
         Resource("webhook", hook.id, hook.url)
         for hook in Webhooks(users.session, user.tenant).all()
-        if hook.enabled and hook.id in hooks
+        if hook.enabled and hook.id in changed
     ]
     return found, [user_id for user_id, by_them in invited.items() if by_them]
 
