@@ -45,7 +45,7 @@ def users() -> None:
     Roles:
       viewer    reads documents and results
       uploader  also uploads and deletes documents
-      analyst   reads documents, decides in the queue; sees no results: they show hidden checks
+      analyst   reads documents and decides in the queue, but sees no results
       lead      all that a viewer, uploader and analyst may
       admin     all that a lead may, and changes users, keys, sessions and webhooks
 
@@ -133,8 +133,8 @@ def users_disable(email: str, keys: bool, data: Path | None) -> None:
     """End the access of the person with the address EMAIL.
 
     Their sessions and the open invitations that they made end; other processes notice within a
-    minute. Their decisions keep their name. The command lists keys, users and webhooks that they
-    made or changed, and those of the users whom they invited. These go on working.
+    minute. Their decisions keep their name. The command lists keys, users and webhooks that they,
+    or those keys, made or changed. These go on working.
     """
     with _commands(data) as commands:
         user = commands.with_email(email)

@@ -84,9 +84,9 @@ def users(commands: UserCommands) -> APIRouter:
     )
     def resources(actor: CurrentActor, user_id: Id) -> ResourcePage:
         """Lists the keys, users and webhooks that the user created or changed and that still work.
-        A key counts if they rotated it, a user if they invited them. What those keys
-        created or changed later is listed, too. All of it still works when the user is disabled;
-        only open invitations end. Changes that the audit trail no longer has are not found.
+        A key counts if they rotated it, a user if they invited them. The list also has what those
+        keys created or changed. All of it still works when the user is disabled; only open
+        invitations end. Changes that the audit trail no longer has are not found.
         """
         found = commands.resources(user_id, actor.tenant)
         return ResourcePage(items=[ResourceView(**vars(one)) for one in found])

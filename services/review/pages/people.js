@@ -58,7 +58,7 @@ async function disable(user, draw) {
   const keys = names("key"), others = [...names("user").map((name) => `user ${name}`), ...names("webhook").map((url) => `webhook ${url}`)];
   const also = keys.length > 0 && h("input", { type: "checkbox", checked: true });
   const box = h("dialog", { "aria-label": `Disable ${user.name}`, onclose: () => box.remove() }, h("h2", {}, `Disable ${user.name}?`), h("p", {}, "Their sessions end, and the open invitations that they made."),
-    also && h("label", {}, also, ` Revoke the keys that they, or users whom they invited, created or rotated: ${keys.join(", ")}`),
+    also && h("label", {}, also, ` Revoke the keys that they created or rotated, and keys that those created: ${keys.join(", ")}`),
     others.length > 0 && h("p", {}, `They also created, changed or invited these, which still work: ${others.join(", ")}`),
     h("form.row", { onsubmit: (event) => event.preventDefault() },
       h("button.primary", { type: "button", onclick: change(async () => { box.close(); await draw(); }, () => patch(`/v1/users/${user.id}`, { disabled: true, revoke_keys: Boolean(also?.checked) }), `${user.name} is disabled`) }, "Disable"),

@@ -39,7 +39,7 @@ ANN = Identity("https://id.example", "subject-1", "ann@example.com")
 
 
 class Clock:
-    """Stands still but for sleep."""
+    """Time passes only by sleep."""
 
     now = 0.0
 
