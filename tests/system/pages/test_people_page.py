@@ -286,7 +286,7 @@ def test_the_keys_of_a_disabled_admin_are_revoked_with_them(browser: Any, stage:
     dialog = admin.page.get_by_role("dialog", name="Disable mallory")
     dialog.get_by_text("which still work: user finn").wait_for()
     admin.draw("people-disable", whole=False)
-    assert dialog.get_by_label("created or rotated: of mallory").is_checked()
+    assert dialog.get_by_label("keys that those created: of mallory").is_checked()
     dialog.get_by_role("button", name="Disable").click()
     row.get_by_text("Disabled").first.wait_for()
     assert stage.http.get("/v1/keys/self", headers=headers).status_code == 401
