@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from models.base.quantise import encoder_weights
 from models.corpus import read_records
-from models.evaluation.evaluate import counts_of, judge
+from models.evaluation.judging import counts_of, judge
 from models.files import command, read_config, read_json, write_json
 from models.lora.encoder import Tagger
 from models.lora.export import trained_state

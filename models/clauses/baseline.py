@@ -16,7 +16,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
 from models.corpus import FOLDS, read_labels, read_records
-from models.evaluation.evaluate import ScoredContract, judge, predicted_folds, score
+from models.evaluation.evaluate import predicted_folds, score
+from models.evaluation.judging import ScoredContract, judge
 from models.evaluation.predict import Candidate
 from models.files import command, read_config, say, write_json
 from services.extraction.pipeline.decoding import Span, sentences

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import answers_of, at_place, summary
+from models.evaluation.curves import at_place, summary
+from models.evaluation.judging import answers_of
 from models.evaluation.predict import Candidate, read_predictions
 from models.files import command, read_config, read_json, write_json
 from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count_contract

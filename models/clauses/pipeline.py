@@ -125,6 +125,9 @@ def steps(
         Step(f"{name}: {what}", module(f"clauses.{what}", *given), ("data",), (measured[3],))
         for what in config.get("measures", ())
     ]
+    if "risk_control" in config.get("measures", ()):
+        recall = module("clauses.recall_target", specialist)
+        more.append(Step(f"{name}: recall_target", recall, (), (f"{name}: risk_control",)))
     return [
         *made,
         Step(measured[0], module("evaluation.evaluate", *given), ("decoding",), tuple(scored)),

@@ -31,7 +31,7 @@ from models.clauses.checkpoints import Array, CheckpointFolder, side_by_side, wi
 from models.clauses.presence import Chances, Evidence, figures, out_of_fold, write_chances
 from models.clauses.presence import learn as learn_presence
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import answers_of
+from models.evaluation.judging import answers_of
 from models.evaluation.predict import MARK, Candidate, read_scores, write_predictions
 from models.files import command, read_config, say, write_json
 from models.forest import Booster, Floats, fit, graph, predict

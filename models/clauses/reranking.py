@@ -27,7 +27,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import folds_predicted, judge
+from models.evaluation.evaluate import folds_predicted
+from models.evaluation.judging import judge
 from models.evaluation.predict import Candidate, write_predictions
 from models.files import command, read_config, say
 from models.forest import Booster, Floats, fit_forest, graph, predict

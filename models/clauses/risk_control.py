@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from models.clauses.risk_proof import DRAWS, LEVEL, RISKS, bounds, proof
 from models.evaluation.calibration import MAPS, error_of, fit_lines, fit_map, reliability
-from models.evaluation.evaluate import ScoredContract, judged
+from models.evaluation.evaluate import judged
+from models.evaluation.judging import ScoredContract
 from models.files import command, write_json
 from services.extraction.pipeline.search import calibrated
 from services.extraction.routing.recall_target import least_shown

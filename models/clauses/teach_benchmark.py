@@ -35,7 +35,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from models.corpus import FOLDS, read_records
-from models.evaluation.evaluate import answers_of, intervals
+from models.evaluation.curves import intervals
+from models.evaluation.judging import answers_of
 from models.files import command, read_config, read_json, say, write_json
 from models.lora.export import export, trained_state
 from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import RESAMPLES, SEED, counts_of, intervals, judge, summary
+from models.evaluation.curves import RESAMPLES, SEED, intervals, summary
+from models.evaluation.judging import counts_of, judge
 from models.evaluation.predict import Candidate, read_predictions
 from models.files import command, read_config
 from services.extraction.evaluation.metric import Counts, Curve

@@ -10,7 +10,6 @@ the fold, and writes `scores.json`. `models.lora.export` takes calibration and t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,82 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.corpus import read_labels, read_records
+from models.evaluation.curves import at_place, intervals, summary
+from models.evaluation.judging import ScoredContract, judge
+from models.evaluation.other_counts import other_counts
+from models.evaluation.outcomes import outcomes
 from models.evaluation.predict import Candidate, read_predictions
 from models.files import command, read_config, write_json
-from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count_contract, matches
-from services.extraction.evaluation.metric import matching as matching
-from services.extraction.pipeline.search import calibrated
+from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, matches
+from services.extraction.pipeline.search import calibrated_all
 
 Floats = NDArray[np.float64]
 
-FRONTIER_RECALL = 0.603  # of the best published frontier model (precision 0.711)
-RESAMPLES = 1000
-SEED = 7
 MISSED = 0.02  # an answer without a matching candidate above this score is missed
 KNOTS = 40  # of the calibration, maximum
 STRICT = 1e-3  # share of the plain score added, for a strictly rising map
-
-
-@dataclass(frozen=True)
-class ScoredContract:
-    """One contract with its answers and candidates, and the answers that each candidate matches."""
-
-    family: str
-    text: str
-    answers: dict[str, list[str]]
-    candidates: list[Candidate]
-    matched: list[frozenset[int]]  # indices of the answers in their category
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        return np.array([bool(answers) for answers in self.matched], bool)
-
-    @property
-    def repeated(self) -> NDArray[np.bool_]:
-        """Return whether each matches only answers that more certain ones match."""
-        matched: dict[int, set[int]] = {}
-        flags = np.zeros(len(self.candidates), bool)
-        for i in sorted(range(len(flags)), key=lambda i: -self.candidates[i].score):
-            seen = matched.setdefault(self.candidates[i].label, set())
-            flags[i] = bool(self.matched[i]) and self.matched[i] <= seen
-            seen |= self.matched[i]
-        return flags
-
-
-# --- judging ------------------------------------------------------------------------------------
-
-
-def judge(
-    record: dict[str, Any], candidates: list[Candidate], labels: Sequence[str]
-) -> ScoredContract:
-    """Match one contract's candidates with its answers."""
-    text = record["text"]
-    answers = {name: texts for name, texts in answers_of(record).items() if name in labels}
-    names = [labels[c.label] for c in candidates]
-    matched = matching(names, [text[c.start : c.end] for c in candidates], answers)
-    return ScoredContract(record["family"], text, answers, candidates, matched)
-
-
-def answers_of(record: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the texts of a contract's annotations by category."""
-    answers: dict[str, list[str]] = {}
-    for note in record["annotations"]:
-        text = record["text"][note["start"] : note["end"]]
-        answers.setdefault(note["category"], []).append(text)
-    return answers
-
-
-def counts_of(
-    contract: ScoredContract, labels: Sequence[str], calibration: dict[str, Any]
-) -> tuple[Counts, Counts]:
-    """Count one contract under a calibration: [labels, thresholds, 2] and answers [labels]."""
-    predictions: dict[str, list[tuple[str, float]]] = {}
-    for c in contract.candidates:
-        confidence = calibrated(c.score, calibration)
-        predictions.setdefault(labels[c.label], []).append(
-            (contract.text[c.start : c.end], confidence)
-        )
-    return count_contract(labels, predictions, contract.answers)
 
 
 # --- calibration --------------------------------------------------------------------------------
@@ -162,7 +99,7 @@ def honest_calibration_error(contracts: Sequence[ScoredContract]) -> tuple[float
             continue
         calibration = fit_calibration(*pooled(outside))
         scores, right = pooled(inside)
-        confidences.append(np.array([calibrated(score, calibration) for score in scores]))
+        confidences.append(calibrated_all(scores, calibration))
         rights.append(right)
     before = calibration_error(*pooled(contracts))
     return before, calibration_error(np.concatenate(confidences), np.concatenate(rights))
@@ -171,47 +108,16 @@ def honest_calibration_error(contracts: Sequence[ScoredContract]) -> tuple[float
 # --- scores -------------------------------------------------------------------------------------
 
 
-def summary(curve: Curve) -> dict[str, float]:
-    """Return the figures of a curve."""
-    return {
-        "aupr": curve.aupr,
-        "precision_at_recall_0.8": curve.precision_at(0.8),
-        "best_f1": curve.best_f1,
-        f"precision_at_recall_{FRONTIER_RECALL}": curve.precision_at(FRONTIER_RECALL),
-        "highest_recall": float(curve.recall[-1]),
-    }
-
-
-def intervals(counts: Counts, answers: Counts, families: Sequence[str]) -> dict[str, list[float]]:
-    """Return 95% intervals by resampling families of contracts.
-
-    Counts are [contracts, thresholds, 2], answers [contracts].
-    """
-    names = sorted(set(families))
-    member = np.array([[family == name for family in families] for name in names])
-    by_family = np.tensordot(member.astype(np.int64), counts, axes=1)
-    answers_by_family = member.astype(np.int64) @ answers
-    draw = np.random.default_rng(SEED)
-    rows = []
-    for _ in range(RESAMPLES):
-        chosen = draw.integers(len(names), size=len(names))
-        curve = Curve.of(by_family[chosen].sum(0), int(answers_by_family[chosen].sum()))
-        rows.append(list(summary(curve).values()))
-    low, high = np.percentile(rows, [2.5, 97.5], axis=0)
-    keys = summary(Curve.of(counts.sum(0), int(answers.sum())))
-    return {key: [float(a), float(b)] for key, a, b in zip(keys, low, high, strict=True)}
-
-
 def score(contracts: Sequence[ScoredContract], labels: Sequence[str]) -> dict[str, Any]:
     """Score contracts, pooled and by label, with intervals; fit calibration and threshold."""
     calibration = fit_calibration(*pooled(contracts))
-    counted = [counts_of(contract, labels, calibration) for contract in contracts]
-    counts = np.stack([result for result, _ in counted])  # [contracts, labels, thresholds, 2]
-    answers = np.stack([number for _, number in counted])  # [contracts, labels]
+    matched = [contract.matched for contract in contracts]
+    calibrated_outcomes = outcomes(contracts, matched, labels, calibration)
+    counts, answers = calibrated_outcomes.counts(), calibrated_outcomes.answers
     families = [contract.family for contract in contracts]
     curve = Curve.of(counts.sum((0, 1)), int(answers.sum()))
     shown = int(curve.f1.argmax())  # index of the threshold above which clauses are shown
-    plain = np.stack([counts_of(contract, labels, {})[0].sum(0) for contract in contracts])
+    plain = outcomes(contracts, matched, labels, {}).counts().sum((0, 1))
     before, after = honest_calibration_error(contracts)
     return {
         "contracts": len(contracts),
@@ -221,7 +127,7 @@ def score(contracts: Sequence[ScoredContract], labels: Sequence[str]) -> dict[st
         "pooled": summary(curve),
         "shown": at_place(curve, shown),
         "intervals": intervals(counts.sum(1), answers.sum(1), families),
-        "pooled_without_calibration": summary(Curve.of(plain.sum(0), int(answers.sum()))),
+        "pooled_without_calibration": summary(Curve.of(plain, int(answers.sum()))),
         "curve": [
             [round(float(v), 4) for v in row]
             for row in zip(THRESHOLDS, curve.precision, curve.recall, strict=True)
@@ -234,11 +140,6 @@ def score(contracts: Sequence[ScoredContract], labels: Sequence[str]) -> dict[st
         "calibration_error": {"before": before, "after": after},
         "thresholds": {"best_f1": curve.best_threshold},
     }
-
-
-def at_place(curve: Curve, index: int) -> dict[str, float]:
-    """Return precision and recall at the threshold with this index."""
-    return {"precision": float(curve.precision[index]), "recall": float(curve.recall[index])}
 
 
 def label_scores(
@@ -333,6 +234,7 @@ def main() -> None:
     folder = arguments.specialist
     records, contracts, labels = judged(folder, arguments.data)
     scores = score(contracts, labels) | {"folds": predicted_folds(folder)}
+    scores["other_counts"] = other_counts(records, contracts, labels, scores["calibration"])
     scores["failures"] = failures(records, contracts, labels)
     write_json(folder / "scores.json", scores)
     for key, value in scores["pooled"].items():

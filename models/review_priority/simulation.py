@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.corpus import read_labels, read_records
-from models.evaluation.evaluate import folds_predicted, matching
+from models.evaluation.evaluate import folds_predicted
+from models.evaluation.judging import matching
 from models.evaluation.predict import Candidate, shown
 from models.files import read_config, read_json
 from services.review.results import ClauseItem

@@ -44,7 +44,8 @@ from models.clauses.risk_control import (
     cross_fitted,
     rows_of,
 )
-from models.evaluation.evaluate import ScoredContract, judged
+from models.evaluation.evaluate import judged
+from models.evaluation.judging import ScoredContract
 from models.evaluation.predict import Candidate
 from models.files import folder_of
 from services.escalation.comparison.prompts import question

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.evaluate import ScoredContract
+from models.evaluation.judging import ScoredContract
 from services.escalation.masking.masking import mask
 from services.escalation.prompts.questions import Part, numbers_of, several_prompt
 from services.escalation.prompts.subjects import prompt_of

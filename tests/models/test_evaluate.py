@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from models.evaluation.evaluate import (
-    ScoredContract,
     calibration_error,
     expected_error,
     fit_calibration,
     pooled,
     score,
 )
+from models.evaluation.judging import ScoredContract
 from models.evaluation.predict import Candidate, read_predictions
 from services.extraction.pipeline.search import calibrated
 

@@ -11,7 +11,7 @@ from models.clauses.recall_target import proof_of_missed
 from models.clauses.risk_control import Rows, calibration_of, cross_fitted, rows_of
 from models.clauses.risk_proof import LEVEL, AcceptanceRule
 from models.evaluation.calibration import MAPS, error_of
-from models.evaluation.evaluate import judge
+from models.evaluation.judging import judge
 from models.evaluation.predict import Candidate
 from models.files import folder_of, read_json
 from services.extraction.routing.recall_target import recall_threshold

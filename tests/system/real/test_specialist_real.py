@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.corpus import read_records
-from models.evaluation.evaluate import counts_of, judge, predicted_folds
+from models.evaluation.evaluate import predicted_folds
+from models.evaluation.judging import counts_of, judge
 from models.evaluation.predict import Candidate, read_predictions
 from models.files import folder_of
 from services.extraction.evaluation.metric import Curve

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.clauses.risk_control import Rows
-from models.evaluation.evaluate import ScoredContract
+from models.evaluation.judging import ScoredContract
 from models.evaluation.predict import Candidate
 from shared.policy.prices import known_prices
 from tests.evaluate import cascade as evaluate_cascade
