@@ -70,6 +70,24 @@ class Companies:
         return np.quantile(drawn, [0.025, 0.975], axis=0).T
 
 
+def difference(first: Companies, second: Companies, share: float) -> tuple[float, float, float]:
+    """Return the gain of the second at a share of false alarms, and its 95% interval.
+
+    Both have the same draws of companies. Raises ValueError for other companies.
+    """
+    if first.names != second.names:
+        raise ValueError("the predictions are of different companies")
+
+    def gain(chosen: Iterable[int]) -> float:
+        some = list(chosen)
+        return float(second.found([share], some)[0] - first.found([share], some)[0])
+
+    draw, many = np.random.default_rng(1), len(first.names)
+    gains = [gain(draw.integers(many, size=many).tolist()) for _ in range(DRAWS)]
+    low, high = np.quantile(gains, [0.025, 0.975])
+    return gain(range(many)), float(low), float(high)
+
+
 def figures(companies: Companies) -> dict[str, Any]:
     """Return the curve: the share found at each share of false alarms, with its interval."""
     bounds, result = companies.interval(GRID), companies.found(GRID)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.evaluation.card import write_cards
 from models.evaluation.reliability import compared, cross_fitted, errors_of
 from models.files import command, read_config, read_json, read_lines, write_json
-from models.triage_breaks import curve
+from models.triage_breaks import curve, reading
 from models.triage_breaks.corrections import CORRECTED, IMPLIED, of_corrections
 from models.triage_breaks.curve import SHARES, Companies, Prediction, Score, limit
 from models.triage_breaks.filings import FOLDER, fold_of
@@ -153,6 +153,7 @@ def figures(folder: Path, predicted: Sequence[Prediction], share: float) -> dict
         "finverbench": _of_finverbench(of("finverbench", predicted), at),
         "development": _of_development(of("development", predicted), at),
         "corrected": of_corrections(_other_results(folder / CORRECTED), predicted, at),
+        "reading": reading.figures(folder, every, risk),
         "implied_shares": _other_results(folder / IMPLIED),
     }
 

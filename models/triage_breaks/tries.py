@@ -9,13 +9,13 @@ corrected later are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from models.files import command, read_lines
-from models.triage_breaks.curve import DRAWS, SHARES, Companies, Prediction, limit
+from models.triage_breaks.curve import SHARES, Companies, Prediction, difference, limit
 from models.triage_breaks.injections import AS_DEVELOPMENT
 from models.triage_breaks.scores import of, risk
 
@@ -26,21 +26,6 @@ def grouped(some: Sequence[Prediction], left_out: set[str]) -> Companies:
     """Group the risks of whole filings by company, without excluded ids."""
     counted = [p for p in of("own", some) if p["id"] not in left_out]
     return Companies.of(sorted(counted, key=lambda p: int(p["company"])), risk, AS_DEVELOPMENT)
-
-
-def difference(first: Companies, second: Companies) -> tuple[float, float, float]:
-    """Return the gain of the second at 2%, and its 95% interval; ValueError for other companies."""
-    if first.names != second.names:
-        raise ValueError("the predictions are of different companies")
-
-    def gain(chosen: Iterable[int]) -> float:
-        some = list(chosen)
-        return float(second.found([AT], some)[0] - first.found([AT], some)[0])
-
-    draw, many = np.random.default_rng(1), len(first.names)
-    gains = [gain(draw.integers(many, size=many).tolist()) for _ in range(DRAWS)]
-    low, high = np.quantile(gains, [0.025, 0.975])
-    return gain(range(many)), float(low), float(high)
 
 
 def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
@@ -55,7 +40,7 @@ def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
     ]
     for name, companies in results.items():
         rates = " | ".join(f"{rate:.1%}" for rate in companies.found(SHARES))
-        gain, low, high = difference(first, companies)
+        gain, low, high = difference(first, companies, AT)
         short = of("headlines", tries[name])
         sound = np.concatenate([a for a, _ in companies.of_each])
         at = limit(sound, AT)
