@@ -103,10 +103,6 @@ def derived(folder: Path, figures: Figures) -> dict[str, Any]:
                 for name in ("identities alone", "a search for sums")
             },
         }
-    if "pages" in figures:
-        prefix = "unseen: "
-        pages = figures["pages"].items()
-        return {"unseen_pages": {k.removeprefix(prefix): v for k, v in pages if prefix in k}}
     if folder.parent.name == "clauses":
         return clause_figures(folder, figures)
     return {}

@@ -71,6 +71,8 @@ def of(part: str, every: Sequence[Prediction]) -> list[Prediction]:
 RULES = "our rules alone"
 BY_HAND = "without confidences by hand"
 """The forest without the rules' confidences."""
+ALL_KINDS = "learned, all kinds"
+"""The forest on all kinds of errors, not only those of the development filings."""
 
 
 def curves(predicted: Sequence[Prediction]) -> dict[str, Any]:
@@ -78,13 +80,17 @@ def curves(predicted: Sequence[Prediction]) -> dict[str, Any]:
     scores: dict[str, Score] = {"learned": risk, RULES: by_rule}
     if BY_HAND in predicted[0]:
         scores[BY_HAND] = _field(BY_HAND)
-    return {
+    result = {
         part: {
             name: curve.figures(Companies.of(of(part, predicted), score, AS_DEVELOPMENT))
             for name, score in scores.items()
         }
         for part in ("own", "development")
     }
+    own = of("own", predicted)
+    kinds = {p["type"] for p in own if p["type"]}
+    result["own"][ALL_KINDS] = curve.figures(Companies.of(own, risk, kinds))
+    return result
 
 
 def figures(folder: Path, predicted: Sequence[Prediction], share: float) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def figures(folder: Path, predicted: Sequence[Prediction], share: float) -> dict
     sound = np.array([risk(p) for p in every if p["type"] is None])
     at = limit(sound, share)
     wrong = [p for p in every if p["type"]]
-    types = sorted({p["type"] for p in wrong})
+    types = sorted({p["type"] for p in wrong}, key=lambda t: (t not in AS_DEVELOPMENT, t))
     flagged = [p for p in like_development(wrong) if risk(p) > at]
     rules: dict[str, Score] = {
         RULES: by_rule,
