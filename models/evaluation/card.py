@@ -154,16 +154,13 @@ def flag_rates(method: Figures) -> dict[str, Any]:
 
 
 def corrections(result: Figures) -> dict[str, Any]:
-    """Return how many later corrected errors there are, and which are found."""
-    shown = [
-        {**entry, "named": ", ".join(f"`{check}`" for check in entry["shipped"]) or "no"}
-        for entry in result["filings"]
-    ]
+    """Return how many later corrected errors there are, and how many filings are flagged."""
+    filings = result["filings"]
     return {
         "facts": sum(result["facts"].values()),
-        "filings": len(shown),
-        "companies": len({entry["company"] for entry in shown}),
-        "shown": shown,
+        "filings": len(filings),
+        "companies": len({entry["company"] for entry in filings}),
+        "flagged": sum(bool(entry["shipped"]) for entry in filings),
     }
 
 

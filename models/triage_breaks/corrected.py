@@ -6,7 +6,8 @@ FOLDER has finance/. Two filings of a company tag one fact with different signs,
 a thousand or a million (revisions.jsonl). Neither says which filing was wrong, nor whether its page
 was: triage reads the page, and most of these are signs of tags alone. Writes `corrected.json`: the
 decision about each pair of filings with its reason. It also has the findings of the shipped
-specialist in the wrong ones, alone and together with earlier filings.
+specialist in the wrong ones, alone and together with earlier filings. Errors that a reader found by
+comparing filings (contradicted.toml) are added to the wrong ones.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.files import command, read_lines, write_json
-from models.triage_breaks.corrections import CORRECTED
+from models.files import command, read_config, read_lines, write_json
+from models.triage_breaks.corrections import CONTRADICTED, CORRECTED
 from models.triage_breaks.filings import FOLDER, Record, read, sound
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.suspect_generation import find_suspects
@@ -177,6 +178,14 @@ def wrong_on_the_page(data: Path, filings: Filings) -> dict[str, list[Revised]]:
     return dict(result)
 
 
+def contradicted(folder: Path) -> dict[str, list[Revised]]:
+    """Return the filings with errors that a reader found by comparing filings, with the facts."""
+    return {
+        name: [Revised({}, "unknown", "another filing", "page", (Cell(*cell),)) for cell in cells]
+        for name, cells in read_config(folder / CONTRADICTED).items()
+    }
+
+
 def names(filing: Record, finding: Finding, facts: Iterable[Revised]) -> bool:
     """Return whether a finding names a wrong cell, its line or a sum with it in its column.
 
@@ -267,9 +276,10 @@ def main() -> None:
     data = parser.parse_args().data / "finance"
     filings = {record["id"]: record for record in sound(data)}
     classifier = BreakClassifier.load(load(CommonSettings).artefacts_folder)
+    wrong = wrong_on_the_page(data, filings) | contradicted(FOLDER)
     result = {
         "pairs": pairs(revised(data, filings)),
-        "filings": triage_results(filings, wrong_on_the_page(data, filings), classifier),
+        "filings": triage_results(filings, wrong, classifier),
     }
     print(write_json(FOLDER / CORRECTED, result), end="")
 

@@ -8,6 +8,8 @@ from typing import Any
 
 CORRECTED, IMPLIED = "corrected.json", "implied_shares.json"
 """Files beside the predictions."""
+CONTRADICTED = "contradicted.toml"
+"""File with the errors that a reader found."""
 Figures = Mapping[str, Any]
 SEEN = ("page", "tag", "nowhere", "restated")
 """Places where an error is visible: see `models.triage_breaks.corrected.Revised`."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.files import read_config, read_json
-from models.triage_breaks.corrections import CORRECTED
+from models.triage_breaks.corrections import CONTRADICTED, CORRECTED
 from models.triage_breaks.curve import Prediction
 from models.triage_breaks.filings import FOLDER
 from models.triage_breaks.scores import figures, predictions, risk, threshold
@@ -36,6 +36,7 @@ def test_every_fact_that_was_corrected_is_in_the_card() -> None:
     facts = SCORES["corrected"]["facts"]
     assert sum(facts.values()) == sum(pair["rows"] for pair in known["pairs"]) == 186
     shown = {pair[pair["wrong"]] for pair in known["pairs"] if pair["seen"] == "page"}
+    shown |= set(read_config(FOLDER / CONTRADICTED))
     assert shown == {one["filing"] for one in known["filings"]}
 
 

@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
-from models.triage_breaks.corrected import Revised, names, pairs, revised, wrong_on_the_page
-from models.triage_breaks.corrections import of_corrections
+from models.triage_breaks.corrected import (
+    Revised,
+    contradicted,
+    names,
+    pairs,
+    revised,
+    wrong_on_the_page,
+)
+from models.triage_breaks.corrections import CONTRADICTED, of_corrections
 from services.triage.domain import Finding
 from services.triage.relations.relations import Cell
 
@@ -84,6 +91,15 @@ def test_a_third_filing_tells_which_is_a_thousand_times_off(tmp_path: Path) -> N
 def test_an_impossible_number_of_shares_is_wrong_and_mostly_on_no_page(tmp_path: Path) -> None:
     rows = [revision("scale_1000x", "Shares", 1_669, 1_669_000_000, "shares")]
     assert decided(tmp_path, rows, filing("a"), filing("b")) == [("first", "nowhere")]
+
+
+def test_errors_that_a_reader_found_are_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / CONTRADICTED).write_text("b = [[0, 1, 2], [0, 1, 3]]\n")
+    found = contradicted(tmp_path)
+    assert [(fact.seen, fact.cells) for fact in found["b"]] == [
+        ("page", (Cell(0, 1, 2),)),
+        ("page", (Cell(0, 1, 3),)),
+    ]
 
 
 def finding(check: str, row: int | None, column: int | None, **more: Any) -> Finding:
