@@ -134,7 +134,8 @@ ANCHOR = re.compile(
     r"^gross (profit|margin)|^(operating|pre-?tax) (income|profit|earnings|\(loss|loss)|"
     r"\b(income|earnings|loss|profit)\)?( \(?(loss|income)\)?)? (from|before)\b|"
     r"^net (income|earnings|loss|\()|\bequity$|\bnet$|"
-    r"^net (sales|revenues?|change|increase|decrease|property)|^comprehensive|"
+    r"^net (sales|revenues?|change|increase|decrease|property|other-than-temporary|otti)\b|"
+    r"^comprehensive|^sub-?total\b|"
     r"\bend of (the )?(period|year|quarter)|^at end|^ending|"
     r"^(current )?(assets|liabilities)$|^liabilities and .*equity|\bequity \(defici\w+\)$|"
     r"^\(?(in|de)crease\)?( \(?(in|de)crease\)?)? in cash"
@@ -143,7 +144,9 @@ ANCHOR = re.compile(
 
 PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|^basic\b|^dilut|dilution")
 SHARES = re.compile(r"weighted|average.*shares|shares outstanding|number of (\w+ )?shares")
-_CAPITAL = re.compile(r"^(?!.*\b(weighted|average)\b).*\b(par value|stated value|at cost)\b")
+_CAPITAL = re.compile(
+    r"\bat average cost\b|^(?!.*\b(weighted|average)\b).*\b(par value|stated value|at cost)\b"
+)
 
 
 def role_rows(statement: Statement, role: str) -> list[int]:

@@ -86,11 +86,19 @@ def _best_sum(
         candidate = _weigh(view, row, parts, pattern, tries)
         if candidate is None or candidate[0] < needed:
             continue
-        if best is None or candidate[0] > best[0] + 0.5:
+        if best is None or candidate[0] > best[0] + 0.5 or _closes(candidate[1], best[1]):
             best = candidate
     if best is None and anchored:
         return _adjusted_sum(view, row, stack, sums) or _sum_of_headlines(view, row, stack)
     return best[1] if best else None
+
+
+def _closes(deeper: Sum, best: Sum) -> bool:
+    """Whether a sum of more lines closes to the last digit where the best one needs rounding."""
+    plain = deeper.pattern == best.pattern == "plain" and len(deeper.parts) > len(best.parts)
+    as_many = len(deeper.residuals) >= len(best.residuals)
+    exact = not any(deeper.residuals.values())
+    return plain and as_many and exact and any(best.residuals.values())
 
 
 def _adjusted_sum(

@@ -139,15 +139,42 @@ def test_a_reconciliation_below_the_end_of_cash_is_read_apart() -> None:
     assert [line for line, _ in found.parts] == [last - 4, last - 1]
 
 
-def test_a_class_of_stock_is_money_though_its_label_counts_shares() -> None:
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Common stock, $1 par value; 500 shares authorized; 219 shares outstanding",
+        "Less: Treasury Stock, at Average Cost; 0 shares in 2023 and 203 shares in 2022",
+    ],
+)
+def test_a_class_of_stock_is_money_though_its_label_counts_shares(label: str) -> None:
     filing = record()
     part, index = find_row(filing, "balance_sheet", "Common stock")
-    label = "Common stock, $1 par value; 500 shares authorized; 219 shares outstanding"
     part["rows"][index] = row(label, 219, 219)
     part["rows"].insert(index + 1, row("Common shares outstanding", 219, 219))
+    part["rows"].insert(index + 2, row("Weighted average shares at average prices", 219, 219))
     sheet = statement_views(read(filing))[0]
     assert index in sheet.money
-    assert index + 1 not in sheet.money
+    assert not {index + 1, index + 2} & {*sheet.money}
+
+
+def test_a_subtotal_is_a_sum_of_small_amounts() -> None:
+    filing = record()
+    part, index = find_row(filing, "cash_flow", "Net cash provided by operating activities")
+    part["rows"][index:index] = [row("Subtotal", 3, 5, 4)]
+    part["rows"][index:index] = [row("Deferred taxes", 1, 3, 1), row("Others", 2, 2, 3)]
+    found = sum_of(filing, 2, "Subtotal")
+    assert [line for line, _ in found.parts] == [index, index + 1]
+
+
+def test_a_sum_to_the_last_digit_is_preferred_to_a_rounded_one() -> None:
+    filing = record()
+    part, index = find_row(filing, "balance_sheet", "Accounts payable")
+    part["rows"].insert(index, row("Short-term borrowings", 0, 1))
+    _, total = find_row(filing, "balance_sheet", "Total current liabilities")
+    part["rows"][total]["values"][1] += 1_000_000
+    found = sum_of(filing, 0, "Total current liabilities")
+    assert [line for line, _ in found.parts] == [index, index + 1, index + 2]
+    assert not any(found.residuals.values())
 
 
 def test_basic_below_weighted_average_shares_counts_shares() -> None:
