@@ -88,8 +88,6 @@ document-kind: setup-train ## Train the model for kinds of documents (SOURCES=FO
 	@$(TRAIN)/bin/python -m models.document_kind.read_originals --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.document_kind.other_documents
 	@$(TRAIN)/bin/python -m models.document_kind --data "$(SOURCES)" --out models/artefacts
-	@$(TRAIN)/bin/python -m models.document_kind.states --data "$(SOURCES)"
-	@$(TRAIN)/bin/python -m models.document_kind --data "$(SOURCES)" --only-head
 	@$(TRAIN)/bin/python -m models.document_kind.scores
 	@$(TRAIN)/bin/python -m models.document_kind.pages
 	@$(TRAIN)/bin/python -m models.evaluation.card models/document_kind

@@ -1,9 +1,8 @@
-"""Predict the kind of every document in four ways, and make the model that ships.
+"""Predict the kind of every document in three ways, and make the model that ships.
 
     python -m models.document_kind --data FOLDER [--work var/kinds] [--out models/artefacts]
 
-The ways are the file type, keywords, a linear model on hashed words, and a linear head on the
-frozen INT4 base (if `models.document_kind.states` has its states). Everything is chosen by
+The ways are the file type, keywords, and a linear model on hashed words. Everything is chosen by
 cross-validation on folds 0 to 3. The fit on these predicts the other folds and ships. Writes
 `predictions.json.gz` for `models.document_kind.scores`. Run `models.document_kind.read_originals`
 and `models.document_kind.other_documents` before.
@@ -20,14 +19,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import vstack
+from scipy.sparse import csr_matrix, vstack
 
 from models.document_kind import rules
 from models.document_kind.corpus import (
     DEVELOPMENT,
     KINDS,
     READS,
-    SOME,
     Document,
     beginning,
     documents,
@@ -47,7 +45,6 @@ from models.document_kind.learning import (
     stacked,
 )
 from models.document_kind.scores import FOLDER, recall, thresholds
-from models.document_kind.states import key, vectors
 from models.files import command, name_of, read_config
 from shared.features import linear
 from shared.features.linear import place_of, share_of, words_of
@@ -64,68 +61,41 @@ STRENGTHS = (10.0, 100.0)
 LANGUAGES = 15
 """Texts of each other language."""
 
-
-class Words:
-    """Features of documents: hashed words."""
-
-    name = "linear"
-
-    @staticmethod
-    @cache
-    def _row(document: Document, form: str) -> Row:
-        return row_of(FORMS[form](document.text))
-
-    def rows(self, some: Sequence[Document], form: str) -> Any:
-        """Return the vectors of documents; each is computed once."""
-        return stacked([self._row(document, form) for document in some])
-
-    def all_forms(self, some: Sequence[Document]) -> Any:
-        """Return the vectors of all forms of documents, one form after the other."""
-        return vstack([self.rows(some, form) for form in FORMS]).tocsr()
-
-
-class States:
-    """Features of documents: states of the frozen encoder."""
-
-    name = "head"
-
-    def __init__(self, states: Mapping[str, Floats]) -> None:
-        self.states = dict(states)
-
-    def rows(self, some: Sequence[Document], form: str) -> Any:
-        return vectors(some, self.states, form)
-
-    def all_forms(self, some: Sequence[Document]) -> Any:
-        return np.concatenate([self.rows(some, form) for form in FORMS])
-
-
-Features = Words | States
 Fitted = tuple[Floats, Floats]
 ByForm = dict[str, Floats]
 
 
-def learn(features: Features, some: Sequence[Document], strength: float) -> Fitted:
+@cache
+def _row(document: Document, form: str) -> Row:
+    return row_of(FORMS[form](document.text))
+
+
+def rows(some: Sequence[Document], form: str) -> csr_matrix:
+    """Return the vectors of documents; each is computed once."""
+    return stacked([_row(document, form) for document in some])
+
+
+def learn(some: Sequence[Document], strength: float) -> Fitted:
     """Fit on all forms of some documents."""
     kinds = np.array([KINDS.index(document.kind) for document in some])
     weights, times = shares(some), len(FORMS)
-    return fit(features.all_forms(some), np.tile(kinds, times), np.tile(weights, times), strength)
+    every = vstack([rows(some, form) for form in FORMS]).tocsr()
+    return fit(every, np.tile(kinds, times), np.tile(weights, times), strength)
 
 
-def out_of_fold(features: Features, some: Sequence[Document], strength: float) -> ByForm:
+def out_of_fold(some: Sequence[Document], strength: float) -> ByForm:
     """Return predictions of documents by form, fitted without the document's fold."""
     predictions = {form: np.zeros((len(some), len(KINDS)), np.float32) for form in FORMS}
     for fold in DEVELOPMENT:
         apart = [document for document in some if document.fold == fold]
-        fitted = learn(features, [document for document in some if document.fold != fold], strength)
+        fitted = learn([document for document in some if document.fold != fold], strength)
         for form, result in predictions.items():
             here = [document.fold == fold for document in some]
-            result[here] = chances(features.rows(apart, form), *fitted)
+            result[here] = chances(rows(apart, form), *fitted)
     return predictions
 
 
-def predicted(
-    features: Features, every: Sequence[Document]
-) -> tuple[ByForm, dict[str, Any], Fitted]:
+def predicted(every: Sequence[Document]) -> tuple[ByForm, dict[str, Any], Fitted]:
     """Predict the development folds by cross-validation, and the others by a fit on all of these.
 
     Returns:
@@ -138,17 +108,17 @@ def predicted(
     kinds = np.array([KINDS.index(document.kind) for document in some])
     result, tried = {}, {}
     for strength in STRENGTHS:
-        result[strength] = out_of_fold(features, some, strength)
+        result[strength] = out_of_fold(some, strength)
         values = [recall(result[strength][form].argmax(1) == kinds, kinds) for form in FORMS]
         tried[f"{strength:g}"] = float(np.mean(values))
-        print(f"{features.name} at {strength:g}: {tried[f'{strength:g}']:.4f}", flush=True)
+        print(f"linear at {strength:g}: {tried[f'{strength:g}']:.4f}", flush=True)
     best = max(STRENGTHS, key=lambda strength: tried[f"{strength:g}"])
-    fitted = learn(features, some, best)
+    fitted = learn(some, best)
     predictions = {}
     for form in FORMS:
         predictions[form] = np.zeros((len(every), len(KINDS)), np.float32)
         predictions[form][seen] = result[best][form]
-        predictions[form][~seen] = chances(features.rows(new, form), *fitted)
+        predictions[form][~seen] = chances(rows(new, form), *fitted)
     return predictions, {"chosen": best, "tried": tried}, fitted
 
 
@@ -240,15 +210,11 @@ def main() -> None:
 
     parser.add_argument("--work", type=Path, default=Path("var/kinds"))
     parser.add_argument("--out", type=Path, help="folder of artefacts that the model is put into")
-    parser.add_argument("--only-head", action="store_true", help="predict by the head alone")
     arguments = parser.parse_args()
     others = arguments.work / "others.jsonl"
     every = documents(arguments.data, arguments.work, others)
-    if arguments.only_head:
-        head(every, arguments.work)
-        return
     config = read_config(FOLDER)
-    predictions, tried, fitted = predicted(Words(), every)
+    predictions, tried, fitted = predicted(every)
     documents_out = records(every, {**plain(every), "linear": predictions}, config["telling"])
     bits = met([document.text[:READS] for document in every if document.fold in DEVELOPMENT])
     sure = thresholds(documents_out, config["sure"]["wrong"])
@@ -266,18 +232,6 @@ def main() -> None:
     linear.write(folder, model, *fitted, bits)
     value = {"tried": tried, "met": known_shares(bits, every, others), "documents": documents_out}
     write(FOLDER / "predictions.json.gz", value)
-
-
-def head(every: Sequence[Document], work: Path) -> None:
-    """Predict by the head, and by a linear model of the same few documents."""
-    states = dict(np.load(work / "states.npz"))
-    few = [document for document in drawn(every, SOME) if key(document) in states]
-    models: dict[str, ByForm] = {}
-    tried = {}
-    for features in (States(states), Words()):
-        models[features.name], tried[features.name], _ = predicted(features, few)
-    value = {"tried": tried, "documents": records(few, models, {})}
-    write(FOLDER / "predictions-head.json.gz", value)
 
 
 def write(path: Path, value: object) -> None:

@@ -27,8 +27,8 @@ BEGINNING = 1_000
 KINDS = ("contract", "report", "other")
 DEVELOPMENT, UNSEEN = (0, 1, 2, 3), 4
 SHORTEST = 150
-MOST, SOME = 60, 5
-"""Documents of one corpus: at most, and at most for the encoder, which is slow."""
+MOST = 60
+"""Documents of one corpus at most."""
 NO_STATEMENTS = ("8K",)
 """Announcements (form 8-K), which may have no statements: neither trained on nor scored."""
 

@@ -1,4 +1,4 @@
-"""Fit the two learned models: hashed words, and a head on states of the frozen encoder."""
+"""Fit a linear model on hashed words."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def shares(documents: Sequence[Document]) -> Floats:
 
 
 def fit(
-    rows: csr_matrix | Floats, kinds: NDArray[np.int64], weights: Floats, c: float
+    rows: csr_matrix, kinds: NDArray[np.int64], weights: Floats, c: float
 ) -> tuple[Floats, Floats]:
     """Fit a softmax regression; returns its matrix [columns, kinds] and bias [kinds]."""
     model = LogisticRegression(C=c, max_iter=STEPS)
@@ -60,7 +60,7 @@ def fit(
     return model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
 
 
-def chances(rows: csr_matrix | Floats, weight: Floats, bias: Floats) -> Floats:
+def chances(rows: csr_matrix, weight: Floats, bias: Floats) -> Floats:
     """Return the probability of each kind [rows, kinds]."""
     logits = np.asarray(rows @ weight) + bias
     odds = np.exp(logits - logits.max(1, keepdims=True))

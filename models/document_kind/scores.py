@@ -185,20 +185,13 @@ def sides(records: Records) -> dict[str, Records]:
     return dict(result)
 
 
-def scores(
-    all_: Mapping[str, Any], few: Mapping[str, Any] | None, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return all figures of the card.
-
-    Args:
-        few: those of the head, and of a linear model of the same documents.
-        settings: the section `[sure]` of the config.
-    """
+def scores(all_: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all figures of the card; `settings` is the section `[sure]` of the config."""
     records = all_["documents"]
     sure = {**thresholds(records, settings["wrong"]), **settings["least"]}
     result: dict[str, Any] = {"tried": all_["tried"], "thresholds": sure, "met": all_["met"]}
     result["calibration"] = calibration(records)
-    for part in ("figures", "asked", "corpora", "head"):
+    for part in ("figures", "asked", "corpora"):
         result[part] = {}
     for side, some in sides(records).items():
         forms = list(some[0]["linear"])
@@ -210,9 +203,6 @@ def scores(
         result["corpora"][side] = {
             name: decisions(corpus, "whole", sure) for name, corpus in sorted(corpora.items())
         }
-    for side, some in sides(few["documents"]).items() if few else ():
-        forms = list(some[0]["linear"])
-        result["head"][side] = {f: figures(some, ("linear", "head"), f) for f in forms}
     return result
 
 
@@ -224,10 +214,10 @@ def read(path: Path) -> dict[str, Any] | None:
 def main() -> None:
     """Read the command line, and write and print the figures."""
     command(__doc__).parse_args()
-    every, few = (read(FOLDER / f"predictions{name}.json.gz") for name in ("", "-head"))
+    every = read(FOLDER / "predictions.json.gz")
     if every is None:
         raise SystemExit("there are no predictions: run `python -m models.document_kind` first")
-    result = scores(every, few, read_config(FOLDER)["sure"])
+    result = scores(every, read_config(FOLDER)["sure"])
     write_json(FOLDER / "scores.json", result)
     for side, forms in result["figures"].items():
         for form, models in forms.items():

@@ -89,8 +89,6 @@ def test_the_cards_claim_what_the_figures_show() -> None:
     flags = scores_of("narrative-flags")["families"]
     assert all(one["over_tfidf"][1] <= 0 for one in flags.values())
     assert [name for name, one in flags.items() if one["states_add"][1] > 0] == ["investigation"]
-    kinds = scores_of("document-kind")["head"]["fold 4"]["whole"]["difference"]["head"]
-    assert kinds["interval"][0] < 0 < kinds["interval"][1]
     lines = scores_of("line-concepts")["adapter"]["more"]
     assert min(lines["both than linear"][0], lines["both than adapter"][0]) > 0
     priority = scores_of("review-priority")["beside_learned"]
