@@ -41,7 +41,9 @@ def test_every_card_has_the_same_parts_on_two_pages(path: Path) -> None:
     text = path.read_text("utf-8")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
     assert len(text.splitlines()) <= 110
-    assert len(re.findall(r"[^\s|:-][^\s|]*", text)) <= 900
+    assert (
+        len(re.findall(r"[^\s|:-][^\s|]*", text)) <= 950
+    )  # a new version may name more categories
     if path.parent.name != "document_kind":
         assert re.search(r"It gives no\s(legal|audit)\sadvice", text)
 
