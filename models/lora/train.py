@@ -7,6 +7,9 @@ r"""Train a specialist: a LoRA adapter and a head on the quantised base.
 folder written by `models.base.quantise`. The adapter learns on the served numbers, so it absorbs
 the quantisation error (as in QLoRA, Dettmers et al., 2023). After a stop the same command resumes
 from the last checkpoint and ends with the same weights.
+
+With a section `teacher` in the config, a teacher of that recipe is trained first, in `OUT/teacher`,
+and the adapter also learns what it says (see `models.lora.teach`).
 """
 
 from __future__ import annotations
@@ -29,9 +32,14 @@ from models.corpus import FOLDS, read_labels, read_records
 from models.files import command, read_config, say, write_json
 from models.lora.encoder import Dropout, Tagger
 from models.lora.export import trained_state
+from models.lora.teach import tagger_of_run, taught
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
+RUN_FILE = "run.json"
+"""Facts of a finished training, in its folder."""
+SAID_FILE = "said.npy"
+"""What the teacher says of all training contracts, while a student learns."""
 EASY = 0.03
 """Added to the probability of empty windows, so that each is shown now and then."""
 
@@ -178,6 +186,12 @@ def tensors_of(batch: list[Window], content: int, labels: int) -> tuple[Tensor, 
     return ids, targets
 
 
+def soft_targets(batch: list[Window], content: int, said: NDArray[np.float16]) -> Tensor:
+    """Return what the teacher says of windows [windows, content, outputs]."""
+    places = [window.contract.place + window.start for window in batch]
+    return torch.from_numpy(np.stack([said[place : place + content] for place in places])).float()
+
+
 # --- small decisions --------------------------------------------------------------------------
 
 
@@ -222,6 +236,16 @@ def start_head(head: torch.nn.Linear, rates: Tensor) -> None:
         head.bias.copy_(torch.log(rates / (1 - rates)))
 
 
+def soft_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy between a teacher and a student, on the scale of `loss_of`.
+
+    Args:
+        logits: of the student [windows, content, views * labels].
+        targets: probabilities of the teacher, of the same shape.
+    """
+    return logits.shape[-1] * binary_cross_entropy_with_logits(logits, targets)
+
+
 def loss_of(logits: Tensor, targets: Tensor, settings: dict[str, Any]) -> Tensor:
     """Return the loss of a batch: binary cross-entropy with a weight for positives.
 
@@ -255,17 +279,21 @@ def train(
     fold: str,
     out: Path,
     start: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Train, and write `adapter.safetensors` and `run.json` to the folder `out`.
 
-    `start` is the folder of another adapter (see `models.lora.export.trained_state`) that
-    initialises everything but the head.
+    Args:
+        start: folder of another adapter (see `models.lora.export.trained_state`) that initialises
+            everything but the head.
+        teacher: folder of the run to learn from; it must have left out the same fold.
 
     Raises:
-        SystemExit: a checkpoint in `out` has another recipe.
+        SystemExit: a checkpoint in `out` has another recipe, or the teacher has seen the fold.
     """
     settings, cutting = config["training"], config["windows"]
-    recipe = {name: config[name] for name in ("data", "windows", "adapter", "training")}
+    sections = ("data", "windows", "adapter", "training", *["teacher"] * bool(teacher))
+    recipe = {name: config[name] for name in sections}
     content = cutting["length"] - 2
     out.mkdir(parents=True, exist_ok=True)
 
@@ -287,6 +315,10 @@ def train(
         name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()
     }
     model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
+    said = None
+    if teacher:
+        tagger = tagger_of_run(teacher, weights, fold)
+        said = taught(tagger, contracts, content, config["teacher"]["stride"], out / SAID_FILE)
     rates = base_rates(contracts, len(labels))
     if start:
         initial = {name: torch.from_numpy(value) for name, value in trained_state(start).items()}
@@ -316,6 +348,9 @@ def train(
         logits = model(ids, drop)[:, 1:-1]
         sampler.note(batch, logits[..., : len(labels)])
         loss = loss_of(logits, targets, settings)
+        if said is not None:
+            taught_loss = soft_loss(logits, soft_targets(batch, content, said))
+            loss = loss + config["teacher"]["weight"] * (taught_loss - loss)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
         for group in optimizer.param_groups:
@@ -349,7 +384,17 @@ def train(
         "threads": torch.get_num_threads(),
         "seconds": round(spent + time.monotonic() - begin),
     }
-    write_json(out / "run.json", run, indent=2)
+    write_json(out / RUN_FILE, run, indent=2)
+    (out / SAID_FILE).unlink(missing_ok=True)
+
+
+def teacher_recipe(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a teacher: that of its student, except for the section `teacher`."""
+    own = config["teacher"]
+    return config | {
+        "adapter": config["adapter"] | {"rank": own["rank"]},
+        "training": config["training"] | {"epochs": own["epochs"], "seed": own["seed"]},
+    }
 
 
 def keep(
@@ -379,8 +424,11 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     config = read_config(arguments.specialist)
     labels = read_labels(arguments.specialist, config["data"])
-    given = arguments.base, arguments.data, arguments.fold, arguments.out, arguments.start
-    train(config, labels, *given)
+    given = arguments.base, arguments.data, arguments.fold
+    teacher = arguments.out / "teacher" if "teacher" in config else None
+    if teacher and not (teacher / RUN_FILE).exists():
+        train(teacher_recipe(config), labels, *given, teacher, arguments.start)
+    train(config, labels, *given, arguments.out, arguments.start, teacher)
 
 
 if __name__ == "__main__":

@@ -31,16 +31,22 @@ from models.corpus import read_records
 from models.files import read_json
 from models.lora.encoder import Dropout, LoraLinear, Tagger, attention
 from models.lora.export import export, trained_state
+from models.lora.teach import probabilities, tagger_of_run
 from models.lora.train import Contract, EpochSampler, Window, learning_rate, tensors_of, train
+from models.lora.train import main as train_main
 from services.extraction.evaluation.metric import matches
 from services.extraction.pipeline.search import find_clauses
 from shared.inference import Specialists
-from tests.models.builders import write_specialist
+from shared.inference.tokeniser import Tokeniser
+from tests.models.builders import run as run_main
+from tests.models.builders import toml, write_specialist
 from tests.models.conftest import CONFIG, FILLER, LABELS, LAW, SETTINGS
 from tests.support import ROOT
 
 pytestmark = pytest.mark.training
 
+LONG = SETTINGS["training"] | {"epochs": 24.0}
+TAUGHT = SETTINGS | {"training": LONG, "teacher": {"stride": 12, "weight": 1.0}}
 SHORT = SETTINGS | {"training": SETTINGS["training"] | {"epochs": 0.5}}
 
 
@@ -176,6 +182,43 @@ def test_the_exported_adapter_answers_like_torch(
     pairs = (served.probabilities, inside), (served.openings, opening), (served.closings, closing)
     assert all(one is not None and np.abs(one - other).max() < 1e-3 for one, other in pairs)
     assert served.probabilities.max() > 0.3  # there is something to agree on
+
+
+def test_a_student_says_what_its_teacher_says(
+    run: Path, base: tuple[Path, Path], data: Path, tmp_path: Path
+) -> None:
+    student = tmp_path / "student"
+    train(TAUGHT, LABELS[::-1], base[1], data, "none", student, teacher=run)
+
+    weights = load_file(base[1] / "dequantised.safetensors")
+    text = " ".join([FILLER, LAW, *[FILLER] * 6])
+    ids = Tokeniser(base[1] / "tokenizer.json")(text).ids
+    one, two = (
+        probabilities(tagger_of_run(folder, weights, "none"), ids, 32, 24)
+        for folder in (run, student)
+    )
+    assert one.max() > 0.5
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9, "the labels alone say the opposite"
+    assert not (student / "said.npy").exists()
+
+
+def test_a_teacher_must_not_have_seen_the_fold(
+    run: Path, base: tuple[Path, Path], data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="it can't teach without fold 0"):
+        train(TAUGHT, LABELS, base[1], data, "0", tmp_path, teacher=run)
+
+
+def test_the_teacher_is_trained_first(base: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
+    own = {"rank": 2, "epochs": 0.5, "seed": 3, "stride": 24, "weight": 0.7}
+    specialist = write_specialist(tmp_path, toml(**SHORT, teacher=own), LABELS)
+    out = tmp_path / "out"
+    run_main(train_main, specialist, "--base", base[1], "--data", data, "--out", out)
+    ranks = [
+        read_json(folder / "run.json")["config"]["adapter"]["rank"]
+        for folder in (out / "teacher", out)
+    ]
+    assert ranks == [2, 4]
 
 
 def test_lora_is_that_of_peft() -> None:
