@@ -78,7 +78,7 @@ def steps(
         train = (*train, "--start", newest_version(shipped, start))
     trained = {fold: f"{name}: train without fold {fold}" for fold in outs}
     trained["none"] = f"{name}: train on all"
-    reads = ("data", "windows", "adapter", "training")
+    reads = ("data", "windows", "adapter", "teacher", "training")
     for fold, out in outs.items():
         arguments = module("lora.train", *train, "--fold", fold, "--out", out)
         made.append(Step(trained[fold], arguments, reads, tuple(after), threads=1))
