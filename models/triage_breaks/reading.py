@@ -20,17 +20,22 @@ SLIP, CONVERSION = "slip", "conversion"
 TYPES = {"nine types": tuple(AS_DEVELOPMENT), "all types": (*AS_DEVELOPMENT, *OTHERS)}
 
 
+def wrong_filings(folder: Path) -> set[str]:
+    """Return the filings that are wrong without an injected error."""
+    verdicts = read_config(folder / FILE)
+    return {*verdicts[SLIP], *verdicts[CONVERSION]}
+
+
 def figures(folder: Path, some: Sequence[Prediction], score: Score) -> dict[str, Any]:
     """Return the found errors with all filings, without slips, and without all wrong filings.
 
     A filing is left out together with its injected copies.
     """
     verdicts: Mapping[str, Sequence[str]] = read_config(folder / FILE)
-    slips = set(verdicts[SLIP])
     left_out = {
         "all": set[str](),
-        "no slips": slips,
-        "none wrong": slips | set(verdicts[CONVERSION]),
+        "no slips": set(verdicts[SLIP]),
+        "none wrong": wrong_filings(folder),
     }
     rows = {name: _found(some, score, ids) for name, ids in left_out.items()}
     return {"verdicts": {name: len(ids) for name, ids in verdicts.items()}, "found": rows}

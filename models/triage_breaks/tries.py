@@ -4,33 +4,43 @@
 
 Each file has predictions of `models.triage_breaks`, with the same errors in the same filings. Draws
 of companies are the same for two files, each with its own threshold. Filings that their company
-corrected later are left out.
+corrected later are left out. The second table compares the last file with the first, also without
+the wrong filings of `reading.toml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from models.files import command, read_lines
+from models.triage_breaks import reading
 from models.triage_breaks.curve import SHARES, Companies, Prediction, difference, limit
+from models.triage_breaks.filings import FOLDER
 from models.triage_breaks.injections import AS_DEVELOPMENT
 from models.triage_breaks.scores import of, risk
 
 AT = 0.02
 
 
-def grouped(some: Sequence[Prediction], left_out: set[str]) -> Companies:
+def grouped(
+    some: Sequence[Prediction], left_out: set[str], types: Iterable[str] = AS_DEVELOPMENT
+) -> Companies:
     """Group the risks of whole filings by company, without excluded ids."""
     counted = [p for p in of("own", some) if p["id"] not in left_out]
-    return Companies.of(sorted(counted, key=lambda p: int(p["company"])), risk, AS_DEVELOPMENT)
+    return Companies.of(sorted(counted, key=lambda p: int(p["company"])), risk, types)
+
+
+def corrected(tries: Iterable[Sequence[Prediction]]) -> set[str]:
+    """Return the filings that a company corrected later."""
+    return {p["id"] for some in tries for p in of("corrected", some)}
 
 
 def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
     """Return the table, a row a file."""
-    left_out = {p["id"] for some in tries.values() for p in of("corrected", some)}
+    left_out = corrected(tries.values())
     results = {name: grouped(some, left_out) for name, some in tries.items()}
     first = next(iter(results.values()))
     head = " | ".join(f"{share:.0%}" for share in SHARES)
@@ -55,14 +65,35 @@ def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gains(first: Sequence[Prediction], last: Sequence[Prediction], wrong: set[str]) -> str:
+    """Return what the last file finds and its gain over the first, with and without `wrong`."""
+    lines = [
+        "| errors | filings | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |",
+        "| --- | --- |" + " --- |" * len(SHARES),
+    ]
+    apart = corrected((first, last))
+    for name, types in reading.TYPES.items():
+        for filings, left_out in (("all", apart), (f"without {len(wrong)} wrong", apart | wrong)):
+            before, after = (grouped(some, left_out, types) for some in (first, last))
+            cells = [f"| {name} | {filings} |"]
+            for share, found in zip(SHARES, after.found(SHARES), strict=True):
+                gain, low, high = difference(before, after, share)
+                cells.append(f" {found:.1%}, {gain:+.1%} [{low:+.1%}, {high:+.1%}] |")
+            lines.append("".join(cells))
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Read the command line and print the table."""
+    """Read the command line and print the tables."""
     parser = command(__doc__)
     parser.add_argument(
         "files", type=Path, nargs="+", help="predictions, the first to compare with"
     )
     arguments = parser.parse_args()
-    print(table({path.name: list(read_lines(path)) for path in arguments.files}), end="")
+    tries = {path.name: list(read_lines(path)) for path in arguments.files}
+    print(table(tries))
+    first, last = (tries[arguments.files[i].name] for i in (0, -1))
+    print(gains(first, last, reading.wrong_filings(FOLDER)), end="")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from models.triage_breaks import reading
 from models.triage_breaks.curve import difference
-from models.triage_breaks.tries import grouped, table
+from models.triage_breaks.tries import gains, grouped, table
 
 
 def prediction(number: int, wrong: str | None, value: float) -> dict[str, Any]:
@@ -61,6 +61,17 @@ def test_the_table_has_a_line_for_each_file() -> None:
     text = table({"a": every(), "b": every()})
     assert text.count("\n| a |") == text.count("\n| b |") == 1
     assert "+0.0% [+0.0%, +0.0%] | 2/100 | 3/100 |" in text
+
+
+def test_the_gains_are_paired_with_and_without_the_wrong_filings() -> None:
+    later = [p | {"risk": 0.999} if p["type"] else p for p in every()]
+    rows = gains(every(), later, {"0000000001-10-000099"}).splitlines()[2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        [f"| {types}", filings]
+        for types in ("nine types", "all types")
+        for filings in ("all", "without 1 wrong")
+    ]
+    assert all(" 100.0%, +9" in row for row in rows)
 
 
 def test_wrong_filings_are_left_out_with_their_copies(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ class FilingContext:
             "rounded_elsewhere": self.rounded,
             "brief": self.brief,
             "sums": self.summed,
+            "without_amount": lines_without_amount(view, column),
         }
         if row is not None:
             numbers |= self._of_line(view, row, column)
@@ -191,6 +192,12 @@ class FilingContext:
             numbers["part_mean"] = sum(probabilities) / len(probabilities)
         numbers["parts_known"] = len(probabilities) / max(len(parts), 1)
         return numbers
+
+
+def lines_without_amount(view: StatementView, column: int | None) -> int:
+    """The number of lines that are empty in a column, or, for None, in every column."""
+    columns = range(view.width) if column is None else (column,)
+    return sum(not row.heading and all(row.values[c] is None for c in columns) for row in view.rows)
 
 
 def log_ratio(value: float, other: float) -> float:

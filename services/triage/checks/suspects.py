@@ -34,7 +34,7 @@ SHARED = (
     "part_least", "part_mean", "parts_known", "sign_against", "line_met", "line_below", "is_below",
     "size", "size_unusual", "change", "change_usual", "column", "anchored",
     "share", "share_spread", "by_rule", "unit", "rounded_elsewhere",
-    "may_be_rounding", "brief", "sums",
+    "may_be_rounding", "brief", "sums", "without_amount",
 )  # fmt: skip
 OF_CELLS = (
     "screened", "mends", "harms", "support", "digits", "exact", "may_be_chance", "lawful",

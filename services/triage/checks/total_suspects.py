@@ -1,4 +1,8 @@
-"""Suspect totals that the lines above do not make in any column."""
+"""Suspect totals that the lines above do not make in any column.
+
+Other totals may make such a total: total assets less total liabilities are the total equity. The
+lines between may still lack one.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,11 @@ def total_gaps(context: FilingContext) -> Iterator[Suspect]:
             continue
         suspects: list[Suspect] = []
         for row, as_sum, above in open_lines(view):
-            made = any(Cell(view.index, row, c) in context.made for c in range(view.width))
-            if as_sum or not above or made or _repeats(view, row):
+            by_totals = as_sum is not None and as_sum.pattern == "headlines"
+            made = as_sum or any(
+                Cell(view.index, row, c) in context.made for c in range(view.width)
+            )
+            if not above or (made and not by_totals) or _repeats(view, row):
                 continue
             if _is_usual(context, view, row) and (gap := _gap(context, view, row, above)):
                 suspects.append(gap)

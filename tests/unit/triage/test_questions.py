@@ -44,7 +44,7 @@ trust = "{trust}"
 [tenants.default.findings]
 {rules}
 """
-HALF = "broken = 0.01"
+HALF = "broken = 0.005"
 """So rare are broken filings that the finding below is right in about every second case."""
 
 

@@ -131,6 +131,34 @@ def test_a_total_without_a_line_has_a_gap_in_every_statement() -> None:
     assert not [g for g in of_kind("gap", record()) if g.statement == 1]
 
 
+def test_a_total_that_other_totals_make_may_lack_a_line() -> None:
+    filing = record()
+    index = change(filing, "balance_sheet", "Retained earnings", 5664, 5100)
+    part = statement_of(filing, "balance_sheet")
+    part["rows"].insert(index, row("Additional paid-in capital", 1000, 1000))
+    assert index + 2 not in {g.rows[-1] for g in of_kind("gap", filing) if g.statement == 0}
+    del part["rows"][index + 1]
+    (gap,) = [g for g in of_kind("gap", filing) if (g.statement, g.rows[-1]) == (0, index + 1)]
+    assert {index - 1, index} < set(gap.rows)
+    assert gap.numbers["holds"]
+
+
+def test_lines_without_an_amount_are_counted() -> None:
+    filing = bent("income", "Operating income", 1, 1568)
+    part, index = find_row(filing, "income", "Operating income")
+    part["rows"][index + 1 : index + 1] = [
+        row("Restructuring", None, None, None),
+        row("Impairment", 0, None, None),
+        row("Litigation", None, 0, 0),
+        {"label": "Other", "values": [None, None, None], "heading": 1},
+    ]
+    (cell,) = of_kind("cell", filing)
+    assert (cell.column, cell.numbers["without_amount"]) == (1, 2)
+    del part["rows"][index - 1]
+    gaps = [g for g in of_kind("gap", filing) if g.statement == 1]
+    assert {g.numbers["without_amount"] for g in gaps} == {1}
+
+
 @pytest.mark.parametrize(("more", "suspected"), [(0, False), (700, True)])
 def test_a_total_that_shows_a_sum_again_has_no_gap(more: int, suspected: bool) -> None:
     filing = record()
