@@ -15,11 +15,10 @@ and the adapter also learns what it says (see `models.lora.teach`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -34,8 +33,13 @@ from models.lora.encoder import Dropout, Tagger
 from models.lora.export import trained_state
 from models.lora.teach import tagger_of_run, taught
 from shared.inference.adapters import VIEWS
-from shared.inference.tokeniser import CLS, SEP, Tokeniser
+from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 
+WEIGHTS_FILE, TOKENISER_FILE = "dequantised.safetensors", "tokenizer.json"
+"""Files of a base for training."""
+CHECKPOINT_FILE = "checkpoint.pt"
+SECTIONS = ("data", "windows", "adapter", "training", "teacher")
+"""Sections of a config that decide an adapter; `teacher` only if there is one."""
 RUN_FILE = "run.json"
 """Facts of a finished training, in its folder."""
 SAID_FILE = "said.npy"
@@ -71,28 +75,35 @@ class Window:
 def read_contracts(
     data: Path, settings: Mapping[str, Any], tokenise: Tokeniser, labels: list[str], fold: str
 ) -> list[Contract]:
-    """Read and tokenise the contracts that are not in the left-out fold.
+    """Read and tokenise the contracts that are not in the left-out fold."""
+    others = read_records(data, settings, [k for k in FOLDS if str(k) != fold])
+    return contracts_of(others, tokenise, labels)
 
-    With `share` in the settings, only this share of the families, chosen by a hash of their names.
-    """
-    share = settings.get("share", 1.0)
+
+def contracts_of(
+    records: Iterable[Mapping[str, Any]], tokenise: Tokeniser, labels: list[str]
+) -> list[Contract]:
+    """Tokenise records with `text` and `annotations`."""
     number = {label: i for i, label in enumerate(labels)}
     contracts: list[Contract] = []
     offset = 0
-    for record in read_records(data, settings, [k for k in FOLDS if str(k) != fold]):
-        if crc32(record["family"].encode()) >= share * 2**32:
-            continue
+    for record in records:
         tokens = tokenise(record["text"])
-        starts, ends = tokens.offsets.T
         spans = []
         for note in record["annotations"]:
-            first = int(np.searchsorted(ends, note["start"], side="right"))
-            last = int(np.searchsorted(starts, note["end"], side="left"))
+            first, last = token_range(tokens, note["start"], note["end"])
             if first < last and note["category"] in number:
                 spans.append((number[note["category"]], first, last))
         contracts.append(Contract(tokens.ids, spans, offset))
         offset += len(tokens.ids)
     return contracts
+
+
+def token_range(tokens: Tokens, start: int, end: int) -> tuple[int, int]:
+    """Return the first token that touches [start, end) of the text, and the end of the last one."""
+    starts, ends = tokens.offsets.T
+    first = np.searchsorted(ends, start, side="right")
+    return int(first), int(np.searchsorted(starts, end, side="left"))
 
 
 class EpochSampler:
@@ -186,7 +197,7 @@ def tensors_of(batch: list[Window], content: int, labels: int) -> tuple[Tensor, 
     return ids, targets
 
 
-def soft_targets(batch: list[Window], content: int, said: NDArray[np.float16]) -> Tensor:
+def soft_targets(batch: Sequence[Window], content: int, said: NDArray[np.float16]) -> Tensor:
     """Return what the teacher says of windows [windows, content, outputs]."""
     places = [window.contract.place + window.start for window in batch]
     return torch.from_numpy(np.stack([said[place : place + content] for place in places])).float()
@@ -268,6 +279,24 @@ def loss_of(logits: Tensor, targets: Tensor, settings: dict[str, Any]) -> Tensor
     return loss * labels
 
 
+Loss = Callable[[Sequence[Window], Tensor, Tensor], Tensor]
+"""Maps windows, their logits [windows, content, views * labels] and their targets [views, windows,
+content, labels] to the loss."""
+
+
+def usual_loss(config: dict[str, Any], said: NDArray[np.float16] | None = None) -> Loss:
+    """Return the loss against the labels and, if it has read the contracts, a teacher."""
+
+    def loss_of_batch(batch: Sequence[Window], logits: Tensor, targets: Tensor) -> Tensor:
+        loss = loss_of(logits, targets, config["training"])
+        if said is None:
+            return loss
+        taught_loss = soft_loss(logits, soft_targets(batch, logits.shape[1], said))
+        return loss + config["teacher"]["weight"] * (taught_loss - loss)
+
+    return loss_of_batch
+
+
 # --- the training -----------------------------------------------------------------------------
 
 
@@ -291,40 +320,81 @@ def train(
     Raises:
         SystemExit: a checkpoint in `out` has another recipe, or the teacher has seen the fold.
     """
+    tokenise = Tokeniser(base / TOKENISER_FILE)
+    contracts = read_contracts(data, config["data"], tokenise, labels, fold)
+    initial = state_of(start) if start else {}
+    initial = {name: value for name, value in initial.items() if not name.startswith("head.")}
+    said = None
+    if teacher:
+        tagger = tagger_of_run(teacher, base_weights(base, number_type(config, out)), fold)
+        windows = config["windows"]["length"] - 2, config["teacher"]["stride"]
+        out.mkdir(parents=True, exist_ok=True)
+        said = taught(tagger, contracts, *windows, out / SAID_FILE)
+    else:
+        config = {name: value for name, value in config.items() if name != "teacher"}
+    fit(config, labels, base, fold, contracts, out, usual_loss(config, said), initial)
+    (out / SAID_FILE).unlink(missing_ok=True)
+
+
+def state_of(run: Path) -> dict[str, Tensor]:
+    """Read the parameters of an adapter (see `models.lora.export.trained_state`)."""
+    return {name: torch.from_numpy(value) for name, value in trained_state(run).items()}
+
+
+def base_weights(base: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Read the weights of a base."""
+    return {name: value.to(dtype) for name, value in load_file(base / WEIGHTS_FILE).items()}
+
+
+def number_type(config: Mapping[str, Any], out: Path) -> torch.dtype:
+    """Return the number type of a training: that of its checkpoint, or else by the config."""
+    checkpoint = out / CHECKPOINT_FILE
+    chosen: str = config["training"]["number_type"]
+    if checkpoint.exists():
+        chosen = torch.load(checkpoint, weights_only=True)["number_type"]
+    return faster_number_type() if chosen == "auto" else getattr(torch, chosen)
+
+
+def fit(
+    config: dict[str, Any],
+    labels: list[str],
+    base: Path,
+    fold: str,
+    contracts: list[Contract],
+    out: Path,
+    loss_of_batch: Loss,
+    start: Mapping[str, Tensor],
+) -> None:
+    """Train on contracts, and write `adapter.safetensors` and `run.json` to the folder `out`.
+
+    Args:
+        config: its `training` has `epochs`, or the number of `steps`.
+        fold: the one that the contracts leave out.
+        start: parameters to begin with; without those of the head it begins at the base rates.
+
+    Raises:
+        SystemExit: a checkpoint in `out` has another recipe.
+    """
     settings, cutting = config["training"], config["windows"]
-    sections = ("data", "windows", "adapter", "training", *["teacher"] * bool(teacher))
-    recipe = {name: config[name] for name in sections}
+    recipe = recipe_of(config)
     content = cutting["length"] - 2
     out.mkdir(parents=True, exist_ok=True)
 
-    tokenise = Tokeniser(base / "tokenizer.json")
-    contracts = read_contracts(data, config["data"], tokenise, labels, fold)
     sampler = EpochSampler(contracts, content, cutting["empty"], settings["seed"])
-    steps = max(1, round(settings["epochs"] * len(sampler) / settings["batch"]))
+    steps = settings.get("steps") or steps_of(settings["epochs"], sampler, settings["batch"])
     name = out.name
     say(f"{name}: {len(contracts)} contracts, {len(sampler)} windows an epoch; {steps} steps")
 
-    checkpoint = out / "checkpoint.pt"
+    checkpoint = out / CHECKPOINT_FILE
     state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
     if state and state["recipe"] != recipe:
         raise SystemExit(f"{checkpoint} has another recipe; remove it, or use another folder")
-    chosen = state["number_type"] if state else settings["number_type"]
-    dtype = faster_number_type() if chosen == "auto" else getattr(torch, chosen)
+    dtype = number_type(config, out)
     torch.manual_seed(settings["seed"])
-    weights = {
-        name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()
-    }
-    model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
-    said = None
-    if teacher:
-        tagger = tagger_of_run(teacher, weights, fold)
-        said = taught(tagger, contracts, content, config["teacher"]["stride"], out / SAID_FILE)
-    rates = base_rates(contracts, len(labels))
-    if start:
-        initial = {name: torch.from_numpy(value) for name, value in trained_state(start).items()}
-        initial |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
-        model.load_state_dict(initial)
-    start_head(model.head, rates)
+    model = Tagger(base_weights(base, dtype), config["adapter"]["rank"], len(VIEWS) * len(labels))
+    model.load_state_dict(model.state_dict() | dict(start))
+    if "head.bias" not in start:
+        start_head(model.head, base_rates(contracts, len(labels)))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True)
     drop = None
     if settings["dropout"]:
@@ -347,10 +417,7 @@ def train(
         ids, targets = tensors_of(batch, content, len(labels))
         logits = model(ids, drop)[:, 1:-1]
         sampler.note(batch, logits[..., : len(labels)])
-        loss = loss_of(logits, targets, settings)
-        if said is not None:
-            taught_loss = soft_loss(logits, soft_targets(batch, content, said))
-            loss = loss + config["teacher"]["weight"] * (taught_loss - loss)
+        loss = loss_of_batch(batch, logits, targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
         for group in optimizer.param_groups:
@@ -385,7 +452,16 @@ def train(
         "seconds": round(spent + time.monotonic() - begin),
     }
     write_json(out / RUN_FILE, run, indent=2)
-    (out / SAID_FILE).unlink(missing_ok=True)
+
+
+def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a config that decides the adapter."""
+    return {name: config[name] for name in SECTIONS if name in config}
+
+
+def steps_of(epochs: float, sampler: EpochSampler, batch: int) -> int:
+    """Return the steps of some epochs."""
+    return max(1, round(epochs * len(sampler) / batch))
 
 
 def teacher_recipe(config: dict[str, Any]) -> dict[str, Any]:
