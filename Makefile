@@ -122,6 +122,9 @@ narrative-flags: setup-train ## Train the model for sentences of reports (SOURCE
 	@$(TRAIN)/bin/python -m models.narrative_flags.filings --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.evaluation.card models/narrative_flags
 
+techniques: setup-train ## Compare training techniques: hours (LEGAL= BASE= ONLY=grpo).
+	@$(TRAIN)/bin/python -m models.techniques models/clauses/contract-clauses --data "$(LEGAL)" --base "$(or $(BASE),var/specialists/base)" $(if $(ONLY),--only $(ONLY))
+
 ##@ Develop
 setup-dev: ## Add to .venv what tests and checks need.
 	@infra/setup.sh $(VENV) run kafka s3 dev
@@ -172,5 +175,5 @@ clean: ## Remove environments, caches and build output; keep var/data.
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: help setup demo run run-kafka field-bundle wheel check test test-all fuzz-http chaos test-train bench bench-triage load bench-legal \
-	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
+	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags techniques setup-dev setup-kafka \
 	setup-train format docs pictures demo-documents schemas sbom release requirements audit-packages pin-images clean

@@ -7,7 +7,7 @@ on. The Brier score is given as well, since a constant map has no calibration er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -101,15 +101,21 @@ def drawn(panels: Mapping[str, Sequence[Row]]) -> str:
     A point is a bin: mean belief to the right, share right upwards; its area is the count.
     """
     width, height = (LEFT + SIDE + 16) * len(panels), TOP + SIDE + BELOW
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" font-family="sans-serif" font-size="11" fill="#222">',
-        "<title>Reliability: stated probability and share right</title>",
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-    ]
+    parts = []
     for number, (name, rows) in enumerate(panels.items()):
         parts += _panel(name, rows, (LEFT + SIDE + 16) * number + LEFT)
-    return "\n".join([*parts, "</svg>", ""])
+    return picture("Reliability: stated probability and share right", width, height, parts)
+
+
+def picture(title: str, width: int, height: int, parts: Iterable[str]) -> str:
+    """Return an SVG of a size in pixels, in the style of the cards."""
+    begin = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" font-family="sans-serif" font-size="11" fill="#222">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    return "\n".join([*begin, *parts, "</svg>", ""])
 
 
 def _panel(name: str, rows: Sequence[Row], left: int) -> list[str]:

@@ -81,7 +81,7 @@ def read_contracts(
 
 
 def contracts_of(
-    records: Iterable[Mapping[str, Any]], tokenise: Tokeniser, labels: list[str]
+    records: Iterable[Mapping[str, Any]], tokenise: Callable[[str], Tokens], labels: list[str]
 ) -> list[Contract]:
     """Tokenise records with `text` and `annotations`."""
     number = {label: i for i, label in enumerate(labels)}

@@ -1,0 +1,1 @@
+"""Experiments with training techniques for clause specialists, all without fold 0."""

@@ -1,0 +1,252 @@
+"""Train and score without fold 0: what all experiments share.
+
+A finished training or score is never repeated. An interrupted training resumes from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.corpus import FOLDS, counts_of, read_labels, read_records
+from models.evaluation.judging import judge
+from models.evaluation.outcomes import outcomes
+from models.files import read_config, read_json, say
+from models.lora.encoder import Tagger
+from models.lora.teach import probabilities, tagger_of_run, taught
+from models.lora.train import (
+    RUN_FILE,
+    TOKENISER_FILE,
+    Contract,
+    EpochSampler,
+    Loss,
+    base_weights,
+    contracts_of,
+    fit,
+    number_type,
+    recipe_of,
+    steps_of,
+    teacher_recipe,
+    usual_loss,
+)
+from services.extraction.evaluation.metric import Counts
+from services.extraction.pipeline.decoding import Candidate, Decoding, decode
+from shared.inference import TokenScores
+from shared.inference.tokeniser import Tokeniser, Tokens
+from shared.inference.windows import window_starts
+
+Record = dict[str, Any]
+FOLD = 0  # never trained on
+SEEDS = (20, 21, 22)
+SHORT = 2.0  # epochs of a short training
+RARE = 100  # a category with fewer answers in the training contracts is rare
+READINGS = "said"  # folder of the probabilities of adapters that others learn from
+READING = 1 / 3
+"""Cost of reading a batch without learning, in steps: one pass forward instead of three."""
+UPDATE_RATE = 5e-4
+"""Peak learning rate when a trained adapter learns more."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The contracts, the loss (default: the usual one) and the first parameters of a training."""
+
+    contracts: list[Contract]
+    loss: Loss | None = None
+    start: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant of an experiment.
+
+    `steps` is its whole cost, in training steps of one seed. `counts` has an entry for each seed:
+    the counts of the legal metric [contracts, labels, thresholds, 2].
+    """
+
+    name: str
+    steps: float
+    counts: Sequence[Counts]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The inputs and the folder of the trainings."""
+
+    specialist: Path
+    config: dict[str, Any]  # of one training
+    labels: list[str]
+    data: Path
+    base: Path
+    work: Path
+    seeds: Sequence[int]
+
+    @classmethod
+    def of(cls, specialist: Path, data: Path, base: Path, work: Path) -> Bench:
+        """Read the recipe of a specialist; if it has a teacher, that of the teacher."""
+        config = read_config(specialist)
+        if "teacher" in config:
+            config = {n: value for n, value in teacher_recipe(config).items() if n != "teacher"}
+        labels = read_labels(specialist, config["data"])
+        return cls(specialist, config, labels, data, base, work, SEEDS)
+
+    # --- the contracts -------------------------------------------------------------------------
+
+    @cached_property
+    def tokenise(self) -> Callable[[str], Tokens]:
+        """The tokeniser of the base, which remembers every text."""
+        return cache(Tokeniser(self.base / TOKENISER_FILE))
+
+    @cached_property
+    def tests(self) -> list[Record]:
+        """The contracts that no training sees."""
+        return list(read_records(self.data, self.config["data"], [FOLD]))
+
+    @cached_property
+    def _others(self) -> list[Record]:
+        return list(read_records(self.data, self.config["data"], [k for k in FOLDS if k != FOLD]))
+
+    def records(self, low: float = 0.0, high: float = 1.0) -> list[Record]:
+        """Return training contracts; a hash of the family, from 0 to 1, is in [low, high)."""
+        return [r for r in self._others if low <= crc32(r["family"].encode()) / 2**32 < high]
+
+    def contracts(self, records: Iterable[Record]) -> list[Contract]:
+        """Tokenise records."""
+        return contracts_of(records, self.tokenise, self.labels)
+
+    def rare(self) -> list[str]:
+        """Return the categories with few answers in the training contracts."""
+        number = counts_of(self.records())
+        return [label for label in self.labels if 0 < number[label] < RARE]
+
+    def answers(self, records: Sequence[Record]) -> Counts:
+        """Return the number of answers [contracts, labels]."""
+        number = [counts_of([record]) for record in records]
+        return np.array([[here[label] for label in self.labels] for here in number])
+
+    # --- the trainings -------------------------------------------------------------------------
+
+    @property
+    def content(self) -> int:
+        """Tokens of a window, without [CLS] and [SEP]."""
+        return int(self.config["windows"]["length"]) - 2
+
+    def steps(self, epochs: float | None = None, share: float = 1.0) -> int:
+        """Return the steps of some epochs (default: the config's) over a share of the contracts."""
+        contracts = self.contracts(self.records(0, share))
+        sampler = EpochSampler(contracts, self.content, self.config["windows"]["empty"], 0)
+        epochs = epochs or self.config["training"]["epochs"]
+        return steps_of(epochs, sampler, self.config["training"]["batch"])
+
+    def train(
+        self,
+        name: str,
+        seed: int,
+        steps: int,
+        lesson: Callable[[], Lesson],
+        rate: float | None = None,
+        base: Path | None = None,
+    ) -> Path:
+        """Train if it is not done, and return the folder of the run.
+
+        Args:
+            lesson: called only if something is left to train.
+            rate: peak learning rate, if it differs from the config's.
+            base: folder of the weights, if it is another one.
+
+        Raises:
+            SystemExit: the folder has a training with another recipe.
+        """
+        out = self.work / name / f"seed{seed}"
+        changes = {"seed": seed, "steps": steps} | ({"learning_rate": rate} if rate else {})
+        config = self.config | {"training": self.config["training"] | changes}
+        if (out / RUN_FILE).exists():
+            if recipe_of(read_json(out / RUN_FILE)["config"]) != recipe_of(config):
+                raise SystemExit(f"{out} has another recipe: remove it, or use another folder")
+            return out
+        say(f"{name}, seed {seed}")
+        learned = lesson()
+        loss = learned.loss or usual_loss(config)
+        given = self.labels, base or self.base, str(FOLD), learned.contracts
+        fit(config, *given, out, loss, learned.start)
+        return out
+
+    def by_labels(self, steps: int, share: float = 1.0) -> list[Path]:
+        """Train on the labels of a share of the contracts, one run a seed."""
+
+        def lesson() -> Lesson:
+            return Lesson(self.contracts(self.records(0, share)))
+
+        name = f"labels-{round(100 * share)}-{steps}-steps"
+        return [self.train(name, seed, steps, lesson) for seed in self.seeds]
+
+    # --- reading and scoring -------------------------------------------------------------------
+
+    def tagger(self, run: Path, base: Path | None = None) -> Tagger:
+        """Return the tagger of a run, on its base or another one."""
+        weights = base_weights(base or self.base, number_type(self.config, run))
+        return tagger_of_run(run, weights, str(FOLD))
+
+    def said(self, run: Path, contracts: list[Contract], name: str) -> NDArray[np.float16]:
+        """Return the probabilities of a run for contracts [tokens, outputs], from a file."""
+        path = self.work / READINGS / f"{name}-{run.name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return taught(self.tagger(run), contracts, self.content, self.content // 2, path)
+
+    def cost_of_reading(self, contracts: Iterable[Contract]) -> float:
+        """Return the cost of `said`, in training steps."""
+        length = self.content
+        windows = sum(len(window_starts(len(c.ids), length, length // 2)) for c in contracts)
+        return READING * windows / self.config["training"]["batch"]
+
+    def candidates(self, record: Record, said: NDArray[np.floating[Any]]) -> list[Candidate]:
+        """Decode the probabilities [tokens, outputs] of a contract."""
+        inside = np.ascontiguousarray(said[:, : len(self.labels)], np.float32)
+        scores = TokenScores(self.tokenise(record["text"]).offsets, inside)
+        return decode(record["text"], scores, self.labels, Decoding.of(self.config["decoding"]))
+
+    def counts(
+        self,
+        runs: Sequence[Path],
+        file: str = "counts",
+        records: Sequence[Record] | None = None,
+        base: Path | None = None,
+    ) -> Counts:
+        """Return the counts of contracts by plain decoding [contracts, labels, thresholds, 2].
+
+        Args:
+            runs: their probabilities are averaged. The folder of the last one stores the counts.
+            file: name of the stored counts, different for other runs, records or bases.
+            records: other contracts than those of the left-out fold.
+            base: another base than the one of the trainings.
+        """
+        path = runs[-1] / f"{file}.npz"
+        if not path.exists():
+            records = self.tests if records is None else records
+            say(f"{runs[-1].parent.name}, {runs[-1].name}: predicting {len(records)} contracts")
+            taggers = [self.tagger(run, base) for run in runs]
+            windows = self.content, self.config["windows"]["stride"]
+            judged = []
+            for record in records:
+                ids = self.tokenise(record["text"]).ids
+                every = [probabilities(tagger, ids, *windows) for tagger in taggers]
+                found = self.candidates(record, np.mean(every, axis=0))
+                judged.append(judge(record, found, self.labels))
+            made = outcomes(judged, [contract.matched for contract in judged], self.labels, {})
+            partial = path.with_suffix(".partial.npz")
+            np.savez_compressed(partial, counts=made.counts().astype(np.int32))
+            partial.replace(path)
+        with np.load(path) as stored:
+            return np.asarray(stored["counts"], np.int64)
+
+    def arm(self, name: str, steps: float, runs: Sequence[Path], **options: Any) -> Arm:
+        """Return an arm with one run a seed; `options` are those of `counts`."""
+        return Arm(name, steps, [self.counts([run], **options) for run in runs])

@@ -1,0 +1,188 @@
+"""Experience: what does an adapter learn from accepted and rejected clauses alone?
+
+It starts with the labels of a quarter of the contracts and shows its clauses in the others. The
+only feedback is which of these match an answer. GRPO samples several extractions of a window and
+learns from their ranks (Shao et al., 2024: DeepSeekMath; ranks instead of rewards as in RULER). A
+sample draws one threshold for each category and extracts the tokens above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from models.evaluation.judging import judge
+from models.lora.train import (
+    Contract,
+    Loss,
+    Window,
+    soft_loss,
+    soft_targets,
+    state_of,
+    token_range,
+)
+from models.techniques.bench import UPDATE_RATE, Arm, Bench, Lesson
+
+TITLE = "Experience"
+START = 0.25  # share of the contracts with labels
+SHOWN = 0.3  # least score of a clause that is shown
+UPDATE = 300  # steps
+SAMPLES = 8  # extractions of a window
+KL = 0.1  # weight of the distance to the start
+LEARNERS = {
+    "labels": "again the labels of the quarter",
+    "supervised": "supervised on the feedback",
+    "supervised-near": "supervised, near the start",
+    "grpo": "GRPO",
+}
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """The clauses that the start shows, as spans of contracts, and the accepted ones.
+
+    `accepted` has (place of the contract, label, first token, end). `said` has the probabilities of
+    the start [tokens, outputs].
+    """
+
+    contracts: list[Contract]
+    accepted: set[tuple[int, int, int, int]]
+    said: NDArray[np.float16]
+
+    def in_window(self, window: Window, content: int) -> Iterator[tuple[int, int, int, bool]]:
+        """Yield label, first token, end and acceptance of the clauses in a window."""
+        place, start = window.contract.place, window.start
+        for label, first, end in window.contract.spans:
+            if first < start + content and end > start:
+                clipped = max(first - start, 0), min(end - start, content)
+                yield label, *clipped, (place, label, first, end) in self.accepted
+
+
+def arms(bench: Bench) -> list[Arm]:
+    """Learn from the same feedback in several ways, for as many steps."""
+    before = bench.steps(share=START)
+    starts = bench.by_labels(before, START)
+    reading = bench.cost_of_reading(bench.contracts(bench.records(START)))
+    made = [bench.arm("start: a quarter of the contracts", before, starts)]
+    for name, title in LEARNERS.items():
+        runs = []
+        for seed, start in zip(bench.seeds, starts, strict=True):
+            given = partial(lesson, bench, start, name)
+            runs.append(bench.train(f"feedback-{name}", seed, UPDATE, given, UPDATE_RATE))
+        cost = before + UPDATE + (0 if name == "labels" else reading)
+        made.append(bench.arm(title, cost, runs))
+    return made
+
+
+def lesson(bench: Bench, start: Path, name: str) -> Lesson:
+    """Return the lesson of one of LEARNERS."""
+    state = state_of(start)
+    if name == "labels":
+        return Lesson(bench.contracts(bench.records(0, START)), start=state)
+    feedback = feedback_of(bench, start)
+    if name == "grpo":
+        return Lesson(feedback.contracts, grpo_loss(feedback, len(bench.labels)), state)
+    weight = KL if name == "supervised-near" else 0.0
+    positive = bench.config["training"]["positive_weight"]
+    return Lesson(
+        feedback.contracts, supervised_loss(feedback, len(bench.labels), positive, weight), state
+    )
+
+
+def feedback_of(bench: Bench, start: Path) -> Feedback:
+    """Let the start read the other contracts, and judge the clauses that it shows."""
+    records = bench.records(START)
+    contracts = bench.contracts(records)
+    said = bench.said(start, contracts, "feedback")
+    shown, accepted = [], set()
+    for record, contract in zip(records, contracts, strict=True):
+        place, tokens = contract.place, bench.tokenise(record["text"])
+        found = bench.candidates(record, said[place : place + len(contract.ids)])
+        found = [candidate for candidate in found if candidate.score >= SHOWN]
+        spans = [(c.label, *token_range(tokens, c.start, c.end)) for c in found]
+        matched = judge(record, found, bench.labels).matched
+        accepted |= {(place, *span) for span, hits in zip(spans, matched, strict=True) if hits}
+        shown.append(Contract(contract.ids, spans, place))
+    return Feedback(shown, accepted, said)
+
+
+def supervised_loss(feedback: Feedback, labels: int, positive: float, weight: float) -> Loss:
+    """Return the cross-entropy of the tokens of accepted and rejected clauses.
+
+    Args:
+        positive: weight of the tokens of an accepted clause.
+        weight: of the distance to the start.
+    """
+
+    def loss(batch: Sequence[Window], logits: Tensor, _: Tensor) -> Tensor:
+        inside = logits[..., :labels]
+        known, right = torch.zeros_like(inside), torch.zeros_like(inside)
+        for i, window in enumerate(batch):
+            for label, first, end, accepted in feedback.in_window(window, inside.shape[1]):
+                known[i, first:end, label] = 1.0
+                if accepted:  # rejected ones may overlap it
+                    right[i, first:end, label] = 1.0
+        losses = binary_cross_entropy_with_logits(
+            inside, right, weight=known, pos_weight=torch.tensor(positive), reduction="sum"
+        )
+        return losses / inside[..., 0].numel() + weight * distance(feedback, batch, logits)
+
+    return loss
+
+
+def distance(feedback: Feedback, batch: Sequence[Window], logits: Tensor) -> Tensor:
+    """Return the cross-entropy to the start: the divergence from it, plus a constant."""
+    return soft_loss(logits, soft_targets(batch, logits.shape[1], feedback.said))
+
+
+def grpo_loss(feedback: Feedback, labels: int) -> Loss:
+    """Return the policy loss of GRPO with its distance to the start.
+
+    A group is the samples of one category in one window. A sample gets 1 for each accepted clause
+    of which it has half of the tokens, and -1 for each rejected one. Only tokens of known clauses
+    count, because no other decides the reward.
+    """
+
+    def loss(batch: Sequence[Window], logits: Tensor, _: Tensor) -> Tensor:
+        inside = logits[..., :labels]
+        result = KL * distance(feedback, batch, logits)
+        for i, window in enumerate(batch):
+            clauses: dict[int, list[tuple[int, int, bool]]] = {}
+            for label, first, end, accepted in feedback.in_window(window, inside.shape[1]):
+                clauses.setdefault(label, []).append((first, end, accepted))
+            for label, known in clauses.items():
+                result = result + group_loss(inside[i, :, label], known) / inside[..., 0].numel()
+        return result
+
+    return loss
+
+
+def group_loss(logits: Tensor, known: Sequence[tuple[int, int, bool]]) -> Tensor:
+    """Return the policy loss of one group: logits of a category [tokens], and its known clauses."""
+    sampled = logits.detach().sigmoid() > torch.rand(SAMPLES, 1)
+    rewards = torch.zeros(SAMPLES)
+    mask = torch.zeros(len(logits))
+    for first, end, accepted in known:
+        has = sampled[:, first:end].float().mean(1) >= 0.5
+        rewards += has if accepted else -has.float()
+        mask[first:end] = 1.0
+    chosen = binary_cross_entropy_with_logits(
+        logits.expand(SAMPLES, -1), sampled.float(), weight=mask, reduction="none"
+    )
+    return (advantages(rewards) * chosen.sum(1)).mean()
+
+
+def advantages(rewards: Tensor) -> Tensor:
+    """Return the ranks of rewards [samples], with mean 0 and deviation 1; 0 if all are equal."""
+    above = (rewards[:, None] > rewards[None]).float() + (rewards[:, None] == rewards[None]) / 2
+    ranks = above.sum(1) - above.sum(1).mean()
+    deviation = ranks.std(correction=0)
+    return ranks / deviation if deviation > 0 else ranks
