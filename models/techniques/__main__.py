@@ -20,13 +20,13 @@ from models.techniques.report import PAGE, rows, table, write
 
 EXPERIMENTS = {
     "qlora": qlora,
-    "distillation": distillation,
-    "grpo": grpo,
     "corrections": corrections,
+    "grpo": grpo,
     "synthetic": synthetic,
+    "distillation": distillation,
     "amount": amount,
 }
-"""The experiments in the order in which they run."""
+"""The experiments in the order in which they run. Later ones use trainings of earlier ones."""
 
 
 def main() -> None:
