@@ -212,8 +212,11 @@ def note_decision(
     specialist: Callable[[str], Specialist],
     risks: RiskPolicy,
 ) -> None:
-    """Count a person's decision about a clause in the monitoring of its guarantee."""
-    if event.stage != "extraction" or not event.document_id:
+    """Count a person's decision about a clause in the monitoring of its guarantee.
+
+    A clause that a person added says nothing about accepted ones.
+    """
+    if event.stage != "extraction" or event.origin == "person" or not event.document_id:
         return
     with uow:
         extractions = Extractions(uow.session, event.tenant)

@@ -12,12 +12,25 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from services.review import exports, store
 from services.review.commands import ReviewCommands
-from services.review.domain import About, Box, DecisionRequest, Id, ItemKind, Name, Span, State, Tab
+from services.review.domain import (
+    About,
+    AdditionRequest,
+    Box,
+    Decision,
+    DecisionRequest,
+    Id,
+    Item,
+    ItemKind,
+    Name,
+    Span,
+    State,
+    Tab,
+)
 from services.review.queries import Reader
 from services.review.session import SessionKeys
 from shared.categories import CATEGORIES
 from shared.errors import NotAllowed, NotSignedIn
-from shared.events import Route, Stage, Verdict
+from shared.events import Origin, Route, Stage, Verdict
 from shared.web.auth import (
     CurrentActor,
     authenticate,
@@ -38,12 +51,20 @@ Limit = Annotated[int, Query(ge=1, le=500, description="most items in a page")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the previous page")]
 
 
+_SHOWN_AS = {"signal": "finding", "flag": "finding", "absence": "clause"}
 Kind = Annotated[
     Literal["clause", "finding"],
-    BeforeValidator(lambda kind: "finding" if kind in ("signal", "flag") else kind),
+    BeforeValidator(lambda kind: _SHOWN_AS.get(kind, kind)),
     Field(description="`finding` includes signals and flagged sentences; `about` tells them apart"),
 ]
 """The kind of a result for clients."""
+
+
+_ORIGIN = (
+    "`person`: a person added the clause, or confirmed that the category is absent; `confidence` "
+    "has no meaning then"
+)
+_ABSENT = "a person confirmed that the document has no clause of this category; it has no text"
 
 
 class _Answer(BaseModel):
@@ -122,6 +143,8 @@ class ItemOut(_Answer):
     correction: dict[str, Any] | None = Field(
         description="with the verdict `correct`: category, text, start, end and page"
     )
+    origin: Origin = Field("model", description=_ORIGIN)
+    absent: bool = Field(False, description=_ABSENT)
 
 
 class ItemPage(_Answer):
@@ -236,6 +259,8 @@ class DecisionOut(_Answer):
     note: str
     actor: str
     time: datetime
+    origin: Origin = Field("model", description=_ORIGIN)
+    absent: bool = Field(False, description=_ABSENT)
 
 
 class ErrorRateOut(_Answer):
@@ -341,6 +366,22 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         """
         return ItemPage.model_validate(reader.items(actor, chosen, limit=limit, cursor=cursor))
 
+    @router.post(
+        "",
+        summary="Add a clause, or confirm that a category is absent",
+        status_code=201,
+        responses={
+            200: {"model": DecidedOut, "description": "already added with this id"},
+            **problems(404, 409),
+        },
+    )
+    def add_item(actor: CurrentActor, body: AdditionRequest, response: Response) -> DecidedOut:
+        """Adds a clause that no specialist found, and accepts it. With `absent` it confirms that
+        the document has no clause of the category. The verdict `undo` withdraws the item.
+        """
+        decision, item, new = commands.add(actor, body)
+        return _decided(actor, reader, response, decision, item, new=new)
+
     @router.get("/counts", summary="Counts of the queue", responses=problems())
     def count_items(
         actor: CurrentActor,
@@ -438,9 +479,7 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         item. Send your own `id` to make a retry safe.
         """
         decision, item, new = commands.decide(actor, body)
-        response.status_code = 201 if new else 200
-        seen = decision.seen_by(reads_results=actor.may("results:read"))
-        return DecidedOut.model_validate({"decision": seen, "item": reader.view(actor, item)})
+        return _decided(actor, reader, response, decision, item, new=new)
 
     @router.get("/decisions", summary="Decisions, newest first", responses=problems())
     def list_decisions(
@@ -513,6 +552,20 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         )
 
     return router
+
+
+def _decided(
+    actor: CurrentActor,
+    reader: Reader,
+    response: Response,
+    decision: Decision,
+    item: Item,
+    *,
+    new: bool,
+) -> DecidedOut:
+    response.status_code = 201 if new else 200
+    seen = decision.seen_by(reads_results=actor.may("results:read"))
+    return DecidedOut.model_validate({"decision": seen, "item": reader.view(actor, item)})
 
 
 def sessions(keys: SessionKeys) -> APIRouter:

@@ -50,7 +50,9 @@ def build(
     store = Store(url, "review", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
-    commands, reader = ReviewCommands(store, blobs, settings.review_lease), Reader(store, blobs)
+    patience, context = settings.review_patience, settings.review_context
+    commands = ReviewCommands(store, blobs, settings.review_lease, context=context)
+    reader = Reader(store, blobs)
     risks = read_risk_policy(settings.policy)
     order = Order(
         Priority.load_if_installed(settings.artefacts_folder),
@@ -59,7 +61,6 @@ def build(
     )
     stop_measuring = metrics.at_scrape(reader.measure)
     common: dict[str, Any] = {"blobs": blobs, "order": order}
-    patience, context = settings.review_patience, settings.review_context
     reacts: dict[type[Event], Handler] = {
         DocumentRead: partial(handlers.store_document, **common, patience=patience),
         ClausesExtracted: partial(

@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 
 from services.review import store
 from services.review.domain import (
+    AdditionRequest,
     Decision,
     DecisionRequest,
     Document,
+    Duplicate,
     Item,
     Superseded,
     Tab,
     TabLeft,
+    checked_words,
     corrected,
     new_id,
 )
 from services.review.error_rates import was_wrong
-from services.review.handlers import document_text, unless_deleted
+from services.review.handlers import document_reading, document_text, unless_deleted
+from services.review.results import item_of_person
 from shared.audit import Action, record
 from shared.blobs import BlobStore
-from shared.errors import Conflict, InvalidRequest
-from shared.events import ReviewDecided
+from shared.categories import CATEGORIES
+from shared.documents.model.parsed_document import ParsedDocument
+from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.events import ReviewDecided, Verdict
 from shared.messaging import UnitOfWork
 from shared.storage import Store
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, carried, entered
@@ -49,15 +56,23 @@ class ReviewCommands:
         blobs: with the texts of documents.
         lease: seconds of a claim.
         clock: returns the time.
+        context: characters stored on each side of an added clause.
     """
 
     def __init__(
-        self, database: Store, blobs: BlobStore, lease: float, clock: Clock = utc_now
+        self,
+        database: Store,
+        blobs: BlobStore,
+        lease: float,
+        clock: Clock = utc_now,
+        *,
+        context: int = 600,
     ) -> None:
         self.database = database
         self.blobs = blobs
         self.lease = lease
         self.clock = clock
+        self.context = context
 
     def claim_next(
         self,
@@ -109,7 +124,7 @@ class ReviewCommands:
     def decide(self, actor: Actor, request: DecisionRequest) -> tuple[Decision, Item, bool]:
         """Decide an item, or undo its decision. The decision and its event commit together.
 
-        After an undo the item is claimed, unless its tab has left.
+        After an undo the item is claimed, unless its tab has left. An added one is withdrawn.
 
         Returns:
             The decision, the item after it, and whether it is new. A repeated id returns the stored
@@ -125,25 +140,95 @@ class ReviewCommands:
             stays = store.enter_tab(uow.session, actor.tenant, actor.name, request.tab, now)
             accepted = actor.may("results:read")
             where = (uow.session, actor.tenant, request.item)
-            item = store.get_item(*where, accepted=accepted, lock=True)
+            item = store.get_item(*where, accepted=accepted, lock=True, undone=True)
             set_document(item.document_id)
-            if request.id and (
-                stored := store.find_decision(uow.session, actor.tenant, request.id)
-            ):
-                return _repeated(stored, actor, request), item, False
+            stored = _stored(uow, actor, request.id)
+            if stored:
+                same = (stored.item_id, stored.verdict) == (request.item, request.verdict)
+                return _repeated(stored, actor, same=same), item, False
             document = store.find_document(uow.session, actor.tenant, item.document_id)
-            with _in_its_trace(document, item, request):
+            with _in_its_trace(document, item, request.verdict):
                 decision, changed = self._decided(
                     actor, request, item, _known(document, item), text
                 )
                 if not stays:
                     changed = changed.release(actor.name, decision.time)
-                store.add_decision(uow.session, decision)
-                about = {"document": item.document_id, "verdict": request.verdict}
-                record(uow.session, actor, "decide", item.id, **about)
                 store.save_item(uow.session, changed)
-                uow.publish(_announcement(decision))
+                _store(uow, actor, decision)
         return decision, changed, True
+
+    def add(self, actor: Actor, request: AdditionRequest) -> tuple[Decision, Item, bool]:
+        """Add a clause that no specialist found, or confirm that a category is absent.
+
+        The item, its decision and their event commit together.
+
+        Returns:
+            The decision, the item, and whether they are new. A repeated id returns the stored ones.
+
+        Raises:
+            NotFound, Superseded, Duplicate, Conflict, InvalidRequest.
+        """
+        where = actor.tenant, request.document
+        read, reading = (None, None) if request.absent else self._read(*where)
+        with UnitOfWork(self.database) as uow:
+            now = self.clock()
+            document = store.find_document(uow.session, *where, lock=True)
+            if document is None or document.deleted:
+                raise NotFound(f"Document {request.document} is unknown here, or not read yet.")
+            set_document(document.id)
+            if stored := _stored(uow, actor, request.id):
+                decision = _repeated(stored, actor, same=_is_of(stored, request))
+                item = store.get_item(uow.session, actor.tenant, stored.item_id, undone=True)
+                return decision, item, False
+            _must_accept_additions(document)
+            if not request.absent and (reading is None or read != document):
+                raise Superseded("The document was processed again. Read its text again.")
+            new = self._new_item(uow, request, document, reading, now)
+            decision_id = request.id or new_id("de")
+            item = new.claim(actor.name, now, self.lease).decide(
+                actor.name, now, "accept", decision_id
+            )
+            with _in_its_trace(document, item, "accept"):
+                decision = Decision.of(
+                    item,
+                    document,
+                    "accept",
+                    decision_id=decision_id,
+                    note=request.note,
+                    actor=actor.name,
+                    time=now,
+                )
+                store.add_items(uow.session, [item])
+                _store(uow, actor, decision)
+        return decision, item, True
+
+    def _new_item(
+        self,
+        uow: UnitOfWork,
+        request: AdditionRequest,
+        document: Document,
+        reading: ParsedDocument | None,
+        now: datetime,
+    ) -> Item:
+        """The item of an addition. Raises InvalidRequest, Duplicate."""
+        known = partial(store.has_category, uow.session, document.tenant, kind="clause")
+        if request.category not in CATEGORIES and not known(request.category):
+            raise InvalidRequest(f"Unknown category: {request.category!r}.", document=document.id)
+        span = None
+        if reading is not None and request.start is not None and request.end is not None:
+            span = request.start, request.end
+            checked_words(document.id, reading.text, *span, request.text)
+        item = item_of_person(
+            document, request.category, span, reading, context=self.context, now=now
+        )
+        if store.has_same(uow.session, item):
+            raise Duplicate(
+                f"It is confirmed already that the document has no {request.category}."
+                if request.absent
+                else "The document has this clause already, perhaps accepted without a person.",
+                document=document.id,
+            )
+        return item
 
     def _decided(
         self,
@@ -163,7 +248,7 @@ class ReviewCommands:
             right = corrected(item, request.correction, text)
             right["page"] = document.page_at(right["start"] or 0) or item.page
         if request.verdict == "undo":
-            if not item.is_of_reading:
+            if not item.is_of_reading and not item.is_only_added:
                 _must_be_current(item, document)
             changed = item.undo(actor.name, now, self.lease, request.tab)
         else:
@@ -180,6 +265,17 @@ class ReviewCommands:
             wrong=was_wrong(item, request.verdict, right),
         )
         return decision, changed
+
+    def _read(self, tenant: str, document_id: str) -> tuple[Document | None, ParsedDocument | None]:
+        """The document and its reading, as far as it is known, read and not deleted."""
+        with self.database.read() as session:
+            document = store.find_document(session, tenant, document_id)
+        if document is None or document.deleted:
+            return document, None
+        reading = unless_deleted(
+            tenant, document_id, self.blobs, lambda: document_reading(document, self.blobs)
+        )
+        return document, reading
 
     def _text_for(self, tenant: str, request: DecisionRequest) -> str | None:
         """The text of the document, if a correction has to be checked against it."""
@@ -215,7 +311,7 @@ class ReviewCommands:
 
 
 def _in_its_trace(
-    document: Document | None, item: Item, request: DecisionRequest
+    document: Document | None, item: Item, verdict: Verdict
 ) -> AbstractContextManager[Span]:
     """The trace of the document, linked to that of the request."""
     request_trace = carried()
@@ -224,7 +320,7 @@ def _in_its_trace(
         DOCUMENT: item.document_id,
         TENANT: item.tenant,
         "smallprint.item": item.id,
-        "smallprint.verdict": request.verdict,
+        "smallprint.verdict": verdict,
     }
     return entered(
         "review",
@@ -241,12 +337,14 @@ def _must_stay(stays: bool) -> None:
         raise TabLeft("This tab has left the queue. Reload the page.")
 
 
-def _repeated(stored: Decision, actor: Actor, request: DecisionRequest) -> Decision:
-    if (stored.item_id, stored.verdict, stored.actor) != (
-        request.item,
-        request.verdict,
-        actor.name,
-    ):
+def _stored(uow: UnitOfWork, actor: Actor, decision_id: str | None) -> Decision | None:
+    if decision_id is None:
+        return None
+    return store.find_decision(uow.session, actor.tenant, decision_id)
+
+
+def _repeated(stored: Decision, actor: Actor, *, same: bool) -> Decision:
+    if not same or stored.actor != actor.name:
         raise Conflict(f"{stored.id} is the id of another decision. Choose a new id.")
     return stored
 
@@ -256,6 +354,30 @@ def _known(document: Document | None, item: Item) -> Document:
         return document
     kind = "contract" if item.kind == "clause" else "report"
     return Document(item.tenant, item.document_id, name="", kind=kind, attempt=item.attempt)
+
+
+def _is_of(stored: Decision, request: AdditionRequest) -> bool:
+    """Whether a decision is the one of this addition."""
+    wanted = (request.document, request.category, request.start, request.end, request.absent)
+    made = (stored.document_id, stored.category, stored.start, stored.end, stored.absent)
+    return (stored.origin, stored.verdict) == ("person", "accept") and made == wanted
+
+
+def _must_accept_additions(document: Document) -> None:
+    if document.kind != "contract":
+        raise Conflict("Only contracts have clauses.", document=document.id)
+    if document.cancelled:
+        raise Superseded("The document was cancelled.", document=document.id)
+    if document.text is None:
+        raise Conflict("The document is not read yet.", document=document.id)
+
+
+def _store(uow: UnitOfWork, actor: Actor, decision: Decision) -> None:
+    """Store a decision with its line in the audit trail and its event."""
+    store.add_decision(uow.session, decision)
+    about = {"document": decision.document_id, "verdict": decision.verdict}
+    record(uow.session, actor, "decide", decision.item_id, **about)
+    uow.publish(_announcement(decision))
 
 
 def _must_be_current(item: Item, document: Document) -> None:
@@ -294,4 +416,5 @@ def _announcement(decision: Decision) -> ReviewDecided:
         correction=right,
         wrong=decision.wrong,
         note=(decision.note or None) if decision.stage == "triage" else None,
+        origin=decision.origin,
     )

@@ -11,6 +11,9 @@ closes the generation: its items are released, and late claims of it are refused
        +--release, lease--+
 
 Automatically accepted results (`route`) have items too. They can be claimed, but nobody has to.
+
+A person can add a clause, or confirm that a category is absent (`origin`). Such an item is decided
+at once. Its undo withdraws it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -33,10 +37,11 @@ from pydantic import (
 from shared.categories import CATEGORIES
 from shared.documents.model.clause_text import own_words
 from shared.errors import Conflict, InvalidRequest, NotAllowed
-from shared.events import BlobRef, Kind, Route, Stage, Verdict
+from shared.events import BlobRef, Kind, Origin, Route, Stage, Verdict
 from shared.web.parameters import Integer, Natural, Positive
 
-ItemKind = Literal["clause", "finding", "signal", "flag"]
+ItemKind = Literal["clause", "finding", "signal", "flag", "absence"]
+"""`absence`: a person confirmed that a category is absent."""
 About = Literal["clause", "finding", "signal", "flag", "question"]
 State = Literal["waiting", "claimed", "decided"]
 
@@ -112,6 +117,12 @@ class Superseded(Conflict):
     """The document was processed again since."""
 
     code = "superseded"
+
+
+class Duplicate(Conflict):
+    """The document has this clause or confirmed absence already."""
+
+    code = "duplicate"
 
 
 class Span(BaseModel):
@@ -243,7 +254,8 @@ class Item:
     decided_by: str | None = None
     decided: datetime | None = None
     withdrawn: bool = False
-    """Whether it is decided, but its document was reclassified since."""
+    """Whether no list shows it: its document was reclassified since its decision, or a person added
+    it and then undid that."""
     route: Route = "review"
     sampled: bool = False
     """Whether it is an audit sample of acceptable results."""
@@ -258,6 +270,17 @@ class Item:
     shown_confidence: float | None = None
     shown_chance: float | None = None
     """The shown values of an audit sample: see `blinding`."""
+    origin: Origin = "model"
+
+    @property
+    def absent(self) -> bool:
+        """Whether it confirms that a category is absent."""
+        return self.kind == "absence"
+
+    @property
+    def is_only_added(self) -> bool:
+        """Whether a person added it, and no specialist has found it since."""
+        return self.origin == "person" and self.result_id == self.id
 
     @property
     def own_words(self) -> str:
@@ -295,7 +318,9 @@ class Item:
 
     @property
     def about(self) -> About:
-        return "question" if self.asks_kind else self.kind
+        if self.asks_kind:
+            return "question"
+        return "clause" if self.kind == "absence" else self.kind
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -368,12 +393,17 @@ class Item:
         )
 
     def undo(self, actor: str, now: datetime, seconds: float, tab: Tab | None = None) -> Self:
-        """Undo the decision; its reviewer claims the item. Raises NotDecided or NotYours."""
+        """Undo the decision. Raises NotDecided or NotYours.
+
+        Its reviewer claims the item. An added one is withdrawn instead.
+        """
         if self.verdict is None:
             raise NotDecided("This item is not decided, so there is nothing to undo.")
         if self.decided_by != actor:
             raise NotYours(f"Only {_name(self.decided_by)} can undo this decision.")
         undecided = replace(self, verdict=None, decision_id=None, decided_by=None, decided=None)
+        if self.is_only_added:
+            return replace(undecided, withdrawn=True)
         return undecided.claim(actor, now, seconds, tab)
 
     def _released(self) -> Self:
@@ -414,6 +444,15 @@ class Correction(BaseModel):
         return (self.start, self.end, self.text) != (None, None, None)
 
 
+DecisionId = Annotated[
+    str | None,
+    Field(
+        pattern=r"^de_[0-9a-f]{32}$",
+        description="chosen by the client, so that a repeated request has no effect",
+    ),
+]
+
+
 class DecisionRequest(BaseModel):
     """A decision about an item."""
 
@@ -423,11 +462,7 @@ class DecisionRequest(BaseModel):
     verdict: Verdict
     correction: Correction | None = Field(None, description="required with `correct`")
     note: Note = Field("", description="the reason, stored with the decision")
-    id: str | None = Field(
-        None,
-        pattern=r"^de_[0-9a-f]{32}$",
-        description="chosen by the client, so that a repeated request has no effect",
-    )
+    id: DecisionId = None
     tab: Tab | None = Field(None, description="with `undo`: the tab that claims the item")
 
     @model_validator(mode="after")
@@ -436,6 +471,35 @@ class DecisionRequest(BaseModel):
             raise ValueError(f"a correction goes with the verdict correct, not {self.verdict}")
         if self.tab is not None and self.verdict != "undo":
             raise ValueError(f"a tab goes with the verdict undo, not {self.verdict}")
+        return self
+
+
+class AdditionRequest(BaseModel):
+    """A clause that no specialist found, or a category that is absent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    document: Id
+    category: Name = Field(
+        description="a category of `GET /v1/items/categories`, or one that clauses here have"
+    )
+    absent: StrictBool = Field(
+        False, description="the document has no such clause; without `start`, `end` and `text`"
+    )
+    start: Natural | None = Field(None, description="offset in code points")
+    end: Positive | None = Field(None, description="offset in code points, exclusive")
+    text: Words | None = Field(
+        None, description="the text between `start` and `end`; another text there is refused"
+    )
+    note: Note = Field("", description="the reason, stored with the decision")
+    id: DecisionId = None
+
+    @model_validator(mode="after")
+    def _has_a_span_or_is_absent(self) -> Self:
+        if self.absent and (self.start, self.end, self.text) != (None, None, None):
+            raise ValueError("an absent category has no start, end or text")
+        if not self.absent and (self.start is None or self.end is None):
+            raise ValueError("a clause needs start and end; or send absent")
         return self
 
 
@@ -498,23 +562,39 @@ def _span(item: Item, wanted: Correction, text: str | None) -> dict[str, Any]:
             "This document has no text, so the span can't change.",
             document=item.document_id,
         )
+    words = checked_words(item.document_id, text, start, end, wanted.text)
+    return {"start": start, "end": end, "text": words}
+
+
+def checked_words(
+    document_id: str, text: str, start: int, end: int, expected: str | None = None
+) -> str:
+    """Return the words of a span of a document's text.
+
+    Args:
+        expected: the words that the client expects there, if it says so.
+
+    Raises:
+        InvalidRequest: the span is empty, too long or outside the text, or has other words.
+    """
     if not 0 <= start < end <= len(text):
         raise InvalidRequest(
             f"The span {start}:{end} is outside the text, which has {len(text)} characters.",
-            document=item.document_id,
+            document=document_id,
         )
     if end - start > CORRECTED_CHARACTERS:
         raise InvalidRequest(
             f"A clause has at most {CORRECTED_CHARACTERS} characters, not {end - start}.",
-            document=item.document_id,
+            document=document_id,
         )
-    if wanted.text is not None and wanted.text != text[start:end]:
+    words = text[start:end]
+    if expected not in (None, words):
         raise InvalidRequest(
-            "The corrected text differs from the document at these offsets. Offsets count Unicode "
-            "code points.",
-            document=item.document_id,
+            "The `text` differs from the document at these offsets. Offsets count Unicode code "
+            "points.",
+            document=document_id,
         )
-    return {"start": start, "end": end, "text": text[start:end]}
+    return words
 
 
 @dataclass(frozen=True)
@@ -551,6 +631,12 @@ class Decision:
     """Media type of its document."""
     shown_confidence: float | None = None
     """The confidence that was shown of an audit sample."""
+    origin: Origin = "model"
+
+    @property
+    def absent(self) -> bool:
+        """Whether it confirms that a category is absent."""
+        return self.kind == "absence"
 
     def seen_by(self, *, reads_results: bool) -> Self:
         """Return the decision as people see it: see `Item.seen_by`."""
@@ -591,6 +677,7 @@ class Decision:
 _OF_ITEM = (
     *("tenant", "document_id", "kind", "stage", "result_id", "category", "text"),
     *("start", "end", "page", "confidence", "shown_confidence", "adapter", "sampled"),
+    "origin",
 )
 
 

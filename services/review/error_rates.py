@@ -63,14 +63,19 @@ class ErrorRate(Rate):
 
 
 def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> bool | None:
-    """Return whether a clause or sampled finding was wrong; None for other results and an undo.
+    """Return whether a clause or sampled finding was wrong.
+
+    None for an undo, and for other results: a clause that a person added is no error of a
+    specialist, and no success either.
 
     Args:
         item: the decided item.
         verdict: of the reviewer.
         right: the correction. A clause with slightly moved ends was not wrong.
     """
-    if verdict == "undo" or not (item.about == "clause" or item.sampled):
+    if verdict == "undo" or item.origin == "person":
+        return None
+    if not (item.about == "clause" or item.sampled):
         return None
     if verdict != "correct" or right is None:
         return verdict == "reject"

@@ -43,19 +43,21 @@ COLUMNS["all"] = (
     *COLUMNS["short"],
     *("document_id", "start", "end", "found_category", "found_text", "found_start", "found_end"),
     *("filing", "statement", "row", "column", "item", "result", "decision", "defused"),
+    "origin",
 )
 _WIDTHS = {"document": 32, "category": 26, "text": 70, "value": 26, "note": 40, "decided": 30}
 NO_ADVICE = "smallprint gives no legal or audit advice."
 _ABOUT = (
     "Results of smallprint and the decisions about them.",
-    "kind: clause, finding, signal (an unusual ratio; category names it) or flag (a sentence about "
-    "the company; category names its family).",
+    "kind: clause, finding, signal (an unusual ratio; category names it), flag (a sentence about "
+    "the company; category names its family) or absence (see below).",
     "category, text and page (and start and end): the result after any correction.",
     "value: a date (ISO 8601), duration, amount (in currency), party, governing law or title that "
     "the text states; empty after a correction.",
     "state accepted: accepted automatically within the stated risk, without review.",
+    "kind absence: a person confirmed that the document has no clause of the category.",
     "An export of all columns has more: found_… is the result before a correction, and start and "
-    "end count characters from 0.",
+    "end count characters from 0. origin is person if a person added the clause or the absence.",
     "Cells that look like formulas have an apostrophe (') in front, also inside a text after a "
     "semicolon, tab or line break. With all columns, defused names them. JSONL keeps the text "
     "unchanged.",
@@ -88,7 +90,7 @@ class Result:
             "page": right.get("page", item.page),
             "start": right.get("start", item.start),
             "end": right.get("end", item.end),
-            "confidence": round(item.confidence, 3),
+            "confidence": None if item.origin == "person" else round(item.confidence, 3),
             "found_category": item.category,
             "found_text": item.text,
             "found_start": item.start,
@@ -105,6 +107,7 @@ class Result:
             "item": item.id,
             "result": item.result_id,
             "decision": item.decision_id,
+            "origin": item.origin,
         }
 
 

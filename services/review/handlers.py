@@ -321,10 +321,10 @@ def withdraw_items(event: DocumentReclassified, uow: UnitOfWork) -> None:
             store.withdraw_open(uow.session, event.tenant, event.document_id, "kind")
     elif event.attempt is None or event.attempt > known.attempt:
         with uow:
+            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False)
+            store.save_document(uow.session, renewed)  # first: a clause that is being added waits
             store.withdraw_open(uow.session, event.tenant, event.document_id)
             store.withdraw_decided(uow.session, event.tenant, event.document_id)
-            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False)
-            store.save_document(uow.session, renewed)
 
 
 def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -343,8 +343,8 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
     """Delete the text of a document. The audit keeps who decided when."""
     gone = Document(event.tenant, event.document_id, name="", kind="other", deleted=True)
     with uow:
+        store.save_document(uow.session, gone)  # first: a clause that is being added waits
         store.forget_document(uow.session, gone)
-        store.save_document(uow.session, gone)
 
 
 def document_text(document: Document, blobs: BlobStore) -> str | None:

@@ -15,6 +15,7 @@ from services.review.domain import Box, Decision, Document, Item
 from services.review.error_rates import ErrorRate, error_rates
 from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
+from services.review.results import boxes_of
 from shared import metrics
 from shared.blobs import BlobStore
 from shared.categories import find_categories
@@ -97,8 +98,7 @@ class Reader:
         reading = self._reading(self.document(actor, item.document_id))
         if reading is None or not 0 <= start <= end <= len(reading.text):
             raise InvalidRequest(f"The document has no span {start}:{end}.")
-        found = reading.boxes_of(start, end)
-        return [Box(page=b.page, x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in found]
+        return list(boxes_of(reading, start, end))
 
     def decisions(
         self,
@@ -208,6 +208,7 @@ def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> di
         "document": name,
         "urgency": item.urgency,
         "about": item.about,
+        "absent": item.absent,
         "state": item.state(now),
         "lease": lease,
         "correction": decision.correction if decision else None,

@@ -20,11 +20,14 @@ from services.review.domain import (
     Span,
     new_id,
 )
+from shared.documents.model.parsed_document import ParsedDocument
 from shared.errors import SuiteError
 from shared.events import Route, Stage
 from shared.events.questions import Proposal, Question, page_result
 from shared.web.parameters import Natural
 
+CERTAIN = 1.0
+"""The confidence of what a person adds. The queue sorts it last."""
 MOST_PAGES = 20
 """Questions about pages of one document at most."""
 UNDECIDED = 0.5
@@ -394,6 +397,54 @@ def item_of_question(
     )
     (item,) = items_of_clauses(document, [clause], text=text, context=context, now=now)
     return replace(item, stage=stage)
+
+
+def item_of_person(
+    document: Document,
+    category: str,
+    span: tuple[int, int] | None,
+    reading: ParsedDocument | None,
+    *,
+    context: int,
+    now: datetime,
+) -> Item:
+    """Create the item of a clause that a person adds; without a span of a confirmed absence.
+
+    Its result has the id of the item, because no service has this result.
+
+    Args:
+        context: characters on both sides of the clause, in whole words.
+    """
+    found: dict[str, Any] = {"kind": "absence"}
+    if span and reading:
+        start, end = span
+        found = {
+            "kind": "clause",
+            "text": reading.text[start:end],
+            "start": start,
+            "end": end,
+            "page": document.page_at(start),
+            "boxes": boxes_of(reading, start, end),
+            "before": _before(reading.text, start, context),
+            "after": _after(reading.text, end, context),
+        }
+    item = _item(
+        document,
+        stage="extraction",
+        now=now,
+        result_id="",
+        category=category,
+        confidence=CERTAIN,
+        origin="person",
+        **found,
+    )
+    return replace(item, result_id=item.id)
+
+
+def boxes_of(reading: ParsedDocument, start: int, end: int) -> tuple[Box, ...]:
+    """Return the boxes of a span of the document."""
+    found = reading.boxes_of(start, end)
+    return tuple(Box(page=b.page, x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in found)
 
 
 def proposal_fields(proposal: Proposal | None, reason: str | None) -> dict[str, Any]:

@@ -116,6 +116,7 @@ items = sa.Table(
     sa.Column("urgency", sa.Float, nullable=False),
     sa.Column("shown_confidence", sa.Float),
     sa.Column("shown_chance", sa.Float),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="model"),
     sa.Index("items_queue", "tenant", "verdict", "urgency", "id"),
     sa.Index("items_document", "tenant", "document_id"),
     sa.Index("items_tab", "tenant", "tab"),
@@ -187,6 +188,7 @@ decisions = sa.Table(
     sa.Column("document_kind", sa.String(16), nullable=False),
     sa.Column("source", sa.String(200), nullable=False),
     sa.Column("shown_confidence", sa.Float),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="model"),
     sa.UniqueConstraint("tenant", "id", name="decisions_id"),
     sa.Index("decisions_document", "tenant", "document_id"),
     sa.Index("decisions_item", "tenant", "item_id"),
@@ -236,11 +238,12 @@ class Counts:
 # Documents
 
 
-def find_document(session: Session, tenant: str, document_id: str) -> Document | None:
-    """Return a document; None if it is unknown."""
-    row = session.execute(
-        sa.select(documents).where(documents.c.tenant == tenant, documents.c.id == document_id)
-    ).one_or_none()
+def find_document(
+    session: Session, tenant: str, document_id: str, *, lock: bool = False
+) -> Document | None:
+    """Return a document, locked if wanted; None if it is unknown."""
+    query = sa.select(documents).where(documents.c.tenant == tenant, documents.c.id == document_id)
+    row = session.execute(query.with_for_update() if lock else query).one_or_none()
     return _document(row) if row else None
 
 
@@ -332,7 +335,7 @@ def open_items(session: Session, tenant: str, document_id: str) -> list[Item]:
     """Return the undecided results of a document, oldest first, and lock them."""
     rows = session.execute(
         sa.select(items)
-        .where(_of(tenant, document_id, "results"), items.c.verdict.is_(None))
+        .where(_of(tenant, document_id, "results"), items.c.verdict.is_(None), _STANDING)
         .order_by(items.c.created, items.c.id)
         .with_for_update()
     )
@@ -372,7 +375,7 @@ class DecidedProposal(NamedTuple):
 
 
 def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal]:
-    """Yield decided results with the answer of a model."""
+    """Yield decided results with the answer of a model, without those that people added."""
     of = items.c
     query = (
         sa.select(
@@ -385,7 +388,7 @@ def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal
             decisions.c.correction,
         )
         .join(decisions, sa.and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id))
-        .where(of.tenant == tenant, of.proposal.is_not(None))
+        .where(of.tenant == tenant, of.proposal.is_not(None), of.origin == "model")
     )
     for row in session.execute(query):
         if row.proposal["verdict"]:
@@ -407,22 +410,31 @@ def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]
 
 
 def verdicts(session: Session, tenant: str) -> dict[str, str]:
-    """Return the verdicts by result id."""
-    decided = items.c.tenant == tenant, items.c.verdict.is_not(None)
+    """Return the verdicts by result id, without results that people added."""
+    decided = items.c.tenant == tenant, items.c.verdict.is_not(None), items.c.origin == "model"
     rows = session.execute(sa.select(items.c.result_id, items.c.verdict).where(*decided))
     return {row.result_id: row.verdict for row in rows}
 
 
 def get_item(
-    session: Session, tenant: str, item_id: str, *, accepted: bool = True, lock: bool = False
+    session: Session,
+    tenant: str,
+    item_id: str,
+    *,
+    accepted: bool = True,
+    lock: bool = False,
+    undone: bool = False,
 ) -> Item:
     """Return an item. Raises NotFound.
 
     Args:
         accepted: whether it may be one that was accepted automatically.
         lock: whether to lock it.
+        undone: whether it may be one that a person added and then withdrew.
     """
     query = sa.select(items).where(items.c.tenant == tenant, items.c.id == item_id)
+    if not undone:
+        query = query.where(_STANDING)
     if not accepted:
         query = query.where(_FOR_PEOPLE)
     row = session.execute(query.with_for_update() if lock else query).one_or_none()
@@ -431,10 +443,29 @@ def get_item(
     return _item(row)
 
 
-def has_category(session: Session, tenant: str, category: str) -> bool:
-    """Whether a result has exactly this category."""
+def has_category(
+    session: Session, tenant: str, category: str, kind: ItemKind | None = None
+) -> bool:
+    """Whether a result (of one kind) has exactly this category."""
     found = sa.exists().where(items.c.tenant == tenant, items.c.category == category)
+    if kind:
+        found = found.where(items.c.kind == kind)
     return bool(session.execute(sa.select(found)).scalar_one())
+
+
+def has_same(session: Session, item: Item) -> bool:
+    """Whether the document has a result of this kind, category and span, after corrections."""
+    of = items.c
+    made = sa.and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id)
+    query = (
+        sa.select(of.category, of.start, of.end, decisions.c.correction)
+        .outerjoin(decisions, made)
+        .where(of.tenant == item.tenant, of.document_id == item.document_id)
+        .where(of.kind == item.kind, of.withdrawn.is_(False))
+    )
+    names, wanted = ("category", "start", "end"), (item.category, item.start, item.end)
+    rows = (row.correction or row._mapping for row in session.execute(query))
+    return any(tuple(row[name] for name in names) == wanted for row in rows)
 
 
 def next_waiting(
@@ -676,6 +707,8 @@ _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
 _REVIEWED = items.c.route != "accept"
 _FOR_PEOPLE = sa.or_(_REVIEWED, items.c.verdict.is_not(None))
 """Not accepted automatically, or reviewed since."""
+_STANDING = sa.or_(items.c.verdict.is_not(None), items.c.withdrawn.is_(False))
+"""Not added by a person who undid that."""
 _SAMPLE_DECISIONS = sa.select(
     decisions.c.item_id,
     decisions.c.adapter,

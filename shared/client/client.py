@@ -596,6 +596,53 @@ class Client:
         answer = self._tried(lambda: self._http.post("/v1/decisions", json=body))
         return Decision.of(answer.json()["decision"])
 
+    def add_clause(
+        self,
+        document_id: str,
+        category: str,
+        start: int,
+        end: int,
+        *,
+        text: str | None = None,
+        note: str = "",
+    ) -> Decision:
+        """Add a clause that no specialist found, and accept it.
+
+        The verdict `undo` of `decide` withdraws it. A repeated request has no further effect.
+
+        Args:
+            document_id: id of the contract.
+            category: a clause type.
+            start: offset in code points.
+            end: offset in code points, exclusive.
+            text: the words there; the suite refuses other words. None: not compared.
+            note: the reason.
+
+        Raises Conflict if the document has this clause already.
+        """
+        span = {"start": start, "end": end, **({} if text is None else {"text": text})}
+        return self._add(document_id, category, note, span)
+
+    def confirm_absence(self, document_id: str, category: str, *, note: str = "") -> Decision:
+        """Confirm that a contract has no clause of a category.
+
+        The verdict `undo` of `decide` withdraws it. A repeated request has no further effect.
+
+        Raises Conflict if it is confirmed already.
+        """
+        return self._add(document_id, category, note, {"absent": True})
+
+    def _add(self, document_id: str, category: str, note: str, what: dict[str, Any]) -> Decision:
+        body = {
+            "document": document_id,
+            "category": category,
+            "note": note,
+            "id": f"de_{secrets.token_hex(16)}",
+            **what,
+        }
+        answer = self._tried(lambda: self._http.post("/v1/items", json=body))
+        return Decision.of(answer.json()["decision"])
+
     def decisions(self, **filters: str) -> Iterator[Decision]:
         """Decisions, newest first; filters as in REST: document, item, by."""
         return (Decision.of(item) for item in self._pages("/v1/decisions", **filters))

@@ -737,6 +737,10 @@ class Item(_Result):
     decision_id: str | None = None
     decided_by: str | None = None
     decided: datetime | None = None
+    origin: str = "model"
+    """`person`: a person added the clause, or confirmed that the category is absent."""
+    absent: bool = False
+    """Whether it confirms that the document has no clause of the category."""
 
 
 class Decision(_Result):
@@ -751,6 +755,8 @@ class Decision(_Result):
     time: datetime
     correction: dict[str, Any] | None = None
     note: str = ""
+    origin: str = "model"
+    absent: bool = False
 
 
 class Key(_Result):

@@ -19,6 +19,8 @@ CANCELLED = "cancelled"
 Verdict = Literal["accept", "reject", "correct", "undo"]
 Route = Literal["accept", "escalate", "review"]
 """Accept a result, send it to a frontier model and then a person, or send it to a person."""
+Origin = Literal["model", "person"]
+"""Whether a specialist found a result, or a person added it."""
 ADAPTERS = "specialists to read it if it is a contract; empty: the default one"
 
 
@@ -303,6 +305,12 @@ class ReviewDecided(Event):
         description="whether the decision counts as an error: a rejected clause, a "
         "corrected category or text, a rejected finding of an audit "
         "sample. Null for other results and for `undo`",
+    )
+    origin: Origin = Field(
+        "model",
+        description="`person`: a person added the clause, or confirmed that a category is absent. "
+        "That says nothing about the error rate of a specialist. `result_id` is the id of the "
+        "item, unless the specialist finds the clause later",
     )
 
 

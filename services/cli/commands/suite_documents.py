@@ -138,7 +138,7 @@ def documents_show(
 )
 @click.option(
     "--kind",
-    type=click.Choice(["clause", "finding", "signal", "flag"]),
+    type=click.Choice(["clause", "finding", "signal", "flag", "absence"]),
     help="Only results of this kind.",
 )
 @click.option(

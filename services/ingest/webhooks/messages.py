@@ -23,6 +23,7 @@ from shared.events import (
     Event,
     FindingsFound,
     Kind,
+    Origin,
     ReviewDecided,
     Stage,
     Verdict,
@@ -123,6 +124,10 @@ class ReviewDecidedData(BaseModel):
     result_id: str = Field(description="the clause or finding")
     verdict: Verdict
     actor: str | None = Field(description="who decided")
+    origin: Origin = Field(
+        "model",
+        description="`person`: a person added the clause, or confirmed that a category is absent",
+    )
     links: ItemLinks
 
 

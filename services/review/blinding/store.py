@@ -96,5 +96,6 @@ def _of_others(document: Document, sort: Sort) -> sa.Select[Any]:
         of.kind == sort.kind,
         of.adapter == sort.adapter,
         of.document_id != document.id,
+        of.origin == "model",
     )
     return query if sort.category is None else query.where(of.category == sort.category)

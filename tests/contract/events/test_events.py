@@ -82,6 +82,7 @@ def test_unknown_fields_are_ignored() -> None:
         ("document.read.v1", {"failed_pages": (), "attempt": 1, "adapters": ()}),
         ("document.ingested.v1", {"adapters": ()}),
         ("clauses.extracted.v1", {"accepted": 0, "sampled": (), "adapters": ()}),
+        ("review.decided.v1", {"wrong": None, "origin": "model"}),
     ],
 )
 def test_optional_fields_may_be_missing(kind: str, expected: dict[str, Any]) -> None:

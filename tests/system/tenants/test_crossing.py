@@ -155,6 +155,12 @@ def attempts(owned: Owned) -> list[Attempt]:
             body={"item": owned.item, "tab": {"id": owned.tab, "generation": 1}},
             last=1,
         ),
+        Attempt(
+            "POST",
+            "/v1/items",
+            body={"document": owned.contract, "category": "Insurance", "start": 0, "end": 5},
+            last=1,
+        ),
         Attempt("POST", "/v1/decisions", body={"item": owned.item, "verdict": "accept"}, last=4),
     ]
     return sorted(tries, key=lambda one: one.last)

@@ -579,6 +579,26 @@ def test_a_decision_is_tried_again_under_the_same_id() -> None:
     assert first["correction"] == {"category": "Parties"}
 
 
+def test_an_added_clause_and_a_confirmed_absence_are_tried_again_under_the_same_id() -> None:
+    answer = ok({"decision": DECISION, "item": {}})
+    network = Network(httpx.ReadError("lost"), answer, answer)
+    client = network.client()
+    assert client.add_clause("doc_1", "Parties", 3, 9, text="Seller").id == "de_1"
+    client.confirm_absence("doc_1", "Insurance", note="none")
+    first, second, third = (json.loads(body) for body in network.bodies)
+    assert first == second
+    span = {"start": 3, "end": 9, "text": "Seller"}
+    wanted = {"document": "doc_1", "category": "Parties", "note": "", "id": first["id"], **span}
+    assert first == wanted
+    assert third == {**ABSENCE, "id": third["id"]}
+    assert first["id"].startswith("de_")
+    assert first["id"] != third["id"]
+    assert {request.url.path for request in network.requests} == {"/v1/items"}
+
+
+ABSENCE = {"document": "doc_1", "category": "Insurance", "note": "none", "absent": True}
+
+
 def test_a_claim_is_not_repeated_blindly() -> None:
     network = Network(httpx.ReadError("lost"), httpx.Response(204))
     client = network.client()

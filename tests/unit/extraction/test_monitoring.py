@@ -15,7 +15,7 @@ from services.extraction.monitoring.recalibration import complete
 from services.extraction.monitoring.store import MonitoringStore
 from services.extraction.pipeline import search
 from services.extraction.store import Extractions
-from shared.events import DocumentDeleted, ReviewDecided
+from shared.events import DocumentDeleted, Origin, ReviewDecided
 from shared.metrics import exposition
 from shared.monitoring.recalibration import loosen
 from shared.monitoring.store import AuditSample
@@ -33,7 +33,13 @@ def extraction(start: Start) -> ExtractionService:
     return start(calibration(), **STATED, sample_share=1.0)
 
 
-def decide(extraction: ExtractionService, document: str, clause: str, wrong: bool | None) -> None:
+def decide(
+    extraction: ExtractionService,
+    document: str,
+    clause: str,
+    wrong: bool | None,
+    origin: Origin = "model",
+) -> None:
     verdict = "undo" if wrong is None else "reject" if wrong else "accept"
     extraction.handle(
         ReviewDecided(
@@ -44,6 +50,7 @@ def decide(extraction: ExtractionService, document: str, clause: str, wrong: boo
             decision_id="de_1",
             verdict=verdict,
             wrong=wrong,
+            origin=origin,
         )
     )
 
@@ -72,6 +79,18 @@ def test_right_checks_leave_the_guarantee_unchanged(extraction: ExtractionServic
     assert (now["documents"], now["checks"], now["wrong"]) == (3, 6, 0)
     assert now["evidence"] < 1
     assert (now["step"], now["suspended"], now["notices"]) == (0, [], [])
+
+
+def test_a_clause_that_a_person_added_counts_in_no_guarantee_and_no_calibration(
+    extraction: ExtractionService,
+) -> None:
+    first, second = extraction.extract("doc_1")
+    decide(extraction, "doc_1", "it_1", False, "person")
+    for clause in (first, second):
+        decide(extraction, "doc_1", clause["id"], False, "person")
+    assert watched(extraction)["documents"] == 0
+    with extraction.service.store.read() as session:
+        assert MonitoringStore(session, "default").decisions() == {}
 
 
 def test_wrong_checks_tighten_the_guarantee_and_are_reported(
