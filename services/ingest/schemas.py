@@ -227,6 +227,33 @@ class PageLedger(BaseModel):
         return cls(items=items, complete=False, next=None)
 
 
+class WordView(BaseModel):
+    """A word on a page. A word that continues on the next line is in two parts."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    start: int = Field(description="offset in the text of the document")
+    end: int
+    x0: float = Field(description="points from the top left of the page")
+    y0: float
+    x1: float
+    y1: float
+
+
+class PageWords(BaseModel):
+    """The words of one page, in the order of the text."""
+
+    page: int = Field(ge=1)
+    words: list[WordView] = Field(description="empty for a page without positions, such as a sheet")
+
+
+class WordsView(BaseModel):
+    """The words of ten pages. Pages that could not be read are left out."""
+
+    items: list[PageWords]
+    next: None = Field(description="always null")
+
+
 class DocumentPage(BaseModel):
     """Documents, newest first."""
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from services.ingest.domain import Document
 from services.ingest.page_images import PageImages
-from services.ingest.schemas import PageLedger
+from services.ingest.schemas import PageLedger, PageWords, WordsView, WordView
 from services.ingest.store import Documents, ReadPages
 from shared.blobs import BlobStore, MissingBlob
 from shared.documents import PageRead, ParsedDocument
@@ -25,6 +25,8 @@ from shared.web.openapi import problems
 from shared.web.parameters import Id
 
 CHUNK = 1 << 20
+PAGES_AT_ONCE = 10
+"""Pages whose words are listed at once."""
 
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 
@@ -99,6 +101,30 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         if read_pages := _pages_read_early(store, document):
             return PageLedger.of_read_pages([page for page in read_pages if page.code is None])
         return PageLedger.of(_reading(blobs, document))
+
+    @router.get(
+        "/words",
+        summary="The words of ten pages with their places",
+        responses=problems(404, 409),
+    )
+    def words(
+        actor: CurrentActor,
+        document_id: Id,
+        page: Annotated[int, Query(ge=1, le=1_000_000, description="the first of them")],
+    ) -> WordsView:
+        """Lists the words of a page and the nine after it, with their offsets and boxes, so that
+        words can be selected on the image of a page.
+        """
+        reading = _reading(blobs, _get(store, actor, document_id), positions=True)
+        items = [
+            PageWords(
+                page=read.number,
+                words=[WordView.model_validate(word) for word in reading.words_on(read)],
+            )
+            for read in reading.pages
+            if page <= read.number < page + PAGES_AT_ONCE
+        ]
+        return WordsView(items=items, next=None)
 
     @router.get(
         "/pages/{number}.txt",
@@ -198,13 +224,13 @@ def _page_of(reading: ParsedDocument, number: int, document_id: str) -> str:
     raise NotFound(f"There is no page {number}.", document=document_id)
 
 
-def _reading(blobs: BlobStore, document: Document) -> ParsedDocument:
-    """Load the parsed document without positions. Raises Conflict if it is not read."""
+def _reading(blobs: BlobStore, document: Document, *, positions: bool = False) -> ParsedDocument:
+    """Load the parsed document. Raises Conflict if it is not read."""
     if document.text is None or document.layout is None or document.progress.pages is None:
         raise Conflict(_why_no_text(document), document=document.id)
     text = blobs.get(document.tenant, document.text).decode()
     return ParsedDocument.from_bytes(
-        blobs.get(document.tenant, document.layout), text, positions=False
+        blobs.get(document.tenant, document.layout), text, positions=positions
     )
 
 

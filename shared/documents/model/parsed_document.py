@@ -32,6 +32,7 @@ GRID = 32
 
 _MAGIC = b"SPLB\x03"
 
+_WORD = re.compile(r"\S+")
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 _LIKE_AN_ADDRESS = re.compile(r"[A-Za-z]{1,3}\d+|[Rr]\d*([Cc]\d*)?|[Cc]\d*")
 
@@ -40,6 +41,20 @@ class Box(NamedTuple):
     """A rectangle on one page, in points from the top left of the displayed page."""
 
     page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Word(NamedTuple):
+    """A word on a page, `text[start:end]`, or the part of it that is on one line.
+
+    Points from the top left of the displayed page.
+    """
+
+    start: int
+    end: int
     x0: float
     y0: float
     x1: float
@@ -197,6 +212,16 @@ class ParsedDocument:
         if not 0 <= start <= end <= len(self.text):
             raise IndexError(f"{start}:{end} in a text of {len(self.text)} characters")
         return [box for page in self.pages for box in self._on_page(page, start, end)]
+
+    def words_on(self, page: Page) -> Iterator[Word]:
+        """Yield the words of a page that are drawn on it, in the order of the text."""
+        for found in _WORD.finditer(self.text, page.start, page.end):
+            drawn = found.start() + np.flatnonzero(~np.isnan(self.boxes[slice(*found.span()), 0]))
+            boxes = self.boxes[drawn]
+            for piece in np.split(drawn, _jumps(boxes)) if len(drawn) else ():
+                own = self.boxes[piece]
+                low, high = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
+                yield Word(int(piece[0]), int(piece[-1]) + 1, *low.tolist(), *high.tolist())
 
     def _on_page(self, page: Page, start: int, end: int) -> Iterator[Box]:
         start, end = max(start, page.start), min(end, page.end)

@@ -105,6 +105,27 @@ def test_boxes_are_given_for_each_piece_of_a_line() -> None:
     assert max(box.x1 for box in boxes) < 320
 
 
+def test_the_words_of_a_page_are_where_their_boxes_are() -> None:
+    reading = read(sample("headers_and_footers"))
+    page = reading.pages[1]
+    words = list(reading.words_on(page))
+    assert " ".join(reading.text[w.start : w.end] for w in words) == " ".join(
+        reading.text[page.start : page.end].split()
+    )
+    for word in words:
+        (box,) = reading.boxes_of(word.start, word.end)
+        assert word[2:] == box[1:]
+
+
+def test_a_word_cut_at_a_line_end_is_two_words_on_the_page() -> None:
+    reading = read(sample("hyphens"))
+    start = reading.text.index("agreement\n")
+    first, second = [w for w in reading.words_on(reading.pages[0]) if start <= w.start < start + 9]
+    assert reading.text[first.start : second.end] == "agreement"
+    assert first.end == second.start
+    assert first.x0 > second.x0
+
+
 def test_boxes_span_pages() -> None:
     reading = read(plain(3))
     pages = {box.page for box in reading.boxes_of(0, len(reading.text))}

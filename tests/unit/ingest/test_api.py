@@ -153,6 +153,26 @@ def test_pages_show_method_and_confidence(ingest: IngestService) -> None:
     assert ingest.client.get("/v1/documents/doc_none/pages").status_code in (404, 422)
 
 
+def test_the_words_of_pages_have_places(ingest: IngestService) -> None:
+    document = ingest.read_new(pdf("one word", "another", "third"))
+    path = f"/v1/documents/{document}/words"
+    text = ingest.client.get(f"/v1/documents/{document}/text").text
+    first, second, _ = ingest.client.get(f"{path}?page=1").json()["items"]
+    assert [text[w["start"] : w["end"]] for w in first["words"]] == ["one", "word"]
+    one, word = first["words"]
+    assert one["x1"] < word["x0"]
+    assert one["y0"] < word["y1"]
+    assert (second["page"], len(second["words"])) == (2, 1)
+    assert [page["page"] for page in ingest.client.get(f"{path}?page=3").json()["items"]] == [3]
+    assert ingest.client.get(f"{path}?page=4").json()["items"] == []
+
+
+def test_a_sheet_has_no_places(ingest: IngestService) -> None:
+    document = ingest.read_new(b"a,b\n1,2\n", "a.csv")
+    (page,) = ingest.client.get(f"/v1/documents/{document}/words?page=1").json()["items"]
+    assert page["words"] == []
+
+
 def test_a_scan_is_read_and_shown(ingest: IngestService) -> None:
     document = ingest.read_new(saved(picture(), "PNG", dpi=(150, 150)), "page.png")
     assert ingest.client.get(f"/v1/documents/{document}/text").text == "\n".join(WORDS)
