@@ -25,7 +25,13 @@ export async function show({ id, params }) {
 /** The position in the address, as set by a search; null for none. */
 function positionIn(params) {
   const [page, start, end] = ["page", "start", "end"].map((name) => Number(params.get(name) ?? NaN));
-  return page >= 1 && start >= 0 && start < end ? { page, span: { start, end }, mode: "text" } : null;
+  return page >= 1 && start >= 0 && start < end ? { page, span: { start, end } } : null;
+}
+
+/** The boxes of words on a page. */
+async function boxesOf(id, { page, span }) {
+  const words = await known.words(id, page).catch(() => []); // then they are marked in the text only
+  return words.filter((word) => word.start < span.end && word.end > span.start).map((word) => ({ page, ...word }));
 }
 
 /** A warning of a filing in which nothing could be checked. */
@@ -49,7 +55,9 @@ class DocumentView {
     this.id = id;
     this.place = place;
     this.path = `/v1/documents/${encodeURIComponent(id)}`;
-    this.viewer = new Viewer();
+    this.viewer = new Viewer({ onpick: (key) => this.openers.get(key)?.() });
+    this.openers = new Map(); // by result id
+    this.others = []; // boxes of all clauses
     this.head = h("div.panel-top");
     this.body = h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Results" });
     this.foot = h("div.panel-foot");
@@ -88,7 +96,8 @@ class DocumentView {
     const details = await known.info(this.id);
     if (!this.opened && details.page_count) {
       this.opened = true;
-      await this.viewer.open({ id: this.id, ...this.place });
+      const found = this.place ? await boxesOf(this.id, this.place) : [];
+      await this.viewer.open({ id: this.id, ...this.place, boxes: [...found, ...this.others] });
     } else if (!this.opened) {
       this.viewer.present(h("p.empty", {}, this.document.state === "ended" ? "This document could not be read, so there is nothing to show." : "This document is being read."));
     }
@@ -188,6 +197,7 @@ class DocumentView {
 
   async clauses() {
     const found = await this.found("clauses");
+    this.others = found.flatMap((one) => (one.boxes ?? []).map((box) => ({ ...box, look: "other", key: one.id })));
     const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
     const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
     fill(this.body, found.length ? [this.summary(found),
@@ -196,12 +206,16 @@ class DocumentView {
   }
 
   clause(one) {
-    const boxes = one.boxes ?? [];
+    const boxes = [...one.boxes ?? [], ...this.others.filter((box) => box.key !== one.id)];
     const open = () => {
       this.body.querySelectorAll("[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
       button.setAttribute("aria-current", "true");
       this.viewer.open({ id: this.id, boxes, span: { start: one.start, end: one.end, omitted: one.omitted }, page: one.page, mode: this.viewer.mode });
     };
+    this.openers.set(one.id, () => {
+      open();
+      button.scrollIntoView({ block: "nearest" });
+    });
     const item = this.decided(one);
     const renamed = item && changes(item).category;
     const button = h("button.result", { type: "button", onclick: open },

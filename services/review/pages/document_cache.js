@@ -25,6 +25,8 @@ class Recent {
 const infos = new Recent(20);
 const texts = new Recent(4);
 const images = new Recent(16);
+const wordBlocks = new Recent(12);
+const BLOCK = 10; // pages whose words come at once
 
 const PATIENCE = 30_000; // milliseconds for which a page image is retried
 
@@ -53,6 +55,14 @@ async function infoOfIngest(id) {
 /** The document's text. */
 export function text(id) {
   return texts.get(id, () => remembering(texts, id, get(path(id, "text"), { text: true }).then((s) => new Text(s))));
+}
+
+/** The words of a page with their places, in points. */
+export async function words(id, page) {
+  const first = page - ((page - 1) % BLOCK);
+  const key = `${id}/${first}`;
+  const items = await wordBlocks.get(key, () => remembering(wordBlocks, key, get(query(path(id, "words"), { page: first })).then((answer) => answer.items)));
+  return items.find((one) => one.page === page)?.words ?? [];
 }
 
 function remembering(cache, key, promise) {

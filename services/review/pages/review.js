@@ -331,7 +331,7 @@ class Workspace {
     this.save = h("button.primary", { type: "button", onclick: () => this.saveCorrection(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
     const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.nudge(edge, step, event.detail > 0) }, sign);
     fill(this.form, h("h2", {}, "Correction"), combobox.element,
-      h("div.row.apart", {}, h("span.label", {}, "Words"), h("span.muted", {}, "select them in the text")),
+      h("div.row.apart", {}, h("span.label", {}, "Words"), h("span.muted", {}, "select them in the document")),
       this.preview,
       h("div.row.apart.nudges", {},
         h("span.row.tight", {}, "Begin", nudge("start", -1, "Begin a word earlier", "‹"), nudge("start", 1, "Begin a word later", "›")),
@@ -341,7 +341,7 @@ class Workspace {
     this.idle(true);
     this.panel.classList.add("correcting");
     this.viewer.selecting = true;
-    this.viewer.setMode("text").catch((error) => this.tell(error.message, true));
+    if (this.viewer.mode !== "page") this.viewer.setMode("text").catch((error) => this.tell(error.message, true));
     this.drawCorrection();
     combobox.input.focus({ preventScroll: true });
     this.body.scrollTop = 0;

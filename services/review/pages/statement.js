@@ -26,10 +26,10 @@ export function placeOf(place) {
   return [cell, paged && `page ${place.page}`, place.element && `element ${place.element}`].filter(Boolean).join(", ");
 }
 
-/** The boxes of a finding's cells. `part` marks all but the main one. */
+/** The boxes of a finding's cells. All but the main one have the look of a part. */
 export function boxesOfFinding(boxes, finding) {
   const box = finding.cells?.[0]?.place?.box;
-  return (boxes ?? []).map((one) => ({ ...one, part: !(box && one.x0 === box[0] && one.y0 === box[1]) }));
+  return (boxes ?? []).map((one) => ({ ...one, look: box && one.x0 === box[0] && one.y0 === box[1] ? null : "part" }));
 }
 
 /** The statement as a table. With components as columns, each line shows its period. */

@@ -2,16 +2,18 @@
 
 import { fill, h } from "/pages/dom.js";
 import * as known from "/pages/document_cache.js";
+import { PageScroll } from "/pages/page_scroll.js";
+import { selectedWords } from "/pages/text_layer.js";
 
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3];
 const AROUND = 3000; // characters on each side of the span in a text without pages
 const MORE = 8000;
-const LETTER = { width: 612, height: 792 };
 
 export class Viewer {
-  /** Calls `onselect({start, end})` when words are selected while `selecting`. */
-  constructor({ onselect } = {}) {
+  /** Calls `onselect({start, end})` when words are selected while `selecting`, and `onpick(key)` when a highlight is clicked. */
+  constructor({ onselect, onpick } = {}) {
     this.onselect = onselect ?? (() => {});
+    this.onpick = onpick ?? (() => {});
     this.selecting = false;
     this.zoom = 1;
     this.mode = "page";
@@ -30,6 +32,7 @@ export class Viewer {
 
   close() {
     this.resize.disconnect();
+    this.pages.close();
     document.removeEventListener("pointerup", this.#pointed);
     document.removeEventListener("keyup", this.#pointed);
   }
@@ -51,6 +54,7 @@ export class Viewer {
     this.asText = h("button.segment", { type: "button", onclick: () => this.setMode("text"), title: "Text (T)" }, "Text");
     this.notice = h("p.notice", { hidden: true });
     this.pane = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
+    this.pages = new PageScroll(this.pane, (page) => { this.page = this.field.value = page; }, (key) => this.onpick(key));
     this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
       h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
     this.element = h("section.viewer", { "aria-label": "Document" },
@@ -58,7 +62,7 @@ export class Viewer {
       this.notice, this.pane);
   }
 
-  /** Show a document with `boxes` highlighted on its pages (fainter with `part`) and `span` in its text, but not its `omitted` parts. */
+  /** Show a document with `boxes` highlighted on its pages (fainter with `look`) and `span` in its text, but not its `omitted` parts. */
   async open({ id, boxes = [], span = null, page = null, mode = null, statement = null }) {
     const turn = ++this.turn;
     const details = await known.info(id);
@@ -102,7 +106,7 @@ export class Viewer {
   async mark({ boxes, span }) {
     if (boxes) this.boxes = boxes;
     if (span) this.span = span;
-    if (this.mode === "page") this.#overlay();
+    if (this.mode === "page") this.pages.mark(this.boxes);
     else if (this.mode === "text") await this.#drawText(false);
   }
 
@@ -110,8 +114,11 @@ export class Viewer {
     const most = this.details?.page_count || 1;
     this.page = Math.min(Math.max(1, Math.round(page) || 1), most);
     this.range = null;
-    await this.#draw({ scroll: false });
-    this.pane.scrollTop = 0;
+    if (this.mode === "page") this.pages.go(this.page);
+    else {
+      await this.#draw({ scroll: false });
+      this.pane.scrollTop = 0;
+    }
   }
 
   step(by) {
@@ -136,13 +143,8 @@ export class Viewer {
   }
 
   #fit() {
-    if (!this.sheet) return;
-    const room = this.pane.clientWidth - 32;
-    if (this.sheet.classList.contains("prose")) {
-      this.sheet.style.fontSize = `${this.zoom}rem`;
-      return;
-    }
-    this.sheet.style.inlineSize = `${Math.max(120, Math.min(room, 940) * this.zoom)}px`;
+    if (this.mode === "text" && this.sheet) this.sheet.style.fontSize = `${this.zoom}rem`;
+    if (this.mode === "page") this.pages.fit(this.zoom);
   }
 
   async #draw({ scroll }) {
@@ -157,7 +159,7 @@ export class Viewer {
     this.zooming.hidden = this.mode === "statement";
     this.#tell("");
     if (this.mode === "statement") this.#drawStatement();
-    else if (this.mode === "page") this.#drawPage(scroll);
+    else if (this.mode === "page") this.#drawPages(scroll);
     else await this.#drawText(scroll);
   }
 
@@ -165,7 +167,7 @@ export class Viewer {
   #toMark() {
     this.unseen = !this.pane.clientHeight;
     if (this.unseen) return;
-    if (this.mode === "page") this.#scrollToBox();
+    if (this.mode === "page") this.pages.scrollTo(this.page);
     else if (this.mode === "text") this.#scrollToWords();
     else this.#scrollToRow();
   }
@@ -183,51 +185,13 @@ export class Viewer {
     if (lit) this.pane.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom) / 2;
   }
 
-  #drawPage(scroll) {
-    const { id, page } = this;
-    const size = this.details.pages.find((p) => p.number === page);
-    const shape = size ?? this.details.pages[0] ?? LETTER;
-    const picture = known.image(id, page);
-    this.layer = h("div.overlay");
-    this.sheet = h("div.sheet", {}, picture, this.layer);
-    this.sheet.style.aspectRatio = `${shape.width} / ${shape.height}`;
-    picture.onerror = () => {
-      if (this.id !== id || this.page !== page || this.mode !== "page") return;
-      this.#tell(size ? "This page can't be drawn now. Its text is shown instead."
-        : "This page could not be read.");
-      if (size) this.setMode("text").then(() => this.#tell("This page can't be drawn now. Its text is shown instead."));
-    };
-    if (!size && this.details.pages.length) this.#tell("This page has no text, so nothing can be highlighted.");
-    fill(this.pane, this.sheet);
+  #drawPages(scroll) {
+    this.sheet = null;
+    if (this.pane.firstChild !== this.pages.element) fill(this.pane, this.pages.element);
+    this.pages.show(this.id, this.details);
     this.#fit();
-    this.#overlay();
+    this.pages.mark(this.boxes);
     if (scroll) this.#toMark();
-  }
-
-  #overlay() {
-    const size = this.details.pages.find((p) => p.number === this.page);
-    const here = size ? this.boxes.filter((box) => box.page === this.page) : [];
-    fill(this.layer, here.map((box) => {
-      const mark = h(box.part ? "div.mark.part" : "div.mark");
-      mark.style.left = `${(box.x0 / size.width) * 100}%`;
-      mark.style.top = `${(box.y0 / size.height) * 100}%`;
-      mark.style.width = `${((box.x1 - box.x0) / size.width) * 100}%`;
-      mark.style.height = `${((box.y1 - box.y0) / size.height) * 100}%`;
-      return mark;
-    }));
-  }
-
-  #scrollToBox() {
-    const size = this.details.pages.find((p) => p.number === this.page);
-    const first = this.boxes.find((box) => box.page === this.page && !box.part) ?? this.boxes.find((box) => box.page === this.page);
-    if (!size || !first) {
-      this.pane.scrollTop = 0;
-      return;
-    }
-    const y = (first.y0 / size.height) * this.sheet.offsetHeight;
-    this.pane.scrollTop = Math.max(0, y - this.pane.clientHeight / 3);
-    const x = (first.x0 / size.width) * this.sheet.offsetWidth;
-    this.pane.scrollLeft = Math.max(0, x - 80);
   }
 
   async #drawText(scroll) {
@@ -301,7 +265,13 @@ export class Viewer {
   };
 
   #selected() {
-    if (!this.selecting || this.mode !== "text" || !this.prose) return;
+    if (!this.selecting) return;
+    if (this.mode === "page") {
+      const span = selectedWords(this.pane);
+      if (span) known.text(this.id).then((text) => this.onselect(text.whole(span)));
+      return;
+    }
+    if (this.mode !== "text" || !this.prose) return;
     const selection = document.getSelection();
     if (!selection.rangeCount || selection.isCollapsed) return;
     const chosen = selection.getRangeAt(0);
