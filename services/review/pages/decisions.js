@@ -4,7 +4,7 @@ import { actor, get, query } from "/pages/api.js";
 import { decide, history } from "/pages/decide.js";
 import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
 import { enter, leave } from "/pages/tab_session.js";
-import { changes, decidedCategory, VERDICTS } from "/pages/verdicts.js";
+import { changes, decidedCategory, verdictOf } from "/pages/verdicts.js";
 
 export async function show({ params, go }) {
   const by = params.get("by") ?? "";
@@ -40,18 +40,19 @@ const undoable = (one) => one.verdict !== "undo" && one.actor === actor().name &
 
 /** Undo a decision: the item is open again, and the undo is a new row. */
 function undoButton(one, rows) {
-  const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${VERDICTS[one.verdict]}, ${title(one.category)}`, onclick: undo }, "Undo");
+  const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${verdictOf(one)}, ${title(one.category)}`, onclick: undo }, "Undo");
   async function undo() {
     button.disabled = true;
     const stay = enter();
     try {
       const { decision, item } = await decide({ item: one.item_id, verdict: "undo", tab: stay });
       history.drop(one.item_id);
-      const again = h("a", { href: query("/review", { item: item.id }) }, "Review it again");
-      button.replaceWith(again);
-      again.focus();
+      const open = item.state === "claimed"; // one that a person added is gone instead
+      const next = open ? h("a", { href: query("/review", { item: item.id }) }, "Review it again") : h("a", { href: `/documents/${item.document_id}` }, "Open the document");
+      button.replaceWith(next);
+      next.focus();
       rows.prepend(row(decision));
-      say("Undone. The item is open again.");
+      say(open ? "Undone. The item is open again." : "Undone. The clause is removed.");
     } catch (error) {
       button.disabled = false;
       button.after(h("p.wrong", { role: "alert" }, error.message));
@@ -65,7 +66,7 @@ function undoButton(one, rows) {
 function row(one, action = null) {
   const { text: reworded } = changes(one);
   return h("tr", {},
-    h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, VERDICTS[one.verdict])),
+    h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, verdictOf(one))),
     h("td.what", {}, decidedCategory(one, title(one.category))),
     h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, excerpt(one.text, 220)),
       one.note && h("p.remark", {}, `“${excerpt(one.note, 300)}”`)),

@@ -1,11 +1,15 @@
 // One document: its results, their positions, and exports.
 
+import { ClauseAdder } from "/pages/add_clause.js";
 import { get, may, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/document_cache.js";
 import { KINDS, capital, knownKind, linesOf, pill } from "/pages/documents.js";
 import { FirstPages, firstClauses } from "/pages/first_pages.js";
 import { certainty, count, excerpt, fill, h, moment, number, percent, say, select, title, words } from "/pages/dom.js";
+import { missingOf } from "/pages/missing.js";
 import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
+import { Tabs } from "/pages/tabs.js";
+import { countTerms, termsOf } from "/pages/terms.js";
 import { ownWords } from "/pages/text.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
@@ -28,10 +32,17 @@ function positionIn(params) {
   return page >= 1 && start >= 0 && start < end ? { page, span: { start, end } } : null;
 }
 
-/** The boxes of words on a page. */
+/** The boxes of words on a page, one for each line. */
 async function boxesOf(id, { page, span }) {
   const words = await known.words(id, page).catch(() => []); // then they are marked in the text only
-  return words.filter((word) => word.start < span.end && word.end > span.start).map((word) => ({ page, ...word }));
+  const boxes = [];
+  for (const { start, end, x0, y0, x1, y1 } of words) {
+    if (start >= span.end || end <= span.start) continue;
+    const line = boxes.at(-1);
+    if (line && x0 >= line.x1 && y0 < line.y1 && y1 > line.y0) Object.assign(line, { x1, y0: Math.min(y0, line.y0), y1: Math.max(y1, line.y1) });
+    else boxes.push({ page, x0, y0, x1, y1 });
+  }
+  return boxes;
 }
 
 /** A warning of a filing in which nothing could be checked. */
@@ -55,7 +66,8 @@ class DocumentView {
     this.id = id;
     this.place = place;
     this.path = `/v1/documents/${encodeURIComponent(id)}`;
-    this.viewer = new Viewer({ onpick: (key) => this.openers.get(key)?.() });
+    this.adder = new ClauseAdder(id, (item) => this.added(item));
+    this.viewer = new Viewer({ onpick: (key) => this.openers.get(key)?.(), onselect: (span) => (span ? this.adder.offer(span) : this.adder.forget()) });
     this.openers = new Map(); // by result id
     this.others = []; // boxes of all clauses
     this.head = h("div.panel-top");
@@ -63,7 +75,7 @@ class DocumentView {
     this.foot = h("div.panel-foot");
     this.looks = 0;
     this.items = new Map(); // by result id
-    this.element = h("div.workspace", {}, this.viewer.element, h("section.panel.overview", { "aria-label": "The document" }, this.head, this.body, this.foot));
+    this.element = h("div.workspace", {}, this.viewer.element, h("section.panel.overview", { "aria-label": "The document" }, this.head, this.body, this.foot), this.adder.element);
     document.addEventListener("keydown", this.key);
   }
 
@@ -73,6 +85,11 @@ class DocumentView {
     if (event.key === "ArrowLeft") paged?.step(-1);
     if (event.key === "ArrowRight") paged?.step(1);
     if (event.key === "t") this.viewer.toggle();
+    if (/^[1-9]$/.test(event.key)) this.tabs?.chooseAt(Number(event.key));
+    if (event.key === "i" && this.viewer.selecting) {
+      event.preventDefault();
+      this.adder.ask();
+    }
   };
 
   leave() {
@@ -195,14 +212,45 @@ class DocumentView {
     else await this.clauses();
   }
 
+  /** Show a clause that was added, and a way to take it back. */
+  async added(item) {
+    say(`Added: ${item.category}.`);
+    await this.results();
+    this.openers.get(item.result_id)?.();
+  }
+
   async clauses() {
     const found = await this.found("clauses");
+    this.viewer.selecting = may("review");
+    const ids = new Set(found.map((one) => one.id));
+    const added = [...this.items.values()].filter((item) => item.origin === "person" && !item.absent && !ids.has(item.result_id));
+    found.push(...added.map((item) => ({ ...item, id: item.result_id, added: true })));
     this.others = found.flatMap((one) => (one.boxes ?? []).map((box) => ({ ...box, look: "other", key: one.id })));
     const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
     const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
-    fill(this.body, found.length ? [this.summary(found),
+    const clauses = found.length ? [this.summary(found),
       names.map((name) => h("section.group", {}, h("h2", {}, name), groups.get(name).map((one) => this.clause(one))))]
-      : h("p.muted", {}, "No clauses found."));
+      : h("p.muted", {}, "No clauses found.");
+    const nothing = { items: [], searched: { failed_pages: [], warnings: [] } };
+    const [values, presence] = await Promise.all([this.optional("values"), get(`${this.path}/presence`).catch(orElse(nothing))]);
+    const persons = [...this.items.values()].filter((item) => item.origin === "person");
+    const missing = missingOf(this.id, presence, {
+      confirmed: new Map(persons.filter((item) => item.absent).map((item) => [item.category, item])),
+      has: new Set(persons.filter((item) => !item.absent).map((item) => item.category)),
+      open: (one) => this.openWords(one),
+      changed: () => this.results(),
+    });
+    this.tabs = new Tabs("Results", [["clauses", "Clauses", found.length, clauses], ["terms", "Terms", countTerms(values), termsOf(values, (one) => this.openWords(one))],
+      ["missing", "Missing", missing.count, missing.element]], this.tab, (key) => { this.tab = key; });
+    fill(this.body, this.tabs.element);
+  }
+
+  /** Show words that are no clause of their own. */
+  async openWords({ start, end, page }) {
+    const span = { start, end };
+    const number = page ?? (await known.info(this.id)).pages.find((one) => one.end > start)?.number ?? 1;
+    const boxes = await boxesOf(this.id, { page: number, span });
+    await this.viewer.open({ id: this.id, boxes: [...boxes, ...this.others], span, page: number, mode: this.viewer.mode });
   }
 
   clause(one) {
@@ -221,7 +269,7 @@ class DocumentView {
     const button = h("button.result", { type: "button", onclick: open },
       h("span.clip", {}, item ? decidedText(item, 220) : excerpt(ownWords(one), 220)),
       renamed && h("span", {}, "Now: ", h("ins", {}, renamed)),
-      h("span.row.apart", {}, certainty(one.confidence), this.pill(one), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
+      h("span.row.apart", {}, !one.added && certainty(one.confidence), this.pill(one), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
     return [button, item && decisionLink(item), this.isAccepted(one) && h("a.small.see", { href: query("/review", { item: this.items.get(one.id).id }) }, "Review it yourself")];
   }
 
@@ -279,12 +327,9 @@ class DocumentView {
       h("ul.notes", {}, warnings.map((one) => h("li", {}, one))));
   }
 
-  /** Signals or sentences; empty if the document was processed without them. */
+  /** Values, signals or sentences; empty if the document was processed without them. */
   optional(what) {
-    return everything(`${this.path}/${what}`, { limit: 500 }).catch((error) => {
-      if (error instanceof Problem && error.status === 409) return [];
-      throw error;
-    });
+    return everything(`${this.path}/${what}`, what === "values" ? {} : { limit: 500 }).catch(orElse([]));
   }
 
   /** The flagged sentences by family. */
@@ -378,6 +423,12 @@ const countItems = (sentences) => new Set(sentences.filter((one) => one.level ==
 const partLine = (part) => h("li", {}, part.id ? h("a", { href: `/documents/${part.id}` }, part.name) : [part.name, h("span.muted", {}, part.code === "deleted" ? " (deleted)" : " (refused)")]);
 
 const decisionLink = (item) => h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision");
+
+/** Handles an error: a result that the document was processed without is replaced by `otherwise`. */
+const orElse = (otherwise) => (error) => {
+  if (error instanceof Problem && error.status === 409) return otherwise;
+  throw error;
+};
 
 async function everything(path, params = {}) {
   const items = [];

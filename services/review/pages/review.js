@@ -10,7 +10,7 @@ import { boxesOf, Claims } from "/pages/claims.js";
 import { proposalOf } from "/pages/proposal.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
 import { ownWords } from "/pages/text.js";
-import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
+import { decidedCategory, decidedText, isMine, verdictOf, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const KIND_KEYS = { c: "contract", r: "report", o: "other" };
@@ -40,7 +40,7 @@ class Workspace {
     this.filters = Object.fromEntries(["kind", "document", "category"].filter((n) => params.get(n)).map((n) => [n, params.get(n)]));
     this.wanted = params.get("item");
     this.claims = new Claims(this.filters);
-    this.viewer = new Viewer({ onselect: (span) => this.moveSpan(span) });
+    this.viewer = new Viewer({ onselect: (span) => span && this.moveSpan(span) });
     this.busy = false;
     this.panel = h("section.panel", { "aria-label": "The item" });
     this.element = h("div.workspace.deciding", {}, this.viewer.element, this.panel);
@@ -91,12 +91,12 @@ class Workspace {
         h("h1.category", {}, decidedCategory(item, nameOf(item))),
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
-        h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${VERDICTS[item.verdict]} this on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
+        h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${verdictOf(item)} this on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
         h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Review the next item"), h("a.button", { href: "/" }, "Back to the queue"))));
-    say(`${nameOf(item)}: ${VERDICTS[item.verdict]}.`);
+    say(`${nameOf(item)}: ${verdictOf(item)}.`);
     const right = item.correction ?? item;
     const span = right.start === null ? null : { start: right.start, end: right.end };
     await this.openDocument({ ...item, boxes: span && span.start !== item.start ? await boxesOf(item, span) : item.boxes, ...span, page: right.page ?? item.page });
@@ -268,6 +268,10 @@ class Workspace {
     await this.#alone(async () => {
       try {
         const answer = await decide({ item: last.item, verdict: "undo", tab: this.claims.stay });
+        if (answer.item.state !== "claimed") { // a clause that a person added is gone
+          this.go(`/documents/${answer.item.document_id}`);
+          return;
+        }
         await this.claims.putFirst(answer.item);
       } catch (error) {
         if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.drop(last.item);

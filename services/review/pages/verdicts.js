@@ -6,9 +6,15 @@ import { ownWords } from "/pages/text.js";
 
 export const VERDICTS = { accept: "accepted", reject: "rejected", correct: "corrected", undo: "undone" };
 
+/** The verdict about an item, or of a decision: `accepted`, or `added` for a clause that a person added. */
+export function verdictOf(one) {
+  if (one.origin !== "person" || one.verdict !== "accept") return VERDICTS[one.verdict];
+  return one.absent ? "confirmed absent" : "added";
+}
+
 /** The verdict as a pill: "rejected · ada". */
 export function verdictPill(item) {
-  return h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${VERDICTS[item.verdict]} · ${item.decided_by}`);
+  return h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${verdictOf(item)} · ${item.decided_by}`);
 }
 
 /** Whether it was accepted automatically. */

@@ -10,7 +10,7 @@ const AROUND = 3000; // characters on each side of the span in a text without pa
 const MORE = 8000;
 
 export class Viewer {
-  /** Calls `onselect({start, end})` when words are selected while `selecting`, and `onpick(key)` when a highlight is clicked. */
+  /** Calls `onselect({start, end})`, or null for none, when words are selected while `selecting`, and `onpick(key)` when a highlight is clicked. */
   constructor({ onselect, onpick } = {}) {
     this.onselect = onselect ?? (() => {});
     this.onpick = onpick ?? (() => {});
@@ -269,13 +269,16 @@ export class Viewer {
     if (this.mode === "page") {
       const span = selectedWords(this.pane);
       if (span) known.text(this.id).then((text) => this.onselect(text.whole(span)));
+      else this.onselect(null);
       return;
     }
     if (this.mode !== "text" || !this.prose) return;
     const selection = document.getSelection();
-    if (!selection.rangeCount || selection.isCollapsed) return;
-    const chosen = selection.getRangeAt(0);
-    if (!this.prose.contains(chosen.startContainer) || !this.prose.contains(chosen.endContainer)) return;
+    const chosen = selection.rangeCount && !selection.isCollapsed && selection.getRangeAt(0);
+    if (!chosen || !this.prose.contains(chosen.startContainer) || !this.prose.contains(chosen.endContainer)) {
+      this.onselect(null);
+      return;
+    }
     const ahead = document.createRange();
     ahead.setStart(this.prose, 0);
     ahead.setEnd(chosen.startContainer, chosen.startOffset);

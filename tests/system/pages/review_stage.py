@@ -341,7 +341,9 @@ class Stage:
         @router.get("/v1/documents/{document}/{what}")
         def listed(document: str, what: str) -> dict[str, Any]:
             items = self.results.get(document, {}).get(what, [])
-            return {"items": items, "next": None, "warnings": self.warnings.get(document, [])}
+            answer = {"items": items, "next": None, "warnings": self.warnings.get(document, [])}
+            searched = {"failed_pages": [], "warnings": []}
+            return answer | ({"searched": searched} if what == "presence" else {})
 
         return router
 

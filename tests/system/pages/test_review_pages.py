@@ -228,16 +228,76 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     until_given_back(stage)
 
 
+def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> None:
+    document = stage.upload("short.pdf", pdf_of([("It is governed by the laws of Ghent.",)]))
+    stage.extract(document, [("Governing Law", "laws of Ghent", 0.6)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("1 found, 0 decided").wait_for()
+    drag_over(page, "It is governed")
+    page.get_by_role("button", name="Add clause").wait_for()
+    ada.draw("add-clause-words", whole=False)
+    page.keyboard.press("i")
+    dialog = page.get_by_role("dialog", name="Add a clause")
+    assert dialog.locator("blockquote").inner_text() == "It is governed"
+    page.keyboard.type("warr")
+    page.keyboard.press("Enter")
+    ada.draw("add-clause", whole=False)
+    page.keyboard.press("Enter")
+    page.get_by_text("2 found, 1 decided").wait_for()
+    clause = page.locator(".group", has=page.get_by_role("heading", name="Warranty Duration"))
+    assert clause.locator(".pill").inner_text() == "added · ada"
+    assert decisions(stage)[0]["origin"] == "person"
+
+    clause.get_by_role("link", name="See or undo the decision").click()
+    page.get_by_text("You added this on").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("1 found, 0 decided").wait_for()
+    items = stage.http.get(f"/v1/items?document={document}&state=all").json()["items"]
+    assert [item["category"] for item in items] == ["Governing Law"]
+
+
+def test_terms_are_a_sheet_and_an_absence_is_confirmed(ada: Watched, stage: Stage) -> None:
+    address = f"{stage.address}/v1/documents/{stage.contract}"
+    text = stage.http.get(f"/v1/documents/{stage.contract}/text").text
+    start = text.index("March 3, 2021")
+    nearest = {"text": text[start : start + 13], "start": start, "end": start + 13, "page": 1}
+    value = {"kind": "date", "status": "stated", "value": "2021-03-03", "start": start}
+    value |= {"end": start + 13, "text": "March 3, 2021", "category": "Agreement Date"}
+    absent = {"category": "Warranty Duration", "present": False, "probability": 0.07}
+    searched = {"failed_pages": [2], "warnings": []}
+    page = ada.sign_in()
+    page.route(f"{address}/values*", lambda route: route.fulfill(json={"items": [value]}))
+    found = {"items": [{**absent, "nearest": nearest}], "searched": searched}
+    page.route(f"{address}/presence", lambda route: route.fulfill(json=found))
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_role("tab", name="Terms 1").click()
+    page.get_by_role("button", name="2021-03-03").click()
+    page.locator(".mark:not(.other)").first.wait_for()
+    ada.draw("terms", whole=False)
+    page.keyboard.press("3")
+    page.get_by_text("Not searched: page 2.").wait_for()
+    page.get_by_text("7% likely to be there").wait_for()
+    page.get_by_role("button", name="Confirm absent: Warranty Duration").click()
+    page.get_by_text("confirmed absent · ada").wait_for()
+    ada.draw("missing", whole=False)
+    assert decisions(stage)[0]["absent"]
+    page.goto(f"{stage.address}/decisions")
+    page.get_by_role("button", name="Undo: confirmed absent, Warranty Duration").click()
+    page.get_by_role("link", name="Open the document").wait_for()
+    items = stage.http.get(f"/v1/items?document={stage.contract}&state=all&limit=200").json()
+    assert not [item for item in items["items"] if item["origin"] == "person"]
+
+
 def select_words(page: Any, words: str, *, whole: str = "") -> str:
-    """Select words of the document with the mouse, from their first letter to their last.
+    """Select words while a correction goes on. `whole` is its text, if that is longer."""
+    selected = drag_over(page, words)
+    page.locator(".quote.new", has_text=whole or selected.split()[0]).wait_for()
+    return selected
 
-    On its pages or in its text, whichever is shown.
 
-    Args:
-        page: where a correction has begun.
-        words: what is selected.
-        whole: the text of the correction, if it is longer.
-    """
+def drag_over(page: Any, words: str) -> str:
+    """Select words of a document with the mouse, on its pages or in its text, and return them."""
     page.locator(".prose-text, .text-layer").first.wait_for()
     boxes = page.evaluate(
         """(words) => {
@@ -272,7 +332,6 @@ def select_words(page: Any, words: str, *, whole: str = "") -> str:
     page.mouse.move(last["right"] - 12, (last["top"] + last["bottom"]) / 2)
     page.mouse.move(last["right"], (last["top"] + last["bottom"]) / 2)
     page.mouse.up()
-    page.locator(".quote.new", has_text=whole or boxes["text"].split()[0]).wait_for()
     return str(boxes["text"])
 
 

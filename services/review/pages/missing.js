@@ -1,0 +1,37 @@
+// The clause types that a contract probably does not have.
+
+import { may, post } from "/pages/api.js";
+import { excerpt, h, percent, say } from "/pages/dom.js";
+import { newId } from "/pages/tab_storage.js";
+import { verdictPill } from "/pages/verdicts.js";
+
+/** The likely ones first.
+    @param presence the answer of `/presence`
+    @param confirmed by category, the item of a person who confirmed that it is absent
+    @param has the categories with a clause that a person added
+    @param open shows the passage that comes nearest
+    @param changed called once an absence is confirmed */
+export function missingOf(id, { items, searched }, { confirmed, has, open, changed }) {
+  const rows = items.filter((one) => !one.present && !has.has(one.category)).sort((one, two) => two.probability - one.probability);
+  const notes = [...searched.failed_pages.length ? [`Not searched: page ${searched.failed_pages.join(", ")}.`] : [], ...searched.warnings];
+  return { count: rows.length, element: h("div", {}, notes.length > 0 && h("ul.reasons", {}, notes.map((one) => h("li", {}, one))), rows.map((one) => row(id, one, confirmed.get(one.category), open, changed))) };
+}
+
+function row(id, one, item, open, changed) {
+  const { nearest } = one;
+  return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, one.category), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
+    nearest && h("button.result", { type: "button", onclick: () => open(nearest) }, h("span.clip", {}, excerpt(nearest.text, 160)), h("span.row.apart", {}, h("span.muted", {}, "nearest passage"), h("span.muted", {}, `page ${nearest.page}`))),
+    !item && may("review") && h("button.quiet.see", { type: "button", "aria-label": `Confirm absent: ${one.category}`, onclick: (event) => confirm(event.target, id, one.category, changed) }, "Confirm absent"));
+}
+
+async function confirm(button, id, category, changed) {
+  button.disabled = true;
+  try {
+    await post("/v1/items", { id: newId("de"), document: id, category, absent: true });
+    say(`Confirmed absent: ${category}.`);
+    await changed();
+  } catch (error) {
+    button.disabled = false;
+    button.after(h("p.wrong", { role: "alert" }, error.message));
+  }
+}
