@@ -203,8 +203,11 @@ class DocumentView {
         : "The document was rejected. The reason is above."));
       return;
     }
+    this.viewer.selecting = may("review") && this.document.kind === "contract";
     if (!may("results:read")) {
-      fill(this.body, h("p.muted", {}, `You can't read results (scope results:read).${may("review") ? " Your items are in the queue." : ""}`));
+      if (may("review")) this.items = await this.itemsByResult();
+      fill(this.body, h("p.muted", {}, `You can't read results (scope results:read).${may("review") ? " Your items are in the queue." : ""}`),
+        this.addedClauses().map((one) => h("section.group", {}, h("h2", {}, one.category), this.clause(one))));
       return;
     }
     if (this.hasOnlyParts) fill(this.body, h("p.muted", {}, "This file itself is not analysed. Its parts are separate documents, listed above."));
@@ -221,10 +224,8 @@ class DocumentView {
 
   async clauses() {
     const found = await this.found("clauses");
-    this.viewer.selecting = may("review");
     const ids = new Set(found.map((one) => one.id));
-    const added = [...this.items.values()].filter((item) => item.origin === "person" && !item.absent && !ids.has(item.result_id));
-    found.push(...added.map((item) => ({ ...item, id: item.result_id, added: true })));
+    found.push(...this.addedClauses().filter((one) => !ids.has(one.id)));
     this.others = found.flatMap((one) => (one.boxes ?? []).map((box) => ({ ...box, look: "other", key: one.id })));
     const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
     const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
@@ -380,13 +381,23 @@ class DocumentView {
     return h("button.quiet.see", { type: "button", onclick: open }, `Show ${placeOf(place) || `page ${one.page}`}`);
   }
 
+  /** The clauses that people added, as results. */
+  addedClauses() {
+    return [...this.items.values()].filter((item) => item.origin === "person" && !item.absent).map((item) => ({ ...item, id: item.result_id, added: true }));
+  }
+
+  async itemsByResult() {
+    const items = await everything("/v1/items", { document: this.id, state: "all", limit: 500 });
+    return new Map(items.map((item) => [item.result_id, item]));
+  }
+
   /** All results with their review items. `expected` counts the items that will come. */
   async found(what, expected = (all) => all.filter((one) => !one.dismissed).length) {
     const reviews = may("review");
-    const [found, items] = await Promise.all([everything(`${this.path}/${what}`), reviews ? everything("/v1/items", { document: this.id, state: "all", limit: 500 }) : []]);
-    this.items = new Map(items.map((item) => [item.result_id, item]));
+    const [found, items] = await Promise.all([everything(`${this.path}/${what}`), reviews ? this.itemsByResult() : new Map()]);
+    this.items = items;
     this.offer();
-    if (reviews && items.length < expected(found) && this.looks < 10) { // some items are not created yet
+    if (reviews && items.size < expected(found) && this.looks < 10) { // some items are not created yet
       this.looks += 1;
       this.timer = setTimeout(() => this.results().catch(() => {}), AGAIN);
     }

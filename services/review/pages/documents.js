@@ -1,6 +1,7 @@
 // Documents: upload them and see their state.
 
 import { csrf, get, may, query, signInAgain } from "/pages/api.js";
+import { DocumentActions } from "/pages/document_actions.js";
 import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
@@ -24,7 +25,8 @@ class Documents {
     this.more = null;
     this.body = h("tbody");
     this.list = h("div");
-    this.element = h("div.page", {}, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list);
+    this.actions = new DocumentActions((removed) => this.changed(removed));
+    this.element = h("div.page", {}, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list, this.actions.element);
     this.gone = false;
   }
 
@@ -107,6 +109,15 @@ class Documents {
     this.timer = setTimeout(() => (document.hidden ? this.wait() : this.load().catch(() => this.wait())), busy ? SOON : LATER);
   }
 
+  /** Show what an action changed. */
+  async changed(removed) {
+    for (const id of removed) {
+      this.rows.get(id)?.remove();
+      this.rows.delete(id);
+    }
+    await this.load();
+  }
+
   wait() {
     if (!this.gone) this.timer = setTimeout(() => this.load().catch(() => this.wait()), LATER);
   }
@@ -114,7 +125,7 @@ class Documents {
   /** Replace changed rows only, so that the page does not jump. */
   show(items, first) {
     for (const item of items) {
-      const fresh = row(item);
+      const fresh = row(item, this.actions);
       const old = this.rows.get(item.id);
       if (old?.isConnected) {
         if (old.dataset.state !== fresh.dataset.state) {
@@ -149,18 +160,18 @@ class Documents {
       this.show(page.items, false);
     } }, "Show more");
     fill(this.list, h("table.list.documents", {},
-      h("thead", {}, h("tr", {}, ["Name", "Kind"].map((t) => h("th", { scope: "col" }, t)), h("th.figure", { scope: "col" }, "Pages"), ["State", "Received"].map((t) => h("th", { scope: "col" }, t)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span.unseen", {}, "Select")), ["Name", "Kind"].map((t) => h("th", { scope: "col" }, t)), h("th.figure", { scope: "col" }, "Pages"), ["State", "Received"].map((t) => h("th", { scope: "col" }, t)), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")))),
       this.body), h("div.row.centre.below", {}, this.next));
   }
 }
 
-function row(item) {
+function row(item, actions) {
   const failed = (item.failed_pages ?? []).length;
   const near = family(item);
   return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.warnings?.length}/${pagesOf(item)}/${near?.textContent}` },
-    h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
+    actions.box(item), h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
     h("td", {}, knownKind(item) ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
-    h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)));
+    h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)), actions.menu(item));
 }
 
 /** A mark beside the state of a document that has warnings, or of an unsure kind. */

@@ -342,7 +342,7 @@ class Stage:
         def listed(document: str, what: str) -> dict[str, Any]:
             items = self.results.get(document, {}).get(what, [])
             answer = {"items": items, "next": None, "warnings": self.warnings.get(document, [])}
-            searched = {"failed_pages": [], "warnings": []}
+            searched: dict[str, list[Any]] = {"failed_pages": [], "warnings": []}
             return answer | ({"searched": searched} if what == "presence" else {})
 
         return router
