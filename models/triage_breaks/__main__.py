@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from models.files import command, read_config, say, write_lines
 from models.forest import Booster, Floats, fit_forest, graph, predict
-from models.triage_breaks.corrected import wrong_on_the_page
+from models.triage_breaks.corrected import wrong_filings
 from models.triage_breaks.dismissed import PART, companies, lawful, read_lessons
 from models.triage_breaks.filings import FOLDER, FOLDS, development, fold_of, read, sound
 from models.triage_breaks.finverbench import shortened_statements
@@ -195,7 +195,7 @@ def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int
     records = list(sound(data))
     pages = [summed(statement_views(read(record))) for record in records]
     say(f"{len(records)} filings read")
-    wrong = wrong_on_the_page(data, {record["id"]: record for record in records})
+    wrong = wrong_filings(data, {record["id"]: record for record in records})
     selected = [i for i, record in enumerate(records) if record["id"] not in wrong]
     taught = experiences([records[i] for i in selected], [pages[i] for i in selected], range(FOLDS))
     say("what other companies do is learned")

@@ -186,6 +186,11 @@ def contradicted(folder: Path) -> dict[str, list[Revised]]:
     }
 
 
+def wrong_filings(data: Path, filings: Filings) -> dict[str, list[Revised]]:
+    """Return the filings that another filing shows to be wrong, with the facts."""
+    return wrong_on_the_page(data, filings) | contradicted(FOLDER)
+
+
 def names(filing: Record, finding: Finding, facts: Iterable[Revised]) -> bool:
     """Return whether a finding names a wrong cell, its line or a sum with it in its column.
 
@@ -276,7 +281,7 @@ def main() -> None:
     data = parser.parse_args().data / "finance"
     filings = {record["id"]: record for record in sound(data)}
     classifier = BreakClassifier.load(load(CommonSettings).artefacts_folder)
-    wrong = wrong_on_the_page(data, filings) | contradicted(FOLDER)
+    wrong = wrong_filings(data, filings)
     result = {
         "pairs": pairs(revised(data, filings)),
         "filings": triage_results(filings, wrong, classifier),

@@ -23,16 +23,12 @@ def of_corrections(corrected: Figures, predicted: Sequence[Figures], at: float) 
     """Return the figures of later corrected errors; empty if they were not measured.
 
     Args:
-        predicted: all predictions, one of each filing without an injected error.
+        predicted: all predictions; those of the set `corrected` are the wrong filings.
     """
     if not corrected:
         return {}
-    risks = {p["id"]: (p["risk"], p["set"]) for p in predicted if p["set"] in ("own", "corrected")
-             and p["type"] is None}  # fmt: skip
+    risks = {p["id"]: p["risk"] for p in predicted if p["set"] == "corrected"}
     filings = [_filing(entry, risks, at) for entry in corrected["filings"]]
-    on_page = {entry["filing"] for entry in filings}
-    apart = {name: value for name, (value, part) in risks.items() if part == "corrected"}
-    without_error = {name: value for name, value in apart.items() if name not in on_page}
     companies: dict[str, Counter[str]] = defaultdict(Counter)
     for pair in corrected["pairs"]:
         companies[pair["company"]][pair["seen"]] += pair["rows"]
@@ -45,14 +41,12 @@ def of_corrections(corrected: Figures, predicted: Sequence[Figures], at: float) 
         "because": _because(corrected["pairs"]),
         "companies": {name: dict(counts) for name, counts in sorted(companies.items())},
         "filings": filings,
-        "apart": len(apart),
-        "others": len(without_error),
-        "others_flagged": [name for name, value in without_error.items() if value > at],
+        "apart": len(risks),
     }
 
 
-def _filing(entry: Figures, risks: Mapping[str, tuple[float, str]], at: float) -> dict[str, Any]:
-    risk, part = risks[entry["filing"]]
+def _filing(entry: Figures, risks: Mapping[str, float], at: float) -> dict[str, Any]:
+    risk = risks[entry["filing"]]
     alone, with_earlier = entry["alone"], entry["with_earlier"] or entry["alone"]
     learned = [check for check in alone["named_by"] if check not in UNITS]
     return {
@@ -60,7 +54,6 @@ def _filing(entry: Figures, risks: Mapping[str, tuple[float, str]], at: float) -
         "filing": entry["filing"],
         "form": entry["form"],
         "facts": entry["facts"],
-        "part": part,
         "risk": risk,
         "learned": learned if risk > at else [],
         "shipped": alone["named_by"] if alone["flagged"] else [],

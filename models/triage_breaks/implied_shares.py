@@ -2,22 +2,24 @@
 
     python -m models.triage_breaks.implied_shares --data FOLDER
 
-FOLDER has finance/. Sound filings are those of statements.jsonl, the development filings and
-shortened ones; a flag there counts as a false alarm. For implied shares, copies are put into
-another unit as a whole or have the unit errors of `injections.py`. Writes `implied_shares.json`.
+FOLDER has finance/. Sound filings are the development filings, shortened ones, and those of
+statements.jsonl that no other filing shows to be wrong. A flag there counts as a false alarm. For
+implied shares, copies are put into another unit as a whole or have the unit errors of
+`injections.py`. Writes `implied_shares.json`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from models.files import command, write_json
 from models.triage_breaks.abbreviated import shortened
+from models.triage_breaks.corrected import wrong_filings
 from models.triage_breaks.corrections import IMPLIED
 from models.triage_breaks.filings import FOLDER, Record, development, read, sound
 from models.triage_breaks.finverbench import shortened_statements
@@ -53,8 +55,11 @@ def measured(data: Path) -> dict[str, Any]:
     result: Counter[str] = Counter()
     unbalanced: Counter[str] = Counter()
     doubted = []
-    shown = [shares_shown(read(record)) for record in sound(data)]
-    for sort, name, filing in every(data):
+    filings = {record["id"]: record for record in sound(data)}
+    wrong = wrong_filings(data, filings)
+    right = [record for name, record in filings.items() if name not in wrong]
+    shown = [shares_shown(read(record)) for record in right]
+    for sort, name, filing in every(data, right):
         if sort not in UNTOUCHED and name in doubted:
             continue
         made[sort] += 1
@@ -97,9 +102,12 @@ def shares_shown(filing: Filing) -> bool | None:
     return any(result) if result else None
 
 
-def every(data: Path) -> Iterator[tuple[str, str, Filing]]:
-    """Yield sound and spoiled filings, with sort and id."""
-    for record in sound(data):
+def every(data: Path, right: Iterable[Record]) -> Iterator[tuple[str, str, Filing]]:
+    """Yield sound filings, those of statements.jsonl from `right`, and spoiled ones.
+
+    Each with its sort and id.
+    """
+    for record in right:
         yield UNTOUCHED[0], record["id"], read(record)
         if (short := shortened(record, record["id"])) is not None:
             yield UNTOUCHED[1], record["id"], read(short)

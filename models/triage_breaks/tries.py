@@ -4,8 +4,8 @@
 
 Each file has predictions of `models.triage_breaks`, with the same errors in the same filings. Draws
 of companies are the same for two files, each with its own threshold. Filings that their company
-corrected later are left out. The second table compares the last file with the first, also without
-the wrong filings of `reading.toml`.
+corrected later are left out. A further table for each later file compares it with the first, also
+without the wrong filings of `reading.toml`.
 """
 
 from __future__ import annotations
@@ -65,16 +65,20 @@ def table(tries: Mapping[str, Sequence[Prediction]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def gains(first: Sequence[Prediction], last: Sequence[Prediction], wrong: set[str]) -> str:
-    """Return what the last file finds and its gain over the first, with and without `wrong`."""
+def gains(
+    first: Sequence[Prediction], later: Sequence[Prediction], apart: set[str], wrong: set[str]
+) -> str:
+    """Return what the later file finds and its gain over the first, with and without `wrong`.
+
+    The filings of `apart` are never counted.
+    """
     lines = [
         "| errors | filings | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |",
         "| --- | --- |" + " --- |" * len(SHARES),
     ]
-    apart = corrected((first, last))
     for name, types in reading.TYPES.items():
         for filings, left_out in (("all", apart), (f"without {len(wrong)} wrong", apart | wrong)):
-            before, after = (grouped(some, left_out, types) for some in (first, last))
+            before, after = (grouped(some, left_out, types) for some in (first, later))
             cells = [f"| {name} | {filings} |"]
             for share, found in zip(SHARES, after.found(SHARES), strict=True):
                 gain, low, high = difference(before, after, share)
@@ -92,8 +96,10 @@ def main() -> None:
     arguments = parser.parse_args()
     tries = {path.name: list(read_lines(path)) for path in arguments.files}
     print(table(tries))
-    first, last = (tries[arguments.files[i].name] for i in (0, -1))
-    print(gains(first, last, reading.wrong_filings(FOLDER)), end="")
+    first, *later = tries
+    apart, wrong = corrected(tries.values()), reading.wrong_filings(FOLDER)
+    for name in later:
+        print(f"{name}:\n\n{gains(tries[first], tries[name], apart, wrong)}")
 
 
 if __name__ == "__main__":

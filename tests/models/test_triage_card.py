@@ -31,13 +31,15 @@ def test_the_figures_are_those_of_the_predictions(every: list[Prediction]) -> No
     assert json.loads(json.dumps(figures(FOLDER, every, share))) == SCORES
 
 
-def test_every_fact_that_was_corrected_is_in_the_card() -> None:
+def test_every_fact_that_was_corrected_is_in_the_card(every: list[Prediction]) -> None:
     known = read_json(FOLDER / CORRECTED)
     facts = SCORES["corrected"]["facts"]
     assert sum(facts.values()) == sum(pair["rows"] for pair in known["pairs"]) == 186
     shown = {pair[pair["wrong"]] for pair in known["pairs"] if pair["seen"] == "page"}
     shown |= set(read_config(FOLDER / CONTRADICTED))
     assert shown == {one["filing"] for one in known["filings"]}
+    assert shown == {p["id"] for p in every if p["set"] == "corrected"}
+    assert not shown & {p["id"] for p in every if p["set"] in ("own", "headlines")}
 
 
 def test_the_shipped_thresholds_are_those_of_the_recipe(every: list[Prediction]) -> None:

@@ -65,7 +65,7 @@ def test_the_table_has_a_line_for_each_file() -> None:
 
 def test_the_gains_are_paired_with_and_without_the_wrong_filings() -> None:
     later = [p | {"risk": 0.999} if p["type"] else p for p in every()]
-    rows = gains(every(), later, {"0000000001-10-000099"}).splitlines()[2:]
+    rows = gains(every(), later, set(), {"0000000001-10-000099"}).splitlines()[2:]
     assert [row.split(" | ")[:2] for row in rows] == [
         [f"| {types}", filings]
         for types in ("nine types", "all types")

@@ -1,7 +1,7 @@
 """Suspect totals that the lines above do not make in any column.
 
 Other totals may make such a total: total assets less total liabilities are the total equity. The
-lines between may still lack one.
+lines between may still lack one. That is suspected only if each of these totals is a sum itself.
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ def total_gaps(context: FilingContext) -> Iterator[Suspect]:
         if view.kind not in CHECKED:
             continue
         suspects: list[Suspect] = []
+        totals = {total.total for total in view.sums}
         for row, as_sum, above in open_lines(view):
-            by_totals = as_sum is not None and as_sum.pattern == "headlines"
+            by_totals = (
+                as_sum is not None
+                and as_sum.pattern in ("headlines", "presented")
+                and all(part in totals for part, _ in as_sum.parts)
+            )
             made = as_sum or any(
                 Cell(view.index, row, c) in context.made for c in range(view.width)
             )

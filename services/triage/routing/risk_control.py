@@ -293,8 +293,8 @@ def line_of(data: bytes | None, local: bytes | None, broken: float | None) -> Be
 def observed_accuracy(confidence: float, data: bytes, broken: float) -> float:
     """How often a finding this sure was right, if a share of the filings is broken.
 
-    `BeliefLine` underestimates this for the surest findings: at 50% broken, 12.2% of those from
-    0.83 would be wrong, and 8.1% were.
+    `BeliefLine` underestimates this for the surest findings: at 50% broken, 12.1% of those from
+    0.83 would be wrong, and 7.8% were.
     """
     sure, share = _rising(data, broken)
     stored = np.float32(confidence)  # as in the calibration set

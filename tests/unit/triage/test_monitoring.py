@@ -101,7 +101,7 @@ def test_right_checks_leave_the_guarantee_as_it_is(triage: Triage) -> None:
     assert now["evidence"] < 1
     assert now["alarm_at"] == 20
     assert now["interval"][0] == 0
-    assert now["threshold"] == now["threshold_now"] == pytest.approx(0.61)
+    assert now["threshold"] == now["threshold_now"] == pytest.approx(0.6)
 
 
 def test_rejected_checks_tighten_the_guarantee(
@@ -113,8 +113,9 @@ def test_rejected_checks_tighten_the_guarantee(
     now = watched(triage)
     assert now["step"] == 4
     assert now["belief_now"] is None
-    assert (now["threshold"], now["threshold_now"]) == (pytest.approx(0.61), None)
-    (notice,) = [one for one in now["notices"] if one["kind"] == "risk"]  # equal filings drift, too
+    assert (now["threshold"], now["threshold_now"]) == (pytest.approx(0.6), None)
+    # Six filings with the same risk also differ from the calibration data: a notice of drift.
+    (notice,) = [one for one in now["notices"] if one["kind"] == "risk"]
     assert (notice["kind"], notice["adapter"], notice["actor"]) == ("risk", NAME, "")
     assert "3 of 3 checks in 3 filings were wrong" in notice["text"]
     assert "Nothing is accepted any more." in notice["text"]
