@@ -110,7 +110,7 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
     def words(
         actor: CurrentActor,
         document_id: Id,
-        page: Annotated[int, Query(ge=1, le=1_000_000, description="the first of them")],
+        page: Annotated[int, Query(ge=1, le=1_000_000, description="the first of them")] = 1,
     ) -> WordsView:
         """Lists the words of a page and the nine after it, with their offsets and boxes, so that
         words can be selected on the image of a page.

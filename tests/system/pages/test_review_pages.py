@@ -299,7 +299,7 @@ def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) ->
     page.get_by_text("You can't read results").wait_for()
     drag_over(page, "It is governed")
     page.get_by_role("button", name="Add clause").click()
-    page.keyboard.type("parties")
+    page.get_by_role("combobox", name="Clause type").fill("parties")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     page.get_by_text("added · noor").wait_for()
