@@ -63,6 +63,9 @@ def test_rejected_checks_end_what_is_accepted_and_the_alert_says_why(chain: Chai
     (item,) = monitored["items"]
     assert (item["adapter"], item["step"], item["belief_now"]) == ("triage-breaks", 4, None)
     # The equal risks of the filings also give a notice of drift.
-    assert any("were wrong" in notice["text"] for notice in monitored["notices"])
+    texts = {notice["kind"]: notice["text"] for notice in monitored["notices"]}
+    assert len(monitored["notices"]) == len(texts)
+    assert set(texts) == {"drift", "risk"}
+    assert "were wrong" in texts["risk"]
     rates = reviewer.get("/v1/decisions/error-rates").json()["items"]
     assert {(one["checked"], one["wrong"]) for one in rates if one["category"] is None} >= {(3, 3)}

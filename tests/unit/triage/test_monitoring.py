@@ -115,6 +115,7 @@ def test_rejected_checks_tighten_the_guarantee(
     assert now["belief_now"] is None
     assert (now["threshold"], now["threshold_now"]) == (pytest.approx(0.6), None)
     # Six filings with the same risk also differ from the calibration data: a notice of drift.
+    assert sorted(one["kind"] for one in now["notices"]) == ["drift", "risk"]
     (notice,) = [one for one in now["notices"] if one["kind"] == "risk"]
     assert (notice["kind"], notice["adapter"], notice["actor"]) == ("risk", NAME, "")
     assert "3 of 3 checks in 3 filings were wrong" in notice["text"]
