@@ -18,8 +18,10 @@ export class ClauseAdder {
 
   /** Offer to add a selected span, beside the selection. */
   offer(span) {
+    const selection = document.getSelection();
+    if (!selection.rangeCount) return; // it ended meanwhile
     this.span = span;
-    const place = document.getSelection().getRangeAt(0).getBoundingClientRect();
+    const place = selection.getRangeAt(0).getBoundingClientRect();
     this.button.hidden = false;
     this.button.style.left = `${Math.max(8, Math.min(place.left, innerWidth - this.button.offsetWidth - 8))}px`;
     this.button.style.top = `${Math.max(8, Math.min(place.bottom + 6, innerHeight - this.button.offsetHeight - 8))}px`;
@@ -34,8 +36,9 @@ export class ClauseAdder {
   /** Ask for the clause type. Nothing happens without selected words. */
   async ask() {
     const { span } = this;
-    if (!span) return;
+    if (!span || this.dialog.open) return;
     const [text, categories] = await Promise.all([known.text(this.id), get("/v1/items/categories")]);
+    if (!this.element.isConnected || this.dialog.open) return;
     const words = text.slice(span.start, span.end);
     const request = { id: newId("de"), document: this.id, ...span, text: words }; // with its own id a repeated request adds once
     const add = h("button.primary", { disabled: true }, "Add", kbd("↵"));

@@ -47,12 +47,12 @@ function undoButton(one, rows) {
     try {
       const { decision, item } = await decide({ item: one.item_id, verdict: "undo", tab: stay });
       history.drop(one.item_id);
-      const open = item.state === "claimed"; // one that a person added is gone instead
+      const open = item.origin === "model" || item.state === "claimed"; // what a person added is withdrawn
       const next = open ? h("a", { href: query("/review", { item: item.id }) }, "Review it again") : h("a", { href: `/documents/${item.document_id}` }, "Open the document");
       button.replaceWith(next);
       next.focus();
       rows.prepend(row(decision));
-      say(open ? "Undone. The item is open again." : "Undone. The clause is removed.");
+      say(open ? "Undone. The item is open again." : "Undone.");
     } catch (error) {
       button.disabled = false;
       button.after(h("p.wrong", { role: "alert" }, error.message));

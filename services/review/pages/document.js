@@ -74,18 +74,19 @@ class DocumentView {
     this.body = h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Results" });
     this.foot = h("div.panel-foot");
     this.looks = 0;
+    this.turn = 0; // counts drawings of results, so that a late answer replaces no newer one
     this.items = new Map(); // by result id
     this.element = h("div.workspace", {}, this.viewer.element, h("section.panel.overview", { "aria-label": "The document" }, this.head, this.body, this.foot), this.adder.element);
     document.addEventListener("keydown", this.key);
   }
 
   key = (event) => {
-    if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey) return;
+    if (document.querySelector("dialog[open]") || event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey) return;
     const paged = this.opened ? this.viewer : this.firstPages;
     if (event.key === "ArrowLeft") paged?.step(-1);
     if (event.key === "ArrowRight") paged?.step(1);
     if (event.key === "t") this.viewer.toggle();
-    if (/^[1-9]$/.test(event.key)) this.tabs?.chooseAt(Number(event.key));
+    if (/^[1-3]$/.test(event.key)) this.tabs?.chooseAt(Number(event.key));
     if (event.key === "i" && this.viewer.selecting) {
       event.preventDefault();
       this.adder.ask();
@@ -198,6 +199,8 @@ class DocumentView {
   }
 
   async results() {
+    clearTimeout(this.timer);
+    const turn = ++this.turn;
     if (this.gaveUp) {
       fill(this.body, h("p.muted", {}, this.document.outcome === "failed" ? "Processing failed. The reason is above."
         : "The document was rejected. The reason is above."));
@@ -206,6 +209,7 @@ class DocumentView {
     this.viewer.selecting = may("review") && this.document.kind === "contract";
     if (!may("results:read")) {
       if (may("review")) this.items = await this.itemsByResult();
+      if (turn !== this.turn) return;
       fill(this.body, h("p.muted", {}, `You can't read results (scope results:read).${may("review") ? " Your items are in the queue." : ""}`),
         this.addedClauses().map((one) => h("section.group", {}, h("h2", {}, one.category), this.clause(one))));
       return;
@@ -223,7 +227,10 @@ class DocumentView {
   }
 
   async clauses() {
-    const found = await this.found("clauses");
+    const { turn } = this;
+    const nothing = { items: [], searched: { failed_pages: [], warnings: [] } };
+    const [found, values, presence] = await Promise.all([this.found("clauses"), this.optional("values"), get(`${this.path}/presence`).catch(orElse(nothing))]);
+    if (turn !== this.turn) return;
     const ids = new Set(found.map((one) => one.id));
     found.push(...this.addedClauses().filter((one) => !ids.has(one.id)));
     this.others = found.flatMap((one) => (one.boxes ?? []).map((box) => ({ ...box, look: "other", key: one.id })));
@@ -232,8 +239,6 @@ class DocumentView {
     const clauses = found.length ? [this.summary(found),
       names.map((name) => h("section.group", {}, h("h2", {}, name), groups.get(name).map((one) => this.clause(one))))]
       : h("p.muted", {}, "No clauses found.");
-    const nothing = { items: [], searched: { failed_pages: [], warnings: [] } };
-    const [values, presence] = await Promise.all([this.optional("values"), get(`${this.path}/presence`).catch(orElse(nothing))]);
     const persons = [...this.items.values()].filter((item) => item.origin === "person");
     const missing = missingOf(this.id, presence, {
       confirmed: new Map(persons.filter((item) => item.absent).map((item) => [item.category, item])),
@@ -281,8 +286,10 @@ class DocumentView {
       fill(this.body, h("p.muted", {}, "No financial statements found, so no figures were checked. The sentences were."), this.inWords(sentences), this.notes(warnings));
       return;
     }
+    const { turn } = this;
     const found = await this.found("findings");
     const [{ warnings, filings, risk, coverage }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.optional("signals"), this.optional("narrative-flags")]);
+    if (turn !== this.turn) return;
     const dismissed = found.filter((one) => one.dismissed);
     const open = found.filter((one) => !one.dismissed);
     fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
@@ -394,10 +401,12 @@ class DocumentView {
   /** All results with their review items. `expected` counts the items that will come. */
   async found(what, expected = (all) => all.filter((one) => !one.dismissed).length) {
     const reviews = may("review");
+    const { turn } = this;
     const [found, items] = await Promise.all([everything(`${this.path}/${what}`), reviews ? this.itemsByResult() : new Map()]);
+    if (turn !== this.turn) return found;
     this.items = items;
     this.offer();
-    if (reviews && items.size < expected(found) && this.looks < 10) { // some items are not created yet
+    if (reviews && found.filter((one) => items.has(one.id)).length < expected(found) && this.looks < 10) { // some items are not created yet
       this.looks += 1;
       this.timer = setTimeout(() => this.results().catch(() => {}), AGAIN);
     }

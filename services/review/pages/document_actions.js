@@ -20,6 +20,7 @@ export class DocumentActions {
   constructor(changed) {
     this.changed = changed;
     this.chosen = new Map(); // by id
+    this.busy = false;
     this.status = h("p.status", { role: "status" });
     this.bar = h("div.bulk", { role: "region", "aria-label": "Selected documents", hidden: true });
     this.dialog = h("dialog", { "aria-label": "Question" });
@@ -28,7 +29,7 @@ export class DocumentActions {
 
   /** The cell that selects a document. */
   box(one) {
-    const box = h("input", { type: "checkbox", checked: this.chosen.has(one.id), "aria-label": `Select ${one.name}`, onchange: () => this.choose(one, box.checked) });
+    const box = h("input", { type: "checkbox", checked: this.chosen.has(one.id), "aria-label": `Select ${one.name}`, "data-id": one.id, onchange: () => this.choose(one, box.checked) });
     if (this.chosen.has(one.id)) this.chosen.set(one.id, one); // its state may have changed
     return h("td.choose", {}, box);
   }
@@ -36,7 +37,7 @@ export class DocumentActions {
   /** The cell with the menu of a document. */
   menu(one) {
     const act = (action) => h("button.quiet", { type: "button", onclick: () => { menu.open = false; this.run(action, [one]); } }, action.name);
-    const menu = h("details.menu", { onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } }, onfocusout: (event) => { if (!menu.contains(event.relatedTarget)) menu.open = false; } },
+    const menu = h("details.menu", { onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } } },
       h("summary", { "aria-label": `Actions for ${one.name}`, title: "Actions" }, "⋯"),
       h("div.menu-list", {}, h("a.button.quiet", { href: path(one, "/original"), download: true }, "Download"),
         may("documents:write") && ACTIONS.filter((action) => action.fits(one)).map(act)));
@@ -51,31 +52,33 @@ export class DocumentActions {
 
   clear() {
     this.chosen.clear();
-    for (const box of document.querySelectorAll(".choose input")) box.checked = false;
     this.draw();
   }
 
   draw() {
+    for (const box of document.querySelectorAll(".choose input")) box.checked = this.chosen.has(box.dataset.id);
     const all = [...this.chosen.values()];
     const fitting = ACTIONS.filter((action) => all.some(action.fits));
     this.bar.hidden = !all.length && !this.status.textContent;
     fill(this.bar, all.length > 0 && h("span", {}, `${all.length} selected`),
-      all.length > 0 && [fitting.map((action) => h("button", { type: "button", onclick: () => this.run(action, all.filter(action.fits)) }, action.name)),
+      all.length > 0 && [fitting.map((action) => h("button", { type: "button", disabled: this.busy, onclick: () => this.run(action, all.filter(action.fits)) }, action.name)),
         all.length === 1 && may("review") && h("a.button", { href: query("/v1/exports", { format: "xlsx", document: all[0].id }), download: true }, "Export")],
       this.status, h("button.quiet", { type: "button", onclick: () => { this.status.textContent = ""; this.clear(); } }, all.length ? "Clear" : "Close"));
   }
 
   async run(action, documents) {
-    if (action.asks && !await this.ask(action, documents)) return;
+    if (this.busy || (action.asks && !await this.ask(action, documents))) return;
+    this.busy = true;
     const done = [];
     const failed = [];
     for (const one of documents) {
       this.tell(`${action.name}: ${done.length + failed.length + 1} of ${documents.length}`);
       await action.work(one).then(() => done.push(one), (error) => failed.push(`${one.name}: ${error.message}`));
     }
+    this.busy = false;
     for (const one of done) this.chosen.delete(one.id);
     this.tell([`${count(done.length, "document")} ${action.done}.`, ...failed].join(" "), failed.length > 0);
-    this.draw();
+    say(this.status.textContent);
     await this.changed(action.removes ? done.map((one) => one.id) : []);
   }
 
@@ -83,7 +86,6 @@ export class DocumentActions {
     this.status.textContent = text;
     this.status.classList.toggle("wrong", wrong);
     this.draw();
-    say(text);
   }
 
   /** Ask before an action that can't be undone. */

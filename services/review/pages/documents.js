@@ -22,11 +22,13 @@ class Documents {
     this.kind = "";
     this.uploads = [];
     this.rows = new Map();
+    this.removed = new Set(); // ids of deleted documents, which an older answer may still list
     this.more = null;
     this.body = h("tbody");
     this.list = h("div");
     this.actions = new DocumentActions((removed) => this.changed(removed));
-    this.element = h("div.page", {}, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list, this.actions.element);
+    const closeMenus = ({ target }) => { for (const menu of this.body.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false; };
+    this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus }, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list, this.actions.element);
     this.gone = false;
   }
 
@@ -112,6 +114,7 @@ class Documents {
   /** Show what an action changed. */
   async changed(removed) {
     for (const id of removed) {
+      this.removed.add(id);
       this.rows.get(id)?.remove();
       this.rows.delete(id);
     }
@@ -123,7 +126,8 @@ class Documents {
   }
 
   /** Replace changed rows only, so that the page does not jump. */
-  show(items, first) {
+  show(listed, first) {
+    const items = listed.filter((item) => !this.removed.has(item.id));
     for (const item of items) {
       const fresh = row(item, this.actions);
       const old = this.rows.get(item.id);

@@ -1,9 +1,9 @@
 // The clause types that a contract probably does not have.
 
-import { may, post } from "/pages/api.js";
+import { may, post, query } from "/pages/api.js";
 import { excerpt, h, percent, say } from "/pages/dom.js";
 import { newId } from "/pages/tab_storage.js";
-import { verdictPill } from "/pages/verdicts.js";
+import { isMine, verdictPill } from "/pages/verdicts.js";
 
 /** The likely ones first.
     @param presence the answer of `/presence`
@@ -21,17 +21,26 @@ function row(id, one, item, open, changed) {
   const { nearest } = one;
   return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, one.category), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
     nearest && h("button.result", { type: "button", onclick: () => open(nearest) }, h("span.clip", {}, excerpt(nearest.text, 160)), h("span.row.apart", {}, h("span.muted", {}, "nearest passage"), h("span.muted", {}, `page ${nearest.page}`))),
-    !item && may("review") && h("button.quiet.see", { type: "button", "aria-label": `Confirm absent: ${one.category}`, onclick: (event) => confirm(event.target, id, one.category, changed) }, "Confirm absent"));
+    item && h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision"),
+    !item && may("review") && confirmation(id, one.category, changed));
 }
 
-async function confirm(button, id, category, changed) {
-  button.disabled = true;
-  try {
-    await post("/v1/items", { id: newId("de"), document: id, category, absent: true });
+function confirmation(id, category, changed) {
+  const request = { id: newId("de"), document: id, category, absent: true }; // with its own id a repeated request confirms once
+  const status = h("p.status.wrong", { role: "alert" });
+  const button = h("button.quiet.see", { type: "button", "aria-label": `Confirm absent: ${category}`, onclick: confirm }, "Confirm absent");
+  async function confirm() {
+    button.disabled = true;
+    status.textContent = "";
+    try {
+      await post("/v1/items", request);
+    } catch (error) {
+      button.disabled = false;
+      status.textContent = error.message;
+      return;
+    }
     say(`Confirmed absent: ${category}.`);
     await changed();
-  } catch (error) {
-    button.disabled = false;
-    button.after(h("p.wrong", { role: "alert" }, error.message));
   }
+  return [button, status];
 }

@@ -9,11 +9,12 @@ const WIDEST = 940; // pixels of a page at 100%
 const SETTLE = 80; // milliseconds near the screen until a page is drawn, so that a fast scroll asks for few
 
 export class PageScroll {
-  /** Calls `onpage(number)` when another page is in view, and `onpick(key)` when a highlight is clicked. */
-  constructor(pane, onpage, onpick) {
+  /** Calls `onpage(number)` when another page is in view, `onpick(key)` when a highlight is clicked, and `tell(text)` if words can't be selected. */
+  constructor(pane, onpage, onpick, tell) {
     this.pane = pane;
     this.onpage = onpage;
     this.onpick = onpick;
+    this.tell = tell;
     this.ticks = h("div.ticks", { "aria-hidden": "true" });
     this.list = h("div.pages");
     this.element = h("div.page-scroll", { onclick: (event) => this.#clicked(event) }, this.list, this.ticks);
@@ -24,13 +25,14 @@ export class PageScroll {
   close() {
     this.near.disconnect();
     this.pane.removeEventListener("scroll", this.#scrolled);
-    this.sheets?.forEach((sheet) => clearTimeout(sheet.timer));
+    this.#forget();
   }
 
   /** Show the pages of a document with these details (see `known.info`). */
   show(id, details) {
     if (this.id === id && this.details === details) return;
     this.near.disconnect();
+    this.#forget();
     this.id = id;
     this.details = details;
     this.boxes = [];
@@ -40,6 +42,10 @@ export class PageScroll {
     this.sheets = Array.from({ length: details.page_count }, (_, at) => this.#sheet(at + 1, read.get(at + 1), usual, widest));
     fill(this.list, this.sheets.map((sheet) => sheet.element));
     this.sheets.forEach((sheet) => this.near.observe(sheet.element));
+  }
+
+  #forget() {
+    this.sheets?.forEach((sheet) => clearTimeout(sheet.timer));
   }
 
   #sheet(page, size, usual, widest) {
@@ -70,7 +76,7 @@ export class PageScroll {
     picture.onerror = () => note(sheet.size ? `Page ${number(sheet.page)} can't be drawn now. Its text is under “Text”.` : `Page ${number(sheet.page)} could not be read.`);
     fill(sheet.element, picture, sheet.overlay, h("span.page-number", {}, number(sheet.page)));
     this.#overlay(sheet);
-    if (sheet.size) textLayer(id, sheet.page, sheet.size).then((layer) => { if (layer && sheet.drawn && this.id === id) sheet.element.append(layer); }).catch(() => {}); // without it the page still shows
+    if (sheet.size) textLayer(id, sheet.page, sheet.size).then((layer) => { if (layer && sheet.drawn && this.id === id) sheet.element.append(layer); }).catch(() => this.tell("Words on the page can't be selected now. They are under “Text”."));
   }
 
   /** Highlight boxes. `look` makes one fainter: "part" of a finding, or "other" than the current one. A box with a `key` can be clicked. */

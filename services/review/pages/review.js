@@ -91,8 +91,8 @@ class Workspace {
         h("h1.category", {}, decidedCategory(item, nameOf(item))),
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
-        h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${verdictOf(item)} this on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
-        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
+        h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${item.absent ? "confirmed this as absent" : `${verdictOf(item)} this`} on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
+        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Review the next item"), h("a.button", { href: "/" }, "Back to the queue"))));
@@ -268,7 +268,8 @@ class Workspace {
     await this.#alone(async () => {
       try {
         const answer = await decide({ item: last.item, verdict: "undo", tab: this.claims.stay });
-        if (answer.item.state !== "claimed") { // a clause that a person added is gone
+        if (answer.item.origin === "person" && answer.item.state !== "claimed") { // what a person added is withdrawn
+          done.drop(last.item);
           this.go(`/documents/${answer.item.document_id}`);
           return;
         }

@@ -54,7 +54,7 @@ export class Viewer {
     this.asText = h("button.segment", { type: "button", onclick: () => this.setMode("text"), title: "Text (T)" }, "Text");
     this.notice = h("p.notice", { hidden: true });
     this.pane = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
-    this.pages = new PageScroll(this.pane, (page) => { this.page = this.field.value = page; }, (key) => this.onpick(key));
+    this.pages = new PageScroll(this.pane, (page) => { this.page = this.field.value = page; }, (key) => this.onpick(key), (text) => this.#tell(text));
     this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
       h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
     this.element = h("section.viewer", { "aria-label": "Document" },
@@ -268,7 +268,8 @@ export class Viewer {
     if (!this.selecting) return;
     if (this.mode === "page") {
       const span = selectedWords(this.pane);
-      if (span) known.text(this.id).then((text) => this.onselect(text.whole(span)));
+      const { id } = this;
+      if (span) known.text(id).then((text) => { if (this.id === id) this.onselect(text.whole(span)); }, (error) => this.#tell(error.message));
       else this.onselect(null);
       return;
     }
