@@ -454,7 +454,10 @@ def has_category(
 
 
 def has_same(session: Session, item: Item) -> bool:
-    """Whether the document has a result of this kind, category and span, after corrections."""
+    """Whether the document has a result of this kind, category and span, after corrections.
+
+    Rejected results do not count.
+    """
     of = items.c
     made = sa.and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id)
     query = (
@@ -462,6 +465,7 @@ def has_same(session: Session, item: Item) -> bool:
         .outerjoin(decisions, made)
         .where(of.tenant == item.tenant, of.document_id == item.document_id)
         .where(of.kind == item.kind, of.withdrawn.is_(False))
+        .where(sa.or_(of.verdict.is_(None), of.verdict != "reject"))
     )
     names, wanted = ("category", "start", "end"), (item.category, item.start, item.end)
     rows = (row.correction or row._mapping for row in session.execute(query))

@@ -223,6 +223,14 @@ def test_a_clause_counts_as_it_was_corrected(contract: ReviewService) -> None:
     add(contract, of(LAW, "Governing Law"))
 
 
+def test_a_rejected_clause_can_be_added_by_another_person(contract: ReviewService) -> None:
+    (found,) = contract.items()
+    contract.decide(found["id"], "reject")
+    added = contract.client("key-ben").post(ITEMS, json=of(LAW, "Governing Law"))
+    assert added.status_code == 201, added.text
+    add(contract, of(LAW, "Governing Law"), 409)
+
+
 def test_the_place_of_a_hidden_check_answers_like_any_other(review: ReviewService) -> None:
     quotes = {"hidden": LAW, "shown": CAP, "accepted": AUDIT}
     found = {
