@@ -251,7 +251,7 @@ class WordsView(BaseModel):
     """The words of ten pages. Pages that could not be read are left out."""
 
     items: list[PageWords]
-    next: None = Field(description="always null")
+    next: int | None = Field(description="for `?page=`; null at the end")
 
 
 class DocumentPage(BaseModel):

@@ -124,7 +124,9 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
             for read in reading.pages
             if page <= read.number < page + PAGES_AT_ONCE
         ]
-        return WordsView(items=items, next=None)
+        after = page + PAGES_AT_ONCE
+        more = any(read.number >= after for read in reading.pages)
+        return WordsView(items=items, next=after if more else None)
 
     @router.get(
         "/pages/{number}.txt",

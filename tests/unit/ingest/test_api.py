@@ -164,7 +164,10 @@ def test_the_words_of_pages_have_places(ingest: IngestService) -> None:
     assert one["y0"] < word["y1"]
     assert (second["page"], len(second["words"])) == (2, 1)
     assert [page["page"] for page in ingest.client.get(f"{path}?page=3").json()["items"]] == [3]
-    assert ingest.client.get(f"{path}?page=4").json()["items"] == []
+    assert ingest.client.get(f"{path}?page=4").json() == {"items": [], "next": None}
+    long = ingest.read_new(pdf(*(f"page{n}" for n in range(11))))
+    first_ten = ingest.client.get(f"/v1/documents/{long}/words").json()
+    assert (len(first_ten["items"]), first_ten["next"]) == (10, 11)
 
 
 def test_a_sheet_has_no_places(ingest: IngestService) -> None:
