@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.corpus import FOLDS, read_labels, read_records
-from models.files import command, read_config, say, write_json
+from models.files import command, read_config, read_json, say, write_json
 from models.lora.encoder import Dropout, Tagger
 from models.lora.export import trained_state
 from models.lora.teach import tagger_of_run, taught
@@ -42,7 +42,7 @@ SECTIONS = ("data", "windows", "adapter", "training", "teacher")
 """Sections of a config that decide an adapter; `teacher` only if there is one."""
 RUN_FILE = "run.json"
 """Facts of a finished training, in its folder."""
-SAID_FILE = "said.npy"
+SOFT_LABELS_FILE = "soft-labels.npy"
 """What the teacher says of all training contracts, while a student learns."""
 EASY = 0.03
 """Added to the probability of empty windows, so that each is shown now and then."""
@@ -197,10 +197,12 @@ def tensors_of(batch: list[Window], content: int, labels: int) -> tuple[Tensor, 
     return ids, targets
 
 
-def soft_targets(batch: Sequence[Window], content: int, said: NDArray[np.float16]) -> Tensor:
+def soft_targets(batch: Sequence[Window], content: int, soft_labels: NDArray[np.float16]) -> Tensor:
     """Return what the teacher says of windows [windows, content, outputs]."""
     places = [window.contract.place + window.start for window in batch]
-    return torch.from_numpy(np.stack([said[place : place + content] for place in places])).float()
+    return torch.from_numpy(
+        np.stack([soft_labels[place : place + content] for place in places])
+    ).float()
 
 
 # --- small decisions --------------------------------------------------------------------------
@@ -284,14 +286,14 @@ Loss = Callable[[Sequence[Window], Tensor, Tensor], Tensor]
 content, labels] to the loss."""
 
 
-def usual_loss(config: dict[str, Any], said: NDArray[np.float16] | None = None) -> Loss:
+def usual_loss(config: dict[str, Any], soft_labels: NDArray[np.float16] | None = None) -> Loss:
     """Return the loss against the labels and, if it has read the contracts, a teacher."""
 
     def loss_of_batch(batch: Sequence[Window], logits: Tensor, targets: Tensor) -> Tensor:
         loss = loss_of(logits, targets, config["training"])
-        if said is None:
+        if soft_labels is None:
             return loss
-        taught_loss = soft_loss(logits, soft_targets(batch, logits.shape[1], said))
+        taught_loss = soft_loss(logits, soft_targets(batch, logits.shape[1], soft_labels))
         return loss + config["teacher"]["weight"] * (taught_loss - loss)
 
     return loss_of_batch
@@ -324,16 +326,16 @@ def train(
     contracts = read_contracts(data, config["data"], tokenise, labels, fold)
     initial = state_of(start) if start else {}
     initial = {name: value for name, value in initial.items() if not name.startswith("head.")}
-    said = None
+    soft_labels = None
     if teacher:
         tagger = tagger_of_run(teacher, base_weights(base, number_type(config, out)), fold)
         windows = config["windows"]["length"] - 2, config["teacher"]["stride"]
         out.mkdir(parents=True, exist_ok=True)
-        said = taught(tagger, contracts, *windows, out / SAID_FILE)
+        soft_labels = taught(tagger, contracts, *windows, out / SOFT_LABELS_FILE)
     else:
         config = {name: value for name, value in config.items() if name != "teacher"}
-    fit(config, labels, base, fold, contracts, out, usual_loss(config, said), initial)
-    (out / SAID_FILE).unlink(missing_ok=True)
+    fit(config, labels, base, fold, contracts, out, usual_loss(config, soft_labels), initial)
+    (out / SOFT_LABELS_FILE).unlink(missing_ok=True)
 
 
 def state_of(run: Path) -> dict[str, Tensor]:
@@ -467,7 +469,8 @@ def steps_of(epochs: float, sampler: EpochSampler, batch: int) -> int:
 def teacher_recipe(config: dict[str, Any]) -> dict[str, Any]:
     """Return the config of a teacher: that of its student, except for the section `teacher`."""
     own = config["teacher"]
-    return config | {
+    rest = {name: value for name, value in config.items() if name != "teacher"}
+    return rest | {
         "adapter": config["adapter"] | {"rank": own["rank"]},
         "training": config["training"] | {"epochs": own["epochs"], "seed": own["seed"]},
     }
@@ -488,6 +491,28 @@ def keep(
     partial.replace(path)
 
 
+def train_teacher(
+    config: dict[str, Any],
+    labels: list[str],
+    base: Path,
+    data: Path,
+    fold: str,
+    out: Path,
+    start: Path | None = None,
+) -> None:
+    """Train the teacher of a config unless it is finished.
+
+    Raises:
+        SystemExit: the finished one has another recipe.
+    """
+    recipe = teacher_recipe(config)
+    if not (out / RUN_FILE).exists():
+        (out.parent / SOFT_LABELS_FILE).unlink(missing_ok=True)
+        train(recipe, labels, base, data, fold, out, start)
+    elif recipe_of(read_json(out / RUN_FILE)["config"]) != recipe_of(recipe):
+        raise SystemExit(f"{out} has another recipe: remove it, or use another folder")
+
+
 def main() -> None:
     """Read the command line and train."""
     parser = command(__doc__, "specialist", "--data", "--base")
@@ -502,8 +527,8 @@ def main() -> None:
     labels = read_labels(arguments.specialist, config["data"])
     given = arguments.base, arguments.data, arguments.fold
     teacher = arguments.out / "teacher" if "teacher" in config else None
-    if teacher and not (teacher / RUN_FILE).exists():
-        train(teacher_recipe(config), labels, *given, teacher, arguments.start)
+    if teacher:
+        train_teacher(config, labels, *given, teacher, arguments.start)
     train(config, labels, *given, arguments.out, arguments.start, teacher)
 
 

@@ -48,7 +48,7 @@ FOLD = 0  # never trained on
 SEEDS = (20, 21, 22)
 SHORT = 2.0  # epochs of a short training
 RARE = 100  # a category with fewer answers in the training contracts is rare
-READINGS = "said"  # folder of the probabilities of adapters that others learn from
+READINGS = "soft-labels"  # folder of the probabilities of adapters that others learn from
 READING = 1 / 3
 """Cost of reading a batch without learning, in steps: one pass forward instead of three."""
 UPDATE_RATE = 5e-4
@@ -94,7 +94,7 @@ class Bench:
         """Read the recipe of a specialist; if it has a teacher, that of the teacher."""
         config = read_config(specialist)
         if "teacher" in config:
-            config = {n: value for n, value in teacher_recipe(config).items() if n != "teacher"}
+            config = teacher_recipe(config)
         labels = read_labels(specialist, config["data"])
         return cls(specialist, config, labels, data, base, work, SEEDS)
 
@@ -195,21 +195,21 @@ class Bench:
         weights = base_weights(base or self.base, number_type(self.config, run))
         return tagger_of_run(run, weights, str(FOLD))
 
-    def said(self, run: Path, contracts: list[Contract], name: str) -> NDArray[np.float16]:
+    def soft_labels(self, run: Path, contracts: list[Contract], name: str) -> NDArray[np.float16]:
         """Return the probabilities of a run for contracts [tokens, outputs], from a file."""
         path = self.work / READINGS / f"{name}-{run.name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         return taught(self.tagger(run), contracts, self.content, self.content // 2, path)
 
     def cost_of_reading(self, contracts: Iterable[Contract]) -> float:
-        """Return the cost of `said`, in training steps."""
+        """Return the cost of `soft_labels`, in training steps."""
         length = self.content
         windows = sum(len(window_starts(len(c.ids), length, length // 2)) for c in contracts)
         return READING * windows / self.config["training"]["batch"]
 
-    def candidates(self, record: Record, said: NDArray[np.floating[Any]]) -> list[Candidate]:
+    def candidates(self, record: Record, soft_labels: NDArray[np.floating[Any]]) -> list[Candidate]:
         """Decode the probabilities [tokens, outputs] of a contract."""
-        inside = np.ascontiguousarray(said[:, : len(self.labels)], np.float32)
+        inside = np.ascontiguousarray(soft_labels[:, : len(self.labels)], np.float32)
         scores = TokenScores(self.tokenise(record["text"]).offsets, inside)
         return decode(record["text"], scores, self.labels, Decoding.of(self.config["decoding"]))
 

@@ -56,21 +56,21 @@ def lesson(bench: Bench, teacher: Path, texts: Sequence[str], pages: int) -> Les
     """Return the lesson of a student: all contracts, and some unlabelled pages."""
     records = bench.records()
     contracts = bench.contracts([*records, *as_records(texts)])
-    said = bench.said(teacher, contracts, "pages")
+    soft_labels = bench.soft_labels(teacher, contracts, "pages")
     labelled = sum(len(contract.ids) for contract in contracts[: len(records)])
-    return Lesson(contracts[: len(records) + pages], taught_loss(bench, said, labelled))
+    return Lesson(contracts[: len(records) + pages], taught_loss(bench, soft_labels, labelled))
 
 
-def taught_loss(bench: Bench, said: NDArray[np.float16], labelled: int) -> Loss:
+def taught_loss(bench: Bench, soft_labels: NDArray[np.float16], labelled: int) -> Loss:
     """Return the loss against the teacher and, in the first tokens, the labels.
 
     Args:
-        said: probabilities of the teacher [tokens, outputs].
+        soft_labels: probabilities of the teacher [tokens, outputs].
         labelled: the number of tokens with labels.
     """
 
     def loss(batch: Sequence[Window], logits: Tensor, targets: Tensor) -> Tensor:
-        soft = soft_loss(logits, soft_targets(batch, logits.shape[1], said))
+        soft = soft_loss(logits, soft_targets(batch, logits.shape[1], soft_labels))
         known = [i for i, window in enumerate(batch) if window.contract.place < labelled]
         if not known:
             return WEIGHT * soft

@@ -49,13 +49,13 @@ LEARNERS = {
 class Feedback:
     """The clauses that the start shows, as spans of contracts, and the accepted ones.
 
-    `accepted` has (place of the contract, label, first token, end). `said` has the probabilities of
-    the start [tokens, outputs].
+    `accepted` has (place of the contract, label, first token, end). `soft_labels` has the
+    probabilities of the start [tokens, outputs].
     """
 
     contracts: list[Contract]
     accepted: set[tuple[int, int, int, int]]
-    said: NDArray[np.float16]
+    soft_labels: NDArray[np.float16]
 
     def in_window(self, window: Window, content: int) -> Iterator[tuple[int, int, int, bool]]:
         """Yield label, first token, end and acceptance of the clauses in a window."""
@@ -101,17 +101,17 @@ def feedback_of(bench: Bench, start: Path) -> Feedback:
     """Let the start read the other contracts, and judge the clauses that it shows."""
     records = bench.records(START)
     contracts = bench.contracts(records)
-    said = bench.said(start, contracts, "feedback")
+    soft_labels = bench.soft_labels(start, contracts, "feedback")
     shown, accepted = [], set()
     for record, contract in zip(records, contracts, strict=True):
         place, tokens = contract.place, bench.tokenise(record["text"])
-        found = bench.candidates(record, said[place : place + len(contract.ids)])
+        found = bench.candidates(record, soft_labels[place : place + len(contract.ids)])
         found = [candidate for candidate in found if candidate.score >= SHOWN]
         spans = [(c.label, *token_range(tokens, c.start, c.end)) for c in found]
         matched = judge(record, found, bench.labels).matched
         accepted |= {(place, *span) for span, hits in zip(spans, matched, strict=True) if hits}
         shown.append(Contract(contract.ids, spans, place))
-    return Feedback(shown, accepted, said)
+    return Feedback(shown, accepted, soft_labels)
 
 
 def supervised_loss(feedback: Feedback, labels: int, positive: float, weight: float) -> Loss:
@@ -140,7 +140,7 @@ def supervised_loss(feedback: Feedback, labels: int, positive: float, weight: fl
 
 def distance(feedback: Feedback, batch: Sequence[Window], logits: Tensor) -> Tensor:
     """Return the cross-entropy to the start: the divergence from it, plus a constant."""
-    return soft_loss(logits, soft_targets(batch, logits.shape[1], feedback.said))
+    return soft_loss(logits, soft_targets(batch, logits.shape[1], feedback.soft_labels))
 
 
 def grpo_loss(feedback: Feedback, labels: int) -> Loss:
@@ -148,7 +148,9 @@ def grpo_loss(feedback: Feedback, labels: int) -> Loss:
 
     A group is the samples of one category in one window. A sample gets 1 for each accepted clause
     of which it has half of the tokens, and -1 for each rejected one. Only tokens of known clauses
-    count, because no other decides the reward.
+    count, because no other decides the reward. The likelihood is a surrogate: a sample draws one
+    threshold, and its tokens count as if each were drawn. There is one update a batch, so no ratio
+    to an older policy.
     """
 
     def loss(batch: Sequence[Window], logits: Tensor, _: Tensor) -> Tensor:

@@ -270,7 +270,7 @@ def test_the_distance_to_the_start_pulls_back() -> None:
 def test_a_shown_clause_is_accepted_if_it_matches_an_answer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def said(self: Bench, run: Path, contracts: list[Contract], name: str) -> Any:
+    def soft_labels(self: Bench, run: Path, contracts: list[Contract], name: str) -> Any:
         """Every true passage as `Law`: so those of `Law` are right, and those of `Pay` wrong."""
         made = np.zeros((sum(len(c.ids) for c in contracts), 6), np.float16)
         for contract in contracts:
@@ -278,7 +278,7 @@ def test_a_shown_clause_is_accepted_if_it_matches_an_answer(
                 made[contract.place + first : contract.place + end, 0] = 0.9
         return made
 
-    monkeypatch.setattr(Bench, "said", said)
+    monkeypatch.setattr(Bench, "soft_labels", soft_labels)
     made = grpo.feedback_of(bench, Path("start"))
     assert len(made.contracts) == len(bench.records(grpo.START))
     for contract, truth in zip(made.contracts, bench.contracts(bench.records(0.25)), strict=True):

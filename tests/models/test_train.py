@@ -199,7 +199,7 @@ def test_a_student_says_what_its_teacher_says(
     )
     assert one.max() > 0.5
     assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9, "the labels alone say the opposite"
-    assert not (student / "said.npy").exists()
+    assert not (student / "soft-labels.npy").exists()
 
 
 def test_a_teacher_must_not_have_seen_the_fold(
@@ -219,6 +219,11 @@ def test_the_teacher_is_trained_first(base: tuple[Path, Path], data: Path, tmp_p
         for folder in (out / "teacher", out)
     ]
     assert ranks == [2, 4]
+
+    write_specialist(tmp_path, toml(**SHORT, teacher=own | {"rank": 3}), LABELS)
+    (out / "checkpoint.pt").unlink()
+    with pytest.raises(SystemExit, match="teacher has another recipe"):
+        run_main(train_main, specialist, "--base", base[1], "--data", data, "--out", out)
 
 
 def test_lora_is_that_of_peft() -> None:
