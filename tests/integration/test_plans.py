@@ -353,6 +353,7 @@ def test_sampled_checks_use_indexes(servers: Servers) -> None:
             category="'c' || i % 40",
             adapter=f"CASE WHEN i > {ROWS} - 200 THEN 'few' ELSE 'many' END",
             route="CASE WHEN i % 40 < 30 THEN 'accept' ELSE 'review' END",
+            origin="'model'",
         )
         here = Document(TENANT, "x", "", "contract")
 
