@@ -575,7 +575,7 @@ def checked_words(
         expected: the words that the client expects there, if it says so.
 
     Raises:
-        InvalidRequest: the span is empty, too long or outside the text, or has other words.
+        InvalidRequest: the span is empty, too long or outside the text, has no or other words.
     """
     if not 0 <= start < end <= len(text):
         raise InvalidRequest(
@@ -588,6 +588,8 @@ def checked_words(
             document=document_id,
         )
     words = text[start:end]
+    if not words.strip():
+        raise InvalidRequest(f"The span {start}:{end} has no words.", document=document_id)
     if expected not in (None, words):
         raise InvalidRequest(
             "The `text` differs from the document at these offsets. Offsets count Unicode code "

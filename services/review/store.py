@@ -439,7 +439,10 @@ def get_item(
         query = query.where(_FOR_PEOPLE)
     row = session.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise NotFound(f"There is no item {item_id}. Its document was deleted or processed again.")
+        raise NotFound(
+            f"There is no item {item_id}. Its document was deleted or "
+            "processed again, or it was withdrawn."
+        )
     return _item(row)
 
 

@@ -68,7 +68,7 @@ function row(one, action = null) {
   return h("tr", {},
     h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, verdictOf(one))),
     h("td.what", {}, decidedCategory(one, title(one.category))),
-    h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, excerpt(one.text, 220)),
+    h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, one.absent ? "No clause of this type" : excerpt(one.text, 220)),
       one.note && h("p.remark", {}, `“${excerpt(one.note, 300)}”`)),
     h("td.document", {}, one.document_name ? h("a.plain", { href: `/documents/${one.document_id}` }, excerpt(one.document_name, 44)) : h("span.muted", {}, "deleted")),
     h("td.action", {}, action));

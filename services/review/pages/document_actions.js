@@ -15,6 +15,15 @@ const ACTIONS = [
     asks: "Deletes the files, their text and all results. You can't undo this." },
 ];
 
+/** Each cause once, with its document or their number. */
+function causes(failed) {
+  const messages = [...new Set(failed.map(({ error }) => error.message))];
+  return messages.map((message) => {
+    const own = failed.filter(({ error }) => error.message === message);
+    return `${own.length === 1 ? own[0].one.name : `${own.length} not`}: ${message}`;
+  });
+}
+
 export class DocumentActions {
   /** Calls `changed(removed)` after an action, with the ids of deleted documents. */
   constructor(changed) {
@@ -71,13 +80,13 @@ export class DocumentActions {
     this.busy = true;
     const done = [];
     const failed = [];
-    for (const one of documents) {
-      this.tell(`${action.name}: ${done.length + failed.length + 1} of ${documents.length}`);
-      await action.work(one).then(() => done.push(one), (error) => failed.push(`${one.name}: ${error.message}`));
+    for (const [at, one] of documents.entries()) {
+      this.tell(`${action.name}: ${at + 1} of ${documents.length}`);
+      await action.work(one).then(() => done.push(one), (error) => failed.push({ one, error }));
     }
     this.busy = false;
     for (const one of done) this.chosen.delete(one.id);
-    this.tell([`${count(done.length, "document")} ${action.done}.`, ...failed].join(" "), failed.length > 0);
+    this.tell([`${count(done.length, "document")} ${action.done}.`, ...causes(failed)].join(" "), failed.length > 0);
     say(this.status.textContent);
     await this.changed(action.removes ? done.map((one) => one.id) : []);
   }

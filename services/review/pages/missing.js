@@ -19,7 +19,7 @@ export function missingOf(id, { items, searched }, { confirmed, has, open, chang
 
 function row(id, one, item, open, changed) {
   const { nearest } = one;
-  return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, one.category), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
+  return h("section.group.missing", {}, h("div.row.apart", {}, h("h2", {}, one.category), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
     nearest && h("button.result", { type: "button", onclick: () => open(nearest) }, h("span.clip", {}, excerpt(nearest.text, 160)), h("span.row.apart", {}, h("span.muted", {}, "nearest passage"), h("span.muted", {}, `page ${nearest.page}`))),
     item && h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision"),
     !item && may("review") && confirmation(id, one.category, changed));

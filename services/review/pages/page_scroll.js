@@ -44,6 +44,11 @@ export class PageScroll {
     this.sheets.forEach((sheet) => this.near.observe(sheet.element));
   }
 
+  get #selecting() {
+    const selection = document.getSelection();
+    return !selection.isCollapsed && this.list.contains(selection.anchorNode);
+  }
+
   #forget() {
     this.sheets?.forEach((sheet) => clearTimeout(sheet.timer));
   }
@@ -61,7 +66,7 @@ export class PageScroll {
     if (sheet?.element !== target) return; // of an earlier document
     clearTimeout(sheet.timer);
     if (isIntersecting) sheet.timer = setTimeout(() => this.#draw(sheet), SETTLE);
-    else if (sheet.drawn) {
+    else if (sheet.drawn && !this.#selecting) { // a selection over several pages needs its first words
       sheet.drawn = false;
       fill(sheet.element);
     }
@@ -84,8 +89,12 @@ export class PageScroll {
     this.boxes = boxes;
     this.main = boxes.filter((box) => !box.look && this.sheets[box.page - 1]?.size);
     this.sheets.forEach((sheet) => this.#overlay(sheet));
+    this.#tick();
+  }
+
+  #tick() {
     const height = this.list.scrollHeight;
-    fill(this.ticks, boxes.filter((box) => this.sheets[box.page - 1]?.size).map((box) => {
+    fill(this.ticks, this.boxes.filter((box) => this.sheets[box.page - 1]?.size).map((box) => {
       const tick = h("span.tick", { class: box.look });
       tick.style.insetBlockStart = `${(100 * this.#top(box)) / Math.max(1, height)}%`;
       return tick;
@@ -131,6 +140,7 @@ export class PageScroll {
 
   fit(zoom) {
     this.list.style.setProperty("--page-width", `${Math.max(120, Math.min(this.pane.clientWidth - 48, WIDEST) * zoom)}px`);
+    if (this.sheets) this.#tick();
   }
 
   #clicked({ target, clientX, clientY }) {

@@ -11,11 +11,11 @@ export async function textLayer(id, page, size) {
   const [words, text] = await Promise.all([known.words(id, page), known.text(id)]);
   if (!words.length) return null;
   paper.font = FONT;
-  return h("div.text-layer", { "aria-hidden": "true" }, words.map((word) => [wordElement(word, text.slice(word.start, word.end), size), " "]));
+  return h("div.text-layer", { "aria-hidden": "true" }, words.map((word) => wordElement(word, text.slice(word.start, word.end), size)));
 }
 
 function wordElement({ start, x0, y0, x1, y1 }, letters, size) {
-  const element = h("span", { "data-start": start }, letters);
+  const element = h("span", { "data-start": start }, `${letters} `); // the space separates copied words
   const natural = paper.measureText(letters).width / 16; // widths of a letter's height
   element.style.left = `${(x0 / size.width) * 100}%`;
   element.style.top = `${(y0 / size.height) * 100}%`;
@@ -32,7 +32,7 @@ export function selectedWords(element) {
   const chosen = [...element.querySelectorAll(".text-layer span")].filter((word) => range.intersectsNode(word) && within(range, word));
   if (!chosen.length) return null;
   const [first, last] = [chosen[0], chosen.at(-1)];
-  return { start: offset(first, range.startContainer, range.startOffset, 0), end: offset(last, range.endContainer, range.endOffset, last.textContent.length) };
+  return { start: offset(first, range.startContainer, range.startOffset, 0), end: offset(last, range.endContainer, range.endOffset, Infinity) };
 }
 
 /** Whether a range has letters of a word, not only its edge. */
@@ -44,5 +44,5 @@ function within(range, word) {
 
 function offset(word, container, at, otherwise) {
   const units = word.contains(container) && container.nodeType === Node.TEXT_NODE ? at : otherwise;
-  return Number(word.dataset.start) + [...word.textContent.slice(0, units)].length;
+  return Number(word.dataset.start) + [...word.textContent.trimEnd().slice(0, units)].length;
 }

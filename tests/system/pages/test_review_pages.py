@@ -257,6 +257,31 @@ def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> 
     assert [item["category"] for item in items] == ["Governing Law"]
 
 
+def test_a_selection_over_pages_keeps_its_start(ada: Watched, stage: Stage) -> None:
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_role("tab", name="Clauses").wait_for()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.tick')].some((one) => one.offsetTop > 20)"
+    )
+    first = page.locator(".text-layer span", has_text="APPOINTMENT").bounding_box()
+    page.mouse.move(first["x"] + 1, first["y"] + first["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(first["x"] + 40, first["y"] + first["height"] / 2)
+    page.mouse.wheel(0, 9_000)
+    last = page.locator(".paper[data-page='3'] .text-layer span").first
+    last.wait_for()
+    page.wait_for_timeout(500)  # pages out of sight would be taken away now
+    box = last.bounding_box()
+    page.mouse.move(box["x"] + box["width"], box["y"] + box["height"] / 2)
+    page.mouse.up()
+    assert "Supplier appoints Distributor" in page.evaluate("String(document.getSelection())")
+    page.keyboard.press("i")
+    words = page.get_by_role("dialog", name="Add a clause").locator("blockquote").text_content()
+    assert words.startswith("APPOINTMENT. Supplier appoints")
+    page.keyboard.press("Escape")
+
+
 def test_documents_are_selected_processed_again_and_deleted(ada: Watched, stage: Stage) -> None:
     names = ["one of them.pdf", "two of them.pdf"]
     for name in names:

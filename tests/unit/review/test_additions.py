@@ -163,6 +163,7 @@ def test_a_repeated_request_adds_nothing(contract: ReviewService) -> None:
         ({**of(CAP), "absent": True}, 422, "invalid request"),
         ({**ABSENT, "category": "Nothing"}, 422, "invalid request"),
         (of(LAW, "Governing Law"), 409, "duplicate"),
+        (of(" \f"), 422, "invalid request"),
     ],
 )
 def test_a_wrong_addition_is_refused(
