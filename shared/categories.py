@@ -53,7 +53,115 @@ CATEGORIES: dict[str, str] = {
     "Third Party Beneficiary": "Somebody else may enforce it",
 }
 
+TITLES: dict[str, str] = {
+    "Document Name": "Document name",
+    "Agreement Date": "Agreement date",
+    "Effective Date": "Effective date",
+    "Expiration Date": "Expiration date",
+    "Renewal Term": "Renewal term",
+    "Notice Period To Terminate Renewal": "Notice to stop renewal",
+    "Governing Law": "Governing law",
+    "Most Favored Nation": "Most favored nation",
+    "Non-Compete": "Non-compete",
+    "No-Solicit Of Customers": "No-solicit of customers",
+    "Competitive Restriction Exception": "Exception to the non-compete",
+    "No-Solicit Of Employees": "No-solicit of employees",
+    "Non-Disparagement": "Non-disparagement",
+    "Termination For Convenience": "Termination for convenience",
+    "Rofr/Rofo/Rofn": "Right of first refusal",
+    "Change Of Control": "Change of control",
+    "Anti-Assignment": "Anti-assignment",
+    "Revenue/Profit Sharing": "Revenue or profit sharing",
+    "Price Restrictions": "Price restrictions",
+    "Minimum Commitment": "Minimum commitment",
+    "Volume Restriction": "Volume restriction",
+    "Ip Ownership Assignment": "IP ownership assignment",
+    "Joint Ip Ownership": "Joint IP ownership",
+    "License Grant": "License grant",
+    "Non-Transferable License": "Non-transferable license",
+    "Affiliate License-Licensor": "Affiliate license (licensor)",
+    "Affiliate License-Licensee": "Affiliate license (licensee)",
+    "Unlimited/All-You-Can-Eat-License": "Unlimited license",
+    "Irrevocable Or Perpetual License": "Irrevocable or perpetual license",
+    "Source Code Escrow": "Source code escrow",
+    "Post-Termination Services": "Post-termination services",
+    "Audit Rights": "Audit rights",
+    "Uncapped Liability": "Uncapped liability",
+    "Cap On Liability": "Cap on liability",
+    "Liquidated Damages": "Liquidated damages",
+    "Warranty Duration": "Warranty duration",
+    "Covenant Not To Sue": "Covenant not to sue",
+    "Third Party Beneficiary": "Third-party beneficiary",
+}
+"""Names for people, where they differ from the category."""
+
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "Basics": ("Document Name", "Parties", "Agreement Date", "Effective Date", "Governing Law"),
+    "Term and termination": (
+        "Expiration Date",
+        "Renewal Term",
+        "Notice Period To Terminate Renewal",
+        "Termination For Convenience",
+        "Post-Termination Services",
+        "Change Of Control",
+        "Anti-Assignment",
+    ),
+    "Money": (
+        "Revenue/Profit Sharing",
+        "Price Restrictions",
+        "Minimum Commitment",
+        "Volume Restriction",
+        "Most Favored Nation",
+        "Audit Rights",
+    ),
+    "License and IP": (
+        "License Grant",
+        "Affiliate License-Licensor",
+        "Affiliate License-Licensee",
+        "Non-Transferable License",
+        "Irrevocable Or Perpetual License",
+        "Unlimited/All-You-Can-Eat-License",
+        "Ip Ownership Assignment",
+        "Joint Ip Ownership",
+        "Source Code Escrow",
+    ),
+    "Restrictions": (
+        "Exclusivity",
+        "Non-Compete",
+        "Competitive Restriction Exception",
+        "No-Solicit Of Customers",
+        "No-Solicit Of Employees",
+        "Non-Disparagement",
+        "Rofr/Rofo/Rofn",
+    ),
+    "Liability and disputes": (
+        "Cap On Liability",
+        "Uncapped Liability",
+        "Liquidated Damages",
+        "Warranty Duration",
+        "Insurance",
+        "Covenant Not To Sue",
+        "Third Party Beneficiary",
+    ),
+}
+"""The categories by what they are about, in the order for people."""
+
+OTHER = "Other"
+"""The subject of a category that is not listed, such as one that a tenant taught."""
+
 _SPELLED = {name.casefold(): name for name in CATEGORIES}
+
+_SUBJECT_OF = {name: subject for subject, names in SUBJECTS.items() for name in names}
+
+
+def title_of(category: str) -> str:
+    """Return the name of a category for people."""
+    return TITLES.get(category, category)
+
+
+def subject_of(category: str) -> str:
+    """Return what a category is about."""
+    return _SUBJECT_OF.get(category, OTHER)
 
 
 def find_categories(names: Iterable[str], has_results: Callable[[str], bool]) -> tuple[str, ...]:

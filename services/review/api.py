@@ -28,7 +28,7 @@ from services.review.domain import (
 )
 from services.review.queries import Reader
 from services.review.session import SessionKeys
-from shared.categories import CATEGORIES
+from shared.categories import CATEGORIES, SUBJECTS, title_of
 from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Origin, Route, Stage, Verdict
 from shared.web.auth import (
@@ -179,6 +179,8 @@ class CategoryOut(_Answer):
     """A category of clauses."""
 
     name: str
+    title: str = Field(description="the name for people")
+    subject: str = Field(description="what it is about, such as `Money`")
     asks: str
 
 
@@ -397,8 +399,12 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
 
     @router.get("/categories", summary="The categories of clauses", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:
-        """Lists the categories of clauses, each with the question that it answers."""
-        return [CategoryOut(name=name, asks=asks) for name, asks in CATEGORIES.items()]
+        """Lists the categories of clauses by subject, each with the question that it answers."""
+        return [
+            CategoryOut(name=name, title=title_of(name), subject=subject, asks=CATEGORIES[name])
+            for subject, names in SUBJECTS.items()
+            for name in names
+        ]
 
     @router.get("/pages", summary="The pages of a document with sizes", responses=problems(404))
     def list_pages(actor: CurrentActor, document: Id) -> PagesOut:

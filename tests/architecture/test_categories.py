@@ -2,7 +2,7 @@
 
 import json
 
-from shared.categories import CATEGORIES
+from shared.categories import CATEGORIES, SUBJECTS, TITLES
 from tests.support import ROOT
 
 
@@ -11,3 +11,9 @@ def test_review_and_the_specialist_have_the_same_categories() -> None:
     labels = json.loads((ROOT / "models/clauses/contract-clauses/labels.json").read_text("utf-8"))
     assert len(labels) == 41
     assert list(CATEGORIES) == labels
+
+
+def test_each_category_has_one_subject() -> None:
+    listed = [name for names in SUBJECTS.values() for name in names]
+    assert sorted(listed) == sorted(CATEGORIES)
+    assert set(TITLES) <= set(CATEGORIES)
