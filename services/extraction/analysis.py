@@ -23,10 +23,17 @@ from services.extraction.questions import (
     results_to_ask,
 )
 from services.extraction.routing import routes
+from services.extraction.values import ClauseContext, document_title, document_values
 from shared import metrics
 from shared.blobs.markers import ref_of
 from shared.documents import ParsedDocument
-from shared.events import AdapterVersion, BlobRef, DocumentRead, EscalationRequested
+from shared.events import (
+    AdapterVersion,
+    BlobRef,
+    DocumentRead,
+    DocumentTitle,
+    EscalationRequested,
+)
 from shared.events.questions import Question
 from shared.inference import Specialist
 from shared.monitoring.monitor import sampling_share
@@ -71,6 +78,15 @@ class ContractAnalysis:
         """The blob of clauses that the event names."""
         listed = [clause.to_json() for clause in self.clauses]
         return json.dumps(listed, ensure_ascii=False).encode()
+
+    @property
+    def title(self) -> DocumentTitle | None:
+        """The title of the contract by its clauses."""
+        found = [
+            ClauseContext(one.id, one.category, one.confidence, one.start, one.text)
+            for one in self.clauses
+        ]
+        return document_title(document_values(found), {one.id: one.confidence for one in found})
 
     @property
     def blobs(self) -> list[bytes]:

@@ -139,6 +139,7 @@ def _store(
                     domain.combined_record(analysis.passes).warnings, event.media_type
                 ),
                 attempt=event.attempt,
+                title=analysis.title,
             )
         )
         for request in analysis.requests(event):  # after the clauses: an answer finds its item

@@ -35,6 +35,7 @@ from shared.events import (
     ClausesExtracted,
     DocumentFailed,
     DocumentRead,
+    DocumentTitle,
     FindingsFound,
     Kind,
     Stage,
@@ -367,6 +368,8 @@ class Document:
     uploaded: bool = True
     depth: int = 0
     root: str | None = None
+    title: DocumentTitle | None = None
+    """By its specialist; an earlier one stays until the next result."""
 
     @property
     def announced_kind(self) -> Kind:
@@ -435,7 +438,8 @@ class Document:
                 parts=old.parts,
                 refused=old.refused,
             )
-        return self.after(progress, now)
+        same = self if kind == old.kind else replace(self, title=None)
+        return same.after(progress, now)
 
     def after(self, progress: Progress, now: datetime) -> Document:
         ended = None

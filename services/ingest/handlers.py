@@ -50,6 +50,7 @@ from shared.events import (
     DocumentFailed,
     DocumentIngested,
     DocumentReclassified,
+    FindingsFound,
     Kind,
     ReviewDecided,
 )
@@ -176,6 +177,9 @@ def note_progress(
         if before is None or before.progress.is_cancelled(event.attempt):
             return
         after = _advanced(before, event)
+        found = isinstance(event, ClausesExtracted | FindingsFound) and event.title
+        if found and event.attempt == after.progress.attempt:
+            after = replace(after, title=found)
         documents.save(after)
         if event.attempt == after.progress.attempt:
             if clauses is not None:

@@ -14,7 +14,7 @@ from shared.documents import PageRead, ParsedDocument
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem, problems
-from shared.web.parameters import Integer, Timestamp
+from shared.web.parameters import Integer, Parties, Timestamp, Title
 from shared.web.scopes import Scope, sort_scopes
 
 FULL: dict[int | str, dict[str, Any]] = {
@@ -82,6 +82,8 @@ class DocumentView(BaseModel):
         description="version of this document, in quotes; `If-Match` ignores how far it is read"
     )
     name: str = Field(description="the file name, as a label")
+    title: Title = None
+    parties: Parties = []
     sha256: str = Field(description="hash of the bytes as uploaded")
     size: int = Field(description="bytes")
     media_type: str = Field(description="by content")
@@ -130,6 +132,8 @@ class DocumentView(BaseModel):
             id=document.id,
             etag="",
             name=document.name,
+            title=document.title.title if document.title else None,
+            parties=list(document.title.parties) if document.title else [],
             sha256=document.original.sha256,
             size=document.original.size,
             media_type=document.media_type,

@@ -33,7 +33,7 @@ from shared.blobs import BlobStore, MissingBlob
 from shared.blobs.references import Blob, DocumentBlobs
 from shared.documents import FailedPage, PageRead, RefusedPart
 from shared.errors import InvalidRequest, NotFound, Unavailable
-from shared.events import BlobRef, DocumentIngested, Kind
+from shared.events import BlobRef, DocumentIngested, DocumentTitle, Kind
 from shared.messaging.tables import Time
 from shared.storage.locks import lock
 from shared.storage.tenant_isolation import across_tenants
@@ -88,6 +88,8 @@ documents = sa.Table(
     sa.Column("uploaded", sa.Boolean, nullable=False),
     sa.Column("depth", sa.Integer, nullable=False),
     sa.Column("root", sa.String(64)),
+    sa.Column("title", sa.Text),
+    sa.Column("parties", sa.JSON(none_as_null=True)),
     sa.Column("created", Time, nullable=False),
     sa.Column("updated", Time, nullable=False),
     sa.Column("ended", Time),
@@ -386,6 +388,8 @@ class Documents:
             .where(self._mine, documents.c.id == document_id)
             .values(
                 name="",
+                title=None,
+                parties=None,
                 warnings=[],
                 result_warnings=[],
                 failures=[],
@@ -831,6 +835,8 @@ def _to_row(document: Document) -> dict[str, Any]:
         "read_by": list(progress.read_by),
         "refused_parts": [asdict(part) for part in progress.refused],
         "noted": [ref.model_dump() for ref in document.noted],
+        "title": document.title.title if document.title else None,
+        "parties": list(document.title.parties) if document.title else None,
         "change": None,  # see Changes
     }
     for name in BLOBS:
@@ -861,7 +867,13 @@ def _from_row(row: sa.RowMapping) -> Document:
         classification=Classification(**kind) if kind else None,
         adapters=tuple(row["adapters"]),
         noted=tuple(BlobRef(**noted) for noted in row["noted"]),
+        title=title_of(row),
     )
+
+
+def title_of(row: sa.RowMapping) -> DocumentTitle | None:
+    """Return the title of a row of `documents`."""
+    return DocumentTitle(title=row["title"], parties=row["parties"]) if row["title"] else None
 
 
 def _blob(row: sa.RowMapping, name: str) -> BlobRef | None:

@@ -44,7 +44,7 @@ from shared.web.auth import (
 )
 from shared.web.cookies import clear_cookie, same_origin, set_cookie
 from shared.web.openapi import problems
-from shared.web.parameters import Categories, Integer, Timestamp
+from shared.web.parameters import Categories, Integer, Parties, Timestamp, Title
 from shared.web.scopes import Scope, sort_scopes
 
 Limit = Annotated[int, Query(ge=1, le=500, description="most items in a page")]
@@ -90,6 +90,8 @@ class ItemOut(_Answer):
     state: State
     document_id: str
     document: str = Field(description="name of the document")
+    title: Title = None
+    parties: Parties = []
     stage: Stage
     result_id: str
     category: str = Field(
@@ -247,6 +249,8 @@ class DecisionOut(_Answer):
     item_id: Id
     document_id: str
     document_name: str
+    title: Title = None
+    parties: Parties = []
     kind: Kind
     stage: Stage
     result_id: str
@@ -570,7 +574,7 @@ def _decided(
     new: bool,
 ) -> DecidedOut:
     response.status_code = 201 if new else 200
-    seen = decision.seen_by(reads_results=actor.may("results:read"))
+    [seen] = reader.decision_views(actor, [decision])
     return DecidedOut.model_validate({"decision": seen, "item": reader.view(actor, item)})
 
 

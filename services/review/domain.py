@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -37,7 +37,7 @@ from pydantic import (
 from shared.categories import CATEGORIES
 from shared.documents.model.clause_text import own_words
 from shared.errors import Conflict, InvalidRequest, NotAllowed
-from shared.events import BlobRef, Kind, Origin, Route, Stage, Verdict
+from shared.events import BlobRef, DocumentTitle, Kind, Origin, Route, Stage, Verdict
 from shared.web.parameters import Integer, Natural, Positive
 
 ItemKind = Literal["clause", "finding", "signal", "flag", "absence"]
@@ -157,6 +157,14 @@ class PageSize:
     height: float
 
 
+class DocumentName(NamedTuple):
+    """The names of a document: its file's, and the title that people use."""
+
+    name: str = ""
+    title: str | None = None
+    parties: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Document:
     """A document as review knows it. `cancelled`: its last attempt was stopped."""
@@ -175,6 +183,8 @@ class Document:
     cancelled: bool = False
     trace: str | None = None
     """`traceparent` of its reading. Decisions belong to the same trace."""
+    title: DocumentTitle | None = None
+    """By its specialist; an earlier one stays until the next result."""
 
     def counts(self, attempt: int) -> bool:
         """Whether an attempt counts: not after a deletion, a cancellation or a newer attempt."""

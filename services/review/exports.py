@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.review.domain import Decision, Item
+from services.review.domain import Decision, DocumentName, Item
 from shared.sheet_files import csv_file, xlsx_file
 
 Format = Literal["jsonl", "csv", "xlsx"]
@@ -24,31 +24,62 @@ MEDIA_TYPES: dict[Format, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 EXAMPLES: dict[Format, str] = {
-    "jsonl": '{"document": "supply-agreement.pdf", "kind": "clause", "state": "waiting", '
+    "jsonl": '{"document": "supply-agreement.pdf", "title": "Supply Agreement · Alder / Birch", '
+    '"kind": "clause", "state": "waiting", '
     '"verdict": null, "category": "Expiration Date", "text": "expires on March 31, 2027", '
     '"value": "2027-03-31", "currency": null, "page": 1, "confidence": 0.871, "reported": null, '
     '"expected": null, "note": "", "decided_by": null, "decided": null}\n',
-    "csv": "document,kind,state,verdict,category,text,value,currency,page,confidence,reported,"
-    "expected,note,decided_by,decided\r\nsupply-agreement.pdf,clause,waiting,,Expiration Date,"
+    "csv": "document,title,kind,state,verdict,category,text,value,currency,page,confidence,"
+    "reported,expected,note,decided_by,decided\r\nsupply-agreement.pdf,"
+    "Supply Agreement · Alder / Birch,clause,waiting,,Expiration Date,"
     '"expires on March 31, 2027",2027-03-31,,1,0.871,,,,,\r\n',
     "xlsx": "(the bytes of the workbook)",
 }
 COLUMNS: dict[Columns, tuple[str, ...]] = {
     "short": (
-        *("document", "kind", "state", "verdict", "category", "text", "value", "currency", "page"),
+        *(
+            "document",
+            "title",
+            "kind",
+            "state",
+            "verdict",
+            "category",
+            "text",
+            "value",
+            "currency",
+            "page",
+        ),
         *("confidence", "reported", "expected", "note", "decided_by", "decided"),
     )
 }
 COLUMNS["all"] = (
     *COLUMNS["short"],
-    *("document_id", "start", "end", "found_category", "found_text", "found_start", "found_end"),
+    *(
+        "document_id",
+        "parties",
+        "start",
+        "end",
+        "found_category",
+        "found_text",
+        "found_start",
+        "found_end",
+    ),
     *("filing", "statement", "row", "column", "item", "result", "decision", "defused"),
     "origin",
 )
-_WIDTHS = {"document": 32, "category": 26, "text": 70, "value": 26, "note": 40, "decided": 30}
+_WIDTHS = {
+    "document": 32,
+    "title": 50,
+    "category": 26,
+    "text": 70,
+    "value": 26,
+    "note": 40,
+    "decided": 30,
+}
 NO_ADVICE = "smallprint gives no legal or audit advice."
 _ABOUT = (
     "Results of smallprint and the decisions about them.",
+    "document: the file; title: what people call it, from its text.",
     "kind: clause, finding, signal (an unusual ratio; category names it), flag (a sentence about "
     "the company; category names its family) or absence (see below).",
     "category, text and page (and start and end): the result after any correction.",
@@ -67,10 +98,10 @@ _ABOUT = (
 
 @dataclass(frozen=True)
 class Result:
-    """An item as its reader sees it, with the name of its document and its decision, if any."""
+    """An item as its reader sees it, with the names of its document and its decision, if any."""
 
     item: Item
-    document_name: str
+    document: DocumentName
     state: str
     decision: Decision | None
 
@@ -80,7 +111,9 @@ class Result:
         finding = item.finding or {}
         return {
             "document_id": item.document_id,
-            "document": self.document_name,
+            "document": self.document.name,
+            "title": self.document.title,
+            "parties": "; ".join(self.document.parties) or None,
             "kind": item.kind,
             "state": self.state,
             "verdict": item.verdict,

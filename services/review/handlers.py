@@ -83,6 +83,7 @@ def store_document(
         layout=event.layout,
         attempt=event.attempt,
         trace=carried().parent or event.trace,
+        title=known.title if known and known.kind == event.kind else None,
     )
     with uow:
         if known and known.attempt < event.attempt:
@@ -321,7 +322,7 @@ def withdraw_items(event: DocumentReclassified, uow: UnitOfWork) -> None:
             store.withdraw_open(uow.session, event.tenant, event.document_id, "kind")
     elif event.attempt is None or event.attempt > known.attempt:
         with uow:
-            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False)
+            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False, title=None)
             store.save_document(uow.session, renewed)  # first: a clause that is being added waits
             store.withdraw_open(uow.session, event.tenant, event.document_id)
             store.withdraw_decided(uow.session, event.tenant, event.document_id)
@@ -383,10 +384,11 @@ def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Docume
     known = _known(event.tenant, event.document_id, uow)
     if known is None:
         kind = "contract" if isinstance(event, ClausesExtracted) else "report"
-        return Document(event.tenant, event.document_id, event.name, kind, attempt=event.attempt)
+        known = Document(event.tenant, event.document_id, event.name, kind, attempt=event.attempt)
     if not known.counts(event.attempt):
         return None
-    return replace(known, attempt=event.attempt, cancelled=False)
+    title = event.title or known.title
+    return replace(known, attempt=event.attempt, cancelled=False, title=title)
 
 
 def _replace_items(

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.review import store
 from services.review.commands import Clock, utc_now
-from services.review.domain import Box, Decision, Document, Item
+from services.review.domain import Box, Decision, Document, DocumentName, Item
 from services.review.error_rates import ErrorRate, error_rates
 from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
@@ -25,6 +25,8 @@ from shared.storage import Store
 from shared.web.auth import Actor
 from shared.web.current_request import set_document
 
+UNNAMED = DocumentName()
+"""Of a document that review does not know."""
 _EXPORTED_AT_ONCE = 500
 _READINGS_KEPT = 4
 MEASURED = 2_000
@@ -120,11 +122,28 @@ class Reader:
                 item=item,
                 actor=by,
             )
+        return {"items": self.decision_views(actor, found), "next": following}
+
+    def decision_views(self, actor: Actor, found: Sequence[Decision]) -> list[dict[str, Any]]:
+        """Decisions as an actor sees them, with the titles of their documents."""
         reads_results = actor.may("results:read")
-        return {
-            "items": [one.seen_by(reads_results=reads_results) for one in found],
-            "next": following,
-        }
+        with self.database.read() as session:
+            names = store.names_of(session, actor.tenant, (one.document_id for one in found))
+        views = []
+        for one in found:
+            seen, name = (
+                one.seen_by(reads_results=reads_results),
+                names.get(one.document_id, UNNAMED),
+            )
+            views.append(
+                {
+                    **vars(seen),
+                    "absent": seen.absent,
+                    "title": name.title,
+                    "parties": name.parties,
+                }
+            )
+        return views
 
     def error_rates(self, actor: Actor, since: datetime | None = None) -> list[ErrorRate]:
         """The error rates of acceptable results, since a time or ever."""
@@ -156,7 +175,7 @@ class Reader:
                 names = store.names_of(session, actor.tenant, (i.document_id for i in found))
                 made = store.decisions_of(session, actor.tenant, (i.decision_id for i in found))
             for item in found:
-                name = names.get(item.document_id, "")
+                name = names.get(item.document_id, UNNAMED)
                 state = "accepted" if item.is_accepted(now) else item.state(now)
                 seen = item.seen_by(reads_results=reads_results)
                 yield Result(seen, name, state, made.get(item.decision_id or ""))
@@ -173,7 +192,7 @@ class Reader:
         return [
             _view(
                 item.seen_by(reads_results=reads_results),
-                names.get(item.document_id, ""),
+                names.get(item.document_id, UNNAMED),
                 made.get(item.decision_id or ""),
                 now,
             )
@@ -200,12 +219,16 @@ class Reader:
         return reading
 
 
-def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
+def _view(
+    item: Item, name: DocumentName, decision: Decision | None, now: datetime
+) -> dict[str, Any]:
     values = {field.name: getattr(item, field.name) for field in fields(item)}
     lease = None if item.verdict else item.lease(now)
     return {
         **values,
-        "document": name,
+        "document": name.name,
+        "title": name.title,
+        "parties": name.parties,
         "urgency": item.urgency,
         "about": item.about,
         "absent": item.absent,

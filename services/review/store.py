@@ -21,6 +21,7 @@ from services.review.domain import (
     Box,
     Decision,
     Document,
+    DocumentName,
     Item,
     ItemKind,
     PageSize,
@@ -30,7 +31,7 @@ from services.review.domain import (
 from services.review.error_rates import SampleDecision
 from shared.blobs.references import BlobReference
 from shared.errors import InvalidRequest, NotFound
-from shared.events import BlobRef, Verdict
+from shared.events import BlobRef, DocumentTitle, Verdict
 from shared.messaging.tables import Number, Time
 from shared.storage.tenant_isolation import across_tenants
 from shared.storage.upsert import insert_into
@@ -71,6 +72,8 @@ documents = sa.Table(
     sa.Column("deleted", sa.Boolean, nullable=False),
     sa.Column("cancelled", sa.Boolean, nullable=False),
     sa.Column("trace", sa.String(64)),
+    sa.Column("title", sa.Text),
+    sa.Column("parties", sa.JSON(none_as_null=True)),
 )
 
 items = sa.Table(
@@ -254,6 +257,8 @@ def save_document(session: Session, document: Document) -> None:
         "pages": [[p.number, p.start, p.end, p.width, p.height] for p in document.pages],
         "text": document.text.model_dump() if document.text else None,
         "layout": document.layout.model_dump() if document.layout else None,
+        "title": document.title.title if document.title else None,
+        "parties": document.title.parties if document.title else None,
     }
     new = insert_into(session, documents).values(values)
     changed = {name: value for name, value in values.items() if name not in ("tenant", "id")}
@@ -538,7 +543,7 @@ def count_items(
     counted = session.execute(
         sa.select(*(sa.func.count().filter(tally) for tally in tallies)).where(*ours)
     ).one()
-    name = sa.func.coalesce(documents.c.name, items.c.document_id)
+    name = sa.func.coalesce(documents.c.title, documents.c.name, items.c.document_id)
     return Counts(
         **dict(zip(_TALLIES, map(int, counted), strict=True)),
         kinds=_groups(session, ours, items.c.kind, items.c.kind),
@@ -563,12 +568,16 @@ def _groups(
     return tuple(Group(*row) for row in session.execute(query))
 
 
-def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict[str, str]:
+def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict[str, DocumentName]:
     """Return the names of known documents by id."""
-    query = sa.select(documents.c.id, documents.c.name).where(
+    columns = documents.c.id, documents.c.name, documents.c.title, documents.c.parties
+    query = sa.select(*columns).where(
         documents.c.tenant == tenant, documents.c.id.in_(set(document_ids))
     )
-    return {row.id: row.name for row in session.execute(query)}
+    return {
+        row.id: DocumentName(row.name, row.title, row.parties or ())
+        for row in session.execute(query)
+    }
 
 
 # Tabs
@@ -760,7 +769,9 @@ def _document(row: sa.Row[Any]) -> Document:
     values["pages"] = tuple(PageSize(*page) for page in values["pages"])
     for name in ("text", "layout"):
         values[name] = BlobRef(**values[name]) if values[name] else None
-    return Document(**values)
+    title, parties = values.pop("title"), values.pop("parties")
+    known = DocumentTitle(title=title, parties=parties) if title else None
+    return Document(**values, title=known)
 
 
 def _item(row: sa.Row[Any]) -> Item:

@@ -32,9 +32,10 @@ from services.triage.routing.routing import Routing
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements.model import BadFiling, Filing, report_type, truncate
+from services.triage.statements.titles import report_title
 from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import ParsedDocument
-from shared.events import DocumentRead
+from shared.events import DocumentRead, DocumentTitle
 from shared.inference import Base
 from shared.policy.rules import KIND_UNSURE
 
@@ -89,6 +90,7 @@ class ReportAnalysis:
     """Filings without a guarantee because of a dismissal, with their decided surest finding."""
     filers: dict[str, str] = field(default_factory=dict)  # each with its earliest last day
     filings: list[CheckedFiling] = field(default_factory=list)
+    title: DocumentTitle | None = None  # by the last filing
     unreadable: int = 0
     coverage: Coverage | None = None  # None before the first filing
     flagged: bool = False
@@ -102,6 +104,7 @@ class ReportAnalysis:
             self.warnings.append(item.message)
             return {}, []
         self._judge(item.filing, item.reading)
+        self.title = report_title(item.filing)
         self.warnings += [f"{truncate(item.filing.id)}: {note}" for note in item.notes]
         if item.reading:
             self.read_narrative(item.reading)

@@ -92,7 +92,7 @@ class Document(_Result):
     person is asked. `parent` is the mail or archive with its first copy, `parents` are all.
     `adapters` are the requested specialists (none: the configured one). `progress` is set while a
     long document is read. `etag` identifies this state; a request with it fails if the document has
-    changed.
+    changed. `title` is what people call it; None until its results are known.
     """
 
     id: str
@@ -121,6 +121,8 @@ class Document(_Result):
     kind_unsure: bool = False
     adapters: tuple[str, ...] = ()
     progress: Progress | None = None
+    title: str | None = None
+    parties: tuple[str, ...] = ()
 
 
 class Uploaded(Document):
@@ -326,6 +328,8 @@ class Hit(_Result):
     highlights: tuple[Mark, ...] = ()
     more: int = 0
     clause: HitClause | None = None
+    title: str | None = None
+    parties: tuple[str, ...] = ()
 
     @property
     def pieces(self) -> tuple[tuple[str, bool], ...]:
@@ -741,6 +745,8 @@ class Item(_Result):
     """`person`: a person added the clause, or confirmed that the category is absent."""
     absent: bool = False
     """Whether it confirms that the document has no clause of the category."""
+    title: str | None = None
+    parties: tuple[str, ...] = ()
 
 
 class Decision(_Result):
@@ -757,6 +763,8 @@ class Decision(_Result):
     note: str = ""
     origin: str = "model"
     absent: bool = False
+    title: str | None = None
+    parties: tuple[str, ...] = ()
 
 
 class Key(_Result):

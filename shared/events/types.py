@@ -153,6 +153,20 @@ class AdapterVersion(BaseModel):
     )
 
 
+class DocumentTitle(BaseModel):
+    """The title that people use for a document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    title: str = Field(
+        description="such as `License Agreement · Array / Ono · 2017-05-31`, or "
+        "`Walmart · 10-Q · July 2023` for a report"
+    )
+    parties: tuple[str, ...] = Field(
+        (), description="of a contract, without legal form; the company of a report"
+    )
+
+
 class ClausesExtracted(Event):
     """The clauses of one contract are stored, those of every requested specialist."""
 
@@ -177,6 +191,7 @@ class ClausesExtracted(Event):
     )
     warnings: tuple[str, ...] = Field((), description="reasons not to rely on the result")
     attempt: int = Field(1, ge=1)
+    title: DocumentTitle | None = Field(None, description="null if none was found")
 
     @property
     def read_by(self) -> tuple[AdapterVersion, ...]:
@@ -235,6 +250,9 @@ class FindingsFound(Event):
         (),
         description="models used, with the time of triage and the tokens of the text;"
         " empty in older and repeated events",
+    )
+    title: DocumentTitle | None = Field(
+        None, description="null if none was found, and in repeated events"
     )
 
 

@@ -22,6 +22,19 @@ DocumentPath = Annotated[str, Path(pattern=ID, description="id of the document")
 Id = Annotated[str, Path(alias="id", pattern=ID)]
 """The `{id}` of a route."""
 
+Title = Annotated[
+    str | None,
+    Field(
+        description="what people call the document, such as `License Agreement · Array / Ono · "
+        "2017-05-31`; null until its results are known"
+    ),
+]
+Parties = Annotated[
+    list[str],
+    Field(description="parties of a contract, without legal form, or the company of a report"),
+]
+"""Fields of an answer about a document."""
+
 Categories = Annotated[
     tuple[Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")], ...],
     Query(

@@ -8,6 +8,7 @@ Pure functions of a clause's category, text and offset.
 
 from services.extraction.values.clause import CATEGORIES, find_values, value_json
 from services.extraction.values.document import ClauseContext, DocumentValue, document_values
+from services.extraction.values.document_title import document_title
 from services.extraction.values.value import Kind, Status, Value
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Kind",
     "Status",
     "Value",
+    "document_title",
     "document_values",
     "find_values",
     "value_json",

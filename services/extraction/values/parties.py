@@ -197,6 +197,11 @@ def key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
 
+def is_role(term: str) -> bool:
+    """Whether a defined term is the part that a party plays: `Licensee`."""
+    return _ROLE.fullmatch(term) is not None
+
+
 def pair_parties(values: Iterable[Value]) -> list[Value]:
     """Each party of a document once, with its defined term.
 

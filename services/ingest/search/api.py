@@ -15,7 +15,7 @@ from shared.errors import InvalidRequest
 from shared.events import Kind
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
-from shared.web.parameters import ID, Categories
+from shared.web.parameters import ID, Categories, Parties, Title
 
 
 class _Answer(BaseModel):
@@ -44,6 +44,8 @@ class HitView(BaseModel):
 
     document_id: str
     document: str = Field(description="its name")
+    title: Title = None
+    parties: Parties = []
     kind: Kind
     page: int
     start: int = Field(description="offset of the excerpt in code points of the document's text")
@@ -73,6 +75,8 @@ class HitView(BaseModel):
         return cls(
             document_id=hit.document_id,
             document=hit.document,
+            title=hit.title.title if hit.title else None,
+            parties=list(hit.title.parties) if hit.title else [],
             kind=hit.kind,
             page=hit.page,
             start=excerpt.start,

@@ -13,7 +13,7 @@ from services.ingest.search.store import Filters, Match, Passages
 from services.ingest.search.words import Word
 from shared.blobs import BlobStore, MissingBlob
 from shared.categories import find_categories
-from shared.events import Kind
+from shared.events import DocumentTitle, Kind
 from shared.storage import Store
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Hit:
 
     document_id: str
     document: str
+    title: DocumentTitle | None
     kind: Kind
     page: int
     excerpt: Excerpt
@@ -104,6 +105,7 @@ class SearchService:
         return Hit(
             matches.document_id,
             matches.document,
+            matches.title,
             matches.kind,
             passage.page,
             excerpt,

@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 
 from services.ingest.search.passages import FoundClause, Furniture, Passage
 from services.ingest.search.query import Part, Query
-from services.ingest.store import documents, metadata
+from services.ingest.store import documents, metadata, title_of
 from shared.errors import InvalidRequest
-from shared.events import BlobRef, Kind
+from shared.events import BlobRef, DocumentTitle, Kind
 from shared.messaging.tables import Number
 from shared.storage.tenant_isolation import across_tenants
 
@@ -105,6 +105,7 @@ class Match:
     passage: Passage
     document_id: str
     document: str
+    title: DocumentTitle | None
     kind: Kind
     text: BlobRef
 
@@ -147,8 +148,8 @@ class Passages:
     ) -> list[Match]:
         """Return passages that match a query, or all, highest ids first, below `below`."""
         rows = (
-            sa.select(passages, documents.c.name, documents.c.kind)
-            .add_columns(documents.c.text_sha256, documents.c.text_size)
+            sa.select(passages, documents.c.name, documents.c.kind, documents.c.title)
+            .add_columns(documents.c.parties, documents.c.text_sha256, documents.c.text_size)
             .join(documents, documents.c.id == passages.c.document_id)
             .where(
                 passages.c.tenant == self.tenant,
@@ -380,6 +381,7 @@ def _match(row: sa.RowMapping) -> Match:
         ),
         document_id=row["document_id"],
         document=row["name"],
+        title=title_of(row),
         kind=row["kind"],
         text=BlobRef(sha256=row["text_sha256"], size=row["text_size"]),
     )

@@ -12,6 +12,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     DocumentReclassified,
+    DocumentTitle,
     EscalationAnswered,
     EscalationRequested,
     Event,
@@ -91,6 +92,9 @@ SAMPLES: tuple[Event, ...] = (
             ),
         ),
         warnings=("most of it is not in English",),
+        title=DocumentTitle(
+            title="License Agreement · Array / Ono · 2017-05-31", parties=("Array", "Ono")
+        ),
     ),
     FindingsFound(
         **_common(7),
@@ -111,6 +115,7 @@ SAMPLES: tuple[Event, ...] = (
                 name="triage-breaks", version="1.0.0", seconds=0.5, tokens=58000, quoted=300
             ),
         ),
+        title=DocumentTitle(title="Walmart · 10-Q · July 2023", parties=("Walmart",)),
     ),
     EscalationRequested(
         **_common(8),

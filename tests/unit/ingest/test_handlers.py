@@ -10,7 +10,7 @@ from shared import metrics
 from shared.blobs.markers import is_deleted
 from shared.documents import Limits, ParsedDocument
 from shared.errors import UnreadableDocument
-from shared.events import DocumentFailed, DocumentIngested, DocumentRead
+from shared.events import DocumentFailed, DocumentIngested, DocumentRead, DocumentTitle
 from shared.messaging import Inbox, UnitOfWork
 from tests.support.killed import Killed, KilledAfterPut
 from tests.support.queue import dead_letters
@@ -47,6 +47,28 @@ def test_a_contract_goes_from_received_to_complete(any_ingest: IngestService) ->
     assert (state["state"], state["outcome"], state["reasons"]) == ("ended", "complete", [])
     assert state["ended"]
     assert ended("complete", "contract") == before + 1
+
+
+def test_a_document_has_the_title_of_its_result(any_ingest: IngestService) -> None:
+    document = any_ingest.read_new(pdf(SENTENCE))
+    state = any_ingest.state(document)
+    assert (state["title"], state["parties"]) == (None, [])
+    title = DocumentTitle(title="Lease · Array / Ono", parties=("Array", "Ono"))
+    any_ingest.publish(clauses_extracted(document).model_copy(update={"title": title}))
+    [listed] = any_ingest.client.get("/v1/documents").json()["items"]
+    [hit] = any_ingest.client.get("/v1/search", params={"q": "agreement"}).json()["items"]
+    for one in (any_ingest.state(document), listed, hit):
+        assert (one["title"], one["parties"]) == ("Lease · Array / Ono", ["Array", "Ono"])
+    any_ingest.client.put(f"/v1/documents/{document}/kind", json={"kind": "report"})
+    assert any_ingest.state(document)["title"] is None
+
+
+def test_a_title_of_an_older_attempt_is_ignored(ingest: IngestService) -> None:
+    document = ingest.complete_new(pdf(SENTENCE))
+    ingest.client.post(f"/v1/documents/{document}/reprocess")
+    late = clauses_extracted(document).model_copy(update={"title": DocumentTitle(title="Lease")})
+    ingest.publish(late)
+    assert ingest.state(document)["title"] is None
 
 
 def test_the_announced_blobs_are_the_stored_ones(any_ingest: IngestService) -> None:

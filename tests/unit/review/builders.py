@@ -27,6 +27,7 @@ from shared.events import (
     DocumentFailed,
     DocumentRead,
     DocumentReclassified,
+    DocumentTitle,
     EscalationAnswered,
     Event,
     FindingsFound,
@@ -281,6 +282,7 @@ class ReviewService:
         attempt: int = 1,
         tenant: str = "default",
         sampled: Sequence[str] = (),
+        title: DocumentTitle | None = None,
     ) -> None:
         """Its clauses were extracted; `sampled` are the ids of audit samples."""
         self.publish(
@@ -294,6 +296,7 @@ class ReviewService:
                 adapter_version="1",
                 attempt=attempt,
                 sampled=tuple(sampled),
+                title=title,
             )
         )
 

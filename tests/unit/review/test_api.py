@@ -15,7 +15,7 @@ from shared.audit import chain
 from shared.blobs import FileBlobs
 from shared.blobs.markers import mark_deleted
 from shared.errors import Conflict
-from shared.events import BlobRef
+from shared.events import BlobRef, DocumentReclassified, DocumentTitle
 from shared.web.admission import RateLimit
 from shared.web.auth import COOKIE, SECURE_COOKIE, Actor, csrf_token
 from shared.web.scopes import SCOPES
@@ -420,3 +420,41 @@ def test_wrong_keys_of_an_address_are_limited_and_lock_out_nobody(queue: ReviewS
     assert [signs_in("key-ada") for _ in range(4)] == [200] * 3 + [429]
     browser.cookies.clear()
     assert [asks_who("key-ben") for _ in range(4)] == [(200, True)] * 3 + [(429, False)]
+
+
+def test_items_decisions_and_exports_have_the_title_of_their_document(
+    review: ReviewService,
+) -> None:
+    review.read("doc_1", TEXT)
+    title = DocumentTitle(title="Lease · Array / Ono", parties=("Array", "Ono"))
+    review.extract("doc_1", [LAW, TERM], title=title)
+    item = review.claim()
+    assert (item["document"], item["title"], item["parties"]) == (
+        "contract.pdf",
+        title.title,
+        ["Array", "Ono"],
+    )
+    made = review.client().post(DECISIONS, json={"item": item["id"], "verdict": "accept"}).json()
+    listed = review.client().get(DECISIONS).json()["items"]
+    assert [one["title"] for one in (made["decision"], *listed)] == [title.title] * 2
+    [group] = review.client().get("/v1/items/counts").json()["documents"]
+    assert group["label"] == title.title
+    exported = review.client().get("/v1/exports", params={"columns": "all"}).text.splitlines()
+    assert {json.loads(line)["title"] for line in exported} == {title.title}
+    assert {json.loads(line)["parties"] for line in exported} == {"Array; Ono"}
+
+
+def test_a_title_stays_until_the_next_result_and_ends_with_the_kind(review: ReviewService) -> None:
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", [LAW], title=DocumentTitle(title="Lease"))
+    review.read("doc_1", TEXT, attempt=2)
+    review.extract("doc_1", [LAW], attempt=2)
+    assert review.claim()["title"] == "Lease"
+    review.publish(
+        DocumentReclassified(document_id="doc_1", kind="report", previous="contract", attempt=3)
+    )
+    review.read("doc_1", TEXT, kind="report", attempt=3)
+    with review.service.store.read() as session:
+        found = find_document(session, "default", "doc_1")
+    assert found
+    assert found.title is None

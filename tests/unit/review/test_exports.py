@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from services.review.domain import Decision, Document, Item, Span
+from services.review.domain import Decision, Document, DocumentName, Item, Span
 from services.review.exports import COLUMNS, NO_ADVICE, Columns, Format, Result, write
 from shared.sheet_files import defuse
 from tests.unit.review.builders import ReviewService
@@ -41,7 +41,7 @@ def a_result(text: str = "the laws of Bavaria", name: str = "a.pdf", note: str =
     decision = Decision.of(
         item, document, "correct", actor="ada", time=NOW, correction=right, note=note
     )
-    return Result(item, name, "decided", decision)
+    return Result(item, DocumentName(name), "decided", decision)
 
 
 def with_value(text: str, *values: dict[str, Any]) -> Result:
@@ -52,7 +52,7 @@ def with_value(text: str, *values: dict[str, Any]) -> Result:
         text=text,
         value={**first, "other_values": others},
     )
-    return Result(item, "a.pdf", "waiting", None)
+    return Result(item, DocumentName("a.pdf"), "waiting", None)
 
 
 def exported(form: Format, *results: Result, columns: Columns = "all") -> bytes:
@@ -242,7 +242,7 @@ def test_excel_reads_a_csv_as_utf_8() -> None:
 def test_a_workbook_has_a_filter_on_every_column_and_a_fixed_head() -> None:
     file = io.BytesIO(exported("xlsx", a_result(), a_result(), columns="short"))
     sheet = load_workbook(file)["Results"]
-    assert (sheet.auto_filter.ref, sheet.freeze_panes) == ("A1:O3", "A2")
+    assert (sheet.auto_filter.ref, sheet.freeze_panes) == ("A1:P3", "A2")
     assert sheet["A1"].font.bold
     names = COLUMNS["short"]
     widths = {n: sheet.column_dimensions["ABCDEFGHIJKLMNO"[i]].width for i, n in enumerate(names)}

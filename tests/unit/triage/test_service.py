@@ -15,7 +15,8 @@ from services.triage.checks.verdict import FLAGGED
 from services.triage.concepts.ensemble import load_labeller
 from services.triage.handlers import forget_document
 from services.triage.reading.document import read_document
-from services.triage.statements.model import BadFiling
+from services.triage.statements.model import BadFiling, Filing
+from services.triage.statements.titles import report_title
 from services.triage.store import findings, reports
 from shared import documents
 from shared.blobs import FileBlobs
@@ -27,6 +28,7 @@ from shared.events import (
     DocumentFailed,
     DocumentRead,
     DocumentReclassified,
+    DocumentTitle,
     FindingsFound,
 )
 from shared.inference import Specialists, lazy_specialists
@@ -60,6 +62,29 @@ def test_a_report_goes_the_whole_road(triage: Triage) -> None:
     (found,) = triage.announced(FindingsFound)
     assert json.loads(triage.service.blobs.get("default", found.findings)) == body["items"]
     assert (found.count, found.flagged, found.cause, found.actor) == (1, True, event.id, "ada")
+
+
+def test_a_report_of_one_filing_has_a_title(triage: Triage) -> None:
+    triage.handle(triage.read("doc_1", record()))
+    triage.handle(triage.read("doc_2", record(), wrong()))
+    titles = [event.title for event in triage.announced(FindingsFound)]
+    title = DocumentTitle(title="Example · 10-K · December 2023", parties=("Example",))
+    assert titles == [title, None]
+
+
+@pytest.mark.parametrize(
+    ("company", "form", "period", "title"),
+    [
+        (None, "10-Q", "20230701", "10-Q · July 2023"),
+        ("WALMART INC.", None, "2023", "Walmart"),
+        (None, None, "20230701", None),
+    ],
+)
+def test_a_title_has_the_known_parts(
+    company: str | None, form: str | None, period: str, title: str | None
+) -> None:
+    found = report_title(Filing("f1", company, form, period, ()))
+    assert (found and found.title) == title
 
 
 def test_statements_are_answered_as_they_were_read(triage: Triage) -> None:
