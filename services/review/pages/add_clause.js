@@ -1,9 +1,10 @@
 // Adds a clause that the model missed: words selected in a document, and a clause type.
 
-import { get, post, Offline } from "/pages/api.js";
+import { post, Offline } from "/pages/api.js";
 import { Combobox } from "/pages/combobox.js";
 import { fill, flowing, h, kbd } from "/pages/dom.js";
 import * as known from "/pages/document_cache.js";
+import { clauseTypes } from "/pages/names.js";
 import { newId } from "/pages/tab_storage.js";
 
 export class ClauseAdder {
@@ -37,12 +38,12 @@ export class ClauseAdder {
   async ask() {
     const { span } = this;
     if (!span || this.dialog.open) return;
-    const [text, categories] = await Promise.all([known.text(this.id), get("/v1/items/categories")]);
+    const text = await known.text(this.id);
     if (!this.element.isConnected || this.dialog.open) return;
     const words = text.slice(span.start, span.end);
     const request = { id: newId("de"), document: this.id, ...span, text: words }; // with its own id a repeated request adds once
     const add = h("button.primary", { disabled: true }, "Add", kbd("↵"));
-    const types = new Combobox("Clause type", categories, (category) => {
+    const types = new Combobox("Clause type", clauseTypes(), (category) => {
       request.category = category;
       add.disabled = false;
       add.focus();

@@ -2,6 +2,7 @@
 
 import { may, onSignedOut, signIn, signOut, whoAmI } from "/pages/api.js";
 import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
+import { loadNames } from "/pages/names.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
 
@@ -46,7 +47,7 @@ async function show() {
   mark(pathname);
   const settle = setTimeout(() => fill(byId("view"), h("p.loading", {}, "Loading…")), 250);
   try {
-    const module = await load();
+    const [module] = await Promise.all([load(), loadNames()]);
     const view = await module.show({ ...pattern.exec(pathname)?.groups, params: new URLSearchParams(search), go, replace, ...extra });
     if (mine !== turn) {
       view.leave?.();

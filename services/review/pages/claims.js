@@ -66,6 +66,13 @@ export class Claims {
     load(item);
   }
 
+  /** Release all items but one. */
+  async release(id) {
+    const others = this.items.filter((item) => item.id !== id);
+    this.items = this.items.filter((item) => item.id === id);
+    await Promise.all(others.map((item) => release(item).catch(() => {})));
+  }
+
   /** Remove an item that is decided or taken by others. */
   drop(id) {
     this.items = this.items.filter((item) => item.id !== id);

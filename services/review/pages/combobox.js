@@ -5,7 +5,7 @@ import { fill, h } from "/pages/dom.js";
 let serial = 0;
 
 export class Combobox {
-  /** `options` are {name, asks}. Calls `onpick(name)` with the choice. */
+  /** `options` are {name, title, asks}. Calls `onpick(name)` with the choice. */
   constructor(label, options, onpick) {
     this.options = options;
     this.onpick = onpick;
@@ -25,19 +25,23 @@ export class Combobox {
 
   set(value) {
     this.value = value;
-    this.input.value = value;
+    this.input.value = this.#title;
+  }
+
+  get #title() {
+    return this.options.find((option) => option.name === this.value)?.title ?? this.value;
   }
 
   #open(words) {
     const parts = words.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = ({ name, asks }) => parts.every((part) => `${name} ${asks}`.toLowerCase().includes(part));
+    const fits = ({ name, title, asks }) => parts.every((part) => `${title} ${name} ${asks}`.toLowerCase().includes(part));
     this.found = this.options.filter(fits);
     this.at = this.found.findIndex((option) => option.name === this.value);
     if (this.at < 0 && parts.length) this.at = this.found.length ? 0 : -1;
     const rows = this.found.map((option, index) => h("li", {
       role: "option", id: `${this.list.id}-${index}`, onpointerdown: (event) => { event.preventDefault(); this.#pick(option); },
-    }, h("span.option-name", {}, option.name), h("span.muted", {}, option.asks)));
-    fill(this.list, rows.length ? rows : h("li.muted", {}, "No category matches."));
+    }, h("span.option-name", {}, option.title), h("span.muted", {}, option.asks)));
+    fill(this.list, rows.length ? rows : h("li.muted", {}, "No clause type matches."));
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.#point();
@@ -45,7 +49,7 @@ export class Combobox {
 
   #close() {
     this.list.hidden = true;
-    this.input.value = this.value;
+    this.input.value = this.#title;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");
   }

@@ -3,6 +3,7 @@
 import { actor, get, query } from "/pages/api.js";
 import { decide, history } from "/pages/decide.js";
 import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 import { enter, leave } from "/pages/tab_session.js";
 import { changes, decidedCategory, verdictOf } from "/pages/verdicts.js";
 
@@ -40,7 +41,7 @@ const undoable = (one) => one.verdict !== "undo" && one.actor === actor().name &
 
 /** Undo a decision: the item is open again, and the undo is a new row. */
 function undoButton(one, rows) {
-  const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${verdictOf(one)}, ${title(one.category)}`, onclick: undo }, "Undo");
+  const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${verdictOf(one)}, ${title(titleOf(one.category))}`, onclick: undo }, "Undo");
   async function undo() {
     button.disabled = true;
     const stay = enter();
@@ -67,7 +68,7 @@ function row(one, action = null) {
   const { text: reworded } = changes(one);
   return h("tr", {},
     h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, verdictOf(one))),
-    h("td.what", {}, decidedCategory(one, title(one.category))),
+    h("td.what", {}, decidedCategory(one, title(titleOf(one.category)))),
     h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, one.absent ? "No clause of this type" : excerpt(one.text, 220)),
       one.note && h("p.remark", {}, `“${excerpt(one.note, 300)}”`)),
     h("td.document", {}, one.document_name ? h("a.plain", { href: `/documents/${one.document_id}` }, excerpt(one.document_name, 44)) : h("span.muted", {}, "deleted")),

@@ -107,3 +107,15 @@ async function drawn(address) {
 }
 
 export const hasPictures = (known) => /^(application\/pdf|image\/.*)$/.test(known.media_type);
+
+/** The boxes of words on a page, one for each line; none if the places of its words are unknown. */
+export async function boxes(id, page, span) {
+  const found = [];
+  for (const { start, end, x0, y0, x1, y1 } of await words(id, page).catch(() => [])) {
+    if (start >= span.end || end <= span.start) continue;
+    const line = found.at(-1);
+    if (line && x0 >= line.x1 && y0 < line.y1 && y1 > line.y0) Object.assign(line, { x1, y0: Math.min(y0, line.y0), y1: Math.max(y1, line.y1) });
+    else found.push({ page, x0, y0, x1, y1 });
+  }
+  return found;
+}

@@ -18,12 +18,6 @@ function lineOf({ check, label, row, cells }) {
   return label ?? (has(row) ? `${nth(row)} row` : null);
 }
 
-/** A signal is unusual but not wrong. */
-export const isSignal = (item) => item.about === "signal";
-
-/** A flagged sentence about the company. */
-export const isFlag = (item) => item.about === "flag";
-
 /** The body of a flagged sentence. */
 export function flagBody(item) {
   const { title: asks, filer } = item.finding ?? {};

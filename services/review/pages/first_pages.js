@@ -2,6 +2,7 @@
 
 import { get, Problem } from "/pages/api.js";
 import { certainty, count, excerpt, h, number } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 import { ownWords } from "/pages/text.js";
 
 export class FirstPages {
@@ -51,6 +52,6 @@ export class FirstPages {
 /** The clauses of the first pages. They have no items yet. */
 export function firstClauses({ items, pages }) {
   return [h("p.muted", {}, `Preliminary results from ${count(pages, "page")}. Review starts when all pages are read.`),
-    items.map((one) => h("section.group", {}, h("h2", {}, one.category), h("p.clip", {}, excerpt(ownWords(one), 220)),
+    items.map((one) => h("section.group", {}, h("h2", {}, titleOf(one.category)), h("p.clip", {}, excerpt(ownWords(one), 220)),
       h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `page ${one.page}`))))];
 }

@@ -2,6 +2,7 @@
 
 import { may, post, query } from "/pages/api.js";
 import { excerpt, h, percent, say } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 import { newId } from "/pages/tab_storage.js";
 import { isMine, verdictPill } from "/pages/verdicts.js";
 
@@ -19,7 +20,7 @@ export function missingOf(id, { items, searched }, { confirmed, has, open, chang
 
 function row(id, one, item, open, changed) {
   const { nearest } = one;
-  return h("section.group.missing", {}, h("div.row.apart", {}, h("h2", {}, one.category), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
+  return h("section.group.missing", {}, h("div.row.apart", {}, h("h2", {}, titleOf(one.category)), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
     nearest && h("button.result", { type: "button", onclick: () => open(nearest) }, h("span.clip", {}, excerpt(nearest.text, 160)), h("span.row.apart", {}, h("span.muted", {}, "nearest passage"), h("span.muted", {}, `page ${nearest.page}`))),
     item && h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision"),
     !item && may("review") && confirmation(id, one.category, changed));
@@ -28,7 +29,7 @@ function row(id, one, item, open, changed) {
 function confirmation(id, category, changed) {
   const request = { id: newId("de"), document: id, category, absent: true }; // with its own id a repeated request confirms once
   const status = h("p.status.wrong", { role: "alert" });
-  const button = h("button.quiet.see", { type: "button", "aria-label": `Confirm absent: ${category}`, onclick: confirm }, "Confirm absent");
+  const button = h("button.quiet.see", { type: "button", "aria-label": `Confirm absent: ${titleOf(category)}`, onclick: confirm }, "Confirm absent");
   async function confirm() {
     button.disabled = true;
     status.textContent = "";
@@ -39,7 +40,7 @@ function confirmation(id, category, changed) {
       status.textContent = error.message;
       return;
     }
-    say(`Confirmed absent: ${category}.`);
+    say(`Confirmed absent: ${titleOf(category)}.`);
     await changed();
   }
   return [button, status];

@@ -2,7 +2,8 @@
 
 import { actor, counts, get, may, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
-import { distance, isFlag, isSignal } from "/pages/findings.js";
+import { distance } from "/pages/findings.js";
+import { isSignal, isFlag, nameOf, titleOf } from "/pages/names.js";
 import { nth } from "/pages/statement.js";
 import { left } from "/pages/tab_session.js";
 import { ownWords } from "/pages/text.js";
@@ -102,7 +103,7 @@ class Queue {
     return [
       !this.only && select("Kind", kind, [["", "Everything"], ["clause", "Clauses"], ["finding", "Findings"], ["signal", "Signals"], ["flag", "Sentences"]], (v) => this.filter({ kind: v })),
       select("Document", id, groups("All documents", this.tally.documents), (v) => this.filter({ document: v })),
-      select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, title), (v) => this.filter({ category: v })),
+      select(this.only ? "Check" : "Clause type", category, groups(this.only ? "All checks" : "All clause types", this.tally.categories, (name) => title(titleOf(name))), (v) => this.filter({ category: v })),
       select("State", state, states(), (v) => this.filter({ state: v })),
     ];
   }
@@ -154,7 +155,7 @@ function row(item, address) {
   const finding = item.kind === "finding";
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, isSignal(item) ? distance(item) : certainty(item.confidence)),
-    h("td.what", {}, h("a.open", { href: address }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
+    h("td.what", {}, h("a.open", { href: address }, nameOf(item)), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
     h("td.words", {}, h("span.clip", {}, excerpt(ownWords(item), 260))),
     documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
 }

@@ -2,6 +2,7 @@
 
 import { get, query } from "/pages/api.js";
 import { certainty, count, empty, fill, h, kbd, say, select } from "/pages/dom.js";
+import { clauseTypes, titleOf } from "/pages/names.js";
 import { Text } from "/pages/text.js";
 
 const FILTERS = ["in", "kind", "category"];
@@ -47,8 +48,8 @@ class Search {
 
   async load() {
     const inClauses = this.filters.in === "clauses" || this.filters.category !== "";
-    const [page, categories] = await Promise.all([this.words ? this.read() : null, inClauses ? get("/v1/items/categories") : []]);
-    this.draw(page, inClauses, categories);
+    const page = this.words ? await this.read() : null;
+    this.draw(page, inClauses);
     if (!page) setTimeout(() => this.box.focus()); // after the page is drawn
   }
 
@@ -56,7 +57,7 @@ class Search {
     return get(query("/v1/search", { q: this.words, ...this.filters, cursor }));
   }
 
-  draw(page, inClauses, categories) {
+  draw(page, inClauses) {
     this.box = h("input", { type: "search", value: this.words, maxlength: 400, autocomplete: "off", spellcheck: "false", enterkeyhint: "search", "aria-describedby": "how" });
     const ask = (event) => { event.preventDefault(); this.ask({}); };
     const where = (value) => this.ask({ in: value, category: "" });
@@ -67,7 +68,7 @@ class Search {
         h("p.muted.small", { id: "how" }, HOW)),
       h("div.filters", { role: "group", "aria-label": "Filters" },
         select("Where", inClauses ? "clauses" : "", [["", "Pages"], ["clauses", "Clauses"]], where),
-        categories.length > 0 && select("Category", this.filters.category, [["", "All categories"], ...categories.map(({ name }) => [name, name])], (category) => this.ask({ category })),
+        inClauses && select("Clause type", this.filters.category, [["", "All clause types"], ...clauseTypes().map((one) => [one.name, one.title])], (category) => this.ask({ category })),
         select("Kind", this.filters.kind, KINDS, (kind) => this.ask({ kind }))),
       page && this.found(page));
   }
@@ -101,7 +102,7 @@ function hit(found) {
   const marks = found.highlights;
   const place = clause ?? { start: marks[0]?.start ?? start, end: marks.at(-1)?.end ?? end };
   return h("li", {}, h("a.hit", { href: query(`/documents/${encodeURIComponent(id)}`, { page, start: place.start, end: place.end }) },
-    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}${more ? `, ${more} more on this page` : ""}`))),
+    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? titleOf(clause.category) : kind), h("span", {}, `page ${page}${more ? `, ${more} more on this page` : ""}`))),
     h("span.quote.hit-text", {}, marked(found))));
 }
 

@@ -1,11 +1,12 @@
 // The values of a contract as a sheet: dates, durations, amounts, parties.
 
 import { h, number } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 
 /** The lines of a contract's values. Calls `open(value)` for the words of one. */
 export function termsOf(values, open) {
   const names = [...new Set(values.map((one) => one.category))];
-  return h("dl.terms", {}, names.map((name) => h("div", {}, h("dt", {}, name), values.filter((one) => one.category === name).map((one) => h("dd", {}, line(one, open))))));
+  return h("dl.terms", {}, names.map((name) => h("div", {}, h("dt", {}, titleOf(name)), values.filter((one) => one.category === name).map((one) => h("dd", {}, line(one, open))))));
 }
 
 function line(one, open) {

@@ -2,6 +2,7 @@
 
 import { actor } from "/pages/api.js";
 import { excerpt, h, moment } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 import { ownWords } from "/pages/text.js";
 
 export const VERDICTS = { accept: "accepted", reject: "rejected", correct: "corrected", undo: "undone" };
@@ -42,5 +43,5 @@ export function decidedText(item, length) {
 /** The category after a decision. */
 export function decidedCategory(item, name) {
   const { category } = changes(item);
-  return category === null ? name : [h("del", {}, name), " ", h("ins", {}, category)];
+  return category === null ? name : [h("del", {}, name), " ", h("ins", {}, titleOf(category))];
 }

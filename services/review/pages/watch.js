@@ -2,6 +2,7 @@
 
 import { get, may } from "/pages/api.js";
 import { count, empty, h, moment, number } from "/pages/dom.js";
+import { titleOf } from "/pages/names.js";
 
 const KINDS = { risk: "Tightened", category: "Category", drift: "Documents changed", calibrated: "Calibrated", undone: "Undone", loosened: "Loosened" };
 const NARROW = matchMedia("(max-width: 46rem)"); // as in the style sheet
@@ -32,7 +33,7 @@ export async function monitors() {
 export function problemOf(item) {
   const problems = [];
   if (item.step > 0 || raised(item)) problems.push(tightened(item));
-  if (item.suspended.length) problems.push(`people review every ${item.suspended.join(", ")}`);
+  if (item.suspended.length) problems.push(`people review every ${item.suspended.map(titleOf).join(", ")}`);
   if (item.drifted) problems.push(`new ${unit(item)}s differ from the calibration data`);
   return problems.length ? `${item.adapter}: ${problems.join("; ")}.` : null;
 }
@@ -140,7 +141,7 @@ function change(one) {
 
 function verdict(one, reason) {
   const now = !one.checks ? "No check is decided at the new threshold." : one.evidence >= SPEAKS ? "There are early signs of errors at the new threshold too." : "There is no sign of errors at the new threshold.";
-  const category = one.suspended.length && `Too many checks of ${one.suspended.join(", ")} were wrong, so people review all of ${one.suspended.length === 1 ? "it" : "them"}.`;
+  const category = one.suspended.length && `Too many checks of ${one.suspended.map(titleOf).join(", ")} were wrong, so people review all of ${one.suspended.length === 1 ? "it" : "them"}.`;
   if (one.step) {
     const action = one.belief_now === null ? "Nothing is accepted automatically now." : `The threshold was tightened ${times(one.step)}${change(one)}. ${now}`;
     return [`The guarantee is in doubt. ${action}`, reason && `Why: ${reason.text}`, category];

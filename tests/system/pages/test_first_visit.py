@@ -125,7 +125,7 @@ def test_what_was_checked_and_what_does_not_close_is_shown(browser: Any, stage: 
     page.goto(f"{stage.address}/documents/{stage.report}")
     page.get_by_text("No errors found, but 2 relations do not close.").wait_for()
     page.get_by_text(coverage["summary"]).wait_for()
-    group = page.locator("section.group", has_text="Does not close")
+    group = page.locator("section.lines", has_text="Does not close")
     for text in ("Cash agrees", item["message"], "May be lawful: Restricted cash.", "page 4 · f1",
                  "Not shown: 1 more."):  # fmt: skip
         assert group.get_by_text(text).is_visible()

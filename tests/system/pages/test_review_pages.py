@@ -189,7 +189,7 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     page = ada.sign_in()
     page.get_by_text("Sorted by confidence, lowest first").wait_for()
     page.get_by_role("button", name="Start reviewing").click()
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     shown = page.locator(".quote").text_content()
     assert CONTRACT[0][2].partition("During")[2] in shown, "the page's lines end in the sentence"
     ends = re.fullmatch(r"… (\S+)\s.*\s(\S+) …", shown, re.DOTALL)
@@ -197,32 +197,32 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     assert {*ends.groups()} <= set(" ".join(CONTRACT[0]).split()), "the context cuts a word"
     page.locator(".sheet .mark").first.wait_for()
     page.keyboard.press("a")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     assert decisions(stage)[0]["verdict"] == "accept"
 
     page.keyboard.press("u")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     assert [d["verdict"] for d in decisions(stage)[:2]] == ["undo", "accept"]
 
     page.get_by_role("button", name="Correct").click()
-    page.get_by_role("combobox", name="Category").fill("exclus")
+    page.get_by_role("combobox", name="Clause type").fill("exclus")
     page.keyboard.press("Enter")
     words = select_words(page, "Distributor shall order Products")
     assert page.locator(".quote.new").inner_text() == words
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Correct").click()
-    page.get_by_role("combobox", name="Category").fill("exclus")
+    page.get_by_role("combobox", name="Clause type").fill("exclus")
     page.keyboard.press("Enter")
     page.locator(".viewer").get_by_role("button", name="Text").click()
     assert select_words(page, "Distributor shall order Products").split() == words.split()
     page.get_by_role("button", name="Save the correction").click()
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     corrected = decisions(stage)[0]
     assert corrected["verdict"] == "correct"
     assert corrected["correction"]["category"] == "Exclusivity"
     assert corrected["correction"]["text"].replace("\n", " ") == words.replace("\n", " ")
     page.keyboard.press("u")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     page.get_by_role("link", name="Queue").click()
     page.get_by_role("heading", name="Queue").wait_for()
     until_given_back(stage)
@@ -233,7 +233,7 @@ def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> 
     stage.extract(document, [("Governing Law", "laws of Aalst", 0.6)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents/{document}")
-    page.get_by_text("1 found, 0 decided").wait_for()
+    page.get_by_text("0 of 1 decided").wait_for()
     drag_over(page, "It is governed")
     page.get_by_role("button", name="Add clause").wait_for()
     ada.draw("add-clause-words", whole=False)
@@ -244,15 +244,15 @@ def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> 
     page.keyboard.press("Enter")
     ada.draw("add-clause", whole=False)
     page.keyboard.press("Enter")
-    page.get_by_text("2 found, 1 decided").wait_for()
-    clause = page.locator(".group", has=page.get_by_role("heading", name="Warranty Duration"))
-    assert clause.locator(".pill").inner_text() == "added · ada"
+    page.get_by_text("1 of 2 decided").wait_for()
+    page.get_by_role("button", name="Warranty duration , added").wait_for()
+    heading(page, "Warranty duration")
+    assert page.locator(".panel .pill").inner_text() == "added · ada"
     assert decisions(stage)[0]["origin"] == "person"
 
-    clause.get_by_role("link", name="See or undo the decision").click()
     page.get_by_text("You added this on").wait_for()
     page.keyboard.press("u")
-    page.get_by_text("1 found, 0 decided").wait_for()
+    page.get_by_text("0 of 1 decided").wait_for()
     items = stage.http.get(f"/v1/items?document={document}&state=all").json()["items"]
     assert [item["category"] for item in items] == ["Governing Law"]
 
@@ -264,12 +264,12 @@ def test_a_selection_over_pages_keeps_its_start(ada: Watched, stage: Stage) -> N
     page.wait_for_function(
         "[...document.querySelectorAll('.tick')].some((one) => one.offsetTop > 20)"
     )
-    first = page.locator(".text-layer span", has_text="APPOINTMENT").bounding_box()
+    first = page.locator(".text-layer span", has_text="APPOINTMENT").first.bounding_box()
     page.mouse.move(first["x"] + 1, first["y"] + first["height"] / 2)
     page.mouse.down()
     page.mouse.move(first["x"] + 40, first["y"] + first["height"] / 2)
     page.mouse.wheel(0, 9_000)
-    last = page.locator(".paper[data-page='3'] .text-layer span").first
+    last = page.locator(".paper[data-page='3'] .text-layer span").last
     last.wait_for()
     page.wait_for_timeout(500)  # pages out of sight would be taken away now
     box = last.bounding_box()
@@ -321,14 +321,15 @@ def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) ->
     analyst = Watched(browser, stage)
     page = analyst.sign_in("noor")
     page.goto(f"{stage.address}/documents/{document}")
-    page.get_by_text("You can't read results").wait_for()
+    page.get_by_role("tab", name="Clauses 0").wait_for()
     drag_over(page, "It is governed")
     page.get_by_role("button", name="Add clause").click()
     page.get_by_role("combobox", name="Clause type").fill("parties")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     page.get_by_text("added · noor").wait_for()
-    assert page.get_by_text("Governing Law").count() == 0
+    assert page.get_by_text("Governing law").count() == 0
+    assert page.get_by_role("tab").count() == 1
     analyst.close()
 
 
@@ -353,12 +354,12 @@ def test_terms_are_a_sheet_and_an_absence_is_confirmed(ada: Watched, stage: Stag
     page.keyboard.press("3")
     page.get_by_text("Not searched: page 2.").wait_for()
     page.get_by_text("7% likely to be there").wait_for()
-    page.get_by_role("button", name="Confirm absent: Warranty Duration").click()
+    page.get_by_role("button", name="Confirm absent: Warranty duration").click()
     page.get_by_text("confirmed absent · ada").wait_for()
     ada.draw("missing", whole=False)
     assert decisions(stage)[0]["absent"]
     page.goto(f"{stage.address}/decisions")
-    page.get_by_role("button", name="Undo: confirmed absent, Warranty Duration").click()
+    page.get_by_role("button", name="Undo: confirmed absent, Warranty duration").click()
     page.get_by_role("link", name="Open the document").wait_for()
     items = stage.http.get(f"/v1/items?document={stage.contract}&state=all&limit=200").json()
     assert not [item for item in items["items"] if item["origin"] == "person"]
@@ -420,7 +421,7 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     stage.extract(document, [("Price Restrictions", "fee is five", 0.99)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
-    heading(page, "Price Restrictions")
+    heading(page, "Price restrictions")
     page.locator(".prose-text mark", has_text="fee is five").wait_for()
     assert page.locator(".prose-text mark").text_content() == "fee is five"
     page.keyboard.press("c")
@@ -429,15 +430,15 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     page.get_by_role("button", name="End a word later").click()
     page.locator(".quote.new", has_text="The fee is five per").wait_for()
     page.get_by_role("button", name="Save the correction").click()
-    page.get_by_text("No items to review here").wait_for()
+    page.get_by_text("No items left for you").wait_for()
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("The fee"), "The fee is five per")
     page.keyboard.press("u")
-    heading(page, "Price Restrictions")
+    heading(page, "Price restrictions")
     page.keyboard.press("c")
     assert select_words(page, "Signed in Ulm 🖋") == "Signed in Ulm 🖋"
     page.get_by_role("button", name="Save the correction").click()
-    page.get_by_text("No items to review here").wait_for()
+    page.get_by_text("No items left for you").wait_for()
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
 
@@ -448,7 +449,7 @@ def test_a_page_number_within_a_clause_is_not_marked(ada: Watched, stage: Stage)
     stage.extract(document, [clause], omitted="7")
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
-    heading(page, "Governing Law")
+    heading(page, "Governing law")
     page.locator(".prose-text mark", has_text="It is Utah").wait_for()
     marked = page.locator(".prose-text mark").all_text_contents()
     assert [words.strip() for words in marked] == ["It is Utah", "law."]
@@ -463,7 +464,7 @@ def test_a_word_file_is_shown_as_text_page_by_page(ada: Watched, stage: Stage) -
     stage.extract(document, [("Governing Law", "the laws of Norway", 0.99)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
-    heading(page, "Governing Law")
+    heading(page, "Governing law")
     page.locator(".prose-text mark", has_text="the laws of Norway").wait_for()
     assert page.locator(".prose-text").text_content() == law
     page.get_by_text("of 2").wait_for()
@@ -531,7 +532,7 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
     page.keyboard.press("ArrowRight")
     assert early.get_by_text("page 2", exact=True).is_visible()
     page.get_by_text("Preliminary results from 2 pages.").wait_for()
-    assert page.get_by_role("heading", name="Audit Rights").is_visible()
+    assert page.get_by_role("heading", name="Audit rights").is_visible()
     page.unroute(address)
     page.locator(".overlay").first.wait_for()
     assert not early.is_visible()
@@ -607,7 +608,11 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         page.keyboard.press("t")
         assert page.locator("mark").inner_text() == "1,590"
         page.goto(f"{stage.address}/documents/{report}")
-        page.get_by_role("button", name="Show page 1").click()
+        page.get_by_role("tab", name="Findings 1").wait_for()
+        page.locator(".statement").first.wait_for()
+        page.keyboard.press("j")
+        page.locator(".statement .lit").wait_for()
+        page.keyboard.press("t")
         page.locator(".mark.part").first.wait_for()
 
 
@@ -629,8 +634,8 @@ def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: St
         page.get_by_title("The report says this about its company").wait_for()
         picture(page, "sentence")
         page.goto(f"{stage.address}/documents/{report}")
-        page.get_by_role("heading", name="Flagged sentences").wait_for()
-        page.get_by_role("button", name="Show page 1").click()
+        page.get_by_role("tab", name="Sentences 1").click()
+        page.locator(".entry:visible").click()
         page.locator(".viewer mark").get_by_text("substantial doubt").wait_for()
 
 
@@ -644,10 +649,10 @@ def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: St
         page = ada.sign_in()
         page.goto(f"{stage.address}/documents/{report}")
         page.get_by_text("so no figures were checked").wait_for()
-        page.get_by_role("heading", name="Flagged sentences").wait_for()
+        page.get_by_role("tab", name="Sentences 1", selected=True).wait_for()
         assert page.get_by_text("no balance sheet was found in it").is_visible()
         assert not page.get_by_text("No errors found").count()
-        page.get_by_role("link", name="Review this document").wait_for()
+        page.get_by_role("button", name="Review this document").wait_for()
         picture(page, "words-alone")
 
 
@@ -679,7 +684,6 @@ def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage)
         stage.find(report, filing={"id": "q4", "statements": [STATEMENT, equity.to_json()]})
         page = ada.sign_in()
         page.goto(f"{stage.address}/documents/{report}")
-        page.get_by_text("Statements as read").click()
         table = page.get_by_role("region", name="equity").get_by_role("table")
         table.get_by_role("columnheader").first.wait_for()
         heads = table.get_by_role("columnheader").all_inner_texts()
@@ -752,8 +756,9 @@ def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -
         page.get_by_text("-40% to 50%, half below 0%").wait_for()
         picture(page, "signal")
         page.goto(f"{stage.address}/documents/{report}")
-        page.get_by_role("heading", name="Unusual ratios").wait_for()
         page.get_by_text("No errors found").wait_for()
+        page.get_by_role("tab", name="Signals 1").click()
+        page.get_by_role("heading", name="Unusual ratios").wait_for()
 
 
 def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, stage: Stage) -> None:
@@ -789,17 +794,17 @@ def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None
     document, _ = decided_fees(stage, "fees decided.txt")
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents/{document}")
-    page.get_by_text("3 found, 2 decided").wait_for()
-    rejected = page.get_by_role("button", name="a non-refundable fee")
-    assert rejected.locator("del").inner_text() == "a non-refundable fee"
-    assert rejected.locator(".pill").inner_text() == "rejected · ada"
-    corrected = page.get_by_role("button", name="due in May")
-    assert corrected.locator("del").inner_text() == "due in May"
-    assert corrected.locator("ins").all_inner_texts() == ["in May", "Exclusivity"]
-    assert corrected.locator(".pill").inner_text() == "corrected · ada"
-    assert page.get_by_role("button", name="400,000").locator(".pill, del").count() == 0
+    page.get_by_text("2 of 3 decided").wait_for()
+    panel = page.locator(".panel")
+    page.get_by_role("button", name="Price restrictions , rejected").click()
+    panel.locator(".pill", has_text="rejected · ada").wait_for()
+    assert panel.locator("del").inner_text() == "a non-refundable fee"
+    page.get_by_role("button", name="Expiration date , corrected").click()
+    panel.locator(".pill", has_text="corrected · ada").wait_for()
+    assert panel.locator("del").all_inner_texts() == ["Expiration date", "due in May"]
+    assert panel.locator("ins").all_inner_texts() == ["Exclusivity", "in May"]
+    page.get_by_role("button", name="Minimum commitment , open").wait_for()
     picture(page, "document-decided")
-    page.get_by_role("link", name="See or undo the decision").first.click()
     page.get_by_role("button", name="Undo").wait_for()
 
 
@@ -810,16 +815,16 @@ def test_what_the_machine_accepted_is_marked_and_waits_for_nobody(
     stage.extract(document, [(name, words, 0.9) for name, words, _ in FEES], accepted=0.9)
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents/{document}")
-    page.get_by_text("3 found, 0 decided, 3 accepted automatically").wait_for()
-    pills = page.locator(".result .pill").all_inner_texts()
-    assert pills == ["accepted automatically"] * 3
-    assert page.get_by_role("link", name="Review this document").count() == 0
+    page.get_by_text("3 accepted automatically").wait_for()
+    assert page.get_by_role("button", name=", accepted automatically").count() == 3
+    assert page.get_by_role("button", name="Review this document").count() == 0
     picture(page, "document-accepted")
     page.goto(f"{stage.address}/?state=accepted&document={document}")
     page.locator("tr .pill.machine").first.wait_for()
     assert page.locator("tr .pill.machine").count() == 3
     page.goto(f"{stage.address}/documents/{document}")
-    page.get_by_role("link", name="Review it yourself").first.click()
+    page.get_by_role("button", name=", accepted automatically").first.click()
+    page.get_by_role("button", name="Review anyway").click()
     page.get_by_role("button", name="Reject").wait_for()
 
 
@@ -860,14 +865,14 @@ def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> 
     stage.extract(document, FEES[2:])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
-    heading(page, "Expiration Date")
+    heading(page, "Expiration date")
     page.keyboard.press("c")
     for name in ("Accept", "Reject", "Skip", "Undo"):
         assert page.get_by_role("button", name=name).is_disabled(), name
     select_words(page, "fundable fee of 400,0", whole="non-refundable fee of 400,000")
     picture(page, "correct-selected")
     page.keyboard.press("Enter")
-    page.get_by_text("No items to review here").wait_for()
+    page.get_by_text("No items left for you").wait_for()
     made = decisions(stage)[0]
     assert (made["verdict"], made["correction"]["text"]) == (
         "correct",
@@ -883,7 +888,7 @@ def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Sta
     page.get_by_text("Processing failed.").wait_for()
     page.locator(".panel .reasons", has_text="can't be read").wait_for()
     page.get_by_role("link", name="Download the original").wait_for()
-    assert page.get_by_role("link", name="Review this document").count() == 0
+    assert page.get_by_role("button", name="Review this document").count() == 0
     picture(page, "document-failed")
     torn = {"file": ("torn.pdf", b"%PDF-1.7 torn in two")}
     document = stage.http.post("/v1/documents", files=torn, data={"kind": "contract"}).json()["id"]
@@ -892,7 +897,7 @@ def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Sta
     page.goto(f"{stage.address}/documents/{document}")
     page.get_by_text("This document could not be read, so there is nothing to show.").wait_for()
     page.get_by_role("link", name="Download the original").wait_for()
-    assert page.get_by_role("link", name="Review this document").count() == 0
+    assert page.get_by_role("button", name="Review this document").count() == 0
     picture(page, "document-unreadable")
     ada.close(allowed=("404",))  # review knows no pages of what was never read
 
@@ -984,7 +989,7 @@ def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
     stage.propose(item, Quote(text=quote, start=start, end=start + len(quote)), EVIL)
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
-    heading(page, "Governing Law")
+    heading(page, "Governing law")
     shown = page.get_by_role("complementary", name="Proposal of a model")
     shown.get_by_text("claude (m-1) proposes these words:").wait_for()
     assert shown.locator(".quote").text_content() == quote
@@ -1064,7 +1069,7 @@ def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
     page.locator(".hit-text", has_text=SCRIPT).first.wait_for()
     page.get_by_label("Where").select_option("clauses")
     page.locator(".hit", has_text="Parties").wait_for()
-    page.get_by_label("Category").select_option("Insurance")
+    page.get_by_label("Clause type").select_option("Insurance")
     page.get_by_role("heading", name="No results").wait_for()
     page.get_by_text("Searched for “taken” and “title”.").wait_for()
     assert page.title() == "Search: taken title · smallprint"
@@ -1074,15 +1079,15 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
     ada, ben = Watched(browser, stage), Watched(browser, stage)
     first, second = ada.sign_in("ada"), ben.sign_in("ben")
     first.get_by_role("button", name="Start reviewing").click()
-    heading(first, "Rofr/Rofo/Rofn")
+    heading(first, "Right of first refusal")
     until(lambda: sum(bool(i["lease"]) for i in stage.open_items()) == 2, "the item ahead")
     second.goto(f"{stage.address}/review")
-    heading(second, "Anti-Assignment")
+    heading(second, "Anti-assignment")
     taken = first.url.split("item=")[1]
     second.goto(f"{stage.address}/review?item={taken}")
     second.get_by_text("Ada is reviewing this item").wait_for()
     second.get_by_role("button", name="Review the next item").click()
-    heading(second, "Anti-Assignment")
+    heading(second, "Anti-assignment")
     ada.close_tab()
     ben.close_tab()
     until_given_back(stage)
@@ -1093,11 +1098,11 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
 def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.keyboard.press("Enter")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     page.keyboard.press("s")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     page.reload()
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     until(
         lambda: "ada" in {(i["lease"] or {}).get("holder") for i in stage.open_items()}, "a claim"
     )
@@ -1110,7 +1115,7 @@ def begin(watched: Watched, stage: Stage) -> Any:
     """Sign in as Ada, begin to review, and wait until the next item is claimed as well."""
     page = watched.sign_in()
     page.keyboard.press("Enter")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     until(lambda: len(held(stage)) == 2, "the item ahead")
     return page
 
@@ -1119,7 +1124,7 @@ def skip_with_the_road_shut(page: Any, way: threading.Event) -> None:
     """Skip the item: the next one is on the table, and a claim for one more is on its way."""
     way.clear()
     page.keyboard.press("s")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
 
 
 def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
@@ -1161,7 +1166,7 @@ def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
     named.clear()
     page = begin(ada, stage)
     page.reload()
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     until(lambda: len({one["generation"] for one in named}) == 2, "a claim after the reload")
     (mine,) = {one["id"] for one in named}
     until(lambda: len(held(stage)) == 2, "the item ahead")
@@ -1170,14 +1175,14 @@ def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
         page.evaluate("window.open('/review')")
     copy = opened.value
     assert copy.evaluate("sessionStorage.getItem('smallprint.who')"), "nothing was copied"
-    heading(copy, "Anti-Assignment")
+    heading(copy, "Anti-assignment")
     until(lambda: len(held(stage)) == 4, "the items of the copy")
     assert len({one["id"] for one in named}) == 2
     with copy.expect_event("close"):
         copy.close(run_before_unload=True)
     until(lambda: held(stage) == before, "the copy's items given back")
     page.keyboard.press("s")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     until(lambda: len(held(stage)) == 2, "the item ahead")
     assert named[-1]["id"] == mine
 
@@ -1197,7 +1202,7 @@ def test_a_page_that_comes_back_from_the_browsers_cache_is_the_same_tab(
             "(name) => dispatchEvent(new PageTransitionEvent(name, { persisted: true }))", event
         )
     page.keyboard.press("Enter")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     until(lambda: len(held(stage)) == 2, "the item ahead")
     assert len({one["id"] for one in named}) == 1
     assert named[-1]["generation"] > named[0]["generation"]
@@ -1207,16 +1212,16 @@ def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/review")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     before = len(decisions(stage))
     ada.context.set_offline(True)
     page.keyboard.press("r")
     page.get_by_text("No connection to the server").wait_for()
     ada.context.set_offline(False)
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     until(lambda: len(decisions(stage)) == before + 1, "the decision")
     page.keyboard.press("u")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     ada.close(allowed=("ERR_INTERNET_DISCONNECTED",))
 
 
@@ -1229,9 +1234,9 @@ def undo(stage: Stage, item: str) -> None:
 def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in("ada")
     page.keyboard.press("Enter")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     page.keyboard.press("a")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Key").wait_for()
     assert page.evaluate("sessionStorage.length") == 0
@@ -1239,7 +1244,7 @@ def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, st
     page.keyboard.press("Enter")
     page.locator(".panel h1").wait_for()
     page.keyboard.press("u")
-    page.get_by_text("Nothing to undo in this tab").wait_for()
+    page.get_by_text("Nothing to undo here").wait_for()
     made = decisions(stage)[0]
     assert (made["verdict"], made["actor"]) == ("accept", "ada")
     undo(stage, made["item_id"])
@@ -1249,9 +1254,9 @@ def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage
     watched = Watched(browser, stage)
     page = watched.sign_in("ada")
     page.goto(f"{stage.address}/review")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     page.keyboard.press("r")
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     rejected = decisions(stage)[0]
     watched.context.clear_cookies()
     page.keyboard.press("a")
@@ -1270,16 +1275,17 @@ def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.goto(f"{stage.address}/review")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
+    page.locator(".entry[aria-current]").wait_for()
     ada.context.clear_cookies()
     page.keyboard.press("a")
     page.get_by_role("heading", name="Your session has ended").wait_for()
     page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ada"])
     page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
-    heading(page, "Change Of Control")
+    heading(page, "Change of control")
     assert decisions(stage)[0]["verdict"] == "accept"
     page.keyboard.press("u")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     ada.close(allowed=("401",))
 
 
@@ -1364,7 +1370,7 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     ada.sign_in()
     shot("queue")
     page.goto(f"{stage.address}/review?document={stage.contract}")
-    heading(page, "Rofr/Rofo/Rofn")
+    heading(page, "Right of first refusal")
     wait_for_picture(page)
     shot("review")
     page.keyboard.press("c")
@@ -1391,7 +1397,10 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.get_by_role("link", name=EVIL).wait_for()
     shot("documents")
     page.goto(f"{stage.address}/documents/{stage.contract}")
-    page.get_by_role("button", name="A change of control").click()
+    if width < 1200:
+        page.get_by_role("button", name="Results").click()
+        shot("document-results")
+    page.get_by_role("button", name="Change of control").click()
     page.locator(".sheet .mark").first.wait_for()
     wait_for_picture(page)
     shot("document")
@@ -1408,7 +1417,7 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.get_by_role("searchbox").wait_for()
     shot("search-empty")
     page.goto(f"{stage.address}/review?category=Nothing")
-    page.get_by_text("No items to review here").wait_for()
+    page.get_by_text("No items left for you").wait_for()
     shot("nothing")
     ada.close()
 
@@ -1438,7 +1447,8 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     links = page.locator("#nav a").all_inner_texts()
     assert links == ["Queue", "Documents", "Findings", "Decisions", "Search"]
     page.goto(f"{stage.address}/documents/{stage.contract}")
-    page.get_by_text("You can't read results").wait_for()
+    page.get_by_role("tab", name="Clauses").wait_for()
+    assert page.get_by_role("tab").count() == 1
     wait_for_picture(page)
     assert page.get_by_label("Kind").count() == 0
     page.goto(f"{stage.address}/?state=accepted")
@@ -1467,23 +1477,24 @@ def test_who_may_not_review_opens_every_page_of_the_menu(
     page.get_by_label("Key").fill(stage.keys[role])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Northwind – Halden, distribution.pdf").click()
-    page.get_by_text(f"{len(CLAUSES)} found", exact=True).wait_for()
+    page.get_by_role("tab", name=f"Clauses {len(CLAUSES)}").wait_for()
     wait_for_picture(page)
-    clause = page.locator("button.result", has_text="save to the customers")
-    clause.click()
+    page.get_by_role("button", name="Right of first refusal").click()
     page.locator(".mark").first.wait_for()
     person.draw(f"document-{role}")
     page.keyboard.press("t")
     page.locator(".prose-text mark", has_text="save to the customers").wait_for()
+    page.get_by_role("button", name="Details").click()
     uploads = role == "uploader"
     assert page.get_by_label("Kind").count() == int(uploads)
-    assert page.get_by_role("link", name="Review this document").count() == 0
+    assert page.get_by_role("button", name="Review this document").count() == 0
     assert page.get_by_role("group", name="Export").count() == 0
     page.get_by_role("link", name="Download the original").wait_for()
     page.goto(f"{stage.address}/documents/{stage.report}")
-    page.get_by_text("reported 83,280").wait_for()
+    page.locator(".entry:visible").first.click()
+    page.locator(".panel dd", has_text="83,280").wait_for()
     page.goto(f"{stage.address}/search?q=exclusive&in=clauses")
-    page.get_by_label("Category").select_option("Exclusivity")
+    page.get_by_label("Clause type").select_option("Exclusivity")
     page.wait_for_url("**category=Exclusivity*")
     page.goto(f"{stage.address}/search?q=customers")
     page.locator("a.hit").first.click()
@@ -1496,6 +1507,7 @@ def test_who_may_not_review_opens_every_page_of_the_menu(
             assert page.get_by_role("region", name="Upload").count() == int(uploads)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{stage.address}/documents/{stage.contract}")
-    page.get_by_text(f"{len(CLAUSES)} found", exact=True).wait_for()
+    page.get_by_role("button", name="Results").click()
+    page.get_by_role("tab", name=f"Clauses {len(CLAUSES)}").wait_for()
     person.draw(f"document-{role}-phone")
     person.close()
