@@ -16,9 +16,9 @@ import numpy as np
 
 from models.triage_breaks.filings import Record, fold_of, read
 from models.triage_breaks.suspects import Example, summed
+from services.triage.checks.findings import finding_of
 from services.triage.checks.suspect_generation import find_suspects
 from services.triage.checks.suspects import COLUMNS
-from services.triage.checks.verdict import finding_of
 from services.triage.dismissals import Dismissals, filer_key
 from services.triage.reading.document import limit_size, without_equity
 from services.triage.relations.learned_sums import LearnedPatterns

@@ -52,6 +52,8 @@ COLUMNS: dict[Columns, tuple[str, ...]] = {
         *("confidence", "reported", "expected", "note", "decided_by", "decided"),
     )
 }
+EXPLANATION = ("ledger", "adds_up_if", "likely_cause", "supports", "doubts")
+"""Fields of a finding that JSONL has with all columns. In a sheet, `text` has them in words."""
 COLUMNS["all"] = (
     *COLUMNS["short"],
     *(
@@ -141,6 +143,7 @@ class Result:
             "result": item.result_id,
             "decision": item.decision_id,
             "origin": item.origin,
+            **{name: finding[name] for name in EXPLANATION if name in finding},
         }
 
 
@@ -172,7 +175,9 @@ def write(results: Iterable[Result], form: Format, columns: Columns = "short") -
     if form == "xlsx":
         widths = _WIDTHS | {f"found_{name}": width for name, width in _WIDTHS.items()}
         return xlsx_file(rows, names, widths=widths, about=_ABOUT)
-    return {"jsonl": _jsonl, "csv": csv_file}[form](rows, names)
+    if form == "csv":
+        return csv_file(rows, names)
+    return _jsonl(rows, (*names, *EXPLANATION) if columns == "all" else names)
 
 
 def _jsonl(rows: Iterable[Row], names: Sequence[str]) -> Iterator[bytes]:

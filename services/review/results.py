@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -94,6 +94,56 @@ class NamedCell(Result):
     place: Position | None = None
 
 
+class Period(Result):
+    """A moment or a period of a column. Dates are YYYYMMDD."""
+
+    end: str | None = None
+    quarters: int | None = None
+    start: str | None = None
+
+
+class DatedCell(NamedCell):
+    """A cell with the period of its column."""
+
+    period: Period
+
+
+class LedgerRow(DatedCell):
+    """One amount of a sum, in whole units as the statement shows it."""
+
+    sign: Literal["+", "-"]
+    value: float
+
+
+class Ledger(_Finite):
+    """The lines of a sum and the stated total. `difference` is `stated` less `sum`."""
+
+    rows: tuple[LedgerRow, ...]
+    sum: float
+    total: DatedCell
+    stated: float
+    difference: float
+
+
+class Repair(_Finite):
+    """An amount with which the sum adds up. Without a label it is a new line."""
+
+    statement: str
+    row: int
+    column: int
+    label: str | None = None
+    period: Period
+    reported: float | None = None
+    expected: float
+
+
+class Reason(Result):
+    """A likely cause, or a fact for or against a finding."""
+
+    code: str
+    words: str
+
+
 class Finding(Result):
     """A finding from triage. `row` and `column` count from 0; `cells` begins with its own cell."""
 
@@ -110,6 +160,11 @@ class Finding(Result):
     reported: float | None = None
     expected: float | None = None
     message: str = ""
+    ledger: Ledger | None = None
+    adds_up_if: tuple[Repair, ...] = ()
+    likely_cause: Reason | None = None
+    supports: tuple[Reason, ...] = ()
+    doubts: tuple[Reason, ...] = ()
     title: str | None = None
     compares: str | None = None
     possible_explanation: str | None = None
@@ -172,6 +227,7 @@ class Signal(_Finite):
     history: tuple[PriorValue, ...] = ()
     peers: Spread | None = None
     change: Spread | None = None
+    explained_by: str | None = None
     page: int | None = None
     boxes: tuple[Box, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,6 @@ from services.triage.domain import (
     CheckedFiling,
     Coverage,
     Model,
-    NamedCell,
     ReportFinding,
     Verdict,
     finding_id,
@@ -32,6 +31,7 @@ from services.triage.routing.routing import Routing
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements.model import BadFiling, Filing, report_type, truncate
+from services.triage.statements.named_cells import NamedCell
 from services.triage.statements.titles import report_title
 from shared.documents.model.formats import CSV
 from shared.documents.model.parsed_document import ParsedDocument
@@ -103,17 +103,18 @@ class ReportAnalysis:
             self.unreadable += 1
             self.warnings.append(item.message)
             return {}, []
-        self._judge(item.filing, item.reading)
         self.title = report_title(item.filing)
+        findings = self._judge(item.filing, item.reading)
         self.warnings += [f"{truncate(item.filing.id)}: {note}" for note in item.notes]
         if item.reading:
             self.read_narrative(item.reading)
         labeller = self.models.labeller
         form = labeller.add_concepts(item.filing, item.form) if labeller else item.form
         # The id makes the bytes unique, so that deleting one document leaves the others.
-        return {**form, "document_id": self.document_id}, list(self._signals(item.filing))
+        return {**form, "document_id": self.document_id}, list(self._signals(item.filing, findings))
 
-    def _judge(self, filing: Filing, reading: ParsedDocument | None) -> None:
+    def _judge(self, filing: Filing, reading: ParsedDocument | None) -> list[ReportFinding]:
+        """Check a filing and return its findings."""
         classifier = self.models.classifier
         filer = filer_key(filing.company)
         dismissals = self.dismissals_of(filer) if filer else NOTHING
@@ -167,9 +168,12 @@ class ReportAnalysis:
                 self.dismissed.append(monitored(undismissed, first))
         questions = self.routing.questions(filing, findings, excluded)
         self.questions = most_valuable([*self.questions, *questions])
+        return findings
 
-    def _signals(self, filing: Filing) -> Iterator[dict[str, Any]]:
-        """The signals of the filing that was judged last.
+    def _signals(
+        self, filing: Filing, findings: Sequence[ReportFinding]
+    ) -> Iterator[dict[str, Any]]:
+        """The signals of the filing that was judged last, and of its findings.
 
         Of strong signals that share a figure, only the strongest goes to a person: one odd figure
         makes several ratios odd.
@@ -178,8 +182,14 @@ class ReportAnalysis:
         for signal in signals_of(filing, self.models.peers) if self.models.peers else ():
             name = f"{len(self.filings)} {filing.id}"
             key = signal_id(self.tenant, self.document_id, name, signal)
-            form = {"id": key, "filing": filing.id, **signal.to_json()}
             cells = {item.cell for item in signal.inputs}
+            finding = next((one for one in findings if _doubts(one, cells)), None)
+            form = {
+                "id": key,
+                "filing": filing.id,
+                **signal.to_json(),
+                "explained_by": finding and finding.id,
+            }
             if signal.level == "strong" and not cells & shown:
                 shown |= cells
                 self.strong_signals.append(form)
@@ -212,6 +222,19 @@ class ReportAnalysis:
             (KIND_UNSURE,) if self.routing.kind_unsure and self.routing.guarantee else ()
         )
         return (*self.warnings[:SHOWN_WARNINGS], *others, *no_guarantee_reason)
+
+
+def _doubts(item: ReportFinding, cells: Collection[NamedCell]) -> bool:
+    """Whether an undismissed finding doubts one of these cells, alone or with its whole column or
+    statement.
+    """
+    finding = item.finding
+    return not finding.dismissed and any(
+        cell.statement == finding.statement
+        and (finding.row is None or cell.row == finding.row)
+        and (finding.column is None or cell.column == finding.column)
+        for cell in cells
+    )
 
 
 def labeller_for(event: DocumentRead, labeller: ConceptLabeller | None) -> ConceptLabeller | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
 from services.triage.check_pages import page_of
+from services.triage.explanations import Explanation, Reason
 from services.triage.relations.message_format import counted, in_words, title
-from services.triage.statements.model import CHECKED, Statement, number_or_none
-from services.triage.statements.positions import Position
+from services.triage.statements.model import CHECKED, MAX_SENTENCE, number_or_none, truncate
+from services.triage.statements.named_cells import NamedCell
 from shared.documents.model.parsed_document import Box
 from shared.events import BlobRef, Route
 from shared.projection import DocumentRecord
@@ -34,36 +35,6 @@ class Model:
 
 
 RULES = Model("rules", VERSION)  # the model without a classifier
-
-
-@dataclass(frozen=True, slots=True)
-class NamedCell:
-    """A cell that a finding names: indices into the filing's own arrays, and its position."""
-
-    statement: str
-    row: int
-    column: int
-    label: str
-    position: Position | None = None
-
-    @classmethod
-    def at(cls, statement: Statement, row: int, column: int) -> Self:
-        """The cell of a statement."""
-        line = statement.rows[row]
-        return cls(statement.statement, row, column, line.label, line.position(column))
-
-    def to_json(self) -> dict[str, Any]:
-        named = {key: getattr(self, key) for key in _OF_CELL}
-        return {**named, "place": self.position and self.position.to_json()}
-
-    @classmethod
-    def of_json(cls, parts: Mapping[str, Any]) -> Self:
-        position = parts["place"]
-        named = {key: parts[key] for key in _OF_CELL}
-        return cls(**named, position=Position.of_json(position) if position else None)
-
-
-_OF_CELL = ("statement", "row", "column", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +79,7 @@ class Finding:
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     dismissed: Dismissed | None = None  # if so, it counts neither for risk nor flag
+    explanation: Explanation = field(default_factory=Explanation)
     end: str | None = field(default=None, compare=False)
     """The last day of its column, YYYYMMDD, which identifies the column in later reports. It is
     stored and not shown."""
@@ -117,6 +89,12 @@ class Finding:
         """The positions of its cells on pages."""
         boxes = (cell.position.box for cell in self.cells if cell.position and cell.position.box)
         return tuple(dict.fromkeys(boxes))
+
+    def supported_by(self, reason: Reason) -> Self:
+        """The finding with one more fact that supports it, also in its message."""
+        explanation = replace(self.explanation, supports=(*self.explanation.supports, reason))
+        message = truncate(f"{self.message} {reason.words}", MAX_SENTENCE)
+        return replace(self, explanation=explanation, message=message)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -128,6 +106,7 @@ class Finding:
             "boxes": [box_json(box) for box in self.boxes],
             "how_to_verify": self.how_to_verify,
             "dismissed": self.dismissed and self.dismissed.to_json(),
+            **self.explanation.to_json(),
         }
 
     @property
@@ -143,7 +122,8 @@ class Finding:
         for key in ("reported", "expected"):
             values[key] = None if parts[key] is None else Decimal(parts[key])
         cells = tuple(NamedCell.of_json(cell) for cell in parts["cells"])
-        return cls(**values, rows=tuple(parts["rows"]), cells=cells)
+        explanation = Explanation.of_json(parts)
+        return cls(**values, rows=tuple(parts["rows"]), cells=cells, explanation=explanation)
 
 
 _KEPT = ("check", "severity", "confidence", "statement", "column", "row", "label", "message",

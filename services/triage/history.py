@@ -14,14 +14,16 @@ from decimal import Decimal
 from statistics import median
 
 from services.triage.checks.diagnosis import CAUSES, likeliest_cause
+from services.triage.checks.findings import severity
 from services.triage.checks.root_causes import select_findings, unique_causes
-from services.triage.checks.verdict import severity
 from services.triage.dismissals import filer_key
-from services.triage.domain import Finding, NamedCell, Verdict
+from services.triage.domain import Finding, Verdict
+from services.triage.explanations import Explanation, Reason
 from services.triage.relations.learned_sums import label_words
 from services.triage.relations.message_format import money
 from services.triage.relations.relations import Cell, StatementView, Views, statement_views
 from services.triage.statements.model import MAX_SENTENCE, Filing, format_day, truncate
+from services.triage.statements.named_cells import NamedCell
 
 FEWEST = 8  # lines that two columns must share to be compared
 MOST_BESIDE = 1  # other lines of the column that may differ beside a suspect one
@@ -190,9 +192,9 @@ def _merge_suspects(findings: Sequence[Finding], suspects: Sequence[Finding]) ->
     for finding in findings:
         same = of_cell.pop(_same_place(finding, of_cell), None)
         if same is not None:
-            message = truncate(f"{finding.message} {same.message}", MAX_SENTENCE)
+            finding = finding.supported_by(Reason("earlier_filing", same.message))
             sure = max(finding.confidence, same.confidence)
-            finding = replace(finding, message=message, confidence=sure)
+            finding = replace(finding, confidence=sure)
         merged.append(finding)
     return [*merged, *of_cell.values()]
 
@@ -220,8 +222,7 @@ def _with_earlier_amount(
         if here == cell and not diff.suspect:
             same = ", the amount expected here" if diff.earlier == finding.expected else ""
             what = f"{_earlier_name(diff)} has {money(diff.earlier)} there{same}."
-            text = f"{finding.message} {what[0].upper()}{what[1:]}"
-            return replace(finding, message=truncate(text, MAX_SENTENCE))
+            return finding.supported_by(Reason("earlier_filing", f"{what[0].upper()}{what[1:]}"))
     return finding
 
 
@@ -303,9 +304,9 @@ def _finding(views: Views, diff: Difference) -> Finding:
     message = (
         f"{row.label!r} ({_period(view, cell.column)}) is {money(diff.reported)}, but "
         f"{_earlier_name(diff)} has {money(diff.earlier)}: a difference of {money(gap)}. Of the "
-        f"{diff.compared} lines of that column in both, {diff.compared - diff.differing - 1} "
-        f"agree. Likeliest cause: {SLIPS[diff.cause]}."
+        f"{diff.compared} lines of that column in both, {diff.compared - diff.differing - 1} agree."
     )
+    explanation = Explanation(likely_cause=Reason(diff.cause, SLIPS[diff.cause]))
     return Finding(
         check="earlier_filing",
         severity=severity(views, gap),
@@ -317,7 +318,8 @@ def _finding(views: Views, diff: Difference) -> Finding:
         label=row.label,
         reported=diff.reported,
         expected=diff.earlier,
-        message=truncate(message, MAX_SENTENCE),
+        message=truncate(explanation.message(message), MAX_SENTENCE),
+        explanation=explanation,
         cells=(named,),
         page=named.position.page if named.position else None,
     )
@@ -359,8 +361,13 @@ def _of_column(
         f"{money(most.reported)}, and was {money(most.earlier)}. "
         + (f"So are those of {'; '.join(also[:NAMED])}. " if also else "")
         + _compared_with_others(view, column[1])
-        + "Likeliest cause: one of the two filings has its amounts in another unit (thousands, "
-        "millions) than it says."
+    )
+    explanation = Explanation(
+        likely_cause=Reason(
+            "unit",
+            "one of the two filings has its amounts in another unit (thousands, millions) than it "
+            "says",
+        )
     )
     cells = [diff.cell for diff in (most, *(diff for diff in off if diff is not most))][:MOST_CELLS]
     named = tuple(NamedCell.at(view.statement, c.row, c.column) for c in cells)
@@ -375,7 +382,8 @@ def _of_column(
         label=None,
         reported=most.reported,
         expected=most.earlier,
-        message=truncate(message, MAX_SENTENCE),
+        message=truncate(explanation.message(message.rstrip()), MAX_SENTENCE),
+        explanation=explanation,
         cells=named,
         page=next((cell.position.page for cell in named if cell.position), None),
     )

@@ -388,8 +388,64 @@ class Dismissed(_Result):
     time: datetime
 
 
+class Period(_Result):
+    """A moment or a period; dates are YYYYMMDD. `quarters` is 0 for a moment."""
+
+    end: str | None = None
+    quarters: int | None = None
+    start: str | None = None
+
+
+class DatedCell(FoundCell):
+    """A cell with the period of its column."""
+
+    period: Period = field(default_factory=Period)
+
+
+class LedgerRow(DatedCell):
+    """One amount of a sum, in whole units as the statement shows it. `sign` is `+` or `-`."""
+
+    sign: str = "+"
+    value: float = 0.0
+
+
+class Ledger(_Result):
+    """The lines of a sum and the stated total.
+
+    `difference` is `stated` less `sum`: above zero, the lines fall short.
+    """
+
+    rows: tuple[LedgerRow, ...]
+    sum: float
+    total: DatedCell
+    stated: float
+    difference: float
+
+
+class Repair(_Result):
+    """An amount with which the sum adds up. Without a label it is a new line above `row`."""
+
+    statement: str
+    row: int
+    column: int
+    label: str | None
+    period: Period
+    reported: float | None
+    expected: float
+
+
+class Reason(_Result):
+    """A likely cause, or a fact for or against a finding: a code and words."""
+
+    code: str
+    words: str
+
+
 class Finding(_Result):
     """An error in a report; rows and columns are 0-based.
+
+    `ledger` is the sum, and `adds_up_if` has the amounts that make it add up. `supports` and
+    `doubts` are facts for and against the finding. Results of older versions lack them.
 
     `cells` are all that take part, the main one first, and `boxes` are theirs. `title` is the rule,
     `compares` its two sides, `possible_explanation` why a sound report may break it,
@@ -410,6 +466,11 @@ class Finding(_Result):
     label: str | None = None
     reported: float | None = None
     expected: float | None = None
+    ledger: Ledger | None = None
+    adds_up_if: tuple[Repair, ...] = ()
+    likely_cause: Reason | None = None
+    supports: tuple[Reason, ...] = ()
+    doubts: tuple[Reason, ...] = ()
     cells: tuple[FoundCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()
@@ -531,6 +592,7 @@ class PeerRange(_Result):
 class Signal(_Result):
     """A ratio of a report's latest period, and how unusual it is. It is no error.
 
+    `explained_by` is the id of a finding that doubts one of its figures.
     `level` is `usual`, `unusual` or `strong`. `peers` compares the ratio with other companies,
     `change` its change within a year. `unit` is `share`, `times`, `days` or `score`.
     """
@@ -552,6 +614,7 @@ class Signal(_Result):
     history: tuple[PriorAmount, ...] = ()
     peers: PeerRange | None = None
     change: PeerRange | None = None
+    explained_by: str | None = None
     page: int | None = None
     boxes: tuple[Box, ...] = ()
 

@@ -19,9 +19,10 @@ from models.triage_breaks import __main__ as training
 from models.triage_breaks.dismissed import companies, lawful, number_of, read_lessons
 from models.triage_breaks.filings import FOLDS, fold_of
 from services.triage.checks.classifier import BreakClassifier
+from services.triage.checks.findings import finding_of
 from services.triage.checks.suspect_generation import find_suspects
 from services.triage.checks.suspects import COLUMNS
-from services.triage.checks.verdict import finding_of, triage_filing
+from services.triage.checks.verdict import triage_filing
 from services.triage.dismissals import Dismissal, filer_key, relation_key
 from services.triage.reading.document import MOST_COLUMNS
 from services.triage.relations.learned_sums import LearnedPatterns

@@ -54,6 +54,73 @@ class CellOut(BaseModel):
     place: PositionOut | None = Field(description="null in JSON")
 
 
+class PeriodOut(BaseModel):
+    """A moment or a period."""
+
+    end: str | None = Field(None, description="YYYYMMDD")
+    quarters: int | None = Field(None, description="0 for a moment")
+    start: str | None = Field(None, description="YYYYMMDD")
+
+
+class DatedCellOut(CellOut):
+    """A cell with the period of its column."""
+
+    period: PeriodOut
+
+
+class LedgerRowOut(DatedCellOut):
+    """One amount of a sum."""
+
+    sign: Literal["+", "-"] = Field(description="whether the sum adds or subtracts `value`")
+    value: int | float = Field(description="whole units, as the statement shows it")
+
+
+class LedgerOut(BaseModel):
+    """The lines of a sum, and the stated total that they should make. A comparison of two amounts
+    has one row."""
+
+    rows: list[LedgerRowOut]
+    sum: int | float = Field(description="of the rows with their signs, in whole units")
+    total: DatedCellOut = Field(description="the cell of the stated total")
+    stated: int | float = Field(description="the total as stated, in whole units")
+    difference: int | float = Field(
+        description="`stated` less `sum`: above zero, the lines fall short"
+    )
+
+
+class RepairOut(BaseModel):
+    """An amount with which the sum adds up."""
+
+    statement: str
+    row: int = Field(description="0-based; for a missing line, where it belongs")
+    column: int = Field(description="0-based")
+    label: str | None = Field(description="null for a missing line")
+    period: PeriodOut
+    reported: int | float | None = Field(description="whole units; null for an empty cell")
+    expected: int | float = Field(description="whole units")
+
+
+class CauseOut(BaseModel):
+    """The likely cause of a finding."""
+
+    code: str = Field(
+        description="`sign`, `scale`, `transposed` (two digits), `digit`, `swapped` (columns), "
+        "`dropped_line`, `unit` (of a page), or `stale` (the amount of another column)"
+    )
+    words: str
+
+
+class EvidenceOut(BaseModel):
+    """A fact for or against a finding."""
+
+    code: str = Field(
+        description="for: `other_relation`, `other_columns`, `opposite_difference`, "
+        "`earlier_filing`, `other_lines`; against: `breaks_relations`, `many_breaks`; "
+        "`rounding` may be either"
+    )
+    words: str
+
+
 class DismissedOut(BaseModel):
     """An analyst's earlier dismissal of the same finding of the same filer."""
 
@@ -80,7 +147,20 @@ class FindingOut(BaseModel):
     label: str | None
     reported: int | float | None = Field(description="whole units")
     expected: int | float | None = Field(description="whole units")
-    message: str = Field(description="the arithmetic, written out")
+    message: str = Field(
+        description="the explanation in words: ledger, `adds_up_if`, `likely_cause`, `supports` "
+        "and `doubts`"
+    )
+    ledger: LedgerOut | None = Field(
+        None, description="the sum; null if the check adds nothing up, and for older results"
+    )
+    adds_up_if: list[RepairOut] = Field(
+        default=[],
+        description="the amounts that together make the sum add up; empty if they are unknown",
+    )
+    likely_cause: CauseOut | None = Field(None, description="null if it is unknown")
+    supports: list[EvidenceOut] = Field(default=[], description="facts that support the finding")
+    doubts: list[EvidenceOut] = Field(default=[], description="facts that speak against it")
     cells: list[CellOut] = Field(
         description="every cell that takes part, also of other statements; the cell in "
         "question first"
@@ -182,14 +262,6 @@ class FindingsOut(BaseModel):
     coverage: CoverageOut | None = Field(
         None, description="statements found and relations checked; null for older results"
     )
-
-
-class PeriodOut(BaseModel):
-    """A moment or a period."""
-
-    end: str | None = Field(None, description="YYYYMMDD")
-    quarters: int | None = Field(None, description="0 for a moment")
-    start: str | None = Field(None, description="YYYYMMDD")
 
 
 class ColumnOut(PeriodOut):

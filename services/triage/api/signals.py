@@ -68,6 +68,9 @@ class SignalOut(BaseModel):
     change: PeerRangeOut | None = Field(
         description="its yearly change among companies; null if unknown or too few have it"
     )
+    explained_by: str | None = Field(
+        None, description="id of the finding that doubts one of its figures; null without one"
+    )
     page: int | None
     boxes: list[BoxOut]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
 
+from services.triage.explanations import Reason
 from services.triage.relations.relations import Cell, Equation, StatementView, Views
 from services.triage.relations.statement_rows import ZERO
 
@@ -126,8 +127,8 @@ def _slip_of_digits(reported: Decimal, expected: Decimal) -> str:
     return "unexplained"
 
 
-def describe_cause(view: StatementView, d: Diagnosis) -> str:
-    """The likeliest cause in words, with swapped digits counted from the left.
+def cause_of(view: StatementView, d: Diagnosis) -> Reason | None:
+    """The likeliest cause, with swapped digits counted from the left; None if it is unknown.
 
     Swapped columns are named only if the swap also mends the relation in the other column.
     """
@@ -136,10 +137,12 @@ def describe_cause(view: StatementView, d: Diagnosis) -> str:
     if alike and _slip_of_digits(abs(reported), abs(expected)) == "transposed":
         a, b = str(int(abs(reported))), str(int(abs(expected)))
         first = next(i for i in range(len(a)) if a[i] != b[i])
-        return f"{CAUSES['transposed']} (digits {first + 1} and {first + 2})"
-    if d.cause != "swapped" or _exchange_mends(view, d):
-        return CAUSES[d.cause]
-    return CAUSES[_slip_of_digits(abs(reported), abs(expected))]
+        words = f"{CAUSES['transposed']} (digits {first + 1} and {first + 2})"
+        return Reason("transposed", words)
+    cause = d.cause
+    if cause == "swapped" and not _exchange_mends(view, d):
+        cause = _slip_of_digits(abs(reported), abs(expected))
+    return None if cause == "unexplained" else Reason(cause, CAUSES[cause])
 
 
 def _exchange_mends(view: StatementView, d: Diagnosis) -> bool:

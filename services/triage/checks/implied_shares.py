@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from services.triage.domain import Finding, NamedCell
+from services.triage.domain import Finding
+from services.triage.explanations import Explanation, Reason
 from services.triage.relations import labels
 from services.triage.relations.message_format import money
 from services.triage.relations.relations import StatementView, Views
 from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import MAX_SENTENCE, format_day, truncate
+from services.triage.statements.named_cells import NamedCell
 
 FEWEST, MOST = Decimal(100_000), Decimal(10) ** 12  # shares that a company has
 ORDINARY = Decimal(100)  # largest earnings per share that count: a few shares earn more each
@@ -115,7 +117,10 @@ def _finding(views: Views, view: StatementView, odd: Sequence[_Odd], every_colum
         f"which implies {_count(first.shares)} shares: no company has so "
         f"{'few' if factor > 1 else 'many'}. In {where} the amounts look {off}: corrected, they "
         f"imply {_count(first.shares * factor)} shares. "
-        f"{_assets(views)}Likeliest cause: the unit of the page (thousands, millions) was missed."
+        f"{_assets(views)}"
+    )
+    explanation = Explanation(
+        likely_cause=Reason("unit", "the unit of the page (thousands, millions) was missed")
     )
     cells = tuple(
         NamedCell.at(view.statement, row, column.column)
@@ -133,7 +138,8 @@ def _finding(views: Views, view: StatementView, odd: Sequence[_Odd], every_colum
         label=None,
         reported=amount,
         expected=amount * factor,
-        message=truncate(message, MAX_SENTENCE),
+        message=truncate(explanation.message(message.rstrip()), MAX_SENTENCE),
+        explanation=explanation,
         cells=cells,
         page=next((cell.position.page for cell in cells if cell.position), None),
         end=None if every_column else end,

@@ -233,8 +233,8 @@ def _exceeding(
             "holds": context.holding(Cell(view.index, total, column)),
         }
         reason = (
-            f"The lines above {view.rows[total].label!r} add up to {money(amount + over)}, "
-            f"{money(over)} more than the total: a line is too large, or the total is too small."
+            "The lines are more than the total: one of them is too large, or the total is too "
+            "small."
         )
         source = Anomaly("exceeds_total", view.index, total, column, amount, None, reason,
                            (*rows, total), over)  # fmt: skip

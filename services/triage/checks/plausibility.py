@@ -190,7 +190,7 @@ def missing_line(views: Views) -> list[Anomaly]:
             words = ", ".join(money(value) for value in short)
             reason = (
                 f"The lines above {view.rows[total].label!r} fall short of it in every "
-                f"column, by {words}: a line seems to be missing."
+                f"column, by {words}."
             )
             anomalies.append(Anomaly("missing_line", view.index, index, None, None, short[0],
                                      reason, (*rows, total), max(short)))  # fmt: skip

@@ -15,10 +15,10 @@ from statistics import median
 from services.triage.checks.line_suspects import OUT_OF_PROPORTION
 from services.triage.checks.plausibility import unit_factor
 from services.triage.domain import Finding
+from services.triage.explanations import Reason
 from services.triage.relations.message_format import money
 from services.triage.relations.relations import Views
 from services.triage.relations.statement_rows import ZERO
-from services.triage.statements.model import MAX_SENTENCE, truncate
 
 MOST = 5  # findings of one filing, at most
 NEAR = 0.5  # decimal digits by which a line may change over a year
@@ -120,11 +120,8 @@ def _with_similar_lines(finding: Finding, alike: Sequence[Finding]) -> Finding:
     if len(lines) > NAMED:
         words += " and others"
     size = "large" if _too_large(finding) else "small"
-    message = (
-        f"{finding.message} Also too {size} in this column: {words}. "
-        "The column may be in another unit."
-    )
-    return replace(finding, message=truncate(message, MAX_SENTENCE))
+    words = f"Also too {size} in this column: {words}. The column may be in another unit."
+    return finding.supported_by(Reason("other_lines", words))
 
 
 def select_findings(

@@ -132,10 +132,7 @@ def _gap(
         if exchanged:
             numbers["swapped_pattern"] = True
             return from_anomaly("gap", exchanged, numbers)
-    reason = (
-        f"The lines above {view.rows[row].label!r} {describe_gaps(view, columns, gaps)}: "
-        "a line seems to be missing or wrong."
-    )
+    reason = f"The lines above {view.rows[row].label!r} {describe_gaps(view, columns, gaps)}."
     source = Anomaly("missing_line", view.index, lines[-1] + 1, None, None, gaps[0], reason,
                        (*lines, row), max(size))  # fmt: skip
     return from_anomaly("gap", source, numbers)

@@ -1,4 +1,4 @@
-"""From broken relations and anomalies to a verdict, in words.
+"""From broken relations and anomalies to a verdict.
 
 The classifier decides; without it, the confidences by hand do.
 """
@@ -6,15 +6,14 @@ The classifier decides; without it, the confidences by hand do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import TypedDict
 
 from services.triage.checks import plausibility
 from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.coverage import coverage_of
-from services.triage.checks.diagnosis import CAUSES, Diagnosis, describe_cause, diagnose
+from services.triage.checks.diagnosis import Diagnosis, diagnose
+from services.triage.checks.findings import finding_of, of_anomaly, of_diagnosis, of_swap
 from services.triage.checks.fixed_confidence import fixed_findings
 from services.triage.checks.plausibility import Anomaly
 from services.triage.checks.root_causes import (
@@ -30,7 +29,6 @@ from services.triage.checks.root_causes import (
     unique_causes,
 )
 from services.triage.checks.rule_confidence import (
-    CONFIDENCE,
     MANY,
     TRUSTED_ALONE,
     Swap,
@@ -38,31 +36,17 @@ from services.triage.checks.rule_confidence import (
     find_swaps,
     is_refuted,
     leaves_no_room,
-    main_equation,
-    rule_confidence,
 )
 from services.triage.checks.suspect_generation import find_suspects
 from services.triage.checks.suspects import Suspect
-from services.triage.checks.written_out import (
-    WRITTEN_OUT,
-    amount,
-    arithmetic,
-    column_end,
-    signed,
-)
-from services.triage.domain import Dismissed, Finding, NamedCell, Severity, Verdict
+from services.triage.domain import Dismissed, Finding, Verdict
 from services.triage.relations import identities
-from services.triage.relations.message_format import counted
 from services.triage.relations.relations import (
-    Cell,
     Equation,
-    StatementView,
     Views,
     statement_views,
 )
-from services.triage.relations.statement_rows import ZERO
-from services.triage.relations.sums import tolerance
-from services.triage.statements.model import CHECKED, MAX_SENTENCE, Filing, truncate
+from services.triage.statements.model import CHECKED, Filing
 
 FLAGGED = 0.5  # risk from which a filing is flagged by rules
 NO_RESIDUALS = ("proportion", "sign", "twice", "magnitude", "switched", "switched_sign")
@@ -114,9 +98,9 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
     diagnoses = diagnose(views, believed)
     breaks = Counter((d.cell.statement, d.cell.column) for d in diagnoses)
     broken: list[Finding] = []  # totals that do not balance
-    findings_of_rules = [_of_swap(views, swap) for swap in swaps]
+    findings_of_rules = [of_swap(views, swap) for swap in swaps]
     for d in diagnoses:
-        finding = _of_diagnosis(views, d, breaks[d.cell.statement, d.cell.column] >= MANY)
+        finding = of_diagnosis(views, d, breaks[d.cell.statement, d.cell.column] >= MANY)
         if _balance_in(d):
             broken.append(_at_least(FLAGGED, finding))
         else:
@@ -124,7 +108,7 @@ def _by_rules(filing: Filing, views: Views, dismissed: DismissalLookup | None) -
     remaining = (anomaly for anomaly in anomalies if not is_refuted(anomaly, equations))
     if headlines:
         remaining = (anomaly for anomaly in remaining if not _is_lawful_gap(views, anomaly))
-    for finding in (_of_suspicion(views, anomaly) for anomaly in remaining):
+    for finding in (of_anomaly(views, anomaly) for anomaly in remaining):
         most = below(FLAGGED) if headlines and finding.check in NO_RESIDUALS else 1.0
         findings_of_rules.append(replace(finding, confidence=min(finding.confidence, most)))
     findings_of_rules += fixed_findings(views)
@@ -270,183 +254,3 @@ def _balance_in(source: Diagnosis | Swap | Anomaly) -> Equation | None:
 def _to_findings(views: Views, ranked: Sequence[tuple[float, Suspect]]) -> list[Finding]:
     """Suspects as findings."""
     return [replace(finding_of(views, suspect), confidence=sure) for sure, suspect in ranked]
-
-
-def finding_of(views: Views, suspect: Suspect) -> Finding:
-    """A suspect as a finding, with the confidence of the rules."""
-    source = suspect.source
-    if isinstance(source, Diagnosis):
-        return _of_diagnosis(views, source, False)
-    return _of_swap(views, source) if isinstance(source, Swap) else _of_suspicion(views, source)
-
-
-# Findings in words
-
-
-def _of_diagnosis(views: Views, d: Diagnosis, many: bool) -> Finding:
-    view = views[d.cell.statement]
-    main = main_equation(d)
-    row = view.rows[d.cell.row]
-    sentences = [arithmetic(views, main)]
-    balance, expected = _balance_in(d), amount(d.expected)
-    if balance is not None and balance is not main:
-        sentences.append(arithmetic(views, balance))
-    if len(d.mends) > 1:
-        sentences.append(f"{len(d.mends)} relations hold again if {row.label!r} is {expected}.")
-    elif d.cause != "unexplained" or d.cell != main.terms[0][0]:
-        reported = amount(d.reported)
-        sentences.append(f"It holds if {row.label!r} is {expected} instead of {reported}.")
-    if d.harms:
-        harmed = counted(d.harms, "relation that holds", "relations that hold")
-        sentences.append(f"That would break {harmed} now, so another amount may be wrong.")
-    sentences += _rounding(views[main.terms[0][0].statement], main)
-    cause = describe_cause(view, d)
-    if cause != CAUSES["unexplained"]:
-        sentences.append(f"Likeliest cause: {cause}.")
-    if main.support:
-        others = counted(main.support, "other column", "other columns")
-        sentences.append(f"The same relation holds in {others}.")
-    if many:
-        sentences.append(
-            "Many relations break in this column at once: "
-            "it may be restated, or in another currency."
-        )
-    return Finding(
-        check=main.check,
-        severity=severity(views, main.residual),
-        confidence=rule_confidence(views, d, main, many),
-        statement=view.kind,
-        column=d.cell.column,
-        row=d.cell.row,
-        rows=_rows_in(d.cell.statement, d.mends),
-        label=row.label,
-        reported=view.value(d.cell.row, d.cell.column),
-        expected=d.expected,
-        message=truncate(" ".join(sentences), MAX_SENTENCE),
-        **_shown(views, view, d.cell.column, [d.cell, *_cells_in(d.mends)]),
-    )
-
-
-def _of_swap(views: Views, swap: Swap) -> Finding:
-    main = max(swap.equations, key=lambda e: e.digits)
-    index = main.terms[0][0].statement
-    view, (first, second) = views[index], swap.columns
-    row = view.rows[swap.line]
-    here, there = row.values[first], row.values[second]
-    swapped = [Cell(index, swap.line, column) for column in swap.columns]
-    message = (
-        f"{arithmetic(views, swap.equations[0])} {arithmetic(views, swap.equations[1])} "
-        f"The differences are "
-        f"opposite: both hold if the amounts of {row.label!r}, {amount(here)} and {amount(there)}, "
-        f"are swapped. Likeliest cause: {CAUSES['swapped']}."
-    )
-    return Finding(
-        check="swapped_columns",
-        severity=severity(views, main.residual),
-        confidence=CONFIDENCE["swapped_columns"],
-        statement=view.kind,
-        column=first,
-        row=swap.line,
-        rows=_rows_in(index, swap.equations),
-        label=row.label,
-        reported=here,
-        expected=there,
-        message=truncate(message, MAX_SENTENCE),
-        **_shown(views, view, first, [*swapped, *_cells_in(swap.equations)]),
-    )
-
-
-def _of_suspicion(views: Views, s: Anomaly) -> Finding:
-    view = views[s.statement]
-    missing = s.check == "missing_line"
-    label = None if s.row is None or missing else view.rows[s.row].label
-    lines = s.rows if s.row is None or missing else (s.row, *s.rows)
-    columns = range(view.width) if s.column is None else (s.column,)
-    lines = lines[::-1] if missing else lines  # the incomplete total comes first
-    reason = f"{_missing_part(view, s)}{s.reason}" if missing else s.reason
-    cells = [Cell(s.statement, line, column) for line in lines for column in columns]
-    at_stake = s.size if s.size is not None else s.reported or ZERO
-    return Finding(
-        check=s.check,
-        severity="high" if s.check == "statement_scale" else severity(views, at_stake),
-        confidence=CONFIDENCE.get(s.check, 0.0),
-        statement=view.kind,
-        column=s.column,
-        row=s.row,
-        rows=s.rows,
-        label=label,
-        reported=s.reported,
-        expected=s.expected,
-        message=truncate(f"{label!r}: {reason}" if label else reason, MAX_SENTENCE),
-        **_shown(views, view, s.column, cells),
-    )
-
-
-def _missing_part(view: StatementView, s: Anomaly) -> str:
-    """The sum that lacks a line, written out for the first column, if plain adding makes it."""
-    *parts, total = s.rows
-    column = next((c for c in range(view.width) if view.value(total, c)), None)
-    if column is None or s.expected is None:
-        return ""
-    reported = view.value(total, column) or ZERO
-    amounts = [v for row in parts if (v := view.value(row, column)) is not None]
-    if not s.expected or len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
-        return ""
-    written = " ".join(signed(a, i == 0) for i, a in enumerate(amounts))
-    if len(amounts) > 1:
-        written += f" = {amount(reported - s.expected)}"
-    name = f"{view.rows[total].label!r}{column_end(view, column)}"
-    return f"{name} is {amount(reported)}, but the lines above it make {written}. "
-
-
-class _Shown(TypedDict):
-    """The cells, page and period of a finding."""
-
-    cells: tuple[NamedCell, ...]
-    page: int | None
-    end: str | None
-
-
-def _shown(views: Views, view: StatementView, column: int | None, cells: Iterable[Cell]) -> _Shown:
-    """Each cell once with its position; without any, the statement's first page."""
-    named = tuple(
-        NamedCell.at(views[cell.statement].statement, cell.row, cell.column)
-        for cell in dict.fromkeys(cells)
-    )
-    positions = [cell.position for cell in named]
-    positions += [position for row in view.rows for position in row.positions]
-    return {
-        "cells": named,
-        "page": next((position.page for position in positions if position), None),
-        "end": None if column is None else view.statement.columns[column].end,
-    }
-
-
-def _cells_in(equations: Iterable[Equation]) -> list[Cell]:
-    return [cell for equation in equations for cell, _ in equation.terms]
-
-
-def _rows_in(statement: int, equations: Iterable[Equation]) -> tuple[int, ...]:
-    return tuple(sorted({c.row for e in equations for c, _ in e.terms if c.statement == statement}))
-
-
-def _rounding(view: StatementView, equation: Equation) -> Iterator[str]:
-    """The difference that rounding may explain; none for amounts that should be equal."""
-    limit = tolerance(view.unit, len(equation.terms) - 1)
-    if limit and abs(equation.residual) <= limit:
-        yield f"Rounding to {amount(view.unit)} may explain it, but little else here is rounded."
-    elif limit:
-        yield (f"Rounding to {amount(view.unit)} explains a difference of {amount(limit)} at most.")
-
-
-def severity(views: Views, size: Decimal) -> Severity:
-    """By the share of the largest ordinary amount: 5% is high, half a percent medium."""
-    peaks = sorted(
-        max(abs(v) for v in view.rows[row].values if v is not None)
-        for view in views
-        for row in view.money
-    )
-    scale = peaks[int(0.95 * (len(peaks) - 1))] if peaks else ZERO
-    if not scale or abs(size) >= scale / 20:
-        return "high"
-    return "medium" if abs(size) >= scale / 200 else "low"

@@ -4,41 +4,58 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from services.triage.explanations import Ledger, LedgerRow, Sign
 from services.triage.relations.message_format import format_column_end, money, title
 from services.triage.relations.relations import Cell, Equation, StatementView, Views
 from services.triage.relations.statement_rows import ZERO
 from services.triage.statements.model import truncate
+from services.triage.statements.named_cells import NamedCell
 
 WRITTEN_OUT = 12  # terms of a sum that a message lists
 LABEL = 60  # characters of a label within a relation
 
 
+def ledger_of(views: Views, equation: Equation) -> Ledger:
+    """The relation as a ledger. Empty cells have no row."""
+    (total, _), *parts = equation.terms
+    rows = (
+        _row_of(views, cell, "-" if factor > 0 else "+")
+        for cell, factor in parts
+        if views[cell.statement].value(cell.row, cell.column) is not None
+    )
+    return Ledger(tuple(rows), _row_of(views, total, "+"))
+
+
+def _row_of(views: Views, cell: Cell, sign: Sign) -> LedgerRow:
+    view = views[cell.statement]
+    return LedgerRow(
+        NamedCell.at(view.statement, cell.row, cell.column),
+        view.statement.columns[cell.column],
+        view.value(cell.row, cell.column) or ZERO,
+        sign,
+    )
+
+
 def arithmetic(views: Views, equation: Equation) -> str:
-    """The sum as on paper: reported, parts, result and difference."""
+    """The ledger of a relation as on paper: stated total, lines, sum and difference."""
     (total, _), parts = equation.terms[0], equation.terms[1:]
-    view = views[total.statement]
-    reported = view.value(total.row, total.column) or ZERO
-    made = reported - equation.residual
-    name = view.rows[total.row].label
-    when = column_end(view, total.column)
+    ledger, view = ledger_of(views, equation), views[total.statement]
+    stated, made = amount(ledger.total.value), amount(ledger.sum)
+    name, when = view.rows[total.row].label, column_end(view, total.column)
+    end = f"a difference of {amount(ledger.difference)}."
     if len(parts) == 1:
         cell = parts[0][0]
         other = views[cell.statement]
         return (
-            f"{name!r} on the {title(view.kind)}{when} is {amount(reported)}, "
+            f"{name!r} on the {title(view.kind)}{when} is {stated}, "
             f"but {other.rows[cell.row].label!r} on the {title(other.kind)}"
-            f"{column_end(other, cell.column)} is {amount(made)}: "
-            f"a difference of {amount(equation.residual)}."
+            f"{column_end(other, cell.column)} is {made}: {end}"
         )
-    terms = [(view.value(c.row, c.column), -factor) for c, factor in parts]
-    amounts = [(v * sign) for v, sign in terms if v is not None]
+    amounts = [row.amount for row in ledger.rows]
     written = " ".join(signed(a, i == 0) for i, a in enumerate(amounts[:WRITTEN_OUT]))
     if omitted := amounts[WRITTEN_OUT:]:
         written += f" {signed(sum(omitted, ZERO), False)} (from {len(omitted)} more lines)"
-    return (
-        f"{name!r}{when} is {amount(reported)}, but {written} = {amount(made)}: "
-        f"a difference of {amount(equation.residual)}."
-    )
+    return f"{name!r}{when} is {stated}, but {written} = {made}: {end}"
 
 
 def in_lines(views: Views, equation: Equation) -> str:

@@ -15,9 +15,10 @@ from itertools import chain
 import numpy as np
 
 from services.triage.check_pages import page_of
-from services.triage.domain import Finding, NamedCell, ReportFinding
+from services.triage.domain import Finding, ReportFinding
 from services.triage.relations.relations import StatementView, Views, statement_views
 from services.triage.statements.model import Column, Filing, format_day, truncate
+from services.triage.statements.named_cells import NamedCell
 from shared.blobs.markers import ref_of
 from shared.events import DocumentRead, EscalationRequested, FurtherQuestion, Kind
 from shared.events.questions import Question

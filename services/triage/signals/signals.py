@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
-from services.triage.domain import NamedCell, box_json
+from services.triage.domain import box_json
 from services.triage.signals.figures import YEAR, Figure, FilingFigures, Period
 from services.triage.signals.peers import Peers, Spread
 from services.triage.signals.ratios import M_LIKELY, RATIOS, Ratio, RatioValue, Unit
 from services.triage.statements.model import Filing, number
+from services.triage.statements.named_cells import NamedCell
 from shared.documents.model.parsed_document import Box
 
 Level = Literal["usual", "unusual", "strong"]

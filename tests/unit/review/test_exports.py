@@ -228,6 +228,20 @@ def test_every_format_has_the_chosen_columns(columns: Columns) -> None:
     assert tuple(shown) == tuple(name for name in names if name != "defused")
 
 
+def test_json_lines_of_all_columns_have_the_ledger_of_a_finding() -> None:
+    ledger = {"rows": [], "sum": 7.0, "stated": 4.0, "difference": -3.0}
+    item = Item(
+        *("it_1", "default", "doc_1", 1, "finding", "triage", "fd_1", "income_sums", 0.9, NOW),
+        text="'Gross profit' is 4, but 7 = 7: a difference of -3.",
+        finding={"check": "income_sums", "ledger": ledger, "adds_up_if": []},
+    )
+    result = Result(item, DocumentName("a.pdf"), "waiting", None)
+    assert json.loads(exported("jsonl", result))["ledger"] == ledger
+    assert "ledger" not in json.loads(exported("jsonl", result, columns="short"))
+    (line,) = rows_of_csv(exported("csv", result))
+    assert "ledger" not in line
+
+
 def test_a_confidence_has_three_digits() -> None:
     result = with_value("words", {"kind": "title", "value": "LEASE"})
     assert json.loads(exported("jsonl", result))["confidence"] == 0.432

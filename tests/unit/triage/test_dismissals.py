@@ -21,7 +21,8 @@ from services.triage.dismissals import (
     filer_key,
     relation_key,
 )
-from services.triage.domain import Dismissed, Finding, NamedCell
+from services.triage.domain import Dismissed, Finding
+from services.triage.statements.named_cells import NamedCell
 from tests.unit.triage.filings import find_row, read, wrong
 from tests.unit.triage.test_suspects import classifier
 

@@ -229,6 +229,16 @@ def test_signals_are_answered_and_the_strong_ones_announced(triage: Triage) -> N
     assert event.flagged == any(verdict.flagged for verdict in alone)
 
 
+def test_a_signal_names_the_finding_that_doubts_its_figure(triage: Triage) -> None:
+    triage.handle(triage.read("doc_1", bent("income", "Net sales", 0, 18_153)))
+    (finding,) = triage.findings()["items"]
+    assert finding["label"] == "Net sales"
+    items = triage.answer("doc_1", "signals", limit=500)["items"]
+    explained = {item["signal"]: item["explained_by"] for item in items}
+    assert explained["sales_growth"] == finding["id"]
+    assert explained["current_ratio"] is None
+
+
 def test_signals_go_on_at_the_cursor(triage: Triage) -> None:
     triage.handle(triage.read("doc_1", record(), strange()))
     whole = triage.answer("doc_1", "signals", limit=500)

@@ -60,9 +60,9 @@ def test_training_columns_make_no_difference() -> None:
         ("balance_sheet", "Goodwill", 0, -2116, "balance_sheet_sums", "sign"),
         ("balance_sheet", "Accounts payable", 1, 1.795, "balance_sheet_sums", "thousand"),
         ("income", "Cost of goods sold", 1, 7212, "income_sums", "swapped"),
-        ("income", "Operating income", 1, 1568, "income_sums", "2 relations"),
+        ("income", "Operating income", 1, 1568, "income_sums", "This also explains why"),
         ("cash_flow", "Dividends paid", 0, -459, "cash_flow_sums", "swapped"),
-        ("cash_flow", "Net income", 1, 1302, "net_income_agrees", "2 relations"),
+        ("cash_flow", "Net income", 1, 1302, "net_income_agrees", "This also explains why"),
     ],
 )
 def test_one_slip_is_found_where_it_is(
@@ -117,9 +117,12 @@ def test_a_missing_line_is_found_where_it_belongs() -> None:
     del part["rows"][index]
     finding = only(filing)
     assert finding.check == "missing_line"
-    assert finding.message.startswith("'Total assets' (2023-12-31) is 14,382,000,000, but the ")
+    assert finding.message.startswith("'Total assets' (2023-12-31) is 14,382,000,000, but ")
     assert " + " in finding.message
-    assert " = 12,266,000,000. The lines above 'Total assets'" in finding.message
+    assert (
+        " = 12,266,000,000: a difference of 2,116,000,000. The lines above 'Total assets'"
+        in finding.message
+    )
     assert finding.row == index
     assert finding.column is None
     assert finding.expected == millions(2116)
