@@ -259,7 +259,7 @@ def test_a_workbook_has_a_filter_on_every_column_and_a_fixed_head() -> None:
     assert (sheet.auto_filter.ref, sheet.freeze_panes) == ("A1:P3", "A2")
     assert sheet["A1"].font.bold
     names = COLUMNS["short"]
-    widths = {n: sheet.column_dimensions["ABCDEFGHIJKLMNO"[i]].width for i, n in enumerate(names)}
+    widths = {n: sheet.column_dimensions["ABCDEFGHIJKLMNOP"[i]].width for i, n in enumerate(names)}
     assert widths["text"] > widths["category"] > widths["page"]
 
 
