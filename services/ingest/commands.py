@@ -31,6 +31,7 @@ from services.ingest.store import (
     BlobVanished,
     Documents,
     DuplicateDocument,
+    KeyRows,
     lock_blobs,
     remove_unused,
     require_blobs,
@@ -47,6 +48,7 @@ from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
     EncryptedDocument,
+    InvalidRequest,
     SuiteError,
     Unavailable,
     UnreadableDocument,
@@ -371,6 +373,51 @@ def set_kind(
         record(uow.session, actor, "document.kind", document_id, kind=kind)
     count_end(after, before)
     mark_previous_attempt(blobs, after)
+    return after
+
+
+def set_tags(
+    store: Store,
+    actor: Actor,
+    document_id: str,
+    tags: Sequence[str],
+    condition: Condition = always,
+) -> Document:
+    """Replace the tags of a document. Raises NotFound, or the error of the condition."""
+    with store.write() as session:
+        documents = Documents(session, actor.tenant)
+        before = documents.require(document_id, for_update=True)
+        condition(documents, before)
+        after = replace(before, tags=tuple(dict.fromkeys(tags)), updated=now_utc())
+        documents.save(after)
+        record(session, actor, "document.tags", document_id, tags=list(after.tags))
+    return after
+
+
+def assign(
+    store: Store,
+    actor: Actor,
+    document_id: str,
+    assignee: str | None,
+    condition: Condition = always,
+) -> Document:
+    """Set the person who takes care of a document, or nobody.
+
+    Raises NotFound, InvalidRequest for an unknown name, or the error of the condition.
+    """
+    with store.write() as session:
+        documents = Documents(session, actor.tenant)
+        before = documents.require(document_id, for_update=True)
+        condition(documents, before)
+        now = now_utc()
+        names = {key.name for key in KeyRows(session).named(actor.tenant) if key.good(now)}
+        if assignee is not None and assignee not in names:
+            raise InvalidRequest(
+                f"There is no user or key with the name {assignee!r}.", document=document_id
+            )
+        after = replace(before, assignee=assignee, updated=now)
+        documents.save(after)
+        record(session, actor, "document.assign", document_id, assignee=assignee)
     return after
 
 

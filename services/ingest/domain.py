@@ -68,6 +68,8 @@ State = Literal["received", "read", "processing", "ended"]
 Outcome = Literal["complete", "partial", "failed", "rejected"]
 KindSource = Literal["uploader", "type"]
 
+SORTED_CHARACTERS = 100
+"""Characters of a name that count in its order; a cursor holds them."""
 REASONS_SHOWN = 20
 """Failed pages and refused parts among the reasons; the document has all of them."""
 
@@ -370,6 +372,19 @@ class Document:
     root: str | None = None
     title: DocumentTitle | None = None
     """By its specialist; an earlier one stays until the next result."""
+    tags: tuple[str, ...] = ()
+    assignee: str | None = None
+    """The name of the person who takes care of it."""
+
+    @property
+    def words(self) -> str:
+        """The text that a search in the list looks through, in lower case."""
+        title = (self.title.title, *self.title.parties) if self.title else ()
+        return "\n".join((self.name, *title, *self.tags)).casefold()
+
+    @property
+    def sort_name(self) -> str:
+        return (self.title.title if self.title else self.name).casefold()[:SORTED_CHARACTERS]
 
     @property
     def announced_kind(self) -> Kind:

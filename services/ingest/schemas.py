@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
 from services.ingest.keys import NewKey
@@ -17,6 +17,7 @@ from shared.web.openapi import Problem, problems
 from shared.web.parameters import Integer, Parties, Timestamp, Title
 from shared.web.scopes import Scope, sort_scopes
 
+NAME = r"^[^\x00-\x1f\x7f]{1,100}$"
 FULL: dict[int | str, dict[str, Any]] = {
     429: {
         **problems()[429],
@@ -111,6 +112,8 @@ class DocumentView(BaseModel):
     )
     failed_pages: list[FailedPageView]
     warnings: list[str]
+    tags: list[str] = []
+    assignee: str | None = Field(None, description="who takes care of it")
     parent: str | None = Field(
         description="the first mail or archive that contains it; null if there is none"
     )
@@ -152,6 +155,8 @@ class DocumentView(BaseModel):
                 for p in progress.failed_pages
             ],
             warnings=list(dict.fromkeys((*document.warnings, *progress.result_warnings))),
+            tags=list(document.tags),
+            assignee=document.assignee,
             parent=parents[0].id if parents else None,
             parents=parents,
             parts=_parts(document, family),
@@ -271,6 +276,29 @@ class KindRequest(BaseModel):
     kind: Kind
 
 
+Tag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    Field(pattern=r"^[^\x00-\x1f\x7f]{1,40}$", max_length=40),
+]
+
+
+class TagsRequest(BaseModel):
+    """The tags of a document. Repeated ones count once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[Tag] = Field(max_length=20)
+
+
+class AssigneeRequest(BaseModel):
+    """The person who takes care of a document."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    assignee: str | None = Field(pattern=NAME, description="name of a user or key; null: nobody")
+
+
 class RefusedView(BaseModel):
     """A refused file of an upload with several."""
 
@@ -284,7 +312,6 @@ class UploadView(BaseModel):
     items: list[DocumentView | RefusedView]
 
 
-NAME = r"^[^\x00-\x1f\x7f]{1,100}$"
 PART_OF_NAME = r"^[^\x00-\x1f\x7f]{1,255}$"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -90,6 +90,10 @@ documents = sa.Table(
     sa.Column("root", sa.String(64)),
     sa.Column("title", sa.Text),
     sa.Column("parties", sa.JSON(none_as_null=True)),
+    sa.Column("tags", sa.Text),  # each between line ends
+    sa.Column("assignee", sa.String(100)),
+    sa.Column("words", sa.Text),
+    sa.Column("sort_name", sa.Text),
     sa.Column("created", Time, nullable=False),
     sa.Column("updated", Time, nullable=False),
     sa.Column("ended", Time),
@@ -192,13 +196,29 @@ keys = sa.Table(
 )
 
 
+Sort = Literal["received", "-received", "name", "-name", "pages", "-pages", "state", "-state"]
+"""The order of a list of documents; descending with a minus. `state` is the outcome of an ended
+document."""
+_SORTED_BY: dict[str, sa.ColumnElement[Any]] = {
+    "received": documents.c.created,
+    "name": documents.c.sort_name,
+    "pages": sa.func.coalesce(documents.c.pages, 0),
+    "state": sa.func.coalesce(documents.c.outcome, documents.c.state),
+}
+
+
 @dataclass(frozen=True)
 class Filters:
     """Filters of a list of documents; all must hold, None means any.
 
-    `name` is a part of the file name in any case, `parent` the mail or archive, `actor` the
-    uploader; uploads from `since` on and before `before`.
+    `words` must all be in its name, title, parties or tags, in any case. `name` is a part of the
+    file name in any case, `parent` the mail or archive, `actor` the uploader; uploads from `since`
+    on and before `before`.
     """
+
+    words: tuple[str, ...] = ()
+    tag: str | None = None
+    assignee: str | None = None
 
     name: str | None = None
     state: State | None = None
@@ -218,8 +238,14 @@ class Filters:
             documents.c.outcome: self.outcome,
             documents.c.original_sha256: self.sha256,
             documents.c.actor: self.actor,
+            documents.c.assignee: self.assignee,
         }
         found = [column == value for column, value in same.items() if value is not None]
+        found += (
+            documents.c.words.contains(word.casefold(), autoescape=True) for word in self.words
+        )
+        if self.tag is not None:
+            found.append(documents.c.tags.contains(f"\n{self.tag}\n", autoescape=True))
         if self.name is not None:
             found.append(documents.c.name.icontains(self.name, autoescape=True))
         if self.since is not None:
@@ -288,17 +314,24 @@ class Documents:
             self._forget_first_pages(document.id)
 
     def page(
-        self, filters: Filters, *, limit: int, cursor: str | None = None
+        self,
+        filters: Filters,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        sort: Sort = "-received",
     ) -> tuple[list[Document], str | None]:
+        """Return documents in this order, and the cursor of the next page.
+
+        Raises InvalidRequest for an invalid cursor.
+        """
         query = sa.select(documents).where(self._mine, *filters.conditions())
         if filters.parent is not None:
             children = sa.select(links.c.child).where(
                 links.c.tenant == self.tenant, links.c.parent == filters.parent
             )
             query = query.where(documents.c.id.in_(children))
-        rows, following = newest(
-            self.session, query, documents.c.created, documents.c.id, limit, cursor
-        )
+        rows, following = _sorted(self.session, query, sort, limit, cursor)
         return [_from_row(row) for row in rows], following
 
     def link(self, parent: str, children: Iterable[Relative]) -> None:
@@ -390,6 +423,10 @@ class Documents:
                 name="",
                 title=None,
                 parties=None,
+                tags=None,
+                assignee=None,
+                words=None,
+                sort_name=None,
                 warnings=[],
                 result_warnings=[],
                 failures=[],
@@ -810,7 +847,7 @@ def holdings(session: Session) -> Iterator[DocumentBlobs]:
 
 _OF_DOCUMENT = (
     *("id", "tenant", "name", "media_type", "actor", "kind_source"),
-    *("uploaded", "depth", "root", "created", "updated", "ended"),
+    *("uploaded", "depth", "root", "created", "updated", "ended", "assignee"),
 )
 _OF_PROGRESS = ("kind", "attempt", "pages", "announced", "cancelled", "parts")
 """Attributes that are columns of the same name."""
@@ -837,6 +874,9 @@ def _to_row(document: Document) -> dict[str, Any]:
         "noted": [ref.model_dump() for ref in document.noted],
         "title": document.title.title if document.title else None,
         "parties": list(document.title.parties) if document.title else None,
+        "tags": "".join(f"\n{tag}" for tag in document.tags) + "\n" if document.tags else None,
+        "words": document.words,
+        "sort_name": document.sort_name,
         "change": None,  # see Changes
     }
     for name in BLOBS:
@@ -868,6 +908,7 @@ def _from_row(row: sa.RowMapping) -> Document:
         adapters=tuple(row["adapters"]),
         noted=tuple(BlobRef(**noted) for noted in row["noted"]),
         title=title_of(row),
+        tags=tuple((row["tags"] or "").split("\n")[1:-1]),
     )
 
 
@@ -904,20 +945,65 @@ def newest(
     return rows[:limit], encode_cursor(last_row[moment.name], last_row[key.name])
 
 
+def _sorted(
+    session: Session, query: sa.Select[Any], sort: Sort, limit: int, cursor: str | None
+) -> tuple[list[sa.RowMapping], str | None]:
+    """Return a page of rows of `documents` in this order, and the cursor of the next page."""
+    name, descends = sort.removeprefix("-"), sort.startswith("-")
+    by, key = _SORTED_BY[name], documents.c.id
+    if name == "received" and descends:
+        return newest(session, query, documents.c.created, key, limit, cursor)
+    if cursor is not None:
+        place = sa.tuple_(by, key)
+        after = sa.tuple_(*_decode_place(cursor, name), types=[by.type, key.type])
+        query = query.where(place < after if descends else place > after)
+    ways = (by.desc(), key.desc()) if descends else (by, key)
+    query = query.add_columns(by.label("place")).order_by(*ways).limit(limit + 1)
+    rows = list(session.execute(query).mappings())
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    if name == "received":
+        return rows[:limit], encode_cursor(last["created"], last["id"])
+    return rows[:limit], _encode(f"{last['place']}|{last['id']}")
+
+
+def _decode_place(cursor: str, name: str) -> tuple[Any, str]:
+    """Decode the sorted value and the id of the last item of a page. Raises InvalidRequest."""
+    if name == "received":
+        return decode_cursor(cursor)
+    try:
+        place, mark, last = _decode(cursor).rpartition("|")
+        if mark and re.fullmatch(ID, last) and "\0" not in place:
+            return int(place) if name == "pages" else place, last
+    except ValueError:
+        pass
+    raise InvalidRequest(_BAD_CURSOR)
+
+
+_BAD_CURSOR = "The cursor is invalid. Start the list again without it."
+
+
+def _encode(mark: str) -> str:
+    return base64.urlsafe_b64encode(mark.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> str:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+
+
 def encode_cursor(created: datetime, last: str) -> str:
     """Encode time and id of the last item of a page."""
-    mark = f"{created.isoformat()}|{last}"
-    return base64.urlsafe_b64encode(mark.encode()).decode().rstrip("=")
+    return _encode(f"{created.isoformat()}|{last}")
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Decode time and id of the last item of a page. Raises InvalidRequest."""
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        created, _, last = base64.urlsafe_b64decode(padded).decode().partition("|")
+        created, _, last = _decode(cursor).partition("|")
         moment = datetime.fromisoformat(created)
         if moment.tzinfo is not None and re.fullmatch(ID, last):
             return moment.astimezone(UTC), last
     except (ValueError, OverflowError):
         pass
-    raise InvalidRequest("The cursor is invalid. Start the list again without it.")
+    raise InvalidRequest(_BAD_CURSOR)

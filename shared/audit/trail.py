@@ -48,6 +48,8 @@ Action = Literal[
     "refuse",
     "document.upload",
     "document.kind",
+    "document.tags",
+    "document.assign",
     "document.reprocess",
     "document.cancel",
     "document.delete",

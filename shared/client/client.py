@@ -47,6 +47,7 @@ from .results import (
     Proposal,
     Report,
     Signal,
+    Sort,
     State,
     Tombstone,
     Uploaded,
@@ -263,6 +264,10 @@ class Client:
         actor: str | None = None,
         since: datetime | None = None,
         before: datetime | None = None,
+        words: str | None = None,
+        tag: str | None = None,
+        assignee: str | None = None,
+        sort: Sort | None = None,
     ) -> Iterator[Document]:
         """The documents of the tenant, newest first, fetched page by page.
 
@@ -273,9 +278,16 @@ class Client:
             actor: name of the key that uploaded them.
             since: only documents uploaded then or later; with a zone.
             before: only documents uploaded earlier; with a zone.
+            words: must all be in the name, the title, the parties or the tags.
+            assignee: who takes care of it; `me` for the name of the key.
+            sort: another order; descending with a minus.
         """
         pages = self._pages(
             "/v1/documents",
+            q=words,
+            tag=tag,
+            assignee=assignee,
+            sort=sort,
             name=name,
             state=state,
             kind=kind,
@@ -363,6 +375,24 @@ class Client:
         path = f"/v1/documents/{document_id}/cancel"
         headers = _if_match(if_match)
         return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
+
+    def set_tags(
+        self, document_id: str, tags: Sequence[str], *, if_match: str | None = None
+    ) -> Document:
+        """Replace the tags of a document: at most 20, each of at most 40 characters."""
+        path, headers = f"/v1/documents/{document_id}/tags", _if_match(if_match)
+        body = {"tags": list(tags)}
+        answer = self._tried(lambda: self._http.put(path, json=body, headers=headers))
+        return Document.of(answer.json())
+
+    def assign(
+        self, document_id: str, assignee: str | None, *, if_match: str | None = None
+    ) -> Document:
+        """Set who takes care of a document: the name of a user or key, or None."""
+        path, headers = f"/v1/documents/{document_id}/assignee", _if_match(if_match)
+        body = {"assignee": assignee}
+        answer = self._tried(lambda: self._http.put(path, json=body, headers=headers))
+        return Document.of(answer.json())
 
     def say_kind(self, document_id: str, kind: Kind, *, if_match: str | None = None) -> Document:
         """Set the kind of a document. Work starts again if the kind changes or was doubtful.

@@ -11,6 +11,7 @@ from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
+Sort = Literal["received", "-received", "name", "-name", "pages", "-pages", "state", "-state"]
 State = Literal["received", "read", "processing", "ended"]
 Outcome = Literal["complete", "partial", "failed", "rejected"]
 Kind = Literal["contract", "report", "other"]
@@ -123,6 +124,8 @@ class Document(_Result):
     progress: Progress | None = None
     title: str | None = None
     parties: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    assignee: str | None = None
 
 
 class Uploaded(Document):

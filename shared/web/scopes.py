@@ -17,7 +17,7 @@ Scope = Literal["documents:read", "documents:write", "results:read", "review", "
 SCOPES = MappingProxyType(
     {
         "documents:read": "documents, their text, pages and statements, and search",
-        "documents:write": "upload, delete, cancel, reprocess, and set the kind",
+        "documents:write": "upload, delete, cancel, reprocess, assign, tag, and set the kind",
         "results:read": (
             "clauses, presence, values, findings, signals, flags, "
             "questions to models, costs, monitoring and error rates"

@@ -13,7 +13,15 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.api.contents import routes as contents
-from services.ingest.commands import DocumentCommands, cancel, delete, reprocess, set_kind
+from services.ingest.commands import (
+    DocumentCommands,
+    assign,
+    cancel,
+    delete,
+    reprocess,
+    set_kind,
+    set_tags,
+)
 from services.ingest.domain import Document, Outcome, State, named_adapters
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, to_response
 from services.ingest.idempotency.commands import IdempotentRequests
@@ -25,6 +33,7 @@ from services.ingest.schemas import (
     FULL,
     NAME,
     PART_OF_NAME,
+    AssigneeRequest,
     DocumentPage,
     DocumentView,
     KeyPage,
@@ -37,9 +46,10 @@ from services.ingest.schemas import (
     RotateKeyRequest,
     SessionPage,
     SessionView,
+    TagsRequest,
     UploadView,
 )
-from services.ingest.store import Documents, Filters
+from services.ingest.store import Documents, Filters, Sort
 from services.ingest.uploads.multipart import BODY, UploadForm, limit_header, uploads
 from services.ingest.uploads.responses import answer_upload, document_answer, upload_identity
 from services.ingest.views import unchanged, view, views
@@ -168,11 +178,29 @@ def _uploads(parts: RouteParts) -> APIRouter:
 def _documents(parts: RouteParts) -> APIRouter:
     router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-    @router.get("", summary="Documents of the tenant, newest first", responses=problems())
+    @router.get("", summary="Documents of the tenant", responses=problems())
     def documents(
         actor: CurrentActor,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        cursor: Annotated[str | None, Query(max_length=1000)] = None,
+        q: Annotated[
+            str | None,
+            Query(
+                max_length=400,
+                pattern=r"^[^\x00-\x1f\x7f]*$",
+                description="words that must all be in the name, the title, the parties or the "
+                "tags, in any case; parts of words count",
+            ),
+        ] = None,
+        sort: Annotated[
+            Sort,
+            Query(description="with `-` descending; `state` is the outcome of an ended document"),
+        ] = "-received",
+        tag: Annotated[str | None, Query(pattern=NAME, description="with this tag")] = None,
+        assignee: Annotated[
+            str | None,
+            Query(pattern=NAME, description="who takes care of it; `me` for the actor"),
+        ] = None,
         name: Annotated[
             str | None,
             Query(pattern=PART_OF_NAME, description="part of the file name, in any case"),
@@ -196,10 +224,13 @@ def _documents(parts: RouteParts) -> APIRouter:
             Timestamp | None, Query(description="uploaded before this time, with a zone")
         ] = None,
     ) -> DocumentPage:
-        """Lists documents with their state. Filters can be combined. Repeat the request with
-        `cursor` set to `next` for more.
+        """Lists documents with their state, newest first unless `sort` says otherwise. Filters
+        can be combined. Repeat the request with `cursor` set to `next` for more.
         """
         filters = Filters(
+            words=tuple((q or "").split()),
+            tag=tag,
+            assignee=actor.name if assignee == "me" else assignee,
             name=name,
             state=state,
             kind=kind,
@@ -212,7 +243,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         )
         with parts.store.read() as session:
             mine = Documents(session, actor.tenant)
-            items, more = mine.page(filters, limit=limit, cursor=cursor)
+            items, more = mine.page(filters, limit=limit, cursor=cursor, sort=sort)
         return DocumentPage(items=views(parts.store, actor.tenant, items), next=more)
 
     @router.get(
@@ -296,6 +327,22 @@ def _documents(parts: RouteParts) -> APIRouter:
         document = set_kind(
             parts.store, parts.blobs, actor, document_id, wanted.kind, unchanged(if_match)
         )
+        return view(parts.store, actor.tenant, document)
+
+    @router.put("/{id}/tags", summary="Set the tags of a document", responses=problems(404, 412))
+    def tags_of(
+        actor: CurrentActor, document_id: Id, wanted: TagsRequest, if_match: IfMatch = None
+    ) -> DocumentView:
+        """Replaces all tags of the document. They change nothing about how it is processed."""
+        document = set_tags(parts.store, actor, document_id, wanted.tags, unchanged(if_match))
+        return view(parts.store, actor.tenant, document)
+
+    @router.put("/{id}/assignee", summary="Assign a document", responses=problems(404, 412))
+    def assignee_of(
+        actor: CurrentActor, document_id: Id, wanted: AssigneeRequest, if_match: IfMatch = None
+    ) -> DocumentView:
+        """Says who takes care of the document. Others can still work on it."""
+        document = assign(parts.store, actor, document_id, wanted.assignee, unchanged(if_match))
         return view(parts.store, actor.tenant, document)
 
     @router.post(

@@ -642,6 +642,35 @@ def test_setting_a_kind_is_retried() -> None:
         assert request.headers["if-match"] == '"abc"'
 
 
+def test_a_document_is_tagged_and_assigned() -> None:
+    changed = {
+        **DOCUMENT,
+        "tags": ["q3"],
+        "assignee": "ada",
+        "title": "Lease",
+        "parties": ["Array"],
+    }
+    network = Network(bad(503), ok(changed), ok(changed))
+    client = network.client()
+    tagged = client.set_tags("doc_1", ["q3"])
+    assert (tagged.tags, tagged.title, tagged.parties) == (("q3",), "Lease", ("Array",))
+    assert client.assign("doc_1", "ada", if_match='"abc"').assignee == "ada"
+    sent = [(one.url.path, json.loads(one.content)) for one in network.requests]
+    assert sent == [
+        *[("/v1/documents/doc_1/tags", {"tags": ["q3"]})] * 2,
+        ("/v1/documents/doc_1/assignee", {"assignee": "ada"}),
+    ]
+    assert network.requests[-1].headers["if-match"] == '"abc"'
+
+
+def test_documents_are_searched_and_sorted() -> None:
+    network = Network(ok({"items": [DOCUMENT], "next": None}))
+    list(network.client().documents(words="array ono", tag="q3", assignee="me", sort="name"))
+    [request] = network.requests
+    wanted = {"q": "array ono", "tag": "q3", "assignee": "me", "sort": "name"}
+    assert wanted.items() <= dict(request.url.params).items()
+
+
 def test_a_new_key_is_shown_but_not_printed() -> None:
     body: dict[str, Any] = {"id": "1", "name": "Ann", "tenant": "default", "kind": "key"}
     body |= {"secret": "sp_1_x"}
