@@ -23,7 +23,7 @@ from services.extraction.questions import (
     results_to_ask,
 )
 from services.extraction.routing import routes
-from services.extraction.values import ClauseContext, document_title, document_values
+from services.extraction.values import DocumentValue, document_title, document_values
 from shared import metrics
 from shared.blobs.markers import ref_of
 from shared.documents import ParsedDocument
@@ -35,6 +35,7 @@ from shared.events import (
     EscalationRequested,
 )
 from shared.events.questions import Question
+from shared.events.searched import SearchedCategory, SearchedContract, Term
 from shared.inference import Specialist
 from shared.monitoring.monitor import sampling_share
 from shared.monitoring.tenant_calibration import TenantCalibration
@@ -79,19 +80,43 @@ class ContractAnalysis:
         listed = [clause.to_json() for clause in self.clauses]
         return json.dumps(listed, ensure_ascii=False).encode()
 
+    @cached_property
+    def values(self) -> list[DocumentValue]:
+        """The values of the contract."""
+        return document_values([clause.context for clause in self.clauses])
+
+    @cached_property
+    def searched(self) -> bytes:
+        """The blob of searched categories and values that the event names."""
+        search = domain.combined_record(self.passes)
+        names = {line.category for line in search.categories}
+        found = SearchedContract(
+            categories=tuple(
+                SearchedCategory(
+                    category=line.category,
+                    probability=line.probability,
+                    page=line.nearest.page if line.nearest else None,
+                )
+                for line in search.categories
+            ),
+            terms=tuple(
+                Term.model_validate(line.to_json())
+                for line in self.values
+                if line.category in names
+            ),
+        )
+        return found.model_dump_json().encode()
+
     @property
     def title(self) -> DocumentTitle | None:
         """The title of the contract by its clauses."""
-        found = [
-            ClauseContext(one.id, one.category, one.confidence, one.start, one.text)
-            for one in self.clauses
-        ]
-        return document_title(document_values(found), {one.id: one.confidence for one in found})
+        return document_title(self.values, {one.id: one.confidence for one in self.clauses})
 
     @property
     def blobs(self) -> list[bytes]:
-        """All blobs of the document: its clauses, and each question."""
-        return [self.listed, *(question_blob(one) for batch in self.questions for one in batch)]
+        """All blobs of the document: its clauses, its search, and each question."""
+        questions = (question_blob(one) for batch in self.questions for one in batch)
+        return [self.listed, self.searched, *questions]
 
     @cached_property
     def refs(self) -> list[BlobRef]:

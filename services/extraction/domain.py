@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from services.extraction.pipeline.clause_ends import pieces
 from services.extraction.pipeline.search import ClauseSpan, Search
 from services.extraction.routing.routes import StatedMissed, StatedRisk, is_sampled
-from services.extraction.values import value_json
+from services.extraction.values import ClauseContext, value_json
 from shared.documents import ParsedDocument
 from shared.documents.model.parsed_document import Box
 from shared.errors import DocumentTooLarge
@@ -121,6 +121,11 @@ class ExtractedClause:
     def value(self) -> dict[str, Any] | None:
         """Its normalised value, computed from its text."""
         return value_json(self.category, self.text, self.start)
+
+    @property
+    def context(self) -> ClauseContext:
+        """The parts that the values of its contract depend on."""
+        return ClauseContext(self.id, self.category, self.confidence, self.start, self.text)
 
     def to_json(self) -> dict[str, Any]:
         """The clause in REST and events."""

@@ -140,6 +140,7 @@ def _store(
                 ),
                 attempt=event.attempt,
                 title=analysis.title,
+                searched=analysis.refs[1],
             )
         )
         for request in analysis.requests(event):  # after the clauses: an answer finds its item

@@ -76,7 +76,7 @@ class Extractions(DocumentRecords[Extraction]):
 
     table = extractions
     record = Extraction
-    required_blobs: ClassVar = {"blobs": "list of clauses or questions"}
+    required_blobs: ClassVar = {"blobs": "list of clauses, search or questions"}
 
     def fields_of(self, row: Any) -> dict[str, Any]:
         """See DocumentRecords."""

@@ -12,6 +12,7 @@ from services.review import api, handlers, provider_accuracy, static_files
 from services.review.commands import ReviewCommands
 from services.review.priority import Order, Priority
 from services.review.queries import Reader
+from services.review.report.routes import routes as report_routes
 from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
 from services.review.settings import Settings
 from services.review.store import MIGRATIONS
@@ -80,6 +81,7 @@ def build(
             api.queue(commands, reader),
             api.decisions(commands, reader),
             provider_accuracy.routes(store),
+            report_routes(reader, risks),
             api.sessions(sessions),
             journal.routes("review", store, reacts),
             static_files.pages(),

@@ -165,6 +165,20 @@ class DocumentName(NamedTuple):
     parties: tuple[str, ...] = ()
 
 
+class Basis(BaseModel):
+    """The models, limits and searches behind the results of a document, for its report."""
+
+    model_config = ConfigDict(frozen=True)
+
+    models: tuple[str, ...] = ()
+    """Name and version of each."""
+    warnings: tuple[str, ...] = ()
+    searched: BlobRef | None = None
+    """`SearchedContract`."""
+    coverage: str | None = None
+    """Statements found and relations checked, in words."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A document as review knows it. `cancelled`: its last attempt was stopped."""
@@ -185,6 +199,10 @@ class Document:
     """`traceparent` of its reading. Decisions belong to the same trace."""
     title: DocumentTitle | None = None
     """By its specialist; an earlier one stays until the next result."""
+    sha256: str | None = None
+    """Of the uploaded file; None for documents of an older version."""
+    basis: Basis | None = None
+    """None without results."""
 
     def counts(self, attempt: int) -> bool:
         """Whether an attempt counts: not after a deletion, a cancellation or a newer attempt."""

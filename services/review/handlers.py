@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from services.review import store
 from services.review.blinding import store as looks
 from services.review.blinding.blinding import Look, among_others, as_before
-from services.review.domain import Document, Item, PageSize
+from services.review.domain import Basis, Document, Item, PageSize
 from services.review.priority import Order
 from services.review.provider_accuracy import compare_decisions, is_trusted
 from services.review.results import (
@@ -84,6 +84,8 @@ def store_document(
         attempt=event.attempt,
         trace=carried().parent or event.trace,
         title=known.title if known and known.kind == event.kind else None,
+        sha256=event.original.sha256,
+        basis=known.basis if known and known.attempt == event.attempt else None,
     )
     with uow:
         if known and known.attempt < event.attempt:
@@ -154,8 +156,13 @@ def queue_clauses(
     placed = order.place_clauses(new, clauses, text)
     if any(item.sampled for item in placed):
         placed = _blinded(document, placed, uow)
+    basis = Basis(
+        models=tuple(f"{reader.name} {reader.version}" for reader in event.read_by),
+        warnings=event.warnings,
+        searched=event.searched,
+    )
     with uow:
-        _replace_items(uow, document, placed, patience)
+        _replace_items(uow, replace(document, basis=basis), placed, patience)
 
 
 def _blinded(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
@@ -208,8 +215,13 @@ def queue_findings(
     placed = [order.place(item) for item in new]
     if any(item.sampled for item in placed):
         placed = _blinded(document, placed, uow)
+    basis = Basis(
+        models=(event.model,) if event.model else (),
+        warnings=event.warnings,
+        coverage=event.coverage or event.missing,
+    )
     with uow:
-        _replace_items(uow, document, placed, patience, dismissed)
+        _replace_items(uow, replace(document, basis=basis), placed, patience, dismissed)
 
 
 def queue_proposal(
@@ -322,7 +334,14 @@ def withdraw_items(event: DocumentReclassified, uow: UnitOfWork) -> None:
             store.withdraw_open(uow.session, event.tenant, event.document_id, "kind")
     elif event.attempt is None or event.attempt > known.attempt:
         with uow:
-            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False, title=None)
+            renewed = replace(
+                known,
+                kind=event.kind,
+                attempt=attempt,
+                cancelled=False,
+                title=None,
+                basis=None,
+            )
             store.save_document(uow.session, renewed)  # first: a clause that is being added waits
             store.withdraw_open(uow.session, event.tenant, event.document_id)
             store.withdraw_decided(uow.session, event.tenant, event.document_id)

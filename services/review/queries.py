@@ -97,7 +97,7 @@ class Reader:
             accepted = actor.may("results:read")
             item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
         set_document(item.document_id)
-        reading = self._reading(self.document(actor, item.document_id))
+        reading = self.reading(self.document(actor, item.document_id))
         if reading is None or not 0 <= start <= end <= len(reading.text):
             raise InvalidRequest(f"The document has no span {start}:{end}.")
         return list(boxes_of(reading, start, end))
@@ -199,7 +199,8 @@ class Reader:
             for item in found
         ]
 
-    def _reading(self, document: Document) -> ParsedDocument | None:
+    def reading(self, document: Document) -> ParsedDocument | None:
+        """The text of a document with its layout; None if it is not read or deleted."""
         key = (document.tenant, document.id, document.attempt)
         with self._lock:
             if key in self._readings:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from services.review.domain import (
     FRONTIER_MODEL,
     KIND_CHECK,
+    Basis,
     Box,
     Decision,
     Document,
@@ -74,6 +75,8 @@ documents = sa.Table(
     sa.Column("trace", sa.String(64)),
     sa.Column("title", sa.Text),
     sa.Column("parties", sa.JSON(none_as_null=True)),
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("basis", sa.JSON(none_as_null=True)),
 )
 
 items = sa.Table(
@@ -259,6 +262,7 @@ def save_document(session: Session, document: Document) -> None:
         "layout": document.layout.model_dump() if document.layout else None,
         "title": document.title.title if document.title else None,
         "parties": document.title.parties if document.title else None,
+        "basis": document.basis.model_dump(mode="json") if document.basis else None,
     }
     new = insert_into(session, documents).values(values)
     changed = {name: value for name, value in values.items() if name not in ("tenant", "id")}
@@ -771,6 +775,7 @@ def _document(row: sa.Row[Any]) -> Document:
         values[name] = BlobRef(**values[name]) if values[name] else None
     title, parties = values.pop("title"), values.pop("parties")
     known = DocumentTitle(title=title, parties=parties) if title else None
+    values["basis"] = Basis.model_validate(values["basis"]) if values["basis"] else None
     return Document(**values, title=known)
 
 

@@ -127,6 +127,7 @@ def announcement(
         model=report.model and f"{report.model.name} {report.model.version}",
         signals=report.strong,
         narrative=report.narrative_strong,
+        coverage=report.coverage["summary"] if report.coverage else None,
         **more,
     )
 

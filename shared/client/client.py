@@ -685,6 +685,10 @@ class Client:
         """
         return self._get("/v1/exports", format=form, **filters).content
 
+    def report(self, document_id: str, form: str = "docx") -> bytes:
+        """The client report of a contract or report as a file: `docx`, or `html` for print."""
+        return self._get(f"/v1/documents/{document_id}/report", format=form).content
+
     # ------------------------------------------------------------------ keys
 
     def own_key(self) -> Key:

@@ -192,6 +192,9 @@ class ClausesExtracted(Event):
     warnings: tuple[str, ...] = Field((), description="reasons not to rely on the result")
     attempt: int = Field(1, ge=1)
     title: DocumentTitle | None = Field(None, description="null if none was found")
+    searched: BlobRef | None = Field(
+        None, description="JSON: `shared.events.searched.SearchedContract`; null in older events"
+    )
 
     @property
     def read_by(self) -> tuple[AdapterVersion, ...]:
@@ -254,6 +257,16 @@ class FindingsFound(Event):
     title: DocumentTitle | None = Field(
         None, description="null if none was found, and in repeated events"
     )
+    coverage: str | None = Field(
+        None,
+        max_length=REASON_CHARACTERS,
+        description="statements found and relations checked, in words; null in older events",
+    )
+
+    @field_validator("coverage", mode="before")
+    @classmethod
+    def _shorten(cls, coverage: object) -> object:
+        return _shorten_reason(coverage)
 
 
 class FurtherQuestion(BaseModel):

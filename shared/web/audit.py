@@ -41,7 +41,7 @@ _RULES: tuple[tuple[str, str, Action | None], ...] = (
     ("*", r"/v1/uploads.*", "document.upload"),
     ("GET", rf"{_DOCUMENT}/(original|text|pages.*)", "document.read"),
     ("GET", r"/v1/search", "search"),
-    ("GET", r"/v1/exports", "export"),
+    ("GET", rf"/v1/exports|{_DOCUMENT}/report", "export"),
     ("GET", r"/v1/documents(/events|/[^/]+(/events|/journal/.*)?)?", "list"),
     ("GET", rf"{_DOCUMENT}/.*", "result.read"),
     ("GET", r"/v1/items/{item_id}.*", "item.open"),

@@ -18,6 +18,7 @@ _ROUTES: tuple[tuple[str, Stage], ...] = (
     *((rf"/v1/documents/[^/]+/journal/{stage}", stage) for stage in get_args(Stage)),
     (r"/v1/documents/[^/]+/(clauses|presence|values)(/.*)?", "extraction"),
     (r"/v1/documents/[^/]+/(statements|findings|signals|narrative-flags|history)(/.*)?", "triage"),
+    (r"/v1/documents/[^/]+/report", "review"),
     (r"/v1/(reports)(/.*)?", "triage"),
     (r"/v1/watch/findings", "triage"),
     (r"/v1/(watch)(/.*)?", "extraction"),

@@ -20,6 +20,7 @@ DOORS = {
     ],
     "boto3": ["shared/blobs/s3.py"],
     "botocore": ["shared/blobs/s3.py"],
+    "docx": ["services/review/report/docx_writer.py"],
     "httpcore": [
         "shared/web/outbound.py",
         "services/ingest/webhooks/post.py",

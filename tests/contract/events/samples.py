@@ -95,6 +95,7 @@ SAMPLES: tuple[Event, ...] = (
         title=DocumentTitle(
             title="License Agreement · Array / Ono · 2017-05-31", parties=("Array", "Ono")
         ),
+        searched=blob("5"),
     ),
     FindingsFound(
         **_common(7),
@@ -116,6 +117,7 @@ SAMPLES: tuple[Event, ...] = (
             ),
         ),
         title=DocumentTitle(title="Walmart · 10-Q · July 2023", parties=("Walmart",)),
+        coverage="Balance sheet only; 12 relations checked, none broken.",
     ),
     EscalationRequested(
         **_common(8),

@@ -419,7 +419,7 @@ def test_unannounced_clauses_are_deleted_with_the_document(
             RiskPolicy(),
             EscalationRules(),
         )
-    assert len(blobs_below(extraction.service.settings.blobs)) == len(before) + 1
+    assert len(blobs_below(extraction.service.settings.blobs)) == len(before) + 2
     extraction.handle(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(extraction.service.settings.blobs) == before
 

@@ -36,6 +36,7 @@ from shared.events import (
     Stage,
 )
 from shared.events.questions import Candidate, Proposal, Question, Quote
+from shared.events.searched import SearchedContract
 from shared.messaging import Relay
 from shared.web.auth import Actor
 from tests.support.queue import HandWorker, Listener
@@ -283,8 +284,10 @@ class ReviewService:
         tenant: str = "default",
         sampled: Sequence[str] = (),
         title: DocumentTitle | None = None,
+        searched: SearchedContract | None = None,
     ) -> None:
         """Its clauses were extracted; `sampled` are the ids of audit samples."""
+        search = searched and self.blobs.put(tenant, searched.model_dump_json().encode())
         self.publish(
             ClausesExtracted(
                 tenant=tenant,
@@ -297,6 +300,7 @@ class ReviewService:
                 attempt=attempt,
                 sampled=tuple(sampled),
                 title=title,
+                searched=search,
             )
         )
 
@@ -328,6 +332,7 @@ class ReviewService:
                 risk=0.5,
                 attempt=attempt,
                 model="triage-breaks 1.0.0",
+                coverage="Balance sheet only; 12 relations checked, 1 broken.",
                 sampled=tuple(sampled),
             )
         )

@@ -1,0 +1,1 @@
+"""The client report: the results and decisions of one document, for print and as DOCX."""
