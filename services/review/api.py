@@ -32,6 +32,7 @@ from shared.categories import CATEGORIES, SUBJECTS, title_of
 from shared.errors import NotAllowed, NotSignedIn
 from shared.events import Origin, Route, Stage, Verdict
 from shared.web.auth import (
+    Actor,
     CurrentActor,
     authenticate,
     bearer,
@@ -49,6 +50,10 @@ from shared.web.scopes import Scope, sort_scopes
 
 Limit = Annotated[int, Query(ge=1, le=500, description="most items in a page")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the previous page")]
+Assignee = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Wanted = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_ASSIGNEE = "who reviews them: a name, `me` or `nobody`"
+_WORDS = "words; all are in the text, the clause type, or the name or title of the document"
 
 
 _SHOWN_AS = {"signal": "finding", "flag": "finding", "absence": "clause"}
@@ -145,6 +150,7 @@ class ItemOut(_Answer):
     correction: dict[str, Any] | None = Field(
         description="with the verdict `correct`: category, text, start, end and page"
     )
+    assignee: str | None = Field(None, description="who reviews it")
     origin: Origin = Field("model", description=_ORIGIN)
     absent: bool = Field(False, description=_ABSENT)
 
@@ -172,6 +178,7 @@ class CountsOut(_Answer):
     decided: int
     decided_since: int
     mine_since: int
+    bulk_accept: bool = Field(description="whether decisions may have `bulk`")
     kinds: list[GroupOut]
     categories: list[GroupOut]
     documents: list[GroupOut]
@@ -216,8 +223,25 @@ class ClaimIn(BaseModel):
     kind: ItemKind | None = None
     document: Id | None = None
     category: Name | None = None
+    assignee: Assignee | None = Field(None, description=_ASSIGNEE)
+    q: Wanted | None = Field(None, description=_WORDS)
     skip: list[Id] = Field(default_factory=list, max_length=500, description="ids to skip")
     tab: Tab | None = Field(None, description="the claiming tab; leaving releases all its items")
+
+
+class AssignIn(BaseModel):
+    """Items, and who reviews them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Id] = Field(min_length=1, max_length=500)
+    assignee: Assignee | None = Field(description="name of a user or key; null: nobody")
+
+
+class AssignedOut(_Answer):
+    """How many of the items there are."""
+
+    assigned: int
 
 
 class ReleaseIn(BaseModel):
@@ -265,6 +289,9 @@ class DecisionOut(_Answer):
     note: str
     actor: str
     time: datetime
+    bulk: bool = Field(
+        False, description="one of several that were accepted without a look at each"
+    )
     origin: Origin = Field("model", description=_ORIGIN)
     absent: bool = Field(False, description=_ABSENT)
 
@@ -347,13 +374,26 @@ def filters(reader: Reader, default: store.StateFilter) -> Any:
                 "the scope `results:read`, also in `all`"
             ),
         ] = default,
+        assignee: Annotated[Assignee | None, Query(description=_ASSIGNEE)] = None,
+        q: Annotated[Wanted | None, Query(description=_WORDS)] = None,
     ) -> store.Filters:
         accepted = actor.may("results:read")
         if state == "accepted" and not accepted:
             raise NotAllowed("The state `accepted` needs the scope `results:read`.")
-        return store.Filters(kind, document, reader.categories(actor, categories), state, accepted)
+        found = reader.categories(actor, categories)
+        person = _person(actor, assignee)
+        return store.Filters(kind, document, found, state, accepted, person, _words(q))
 
     return Depends(chosen)
+
+
+def _person(actor: Actor, assignee: str | None) -> str | None:
+    """The person of a filter, empty for nobody."""
+    return {"me": actor.name, "nobody": ""}.get(assignee or "", assignee)
+
+
+def _words(q: str | None) -> tuple[str, ...]:
+    return tuple((q or "").split())
 
 
 def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
@@ -364,13 +404,25 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
     def list_items(
         actor: CurrentActor,
         chosen: store.Filters = filters(reader, "open"),
+        sort: Annotated[
+            store.Sort, Query(description="`confidence`: lowest first; `newest`: first")
+        ] = "urgency",
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> ItemPage:
         """Lists the results that wait for a person, the likeliest corrections first. Use `state`,
-        `kind`, `document` and `category` to narrow the list.
+        `kind`, `document`, `category`, `assignee` and `q` to narrow the list.
         """
-        return ItemPage.model_validate(reader.items(actor, chosen, limit=limit, cursor=cursor))
+        return ItemPage.model_validate(
+            reader.items(actor, chosen, limit=limit, cursor=cursor, sort=sort)
+        )
+
+    @router.put("/assignee", summary="Assign items", responses=problems())
+    def assign_items(actor: CurrentActor, body: AssignIn) -> AssignedOut:
+        """Sets who reviews these items, or nobody. The next item of a claim is never one that is
+        assigned to somebody else.
+        """
+        return AssignedOut(assigned=commands.assign(actor, body.items, body.assignee))
 
     @router.post(
         "",
@@ -394,12 +446,12 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         since: Annotated[
             Timestamp | None, Query(description="RFC 3339; default: midnight UTC")
         ] = None,
-        kind: ItemKind | None = None,
+        chosen: store.Filters = filters(reader, "all"),
     ) -> CountsOut:
-        """Counts the waiting, claimed and decided items, and the waiting ones by kind, category and
-        document.
+        """Counts the waiting, claimed and decided items that match, and the open ones of the kind
+        by kind, category and document.
         """
-        return CountsOut.model_validate(reader.counts(actor, since, kind))
+        return CountsOut.model_validate(reader.counts(actor, since, chosen))
 
     @router.get("/categories", summary="The categories of clauses", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:
@@ -442,7 +494,13 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         the most urgent item that matches. A claim ends after some minutes unless it is renewed.
         """
         categories = (wanted.category,) if wanted.category else ()
-        chosen = store.Filters(wanted.kind, wanted.document, categories)
+        chosen = store.Filters(
+            wanted.kind,
+            wanted.document,
+            categories,
+            assignee=_person(actor, wanted.assignee),
+            words=_words(wanted.q),
+        )
         item = (
             commands.claim(actor, wanted.item, wanted.tab)
             if wanted.item

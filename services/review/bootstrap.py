@@ -52,9 +52,9 @@ def build(
     blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     patience, context = settings.review_patience, settings.review_context
-    commands = ReviewCommands(store, blobs, settings.review_lease, context=context)
-    reader = Reader(store, blobs)
     risks = read_risk_policy(settings.policy)
+    commands = ReviewCommands(store, blobs, settings.review_lease, context=context, risks=risks)
+    reader = Reader(store, blobs, risks)
     order = Order(
         Priority.load_if_installed(settings.artefacts_folder),
         weights=lambda tenant: risks.of(tenant).weights,

@@ -29,9 +29,10 @@ from shared.audit import Action, record
 from shared.blobs import BlobStore
 from shared.categories import CATEGORIES
 from shared.documents.model.parsed_document import ParsedDocument
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from shared.events import ReviewDecided, Verdict
 from shared.messaging import UnitOfWork
+from shared.policy.rules import RiskPolicy
 from shared.storage import Store
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, carried, entered
 from shared.web.auth import Actor
@@ -67,7 +68,9 @@ class ReviewCommands:
         clock: Clock = utc_now,
         *,
         context: int = 600,
+        risks: RiskPolicy | None = None,
     ) -> None:
+        self.risks = risks or RiskPolicy()
         self.database = database
         self.blobs = blobs
         self.lease = lease
@@ -85,7 +88,7 @@ class ReviewCommands:
         with self.database.write() as session:
             now = self.clock()
             _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, now))
-            item = store.next_waiting(session, actor.tenant, filters, skip, now)
+            item = store.next_waiting(session, actor.tenant, filters, skip, now, actor.name)
             if item is None:
                 return None
             claimed = item.claim(actor.name, now, self.lease, tab)
@@ -112,6 +115,13 @@ class ReviewCommands:
     def release(self, actor: Actor, item_id: str, number: int | None = None) -> Item:
         return self._change(actor, item_id, lambda item, now: item.release(actor.name, now, number))
 
+    def assign(self, actor: Actor, ids: Sequence[str], assignee: str | None) -> int:
+        """Set who reviews some items, or nobody. Returns how many of them there are."""
+        with self.database.write() as session:
+            for item_id in ids:
+                record(session, actor, "item.assign", item_id, assignee=assignee)
+            return store.assign(session, actor.tenant, ids, assignee)
+
     def leave(self, actor: Actor, tab: Tab) -> int:
         """End the session of a tab: release its items and refuse later claims.
 
@@ -134,6 +144,8 @@ class ReviewCommands:
             NotFound, LeaseLost, AlreadyDecided, NotDecided, NotYours, Superseded, Conflict,
             InvalidRequest.
         """
+        if request.bulk and not self.risks.of(actor.tenant).bulk_accept:
+            raise NotAllowed("Accepting several items at once is switched off (bulk_accept).")
         text = self._text_for(actor.tenant, request)
         with UnitOfWork(self.database) as uow:
             now = self.clock()
@@ -262,7 +274,8 @@ class ReviewCommands:
             note=request.note,
             actor=actor.name,
             time=now,
-            wrong=was_wrong(item, request.verdict, right),
+            wrong=None if request.bulk else was_wrong(item, request.verdict, right),
+            bulk=request.bulk,
         )
         return decision, changed
 

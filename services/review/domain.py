@@ -299,6 +299,8 @@ class Item:
     shown_chance: float | None = None
     """The shown values of an audit sample: see `blinding`."""
     origin: Origin = "model"
+    assignee: str | None = None
+    """Who reviews it."""
 
     @property
     def absent(self) -> bool:
@@ -492,6 +494,11 @@ class DecisionRequest(BaseModel):
     note: Note = Field("", description="the reason, stored with the decision")
     id: DecisionId = None
     tab: Tab | None = Field(None, description="with `undo`: the tab that claims the item")
+    bulk: StrictBool = Field(
+        False,
+        description="with `accept`: one of several that nobody looked at one by one. It counts in "
+        "no error rate",
+    )
 
     @model_validator(mode="after")
     def _fits_the_verdict(self) -> Self:
@@ -499,6 +506,8 @@ class DecisionRequest(BaseModel):
             raise ValueError(f"a correction goes with the verdict correct, not {self.verdict}")
         if self.tab is not None and self.verdict != "undo":
             raise ValueError(f"a tab goes with the verdict undo, not {self.verdict}")
+        if self.bulk and self.verdict != "accept":
+            raise ValueError(f"bulk goes with the verdict accept, not {self.verdict}")
         return self
 
 
@@ -662,6 +671,8 @@ class Decision:
     shown_confidence: float | None = None
     """The confidence that was shown of an audit sample."""
     origin: Origin = "model"
+    bulk: bool = False
+    """Whether it was one of several that were accepted without a look at each."""
 
     @property
     def absent(self) -> bool:
@@ -687,6 +698,7 @@ class Decision:
         correction: Mapping[str, Any] | None = None,
         note: str = "",
         wrong: bool | None = None,
+        bulk: bool = False,
     ) -> Self:
         return cls(
             **{name: getattr(item, name) for name in _OF_ITEM},
@@ -699,6 +711,7 @@ class Decision:
             actor=actor,
             time=time,
             wrong=wrong,
+            bulk=bulk,
             document_kind=document.kind,
             source=document.media_type,
         )

@@ -21,6 +21,7 @@ from shared.blobs import BlobStore
 from shared.categories import find_categories
 from shared.documents.model.parsed_document import ParsedDocument
 from shared.errors import InvalidRequest, NotFound
+from shared.policy.rules import RiskPolicy
 from shared.storage import Store
 from shared.web.auth import Actor
 from shared.web.current_request import set_document
@@ -39,10 +40,18 @@ class Reader:
     Args:
         database: of items and decisions.
         blobs: with the readings of documents.
+        risks: of all tenants.
         clock: returns the time.
     """
 
-    def __init__(self, database: Store, blobs: BlobStore, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Store,
+        blobs: BlobStore,
+        risks: RiskPolicy | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.risks = risks or RiskPolicy()
         self.database = database
         self.blobs = blobs
         self.clock = clock
@@ -50,12 +59,18 @@ class Reader:
         self._lock = Lock()
 
     def items(
-        self, actor: Actor, filters: store.Filters, *, limit: int, cursor: str | None
+        self,
+        actor: Actor,
+        filters: store.Filters,
+        *,
+        limit: int,
+        cursor: str | None,
+        sort: store.Sort = "urgency",
     ) -> dict[str, Any]:
         now = self.clock()
         with self.database.read() as session:
             found, following = store.list_items(
-                session, actor.tenant, filters, now, limit=limit, cursor=cursor
+                session, actor.tenant, filters, now, limit=limit, cursor=cursor, sort=sort
             )
         return {"items": self._views(actor, found, now), "next": following}
 
@@ -76,12 +91,15 @@ class Reader:
     def view(self, actor: Actor, item: Item) -> dict[str, Any]:
         return self._views(actor, [item], self.clock())[0]
 
-    def counts(self, actor: Actor, since: datetime | None, kind: str | None = None) -> store.Counts:
+    def counts(
+        self, actor: Actor, since: datetime | None, filters: store.Filters
+    ) -> dict[str, Any]:
         """The counts of the queue; decided since a time, or since midnight UTC."""
         now = self.clock()
         since = since or now.replace(hour=0, minute=0, second=0, microsecond=0)
         with self.database.read() as session:
-            return store.count_items(session, actor.tenant, actor.name, now, since, kind)
+            found = store.count_items(session, actor.tenant, actor.name, now, since, filters)
+        return {**vars(found), "bulk_accept": self.risks.of(actor.tenant).bulk_accept}
 
     def document(self, actor: Actor, document_id: str) -> Document:
         """A document with its pages. Raises NotFound."""

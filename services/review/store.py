@@ -6,8 +6,8 @@ import base64
 import binascii
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -31,6 +31,7 @@ from services.review.domain import (
 )
 from services.review.error_rates import SampleDecision
 from shared.blobs.references import BlobReference
+from shared.categories import CATEGORIES, title_of
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef, DocumentTitle, Verdict
 from shared.messaging.tables import Number, Time
@@ -123,6 +124,7 @@ items = sa.Table(
     sa.Column("shown_confidence", sa.Float),
     sa.Column("shown_chance", sa.Float),
     sa.Column("origin", sa.String(16), nullable=False, server_default="model"),
+    sa.Column("assignee", sa.String(200)),
     sa.Index("items_queue", "tenant", "verdict", "urgency", "id"),
     sa.Index("items_document", "tenant", "document_id"),
     sa.Index("items_tab", "tenant", "tab"),
@@ -195,12 +197,16 @@ decisions = sa.Table(
     sa.Column("source", sa.String(200), nullable=False),
     sa.Column("shown_confidence", sa.Float),
     sa.Column("origin", sa.String(16), nullable=False, server_default="model"),
+    sa.Column("bulk", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("tenant", "id", name="decisions_id"),
     sa.Index("decisions_document", "tenant", "document_id"),
     sa.Index("decisions_item", "tenant", "item_id"),
     sa.Index("decisions_sampled", "sampled", "number"),
 )
 
+
+Sort = Literal["urgency", "confidence", "newest"]
+"""`urgency`: highest first; `confidence`: as shown, lowest first; `newest`: first."""
 
 StateFilter = Literal["open", "waiting", "claimed", "decided", "accepted", "all"]
 """`open`: waiting or claimed; `accepted`: automatically."""
@@ -216,6 +222,10 @@ class Filters:
     state: StateFilter = "open"
     accepted: bool = True
     """Whether those accepted automatically may be among them."""
+    assignee: str | None = None
+    """A person; empty: assigned to nobody."""
+    words: tuple[str, ...] = ()
+    """All of them are in the text, the clause type, or the name or title of the document."""
 
 
 @dataclass(frozen=True)
@@ -485,11 +495,21 @@ def has_same(session: Session, item: Item) -> bool:
 
 
 def next_waiting(
-    session: Session, tenant: str, filters: Filters, skip: Sequence[str], now: datetime
+    session: Session,
+    tenant: str,
+    filters: Filters,
+    skip: Sequence[str],
+    now: datetime,
+    actor: str = "",
 ) -> Item | None:
-    """Return and lock the most urgent waiting item, if there is one."""
-    waiting = Filters(filters.kind, filters.document, filters.categories, "waiting")
+    """Return and lock the most urgent waiting item, if there is one.
+
+    Items that are assigned to somebody other than the actor wait for that person.
+    """
+    waiting = replace(filters, state="waiting")
     query = _ordered(sa.select(items).where(*_matching(tenant, waiting, now)))
+    if filters.assignee is None:
+        query = query.where(sa.func.coalesce(items.c.assignee, actor) == actor)
     if skip:
         query = query.where(items.c.id.not_in(skip))
     row = session.execute(query.limit(1).with_for_update(skip_locked=True)).one_or_none()
@@ -514,16 +534,39 @@ def list_items(
     *,
     limit: int,
     cursor: str | None = None,
+    sort: Sort = "urgency",
 ) -> tuple[list[Item], str | None]:
-    """Return a page of items, most urgent first, and the next cursor."""
-    query = _ordered(sa.select(items).where(*_matching(tenant, filters, now))).limit(limit + 1)
+    """Return a page of items in an order, and the next cursor."""
+    query = sa.select(items).where(*_matching(tenant, filters, now)).limit(limit + 1)
+    key: sa.ColumnElement[Any]
+    if sort == "confidence":
+        key = _SHOWN_CONFIDENCE
+        query = query.order_by(key, items.c.id)
+    else:
+        key = items.c.created if sort == "newest" else items.c.urgency
+        query = query.order_by(key.desc(), items.c.id.desc())
     if cursor:
-        urgency, item_id = _decode(cursor, float, str)
-        query = query.where(sa.tuple_(items.c.urgency, items.c.id) < (urgency, item_id))
+        kind = datetime.fromisoformat if sort == "newest" else float
+        place, here = _decode(cursor, kind, str), sa.tuple_(key, items.c.id)
+        query = query.where(here > place if sort == "confidence" else here < place)
     found = [_item(row) for row in session.execute(query)]
-    more = len(found) > limit
-    last = found[limit - 1] if more else None
-    return found[:limit], _encode(last.urgency, last.id) if last else None
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    shown = last.confidence if last.shown_confidence is None else last.shown_confidence
+    values: dict[Sort, float | str] = {
+        "urgency": last.urgency,
+        "confidence": shown,
+        "newest": last.created.isoformat(),
+    }
+    return found[:limit], _encode(values[sort], last.id)
+
+
+def assign(session: Session, tenant: str, ids: Sequence[str], assignee: str | None) -> int:
+    """Set who reviews some items, or nobody. Returns how many were found."""
+    these = items.c.tenant == tenant, items.c.id.in_(ids), items.c.withdrawn.is_(False)
+    done = session.execute(sa.update(items).where(*these, _FOR_PEOPLE).values(assignee=assignee))
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def count_items(
@@ -532,12 +575,13 @@ def count_items(
     actor: str,
     now: datetime,
     since: datetime,
-    kind: str | None = None,
+    filters: Filters = Filters(state="all"),
 ) -> Counts:
-    """Count items (of one kind) by state."""
-    ours = [items.c.tenant == tenant, items.c.withdrawn.is_(False)]
-    if kind:
-        ours.append(items.c.kind == kind)
+    """Count items by state. The groups are those of all open items of the kind."""
+    every = [items.c.tenant == tenant, items.c.withdrawn.is_(False)]
+    if filters.kind:
+        every.append(items.c.kind == filters.kind)
+    ours = _matching(tenant, replace(filters, state="all", accepted=True), now)
     held = sa.and_(items.c.verdict.is_(None), items.c.lease_until > now)
     free = sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
     waiting = sa.and_(items.c.verdict.is_(None), _REVIEWED, free)
@@ -550,9 +594,9 @@ def count_items(
     name = sa.func.coalesce(documents.c.title, documents.c.name, items.c.document_id)
     return Counts(
         **dict(zip(_TALLIES, map(int, counted), strict=True)),
-        kinds=_groups(session, ours, items.c.kind, items.c.kind),
-        categories=_groups(session, ours, items.c.category, items.c.category),
-        documents=_groups(session, ours, items.c.document_id, name),
+        kinds=_groups(session, every, items.c.kind, items.c.kind),
+        categories=_groups(session, every, items.c.category, items.c.category),
+        documents=_groups(session, every, items.c.document_id, name),
     )
 
 
@@ -725,6 +769,7 @@ _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
 _REVIEWED = items.c.route != "accept"
+_SHOWN_CONFIDENCE = sa.func.coalesce(items.c.shown_confidence, items.c.confidence)
 _FOR_PEOPLE = sa.or_(_REVIEWED, items.c.verdict.is_not(None))
 """Not accepted automatically, or reviewed since."""
 _STANDING = sa.or_(items.c.verdict.is_not(None), items.c.withdrawn.is_(False))
@@ -760,7 +805,29 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[sa.ColumnEle
         wanted.append(items.c.document_id == filters.document)
     if filters.categories:
         wanted.append(items.c.category.in_(filters.categories))
+    if filters.assignee is not None:
+        nobody = items.c.assignee.is_(None)
+        wanted.append(items.c.assignee == filters.assignee if filters.assignee else nobody)
+    wanted += [_has(tenant, word) for word in filters.words]
     return wanted
+
+
+def _has(tenant: str, word: str) -> sa.ColumnElement[bool]:
+    """Whether an item has a word in its text, clause type or document name."""
+
+    def within(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return column.icontains(word, autoescape=True)
+
+    called = [name for name in CATEGORIES if word.casefold() in title_of(name).casefold()]
+    named = sa.select(documents.c.id).where(
+        documents.c.tenant == tenant, sa.or_(within(documents.c.name), within(documents.c.title))
+    )
+    return sa.or_(
+        within(items.c.text),
+        within(items.c.category),
+        items.c.category.in_(called),
+        items.c.document_id.in_(named),
+    )
 
 
 def _ordered(query: sa.Select[Any]) -> sa.Select[Any]:
@@ -804,7 +871,7 @@ def _encode(*place: float | str) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, *types: type) -> list[Any]:
+def _decode(cursor: str, *types: Callable[[Any], Any]) -> list[Any]:
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if isinstance(place, list) and len(place) == len(types):
@@ -818,6 +885,8 @@ def _decode(cursor: str, *types: type) -> list[Any]:
 
 def _placeable(value: Any) -> bool:
     """Whether every database can compare with the value."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
     if isinstance(value, str):
         return "\0" not in value and value.isprintable()
     return bool(abs(value) < 2**63)

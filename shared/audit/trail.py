@@ -56,6 +56,7 @@ Action = Literal[
     "document.read",
     "result.read",
     "item.open",
+    "item.assign",
     "search",
     "list",
     "export",

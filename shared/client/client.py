@@ -590,7 +590,7 @@ class Client:
     # ------------------------------------------------------------------ review
 
     def items(self, **filters: str) -> Iterator[Item]:
-        """The review queue, most urgent first; filters as in REST: kind, document, …"""
+        """The review queue, most urgent first; filters and `sort` as in REST."""
         return (Item.of(item) for item in self._pages("/v1/items", **filters))
 
     def claim(self, item_id: str | None = None, **filters: str) -> Item | None:
@@ -601,6 +601,11 @@ class Client:
         wanted = {**filters, **({"item": item_id} if item_id else {})}
         answer = self._once("/v1/items/claim", json=wanted)
         return None if answer.status_code == 204 else Item.of(answer.json())
+
+    def assign_items(self, items: Sequence[str], assignee: str | None) -> None:
+        """Set who reviews at most 500 items: the name of a user or key, or None."""
+        body = {"items": list(items), "assignee": assignee}
+        self._tried(lambda: self._http.put("/v1/items/assignee", json=body))
 
     def release(self, item_id: str) -> None:
         """Return an item to the queue."""

@@ -811,6 +811,8 @@ class Item(_Result):
     """`person`: a person added the clause, or confirmed that the category is absent."""
     absent: bool = False
     """Whether it confirms that the document has no clause of the category."""
+    assignee: str | None = None
+    """Who reviews it."""
     title: str | None = None
     parties: tuple[str, ...] = ()
 
@@ -829,6 +831,8 @@ class Decision(_Result):
     note: str = ""
     origin: str = "model"
     absent: bool = False
+    bulk: bool = False
+    """Whether it was one of several that were accepted without a look at each."""
     title: str | None = None
     parties: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@
     weights = { "Cap On Liability" = 5 }     # cost of a mistake by category; default 1
     mistake_usd = "0.25"               # value of a prevented mistake, for questions to models
     trust = "person"                   # see `RiskRules.trust`
+    bulk_accept = false                # reviewers accept items one by one
 
     [tenants.default.findings]         # the same for findings in reports: see `FindingRules`
     max_wrong = 0.2
@@ -81,6 +82,8 @@ class RiskRules(BaseModel):
         Annotated[str, Field(min_length=1, max_length=200)],
         Annotated[float, Field(gt=0, le=1_000)],
     ] = Field(default_factory=dict)
+    bulk_accept: bool = True
+    """Whether reviewers may accept several items at once, above a confidence that they state."""
     findings: FindingRules = FindingRules()
 
 

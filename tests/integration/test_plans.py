@@ -340,6 +340,13 @@ def test_review(servers: Servers) -> None:
             {
                 "next": lambda s: review.next_waiting(s, TENANT, filters, [], NOW),
                 "list": lambda s: review.list_items(s, TENANT, filters, NOW, limit=50),
+                "words": lambda s: review.list_items(
+                    s, TENANT, review.Filters(words=("x1", "x2"), assignee="x"), NOW, limit=50
+                ),
+                "least sure": lambda s: review.list_items(
+                    s, TENANT, filters, NOW, limit=50, sort="confidence"
+                ),
+                "assigned": lambda s: review.assign(s, TENANT, ["x3", "x23"], "x"),
                 "open": lambda s: review.open_items(s, TENANT, "x3"),
                 "waiting": lambda s: review.waiting_item(s, TENANT, "x3", "x33", NOW),
                 "decided": lambda s: review.decided_items(s, TENANT, "x3"),
