@@ -152,7 +152,7 @@ class OneDocument extends Workbench {
     fill(this.panel,
       h("div.panel-top", {}, h("div.row.apart", {}, h("span.kind", {}, knownKind(document) ?? "document"), document.state !== "ended" && h("span.muted", {}, "Being processed. Results appear here."))),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "The document" }, overviewOf(document, (kind) => this.changeKind(kind))),
-      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), review: () => this.openNext() })));
+      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), report: may("review") && document.state === "ended" && !gaveUp(document) && !hasOnlyParts(document), review: () => this.openNext() })));
   }
 
   onward() {

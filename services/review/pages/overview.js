@@ -40,13 +40,16 @@ function kindChoice({ kind, kind_unsure: unsure, media_type: type }, setKind) {
 /** Review, export or download, as far as they are possible.
     @param open how many results are open
     @param any whether there are results
+    @param report whether the document has a client report
     @param review called to begin with the first open one */
-export function ways(id, { open, any, review }) {
+export function ways(id, { open, any, report, review }) {
+  const path = `/v1/documents/${encodeURIComponent(id)}`;
   const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: id }), download: true }, format.toUpperCase());
   return h("div.take-away", {},
     open > 0 && h("button.primary.large", { type: "button", onclick: review, "aria-keyshortcuts": "Shift+J" }, "Review this document", kbd("⇧J")),
     any && h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx"))),
-    !any && h("a.button", { href: `/v1/documents/${encodeURIComponent(id)}/original`, download: true }, "Download the original"));
+    report && h("div.row.apart", { role: "group", "aria-label": "Client report" }, h("a.button", { href: `${path}/report`, target: "_blank" }, "Client report"), h("a.button", { href: `${path}/report?format=docx`, download: true }, "DOCX")),
+    !any && h("a.button", { href: `${path}/original`, download: true }, "Download the original"));
 }
 
 const partLine = (part) => h("li", {}, part.id ? h("a", { href: `/documents/${part.id}` }, part.name) : [part.name, h("span.muted", {}, part.code === "deleted" ? " (deleted)" : " (refused)")]);
