@@ -2,7 +2,7 @@
 
 import { actor, get, query } from "/pages/api.js";
 import { decide, history } from "/pages/decide.js";
-import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
+import { documentLink, empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
 import { enter, leave } from "/pages/tab_session.js";
 import { changes, decidedCategory, verdictOf } from "/pages/verdicts.js";
@@ -71,6 +71,6 @@ function row(one, action = null) {
     h("td.what", {}, decidedCategory(one, title(titleOf(one.category)))),
     h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, one.absent ? "No clause of this type" : excerpt(one.text, 220)),
       one.note && h("p.remark", {}, `“${excerpt(one.note, 300)}”`)),
-    h("td.document", {}, one.document_name ? h("a.plain", { href: `/documents/${one.document_id}` }, excerpt(one.document_name, 44)) : h("span.muted", {}, "deleted")),
+    h("td.document", {}, one.document_name ? documentLink(one.document_id, one.title, one.document_name, 44) : h("span.muted", {}, "deleted")),
     h("td.action", {}, action));
 }

@@ -1,61 +1,155 @@
-// Documents: upload them and see their state.
+// Documents: find them, see their state, and upload others.
 
-import { csrf, get, may, query, signInAgain } from "/pages/api.js";
-import { DocumentActions } from "/pages/document_actions.js";
-import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.js";
+import { actor, csrf, get, may, query, signInAgain } from "/pages/api.js";
+import { DocumentActions, KINDS } from "/pages/document_actions.js";
+import { count, empty, fill, h, moment, nameLines, number, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
 const PATIENCE = 3_600_000; // milliseconds for which an upload is retried
-export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Other"]];
+export { KINDS };
 const STATES = { received: "being read", read: "read", processing: "in progress", ended: "ended" };
 
-export async function show({ go }) {
-  const view = new Documents(go);
+const FILTERS = ["q", "kind", "outcome", "assignee", "tag", "sort"];
+const CHIPS = [ // filters that one click sets
+  ["Contracts", { kind: "contract" }], ["Reports", { kind: "report" }], ["Failed", { outcome: "failed" }], ["Assigned to me", { assignee: "me" }],
+];
+const COLUMNS = [["Name", "name"], ["Type"], ["Pages", "pages"], ["Assigned to"], ["Status", "state"], ["Received", "received"]];
+const NEWEST = "-received";
+const TYPED = 250; // milliseconds after a key until the list is asked
+const KEPT = "smallprint.documents"; // the last view, in this browser
+const FEW = 3; // uploads that are listed without a click
+
+export async function show({ params, replace }) {
+  const kept = viewOf(params);
+  replace(query("/documents", kept));
+  const view = new Documents(kept, replace);
   await view.load();
-  return { title: "Documents", element: view.element, leave: () => view.leave() };
+  return { title: "Documents", element: view.element, leave: () => view.leave(), focus: () => view.search.focus() };
+}
+
+const person = () => `${actor().tenant}/${actor().name}`;
+
+/** The filters and the order in the address; without any, those that this person used last. */
+function viewOf(params) {
+  if (![...params.keys()].length) {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    return kept.person === person() ? kept.view : {};
+  }
+  return Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]).filter(([, value]) => value));
 }
 
 class Documents {
-  constructor(go) {
-    this.go = go;
+  constructor(view, replace) {
+    this.view = view;
+    this.replace = replace;
     this.kind = "";
     this.uploads = [];
     this.rows = new Map();
     this.removed = new Set(); // ids of deleted documents, which an older answer may still list
     this.more = null;
+    this.turn = 0; // counts views, so that a slow answer never replaces a later one
     this.body = h("tbody");
     this.list = h("div");
-    this.actions = new DocumentActions((removed) => this.changed(removed));
+    this.counts = {};
+    this.actions = new DocumentActions((removed) => this.changed(removed), () => [...this.rows.values()].map((row) => row.item));
     const closeMenus = ({ target }) => { for (const menu of this.body.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false; };
-    this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus }, h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), this.list, this.actions.element);
+    this.chips = h("div.row.tight", { role: "group", "aria-label": "Filters" });
+    this.search = h("input", { type: "search", value: view.q ?? "", maxlength: 400, placeholder: "Name, party or tag", "aria-label": "Search documents by name, party or tag", oninput: () => this.typed() });
+    this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus },
+      h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips), this.list, this.actions.element);
     this.gone = false;
+    this.onDrag = (event) => this.dragged(event);
+    for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(name, this.onDrag);
+    this.drawChips();
   }
 
   leave() {
     this.gone = true;
     clearTimeout(this.timer);
+    clearTimeout(this.typing);
+    for (const name of ["dragover", "drop", "dragleave"]) document.removeEventListener(name, this.onDrag);
+  }
+
+  /** Files can be dropped anywhere on the page. */
+  dragged(event) {
+    if (!this.zone || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    this.zone.classList.toggle("over", event.type === "dragover");
+    if (event.type === "drop") this.take(event.dataTransfer.files);
+  }
+
+  typed() {
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.change({ q: this.search.value.trim() }), TYPED);
+  }
+
+  /** Show another view, and keep it in the address and in this browser. */
+  async change(some) {
+    this.view = Object.fromEntries(Object.entries({ ...this.view, ...some }).filter(([, value]) => value));
+    localStorage.setItem(KEPT, JSON.stringify({ person: person(), view: this.view }));
+    this.replace(query("/documents", this.view));
+    this.drawChips();
+    this.actions.clear();
+    this.changing = true;
+    await this.load();
+    say(this.more ? "More than 50 documents" : count(this.rows.size, "document"));
+  }
+
+  drawChips() {
+    const chip = (text, on, onclick, figure) => h("button.chip", { type: "button", "aria-pressed": String(on), onclick }, text, figure > 0 && h("span.figure", {}, ` ${figure}`));
+    const chips = CHIPS.map(([text, filter]) => {
+      const [[name, value]] = Object.entries(filter);
+      const on = this.view[name] === value;
+      return chip(text, on, () => this.change({ [name]: on ? "" : value }), this.counts[text]);
+    });
+    const focused = this.chips.contains(document.activeElement) && document.activeElement.firstChild.textContent;
+    const filtered = FILTERS.some((name) => name !== "sort" && this.view[name]);
+    fill(this.chips, chips,
+      this.view.tag && chip(`Tag: ${this.view.tag}`, true, () => this.change({ tag: "" })),
+      filtered && h("button.quiet", { type: "button", onclick: () => { this.search.value = ""; this.change({ q: "", kind: "", outcome: "", assignee: "", tag: "" }); } }, "Clear filters"));
+    if (focused) ([...this.chips.children].find((one) => one.firstChild.textContent === focused) ?? this.search).focus();
+  }
+
+  /** Count for the filters if all documents are listed. */
+  tally(page) {
+    if (page.next || FILTERS.some((name) => name !== "sort" && this.view[name])) return;
+    const fits = (filter) => page.items.filter((one) => Object.entries(filter).every(([name, value]) => one[name] === (value === "me" ? actor().name : value)));
+    const counts = Object.fromEntries(CHIPS.map(([text, filter]) => [text, fits(filter).length]));
+    if (JSON.stringify(counts) === JSON.stringify(this.counts)) return;
+    this.counts = counts;
+    this.drawChips();
   }
 
   dropZone() {
     this.picker = h("input.unseen", { type: "file", multiple: true, id: "files", onchange: () => { this.take(this.picker.files); this.picker.value = ""; } });
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
-    const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here. PDF, scans, Office documents, HTML, text, spreadsheets, XBRL. Mails and ZIP archives are unpacked.")),
-      h("div.drop-options", {},
-        select("Kind", "", [["", "Detect"], ...KINDS], (value) => { this.kind = value; }),
-        h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
-    const over = (event) => { event.preventDefault(); zone.classList.add("over"); };
-    zone.addEventListener("dragover", over);
-    zone.addEventListener("dragenter", over);
-    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-    zone.addEventListener("drop", (event) => { event.preventDefault(); zone.classList.remove("over"); this.take(event.dataTransfer.files); });
-    return zone;
+    this.summary = h("summary");
+    this.uploaded = h("details.fold", { hidden: true }, this.summary, this.progress,
+      h("button.quiet", { type: "button", onclick: () => { this.progress.replaceChildren(...this.uploads.map((job) => job.line)); this.summarise(); } }, "Clear this list"));
+    this.zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Upload"), h("span.muted", {}, "or drop files anywhere on this page: PDF, scans, Word, mails, ZIP; reports also as Excel or XBRL.")),
+      h("details.fold", {}, h("summary", {}, "Options"), h("div.drop-options", {},
+        select("Type", "", [["", "Detect from the text"], ...KINDS], (value) => { this.kind = value; }),
+        h("label.field", {}, h("span", {}, "PDF password"), this.password))), this.uploaded);
+    return this.zone;
   }
 
   take(files) {
     for (const file of files) this.upload(file);
+  }
+
+  /** The number of uploads by result. A few are open, and so are failed ones. */
+  summarise() {
+    const lines = [...this.progress.children];
+    const of = (name) => lines.filter((line) => line.classList.contains(name)).length;
+    const [good, wrong] = [of("good"), of("wrong")];
+    const parts = [good && `${good} sent`, lines.length - good - wrong && `${lines.length - good - wrong} waiting`, wrong && `${wrong} failed`];
+    fill(this.summary, `${count(lines.length, "file")}: ${parts.filter(Boolean).join(", ")}`);
+    this.uploaded.hidden = !lines.length;
+    if (lines.length <= FEW || wrong) this.uploaded.open = true;
+    else if (lines.length === FEW + 1) this.uploaded.open = false;
   }
 
   /** One request a file: each has its own progress and error. */
@@ -66,6 +160,7 @@ class Documents {
     this.progress.prepend(line);
     const job = { file, bar, note, line, kind: this.kind, password: this.password.value };
     this.uploads.push(job);
+    this.summarise();
     if (this.uploads.length === 1) this.work();
   }
 
@@ -98,17 +193,29 @@ class Documents {
     if (!good) {
       job.line.append(h("button.quiet", { type: "button", onclick: () => { job.line.remove(); this.upload(job.file); } }, "Try again"));
     }
+    this.summarise();
     return null;
   }
 
   async load() {
-    const page = await get(query("/v1/documents", { limit: 50 }));
-    if (this.gone) return;
+    const mine = ++this.turn;
+    const page = await this.read();
+    if (this.gone || mine !== this.turn) return;
+    if (this.changing) { // the rows of the view before stay until the answer
+      this.rows.clear();
+      this.body.replaceChildren();
+      this.changing = false;
+    }
     this.more = page.next;
+    this.tally(page);
     this.show(page.items, true);
     clearTimeout(this.timer);
     const busy = page.items.some((one) => one.state !== "ended");
     this.timer = setTimeout(() => (document.hidden ? this.wait() : this.load().catch(() => this.wait())), busy ? SOON : LATER);
+  }
+
+  read(cursor = null) {
+    return get(query("/v1/documents", { ...this.view, limit: 50, cursor }));
   }
 
   /** Show what an action changed. */
@@ -129,7 +236,7 @@ class Documents {
   show(listed, first) {
     const items = listed.filter((item) => !this.removed.has(item.id));
     for (const item of items) {
-      const fresh = row(item, this.actions);
+      const fresh = row(item, this.actions, (tag) => this.change({ tag }));
       const old = this.rows.get(item.id);
       if (old?.isConnected) {
         if (old.dataset.state !== fresh.dataset.state) {
@@ -143,7 +250,9 @@ class Documents {
     }
     if (first) this.order(items.map((item) => this.rows.get(item.id)));
     if (!this.body.children.length) {
-      fill(this.list, empty("No documents yet", may("documents:write") ? "Drop a contract above. It is read on this machine." : "You can't upload documents (scope documents:write)."));
+      const filtered = FILTERS.some((name) => name !== "sort" && this.view[name]);
+      fill(this.list, filtered ? empty("No documents match these filters", "Search for fewer words, or clear the filters.")
+        : empty("No documents yet", may("documents:write") ? "Drop a contract here. It is read on this machine." : "You can't upload documents (scope documents:write)."));
       return;
     }
     if (!this.body.isConnected) this.drawTable();
@@ -159,28 +268,50 @@ class Documents {
 
   drawTable() {
     this.next = h("button", { type: "button", onclick: async () => {
-      const page = await get(query("/v1/documents", { limit: 50, cursor: this.more }));
+      const mine = this.turn;
+      const page = await this.read(this.more);
+      if (mine !== this.turn) return;
       this.more = page.next;
       this.show(page.items, false);
     } }, "Show more");
-    fill(this.list, h("table.list.documents", {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span.unseen", {}, "Select")), ["Name", "Kind"].map((t) => h("th", { scope: "col" }, t)), h("th.figure", { scope: "col" }, "Pages"), ["State", "Received"].map((t) => h("th", { scope: "col" }, t)), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")))),
-      this.body), h("div.row.centre.below", {}, this.next));
+    this.heads = h("tr");
+    this.drawHeads();
+    fill(this.list, h("table.list.documents", {}, h("thead", {}, this.heads), this.body), h("div.row.centre.below", {}, this.next));
+  }
+
+  /** The heads of the columns. Those that sort are buttons. */
+  drawHeads() {
+    const sort = this.view.sort ?? NEWEST;
+    const head = ([text, name]) => {
+      if (!name) return h("th", { scope: "col" }, text);
+      const by = sort === name ? "ascending" : sort === `-${name}` ? "descending" : null;
+      const next = by === "ascending" || (!by && name !== "name") ? `-${name}` : name;
+      const onclick = async () => { await this.change({ sort: next === NEWEST ? "" : next }); this.drawHeads(); [...this.heads.querySelectorAll(".sort")].find((one) => one.dataset.by === name)?.focus(); };
+      return h(name === "pages" ? "th.figure" : "th", { scope: "col", "aria-sort": by }, h("button.sort", { type: "button", "data-by": name, onclick }, text, by && h("span", { "aria-hidden": "true" }, by === "ascending" ? " ↑" : " ↓")));
+    };
+    const all = h("input", { type: "checkbox", "aria-label": "Select all", onchange: () => this.actions.chooseAll(all.checked) });
+    fill(this.heads, h("th.choose", { scope: "col" }, all), COLUMNS.map(head), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")));
   }
 }
 
-function row(item, actions) {
+function row(item, actions, onTag) {
   const failed = (item.failed_pages ?? []).length;
   const near = family(item);
-  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.warnings?.length}/${pagesOf(item)}/${near?.textContent}` },
-    actions.box(item), h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
-    h("td", {}, knownKind(item) ?? "–", item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the kind" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
-    h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)), actions.menu(item));
+  const [first, second] = nameLines(item.title, item.name);
+  const tags = (item.tags ?? []).map((tag) => h("button.chip.small", { type: "button", title: `Show documents with the tag ${tag}`, onclick: () => onTag(tag) }, tag));
+  const shown = [item.state, item.outcome, item.kind, item.kind_unsure, item.warnings?.length, pagesOf(item), near?.textContent, item.title, item.assignee, item.tags];
+  const element = h("tr", { "data-state": JSON.stringify(shown) },
+    actions.box(item), h("td.document", {}, h("a", { href: `/documents/${item.id}` }, first), second && h("span.sub", {}, second), near, tags.length > 0 && h("div.row.tight", {}, tags),
+      (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
+    h("td", {}, capital(knownKind(item) ?? "–"), item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the type" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td.assignee", {}, item.assignee ?? h("span.muted", {}, "Nobody")), h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)), actions.menu(item));
+  element.item = item;
+  return element;
 }
 
 /** A mark beside the state of a document that has warnings, or of an unsure kind. */
 function warningMark({ warnings = [], kind_unsure: unsure }) {
-  const notes = [...(unsure ? ["The kind is unsure. A reviewer is asked."] : []), ...warnings.map(capital)];
+  const notes = [...(unsure ? ["The type is unsure. A reviewer is asked."] : []), ...warnings.map(capital)];
   return notes.length > 0 && h("span.warning-mark", { role: "img", "aria-label": count(notes.length, "warning"), title: notes.join("\n") }, "\u26a0\ufe0e");
 }
 

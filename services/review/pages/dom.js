@@ -49,6 +49,18 @@ export const title = (name) => words(name).replace(/^./, (letter) => letter.toUp
 /** Text without line ends inside paragraphs. */
 export const flowing = (text) => text.replace(/[^\S\n]*\n[^\S\n]*(?!\s*\n)/g, (end, at, all) => (all[at - 1] === "\n" ? end : " "));
 
+/** The names of a document for a list: the first part of its title, then the other parts and its file. */
+export function nameLines(title, file) {
+  const [first, ...others] = title ? title.split(" · ") : [file];
+  return [first, title ? [...others, file].join(" · ") : ""];
+}
+
+/** A link to a document with its title, and its file below. */
+export function documentLink(id, title, file, length = 60) {
+  const link = h("a.plain", { href: `/documents/${encodeURIComponent(id)}`, title: title ?? file }, excerpt(title || file || id, length));
+  return title ? [link, h("span.sub", {}, excerpt(file, length))] : [link];
+}
+
 /** A text shortened to one line. */
 export function excerpt(text, length = 160) {
   const line = text.replace(/\s+/g, " ").trim();

@@ -1,7 +1,7 @@
 // The queue of open items, most urgent first.
 
 import { actor, counts, get, may, query } from "/pages/api.js";
-import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
+import { certainty, documentLink, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { distance } from "/pages/findings.js";
 import { isSignal, isFlag, nameOf, titleOf } from "/pages/names.js";
 import { nth } from "/pages/statement.js";
@@ -171,7 +171,7 @@ function findingRow(item, address) {
     h("td.words", {}, h("a.open", { href: address }, title(item.category)), h("span.clip.muted", {}, excerpt(ownWords(item), 200))), stateCell(item));
 }
 
-const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/documents/${item.document_id}`, title: item.document }, excerpt(item.document || item.document_id, 60)));
+const documentCell = (item) => h("td.document", {}, documentLink(item.document_id, item.title, item.document));
 
 function stateCell(item) {
   if (item.state === "decided") return h("td.state", {}, verdictPill(item));

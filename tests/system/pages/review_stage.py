@@ -44,6 +44,7 @@ from shared.events import (
     AdapterVersion,
     ClausesExtracted,
     DocumentFailed,
+    DocumentTitle,
     EscalationAnswered,
     Event,
     FindingsFound,
@@ -390,6 +391,7 @@ class Stage:
         *,
         sampled: bool = False,
         omitted: str = "",
+        title: DocumentTitle | None = None,
     ) -> None:
         """Publish clauses of a document.
 
@@ -431,6 +433,7 @@ class Stage:
                 count=len(clauses),
                 sampled=tuple(clause["id"] for clause in clauses) if sampled else (),
                 adapter="contract-clauses",
+                title=title,
                 adapter_version=SHIPPED,
                 adapters=(
                     AdapterVersion(

@@ -17,6 +17,7 @@ from services.triage.domain import ReportFinding
 from services.triage.reading.document import ReadFiling, read_document
 from services.triage.reading.reader import find_statements
 from shared import documents
+from shared.events import DocumentTitle
 from shared.events.questions import Proposal, Quote
 from shared.web.scopes import ROLES, Role
 from tests.support import ROOT, library, require
@@ -311,6 +312,67 @@ def test_documents_are_selected_processed_again_and_deleted(ada: Watched, stage:
     page.get_by_role("link", name=names[0]).wait_for(state="detached")
     listed = [one["name"] for one in stage.http.get("/v1/documents").json()["items"]]
     assert not set(names) & set(listed)
+
+
+def tab_to(page: Any, name: str) -> None:
+    """Press Tab until an element with this text or label has the focus."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate(
+            """(name) => {
+              const at = document.activeElement;
+              return [at.textContent.trim(), at.getAttribute("aria-label")].includes(name);
+            }""",
+            name,
+        ):
+            return
+    raise AssertionError(f"Tab never reaches {name!r}")
+
+
+def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: Stage) -> None:
+    for party in ("Aster", "Birch"):
+        document = stage.upload(f"EX-{party}.txt", f"An agreement with {party}.".encode())
+        title = DocumentTitle(title=f"Quillon Lease · {party}", parties=(party,))
+        stage.extract(document, [], title=title)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=BROKEN).wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("quillon lease")
+    page.get_by_role("link", name=BROKEN).wait_for(state="detached")
+    links = page.locator("td.document > a")
+    assert links.all_inner_texts() == ["Quillon Lease"] * 2
+    tab_to(page, "Name")
+    page.keyboard.press("Enter")
+    page.locator("th[aria-sort=ascending]").wait_for()
+    first = page.locator("tbody tr").first
+    first.get_by_text("Aster · EX-Aster.txt").wait_for()
+    assert parse_qs(urlsplit(page.url).query) == {"q": ["quillon lease"], "sort": ["name"]}
+    tab_to(page, "Select EX-Aster.txt")
+    page.keyboard.press("Space")
+    tab_to(page, "Tag")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog", name="Question").get_by_label("Tag").wait_for()
+    page.keyboard.type("diligence")
+    page.keyboard.press("Enter")
+    bar = page.get_by_role("region", name="Selected documents")
+    bar.get_by_text("1 document tagged.").wait_for()
+    first.get_by_role("button", name="diligence").wait_for()
+    ada.draw("documents-found", whole=False)
+    page.goto(f"{stage.address}/documents")
+    first.get_by_text("Aster · EX-Aster.txt").wait_for()
+    tab_to(page, "diligence")
+    page.keyboard.press("Enter")
+    page.get_by_text("Birch · EX-Birch.txt").wait_for(state="detached")
+    tab_to(page, "Select all")
+    page.keyboard.press("Space")
+    tab_to(page, "Assign")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog", name="Question").get_by_label("Assign to").wait_for()
+    page.keyboard.type("ada")
+    page.keyboard.press("Enter")
+    bar.get_by_text("1 document assigned.").wait_for()
+    first.get_by_role("cell", name="ada", exact=True).wait_for()
 
 
 def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) -> None:
@@ -912,7 +974,7 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
     row = page.get_by_role("row", name="Side letter.eml").filter(has_text="2 parts")
-    row.get_by_role("cell", name="mail", exact=True).wait_for()
+    row.get_by_role("cell", name="Mail", exact=True).wait_for()
     row.get_by_text("Part scan.gif: this is a GIF image").wait_for()
     part = page.get_by_role("row", name="Side letter.txt").filter(has_text="in Side letter.eml")
     part.get_by_role("link", name="Side letter.txt").click()
