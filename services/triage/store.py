@@ -264,12 +264,10 @@ class Reports(DocumentRecords[Report]):
         if rows := [{**key, "filer": filer, "last": last} for filer, last in found.items()]:
             self.session.execute(insert(filers), rows)
 
-    def earlier(
-        self, filer: str, last: str, document_id: str, limit: int
-    ) -> list[tuple[str, BlobRef]]:
-        """Other documents of a filer before a day and their statements, the latest first."""
+    def earlier(self, filer: str, last: str, document_id: str, limit: int) -> list[Report]:
+        """Other reports of a filer before a day, the latest first."""
         query = (
-            select(reports.c.document_id, reports.c.statements)
+            select(reports)
             .join_from(filers, reports, and_(filers.c.tenant == reports.c.tenant,
                                              filers.c.document_id == reports.c.document_id))
             .where(
@@ -282,7 +280,7 @@ class Reports(DocumentRecords[Report]):
             .order_by(filers.c.last.desc(), filers.c.document_id)
             .limit(limit)
         )  # fmt: skip
-        return [(row.document_id, BlobRef(**row.statements)) for row in self.session.execute(query)]
+        return [self.from_row(row) for row in self.session.execute(query)]
 
     def finding(self, document_id: str, finding_id: str) -> ReportFinding | None:
         """One finding of a document, or None."""

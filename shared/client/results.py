@@ -655,10 +655,13 @@ class NarrativeFlags(list[NarrativeFlag]):
 
 
 class Compared(_Result):
-    """An earlier filing that a report was compared with."""
+    """An earlier filing that a report was compared with; `risk` is that of its document."""
 
     document_id: str
     filing: str
+    end: str | None = None
+    risk: float | None = None
+    flagged: bool = False
 
 
 class Difference(_Result):

@@ -1,10 +1,10 @@
 // The panels of a finding, a signal and a flagged sentence.
 
 import { h, number, scrolls, title, words } from "/pages/dom.js";
+import { evidenceOf, ledgerTable, repairOf } from "/pages/ledger.js";
 import { arithmetic, nth, placeOf } from "/pages/statement.js";
 
 const ROUTES = { accept: "accepted automatically", escalate: "a frontier model is asked first", review: "a reviewer decides" };
-const CAUSE = /\s*Likeliest cause: ([^.]+)\./;
 const SHARE = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const TIMES = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const DAYS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
@@ -29,24 +29,29 @@ export function flagBody(item) {
   ];
 }
 
-/** The body of a finding. `proposal` is the element of a model's answer. Returns the elements and that of the period. */
-export function findingBody(item, proposal = null) {
+/** The sum of a finding: its ledger, or the reported and the expected amount. */
+export const sumOf = (finding, show) => (finding.ledger ? ledgerTable(finding, show) : arithmetic(finding));
+
+/** The body of a finding. Returns the elements and that of the period.
+    @param proposal the element of a model's answer
+    @param show called with a cell to show it in the document */
+export function findingBody(item, proposal = null, show = null) {
   const finding = item.finding ?? {};
-  const cause = CAUSE.exec(item.text);
-  const message = item.text.replace(CAUSE, "");
+  const { ledger } = finding;
   const holds = NAMED_AFTER_ERROR.has(finding.check) ? "Suspected error" : "Rule";
   const period = h("dd", {}, has(finding.column) ? `${nth(finding.column)} column` : "");
   const facts = [["Statement", title(finding.statement)], ["Line", lineOf(finding)], ["Period", has(finding.column) && period],
     ["Position", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)], ["Severity", finding.severity], ["Filing", finding.filing], ["Route", ROUTES[item.route]]];
   return { period, parts: [
-    proposal ? scrolls(h("div.message.short", { role: "group", "aria-label": "Message" }, message)) : h("p.message", {}, message),
+    !ledger && (proposal ? scrolls(h("div.message.short", { role: "group", "aria-label": "Message" }, item.text)) : h("p.message", {}, item.text)),
     proposal,
-    arithmetic(finding),
-    (cause || finding.how_to_verify || finding.title) && h("dl.reasoning", {},
+    sumOf(finding, show),
+    repairOf(finding), ledger && evidenceOf(finding),
+    (finding.how_to_verify || finding.title) && h("dl.reasoning", {},
       finding.title && [h("dt", {}, holds), h("dd", {}, finding.title)],
-      cause && [h("dt", {}, "Likely cause"), h("dd", {}, sentence(cause[1]))],
       finding.how_to_verify && [h("dt", {}, "How to verify"), h("dd", {}, finding.how_to_verify)],
       finding.possible_explanation && [h("dt", {}, "Possible explanation"), h("dd", {}, finding.possible_explanation)]),
+    ledger && h("details", {}, h("summary", {}, "In words"), h("p.message", {}, item.text)),
     finding.compares && h("details", {}, h("summary", {}, "About this check"), h("dl.reasoning", {},
       h("dt", {}, "What it compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
     factList(facts),
@@ -54,8 +59,8 @@ export function findingBody(item, proposal = null) {
   ] };
 }
 
-/** The body of a signal: the ratio, its inputs and the comparison. */
-export function signalBody(item) {
+/** The body of a signal: the ratio, its inputs and the comparison. `open(result)` opens the finding that doubts one of its figures. */
+export function signalBody(item, open) {
   const signal = item.finding ?? {};
   const shown = (value) => inUnit(value, signal.unit);
   const inputs = (signal.inputs ?? []).map((one) => h("tr", {}, h("th", { scope: "row" }, one.label, h("span.muted.small", {}, ` ${words(one.figure)}`)),
@@ -64,6 +69,7 @@ export function signalBody(item) {
   return [
     h("p.asks", {}, "This ratio is unusual. It is not an error by itself."),
     h("p.message", {}, item.text),
+    signal.explained_by && h("p.holds", {}, "One of its figures may be wrong. ", h("button.quiet.see", { type: "button", onclick: () => open(signal.explained_by) }, "See the finding")),
     h("dl.facts.trend", {}, rows.map(([end, value]) => h("div", {}, h("dt", {}, end), h("dd.figure", {}, shown(value))))),
     rangeOf("Other companies", signal.peers, shown), rangeOf("Their yearly change", signal.change, shown),
     h("table.inputs", {}, h("caption", {}, signal.formula), h("tbody", {}, inputs)),
@@ -94,5 +100,3 @@ export const day = (end) => (/^\d{8}$/.test(end ?? "") ? `${end.slice(0, 4)}-${e
 const factList = (facts) => h("dl.facts", {}, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), value instanceof Element ? value : h("dd", {}, value))));
 
 const has = (value) => value !== null && value !== undefined;
-
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

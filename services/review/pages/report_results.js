@@ -1,8 +1,9 @@
 // The list of a report: findings, unusual ratios, flagged sentences, and what was checked.
 
 import { get, may, query } from "/pages/api.js";
+import { day } from "/pages/findings.js";
 import { count, fill, h, moment, number, percent, title } from "/pages/dom.js";
-import { Results } from "/pages/results.js";
+import { everything, Results } from "/pages/results.js";
 import { statementTable } from "/pages/statement.js";
 import { Tabs } from "/pages/tabs.js";
 
@@ -66,6 +67,7 @@ export class ReportResults extends Results {
       dismissed.length > 0 && h("details.lines", {}, h("summary", {}, `${count(dismissed.length, "finding")} dismissed in an earlier report of this company`),
         dismissed.map((row) => [this.line(row), h("p.remark", {}, `${title(row.dismissed.by)} dismissed it on ${moment(row.dismissed.time)}: “${row.dismissed.reason}”`)])),
       coverage?.items.length > 0 && this.notClosing(coverage),
+      !this.hasOnlyWords && may("results:read") && this.earlier(),
       warnings?.length > 0 && h("details.lines", {}, h("summary", {}, `Partly unread (${count(warnings.length, "note")})`), h("ul.notes", {}, warnings.map((one) => h("li", {}, one))))];
   }
 
@@ -77,6 +79,25 @@ export class ReportResults extends Results {
       const own = items.filter((one) => one.check === check);
       return h("details", { open: true }, h("summary", {}, `${own[0].title ?? title(check)} (${own.length})`), own.map(line), own[0].possible_explanation && h("p.muted", {}, `May be lawful: ${own[0].possible_explanation}`));
     }), items.length < all && h("p.muted", {}, `Not shown: ${number(all - items.length)} more.`));
+  }
+
+  /** Earlier reports of the company, read when opened. */
+  earlier() {
+    const inside = h("div", {});
+    const line = ({ document_id: id, end, risk }) => h("li", {}, h("a", { href: `/documents/${id}` }, day(end)), h("span.muted", {}, ` risk ${percent(risk)}`));
+    const read = async (event) => {
+      if (!event.target.open) return;
+      this.reading ??= everything(`${this.path}/history`, { limit: 5 });
+      try {
+        const compared = (await this.reading).flatMap((one) => one.compared);
+        const own = [...new Map(compared.map((one) => [`${one.document_id} ${one.end}`, one])).values()];
+        fill(inside, own.length ? h("ul.notes", {}, own.map(line)) : h("p.muted.nothing", {}, "No earlier report of this company is here."));
+      } catch (error) {
+        this.reading = null;
+        fill(inside, h("p.wrong", {}, error.message));
+      }
+    };
+    return h("details.lines", { ontoggle: read }, h("summary", {}, "Earlier reports"), inside);
   }
 
   signals(rows) {

@@ -29,7 +29,22 @@ export function placeOf(place) {
 /** The boxes of a finding's cells. All but the main one have the look of a part. */
 export function boxesOfFinding(boxes, finding) {
   const box = finding.cells?.[0]?.place?.box;
-  return (boxes ?? []).map((one) => ({ ...one, look: box && one.x0 === box[0] && one.y0 === box[1] ? null : "part" }));
+  const page = finding.cells?.[0]?.place?.page;
+  return (boxes ?? []).map((one) => ({ ...one, look: box && one.page === page && one.x0 === box[0] && one.y0 === box[1] ? null : "part" }));
+}
+
+/** The key of a cell in `data-cell`. */
+export const cellKey = ({ statement, row, column }) => `${statement} ${row} ${column}`;
+
+/** While a cell is pointed at or has the focus, light it wherever else `root` shows it. */
+export function linkCells(root) {
+  const light = (on) => (event) => {
+    const key = event.target.closest("[data-cell]")?.dataset.cell;
+    const same = key ? [...root.querySelectorAll(`[data-cell="${CSS.escape(key)}"]`)] : [];
+    if (same.length > 1) same.forEach((one) => one.classList.toggle("pointed", on));
+  };
+  for (const name of ["pointerover", "focusin"]) root.addEventListener(name, light(true));
+  for (const name of ["pointerout", "focusout"]) root.addEventListener(name, light(false));
 }
 
 /** The statement as a table. With components as columns, each line shows its period. */
@@ -39,7 +54,7 @@ export function statementTable(statement, finding = {}) {
   const parts = new Set((finding.cells ?? []).filter((one) => one.statement === statement.statement).map((one) => `${one.row} ${one.column}`));
   const cell = (value, row, column) => {
     const lit = row === finding.row && (finding.column === null || column === finding.column);
-    return h(lit ? "td.figure.lit" : parts.has(`${row} ${column}`) ? "td.figure.part" : "td.figure", { title: placeOf(statement.rows[row].places?.[column]) || null }, typeof value === "number" ? number(value) : value ?? "");
+    return h(lit ? "td.figure.lit" : parts.has(`${row} ${column}`) ? "td.figure.part" : "td.figure", { "data-cell": cellKey({ statement: statement.statement, row, column }), title: placeOf(statement.rows[row].places?.[column]) || null }, typeof value === "number" ? number(value) : value ?? "");
   };
   const line = (row, index) => {
     const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";
@@ -69,12 +84,9 @@ const ordinals = new Intl.PluralRules("en", { type: "ordinal" });
 /** The ordinal of an index that counts from 0. */
 export const nth = (index) => FIRST[index] ?? `${index + 1}${ENDINGS[ordinals.select(index + 1)]}`;
 
-/** Reported, expected and difference. */
-export function arithmetic(finding) {
-  const { reported, expected } = finding;
-  const known = typeof reported === "number" && typeof expected === "number";
+/** The reported and the expected amount of a finding without a ledger. */
+export function arithmetic({ reported, expected }) {
   return h("dl.facts.sums", {},
     h("div", {}, h("dt", {}, "Reported"), h("dd.figure", {}, number(reported))),
-    h("div", {}, h("dt", {}, "Expected"), h("dd.figure", {}, number(expected))),
-    h("div", {}, h("dt", {}, "Difference"), h("dd.figure", {}, known ? number(reported - expected) : "–")));
+    h("div", {}, h("dt", {}, "Expected"), h("dd.figure", {}, number(expected))));
 }

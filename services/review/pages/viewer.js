@@ -110,6 +110,12 @@ export class Viewer {
     else if (this.mode === "text") await this.#drawText(false);
   }
 
+  /** Show a place of the document on its page, or in its text. */
+  async show({ boxes, span, page }) {
+    Object.assign(this, { boxes, span, page: page ?? this.page, range: null });
+    await this.setMode(this.pictured ? "page" : "text");
+  }
+
   async go(page) {
     const most = this.details?.page_count || 1;
     this.page = Math.min(Math.max(1, Math.round(page) || 1), most);
@@ -180,9 +186,12 @@ export class Viewer {
 
   #scrollToRow() {
     this.pane.scrollTop = 0;
-    const lit = this.statement.querySelector(".lit-row")?.getBoundingClientRect();
+    const row = this.statement.querySelector(".lit-row");
+    const lit = row?.getBoundingClientRect();
     const desk = this.pane.getBoundingClientRect();
-    if (lit) this.pane.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom) / 2;
+    if (lit) this.pane.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom - row.closest("table").tHead.offsetHeight) / 2;
+    const cell = this.statement.querySelector(".lit")?.getBoundingClientRect();
+    if (cell) this.pane.scrollLeft += Math.max(0, cell.right - desk.right + cell.height);
   }
 
   #drawPages(scroll) {

@@ -8,12 +8,12 @@ import { Correction } from "/pages/correction.js";
 import { decide, history as done } from "/pages/decide.js";
 import * as known from "/pages/document_cache.js";
 import { byId, certainty, count, excerpt, fill, flowing, h, kbd, moment, say, scrolls, title, typing } from "/pages/dom.js";
-import { distance, findingBody, flagBody, signalBody } from "/pages/findings.js";
+import { distance, findingBody, flagBody, signalBody, sumOf } from "/pages/findings.js";
 import { clauseType, isFlag, isOfReading, isSignal, kindOf, nameOf, titleOf } from "/pages/names.js";
 import { proposalOf } from "/pages/proposal.js";
 import { ReportResults } from "/pages/report_results.js";
 import { isOpen } from "/pages/results.js";
-import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
+import { boxesOfFinding, linkCells, period, statementOf, statementTable } from "/pages/statement.js";
 import { ownWords } from "/pages/text.js";
 import { decidedCategory, decidedText, isAccepted, isMine, machinePill, verdictOf, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
@@ -41,6 +41,7 @@ export class Workbench {
     this.panel = h("section.panel", { "aria-label": "The item" });
     this.parts = [this.bar, this.side, this.viewer.element, this.panel, this.adding];
     this.element = h("div.workbench", {}, this.parts);
+    linkCells(this.element);
     this.busy = false;
     this.back = (event) => { if (event.persisted) location.reload(); };
     document.addEventListener("keydown", this.key);
@@ -223,6 +224,19 @@ export class Workbench {
     if (column && this.columnFact) this.columnFact.textContent = period(column);
   }
 
+  /** Show a cell of the finding in the document. */
+  async showCell(cell) {
+    const boxes = this.boxesOfAll({ ...this.shown, finding: { cells: [cell] } });
+    const { start, end, page } = cell.place;
+    await this.viewer.show({ boxes, span: end ? { start, end } : null, page });
+  }
+
+  /** Open a finding of the document by its result id. */
+  openFinding(key) {
+    this.results?.tabs?.choose("findings");
+    this.results?.pick(key);
+  }
+
   async statement(item) {
     try {
       return await statementOf(this.documentOf(item), item.finding);
@@ -257,7 +271,7 @@ export class Workbench {
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
         h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${item.absent ? "confirmed this as absent" : `${verdictOf(item)} this`} on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
         item.note && h("p.remark", {}, `“${item.note}”`),
-        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
+        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && sumOf(item.finding ?? {}, (cell) => this.showCell(cell))),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")), this.onward())));
     say(`${nameOf(item)}: ${verdictOf(item)}.`);
@@ -302,9 +316,9 @@ export class Workbench {
 
   findingBody(item) {
     this.columnFact = null;
-    if (isSignal(item)) return signalBody(item);
+    if (isSignal(item)) return signalBody(item, (key) => this.openFinding(key));
     if (isFlag(item)) return flagBody(item);
-    const body = findingBody(item, proposalOf(item.proposal));
+    const body = findingBody(item, proposalOf(item.proposal), (cell) => this.showCell(cell));
     this.columnFact = body.period;
     return body.parts;
   }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from services.triage.api.findings import PositionOut, require_result
 from services.triage.dismissals import filer_key
+from services.triage.domain import Report
 from services.triage.history import (
     KEPT,
     SLIPS,
@@ -26,7 +27,6 @@ from services.triage.statements.model import BadFiling, Filing, number, read_fil
 from services.triage.store import Reports, position_of
 from shared.blobs import BlobStore, MissingBlob
 from shared.documents.model.formats import JSON
-from shared.events import BlobRef
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -43,6 +43,9 @@ class ComparedOut(BaseModel):
 
     document_id: str
     filing: str = Field(description="id of the filing within the document")
+    end: str = Field(description="its last day, YYYYMMDD")
+    risk: float = Field(ge=0, le=1, description="of the document, as in `/findings`")
+    flagged: bool = Field(description="of the document")
 
 
 class DifferenceOut(BaseModel):
@@ -129,6 +132,7 @@ class Compared:
         self.bytes_left = MOST_READ
         self.amounts: dict[str, list[tuple[str, PriorAmount]]] = {}
         """Amounts of other documents, by company."""
+        self.reports: dict[str, Report] = {}  # other documents by id
 
     def filing(self, read: Filing) -> HistoryOut:
         """Compare one filing with the latest earlier ones of its company."""
@@ -149,7 +153,7 @@ class Compared:
             warnings.append(f"{len(diffs):,} lines differ; only {len(shown):,} are listed")
         return HistoryOut(
             filing=filing.id,
-            compared=[ComparedOut(document_id=e.document, filing=e.filing) for e in earlier],
+            compared=[self._compared(prior) for prior in earlier],
             differences=[_shown(filing, diff) for diff in diffs if id(diff) in shown],
             warnings=warnings,
         )
@@ -161,17 +165,30 @@ class Compared:
             return [], []
         with self.store.read() as session:
             documents = Reports(session, self.tenant).earlier(filer, last, self.document_id, KEPT)
-        unread = [name for name, statements in documents if not self._read(name, statements)]
+        self.reports |= {report.document_id: report for report in documents}
+        unread = [report.document_id for report in documents if not self._read(report)]
         amounts = [
             prior
-            for document, _ in documents
-            for company, prior in self.amounts.get(document, ())
+            for report in documents
+            for company, prior in self.amounts.get(report.document_id, ())
             if company == filer and prior.last < last
         ]
         return sorted(amounts, key=lambda prior: prior.last, reverse=True)[:KEPT], unread
 
-    def _read(self, document: str, statements: BlobRef) -> bool:
+    def _compared(self, prior: PriorAmount) -> ComparedOut:
+        report = self.reports[prior.document]
+        return ComparedOut(
+            document_id=prior.document,
+            filing=prior.filing,
+            end=prior.last,
+            risk=report.risk,
+            flagged=report.flagged,
+        )
+
+    def _read(self, report: Report) -> bool:
         """Read another document, once. Returns false if it is too long."""
+        document, statements = report.document_id, report.statements
+        assert statements is not None, "a triaged report has statements"
         if document in self.amounts:
             return True
         if statements.size > min(MOST_BYTES, self.bytes_left):

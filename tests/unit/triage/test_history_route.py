@@ -39,7 +39,10 @@ def test_a_report_is_held_against_the_earlier_ones_of_its_company(any_triage: Tr
 
     triage.handle(triage.read("doc_1", record(), {**record(), "company": "Another Corp"}))
     (found,) = asked(triage, "doc_2")
-    assert found["compared"] == [{"document_id": "doc_1", "filing": "f1"}]
+    (earlier,) = found["compared"]
+    named = (earlier["document_id"], earlier["filing"], earlier["end"], earlier["flagged"])
+    assert named == ("doc_1", "f1", "20231231", False)
+    assert 0 <= earlier["risk"] <= 1
     slip, other = found["differences"]
     assert (slip["label"], slip["end"]) == ("Accounts receivable, net", "20231231")
     assert (slip["reported"], slip["earlier"]) == (2_791_000_000, 2_719_000_000)
