@@ -166,4 +166,4 @@ export function today() {
   return now.toISOString();
 }
 
-export const counts = (kind = "") => get(query("/v1/items/counts", { since: today(), kind }));
+export const counts = (filters = {}) => get(query("/v1/items/counts", { since: today(), ...filters }));

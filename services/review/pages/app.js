@@ -9,7 +9,7 @@ import { left } from "/pages/tab_session.js";
 const LINK = /^#(sign-in|invitation)=(\w+)$/; // of an address that signs in once, or lets a person choose a password
 const VIEWS = [
   [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
-  [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
+  [/^\/findings$/, () => import("/pages/queue.js"), { kind: "finding" }],
   [/^\/reports$/, () => import("/pages/reports.js")],
   [/^\/review$/, () => import("/pages/review.js")],
   [/^\/documents$/, () => import("/pages/documents.js")],
@@ -23,7 +23,6 @@ const VIEWS = [
 const LINKS = [ // address, name, and the scope that a key needs for it
   ["/", "Queue", "review"],
   ["/documents", "Documents", "documents:read"],
-  ["/findings", "Findings", "review"],
   ["/reports", "Reports", "results:read"],
   ["/decisions", "Decisions", "review"],
   ["/search", "Search", "documents:read"],

@@ -5,7 +5,7 @@ import { history as done } from "/pages/decide.js";
 import { count, empty, failure, fill, h, kbd, say } from "/pages/dom.js";
 import { Workbench } from "/pages/workbench.js";
 
-const FILTERS = ["kind", "document", "category"];
+const FILTERS = ["kind", "document", "category", "assignee", "q"];
 
 export async function show({ params, go, replace }) {
   const queue = new Queue({ go, replace, filters: Object.fromEntries(FILTERS.filter((name) => params.get(name)).map((name) => [name, params.get(name)])) });
