@@ -574,11 +574,12 @@ def decisions(commands: ReviewCommands, reader: Reader) -> APIRouter:
         since: Annotated[
             Timestamp | None, Query(description="RFC 3339; default: all decisions")
         ] = None,
+        until: Annotated[Timestamp | None, Query(description="RFC 3339, exclusive")] = None,
     ) -> ErrorRatesOut:
         """Estimates how many automatically acceptable results are wrong, from a hidden sample that
         people check. Each rate has its 95% interval.
         """
-        return ErrorRatesOut.model_validate({"items": reader.error_rates(actor, since)})
+        return ErrorRatesOut.model_validate({"items": reader.error_rates(actor, since, until)})
 
     @router.get(
         "/exports",

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from services.review import api, handlers, provider_accuracy, static_files
+from services.review import api, handlers, insights, provider_accuracy, static_files
 from services.review.commands import ReviewCommands
 from services.review.priority import Order, Priority
 from services.review.queries import Reader
@@ -80,6 +80,7 @@ def build(
         [
             api.queue(commands, reader),
             api.decisions(commands, reader),
+            insights.routes(store),
             provider_accuracy.routes(store),
             report_routes(reader, risks),
             api.sessions(sessions),

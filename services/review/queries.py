@@ -163,10 +163,12 @@ class Reader:
             )
         return views
 
-    def error_rates(self, actor: Actor, since: datetime | None = None) -> list[ErrorRate]:
-        """The error rates of acceptable results, since a time or ever."""
+    def error_rates(
+        self, actor: Actor, since: datetime | None = None, until: datetime | None = None
+    ) -> list[ErrorRate]:
+        """The error rates of acceptable results, by the decisions of a period or all."""
         with self.database.read() as session:
-            return error_rates(store.sample_decisions(session, actor.tenant, since))
+            return error_rates(store.sample_decisions(session, actor.tenant, since, until))
 
     def measure(self) -> None:
         """Update the metric from the newest audit samples of all tenants, up to yesterday.

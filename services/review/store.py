@@ -202,6 +202,7 @@ decisions = sa.Table(
     sa.Index("decisions_document", "tenant", "document_id"),
     sa.Index("decisions_item", "tenant", "item_id"),
     sa.Index("decisions_sampled", "sampled", "number"),
+    sa.Index("decisions_time", "tenant", "time"),
 )
 
 
@@ -616,6 +617,29 @@ def _groups(
     return tuple(Group(*row) for row in session.execute(query))
 
 
+AGES = (0, 1, 3, 7)
+"""Days from which on the groups of waiting items begin."""
+
+
+def count_ages(session: Session, tenant: str, now: datetime) -> list[tuple[int, int | None, int]]:
+    """Count the waiting items by age: [from days, to days or None, count], youngest first."""
+    ages = list(zip(AGES, (*AGES[1:], None), strict=True))
+    born = items.c.created
+    of_age = [
+        sa.and_(
+            born <= now - timedelta(low) if low else sa.true(),
+            born > now - timedelta(high) if high else sa.true(),
+        )
+        for low, high in ages
+    ]
+    waiting = _matching(tenant, Filters(state="waiting"), now)
+    counts = sa.select(*(sa.func.count().filter(one) for one in of_age)).where(*waiting)
+    return [
+        (low, high, number)
+        for (low, high), number in zip(ages, session.execute(counts).one(), strict=True)
+    ]
+
+
 def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict[str, DocumentName]:
     """Return the names of known documents by id."""
     columns = documents.c.id, documents.c.name, documents.c.title, documents.c.parties
@@ -737,13 +761,42 @@ def list_decisions(
     return [_decision(row) for row in rows[:limit]], following
 
 
+class DecisionMade(NamedTuple):
+    """A decision without its text."""
+
+    item_id: str
+    kind: str
+    stage: str
+    category: str
+    origin: str
+    verdict: Verdict
+    bulk: bool
+    actor: str
+    time: datetime
+
+
+def decisions_between(
+    session: Session, tenant: str, since: datetime, until: datetime | None
+) -> list[DecisionMade]:
+    """Return the decisions of a period, oldest first."""
+    columns = (decisions.c[name] for name in DecisionMade._fields)
+    query = sa.select(*columns).where(decisions.c.tenant == tenant, *_between(since, until))
+    return [DecisionMade(*row) for row in session.execute(query.order_by(decisions.c.number))]
+
+
+def _between(since: datetime | None, until: datetime | None) -> Iterator[sa.ColumnElement[bool]]:
+    if since is not None:
+        yield decisions.c.time >= since
+    if until is not None:
+        yield decisions.c.time < until
+
+
 def sample_decisions(
-    session: Session, tenant: str, since: datetime | None = None
+    session: Session, tenant: str, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[SampleDecision]:
     """Yield a tenant's decisions about audit samples, oldest first."""
-    query = _SAMPLE_DECISIONS.where(decisions.c.tenant == tenant).order_by(decisions.c.number)
-    if since is not None:
-        query = query.where(decisions.c.time >= since)
+    query = _SAMPLE_DECISIONS.where(decisions.c.tenant == tenant, *_between(since, until))
+    query = query.order_by(decisions.c.number)
     for row in session.execute(query):
         yield SampleDecision(*row)
 

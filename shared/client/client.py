@@ -28,11 +28,13 @@ from .results import (
     Delivery,
     Document,
     DocumentValue,
+    ErrorRate,
     Escalation,
     Filing,
     Findings,
     History,
     Hit,
+    Insights,
     Item,
     Journal,
     Key,
@@ -682,6 +684,17 @@ class Client:
         """Decisions, newest first; filters as in REST: document, item, by."""
         return (Decision.of(item) for item in self._pages("/v1/decisions", **filters))
 
+    def error_rates(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> list[ErrorRate]:
+        """The error rates of results that can be accepted automatically, from hidden checks."""
+        path = "/v1/decisions/error-rates"
+        return [ErrorRate.of(item) for item in self._pages(path, **_period(since, until))]
+
+    def insights(self, since: datetime | None = None, until: datetime | None = None) -> Insights:
+        """The waiting items, and the decisions of a period, by default of the last 90 days."""
+        return Insights.of(self._get("/v1/insights", **_period(since, until)).json())
+
     def export(self, form: str = "jsonl", **filters: str | Sequence[str]) -> bytes:
         """All results with their decisions as a file: `jsonl`, `csv` or `xlsx`.
 
@@ -935,6 +948,11 @@ def _once_key(key: str | None = None) -> dict[str, str]:
 
 def _if_match(etag: str | None) -> dict[str, str]:
     return {} if etag is None else {"if-match": etag}
+
+
+def _period(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    bounds = {"since": since, "until": until}
+    return {name: time.isoformat() for name, time in bounds.items() if time is not None}
 
 
 def _base64(data: bytes) -> str:

@@ -1137,6 +1137,60 @@ class Monitors(_Result):
     notices: tuple[Notice, ...]
 
 
+class ErrorRate(_Result):
+    """The error rate of a specialist, in total or of one category, kind or media type."""
+
+    adapter: str
+    category: str | None
+    kind: str | None
+    source: str | None
+    checked: int
+    wrong: int
+    rate: float
+    interval: tuple[float, ...]
+    """The 95% interval of the rate."""
+
+
+class DayVerdicts(_Result):
+    """The decisions of a day in UTC, such as `2026-12-01`."""
+
+    day: str
+    accept: int
+    reject: int
+    correct: int
+
+
+class CategoryVerdicts(_Result):
+    """The decisions about a category of clauses, or a check of findings."""
+
+    kind: str
+    category: str
+    accept: int
+    reject: int
+    correct: int
+
+
+class Age(_Result):
+    """The number of waiting items of an age in days; `to_days` is exclusive."""
+
+    from_days: int
+    to_days: int | None
+    count: int
+
+
+class Insights(_Result):
+    """The waiting items, and the decisions of a period."""
+
+    waiting: int
+    ages: tuple[Age, ...]
+    decided: int
+    median_seconds: float | None
+    """From the same person's decision before. Pauses over 10 minutes are left out."""
+    timed: int
+    days: tuple[DayVerdicts, ...]
+    categories: tuple[CategoryVerdicts, ...]
+
+
 class Costs(_Result):
     """The costs of the tenant's calls to frontier models, and of its specialists."""
 

@@ -27,7 +27,7 @@ _ROUTES: tuple[tuple[str, Stage], ...] = (
         "ingest",
     ),
     (r"/v1/(escalations|costs|policy)(/.*)?", "escalation"),
-    (r"/v1/(items|decisions|exports|session)(/.*)?", "review"),
+    (r"/v1/(items|decisions|exports|insights|session)(/.*)?", "review"),
 )
 _COMPILED = tuple((re.compile(pattern), service) for pattern, service in _ROUTES)
 _SCHEMA = re.compile(r"/openapi/(ingest|extraction|triage|review|escalation)\.json")

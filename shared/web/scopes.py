@@ -53,7 +53,7 @@ _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("GET", rf"{_DOCUMENT}/(clauses|presence|values|findings|history)", "results:read"),
     ("GET", rf"{_DOCUMENT}/(signals|narrative-flags)", "results:read"),
     ("GET", rf"{_DOCUMENT}/report", "review"),
-    ("GET", r"/v1/(reports|watch|costs|policy|escalations)(/.*)?", "results:read"),
+    ("GET", r"/v1/(reports|watch|costs|policy|escalations|insights)(/.*)?", "results:read"),
     ("GET", r"/v1/documents(/.*)?", "documents:read"),
     ("GET", r"/v1/search", "documents:read"),
     ("*", r"/v1/documents(/.*)?", "documents:write"),

@@ -351,6 +351,10 @@ def test_review(servers: Servers) -> None:
                 "waiting": lambda s: review.waiting_item(s, TENANT, "x3", "x33", NOW),
                 "decided": lambda s: review.decided_items(s, TENANT, "x3"),
                 "decision": lambda s: review.find_decision(s, TENANT, "x3"),
+                "ages": lambda s: review.count_ages(s, TENANT, NOW),
+                "decisions of a period": lambda s: review.decisions_between(
+                    s, TENANT, NOW - timedelta(days=1), None
+                ),
             },
         )
 

@@ -28,7 +28,8 @@ from services.ingest.retention.api import TombstoneView
 from services.ingest.schemas import DocumentView, KeyView, ProgressView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
-from services.review.api import DecisionOut, ItemOut
+from services.review.api import DecisionOut, ErrorRateOut, ItemOut
+from services.review.insights import AgeOut, CategoryVerdictsOut, DayVerdictsOut, InsightsOut
 from services.triage.api.findings import (
     BoxOut,
     CellOut,
@@ -49,6 +50,7 @@ from services.triage.api.reports import ReportOut
 from services.triage.api.signals import FlagOut, InputOut, PeerRangeOut, PriorRatioOut, SignalOut
 from shared.monitoring.api import MonitorOut, MonitorsOut, NoticeOut
 from shared.web.app import problem
+from tests.support import ROOT
 from tests.support.samples import document_json
 
 DOCUMENT = document_json(
@@ -165,6 +167,11 @@ def test_a_document_is_typed() -> None:
         (results.Monitor, MonitorOut),
         (results.Notice, NoticeOut),
         (results.Monitors, MonitorsOut),
+        (results.ErrorRate, ErrorRateOut),
+        (results.Insights, InsightsOut),
+        (results.Age, AgeOut),
+        (results.DayVerdicts, DayVerdictsOut),
+        (results.CategoryVerdicts, CategoryVerdictsOut),
     ],
 )
 def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:
@@ -405,6 +412,19 @@ def test_lists_are_fetched_as_they_are_asked_for() -> None:
     assert len(network.requests) == 1
     assert len(list(documents)) == 2
     assert dict(network.requests[1].url.params) == {"state": "ended", "cursor": "abc"}
+
+
+def test_insights_and_error_rates_are_those_of_a_period() -> None:
+    examples = json.loads((ROOT / "services/review/examples.json").read_bytes())
+    paths = "/v1/insights", "/v1/decisions/error-rates"
+    network = Network(*(ok(examples[f"GET {path}"]["answer"]) for path in paths))
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    seen = network.client().insights(since=start)
+    assert (seen.waiting, seen.ages[-1].to_days, seen.days[0].reject) == (51, None, 9)
+    (rate,) = network.client().error_rates(until=start)
+    assert rate.interval == (0.002, 0.0589)
+    asked = [dict(request.url.params) for request in network.requests]
+    assert asked == [{"since": start.isoformat()}, {"until": start.isoformat()}]
 
 
 def test_hits_are_fetched_as_they_are_asked_for() -> None:

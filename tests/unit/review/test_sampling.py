@@ -110,6 +110,7 @@ def test_decisions_about_samples_make_the_error_rate(sampled: ReviewService) -> 
     low, high = everything["interval"]
     assert low < 0.5 < high
     assert rates(sampled, since="2999-01-01T00:00:00Z") == []
+    assert rates(sampled, until="2026-01-01T00:00:00Z") == []
     assert rates(sampled, "key-eve") == []
 
 
