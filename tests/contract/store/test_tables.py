@@ -23,6 +23,7 @@ from services.ingest.idempotency import store as idempotency
 from services.ingest.resumable import store as resumable
 from services.ingest.retention import store as retention
 from services.ingest.search import store as search
+from services.ingest.users import store as users
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.triage import store as triage
@@ -35,7 +36,7 @@ from shared.storage.tenant_isolation import ACROSS
 TABLES: dict[str, list[MetaData]] = {
     "ingest": [
         one.metadata
-        for one in (ingest, idempotency, resumable, retention, search, webhooks, secret)
+        for one in (ingest, idempotency, resumable, retention, search, users, webhooks, secret)
     ],
     "extraction": [extraction.metadata, OfClauses.tables.checks.metadata, secret.metadata],
     "triage": [triage.metadata, OfFindings.tables.checks.metadata, secret.metadata],
