@@ -38,6 +38,7 @@ export class Results {
 
   leave() {
     clearTimeout(this.timer);
+    clearTimeout(this.drawing);
     this.turn += 1;
   }
 
@@ -63,7 +64,9 @@ export class Results {
       return;
     }
     this.items.set(item.result_id, item);
-    this.#redraw();
+    this.rows = this.rowsOf(this.answers);
+    clearTimeout(this.drawing);
+    this.drawing = setTimeout(() => this.#redraw()); // the next item is shown first
   }
 
   #redraw() {
