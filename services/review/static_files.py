@@ -31,6 +31,7 @@ VIEWS = (
     "/documents/{document}",
     "/decisions",
     "/search",
+    "/insights",
     "/costs",
     "/watch",
     "/people",

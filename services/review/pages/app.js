@@ -16,8 +16,7 @@ const VIEWS = [
   [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
   [/^\/decisions$/, () => import("/pages/decisions.js")],
   [/^\/search$/, () => import("/pages/search.js")],
-  [/^\/costs$/, () => import("/pages/costs.js")],
-  [/^\/watch$/, () => import("/pages/watch.js")],
+  [/^\/(?:insights|costs|watch)$/, () => import("/pages/insights.js")],
   [/^\/people$/, () => import("/pages/people.js")],
 ];
 const LINKS = [ // address, name, and the scope that a key needs for it
@@ -26,11 +25,11 @@ const LINKS = [ // address, name, and the scope that a key needs for it
   ["/reports", "Reports", "results:read"],
   ["/decisions", "Decisions", "review"],
   ["/search", "Search", "documents:read"],
-  ["/costs", "Costs", "results:read"],
-  ["/watch", "Checks", "results:read"],
+  ["/insights", "Insights", "results:read"],
   ["/people", "People", "admin"],
 ];
 
+const MOVED = { "/costs": "costs", "/watch": "error-rate" }; // old addresses of tabs of Insights
 const NOT_FOUND = [/^/, () => ({ show: notFound })];
 
 let shown = null; // the current view
@@ -39,6 +38,8 @@ let turn = 0; // counts navigations, so that a slow view never replaces a later 
 
 async function show() {
   const mine = ++turn;
+  const tab = MOVED[location.pathname];
+  if (tab) replace(`/insights?${new URLSearchParams([["tab", tab], ...new URLSearchParams(location.search)])}`);
   const { pathname, search } = location;
   const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOT_FOUND;
   shown?.leave?.();

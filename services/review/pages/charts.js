@@ -63,6 +63,33 @@ export function columns(rows) {
     h("div.row.apart.small.muted", {}, h("span", {}, rows[0][0]), rows.length > 1 && h("span", {}, rows.at(-1)[0])));
 }
 
+/** What the colours of a chart mean: [class, name]. */
+export function legend(entries) {
+  return h("ul.legend", { "aria-hidden": "true" }, entries.map(([kind, name]) => h("li", {}, s("svg", { class: "swatch" }, s(`rect.${kind}`, { width: "100%", height: "100%" })), name)));
+}
+
+const TICKS = 5;
+
+/** Shares with their intervals over time, against a limit: [label, share, low, high], earliest first.
+    @param limit a share, drawn as a dashed line with `text`; null for none */
+export function series(rows, limit, text) {
+  const most = Math.max(...rows.map(([, , , high]) => high), (limit ?? 0) * 1.25);
+  const step = [0.01, 0.02, 0.05, 0.1, 0.25].find((one) => most / one <= TICKS) ?? 0.25;
+  const y = (value) => percent(96 - share(value, most) * 0.9);
+  const x = (at) => percent(8 + (92 * (at + 0.5)) / rows.length);
+  const across = (kind, value) => s(`line.${kind}`, { x1: "8%", x2: "100%", y1: y(value), y2: y(value) });
+  const ticks = Array.from({ length: Math.floor(most / step) + 1 }, (_, at) => at * step);
+  const drawn = [
+    ...ticks.flatMap((value) => [across(value ? "grid" : "axis", value), s("text", { x: 0, y: y(value), dy: ".3em" }, `${Math.round(value * 100)}%`)]),
+    ...rows.map(([, , low, high], at) => s("line.band", { x1: x(at), x2: x(at), y1: y(low), y2: y(high) })),
+    ...rows.slice(1).map(([, value], at) => s("line.line", { x1: x(at), x2: x(at + 1), y1: y(rows[at][1]), y2: y(value) })),
+    ...(limit === null ? [] : [across("limit", limit), s("text.limit-text", { x: "100%", y: y(limit), dy: "-.5em", "text-anchor": "end" }, text)]),
+    ...rows.map(([label, value], at) => s("circle.dot", { cx: x(at), cy: y(value), r: 4 }, s("title", {}, `${label}: ${(value * 100).toFixed(1)}%`))),
+  ];
+  return h("div.columns", { "aria-hidden": "true" }, s("svg", { class: "plot" }, ...drawn),
+    h("div.row.apart.small.muted.dates", {}, h("span", {}, rows[0][0]), rows.length > 1 && h("span", {}, rows.at(-1)[0])));
+}
+
 const MOST_NAMED = 6;
 
 /** Points and ranges on a logarithmic scale: [label, class, low, high, words]. */

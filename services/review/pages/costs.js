@@ -1,4 +1,4 @@
-// The page Costs: spending, a comparison with a frontier model, and the payback of training.
+// Costs: spending, a comparison with a frontier model, and the payback of training.
 
 import { get, may, query } from "/pages/api.js";
 import { bars, columns, figure, powers, reached } from "/pages/charts.js";
@@ -11,16 +11,36 @@ const MOST = { day: 60, document: 20 };
 export async function show({ params, go }) {
   const by = BY.some(([key]) => key === params.get("by")) ? params.get("by") : "day";
   const costs = await get(query("/v1/costs", { by }));
-  const head = h("div.row.apart.head", {}, h("h1", {}, "Costs"),
-    h("form", { onsubmit: (event) => event.preventDefault() }, select("Add up by", by, BY, (value) => go(query("/costs", { by: value })))));
+  const head = h("form.filters", { onsubmit: (event) => event.preventDefault() }, select("Add up by", by, BY, (value) => go(query("/insights", { tab: "costs", by: value }))));
   const { specialists: work, calls } = costs;
   if (!work.documents && !calls) {
     const text = "When contracts or reports are read, this page shows their costs, and what a frontier model would cost for the same.";
-    return { title: "Costs", element: h("div.page", {}, head, empty("No costs yet", text, may("documents:write") && h("a.button.primary", { href: "/documents" }, "Upload documents"))) };
+    return { element: empty("No costs yet", text, may("documents:write") && h("a.button.primary", { href: "/documents" }, "Upload documents")) };
   }
   const [names, failed] = await Promise.all([by === "document" ? namesOf(ranked(costs.groups, by)) : {}, failures()]);
-  return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), overview(costs), failed,
-    h("div.charts", {}, comparison(costs), million(costs), groups(costs, by, names), training(costs), budgets(costs)), basis(costs)) };
+  return { element: h("div.insight.costs", {}, head, stopped(costs), overview(costs), failed,
+    h("div.charts", {}, comparison(costs), by === "day" && saved(costs), million(costs), groups(costs, by, names), training(costs), budgets(costs)), basis(costs)) };
+}
+
+const WEEKS = 12;
+
+/** What each of the last weeks saved against frontier prices. */
+function saved({ groups: days, frontier }) {
+  if (!days.length) return null;
+  const weeks = Object.groupBy(days, ({ key }) => mondayOf(key));
+  const rows = Object.keys(weeks).sort().slice(-WEEKS).map((week) => {
+    const total = (amount) => weeks[week].reduce((sum, one) => sum + amount(one), 0);
+    return [week, total(spent), total((one) => one.frontier_usd)];
+  });
+  const drawn = columns(rows.map(([week, paid, theirs]) => [week, [["ours", Math.max(0, theirs - paid)]], usd(theirs - paid)]));
+  return figure("Cost saved per week", `At frontier prices (${frontier.model}), less what was spent. Weeks begin on Monday; those without work are left out.`, drawn,
+    ["Week of", "At frontier prices, US$", "Spent US$", "Saved US$"], rows.toReversed().map(([week, paid, theirs]) => [week, exact(theirs), exact(paid), exact(theirs - paid)]));
+}
+
+function mondayOf(day) {
+  const date = new Date(`${day}T00:00:00Z`);
+  date.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
+  return date.toISOString().slice(0, 10);
 }
 
 const dollars = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -50,7 +70,7 @@ function overview({ usd: paid, stand_in_usd: played, specialists: work, frontier
   const one = (big, text) => h("div.number", {}, h("span.big", {}, big), h("span.muted", {}, text));
   return h("div.numbers", {},
     one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}${played > 0 ? `, ${standIn(played, paid)}` : ""}`),
-    one(usd(frontier.usd), `minimum if ${frontier.model} had read everything`),
+    one(usd(frontier.usd), `at frontier prices (${frontier.model}), at least`),
     one(count(work.documents, "document"), `${number(work.tokens_read)} tokens in ${number(Math.round(work.seconds))} s`),
     times !== null && one(factor(times), times >= 0.95 ? "the cost at the frontier model" : "the cost at the frontier model, which would be cheaper"));
 }
@@ -68,7 +88,7 @@ function comparison({ usd: paid, stand_in_usd: played, specialists: work, fronti
   const rows = [
     ["This machine", [["ours", work.usd]], usd(work.usd)],
     ["Paid to frontier models", [["paid", paid]], usd(paid)],
-    [`If ${frontier.model} had read everything`, [["theirs", frontier.read_usd], ["theirs-out", frontier.quoted_usd]], usd(frontier.usd)],
+    [`At frontier prices (${frontier.model})`, [["theirs", frontier.read_usd], ["theirs-out", frontier.quoted_usd]], usd(frontier.usd)],
   ];
   const caption = `Frontier model: ${usd(frontier.read_usd)} for ${number(work.tokens_read)} tokens in, ${usd(frontier.quoted_usd)} (lighter) for ${number(work.tokens_quoted)} out.${played > 0 ? ` Paid: ${standIn(played, paid)}.` : ""}`;
   return figure("Actual and alternative costs", caption, bars(rows), ["", "Tokens in", "Tokens out", "US$"], [
@@ -87,7 +107,7 @@ function ranked(all, by) {
   return all.toSorted((one, other) => spent(other) - spent(one) || other.frontier_usd - one.frontier_usd).slice(0, MOST[by] ?? 20);
 }
 
-function groups({ groups: all, frontier }, by, names) {
+function groups({ groups: all }, by, names) {
   const shown = ranked(all, by);
   const what = BY.find(([key]) => key === by)[1].toLowerCase();
   const title = `By ${what}`;
@@ -97,12 +117,12 @@ function groups({ groups: all, frontier }, by, names) {
   const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : by === "adapter" && !one.documents ? `${one.key} (provider)` : null) ?? one.key;
   const series = [
     ["Spent", (one) => [["ours", one.machine_usd], ["paid", one.usd]], spent],
-    [`If ${frontier.model} had read it`, (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
+    ["At frontier prices", (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
   ];
   const draw = by === "day" ? columns : bars;
   const drawn = series.map(([text, parts, sum]) => h("div.half", {}, h("h3", {}, text),
     draw(shown.map((one) => [name(one), parts(one), usd(sum(one))]))));
-  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `If ${frontier.model} had read it, US$`];
+  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", "At frontier prices, US$"];
   const cell = (one) => (by === "document" ? h("a.plain", { href: `/documents/${one.key}` }, name(one)) : name(one));
   return figure(title, caption, h("div.halves", {}, drawn), heads, (by === "day" ? shown.toReversed() : shown).map((one) => [cell(one), number(one.documents),
     number(Math.round(one.seconds * 10) / 10), number(one.tokens_read), number(one.tokens_quoted), exact(one.machine_usd), number(one.calls), exact(one.usd), exact(one.frontier_usd)]), true);

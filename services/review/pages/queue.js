@@ -100,7 +100,7 @@ class Queue {
     [this.tally, this.page, found] = await Promise.all([counts(this.conditions), this.read(), guarantees]);
     this.items = this.page.items;
     this.actions.accepts = this.tally.bulk_accept;
-    fill(this.notices, found.items.map(problemOf).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/watch" }, "Why"))));
+    fill(this.notices, found.items.map(problemOf).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/insights?tab=error-rate" }, "Why"))));
     this.draw();
     this.actions.draw();
     this.countViews();

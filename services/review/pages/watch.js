@@ -1,6 +1,7 @@
-// The page Checks: risk guarantees, audit samples, error rates and notices.
+// Error rates against the stated risk: guarantees, audit samples, error rates and notices.
 
-import { get, may } from "/pages/api.js";
+import { get, may, query } from "/pages/api.js";
+import { figure, series } from "/pages/charts.js";
 import { count, empty, h, moment, number } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
 
@@ -9,17 +10,41 @@ const NARROW = matchMedia("(max-width: 46rem)"); // as in the style sheet
 const WHAT = { category: "Category", kind: "Kind", source: "Read from" };
 
 export async function show() {
-  const [{ items, notices }, { items: rates }] = await Promise.all([monitors(), get("/v1/decisions/error-rates")]);
-  const head = h("div.head", {}, h("h1", {}, "Checks"), items.map(alarm),
-    h("p.muted.about", {}, "A hidden sample of auto-accepted items goes to reviewers. Their answers measure the error rate and test the guarantee. Only a person can lower a tightened threshold again: smallprint calibrate loosen."));
-  if (!items.length && !rates.length && !notices.length) {
+  const [{ items, notices }, rates] = await Promise.all([monitors(), ratesOverTime()]);
+  const now = rates.at(-1).items;
+  const head = h("div.head", {}, items.map(alarm), h("p.muted.about", {}, "People check a random share of what the model accepts. Only a person can lower a tightened threshold again: smallprint calibrate loosen."));
+  if (!items.length && !now.length && !notices.length) {
     const text = "State a risk in the policy. This page then shows whether the guarantee holds.";
-    return { title: "Checks", element: h("div.page", {}, head, empty("No guarantee yet", text, may("documents:read") && h("a.button.primary", { href: "/documents" }, "Documents"))) };
+    return { element: [head, empty("No guarantee yet", text, may("documents:read") && h("a.button.primary", { href: "/documents" }, "Documents"))] };
   }
-  const element = h("div.page", {}, head, guarantees(items, notices), errorRates(rates), history(items, notices));
+  const element = h("div.insight", {}, head, guarantees(items, notices), charts(items, rates), errorRates(now), history(items, notices));
   const unfold = () => { if (!NARROW.matches) element.querySelectorAll(".calm").forEach((details) => { details.open = true; }); };
   NARROW.addEventListener("change", unfold);
-  return { title: "Checks", element, leave: () => NARROW.removeEventListener("change", unfold) };
+  return { element, leave: () => NARROW.removeEventListener("change", unfold) };
+}
+
+const WEEKS = 9, WEEK = 7 * 86_400_000;
+
+/** The error rates up to the end of each of the last weeks, and up to now. */
+function ratesOverTime() {
+  const ends = Array.from({ length: WEEKS }, (_, at) => new Date(Date.now() - (WEEKS - 1 - at) * WEEK));
+  return Promise.all(ends.map(async (end, at) => {
+    const { items } = await get(query("/v1/decisions/error-rates", { until: at === WEEKS - 1 ? null : end.toISOString() }));
+    return { day: end.toISOString().slice(0, 10), items };
+  }));
+}
+
+/** The error rate of each specialist over time, with the stated risk. */
+function charts(items, rates) {
+  const drawn = rates.at(-1).items.filter((one) => !part(one)).map((now) => {
+    const limit = items.find((item) => item.adapter === now.adapter)?.max_wrong ?? null;
+    const points = rates.map(({ day, items: all }) => [day, all.find((one) => one.adapter === now.adapter && !part(one))]).filter(([, one]) => one);
+    const drawing = series(points.map(([day, one]) => [day, one.rate, ...one.interval]), limit, limit !== null && `stated: at most ${share(limit)}`);
+    const caption = `${wrongOf(now)}: ${share(now.rate)} (95% interval ${share(now.interval[0])} to ${share(now.interval[1])}). Each point has all checks up to its day.`;
+    return figure(`Error rate of ${now.adapter}`, caption, drawing, ["Day", "Checks", "Wrong", "Error rate", "95% interval", "Stated risk"],
+      points.toReversed().map(([day, one]) => [day, number(one.checked), number(one.wrong), share(one.rate), `${share(one.interval[0])} to ${share(one.interval[1])}`, share(limit)]));
+  });
+  return drawn.length > 0 && h("div.charts", {}, drawn);
 }
 
 /** The guarantees of clauses and of findings, and their notices, newest first. */
@@ -121,7 +146,7 @@ function accepted(one) {
   return `A clause is accepted if its probability of being right is ${share(now)} or more. ${PROBABILITY}`;
 }
 
-const PROBABILITY = "This is not the “How sure” figure. The calibration computes the probability from the category and that figure.";
+const PROBABILITY = "This is not the “Confidence” figure. The calibration computes the probability from the category and that figure.";
 
 /** What the checks show without the calibration data. */
 function strength(one) {

@@ -1,4 +1,4 @@
-"""The page of checks in a real browser shows guarantees and their state in plain words.
+"""The error rates of Insights in a real browser show guarantees and their state in plain words.
 
 Functions of extraction make its answers from the checks and documents of a test. The error rates
 are review's own, from decisions.
@@ -183,7 +183,7 @@ def test_a_guarantee_is_in_plain_words(
     item = put(stage, name)
     assert item is not None
     page = ada.sign_in()
-    page.get_by_role("link", name="Checks").click()
+    page.goto(f"{stage.address}/insights?tab=error-rate")
     card = page.get_by_role("region", name="contract-clauses")
     card.wait_for()
     words = card.inner_text()
@@ -209,7 +209,7 @@ def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
         decide(stage, name)
         person = Watched(browser, stage)
         page = person.sign_in(name)
-        page.goto(f"{stage.address}/watch")
+        page.goto(f"{stage.address}/insights?tab=error-rate")
         row = page.get_by_role("row", name="contract-clauses All")
         row.wait_for()
         assert rate in row.inner_text()
@@ -229,15 +229,15 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
             browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900}
         )
         page = person.sign_in(name)
-        page.goto(f"{stage.address}/watch")
-        page.get_by_role("heading", name="Checks", exact=True).wait_for()
+        page.goto(f"{stage.address}/insights?tab=error-rate")
+        page.get_by_role("region", name="Error rate", exact=True).wait_for()
         if item is None:
             page.get_by_role("heading", name="No guarantee yet").wait_for()
         elif name == "some":
             page.get_by_text("Exact figures").click()
         elif name in DECIDED:
             page.get_by_role("heading", name="Error rates").wait_for()
-        person.draw(f"checks-{name}-{width}-{scheme}")
+        person.draw(f"checks-{name}-{width}-{scheme}", ".scroll")
         person.close()
 
 
@@ -249,7 +249,7 @@ def on_a_phone(browser: Any, stage: Stage, name: str) -> tuple[Watched, Any]:
     decide(stage, name)
     person = Watched(browser, stage, viewport=PHONE)
     page = person.sign_in(name)
-    page.goto(f"{stage.address}/watch")
+    page.goto(f"{stage.address}/insights?tab=error-rate")
     page.get_by_role("region", name="contract-clauses").wait_for()
     return person, page
 
@@ -272,7 +272,7 @@ def test_an_alarm_is_on_the_first_screen_of_a_phone(browser: Any, stage: Stage, 
         assert page.get_by_text("8 of 8 checks of Audit Rights were wrong").is_visible()
     else:
         assert "The new documents differ" in card
-    person.draw(f"checks-alarm-{name}-390")
+    person.draw(f"checks-alarm-{name}-390", ".scroll")
     person.close()
 
 
@@ -308,9 +308,9 @@ def test_history_is_folded_and_the_reason_of_an_alarm_is_not(browser: Any, stage
     ]
     person = Watched(browser, stage, viewport=PHONE)
     page = person.sign_in("tightened")
-    page.goto(f"{stage.address}/watch")
+    page.goto(f"{stage.address}/insights?tab=error-rate")
     page.get_by_text("7 notices, newest first.").wait_for()
-    rows = page.locator(".page > .list").last.locator("tbody .words")
+    rows = page.locator(".insight > .list").last.locator("tbody .words")
     shown = rows.all_inner_texts()
     assert shown[:3] == ["No. 5", "No. 4", "No. 3"]
     assert shown[3:] == [one["text"] for one in first]
@@ -320,7 +320,7 @@ def test_history_is_folded_and_the_reason_of_an_alarm_is_not(browser: Any, stage
     assert not insurance.is_visible()
     page.get_by_text("3 more without errors, or equal to the total").click()
     insurance.wait_for()
-    person.draw("checks-history-390")
+    person.draw("checks-history-390", ".scroll")
     person.close()
 
 
@@ -343,7 +343,7 @@ def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: S
     try:
         ada = Watched(browser, stage)
         page = ada.sign_in()
-        page.goto(f"{stage.address}/watch")
+        page.goto(f"{stage.address}/insights?tab=error-rate")
         card = page.get_by_role("region", name="triage-breaks")
         card.wait_for()
         words = card.inner_text()
@@ -357,7 +357,7 @@ def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: S
         assert "probability" not in words
         card.get_by_text("Exact figures").click()
         assert "98.6%; 83.2% at first" in card.inner_text()
-        ada.draw("checks-findings")
+        ada.draw("checks-findings", ".scroll")
         assert page.get_by_role("alert").first.inner_text().startswith("triage-breaks: ")
         ada.close()
     finally:

@@ -128,10 +128,11 @@ def test_a_key_that_reads_only_results_opens_every_page_of_its_menu(
     page.get_by_label("Key").fill(stage.keys["results"])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Reports", exact=True).wait_for()
-    assert page.locator("#nav a").all_inner_texts() == ["Reports", "Costs", "Checks"]
-    for name in ("Costs", "Checks"):
+    assert page.locator("#nav a").all_inner_texts() == ["Reports", "Insights"]
+    page.get_by_role("link", name="Insights", exact=True).click()
+    for name in ("Decisions", "Error rate", "Costs", "Today"):
         page.get_by_role("link", name=name, exact=True).click()
-        page.get_by_role("heading", name=name, exact=True).wait_for()
+        page.get_by_role("region", name=name, exact=True).wait_for()
     page.goto(f"{stage.address}/costs?by=document")
     figure(page, "By document").wait_for()
     assert page.get_by_text("(deleted)").count() == 0
@@ -140,8 +141,9 @@ def test_a_key_that_reads_only_results_opens_every_page_of_its_menu(
 
 def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
+    page.get_by_role("link", name="Insights").click()
     page.get_by_role("link", name="Costs").click()
-    page.get_by_role("heading", name="Costs", exact=True).wait_for()
+    page.get_by_role("region", name="Costs", exact=True).wait_for()
     costs = stage.http.get("/v1/costs").json()
     assert costs["specialists"]["documents"] > DAYS
     glance = page.locator(".numbers").inner_text()
@@ -152,7 +154,8 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) 
         page.get_by_text("1 document failed. Failed documents count only if their text").count()
         == 1
     )
-    charts = ["Actual and alternative costs", "By day", "Payback of training"]
+    charts = ["Actual and alternative costs", "Cost saved per week", "By day"]
+    charts += ["Payback of training"]
     for name in [*charts, "A million tokens"]:
         chart = figure(page, name)
         assert chart.locator("svg").count() > 0, name
@@ -241,8 +244,8 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     cells = [row.get_by_role("cell").all_inner_texts() for row in rows]
     paid = [float(cell[4].replace(",", "")) + float(cell[6].replace(",", "")) for cell in cells]
     assert paid == pytest.approx(dearest[: len(paid)], abs=2e-6)
-    assert chart.get_by_text(f"If {costs['frontier']['model']} had read it, US$").count() == 1
-    assert page.url.endswith("/costs?by=document")
+    assert chart.get_by_text("At frontier prices, US$").count() == 1
+    assert page.url.endswith("/insights?tab=costs&by=document")
     chart.get_by_role("link", name="Northwind").click()
     page.get_by_role("heading", name="Northwind").wait_for()
     ada.close(allowed=("404",))

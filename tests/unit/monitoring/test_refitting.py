@@ -69,7 +69,7 @@ def test_a_check_represents_unchecked_results() -> None:
 
 @pytest.mark.parametrize("weight", [1.0, 4.0, 20.0])
 def test_five_checks_without_a_mistake_are_no_proof(weight: float) -> None:
-    """The interval is 0 to 52.2% by Clopper and Pearson, as on the page Checks, at any weight."""
+    """The interval is 0 to 52.2% by Clopper and Pearson, as on the page Insights, at any weight."""
     found = [DecidedResult(f"doc_{i}", LABELS[0], 0.97, False, weight) for i in range(5)]
     known = refit_calibration(LABELS, None, found)
     made = estimate_outcome(known, known.belief, RiskGuarantee(0.1, 0.95, 0.3, 5))
