@@ -1,6 +1,6 @@
 // The entry point: session, routing and global keys.
 
-import { may, onSignedOut, signIn, signOut, whoAmI } from "/pages/api.js";
+import { may, onSignedOut, query, signIn, signOut, whoAmI } from "/pages/api.js";
 import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import { loadNames } from "/pages/names.js";
 import * as signin from "/pages/signin.js";
@@ -19,14 +19,12 @@ const VIEWS = [
   [/^\/(?:insights|costs|watch)$/, () => import("/pages/insights.js")],
   [/^\/people$/, () => import("/pages/people.js")],
 ];
-const LINKS = [ // address, name, and the scope that a key needs for it
-  ["/", "Queue", "review"],
-  ["/documents", "Documents", "documents:read"],
-  ["/reports", "Reports", "results:read"],
-  ["/decisions", "Decisions", "review"],
-  ["/search", "Search", "documents:read"],
-  ["/insights", "Insights", "results:read"],
-  ["/people", "People", "admin"],
+const LINKS = [ // address, name, the scope that a key needs for it, and the other pages below it
+  ["/", "Queue", "review", /^\/(review|findings|sign-in)?$/],
+  ["/documents", "Documents", "documents:read", /^\/(documents|reports)\b/],
+  ["/decisions", "Decisions", "review", /^\/decisions/],
+  ["/insights", "Insights", "results:read", /^\/insights/],
+  ["/people", "People", "admin", /^\/people/],
 ];
 
 const MOVED = { "/costs": "costs", "/watch": "error-rate" }; // old addresses of tabs of Insights
@@ -81,11 +79,8 @@ function replace(path) {
 }
 
 function mark(pathname) {
-  const links = LINKS.filter(([, , scope]) => may(scope)).map(([href, text]) => {
-    const current = href === "/" ? pathname === "/" || pathname === "/review" : pathname.startsWith(href);
-    return h("a", { href, "aria-current": current && "page" }, text);
-  });
-  fill(byId("nav"), links);
+  fill(byId("nav"), LINKS.filter(([, , scope]) => may(scope)).map(([href, text, , pages]) => h("a", { href, "aria-current": pages.test(pathname) && "page" }, text)));
+  for (const id of ["find", "find-link"]) byId(id).hidden = !may("documents:read") || byId("nav").hidden || pathname === "/search"; // that page has its own box
   byId("nav").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen
 }
 
@@ -109,7 +104,13 @@ document.addEventListener("keydown", (event) => {
   if (byId("nav").hidden || location.pathname === "/review" || document.querySelector("dialog[open]")) return;
   event.preventDefault();
   if (shown?.focus) shown.focus();
-  else go("/search");
+  else if (byId("find").checkVisibility()) byId("find-words").focus();
+  else if (may("documents:read")) go("/search");
+});
+byId("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(query("/search", { q: byId("find-words").value.trim() }));
+  byId("find").reset();
 });
 
 // The banner shows a lost connection.

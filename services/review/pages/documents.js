@@ -57,7 +57,7 @@ class Documents {
     this.chips = h("div.row.tight", { role: "group", "aria-label": "Filters" });
     this.search = h("input", { type: "search", value: view.q ?? "", maxlength: 400, placeholder: "Name, party or tag", "aria-label": "Search documents by name, party or tag", oninput: () => this.typed() });
     this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus },
-      h("h1", {}, "Documents"), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips), this.list, this.actions.element);
+      h("div.row.apart.head", {}, h("h1", {}, "Documents"), may("results:read") && h("a.button", { href: "/reports" }, "Reports by risk")), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips), this.list, this.actions.element);
     this.gone = false;
     this.onDrag = (event) => this.dragged(event);
     for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(name, this.onDrag);

@@ -886,8 +886,10 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
          **shared, "warnings": 3},
     ]  # fmt: skip
     page = ada.sign_in()
-    page.get_by_role("link", name="Reports").click()
+    page.get_by_role("link", name="Documents", exact=True).click()
+    page.get_by_role("link", name="Reports by risk").click()
     page.get_by_role("heading", name="Reports").wait_for()
+    assert page.locator("#nav [aria-current]").inner_text() == "Documents"
     rows = page.locator("table.reports tbody tr")
     assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == ["99%", "2%"]
     assert rows.nth(0).get_by_text("flagged").is_visible()
@@ -1157,7 +1159,6 @@ def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stag
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.keyboard.press("/")
-    page.get_by_role("searchbox").wait_for()
     page.wait_for_function("document.activeElement.type === 'search'")
     page.keyboard.type('"laws of the state" york')
     page.keyboard.press("Enter")
@@ -1598,7 +1599,7 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     page = analyst.sign_in("analyst")
     page.get_by_role("link", name="Documents").wait_for()
     links = page.locator("#nav a").all_inner_texts()
-    assert links == ["Queue", "Documents", "Decisions", "Search"]
+    assert links == ["Queue", "Documents", "Decisions"]
     page.goto(f"{stage.address}/documents/{stage.contract}")
     page.get_by_role("tab", name="Clauses").wait_for()
     assert page.get_by_role("tab").count() == 1
@@ -1614,8 +1615,36 @@ def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
     page.get_by_label("Key").fill(stage.keys["uploads"])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Documents").wait_for()
-    assert page.locator("#nav a").all_inner_texts() == ["Documents", "Search"]
+    assert page.locator("#nav a").all_inner_texts() == ["Documents"]
     analyst.close()
+
+
+BAR = """() => {
+  const nav = document.getElementById("nav"), top = document.querySelector(".top");
+  return [nav.scrollWidth - nav.clientWidth, top.scrollWidth - top.clientWidth];
+}"""
+"""How many pixels the links and the bar are too wide."""
+
+
+def test_the_bar_has_five_links_and_a_search(ada: Watched, stage: Stage) -> None:
+    page = ada.sign_in()
+    links = ["Queue", "Documents", "Decisions", "Insights", "People"]
+    assert page.locator("#nav a").all_inner_texts() == links
+    for width in (1440, 901, 820, 737, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(BAR) == [0, 0], f"the bar overflows at {width} pixels"
+        assert page.locator("#find").is_visible() == (width > 980)
+        picture(page, f"bar-{width}")
+    page.get_by_role("link", name="Search all documents").click()
+    page.get_by_role("heading", name="Search").wait_for()
+    page.set_viewport_size({"width": 1440, "height": 800})
+    assert not page.locator("#find").is_visible()
+    page.goto(f"{stage.address}/insights")
+    page.get_by_role("region", name="Today").wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("exclusive customers")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=exclusive+customers")
 
 
 @pytest.mark.parametrize("role", ["viewer", "uploader"])
@@ -1654,12 +1683,12 @@ def test_who_may_not_review_opens_every_page_of_the_menu(
     page.locator(".mark:not(.other)").first.wait_for()
     page.get_by_role("link", name="Insights", exact=True).click()
     page.get_by_role("region", name="Today").wait_for()
-    for name in ("Documents", "Reports", "Search"):
-        page.get_by_role("link", name=name, exact=True).first.click()
-        page.get_by_role("heading", name=name, exact=True).wait_for()
-        if name == "Documents":
-            person.draw(f"documents-{role}")
-            assert page.get_by_role("region", name="Upload").count() == int(uploads)
+    page.get_by_role("link", name="Documents", exact=True).click()
+    page.get_by_role("heading", name="Documents", exact=True).wait_for()
+    person.draw(f"documents-{role}")
+    assert page.get_by_role("region", name="Upload").count() == int(uploads)
+    page.get_by_role("link", name="Reports by risk").click()
+    page.get_by_role("heading", name="Reports", exact=True).wait_for()
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{stage.address}/documents/{stage.contract}")
     page.get_by_role("button", name="Results").click()
