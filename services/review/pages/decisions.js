@@ -2,7 +2,7 @@
 
 import { actor, get, query } from "/pages/api.js";
 import { decide, history } from "/pages/decide.js";
-import { documentLink, empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
+import { documentLink, empty, excerpt, h, moment, say, select, title, unseenHead } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
 import { enter, leave } from "/pages/tab_session.js";
 import { changes, decidedCategory, verdictOf } from "/pages/verdicts.js";
@@ -29,9 +29,9 @@ export async function show({ params, go }) {
     h("div.row.tight", { role: "group", "aria-label": "Export all decided items" }, h("span.muted", {}, "Export decided items"), file("jsonl"), file("csv"), file("xlsx")));
   const filters = h("form.filters", { onsubmit: (event) => event.preventDefault() },
     select("Made by", by, [["", "All reviewers"], [actor().name, "Me"]], (value) => go(query("/decisions", { by: value }))));
-  const heads = ["When", "Who", "What", "Category", "Text", "Document", ""];
+  const heads = ["When", "Who", "What", "Category", "Text", "Document"];
   const list = page.items.length
-    ? [h("table.list.audit", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), rows), h("div.row.centre.below", {}, more)]
+    ? [h("table.list.audit", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)), unseenHead("Undo"))), rows), h("div.row.centre.below", {}, more)]
     : empty("No decisions yet", "Every decision is listed here with its reviewer and time. An undo is listed too.", h("a.button.primary", { href: "/review" }, "Start reviewing"));
   const hint = h("p.muted.small", {}, "In CSV and XLSX, cells that look like formulas start with an apostrophe.");
   return { title: "Decisions", element: h("div.page", {}, head, filters, list, page.items.length > 0 && hint) };

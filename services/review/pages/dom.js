@@ -81,22 +81,32 @@ export const kbd = (key) => h("kbd", { "aria-hidden": "true" }, key);
 export function scrolls(element, first = null) {
   const watch = new ResizeObserver(() => {
     if (!element.clientHeight) return; // not on the page yet
-    watch.disconnect();
     if (element.scrollHeight > element.clientHeight) element.tabIndex = 0;
     if (first) element.scrollTop = first.offsetTop - element.clientHeight / 4;
+    first = null;
   });
   watch.observe(element);
   element.classList.add("scrolls");
   return element;
 }
 
+/** The head of a column without a visible name. */
+export const unseenHead = (text) => h("th", { scope: "col" }, h("span.unseen", {}, text));
+
 /** The text and actions of an empty list. */
 export function empty(title, text, ...actions) {
   return h("section.empty", {}, h("h2", {}, title), h("p", {}, text), h("div.row.centre", {}, actions));
 }
 
+/** The same as a whole page. */
+export function emptyPage(title, text, ...actions) {
+  const section = empty(title, text, ...actions);
+  section.firstChild.replaceWith(h("h1", {}, title));
+  return section;
+}
+
 export function failure(error, again, ...ways) {
-  return h("section.empty.failed", { role: "alert" }, h("h2", {}, error.title ?? "That did not work"),
+  return h("section.empty.failed", { role: "alert" }, h("h1", {}, error.title ?? "That did not work"),
     h("p", {}, error.message), h("div.row.centre", {}, ways, again && h("button", { type: "button", onclick: again }, "Try again")));
 }
 

@@ -1,7 +1,7 @@
 // The page People: users, keys, sessions and webhooks of the tenant, for admins.
 
 import { actor, get, patch, post, remove } from "/pages/api.js";
-import { excerpt, fill, h, moment, say, select } from "/pages/dom.js";
+import { excerpt, fill, h, moment, say, select, unseenHead } from "/pages/dom.js";
 
 const ROLES = [
   ["viewer", "Viewer: only reads"],
@@ -38,10 +38,10 @@ const change = (draw, work, done) => async (event) => {
   }
 };
 
-/** A table. On a narrow screen each cell states its heading itself. */
+/** A table whose last column has actions. On a narrow screen each cell states its heading itself. */
 function table(heads, rows) {
   for (const row of rows) [...row.cells].forEach((cell, at) => { if (at && heads[at]) cell.dataset.head = heads[at]; });
-  return h("table.list.compact", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows));
+  return h("table.list.compact", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)), unseenHead("Actions"))), h("tbody", {}, rows));
 }
 
 const field = (text, props) => h("label.field", {}, h("span", {}, text), h("input", { required: true, ...props }));
@@ -118,7 +118,7 @@ async function users(draw) {
     const { name, email } = Object.fromEntries(new FormData(add));
     change(draw, async () => invited(await post("/v1/users", { name, email, role: role.querySelector("select").value })), `${name} is added`)(event);
   } }, "Add user"));
-  return [h("h2", {}, "Users"), items.length ? table(["Name", "Role", "State", ""], rows) : h("p.muted", {}, "No users yet. Until then people sign in with keys."), folded("Add a user", add, !items.length)];
+  return [h("h2", {}, "Users"), items.length ? table(["Name", "Role", "State"], rows) : h("p.muted", {}, "No users yet. Until then people sign in with keys."), folded("Add a user", add, !items.length)];
 }
 
 const isFuture = (time) => time !== null && new Date(time) > new Date();
@@ -150,7 +150,7 @@ async function keys(draw) {
       once("New key", `The key of ${body.name}. It is shown only now.`, (await post("/v1/keys", body)).secret);
     }, `The key ${body.name} is made`)(event);
   } }, "Create key"));
-  return [h("h2", {}, "Keys"), table(["Name", "State", "Last use", "Expires", ""], rows), folded("Create a key", add, false)];
+  return [h("h2", {}, "Keys"), table(["Name", "State", "Last use", "Expires"], rows), folded("Create a key", add, false)];
 }
 
 const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
@@ -170,7 +170,7 @@ async function sessions(draw) {
     h("td", {}, one.last_used ? moment(one.last_used) : "Never"),
     h("td", {}, moment(one.expires)),
     h("td", {}, !one.current && careful(draw, "End", `End this session of ${one.name}? They can sign in again.`, () => remove(`/v1/keys/sessions/${one.id}`)))));
-  return [h("h2", {}, "Sessions"), table(["Who", "Signed in", "Last use", "Ends", ""], rows)];
+  return [h("h2", {}, "Sessions"), table(["Who", "Signed in", "Last use", "Ends"], rows)];
 }
 
 async function webhooks(draw) {
@@ -179,8 +179,8 @@ async function webhooks(draw) {
   const rows = items.map((one) => h("tr", {},
     h("td.name", {}, one.url, one.description && h("p.muted.small", {}, one.description)),
     h("td", {}, one.enabled ? (one.last_delivered ? `Delivered ${moment(one.last_delivered)}` : "Nothing delivered yet") : `Disabled: ${one.disabled_reason ?? "by a person"}`),
-    h("td", {}, one.failures ? `${one.failures} failures` : ""),
+    h("td", {}, one.failures || ""),
     h("td", {}, h("button.quiet", { type: "button", onclick: change(draw, () => patch(`/v1/webhooks/${one.id}`, { enabled: !one.enabled }), one.enabled ? "Disabled" : "Enabled") }, one.enabled ? "Disable" : "Enable"),
       careful(draw, "Delete", `Delete the webhook to ${one.url}? Waiting messages are not sent.`, () => remove(`/v1/webhooks/${one.id}`)))));
-  return [h("h2", {}, "Webhooks"), table(["Address", "State", "", ""], rows)];
+  return [h("h2", {}, "Webhooks"), table(["Address", "State", "Failures"], rows)];
 }

@@ -29,7 +29,7 @@ export async function show({ params, go }) {
 }
 
 function table(rows) {
-  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Sentences"], ["th.figure", "Filings"], ["th", "Checked"]];
+  const heads = [["th", "Risk"], ["th", "Report"], ["th", "Status"], ["th.figure", "Findings"], ["th.figure", "Sentences"], ["th.figure", "Filings"], ["th", "Checked"]];
   const open = (event) => {
     if (!event.target.closest("a")) event.target.closest("tr[data-item]")?.querySelector("a.open")?.click();
   };

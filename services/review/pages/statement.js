@@ -1,7 +1,7 @@
 // A financial statement with the cell of a finding highlighted.
 
 import { get, query } from "/pages/api.js";
-import { h, number, words } from "/pages/dom.js";
+import { h, number, unseenHead, words } from "/pages/dom.js";
 
 const MOST = 20; // pages of filings that are searched
 
@@ -64,7 +64,7 @@ export function statementTable(statement, finding = {}) {
   };
   return h("div.sheet.statement", { tabindex: "0", role: "region", "aria-label": words(statement.statement) }, h("table", {},
     h("caption", {}, words(statement.statement)),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), byLine && h("th", { scope: "col" }, "Period"),
+    h("thead", {}, h("tr", {}, unseenHead("Line"), byLine && h("th", { scope: "col" }, "Period"),
       columns.map((column) => h("th.figure", { scope: "col" }, byLine ? column.component : period(column))))),
     h("tbody", {}, statement.rows.map(line))));
 }

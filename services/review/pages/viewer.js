@@ -43,7 +43,7 @@ export class Viewer {
       type: "number", min: 1, "aria-label": "Page", onchange: () => this.go(Number(this.field.value)),
     });
     this.total = h("span.muted");
-    this.scale = button("Fit the width", "100%", () => this.fit());
+    this.scale = h("button.quiet", { type: "button", title: "Fit the width", onclick: () => this.fit() }, "100%");
     this.scale.classList.add("scale");
     this.paging = h("div.row.tight", {}, button("Previous page (left arrow)", "‹", () => this.step(-1)), this.field, this.total,
       button("Next page (right arrow)", "›", () => this.step(1)));
@@ -57,7 +57,7 @@ export class Viewer {
     this.pages = new PageScroll(this.pane, (page) => { this.page = this.field.value = page; }, (key) => this.onpick(key), (text) => this.#tell(text));
     this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
       h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
-    this.element = h("section.viewer", { "aria-label": "Document" },
+    this.element = h("section.viewer", { "aria-label": "Viewer" },
       this.tools,
       this.notice, this.pane);
   }

@@ -113,7 +113,7 @@ export class Workbench {
 
   /** Buttons below the list. */
   ways() {
-    const step = (label, key, sign, by) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: () => this.results.step(by), "aria-keyshortcuts": key }, sign, kbd(key));
+    const step = (label, key, sign, by) => h("button.quiet", { type: "button", title: label, onclick: () => this.results.step(by), "aria-keyshortcuts": key }, h("span.unseen", {}, label), h("span", { "aria-hidden": "true" }, sign), kbd(key));
     return h("div.side-foot", {}, step("Previous result", "K", "↑", -1), step("Next result", "J", "↓", 1));
   }
 

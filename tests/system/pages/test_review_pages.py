@@ -48,6 +48,14 @@ REASON = "the page <img src=x onerror=alert(2)> can't be read"
 WIDEST = """(scrolling) => Math.ceil(Math.max(...[...document.querySelectorAll("body, main *")]
   .filter((one) => !one.closest(`${scrolling}, .unseen`))
   .map((one) => one.getBoundingClientRect().right)))"""
+AXE_RULES = {
+    "runOnly": [
+        *(f"wcag{version}{level}" for version in ("2", "21", "22") for level in ("a", "aa")),
+        "best-practice",
+    ],
+    "rules": {"label-content-name-mismatch": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
 PATIENCE = 90_000  # milliseconds: machines that run tests are busy
 WATCH = """
 window.violations = [];
@@ -127,6 +135,12 @@ class Watched:
         assert self.page.viewport_size is not None
         wide = self.page.evaluate(WIDEST, scrolling) - self.page.viewport_size["width"]
         assert wide <= 0, f"{name} is {wide} pixels too wide"
+
+    def check_access(self, name: str) -> None:
+        """Axe, run by the debugger under the policy of the page, finds no violation."""
+        axe = library("axe_playwright_python.sync_playwright", "make setup-dev").Axe()
+        found = axe.run(self.page, options=AXE_RULES)
+        assert not found.violations_count, f"{name}: {found.generate_report()}"
 
     def close_tab(self) -> None:
         if not self.page.is_closed():
@@ -1470,16 +1484,17 @@ def test_a_file_waits_for_room_and_goes_by_itself(browser: Any, stage: Stage) ->
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1440, 390])
 def test_every_page_is_drawn_without_a_sideways_scroll(
     browser: Any, stage: Stage, scheme: str, width: int
 ) -> None:
-    height = 800 if width == 1280 else 844
+    height = 800 if width == 1440 else 844
     ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": height})
     page = ada.page
 
     def shot(name: str) -> None:
         ada.draw(f"{name}-{width}-{scheme}", whole=False)
+        ada.check_access(f"{name}-{width}-{scheme}")
 
     page.goto(stage.address)
     page.get_by_label("Key").wait_for()
@@ -1536,6 +1551,33 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.goto(f"{stage.address}/review?category=Nothing")
     page.get_by_text("No items left for you").wait_for()
     shot("nothing")
+    taken = stage.open_items()[0]["id"]
+    headers = {"authorization": f"Bearer {stage.keys['ben']}"}
+    stage.http.post("/v1/items/claim", json={"item": taken}, headers=headers)
+    page.goto(f"{stage.address}/review?item={taken}")
+    page.get_by_role("button", name="Review the next item").wait_for()
+    shot("taken")
+    page.goto(f"{stage.address}/people")
+    page.get_by_role("heading", name="Webhooks").wait_for()
+    shot("people")
+    page.goto(f"{stage.address}/nowhere")
+    page.get_by_role("heading", name="Page not found").wait_for()
+    shot("not-found")
+    page.goto(f"{stage.address}/v1/documents/{stage.contract}/report")
+    ada.check_access(f"report-{width}-{scheme}")
+    ada.close(allowed=("status of 409",))
+
+
+@pytest.mark.parametrize("width", [737, 820, 901])
+def test_no_list_is_too_wide_between_a_phone_and_a_desk(
+    browser: Any, stage: Stage, width: int
+) -> None:
+    ada = Watched(browser, stage, viewport={"width": width, "height": 900})
+    page = ada.sign_in()
+    for path in ("/", "/decisions", f"/review?document={stage.contract}"):
+        page.goto(f"{stage.address}{path}")
+        page.locator("table.list tbody tr, .decide").first.wait_for()
+        ada.draw(f"{path.split('?')[0].strip('/') or 'queue'}-{width}", whole=False)
     ada.close()
 
 
