@@ -59,7 +59,11 @@ class HitView(BaseModel):
         description="further places on the page where all the words stand together (in a long "
         "page: in this part of it)",
     )
-    clause: HitClauseView | None = Field(description="the clause; null for a hit in the text")
+    clause: HitClauseView | None = Field(
+        description="the clause; null for a hit in the text. If several clauses have the same "
+        "words, one of them"
+    )
+    categories: list[str] = Field([], description="the types of all clauses with these words")
 
     @classmethod
     def of(cls, hit: Hit, scopes: Collection[str]) -> HitView:
@@ -85,6 +89,7 @@ class HitView(BaseModel):
             highlights=[MarkView(start=start, end=end) for start, end in excerpt.marks],
             more=excerpt.more,
             clause=clause,
+            categories=list(hit.categories),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.ingest.search.passages import FoundClause, Furniture, Passage, Span
 from services.ingest.search.query import Query, find_part
@@ -51,6 +51,8 @@ class Hit:
     page: int
     excerpt: Excerpt
     clause: FoundClause | None
+    categories: tuple[str, ...] = ()
+    """All clause types of the same words."""
 
 
 class SearchService:
@@ -78,7 +80,12 @@ class SearchService:
             most = limit + 1 - len(hits)
             with self.store.read() as session:
                 matches = Passages(session, tenant).find(query, filters, below, most)
-            hits += [(one.id, hit) for one in matches if (hit := self._hit(tenant, query, one))]
+            for one in matches:
+                if hit := self._hit(tenant, query, one):
+                    if hits and _same_words(hits[-1][1], hit):
+                        first = hits.pop()[1]
+                        hit = replace(first, categories=(*first.categories, *hit.categories))
+                    hits.append((one.id, hit))
             if len(matches) < most:
                 break
             below = matches[-1].id
@@ -110,7 +117,15 @@ class SearchService:
             passage.page,
             excerpt,
             passage.clause,
+            (passage.clause.category,) if passage.clause else (),
         )
+
+
+def _same_words(one: Hit, other: Hit) -> bool:
+    """Whether both are clauses of the same words. They follow each other in the index."""
+    if not one.clause or not other.clause or one.document_id != other.document_id:
+        return False
+    return (one.clause.start, one.clause.end) == (other.clause.start, other.clause.end)
 
 
 def excerpt_of(passage: Passage, text: str, query: Query | None) -> Excerpt | None:

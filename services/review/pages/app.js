@@ -1,7 +1,7 @@
 // The entry point: session, routing and global keys.
 
 import { may, onSignedOut, query, signIn, signOut, whoAmI } from "/pages/api.js";
-import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
+import { byId, count, emptyPage, failure, fill, h, say, typing } from "/pages/dom.js";
 import { loadNames } from "/pages/names.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
@@ -66,10 +66,12 @@ async function show() {
 /** The view of an unknown address. */
 function notFound() {
   const [[href, text] = ["/", "Queue"]] = LINKS.filter(([, , scope]) => may(scope));
-  return { title: "Page not found", element: empty("Page not found", `There is no page at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
+  return { title: "Page not found", element: emptyPage("Page not found", `There is no page at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
 }
 
 function go(path) {
+  const unsent = shown?.unsent?.();
+  if (unsent && !confirm(`${count(unsent, "file is", "files are")} not uploaded yet. Leave this page and stop?`)) return null;
   if (path !== location.pathname + location.search) history.pushState(null, "", path);
   return show();
 }

@@ -2,7 +2,7 @@
 
 import { actor, csrf, get, may, query, signInAgain } from "/pages/api.js";
 import { DocumentActions, KINDS } from "/pages/document_actions.js";
-import { count, empty, fill, h, moment, nameLines, number, say, select } from "/pages/dom.js";
+import { count, empty, fill, h, moment, nameLines, number, say, select, unseenHead } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
@@ -25,7 +25,7 @@ export async function show({ params, replace }) {
   replace(query("/documents", kept));
   const view = new Documents(kept, replace);
   await view.load();
-  return { title: "Documents", element: view.element, leave: () => view.leave(), focus: () => view.search.focus() };
+  return { title: "Documents", element: view.element, leave: () => view.leave(), unsent: () => view.uploads.length, focus: () => view.search.focus() };
 }
 
 const person = () => `${actor().tenant}/${actor().name}`;
@@ -59,6 +59,7 @@ class Documents {
     this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus },
       h("div.row.apart.head", {}, h("h1", {}, "Documents"), may("results:read") && h("a.button", { href: "/reports" }, "Reports by risk")), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips), this.list, this.actions.element);
     this.gone = false;
+    window.addEventListener("beforeunload", this.warn);
     this.onDrag = (event) => this.dragged(event);
     for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(name, this.onDrag);
     this.drawChips();
@@ -68,8 +69,11 @@ class Documents {
     this.gone = true;
     clearTimeout(this.timer);
     clearTimeout(this.typing);
+    window.removeEventListener("beforeunload", this.warn);
     for (const name of ["dragover", "drop", "dragleave"]) document.removeEventListener(name, this.onDrag);
   }
+
+  warn = (event) => { if (this.uploads.length) event.preventDefault(); };
 
   /** Files can be dropped anywhere on the page. */
   dragged(event) {
@@ -290,7 +294,7 @@ class Documents {
       return h(name === "pages" ? "th.figure" : "th", { scope: "col", "aria-sort": by }, h("button.sort", { type: "button", "data-by": name, onclick }, text, by && h("span", { "aria-hidden": "true" }, by === "ascending" ? " ↑" : " ↓")));
     };
     const all = h("input", { type: "checkbox", "aria-label": "Select all", onchange: () => this.actions.chooseAll(all.checked) });
-    fill(this.heads, h("th.choose", { scope: "col" }, all), COLUMNS.map(head), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")));
+    fill(this.heads, h("th.choose", { scope: "col" }, all), COLUMNS.map(head), unseenHead("Actions"));
   }
 }
 
@@ -342,9 +346,14 @@ export const linesOf = (reason) => sentence(reason).split(/; (?=\S)/).map(capita
 
 export const capital = (text) => (text[0] ? text[0].toUpperCase() + text.slice(1) : text);
 
+/** Ends that are no fault of smallprint or of the file, by the code of their reason. */
+const MILD = { unreadable_report: "not read as report", not_our_kind: "only stored" };
+export const mildEnd = ({ reasons = [] }) => (reasons.length === 1 ? MILD[reasons[0].split(":")[0]] : null);
+
 export function pill(item) {
-  const text = item.state === "ended" ? item.outcome : STATES[item.state] ?? item.state;
-  return h("span.pill", { class: item.outcome ?? "busy-state" }, text);
+  const mild = mildEnd(item);
+  const text = item.state === "ended" ? mild ?? item.outcome : STATES[item.state] ?? item.state;
+  return h("span.pill", { class: mild ? "mild" : item.outcome ?? "busy-state" }, text);
 }
 
 /** XMLHttpRequest, because fetch does not report upload progress. */

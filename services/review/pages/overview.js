@@ -1,7 +1,7 @@
 // A document as a whole: its kind, its parts, what went wrong, and its exports.
 
 import { may, query } from "/pages/api.js";
-import { KINDS, capital, linesOf } from "/pages/documents.js";
+import { KINDS, capital, linesOf, mildEnd } from "/pages/documents.js";
 import { count, h, kbd, select } from "/pages/dom.js";
 
 const FEW = 8; // parts that are not folded
@@ -13,6 +13,8 @@ export const hasOnlyParts = ({ kind, media_type: type }) => kind === "other" || 
 
 export const gaveUp = ({ outcome }) => outcome === "failed" || outcome === "rejected";
 
+const ENDED = { failed: "It could not be read as a financial report. If it is none, change its type.", rejected: "It is stored, but not analysed. If its type is wrong, change it." };
+
 /** The elements of the body.
     @param document the answer of `/v1/documents/{id}`
     @param setKind called with a new kind, which starts the processing again */
@@ -21,7 +23,7 @@ export function overviewOf(document, setKind) {
   const doubt = document.kind_unsure ? [`smallprint is not sure that this is a ${kind}`] : [];
   const notes = [...doubt, ...(kind === "contract" ? warnings.map(capital) : [])]; // a report lists its own
   return [
-    gaveUp(document) && h("p.muted", {}, document.outcome === "failed" ? "Processing failed. The reason is below." : "The document was rejected. The reason is below."),
+    gaveUp(document) && h("p.muted", {}, mildEnd(document) ? ENDED[document.outcome] : document.outcome === "failed" ? "Processing failed. The reason is below." : "The document was rejected. The reason is below."),
     hasOnlyParts(document) && h("p.muted", {}, "This file itself is not analysed. Its parts are separate documents."),
     may("documents:write") && kindChoice(document, setKind),
     parents.length > 0 && h("p.family", {}, "Part of ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),

@@ -2,7 +2,7 @@
 
 import { counts, get, Problem, query } from "/pages/api.js";
 import { history as done } from "/pages/decide.js";
-import { count, empty, failure, fill, h, kbd, say } from "/pages/dom.js";
+import { count, emptyPage, failure, fill, h, kbd, say } from "/pages/dom.js";
 import { Workbench } from "/pages/workbench.js";
 
 const FILTERS = ["kind", "document", "category", "assignee", "q"];
@@ -32,7 +32,7 @@ class Queue extends Workbench {
   }
 
   refused(error) {
-    fill(this.element, failure(error), h("div.row.centre.below", {}, this.onward()));
+    fill(this.element, failure(error, null, ...this.onward()));
   }
 
   onward() {
@@ -48,7 +48,7 @@ class Queue extends Workbench {
     const again = () => { this.claims.forgetSkipped(); this.present(); };
     const skipped = this.claims.skipped.size > 0;
     const filtered = Object.keys(this.filters).length > 0;
-    fill(this.element, empty("No items left for you",
+    fill(this.element, emptyPage("No items left for you",
       [skipped ? "You skipped items in this tab." : "", this.tally.claimed ? `${count(this.tally.claimed, "item is", "items are")} being reviewed in other tabs or by colleagues.` : skipped ? "" : "Everything is decided."].join(" ").trim(),
       skipped && h("button.primary", { type: "button", onclick: again }, "Review skipped items"),
       filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Review the whole queue"),

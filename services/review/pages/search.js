@@ -98,11 +98,11 @@ class Search {
 
 /** A hit. The whole card is a link. */
 function hit(found) {
-  const { document_id: id, document: name, title, page, start, end, clause, kind, more } = found;
+  const { document_id: id, document: name, title, page, start, end, clause, categories = [], kind, more } = found;
   const marks = found.highlights;
   const place = clause ?? { start: marks[0]?.start ?? start, end: marks.at(-1)?.end ?? end };
   return h("li", {}, h("a.hit", { href: query(`/documents/${encodeURIComponent(id)}`, { page, start: place.start, end: place.end }) },
-    h("span.row.apart", {}, h("span.hit-name", {}, title ?? name, title && h("span.sub", {}, name)), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? titleOf(clause.category) : kind), h("span", {}, `page ${page}${more ? `, ${more} more on this page` : ""}`))),
+    h("span.row.apart", {}, h("span.hit-name", {}, title ?? name, title && h("span.sub", {}, name)), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? categories.map((one) => titleOf(one)).join(", ") : kind), h("span", {}, `page ${page}${more ? `, ${more} more on this page` : ""}`))),
     h("span.quote.hit-text", {}, marked(found))));
 }
 

@@ -164,6 +164,25 @@ def test_clauses_are_found_by_words_and_category(any_ingest: IngestService) -> N
     assert search(any_ingest, "preamble", **{"in": "clauses"})["items"] == []
 
 
+def test_words_of_several_types_are_one_hit(any_ingest: IngestService) -> None:
+    document = stored(any_ingest, "The fee is due in May. The fee ends in June.")
+    due, ends = "The fee is due in May.", "The fee ends in June."
+    wanted = [
+        ("Parties", due),
+        ("Renewal Term", ends),
+        ("Effective Date", due),
+        ("Audit Rights", due),
+    ]
+    any_ingest.publish(clauses_of(any_ingest, document, *wanted))
+    where = {"in": "clauses", "limit": 1}
+    first = search(any_ingest, "fee", **where)
+    second = search(any_ingest, "fee", cursor=first["next"], **where)
+    [one], [other] = first["items"], second["items"]
+    assert (one["text"], one["clause"]["category"]) == (due, "Audit Rights")
+    assert one["categories"] == ["Audit Rights", "Effective Date", "Parties"]
+    assert (other["text"], other["categories"], second["next"]) == (ends, ["Renewal Term"], None)
+
+
 def test_hits_are_filtered_by_kind_and_document(any_ingest: IngestService) -> None:
     contract = stored(any_ingest, "One word of a contract")
     report = stored(any_ingest, "One word of a report", "b.txt", kind="report")
