@@ -1,7 +1,8 @@
-// The entry point: session, routing and global keys.
+// The entry point: session and routing.
 
 import { may, onSignedOut, query, signIn, signOut, whoAmI } from "/pages/api.js";
-import { byId, count, emptyPage, failure, fill, h, say, typing } from "/pages/dom.js";
+import { byId, count, emptyPage, failure, fill, h, say } from "/pages/dom.js";
+import * as keys from "/pages/keys.js";
 import { loadNames } from "/pages/names.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
@@ -100,20 +101,18 @@ document.addEventListener("click", (event) => {
 window.addEventListener("popstate", show);
 window.addEventListener("hashchange", () => { if (LINK.test(location.hash)) location.reload(); }); // a link pasted into this tab
 
-// The slash key opens the search, except during a review.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
-  if (byId("nav").hidden || location.pathname === "/review" || document.querySelector("dialog[open]")) return;
-  event.preventDefault();
+/** Go to the box of the page for a search, or to that of all documents. */
+function search() {
   if (shown?.focus) shown.focus();
   else if (byId("find").checkVisibility()) byId("find-words").focus();
   else if (may("documents:read")) go("/search");
-});
+}
 byId("find").addEventListener("submit", (event) => {
   event.preventDefault();
   go(query("/search", { q: byId("find-words").value.trim() }));
   byId("find").reset();
 });
+keys.start({ view: () => shown, links: () => LINKS.filter(([, , scope]) => may(scope)), go, search });
 
 // The banner shows a lost connection.
 let reachable = true;
@@ -138,7 +137,7 @@ window.addEventListener("unhandledrejection", (event) => {
 });
 
 function welcome(actor) {
-  byId("nav").hidden = false;
+  byId("nav").hidden = byId("keys").hidden = false;
   const [first] = LINKS.filter(([, , scope]) => may(scope));
   if (location.pathname === "/" && first && first[0] !== "/") replace(first[0]); // no queue for this key
   const leave = async () => {

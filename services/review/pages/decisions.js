@@ -34,7 +34,7 @@ export async function show({ params, go }) {
     ? [h("table.list.audit", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)), unseenHead("Undo"))), rows), h("div.row.centre.below", {}, more)]
     : empty("No decisions yet", "Every decision is listed here with its reviewer and time. An undo is listed too.", h("a.button.primary", { href: "/review" }, "Start reviewing"));
   const hint = h("p.muted.small", {}, "In CSV and XLSX, cells that look like formulas start with an apostrophe.");
-  return { title: "Decisions", element: h("div.page", {}, head, filters, list, page.items.length > 0 && hint) };
+  return { title: "Decisions", list: rows.parentElement, element: h("div.page", {}, head, filters, list, page.items.length > 0 && hint) };
 }
 
 const undoable = (one) => one.verdict !== "undo" && one.actor === actor().name && one.document_name;

@@ -7,7 +7,7 @@ import { FirstPages, firstClauses } from "/pages/first_pages.js";
 import { fill, h, say } from "/pages/dom.js";
 import { gaveUp, hasOnlyParts, overviewOf, ways } from "/pages/overview.js";
 import { isOpen } from "/pages/results.js";
-import { Workbench } from "/pages/workbench.js";
+import { KEYS, Workbench } from "/pages/workbench.js";
 
 const AGAIN = 2_000;
 
@@ -15,7 +15,7 @@ export async function show({ id, params, go, replace }) {
   const view = new OneDocument(id, { go, replace });
   await view.load();
   await view.begin(params);
-  return { title: view.document.title ?? view.document.name, element: view.element, leave: () => view.leave(), wide: true };
+  return { title: view.document.title ?? view.document.name, element: view.element, leave: () => view.leave(), wide: true, keys: KEYS };
 }
 
 /** The position in the address, as set by a search; null for none. */

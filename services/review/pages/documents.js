@@ -2,7 +2,7 @@
 
 import { actor, csrf, get, may, query, signInAgain } from "/pages/api.js";
 import { DocumentActions, KINDS } from "/pages/document_actions.js";
-import { count, empty, fill, h, moment, nameLines, number, say, select, unseenHead } from "/pages/dom.js";
+import { count, empty, fill, h, moment, nameLines, number, say, select, typing, unseenHead } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
@@ -25,7 +25,7 @@ export async function show({ params, replace }) {
   replace(query("/documents", kept));
   const view = new Documents(kept, replace);
   await view.load();
-  return { title: "Documents", element: view.element, leave: () => view.leave(), unsent: () => view.uploads.length, focus: () => view.search.focus() };
+  return { title: "Documents", element: view.element, leave: () => view.leave(), unsent: () => view.uploads.length, focus: () => view.search.focus(), list: view.list, keys: may("documents:write") ? [["U", "Upload files"]] : [] };
 }
 
 const person = () => `${actor().tenant}/${actor().name}`;
@@ -62,6 +62,7 @@ class Documents {
     window.addEventListener("beforeunload", this.warn);
     this.onDrag = (event) => this.dragged(event);
     for (const name of ["dragover", "drop", "dragleave"]) document.addEventListener(name, this.onDrag);
+    document.addEventListener("keydown", this.key);
     this.drawChips();
   }
 
@@ -70,8 +71,15 @@ class Documents {
     clearTimeout(this.timer);
     clearTimeout(this.typing);
     window.removeEventListener("beforeunload", this.warn);
+    document.removeEventListener("keydown", this.key);
     for (const name of ["dragover", "drop", "dragleave"]) document.removeEventListener(name, this.onDrag);
   }
+
+  key = (event) => {
+    if (!this.picker || event.key.toLowerCase() !== "u" || event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    this.picker.click();
+  };
 
   warn = (event) => { if (this.uploads.length) event.preventDefault(); };
 
@@ -126,7 +134,7 @@ class Documents {
   }
 
   dropZone() {
-    this.picker = h("input.unseen", { type: "file", multiple: true, id: "files", onchange: () => { this.take(this.picker.files); this.picker.value = ""; } });
+    this.picker = h("input.unseen", { type: "file", "aria-keyshortcuts": "U", multiple: true, id: "files", onchange: () => { this.take(this.picker.files); this.picker.value = ""; } });
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     this.summary = h("summary");

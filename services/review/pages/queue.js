@@ -17,6 +17,7 @@ const KINDS = [["", "All types"], ["clause", "Clauses"], ["finding", "Findings"]
 const SORTS = [["urgency", "Likeliest to change first"], ["confidence", "Least certain first"], ["newest", "Newest first"]];
 const FILTERS = ["kind", "document", "category", "state", "assignee", "q", "sort"];
 const VIEWS = [["All open", {}], ["Mine", { assignee: "me" }], ["Unassigned", { assignee: "nobody" }], ["Findings", { kind: "finding" }]];
+const KEYS = [["M", "Assign the selected items to yourself"], ["⇧ A", "Accept the sure ones of the selected items"], ["1 2 …", "Choose a view"], ["↵", "Start reviewing, if no row is chosen"]];
 const REFRESH = 15_000;
 const TYPED = 300; // milliseconds after the last letter of a search
 const CONFIDENCE = "confidence";
@@ -25,7 +26,7 @@ export async function show({ params, go, replace, kind = null }) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, params.get(name) ?? ""]).filter(([, value]) => value));
   const queue = new Queue({ filters: kind ? { ...filters, kind } : filters, go, replace });
   await queue.load();
-  return { title: "Queue", element: queue.element, leave: () => queue.leave() };
+  return { title: "Queue", element: queue.element, leave: () => queue.leave(), list: queue.list, keys: KEYS };
 }
 
 const same = (one, other) => FILTERS.every((name) => (one[name] ?? "") === (other[name] ?? ""));
@@ -35,11 +36,12 @@ class Queue {
     Object.assign(this, { filters, go, replace });
     if (!states().some(([name]) => name === (filters.state ?? "open"))) this.filters.state = "open";
     this.items = [];
+    this.turn = 0;
     this.figures = new Map(); // counts of views by name
     this.actions = new QueueActions({ changed: () => this.load(), listed: () => this.items });
     this.search = h("input", { type: "search", value: filters.q ?? "", maxlength: 200, placeholder: "Clause type, words, document", "aria-label": "Search the queue", oninput: () => this.typed() });
     this.head = h("p.muted");
-    this.start = h("button.primary.large", { type: "button", onclick: () => this.review() }, "Start reviewing", kbd("↵"));
+    this.start = h("button.primary.large", { type: "button", "aria-keyshortcuts": "Enter", onclick: () => this.review() }, "Start reviewing", kbd("↵"));
     this.views = h("nav.tabs", { "aria-label": "Views" });
     this.chips = h("form.row.filter-row", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() });
     this.changed = h("button.quiet.changed", { type: "button", hidden: true, onclick: () => this.load() }, "Queue updated. Reload");
@@ -60,8 +62,7 @@ class Queue {
   key = (event) => {
     if (typing(event) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const row = document.activeElement.closest?.("tr[data-item]");
-    const acts = { j: () => this.step(row, 1), k: () => this.step(row, -1), x: () => row?.querySelector(".choose input").click(), m: () => this.actions.assign(actor().name) };
+    const acts = { m: () => this.actions.assign(actor().name) };
     if (event.shiftKey && name === "a") acts.a = () => this.actions.askConfidence();
     if (name === "Enter" && event.target === document.body) acts.Enter = () => this.review();
     const view = this.all[Number(name) - 1];
@@ -70,12 +71,6 @@ class Queue {
     event.preventDefault();
     acts[name]();
   };
-
-  /** Move the focus to the next row. */
-  step(row, by) {
-    const rows = [...this.list.querySelectorAll("tr[data-item]")];
-    rows[row ? rows.indexOf(row) + by : 0]?.querySelector("a.open").focus();
-  }
 
   review() {
     if (!this.start.disabled) this.go(this.address());
@@ -93,11 +88,13 @@ class Queue {
   }
 
   async load() {
+    const mine = ++this.turn;
     await left(); // else the counts still have the claims of a view before
     const none = { items: [] };
     const guarantees = may("results:read") ? monitors().catch(() => none) : none; // optional here
-    let found;
-    [this.tally, this.page, found] = await Promise.all([counts(this.conditions), this.read(), guarantees]);
+    const [tally, page, found] = await Promise.all([counts(this.conditions), this.read(), guarantees]);
+    if (mine !== this.turn) return; // a later view is being read
+    Object.assign(this, { tally, page });
     this.items = this.page.items;
     this.actions.accepts = this.tally.bulk_accept;
     fill(this.notices, found.items.map(problemOf).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/insights?tab=error-rate" }, "Why"))));

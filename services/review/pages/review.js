@@ -3,14 +3,14 @@
 import { counts, get, Problem, query } from "/pages/api.js";
 import { history as done } from "/pages/decide.js";
 import { count, emptyPage, failure, fill, h, kbd, say } from "/pages/dom.js";
-import { Workbench } from "/pages/workbench.js";
+import { KEYS, Workbench } from "/pages/workbench.js";
 
 const FILTERS = ["kind", "document", "category", "assignee", "q"];
 
 export async function show({ params, go, replace }) {
   const queue = new Queue({ go, replace, filters: Object.fromEntries(FILTERS.filter((name) => params.get(name)).map((name) => [name, params.get(name)])) });
   await queue.begin(params.get("item"));
-  return { title: "Review", element: queue.element, leave: () => queue.leave(), wide: true };
+  return { title: "Review", element: queue.element, leave: () => queue.leave(), wide: true, keys: KEYS };
 }
 
 class Queue extends Workbench {

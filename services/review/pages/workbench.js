@@ -7,8 +7,9 @@ import { ContractResults } from "/pages/contract_results.js";
 import { Correction } from "/pages/correction.js";
 import { decide, history as done } from "/pages/decide.js";
 import * as known from "/pages/document_cache.js";
-import { byId, certainty, count, excerpt, fill, flowing, h, kbd, moment, say, scrolls, title, typing } from "/pages/dom.js";
+import { certainty, count, excerpt, fill, flowing, h, kbd, moment, say, scrolls, title, typing } from "/pages/dom.js";
 import { distance, findingBody, flagBody, signalBody, sumOf } from "/pages/findings.js";
+import { showKeys } from "/pages/keys.js";
 import { clauseType, isFlag, isOfReading, isSignal, kindOf, nameOf, titleOf } from "/pages/names.js";
 import { proposalOf } from "/pages/proposal.js";
 import { ReportResults } from "/pages/report_results.js";
@@ -20,13 +21,13 @@ import { Viewer } from "/pages/viewer.js";
 
 const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
-const KEYS = [
+export const KEYS = [
   ["A", "Accept: the clause is right, the finding is an error, the signal needs attention, the sentence says it"], ["R", "Reject: the clause is wrong, the finding is a false alarm, the signal has a good reason"],
   ["C", "Correct the clause type or the words"], ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"],
   ["S", "Skip this item for now"], ["U", "Undo the last decision"], ["N", "Add a note to the decision"],
   ["J K", "Next and previous result in the list"], ["⇧ J", "Next open result"], ["1 2 3", "Choose a list"], ["I", "Add a clause from the selected words"],
   ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"], ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"],
-  ["Esc", "Close the correction or the note"], ["?", "These keys"],
+  ["Esc", "Close the correction or the note"],
 ];
 
 export class Workbench {
@@ -340,7 +341,7 @@ export class Workbench {
       !finding && act("plain", "C", "Correct", () => this.correct(), "Change the clause type or the words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
-      act("quiet", "?", "Keys", help))];
+      act("quiet", "?", "Keys", showKeys))];
   }
 
   /** The item that can be decided now. */
@@ -500,8 +501,8 @@ export class Workbench {
 
   plainKey(event) {
     const item = this.deciding;
-    const anywhere = { u: () => this.claims && this.undo(), "?": help };
-    const whileCorrecting = { n: () => this.writeNote(), "?": help };
+    const anywhere = { u: () => this.claims && this.undo() };
+    const whileCorrecting = { n: () => this.writeNote() };
     const listing = { j: () => (event.shiftKey ? this.openNext() : this.results?.step(1)), k: () => this.results?.step(-1), i: () => this.adder?.ask() };
     for (const number of [1, 2, 3]) listing[number] = () => this.results?.tabs?.chooseAt(number);
     const viewing = {
@@ -535,10 +536,3 @@ const kindBody = (item) => [h("p.message", {}, item.text), proposalOf(item.propo
 const pageBody = (item) => [h("p.message", {}, item.text), proposalOf(item.proposal),
   h("p.asks", {}, "Compare the page with its text. Search and checks use only the text."),
   h("p.muted.small", {}, "Accept if the page was misread. Reject if the text matches the page.")];
-
-function help() {
-  const dialog = byId("dialog") ?? document.body.appendChild(h("dialog", { id: "dialog", "aria-label": "Keys" }));
-  fill(dialog, h("h2", {}, "Keys"), h("dl.keys", {}, KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)))),
-    h("form", { method: "dialog" }, h("button.primary", {}, "Close")));
-  dialog.showModal();
-}
