@@ -39,6 +39,8 @@ def hit(page: int, clause: dict[str, Any] | None = None) -> dict[str, Any]:
         "clause": clause,
         "highlights": [{"start": 47, "end": 54}],
         "more": 0,
+        "title": None,
+        "parties": [],
     }
 
 
