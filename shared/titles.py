@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+from shared.blobs import BlobStore, MissingBlob
+from shared.blobs.markers import is_deleted
+from shared.events import ClausesExtracted, DocumentTitle, FindingsFound
+
 _LONGEST = 200
 """Characters of a name that count. The time of a pattern may grow with their square."""
 _FORMS = (
@@ -56,3 +60,19 @@ def without_capitals(text: str) -> str:
 def joined(*parts: str) -> str:
     """Join the parts of a title that are known: `Walmart · 10-Q · July 2023`."""
     return " · ".join(part.replace("·", "-") for part in parts if part)
+
+
+def title_in(event: ClausesExtracted | FindingsFound, blobs: BlobStore) -> DocumentTitle | None:
+    """Read the title that an event refers to.
+
+    Returns None if there is none, or if the document was deleted meanwhile. Raises MissingBlob
+    otherwise.
+    """
+    if event.title is None:
+        return None
+    try:
+        return DocumentTitle.model_validate_json(blobs.get(event.tenant, event.title))
+    except MissingBlob:
+        if not is_deleted(blobs, event.tenant, event.document_id):
+            raise
+        return None

@@ -107,16 +107,17 @@ class ContractAnalysis:
         )
         return found.model_dump_json().encode()
 
-    @property
+    @cached_property
     def title(self) -> DocumentTitle | None:
         """The title of the contract by its clauses."""
         return document_title(self.values, {one.id: one.confidence for one in self.clauses})
 
     @property
     def blobs(self) -> list[bytes]:
-        """All blobs of the document: its clauses, its search, and each question."""
+        """All blobs of the document: clauses, search, title if it has one, and each question."""
         questions = (question_blob(one) for batch in self.questions for one in batch)
-        return [self.listed, self.searched, *questions]
+        titles = [self.title.model_dump_json().encode()] if self.title else []
+        return [self.listed, self.searched, *titles, *questions]
 
     @cached_property
     def refs(self) -> list[BlobRef]:

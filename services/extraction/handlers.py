@@ -139,7 +139,7 @@ def _store(
                     domain.combined_record(analysis.passes).warnings, event.media_type
                 ),
                 attempt=event.attempt,
-                title=analysis.title,
+                title=analysis.refs[2] if analysis.title else None,
                 searched=analysis.refs[1],
             )
         )

@@ -139,7 +139,7 @@ def build(
         DocumentIngested: read,
         DocumentRead: handlers.note_progress,
         ClausesExtracted: partial(handlers.note_clauses, blobs=blobs),
-        FindingsFound: handlers.note_progress,
+        FindingsFound: partial(handlers.note_findings, blobs=blobs),
         DocumentFailed: partial(handlers.note_failure, blobs=blobs),
         DocumentReclassified: partial(handlers.note_kind, blobs=blobs),
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs, images=images),

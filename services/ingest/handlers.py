@@ -50,6 +50,7 @@ from shared.events import (
     DocumentFailed,
     DocumentIngested,
     DocumentReclassified,
+    DocumentTitle,
     FindingsFound,
     Kind,
     ReviewDecided,
@@ -57,6 +58,7 @@ from shared.events import (
 from shared.messaging import TakesLong, UnitOfWork
 from shared.policy.escalation_value import EscalationRules, TenantEscalationRules
 from shared.storage import Store
+from shared.titles import title_in
 from shared.tracing import span
 
 log = logging.getLogger(__name__)
@@ -151,7 +153,12 @@ def _questions(
 
 def note_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Apply extracted clauses and index them for search."""
-    note_progress(event, uow, _clauses(event, uow, blobs))
+    note_progress(event, uow, _clauses(event, uow, blobs), title_in(event, blobs))
+
+
+def note_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Apply the findings of a report."""
+    note_progress(event, uow, title=title_in(event, blobs))
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork, blobs: BlobStore) -> None:
@@ -168,7 +175,10 @@ def note_kind(event: DocumentReclassified, uow: UnitOfWork, blobs: BlobStore) ->
 
 
 def note_progress(
-    event: EventFact, uow: UnitOfWork, clauses: Sequence[Passage] | None = None
+    event: EventFact,
+    uow: UnitOfWork,
+    clauses: Sequence[Passage] | None = None,
+    title: DocumentTitle | None = None,
 ) -> None:
     """Apply an event of another service to the document's state, and index its clauses."""
     with uow:
@@ -177,9 +187,8 @@ def note_progress(
         if before is None or before.progress.is_cancelled(event.attempt):
             return
         after = _advanced(before, event)
-        found = isinstance(event, ClausesExtracted | FindingsFound) and event.title
-        if found and event.attempt == after.progress.attempt:
-            after = replace(after, title=found)
+        if title and event.attempt == after.progress.attempt:
+            after = replace(after, title=title)
         documents.save(after)
         if event.attempt == after.progress.attempt:
             if clauses is not None:

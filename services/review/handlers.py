@@ -49,6 +49,7 @@ from shared.events.questions import Proposal, Question
 from shared.messaging import UnitOfWork
 from shared.policy.rules import RiskPolicy, RiskRules
 from shared.storage.secret import draw_key
+from shared.titles import title_in
 from shared.tracing import carried
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def queue_clauses(
 
     Escalated ones wait at most `patience` seconds for the answer.
     """
-    document = _current(event, uow)
+    document = _current(event, uow, blobs)
     if document is None:
         return
     found = unless_deleted(
@@ -186,7 +187,7 @@ def queue_findings(
 
     They replace those of an older attempt. Findings dismissed before get no item.
     """
-    document = _current(event, uow)
+    document = _current(event, uow, blobs)
     if document is None:
         return
     refs = (event.findings, event.signals, event.narrative)
@@ -398,7 +399,9 @@ def _known(tenant: str, document_id: str, uow: UnitOfWork) -> Document | None:
         return store.find_document(session, tenant, document_id)
 
 
-def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Document | None:
+def _current(
+    event: ClausesExtracted | FindingsFound, uow: UnitOfWork, blobs: BlobStore
+) -> Document | None:
     """The document of results; None if it is deleted, cancelled or processed again since."""
     known = _known(event.tenant, event.document_id, uow)
     if known is None:
@@ -406,7 +409,7 @@ def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Docume
         known = Document(event.tenant, event.document_id, event.name, kind, attempt=event.attempt)
     if not known.counts(event.attempt):
         return None
-    title = event.title or known.title
+    title = title_in(event, blobs) or known.title
     return replace(known, attempt=event.attempt, cancelled=False, title=title)
 
 

@@ -224,7 +224,7 @@ def _store_findings(
                 accepted=sum(item.route == "accept" for item in findings),
                 sampled=tuple(item.id for item in findings if item.sampled),
                 adapters=usage,
-                title=analysis.title if len(analysis.filings) == 1 else None,
+                title=results.title,
             )
         )
         for request in escalation_requests(event, analysis.questions):

@@ -154,7 +154,7 @@ class AdapterVersion(BaseModel):
 
 
 class DocumentTitle(BaseModel):
-    """The title that people use for a document."""
+    """The title of a document, in a blob: events outlive a deletion for some days."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -191,7 +191,7 @@ class ClausesExtracted(Event):
     )
     warnings: tuple[str, ...] = Field((), description="reasons not to rely on the result")
     attempt: int = Field(1, ge=1)
-    title: DocumentTitle | None = Field(None, description="null if none was found")
+    title: BlobRef | None = Field(None, description="JSON: `DocumentTitle`; null if none was found")
     searched: BlobRef | None = Field(
         None, description="JSON: `shared.events.searched.SearchedContract`; null in older events"
     )
@@ -254,8 +254,8 @@ class FindingsFound(Event):
         description="models used, with the time of triage and the tokens of the text;"
         " empty in older and repeated events",
     )
-    title: DocumentTitle | None = Field(
-        None, description="null if none was found, and in repeated events"
+    title: BlobRef | None = Field(
+        None, description="JSON: `DocumentTitle`; null if none was found, and in repeated events"
     )
     coverage: str | None = Field(
         None,

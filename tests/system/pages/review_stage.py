@@ -433,7 +433,7 @@ class Stage:
                 count=len(clauses),
                 sampled=tuple(clause["id"] for clause in clauses) if sampled else (),
                 adapter="contract-clauses",
-                title=title,
+                title=title and blobs.put(self.tenant, title.model_dump_json().encode()),
                 adapter_version=SHIPPED,
                 adapters=(
                     AdapterVersion(

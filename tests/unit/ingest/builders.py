@@ -29,6 +29,7 @@ from shared.events import (
     ClausesExtracted,
     DocumentFailed,
     DocumentRead,
+    DocumentTitle,
     Event,
     FindingsFound,
 )
@@ -260,6 +261,12 @@ def clauses_extracted(
         warnings=warnings,
         attempt=attempt,
     )
+
+
+def titled(ingest: IngestService, document: str, title: DocumentTitle) -> Event:
+    """The event of its clauses, with a title."""
+    ref = ingest.service.blobs.put("default", title.model_dump_json().encode())
+    return clauses_extracted(document).model_copy(update={"title": ref})
 
 
 def findings_found(

@@ -8,7 +8,7 @@ import pytest
 
 from shared.audit import chain
 from shared.events import DocumentTitle
-from tests.unit.ingest.builders import IngestService, clauses_extracted
+from tests.unit.ingest.builders import IngestService, clauses_extracted, titled
 
 TITLE = DocumentTitle(
     title="License Agreement · Array / Ono · 2017-05-31", parties=("Array", "Ono")
@@ -20,8 +20,8 @@ def listed(any_ingest: IngestService) -> IngestService:
     """A contract with a title, an ended one without, and one that is not read yet."""
     for text, name in (("first one", "b 100%.txt"), ("second one", "Äpfel.txt")):
         document = any_ingest.read_new(text.encode(), name, kind="contract")
-        title = TITLE if name.startswith("b") else None
-        any_ingest.publish(clauses_extracted(document).model_copy(update={"title": title}))
+        event = clauses_extracted(document)
+        any_ingest.publish(titled(any_ingest, document, TITLE) if name[0] == "b" else event)
     any_ingest.upload_new(b"third one", "c.txt", kind="contract")
     return any_ingest
 
@@ -60,17 +60,16 @@ def test_all_words_must_be_in_name_title_or_parties(
     [
         ("received", ["b 100%.txt", "Äpfel.txt", "c.txt"]),
         ("-received", ["c.txt", "Äpfel.txt", "b 100%.txt"]),
-        ("name", ["c.txt", "b 100%.txt", "Äpfel.txt"]),  # by its title: License
-        ("-name", ["Äpfel.txt", "b 100%.txt", "c.txt"]),
+        ("name", ["c.txt", "b 100%.txt"]),  # by its title: License
+        ("-name", ["b 100%.txt", "c.txt"]),
     ],
 )
 def test_each_order_is_the_same_page_by_page(
     listed: IngestService, sort: str, first: list[str]
 ) -> None:
-    if "name" in sort and names(listed, sort="name")[0] == "Äpfel.txt":
-        pytest.skip("this database sorts Ä as A")
-    assert names(listed, sort=sort) == first
-    assert [one["name"] for one in listed.every("/v1/documents", limit=1, sort=sort)] == first
+    every = [one["name"] for one in listed.every("/v1/documents", limit=1, sort=sort)]
+    assert every == names(listed, sort=sort)
+    assert [name for name in every if name in first] == first  # Ä stands anywhere
 
 
 @pytest.mark.parametrize("sort", ["pages", "-pages", "state", "-state"])

@@ -23,6 +23,7 @@ from tests.unit.ingest.builders import (
     clauses_extracted,
     document_failed,
     pdf,
+    titled,
 )
 
 LIMITS = Limits()
@@ -54,7 +55,7 @@ def test_a_document_has_the_title_of_its_result(any_ingest: IngestService) -> No
     state = any_ingest.state(document)
     assert (state["title"], state["parties"]) == (None, [])
     title = DocumentTitle(title="Lease · Array / Ono", parties=("Array", "Ono"))
-    any_ingest.publish(clauses_extracted(document).model_copy(update={"title": title}))
+    any_ingest.publish(titled(any_ingest, document, title))
     [listed] = any_ingest.client.get("/v1/documents").json()["items"]
     [hit] = any_ingest.client.get("/v1/search", params={"q": "agreement"}).json()["items"]
     for one in (any_ingest.state(document), listed, hit):
@@ -66,8 +67,7 @@ def test_a_document_has_the_title_of_its_result(any_ingest: IngestService) -> No
 def test_a_title_of_an_older_attempt_is_ignored(ingest: IngestService) -> None:
     document = ingest.complete_new(pdf(SENTENCE))
     ingest.client.post(f"/v1/documents/{document}/reprocess")
-    late = clauses_extracted(document).model_copy(update={"title": DocumentTitle(title="Lease")})
-    ingest.publish(late)
+    ingest.publish(titled(ingest, document, DocumentTitle(title="Lease")))
     assert ingest.state(document)["title"] is None
 
 

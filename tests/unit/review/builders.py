@@ -299,7 +299,7 @@ class ReviewService:
                 adapter_version="1",
                 attempt=attempt,
                 sampled=tuple(sampled),
-                title=title,
+                title=title and self.blobs.put(tenant, title.model_dump_json().encode()),
                 searched=search,
             )
         )

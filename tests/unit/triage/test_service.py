@@ -32,6 +32,7 @@ from shared.events import (
     FindingsFound,
 )
 from shared.inference import Specialists, lazy_specialists
+from shared.titles import title_in
 from tests.support import artefacts
 from tests.support.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support.queue import begin, dead_letters
@@ -67,7 +68,7 @@ def test_a_report_goes_the_whole_road(triage: Triage) -> None:
 def test_a_report_of_one_filing_has_a_title(triage: Triage) -> None:
     triage.handle(triage.read("doc_1", record()))
     triage.handle(triage.read("doc_2", record(), wrong()))
-    titles = [event.title for event in triage.announced(FindingsFound)]
+    titles = [title_in(event, triage.service.blobs) for event in triage.announced(FindingsFound)]
     title = DocumentTitle(title="Example · 10-K · December 2023", parties=("Example",))
     assert titles == [title, None]
 
@@ -416,7 +417,7 @@ def test_unannounced_findings_go_with_the_document(triage: Triage) -> None:
     before = blobs_below(triage.service.settings.blobs)
     with pytest.raises(Killed):
         triage.service.handlers[DocumentRead](event, KilledAfterPut(triage.service.store, event))
-    assert len(blobs_below(triage.service.settings.blobs)) == len(before) + 3
+    assert len(blobs_below(triage.service.settings.blobs)) == len(before) + 4
     triage.handle(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(triage.service.settings.blobs) == before
 
