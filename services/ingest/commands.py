@@ -56,6 +56,7 @@ from shared.errors import (
 from shared.events import (
     CANCELLED,
     BlobRef,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -401,24 +402,35 @@ def assign(
     assignee: str | None,
     condition: Condition = always,
 ) -> Document:
-    """Set the person who takes care of a document, or nobody.
+    """Set the assignee of a document, and announce it.
 
     Raises NotFound, InvalidRequest for an unknown name, or the error of the condition.
     """
-    with store.write() as session:
-        documents = Documents(session, actor.tenant)
+    with UnitOfWork(store) as uow:
+        documents = Documents(uow.session, actor.tenant)
         before = documents.require(document_id, for_update=True)
         condition(documents, before)
         now = now_utc()
-        names = {key.name for key in KeyRows(session).named(actor.tenant) if key.good(now)}
+        names = {key.name for key in KeyRows(uow.session).named(actor.tenant) if key.good(now)}
         if assignee is not None and assignee not in names:
             raise InvalidRequest(
                 f"There is no user or key with the name {assignee!r}.", document=document_id
             )
         after = replace(before, assignee=assignee, updated=now)
         documents.save(after)
-        record(session, actor, "document.assign", document_id, assignee=assignee)
+        uow.publish(assigned(after, actor.name))
+        record(uow.session, actor, "document.assign", document_id, assignee=assignee)
     return after
+
+
+def assigned(document: Document, actor: str) -> DocumentAssigned:
+    """The event that announces who takes care of a document."""
+    return DocumentAssigned(
+        tenant=document.tenant,
+        document_id=document.id,
+        actor=actor,
+        assignee=document.assignee,
+    )
 
 
 def reclassify(

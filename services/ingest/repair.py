@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.ingest.commands import document_read, ingested
-from services.ingest.domain import next_attempt, now_utc
+from services.ingest.commands import assigned, document_read, ingested
+from services.ingest.domain import Document, next_attempt, now_utc
 from services.ingest.store import Documents, remove_unused
 from shared.blobs import BlobStore
 from shared.events import BlobRef, DocumentDeleted
@@ -31,6 +31,7 @@ class Repairer:
             document = before.after(next_attempt(before.progress), now_utc())
             documents.save(document)
             uow.publish(ingested(document, ACTOR))
+            _announce_assignee(document, uow)
         return True
 
     def announce(self, tenant: str, document_id: str) -> bool:
@@ -48,6 +49,7 @@ class Repairer:
                 uow.publish(ingested(document, ACTOR))
             else:
                 return False
+            _announce_assignee(document, uow)
         return True
 
     def forget(self, tenant: str, document_id: str) -> bool:
@@ -65,3 +67,9 @@ class Repairer:
         """
         with self.store.write() as session:
             return bool(remove_unused(session, self.blobs, tenant, {ref}))
+
+
+def _announce_assignee(document: Document, uow: UnitOfWork) -> None:
+    """Announce the assignee with the next step: review may have lost it, too."""
+    if document.assignee is not None:
+        uow.publish(assigned(document, ACTOR))

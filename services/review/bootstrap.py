@@ -21,6 +21,7 @@ from shared.blobs import open_blobs
 from shared.bus import open_bus
 from shared.events import (
     ClausesExtracted,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentRead,
@@ -72,6 +73,7 @@ def build(
             handlers.queue_proposal, **common, context=context, risks=risks
         ),
         DocumentReclassified: handlers.withdraw_items,
+        DocumentAssigned: handlers.assign_document,
         DocumentFailed: handlers.withdraw_cancelled,
         DocumentDeleted: handlers.forget_document,
     }

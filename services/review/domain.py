@@ -203,6 +203,10 @@ class Document:
     """Of the uploaded file; None for documents of an older version."""
     basis: Basis | None = None
     """None without results."""
+    assignee: str | None = None
+    """Who reviews its items, unless an item is assigned to somebody else."""
+    assigned: datetime | None = None
+    """When ingest set the assignee; None: never."""
 
     def counts(self, attempt: int) -> bool:
         """Whether an attempt counts: not after a deletion, a cancellation or a newer attempt."""

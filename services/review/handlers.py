@@ -38,6 +38,7 @@ from shared.documents.model.parsed_document import ParsedDocument
 from shared.events import (
     BlobRef,
     ClausesExtracted,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentRead,
@@ -87,6 +88,8 @@ def store_document(
         title=known.title if known and known.kind == event.kind else None,
         sha256=event.original.sha256,
         basis=known.basis if known and known.attempt == event.attempt else None,
+        assignee=known.assignee if known else None,
+        assigned=known.assigned if known else None,
     )
     with uow:
         if known and known.attempt < event.attempt:
@@ -346,6 +349,21 @@ def withdraw_items(event: DocumentReclassified, uow: UnitOfWork) -> None:
             store.save_document(uow.session, renewed)  # first: a clause that is being added waits
             store.withdraw_open(uow.session, event.tenant, event.document_id)
             store.withdraw_decided(uow.session, event.tenant, event.document_id)
+
+
+def assign_document(event: DocumentAssigned, uow: UnitOfWork) -> None:
+    """Assign a document and its open items. Later items get the same assignee.
+
+    An older event than the last one does nothing.
+    """
+    known = _known(event.tenant, event.document_id, uow)
+    known = known or Document(event.tenant, event.document_id, name="", kind="other")
+    if known.deleted or (known.assigned and event.time <= known.assigned):
+        return
+    assigned = replace(known, assignee=event.assignee, assigned=event.time)
+    with uow:
+        store.save_document(uow.session, assigned)  # first: a clause that is being added waits
+        store.assign_open(uow.session, event.tenant, event.document_id, event.assignee)
 
 
 def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:

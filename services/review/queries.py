@@ -105,7 +105,7 @@ class Reader:
         """A document with its pages. Raises NotFound."""
         with self.database.read() as session:
             document = store.find_document(session, actor.tenant, document_id)
-        if document is None or document.deleted:
+        if document is None or document.deleted or document.text is None:
             raise NotFound(f"Document {document_id} is unknown here, or not read yet.")
         return document
 

@@ -521,6 +521,7 @@ def _item(document: Document, kind: ItemKind, stage: Stage, now: datetime, **fou
         kind=kind,
         stage=stage,
         created=now,
+        assignee=document.assignee,
         **found,
     )
 

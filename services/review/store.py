@@ -78,6 +78,8 @@ documents = sa.Table(
     sa.Column("parties", sa.JSON(none_as_null=True)),
     sa.Column("sha256", sa.String(64)),
     sa.Column("basis", sa.JSON(none_as_null=True)),
+    sa.Column("assignee", sa.String(200)),
+    sa.Column("assigned", Time),
 )
 
 items = sa.Table(
@@ -568,6 +570,12 @@ def assign(session: Session, tenant: str, ids: Sequence[str], assignee: str | No
     these = items.c.tenant == tenant, items.c.id.in_(ids), items.c.withdrawn.is_(False)
     done = session.execute(sa.update(items).where(*these, _FOR_PEOPLE).values(assignee=assignee))
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def assign_open(session: Session, tenant: str, document_id: str, assignee: str | None) -> None:
+    """Set the assignee of the undecided items of a document."""
+    these = items.c.tenant == tenant, items.c.document_id == document_id, items.c.verdict.is_(None)
+    session.execute(sa.update(items).where(*these).values(assignee=assignee))
 
 
 def count_items(

@@ -23,6 +23,7 @@ SENDERS = {
     "document.begun.v1": ["ingest"],
     "document.read.v1": ["ingest"],
     "document.rekinded.v1": ["ingest"],
+    "document.assigned.v1": ["ingest"],
     "document.failed.v1": ["ingest", "extraction", "triage", "review", "escalation"],
     "document.deleted.v1": ["ingest"],
     "clauses.extracted.v1": ["extraction"],

@@ -106,6 +106,13 @@ class DocumentReclassified(Event):
     )
 
 
+class DocumentAssigned(Event):
+    """The assignee of the document was set."""
+
+    type: ClassVar[str] = "document.assigned.v1"
+    assignee: str | None = Field(description="name of a user or key, as in `actor`; null: none")
+
+
 class DocumentFailed(Event):
     """A service gave up the document."""
 
@@ -352,6 +359,7 @@ TYPES: dict[str, type[Event]] = {
         FirstPagesRead,
         DocumentRead,
         DocumentReclassified,
+        DocumentAssigned,
         DocumentFailed,
         DocumentDeleted,
         ClausesExtracted,

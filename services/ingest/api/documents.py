@@ -341,7 +341,9 @@ def _documents(parts: RouteParts) -> APIRouter:
     def assignee_of(
         actor: CurrentActor, document_id: Id, wanted: AssigneeRequest, if_match: IfMatch = None
     ) -> DocumentView:
-        """Says who takes care of the document. Others can still work on it."""
+        """Says who takes care of the document. Its open items in the review queue get the same
+        assignee. Others can still work on it.
+        """
         document = assign(parts.store, actor, document_id, wanted.assignee, unchanged(if_match))
         return view(parts.store, actor.tenant, document)
 

@@ -42,7 +42,7 @@ const encrypted = (one) => (one.reasons ?? []).some((reason) => reason.startsWit
 const ACTIONS = [
   { name: "Enter the password", done: "sent for processing", fits: encrypted, alone: true, field: () => typed("PDF password", { type: "password", required: true }), work: (one, password) => post(path(one, "/reprocess"), { password }) },
   { name: "Type", done: "changed", fits: () => true, field: () => chosen("Type", KINDS), asks: "A different type processes a document again.", work: (one, kind) => put(path(one, "/kind"), { kind }) },
-  { name: "Assign", done: "assigned", fits: () => true, field: (names) => typed("Assign to (empty: nobody)", { maxlength: 100 }, names), work: (one, name) => put(path(one, "/assignee"), { assignee: name || null }) },
+  { name: "Assign", done: "assigned", fits: () => true, field: (names) => typed("Assign to (empty: nobody)", { maxlength: 100 }, names), asks: "Open items in the queue go to the same person.", work: (one, name) => put(path(one, "/assignee"), { assignee: name || null }) },
   { name: "Tag", done: "tagged", fits: () => true, field: () => typed("Tag", { maxlength: 40, required: true }), work: (one, tag) => put(path(one, "/tags"), { tags: [...new Set([...(one.tags ?? []), tag])] }) },
   { name: "Remove tags", done: "changed", fits: (one) => (one.tags ?? []).length > 0, work: (one) => put(path(one, "/tags"), { tags: [] }) },
   { name: "Process again", done: "sent for processing", fits: (one) => one.state === "ended", work: (one) => post(path(one, "/reprocess")) },

@@ -7,6 +7,7 @@ from shared.events import (
     AdapterVersion,
     BlobRef,
     ClausesExtracted,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -151,4 +152,5 @@ SAMPLES: tuple[Event, ...] = (
         starts=(0, 2000, 4100),
         adapters=("contract-clauses",),
     ),
+    DocumentAssigned(**_common(12), assignee="bob"),
 )

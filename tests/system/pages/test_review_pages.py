@@ -391,7 +391,7 @@ def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: 
     for party in ("Aster", "Birch"):
         document = stage.upload(f"EX-{party}.txt", f"An agreement with {party}.".encode())
         title = DocumentTitle(title=f"Quillon Lease · {party}", parties=(party,))
-        stage.extract(document, [], title=title)
+        stage.extract(document, [("Parties", party, 0.6)], title=title)
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
     page.get_by_role("link", name=BROKEN).wait_for()
@@ -431,6 +431,8 @@ def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: 
     page.keyboard.press("Enter")
     bar.get_by_text("1 document assigned.").wait_for()
     first.get_by_role("cell", name="ada", exact=True).wait_for()
+    page.goto(f"{stage.address}/?q=quillon&assignee=me")
+    until(lambda: page.locator("tr[data-item] .words").all_inner_texts() == ["Aster"], "mine")
 
 
 def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) -> None:

@@ -24,6 +24,7 @@ from shared.events import (
     TYPES,
     BlobRef,
     ClausesExtracted,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -357,6 +358,7 @@ def forgeries(document: str, blob: BlobRef, result: str, item: str) -> list[Even
         FirstPagesRead(**about, kind="contract", text=blob, pages=(1,), starts=(0,)),
         DocumentRead(**named, **read, text=blob, layout=blob, pages=1),
         DocumentReclassified(**about, kind="report", previous="contract"),
+        DocumentAssigned(**about, assignee="eve"),
         ClausesExtracted(
             **named, clauses=blob, count=1, adapter="contract-clauses", adapter_version="1.0.0"
         ),

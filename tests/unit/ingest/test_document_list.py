@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from services.ingest.repair import Repairer
 from shared.audit import chain
-from shared.events import DocumentTitle
+from shared.events import DocumentAssigned, DocumentTitle
 from tests.unit.ingest.builders import IngestService, clauses_extracted, titled
 
 TITLE = DocumentTitle(
@@ -115,6 +116,27 @@ def test_a_document_is_assigned_to_a_known_person(listed: IngestService) -> None
     assert names(listed, assignee="me") == ["c.txt"]
     listed.client.put(path, json={"assignee": None})
     assert names(listed, assignee="me") == []
+
+
+def test_an_assignment_is_announced(ingest: IngestService) -> None:
+    document = ingest.upload_new(b"first one", "a.txt")
+    for assignee in ("tester", None):
+        ingest.client.put(f"/v1/documents/{document}/assignee", json={"assignee": assignee})
+    events = ingest.published(DocumentAssigned)
+    assert [(one.document_id, one.actor, one.assignee) for one in events] == [
+        (document, "tester", "tester"),
+        (document, "tester", None),
+    ]
+
+
+def test_a_repair_announces_the_assignee_again(ingest: IngestService) -> None:
+    document = ingest.read_new(b"first one", "a.txt")
+    ingest.client.put(f"/v1/documents/{document}/assignee", json={"assignee": "tester"})
+    ingest.published(DocumentAssigned)
+    repairer = Repairer(ingest.service.store, ingest.service.blobs)
+    for repair in (repairer.announce, repairer.read_again):
+        assert repair("default", document)
+        assert [one.assignee for one in ingest.published(DocumentAssigned)] == ["tester"]
 
 
 def test_a_change_needs_the_state_that_the_client_saw(ingest: IngestService) -> None:

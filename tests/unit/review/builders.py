@@ -23,6 +23,7 @@ from shared.errors import NotSignedIn
 from shared.events import (
     CANCELLED,
     ClausesExtracted,
+    DocumentAssigned,
     DocumentDeleted,
     DocumentFailed,
     DocumentRead,
@@ -374,6 +375,12 @@ class ReviewService:
             **changed,
         }
         event = EscalationAnswered(**values)
+        self.publish(event)
+        return event
+
+    def assign(self, document: str, assignee: str | None) -> DocumentAssigned:
+        """Its assignee was set. Returns the event."""
+        event = DocumentAssigned(document_id=document, assignee=assignee)
         self.publish(event)
         return event
 

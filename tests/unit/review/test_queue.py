@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from services.review.store import find_document
 from tests.unit.review.builders import ReviewService, clause
 
 TEXT = "1. Law. Utah law governs. 2. Cap. Liability is limited to 5% of fees. 3. Audits. Yearly."
@@ -103,6 +106,47 @@ def test_what_is_assigned_waits_for_that_person(queue: ReviewService) -> None:
     assert queue.claim(item=items[LAW])["assignee"] is None
     queue.client().put("/v1/items/assignee", json={**body, "assignee": None})
     assert set(listed(queue, assignee="nobody")) == {LAW, CAP, FIRST}
+
+
+def test_an_assigned_document_takes_its_open_items_along(queue: ReviewService) -> None:
+    decided = ids(queue)[FIRST]
+    queue.decide(decided)
+    queue.assign("doc_1", "ben")
+    assert set(listed(queue, assignee="ben")) == {LAW, CAP}
+    queue.assign("doc_1", None)
+    assert set(listed(queue, assignee="nobody")) == {LAW, CAP}
+
+
+def test_later_items_have_the_assignee_of_their_document(queue: ReviewService) -> None:
+    queue.assign("doc_2", "ben")  # while it is read
+    assert queue.client().get("/v1/items/pages?document=doc_2").status_code == 404
+    queue.read("doc_2", TEXT, unsure=0.5)
+    queue.extract("doc_2", FOUND[:1])
+    assert len(listed(queue, assignee="ben")) == 2
+    queue.read("doc_2", TEXT, attempt=2)
+    queue.extract("doc_2", FOUND[:2], attempt=2)
+    assert set(listed(queue, assignee="ben", document="doc_2")) == {LAW, CAP}
+
+
+def test_a_late_or_repeated_assignment_changes_nothing(queue: ReviewService) -> None:
+    first, last = queue.assign("doc_1", "ben"), queue.assign("doc_1", "ada")
+    body = {"items": [ids(queue)[CAP]], "assignee": "eve"}
+    queue.client().put("/v1/items/assignee", json=body)
+    queue.publish(
+        *(event.model_copy(update={"id": f"again-{event.id}"}) for event in (first, last))
+    )
+    assert set(listed(queue, assignee="ada")) == {LAW, FIRST}
+    assert listed(queue, assignee="eve") == [CAP]
+
+
+def test_a_deleted_document_has_no_assignee(queue: ReviewService) -> None:
+    event = queue.assign("doc_1", "ben")
+    queue.delete("doc_1")
+    queue.publish(event.model_copy(update={"id": "late", "time": datetime.now(UTC)}))
+    with queue.service.store.read() as session:
+        document = find_document(session, "default", "doc_1")
+    assert document is not None
+    assert (document.assignee, document.deleted) == (None, True)
 
 
 def test_several_accepted_at_once_count_in_no_error_rate(queue: ReviewService) -> None:
