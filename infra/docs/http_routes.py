@@ -46,4 +46,4 @@ def _scope(operation: Mapping[str, Any]) -> str:
     if operation.get("security") == []:
         return "no key"
     scope = operation.get("x-scope")
-    return f"`{scope}`" if scope else "any key"
+    return " or ".join(f"`{one}`" for one in scope.split(" or ")) if scope else "any key"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from infra.docs.http_routes import ROOT, operations
-from shared.web.scopes import ROLES, SCOPES, required_scope, sort_scopes
+from shared.web.scopes import ROLES, SCOPES, sort_scopes, sufficient_scopes
 
 FILE = ROOT / "docs" / "reference" / "roles.md"
 BEGIN, END = "<!-- roles: written by `make schemas` -->\n", "<!-- end of roles -->"
@@ -26,8 +26,8 @@ def allowed() -> dict[tuple[str, str], frozenset[str]]:
         described: dict[str, Any] = json.loads(path.read_text("utf-8"))
         for route, method, operation in operations(described):
             if route.startswith("/v1/"):
-                scope = required_scope(method.upper(), route)
-                roles = {role for role, has in ROLES.items() if scope is None or scope in has}
+                scopes = sufficient_scopes(method.upper(), route)
+                roles = {role for role, has in ROLES.items() if not scopes or has & {*scopes}}
                 open_to_all = operation.get("security") == []
                 found[method.upper(), route] = frozenset() if open_to_all else frozenset(roles)
     return found

@@ -27,7 +27,7 @@ from shared.tracing import carried
 from shared.web.addresses import client_network, is_inside
 from shared.web.admission import ThreadBudget
 from shared.web.current_request import current_request
-from shared.web.scopes import ALL, NoRule, Scope, required_scope, sort_scopes
+from shared.web.scopes import ALL, NoRule, Scope, sort_scopes, sufficient_scopes
 
 COOKIE = "smallprint_session"
 SECURE_COOKIE = "__Host-smallprint_session"
@@ -200,13 +200,13 @@ def authenticate(request: Request) -> Actor:
 def _require_scope(request: Request, actor: Actor) -> None:
     try:
         # The path that routes match: `request.url` drops tabs and line breaks.
-        scope = required_scope(request.method, request.scope["path"])
+        scopes = sufficient_scopes(request.method, request.scope["path"])
     except NoRule:
         raise NotAllowed("No scope allows this route.") from None
-    if scope is not None and scope not in actor.scopes:
+    if scopes and not actor.scopes.intersection(scopes):
         raise NotAllowed(
-            f"This needs the scope `{scope}`; {actor.name} has "
-            f"{', '.join(sort_scopes(actor.scopes))}."
+            f"This needs the scope {' or '.join(f'`{scope}`' for scope in scopes)}; {actor.name} "
+            f"has {', '.join(sort_scopes(actor.scopes))}."
         )
 
 

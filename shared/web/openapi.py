@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.web.auth import COOKIE
 from shared.web.operation_ids import operation_id
-from shared.web.scopes import required_scope
+from shared.web.scopes import sufficient_scopes
 
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -110,7 +110,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 operation["responses"].setdefault("400", problems(400)[400])  # invalid JSON
             if path.startswith("/v1/"):
                 operation.setdefault("security", [{"key": []}, {"session": []}])
-                operation["x-scope"] = required_scope(method.upper(), path)
+                operation["x-scope"] = " or ".join(sufficient_scopes(method.upper(), path)) or None
             answer = operation["responses"].get("422")
             if answer and "HTTPValidationError" in json.dumps(answer):
                 operation["responses"]["422"] = {

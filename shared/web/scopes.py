@@ -1,4 +1,4 @@
-"""Scopes: one table has the scope of every route.
+"""Scopes: one table has the scopes of every route.
 
 A key has all scopes unless it was created with fewer. `authenticate` checks them before any route
 runs; a route missing in the table is refused.
@@ -17,12 +17,14 @@ Scope = Literal["documents:read", "documents:write", "results:read", "review", "
 SCOPES = MappingProxyType(
     {
         "documents:read": "documents, their text, pages and statements, and search",
-        "documents:write": "upload, delete, cancel, reprocess, assign, tag, and set the kind",
+        "documents:write": (
+            "upload, delete, cancel, reprocess, set the kind, assign and tag documents"
+        ),
         "results:read": (
             "clauses, presence, values, findings, signals, flags, "
             "questions to models, costs, monitoring and error rates"
         ),
-        "review": "the queue, decisions and exports",
+        "review": "the queue, decisions and exports; assign and tag documents",
         "admin": "users, keys, sessions, webhooks, and retention",
     }
 )
@@ -43,11 +45,11 @@ ROLES: Mapping[Role, frozenset[str]] = MappingProxyType(
 are hidden checks of accepted results."""
 
 _DOCUMENT = r"/v1/documents/[^/]+"
-_RULES: tuple[tuple[str, str, str | None], ...] = (
-    ("*", r"/v1/keys/(self|sessions|sessions/[^/]+|links)", None),
-    ("*", r"/v1/session", None),
-    ("GET", r"/v1/items/categories", None),
-    ("*", r"/v1/(sign-in(/.*)?|users/self)", None),
+_RULES: tuple[tuple[str, str, str], ...] = (
+    ("*", r"/v1/keys/(self|sessions|sessions/[^/]+|links)", ""),
+    ("*", r"/v1/session", ""),
+    ("GET", r"/v1/items/categories", ""),
+    ("*", r"/v1/(sign-in(/.*)?|users/self)", ""),
     ("*", r"/v1/(keys|users|webhooks|retention)(/.*)?", "admin"),
     ("GET", r"/v1/deletions(/.*)?", "documents:read"),
     ("GET", rf"{_DOCUMENT}/(clauses|presence|values|findings|history)", "results:read"),
@@ -56,24 +58,29 @@ _RULES: tuple[tuple[str, str, str | None], ...] = (
     ("GET", r"/v1/(reports|watch|costs|policy|escalations|insights)(/.*)?", "results:read"),
     ("GET", r"/v1/documents(/.*)?", "documents:read"),
     ("GET", r"/v1/search", "documents:read"),
+    ("PUT", rf"{_DOCUMENT}/(assignee|tags)", "documents:write review"),
     ("*", r"/v1/documents(/.*)?", "documents:write"),
     ("*", r"/v1/uploads(/.*)?", "documents:write"),
     ("GET", r"/v1/decisions/(error|proposal)-rates", "results:read"),
     ("*", r"/v1/(items|decisions|exports)(/.*)?", "review"),
 )
-"""Method (HEAD counts as GET), path, scope (None: any valid key). The first match applies."""
+"""Method (HEAD counts as GET), path, and scopes, one of which is enough (none: any valid key). The
+first match applies."""
 
 
 class NoRule(LookupError):
-    """The table has no scope for a route."""
+    """The table does not have a route."""
 
 
-def required_scope(method: str, path: str) -> str | None:
-    """Return the scope of a request; None if any valid key may make it. Raises NoRule."""
+def sufficient_scopes(method: str, path: str) -> tuple[str, ...]:
+    """Return the scopes of which a request needs one; none if any valid key may make it.
+
+    Raises NoRule.
+    """
     method = "GET" if method == "HEAD" else method
-    for of_method, of_path, scope in _RULES:
+    for of_method, of_path, scopes in _RULES:
         if of_method in ("*", method) and re.fullmatch(of_path, path):
-            return scope
+            return tuple(scopes.split())
     raise NoRule(f"{method} {path}")
 
 

@@ -38,18 +38,21 @@ async function exported(documents) {
 
 const encrypted = (one) => (one.reasons ?? []).some((reason) => reason.startsWith("encrypted_document:"));
 
-/** Each action: its name, whether it fits a document, and its work. An action may have a field. */
+/** Each action: its name, whether it fits a document, and its work. An action may have a field. `shared`: reviewers may do it, too. */
 const ACTIONS = [
   { name: "Enter the password", done: "sent for processing", fits: encrypted, alone: true, field: () => typed("PDF password", { type: "password", required: true }), work: (one, password) => post(path(one, "/reprocess"), { password }) },
   { name: "Type", done: "changed", fits: () => true, field: () => chosen("Type", KINDS), asks: "A different type processes a document again.", work: (one, kind) => put(path(one, "/kind"), { kind }) },
-  { name: "Assign", done: "assigned", fits: () => true, field: (names) => typed("Assign to (empty: nobody)", { maxlength: 100 }, names), asks: "Open items in the queue go to the same person.", work: (one, name) => put(path(one, "/assignee"), { assignee: name || null }) },
-  { name: "Tag", done: "tagged", fits: () => true, field: () => typed("Tag", { maxlength: 40, required: true }), work: (one, tag) => put(path(one, "/tags"), { tags: [...new Set([...(one.tags ?? []), tag])] }) },
-  { name: "Remove tags", done: "changed", fits: (one) => (one.tags ?? []).length > 0, work: (one) => put(path(one, "/tags"), { tags: [] }) },
+  { name: "Assign to me", done: "assigned to you", shared: true, fits: (one) => one.assignee !== actor().name, work: (one) => put(path(one, "/assignee"), { assignee: actor().name }) },
+  { name: "Assign", done: "assigned", shared: true, fits: () => true, field: (names) => typed("Assign to (empty: nobody)", { maxlength: 100 }, names), asks: "Open items in the queue go to the same person.", work: (one, name) => put(path(one, "/assignee"), { assignee: name || null }) },
+  { name: "Tag", done: "tagged", shared: true, fits: () => true, field: () => typed("Tag", { maxlength: 40, required: true }), work: (one, tag) => put(path(one, "/tags"), { tags: [...new Set([...(one.tags ?? []), tag])] }) },
+  { name: "Remove tags", done: "changed", shared: true, fits: (one) => (one.tags ?? []).length > 0, work: (one) => put(path(one, "/tags"), { tags: [] }) },
   { name: "Process again", done: "sent for processing", fits: (one) => one.state === "ended", work: (one) => post(path(one, "/reprocess")) },
   { name: "Stop", done: "stopped", fits: (one) => one.state !== "ended", work: (one) => post(path(one, "/cancel")) },
   { name: "Delete", done: "deleted", fits: () => true, work: (one) => remove(path(one)), removes: true,
     asks: "Deletes the files, their text and all results. You can't undo this." },
 ];
+
+const allowed = ({ shared }) => may("documents:write") || (shared && may("review"));
 
 /** Each cause once, with its document or their number. */
 function causes(failed) {
@@ -86,7 +89,7 @@ export class DocumentActions {
     const menu = h("details.menu", { onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } } },
       h("summary", { "aria-label": `Actions for ${one.name}`, title: "Actions" }, "⋯"),
       h("div.menu-list", {}, h("a.button.quiet", { href: path(one, "/original"), download: true }, "Download"),
-        may("documents:write") && ACTIONS.filter((action) => action.fits(one)).map(act)));
+        ACTIONS.filter((action) => allowed(action) && action.fits(one)).map(act)));
     return h("td.action", {}, menu);
   }
 
@@ -113,7 +116,7 @@ export class DocumentActions {
       box.indeterminate = !box.dataset.id && this.chosen.size > 0 && !box.checked;
     }
     const all = [...this.chosen.values()];
-    const fitting = may("documents:write") ? ACTIONS.filter((action) => !action.alone && all.some(action.fits)) : [];
+    const fitting = ACTIONS.filter((action) => allowed(action) && !action.alone && all.some(action.fits));
     this.bar.hidden = !all.length && !this.status.textContent;
     fill(this.bar, all.length > 0 && h("span", {}, `${all.length} selected`),
       all.length > 0 && [fitting.map((action) => h("button", { type: "button", disabled: this.busy, onclick: () => this.run(action, all.filter(action.fits)) }, action.name)),

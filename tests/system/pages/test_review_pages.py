@@ -455,6 +455,34 @@ def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) ->
     analyst.close()
 
 
+def test_an_analyst_takes_and_tags_a_document(browser: Any, stage: Stage) -> None:
+    wish = {"name": "nour", "scopes": sorted(ROLES["analyst"])}
+    stage.keys["nour"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    document = stage.upload("taken.txt", b"It is governed by the laws of Veurne.")
+    stage.extract(document, [("Governing Law", "laws of Veurne", 0.6)])
+    analyst = Watched(browser, stage)
+    page = analyst.sign_in("nour")
+    page.goto(f"{stage.address}/documents?q=taken")
+    menu = page.get_by_label("Actions for taken.txt")
+    menu.click()
+    offered = page.locator(".menu[open] .menu-list > *").all_inner_texts()
+    assert offered == ["Download", "Assign to me", "Assign", "Tag"]
+    page.get_by_role("button", name="Assign to me").click()
+    bar = page.get_by_role("region", name="Selected documents")
+    bar.get_by_text("1 document assigned to you.").wait_for()
+    page.get_by_role("cell", name="nour", exact=True).wait_for()
+    menu.click()
+    page.get_by_role("button", name="Tag").click()
+    page.get_by_role("dialog", name="Question").get_by_label("Tag").fill("mine")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="mine").wait_for()
+    page.goto(f"{stage.address}/?assignee=me")
+    until(
+        lambda: page.locator("tr[data-item] .words").all_inner_texts() == ["laws of Veurne"], "mine"
+    )
+    analyst.close()
+
+
 def test_terms_are_a_sheet_and_an_absence_is_confirmed(ada: Watched, stage: Stage) -> None:
     address = f"{stage.address}/v1/documents/{stage.contract}"
     text = stage.http.get(f"/v1/documents/{stage.contract}/text").text

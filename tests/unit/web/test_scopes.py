@@ -13,7 +13,7 @@ from infra.docs.schemas import openapi_of
 from shared.errors import InvalidRequest
 from shared.web.app import create_app
 from shared.web.auth import Actor, CurrentActor
-from shared.web.scopes import ALL, SCOPES, NoRule, parse_scopes, required_scope, sort_scopes
+from shared.web.scopes import ALL, SCOPES, NoRule, parse_scopes, sort_scopes, sufficient_scopes
 from tests.support import ROOT
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
@@ -49,26 +49,34 @@ def test_every_route_has_a_scope_in_openapi() -> None:
     routes = operations()
     assert len(routes) > 60
     for method, path, operation in routes:
-        scope = required_scope(method.upper(), path)
-        assert operation["x-scope"] == scope, path
-        assert (scope is None) == (path in FREE), path
+        scopes = sufficient_scopes(method.upper(), path)
+        assert operation["x-scope"] == (" or ".join(scopes) or None), path
+        assert (not scopes) == (path in FREE), path
 
 
 def test_read_scopes_change_nothing() -> None:
     for method, path, _ in operations():
         if method in CHANGES and path not in FREE:
-            scope = required_scope(method.upper(), path)
-            assert scope in ("documents:write", "review", "admin"), (method, path)
+            scopes = sufficient_scopes(method.upper(), path)
+            assert {*scopes} <= {"documents:write", "review", "admin"}, (method, path)
 
 
 def test_reviewers_can_not_read_results() -> None:
     for found in ("clauses", "presence", "findings", "signals", "narrative-flags", "history"):
-        assert required_scope("GET", f"/v1/documents/d1/{found}") == "results:read"
+        assert sufficient_scopes("GET", f"/v1/documents/d1/{found}") == ("results:read",)
     results = ("/v1/watch", "/v1/watch/findings", "/v1/reports", "/v1/costs")
     for path in (*results, "/v1/escalations/proposals"):
-        assert required_scope("GET", path) == "results:read"
+        assert sufficient_scopes("GET", path) == ("results:read",)
     for path in ("/v1/documents/d1/text", "/v1/documents/d1/pages/1.png"):
-        assert required_scope("GET", path) == "documents:read"
+        assert sufficient_scopes("GET", path) == ("documents:read",)
+
+
+def test_reviewers_and_uploaders_assign_and_tag_documents() -> None:
+    for part in ("assignee", "tags"):
+        either = sufficient_scopes("PUT", f"/v1/documents/d1/{part}")
+        assert either == ("documents:write", "review")
+    for method, part in (("PUT", "/kind"), ("POST", "/reprocess"), ("DELETE", "")):
+        assert sufficient_scopes(method, f"/v1/documents/d1{part}") == ("documents:write",)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +85,7 @@ def test_reviewers_can_not_read_results() -> None:
 )
 def test_a_route_missing_in_the_table_is_refused(method: str, path: str) -> None:
     with pytest.raises(NoRule):
-        required_scope(method, path)
+        sufficient_scopes(method, path)
     router = APIRouter()
 
     @router.api_route(path, methods=[method])
