@@ -30,10 +30,10 @@ PACKAGES = (
 )
 SHORT = (
     *("services.triage.reading.", "services.triage.statements.", "services.triage.relations."),
-    "shared.documents.office.html",
+    *("shared.documents.office.html", "shared.titles"),
 )
 """Modules that look for patterns in short pieces alone: labels, lines and cells of at most 1,000
-characters, styles of at most 2,000. There the square of the length will do.
+characters, styles of at most 2,000, names of at most 200. There the square of the length will do.
 """
 FEWEST = 450
 """Patterns that are found at least; with fewer the search for them is broken."""
