@@ -49,7 +49,8 @@ def path_of(suite: Suite, column: str, document: str) -> Path:
 
 def of_extraction(suite: Suite) -> tuple[list[Path], list[Path]]:
     """The blobs with lists of clauses, and the others."""
-    clauses, others = [], []
+    clauses: list[Path] = []
+    others: list[Path] = []
     for path in suite.folder.glob("blobs/default/extraction/*/*"):
         (clauses if path.read_bytes().startswith(b"[") else others).append(path)
     return clauses, others
