@@ -185,6 +185,7 @@ class KeyRing:
         *,
         overlap: timedelta = OVERLAP,
         expires: datetime | None = None,
+        addresses: Iterable[str] | None = None,
         by: Actor | None = None,
     ) -> NewKey:
         """Replace the secret of a key. Its open sessions end with the old secret.
@@ -193,11 +194,14 @@ class KeyRing:
             tenant: None for any, for the operator.
             overlap: for how long the old secret works, too.
             expires: a new end of the key; None keeps it.
+            addresses: new addresses of the key and its sessions, at once; None keeps them, an empty
+                list stands for those of the acting key.
             by: the acting key; None for the operator.
 
         Raises:
             NotFound: there is no such key.
             Conflict: it has expired or was revoked.
+            InvalidRequest: invalid addresses, or an end in the past.
             NotAllowed: the acting key lacks a scope or an address of the key, or is an older
                 session.
         """
@@ -211,11 +215,16 @@ class KeyRing:
             if not old.good(now):
                 raise Conflict(f"Key {key_id} has expired or was revoked. Create another.")
             require_grant(by, old.scopes, old.addresses)
+            networks = old.addresses
+            if addresses is not None:
+                networks = parse_networks(addresses) or (by.addresses if by else ())
+                require_grant(by, old.scopes, networks)
             secret = _new_secret()
             key = replace(
                 old,
                 digest=_digest(secret),
                 expires=expires or old.expires,
+                addresses=networks,
                 old_digest=old.digest if overlap else None,
                 old_secret_until=now + overlap,
             )
@@ -227,6 +236,7 @@ class KeyRing:
                 key.id,
                 what="rotate",
                 expires=_utc(key.expires),
+                addresses=list(networks),
                 old_secret_until=_utc(key.old_secret_until if overlap else None),
             )
         return NewKey(key, f"sp_{key.id}_{secret}")

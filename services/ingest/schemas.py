@@ -315,6 +315,9 @@ class UploadView(BaseModel):
 PART_OF_NAME = r"^[^\x00-\x1f\x7f]{1,255}$"
 
 
+Addresses = Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=100)]
+
+
 class NewKeyRequest(BaseModel):
     """A key to create."""
 
@@ -323,9 +326,8 @@ class NewKeyRequest(BaseModel):
         None, min_length=1, description="null: all scopes of the creating key"
     )
     expires: Timestamp | None = Field(None, description="when it stops working; null: never")
-    addresses: list[Annotated[str, Field(max_length=50)]] = Field(
+    addresses: Addresses = Field(
         default_factory=list,
-        max_length=100,
         description="addresses and networks from which it works, such as `192.0.2.7` and "
         "`10.1.0.0/16`; empty: those of the creating key",
     )
@@ -343,6 +345,11 @@ class RotateKeyRequest(BaseModel):
         description="seconds for which the old secret works, too; 0: not at all",
     )
     expires: Timestamp | None = Field(None, description="a new end of the key; null: as it was")
+    addresses: Addresses | None = Field(
+        None,
+        description="new addresses and networks from which the key works, also with its old "
+        "secret; empty: those of the acting key; null: as they were",
+    )
 
 
 class KeyView(BaseModel):

@@ -686,7 +686,7 @@ class KeyRows:
 
     def add(self, key: Key) -> None:
         row = {**asdict(key), "scopes": " ".join(sort_scopes(key.scopes))}
-        row["addresses"] = " ".join(key.addresses) or None
+        row["addresses"] = _joined(key.addresses)
         self.session.execute(sa.insert(keys).values(row))
 
     def remove(self, key_id: str) -> bool:
@@ -722,12 +722,17 @@ class KeyRows:
         )
 
     def replace(self, key: Key) -> None:
-        """Store the secrets and the end of a rotated key. Its sessions end with the old secret."""
+        """Store the secrets, the end and the addresses of a rotated key.
+
+        Its sessions get the addresses, and end with the old secret.
+        """
         mine = sa.update(keys).where(keys.c.tenant == key.tenant)
         changed = ("digest", "expires", "old_digest", "old_secret_until")
         self.session.execute(
             mine.where(keys.c.id == key.id).values({name: getattr(key, name) for name in changed})
         )
+        with_sessions = mine.where(sa.or_(keys.c.id == key.id, keys.c.parent == key.id))
+        self.session.execute(with_sessions.values(addresses=_joined(key.addresses)))
         until = key.old_secret_until
         self.session.execute(
             mine.where(keys.c.parent == key.id, keys.c.expires > until).values(expires=until)
@@ -787,6 +792,10 @@ def _of(statement: _Statement, tenant: str | None) -> _Statement:
 def _open_sessions(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     of_key = sa.and_(keys.c.kind == "session", keys.c.parent.is_not(None))
     return of_key, keys.c.revoked.is_(None), keys.c.expires > now
+
+
+def _joined(addresses: tuple[str, ...]) -> str | None:
+    return " ".join(addresses) or None
 
 
 def _key(row: Mapping[Any, Any]) -> Key:

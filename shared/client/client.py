@@ -743,15 +743,23 @@ class Client:
         return Key.of(self._once("/v1/keys", json=wanted).json())
 
     def rotate_key(
-        self, key_id: str, *, overlap: int = 86_400, expires: datetime | None = None
+        self,
+        key_id: str,
+        *,
+        overlap: int = 86_400,
+        expires: datetime | None = None,
+        addresses: Sequence[str] | None = None,
     ) -> Key:
         """Replace the secret of a key, and return it once.
 
         Args:
             overlap: seconds for which the old secret works, too.
             expires: a new end of the key, with a zone; by default as it was.
+            addresses: other addresses and networks from which it works; by default as they were.
         """
         wanted: dict[str, Any] = {"overlap": overlap}
+        if addresses is not None:
+            wanted["addresses"] = list(addresses)
         if expires is not None:
             wanted["expires"] = expires.isoformat()
         return Key.of(self._once(f"/v1/keys/{key_id}/rotate", json=wanted).json())

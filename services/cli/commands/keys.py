@@ -135,18 +135,31 @@ def _show_new(new: NewKey, *, as_json: bool) -> None:
     type=Duration(),
     help="Time until it stops working: 90d, 12h or 30m. By default its end stays.",
 )
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="Another address or network from which it works; may be repeated. By default they stay.",
+)
 @data_option
 @one_json
 def keys_rotate(
-    key_id: str, overlap: timedelta, expires: timedelta | None, data: Path | None, as_json: bool
+    key_id: str,
+    overlap: timedelta,
+    expires: timedelta | None,
+    addresses: tuple[str, ...],
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Replace the secret of a key.
 
-    Prints the new secret once. The key keeps its id, name, scopes and addresses, and its end unless
-    you give --expires. The sessions that are open now end with the old secret.
+    Prints the new secret once. The key keeps its id, name and scopes. It also keeps its end and its
+    addresses, unless you give --expires or --address. Open sessions end with the old secret.
     """
     with key_ring(data) as ring:
-        new = ring.rotate(key_id, overlap=overlap, expires=_end(expires))
+        new = ring.rotate(
+            key_id, overlap=overlap, expires=_end(expires), addresses=addresses or None
+        )
     _show_new(new, as_json=as_json)
 
 

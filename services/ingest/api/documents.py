@@ -514,12 +514,20 @@ def _keys(parts: RouteParts) -> APIRouter:
     def rotate(
         actor: CurrentActor, key_id: Id, wanted: RotateKeyRequest | None = None
     ) -> NewKeyView:
-        """Returns a new secret for a key, which stays the same otherwise. For the seconds of
-        `overlap` the old secret works, too; then it and the present sessions of the key end.
+        """Returns a new secret for a key, and changes its end and its addresses if you name them.
+        For the seconds of `overlap` the old secret works, too; then it and the present sessions of
+        the key end.
         """
         wanted = wanted or RotateKeyRequest()
         overlap = timedelta(seconds=wanted.overlap)
-        new = keys.rotate(key_id, actor.tenant, overlap=overlap, expires=wanted.expires, by=actor)
+        new = keys.rotate(
+            key_id,
+            actor.tenant,
+            overlap=overlap,
+            expires=wanted.expires,
+            addresses=wanted.addresses,
+            by=actor,
+        )
         return NewKeyView.made(new)
 
     @router.delete(

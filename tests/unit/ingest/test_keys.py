@@ -307,6 +307,23 @@ def test_sessions_end_with_the_old_secret(
     assert keys.check(fresh.secret) is not None
 
 
+def test_a_rotated_key_and_its_sessions_get_other_addresses(any_ingest: IngestService) -> None:
+    keys = any_ingest.keys
+    old = keys.create("acme", "Ann", addresses=["10.1.0.0/16"])
+    session = keys.open_session(found(keys, old.secret))
+    assert keys.rotate(old.key.id).key.addresses == ("10.1.0.0/16",)
+    new = keys.rotate(old.key.id, addresses=["192.0.2.7"])
+    for secret in (new.secret, session.secret):
+        assert found(keys, secret).addresses == ("192.0.2.7/32",)
+    limited = found(keys, keys.create("acme", "Admin", addresses=["192.0.2.0/24"]).secret)
+    with pytest.raises(NotAllowed, match="addresses"):
+        keys.rotate(old.key.id, addresses=["10.1.0.0/16"], by=limited)
+    assert keys.rotate(old.key.id, addresses=[], by=limited).key.addresses == ("192.0.2.0/24",)
+    with pytest.raises(InvalidRequest):
+        keys.rotate(old.key.id, addresses=["localhost"])
+    assert keys.rotate(old.key.id, addresses=[]).key.addresses == ()
+
+
 def test_a_key_rotates_only_what_it_could_grant(any_ingest: IngestService) -> None:
     keys = any_ingest.keys
     owner = keys.create("acme", "Owner")
