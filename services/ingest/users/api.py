@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from services.ingest.keys import NewKey
 from services.ingest.users.commands import Browser, UserCommands
 from services.ingest.users.schemas import (
     InvitationAnswer,
+    InvitedPerson,
     InvitedView,
     NewUserRequest,
     PasswordChange,
@@ -162,11 +163,20 @@ def sign_in(
         summary="Choose a password",
         dependencies=[Depends(same_origin)],
         openapi_extra={"security": []},
-        responses=problems(),
+        responses={
+            200: {"model": InvitedPerson, "description": "the invited person"},
+            **problems(),
+        },
     )
     def by_invitation(request: Request, body: InvitationAnswer) -> Response:
-        """Sets the password of an invited user, and signs them in. Their other sessions end."""
+        """Sets the password of an invited user, and signs them in. Their other sessions end.
+        Without a password it only returns whom the invitation is for (200).
+        """
         try:
+            if body.password is None:
+                user = commands.invited(body.invitation)
+                person = InvitedPerson(name=user.name, email=user.email)
+                return JSONResponse(person.model_dump())
             new = commands.choose_password(body.invitation, body.password, browser(request))
         except NotSignedIn:
             count_refusal(request)

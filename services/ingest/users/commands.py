@@ -225,6 +225,11 @@ class UserCommands:
                     record(session, actor, "key.revoke", one.id)
             return _existing(users, user_id, tenant)[0]
 
+    def invited(self, invitation: str) -> User:
+        """Return the user of an invitation. Raises NotSignedIn if it is used or expired."""
+        with self.store.read() as session:
+            return _invited(Users(session), invitation)
+
     def choose_password(
         self, invitation: str, password: str, browser: Browser = Browser()
     ) -> NewKey:
@@ -233,9 +238,7 @@ class UserCommands:
         Raises NotSignedIn if the invitation is unknown, used or expired; InvalidRequest for the
         password.
         """
-        with self.store.read() as session:
-            user = _invited(Users(session), invitation)
-        hashed = self._hash(user, password)
+        hashed = self._hash(self.invited(invitation), password)
         with self.store.write() as session:
             users = Users(session)
             user = _invited(users, invitation)

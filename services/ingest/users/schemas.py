@@ -56,7 +56,16 @@ class InvitationAnswer(_Request):
     """An invitation, and the password that the invited person chooses."""
 
     invitation: str = Field(max_length=100)
-    password: str = Field(max_length=LONGEST)
+    password: str | None = Field(
+        None, max_length=LONGEST, description="null: nothing changes, and the answer names the user"
+    )
+
+
+class InvitedPerson(BaseModel):
+    """The user of an invitation."""
+
+    name: str
+    email: str
 
 
 class UserView(BaseModel):

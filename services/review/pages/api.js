@@ -141,6 +141,10 @@ export async function changePassword(current, password) {
   return whoAmI();
 }
 
+/** The person of an invitation; null if it has been used or has expired. */
+export const invitedPerson = (invitation) => request("POST", "/v1/sign-in/invitation", { body: { invitation } })
+  .catch((error) => (error.status === 401 ? null : Promise.reject(error)));
+
 export async function chooseByInvitation(invitation, password) {
   await request("POST", "/v1/sign-in/invitation", { body: { invitation, password } });
   return whoAmI();

@@ -1,7 +1,7 @@
 // Sign-in: a page at first, a dialog when a session has ended. It offers what is configured: a
 // password, an OpenID provider, or a key.
 
-import { changePassword, chooseByInvitation, get, signIn, signInByPassword, waysToSignIn, whoAmI } from "/pages/api.js";
+import { changePassword, chooseByInvitation, get, invitedPerson, signIn, signInByPassword, waysToSignIn, whoAmI } from "/pages/api.js";
 import { fill, h } from "/pages/dom.js";
 
 const FAILED = {
@@ -67,12 +67,12 @@ export async function page(done, usedLink) {
 
 /** The page on which an invited person chooses a password. */
 export async function invitation(secret, done) {
-  const works = await chooseByInvitation(secret, "").catch((error) => error.status !== 401); // no password is stored
-  if (!works) return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "This link has ended"), h("p.muted", {}, "It has been used, or has expired. Ask an admin for another."), h("a.button.large.primary", { href: "/sign-in" }, "Sign in")));
+  const person = await invitedPerson(secret);
+  if (!person) return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "This link has ended"), h("p.muted", {}, "It has been used, or has expired. Ask an admin for another."), h("a.button.large.primary", { href: "/sign-in" }, "Sign in")));
   const before = await whoAmI().catch(() => null);
   const choose = form(field("New password", { type: "password", name: "password", autocomplete: "new-password", minlength: 12 }), "Save and sign in",
     ({ password }) => chooseByInvitation(secret, password), done);
-  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, "Choose a password"), h("p.muted", {}, RULES), before?.name && h("p.muted", {}, `This signs out ${before.name} in this browser.`), choose));
+  return h("div.sign-in", {}, h("div.card", {}, h("h1", {}, `Welcome, ${person.name}`), h("p", {}, `Choose a password. You sign in with it and with ${person.email}.`), h("p.muted", {}, RULES), before?.name && h("p.muted", {}, `This signs out ${before.name} in this browser.`), choose));
 }
 
 /** A dialog with the user's e-mail address and role, in which they change their password. */

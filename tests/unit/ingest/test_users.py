@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,14 +75,16 @@ def test_an_invited_person_chooses_a_password_once_and_signs_in(users: UserComma
     with pytest.raises(NotSignedIn):
         users.sign_in("ann@example.com", PASSWORD)
     assert users.keys.check(invitation.secret) is None
+    assert users.invited(invitation.secret).email == "ann@example.com"
     with pytest.raises(InvalidRequest):
         users.choose_password(invitation.secret, "too short")
     first = actor_of(users, users.choose_password(invitation.secret, PASSWORD).secret)
     assert (first.tenant, first.name, first.key_id) == ("acme", "Ann", user.id)
     assert first.scopes == ROLES["analyst"]
     assert first.session_id
-    with pytest.raises(NotSignedIn):
-        users.choose_password(invitation.secret, OTHER)
+    for work in (users.invited, partial(users.choose_password, password=OTHER)):
+        with pytest.raises(NotSignedIn):
+            work(invitation.secret)
     assert actor_of(users, users.sign_in("ANN@example.com", PASSWORD).secret).name == "Ann"
 
 
