@@ -194,8 +194,8 @@ class KeyRing:
             tenant: None for any, for the operator.
             overlap: for how long the old secret works, too.
             expires: a new end of the key; None keeps it.
-            addresses: new addresses of the key and its sessions, at once; None keeps them, an empty
-                list stands for those of the acting key.
+            addresses: new addresses of the key and its sessions. An empty list copies those of the
+                acting key; None changes nothing.
             by: the acting key; None for the operator.
 
         Raises:

@@ -755,7 +755,7 @@ class Client:
         Args:
             overlap: seconds for which the old secret works, too.
             expires: a new end of the key, with a zone; by default as it was.
-            addresses: other addresses and networks from which it works; by default as they were.
+            addresses: other addresses and networks from which it works; by default unchanged.
         """
         wanted: dict[str, Any] = {"overlap": overlap}
         if addresses is not None:

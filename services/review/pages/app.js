@@ -44,6 +44,7 @@ async function show() {
   shown?.leave?.();
   shown = null;
   mark(pathname);
+  const onTab = Boolean(document.activeElement?.closest("nav.tabs"));
   const settle = setTimeout(() => fill(byId("view"), h("p.loading", {}, "Loading…")), 250);
   try {
     const [module] = await Promise.all([load(), loadNames()]);
@@ -56,6 +57,7 @@ async function show() {
     document.title = `${view.title} · smallprint`;
     document.body.classList.toggle("wide", Boolean(view.wide));
     fill(byId("view"), view.element);
+    if (onTab) byId("view").querySelector("nav.tabs [aria-current]")?.focus();
     say(view.title);
   } catch (error) {
     if (mine === turn) fill(byId("view"), failure(error, show, error.status === 404 && may("documents:read") && h("a.button.primary", { href: "/documents" }, "Documents")));

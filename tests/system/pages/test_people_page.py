@@ -46,28 +46,31 @@ def stage(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator[S
         yield stage
 
 
-def by_key(browser: Any, stage: Stage, name: str = "ada") -> Watched:  # noqa: F811
+def by_key(browser: Any, stage: Stage, name: str = "ada", tab: str = "Users") -> Watched:  # noqa: F811
     person = Watched(browser, stage)
     person.page.goto(stage.address)
     person.page.get_by_text("Use a key").click()
     person.page.get_by_label("Key", exact=True).fill(stage.keys[name])
     person.page.locator("details").get_by_role("button", name="Sign in").click()
     person.page.get_by_role("link", name="People").click()
-    person.page.get_by_role("heading", name="Users").wait_for()
+    person.page.get_by_role("heading", name="People").wait_for()
+    if tab != "Users":
+        person.page.get_by_role("navigation", name="People").get_by_role("link", name=tab).click()
+    person.page.get_by_role("region", name=tab).wait_for()
     return person
 
 
 def invite(admin: Watched, name: str, role: str) -> str:
     """Add a user on the page. Returns the link of the invitation."""
-    if not admin.page.get_by_role("button", name="Add user").is_visible():
-        admin.page.get_by_text("Add a user").click()
-    form = admin.page.locator("form", has_text="Add user")
+    admin.page.get_by_role("button", name="Add user").click()
+    form = admin.page.get_by_role("dialog", name="Add a user")
     form.get_by_label("Name").fill(name)
     form.get_by_label("E-mail").fill(f"{name}@example.com")
     form.get_by_label("Role").select_option(role)
     form.get_by_role("button", name="Add user").click()
-    dialog = admin.page.get_by_role("dialog")
+    dialog = admin.page.get_by_role("dialog", name=f"Invitation for {name}")
     dialog.get_by_text("Example ID signs them in without one").wait_for()
+    dialog.get_by_text("The link is not shown again.").wait_for()
     link = str(dialog.locator("code").inner_text())
     admin.draw(f"people-invitation-{name}", whole=False)
     dialog.get_by_role("button", name="Close").click()
@@ -82,6 +85,8 @@ def test_an_invited_person_chooses_a_password_and_signs_in_until_disabled(
     link = invite(admin, "bea", "analyst")
     bea = Watched(browser, stage)
     bea.page.goto(link)
+    bea.page.get_by_role("heading", name="Welcome, bea").wait_for()
+    bea.page.get_by_text("with bea@example.com").wait_for()
     bea.page.get_by_label("New password").fill("bea and friends")
     bea.page.get_by_role("button", name="Save and sign in").click()
     bea.page.get_by_text("easy to guess").wait_for()
@@ -116,11 +121,14 @@ def test_an_invited_person_chooses_a_password_and_signs_in_until_disabled(
     account.get_by_role("button", name="Close").click()
 
     admin.page.reload()
-    admin.page.on("dialog", lambda dialog: dialog.accept())
     row = admin.page.get_by_role("row", name="bea@example.com")
+    row.wait_for()
     admin.draw("people")
     row.get_by_role("button", name="Disable").click()
-    admin.page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    question = admin.page.get_by_role("dialog", name="Disable bea?")
+    question.get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name="Disable").click()
+    question.get_by_role("button", name="Disable").click()
     row.get_by_text("Disabled").first.wait_for()
     bea.page.get_by_role("link", name="Documents", exact=True).click()
     bea.page.get_by_text("Your session has ended").wait_for()
@@ -172,14 +180,14 @@ def test_an_older_session_signs_in_again_for_a_new_key(
     stage: Stage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    admin = by_key(browser, stage)
-    admin.page.get_by_text("Create a key").click()
-    form = admin.page.locator("form", has_text="Create key")
+    admin = by_key(browser, stage, tab="Keys")
+    admin.page.get_by_role("button", name="Create key").click()
+    form = admin.page.get_by_role("dialog", name="Create a key")
     form.get_by_label("Name").fill("robot")
     form.get_by_label("documents:read").check()
     monkeypatch.setattr(auth, "FRESH", timedelta(0))
     form.get_by_role("button", name="Create key").click()
-    dialog = admin.page.get_by_role("dialog")
+    dialog = admin.page.get_by_role("dialog", name="Sign in again")
     dialog.get_by_text("Sign in again for this change").wait_for()
     admin.draw("people-sign-in-again", whole=False)
     dialog.get_by_role("button", name="Cancel").click()
@@ -195,7 +203,7 @@ def test_an_older_session_signs_in_again_for_a_new_key(
     dialog.get_by_text("Use a key").click()
     dialog.get_by_label("Key", exact=True).fill(stage.keys["ada"])
     dialog.locator("details").get_by_role("button", name="Sign in").click()
-    secret = admin.page.get_by_role("dialog", name="New key").locator("code").inner_text()
+    secret = admin.page.get_by_role("dialog", name="Secret of robot").locator("code").inner_text()
     admin.draw("people-new-key", whole=False)
     headers = {"authorization": f"Bearer {secret}"}
     own = stage.http.get("/v1/keys/self", headers=headers).json()
@@ -215,19 +223,25 @@ def test_a_role_changes_or_stays_as_it_is_stored(
     stage.http.post("/v1/users", json=body).raise_for_status()
     admin = by_key(browser, stage)
     row = admin.page.get_by_role("row", name="dora@example.com")
-    role = row.get_by_label("Role of dora")
-    role.select_option("lead")
-    row.get_by_text("Saved; their sessions have ended").wait_for()
-    admin.draw("people-role-saved")
+    question = admin.page.get_by_role("dialog", name="Change the role of dora")
+
+    def change(role: str) -> None:
+        row.get_by_role("button", name="Change role").click()
+        question.get_by_label("Role").select_option(role)
+        admin.draw("people-role", whole=False)
+        question.get_by_role("button", name="Save").click()
+
+    change("lead")
+    row.get_by_text("Lead: all but people and settings").wait_for()
     monkeypatch.setattr(auth, "FRESH", timedelta(0))
-    role.select_option("admin")
-    admin.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    row.get_by_text("Nothing was changed").wait_for()
-    assert role.input_value() == "lead"
+    change("admin")
+    again = admin.page.get_by_role("dialog", name="Sign in again")
+    again.get_by_role("button", name="Cancel").click()
+    question.get_by_text("Nothing was changed").wait_for()
+    admin.page.keyboard.press("Escape")
     monkeypatch.undo()
     admin.page.reload()
-    role.wait_for()
-    assert role.input_value() == "lead"
+    row.get_by_text("Lead: all but people and settings").wait_for()
     admin.close(REFUSED)
 
 
@@ -249,7 +263,8 @@ def test_keys_and_sessions_show_what_they_can_still_do(
     stage.http.delete(f"/v1/keys/{ids['gone']}").raise_for_status()
     stage.http.post(f"/v1/keys/{ids['turned']}/rotate", json={}).raise_for_status()
     time.sleep(1)  # until the key has expired
-    admin = by_key(browser, stage)
+    admin = by_key(browser, stage, tab="Keys")
+    admin.page.get_by_text("ended key").click()
     for name, state in (
         ("short", "Expired"),
         ("office", "only from 10.1.0.0/16"),
@@ -258,9 +273,91 @@ def test_keys_and_sessions_show_what_they_can_still_do(
         ("ben", "Active"),
     ):
         admin.page.get_by_role("row", name=name).get_by_text(state).first.wait_for()
-    own = admin.page.get_by_role("row", name="this one")
-    own.get_by_text("Chrome on Linux").wait_for()
     admin.draw("people-keys")
+    admin.close()
+
+
+def test_keys_are_limited_and_rotated_by_keyboard(browser: Any, stage: Stage) -> None:  # noqa: F811
+    admin = by_key(browser, stage, tab="Keys")
+    page, keyboard = admin.page, admin.page.keyboard
+    page.get_by_role("button", name="Create key").focus()
+    keyboard.press("Enter")
+    question = page.get_by_role("dialog", name="Create a key")
+    keyboard.type("nightly")
+    question.get_by_label("review", exact=False).last.focus()
+    keyboard.press("Space")
+    question.get_by_label("Works only from").focus()
+    keyboard.type("10.1.2.3/16")
+    question.get_by_role("button", name="Create key").focus()
+    keyboard.press("Enter")
+    question.get_by_text("Write an address such as").wait_for()
+    admin.draw("people-key-refused", whole=False)
+    question.get_by_label("Works only from").fill("10.1.0.0/16, 127.0.0.1")
+    question.get_by_role("button", name="Create key").press("Enter")
+    shown = page.get_by_role("dialog", name="Secret of nightly")
+    first = shown.locator("code").inner_text()
+    shown.get_by_text("It is not shown again").wait_for()
+    assert shown.get_by_role("button", name="Copy").evaluate("one => document.activeElement === one")
+    keyboard.press("Escape")
+    row = page.get_by_role("row", name="nightly")
+    row.get_by_text("only from 10.1.0.0/16, 127.0.0.1/32").wait_for()
+
+    row.get_by_role("button", name="Rotate").press("Enter")
+    question = page.get_by_role("dialog", name="Rotate the key nightly")
+    question.get_by_label("The old secret still works for").select_option("0")
+    question.get_by_label("Expires after").select_option("365")
+    question.get_by_label("Works only from").fill("127.0.0.1")
+    question.get_by_role("button", name="Rotate").press("Enter")
+    second = shown.locator("code").inner_text()
+    keyboard.press("Escape")
+    row.get_by_text("only from 127.0.0.1/32").wait_for()
+    until_focused(row.get_by_role("button", name="Rotate"))
+    for secret, status in ((first, 401), (second, 200)):
+        headers = {"authorization": f"Bearer {secret}"}
+        assert stage.http.get("/v1/keys/self", headers=headers).status_code == status
+
+    row.get_by_role("button", name="Revoke").press("Enter")
+    page.get_by_role("dialog", name="Revoke the key nightly?").wait_for()
+    page.get_by_role("button", name="Cancel").press("Enter")
+    row.get_by_role("button", name="Revoke").press("Enter")
+    keyboard.press("Enter")
+    row.wait_for(state="detached")
+    admin.close(REFUSED)
+
+
+def until_focused(control: Any) -> None:
+    until(lambda: control.evaluate("one => document.activeElement === one"), "the focus")
+
+
+def test_one_session_or_all_others_are_ended(browser: Any, stage: Stage) -> None:  # noqa: F811
+    name = "sessions of one"
+    stage.keys[name] = stage.http.post("/v1/keys", json={"name": name}).json()["secret"]
+    headers = {"authorization": f"Bearer {stage.keys[name]}"}
+    cookies = [
+        stage.http.post("/v1/keys/sessions", headers=headers).json()["secret"] for _ in range(3)
+    ]
+    admin = by_key(browser, stage, name, "Sessions")
+    page = admin.page
+    own = page.get_by_role("row", name="This one")
+    own.get_by_text("Chrome on Linux").wait_for()
+    assert own.get_by_role("button").count() == 0
+    rows = page.get_by_role("row", name=name)
+    assert rows.count() == 4
+    rows.nth(1).get_by_role("button", name="End").click()
+    question = page.get_by_role("dialog", name=f"End this session of {name}?")
+    question.get_by_role("button", name="End").click()
+    until(lambda: rows.count() == 3, "the end of a session")
+    page.get_by_role("button", name="End all others").click()
+    question = page.get_by_role("dialog", name="End")
+    for box in question.get_by_role("checkbox").all():
+        box.set_checked(name in str(box.get_attribute("value")))
+    admin.draw("people-sessions", whole=False)
+    question.get_by_role("button", name="End").click()
+    until(lambda: rows.count() == 1, "the end of the others")
+    for secret in cookies:
+        gone = stage.http.get("/v1/keys/self", headers={"authorization": f"Bearer {secret}"})
+        assert gone.status_code == 401
+    own.wait_for()
     admin.close()
 
 
@@ -300,12 +397,8 @@ def test_the_page_fits_a_phone(browser: Any, stage: Stage) -> None:  # noqa: F81
     admin.draw("people-long-name")
     admin.page.set_viewport_size({"width": 390, "height": 844})
     admin.draw("people-phone")
-    lists = admin.page.get_by_label("Role of").all()
-    assert len(lists) > 1
-    assert len({one.bounding_box()["x"] for one in lists}) == 1
-    tables = [one.bounding_box()["width"] for one in admin.page.locator("table").all()]
-    assert len(set(tables)) == 1
-    for control in [*lists, *admin.page.locator(".people button:visible").all()]:
+    assert admin.page.locator(".people button:visible").count() > 1
+    for control in admin.page.locator(".people button:visible").all():
         assert control.bounding_box()["height"] >= 40, control
     rows = [admin.page.locator(part).bounding_box() for part in (".brand", "#who", "#nav")]
     assert rows[1]["y"] < rows[0]["y"] + rows[0]["height"]
