@@ -45,7 +45,7 @@ async function show() {
   shown = null;
   mark(pathname);
   const onTab = Boolean(document.activeElement?.closest("nav.tabs"));
-  const settle = setTimeout(() => fill(byId("view"), h("p.loading", {}, "Loading…")), 250);
+  const settle = setTimeout(() => { if (mine === turn) fill(byId("view"), h("p.loading", {}, "Loading…")); }, 250);
   try {
     const [module] = await Promise.all([load(), loadNames()]);
     const view = await module.show({ ...pattern.exec(pathname)?.groups, params: new URLSearchParams(search), go, replace, ...extra });

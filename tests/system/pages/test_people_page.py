@@ -297,7 +297,7 @@ def test_keys_are_limited_and_rotated_by_keyboard(browser: Any, stage: Stage) ->
     shown = page.get_by_role("dialog", name="Secret of nightly")
     first = shown.locator("code").inner_text()
     shown.get_by_text("It is not shown again").wait_for()
-    assert shown.get_by_role("button", name="Copy").evaluate("one => document.activeElement === one")
+    until_focused(shown.get_by_role("button", name="Copy"))
     keyboard.press("Escape")
     row = page.get_by_role("row", name="nightly")
     row.get_by_text("only from 10.1.0.0/16, 127.0.0.1/32").wait_for()
