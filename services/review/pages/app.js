@@ -8,17 +8,17 @@ import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
 
 const LINK = /^#(sign-in|invitation)=(\w+)$/; // of an address that signs in once, or lets a person choose a password
-const VIEWS = [
-  [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
-  [/^\/findings$/, () => import("/pages/queue.js"), { kind: "finding" }],
-  [/^\/reports$/, () => import("/pages/reports.js")],
-  [/^\/review$/, () => import("/pages/review.js")],
-  [/^\/documents$/, () => import("/pages/documents.js")],
-  [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
-  [/^\/decisions$/, () => import("/pages/decisions.js")],
-  [/^\/search$/, () => import("/pages/search.js")],
-  [/^\/(?:insights|costs|watch)$/, () => import("/pages/insights.js")],
-  [/^\/people$/, () => import("/pages/people.js")],
+const VIEWS = [ // address, the scope that a key needs for it, its module, and more for `show`
+  [/^\/(?:sign-in)?$/, "review", () => import("/pages/queue.js")],
+  [/^\/findings$/, "review", () => import("/pages/queue.js"), { kind: "finding" }],
+  [/^\/reports$/, "results:read", () => import("/pages/reports.js")],
+  [/^\/review$/, "review", () => import("/pages/review.js")],
+  [/^\/documents$/, "documents:read", () => import("/pages/documents.js")],
+  [/^\/documents\/(?<id>[^/]+)$/, "documents:read", () => import("/pages/document.js")],
+  [/^\/decisions$/, "review", () => import("/pages/decisions.js")],
+  [/^\/search$/, "documents:read", () => import("/pages/search.js")],
+  [/^\/(?:insights|costs|watch)$/, "results:read", () => import("/pages/insights.js")],
+  [/^\/people$/, "admin", () => import("/pages/people.js")],
 ];
 const LINKS = [ // address, name, the scope that a key needs for it, and the other pages below it
   ["/", "Queue", "review", /^\/(review|findings|sign-in)?$/],
@@ -29,7 +29,8 @@ const LINKS = [ // address, name, the scope that a key needs for it, and the oth
 ];
 
 const MOVED = { "/costs": "costs", "/watch": "error-rate" }; // old addresses of tabs of Insights
-const NOT_FOUND = [/^/, () => ({ show: notFound })];
+const NOT_FOUND = [/^/, null, () => ({ show: () => noView("Page not found", `There is no page at ${location.pathname}.`) })];
+const NOT_ALLOWED = { show: () => noView("You can't open this page", "Your role or key does not allow it. Ask an admin for another role.") };
 
 let shown = null; // the current view
 let usedLink = false; // whether the address had a link that signs in no more
@@ -40,14 +41,14 @@ async function show() {
   const tab = MOVED[location.pathname];
   if (tab) replace(`/insights?${new URLSearchParams([["tab", tab], ...new URLSearchParams(location.search)])}`);
   const { pathname, search } = location;
-  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOT_FOUND;
+  const [pattern, scope, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOT_FOUND;
   shown?.leave?.();
   shown = null;
   mark(pathname);
   const onTab = Boolean(document.activeElement?.closest("nav.tabs"));
   const settle = setTimeout(() => { if (mine === turn) fill(byId("view"), h("p.loading", {}, "Loading…")); }, 250);
   try {
-    const [module] = await Promise.all([load(), loadNames()]);
+    const [module] = await Promise.all([!scope || may(scope) ? load() : NOT_ALLOWED, loadNames()]);
     const view = await module.show({ ...pattern.exec(pathname)?.groups, params: new URLSearchParams(search), go, replace, ...extra });
     if (mine !== turn) {
       view.leave?.();
@@ -66,10 +67,10 @@ async function show() {
   }
 }
 
-/** The view of an unknown address. */
-function notFound() {
-  const [[href, text] = ["/", "Queue"]] = LINKS.filter(([, , scope]) => may(scope));
-  return { title: "Page not found", element: emptyPage("Page not found", `There is no page at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
+/** The view of an unknown address, or of one that the role can't open, with a link to another page. */
+function noView(title, text) {
+  const [[href, name] = ["/docs", "HTTP interface"]] = LINKS.filter(([, , scope]) => may(scope));
+  return { title, element: emptyPage(title, text, h("a.button.primary", { href }, name)) };
 }
 
 function go(path) {

@@ -56,7 +56,7 @@ function stateOf(webhook, reason) {
 
 /** Ask for the address, the events and the description of a webhook. */
 const edit = (webhook, work, done) => ask(webhook ? "Edit the webhook" : "Add a webhook", [
-  field("Address", { name: "url", type: "url", required: true, maxlength: 2000, value: webhook?.url ?? "", placeholder: "https://", spellcheck: "false" }),
+  field("Address", { name: "url", type: "url", required: true, maxlength: 2000, value: webhook?.url ?? "", spellcheck: "false" }),
   field("Description", { name: "description", maxlength: 500, value: webhook?.description ?? "" }),
   boxes("Events (none ticked: all)", "types", EVENTS.map(([type, text]) => [type, text, webhook?.types.includes(type)])),
 ], webhook ? "Save" : "Add webhook", (data) => work({ url: data.get("url").trim(), description: data.get("description").trim(), types: data.getAll("types") }), done);

@@ -52,6 +52,7 @@ from shared.events import (
 from shared.events.questions import Proposal, Quote
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
+from shared.web.auth import authenticate
 from shared.web.routing_table import Dispatcher
 from shared.web.suite_openapi import merge
 from tests.support import ROOT
@@ -319,7 +320,7 @@ class Stage:
         def page(limit: int = 50, cursor: str | None = None) -> None:
             """The parameters of every list; all of it is one page here."""
 
-        router = APIRouter(dependencies=[Depends(page)])
+        router = APIRouter(dependencies=[Depends(authenticate), Depends(page)])
 
         @router.get("/v1/watch")
         def watched() -> dict[str, Any]:
