@@ -37,7 +37,7 @@ async function showList(go) {
   const reasons = new Map(await Promise.all(items.filter((one) => one.failures && one.enabled).map(async (one) => [one.id, await lastFailure(one.id).catch(() => null)])));
   const rows = items.map((one) => h("tr", { "data-id": one.id },
     h("td.name", {}, h("a", { href: addressOf(one.id) }, one.url), one.description && h("p.muted.small", {}, one.description)),
-    h("td", {}, typesOf(one)), h("td", {}, stateOf(one, reasons.get(one.id))), h("td", {}, one.last_delivered ? moment(one.last_delivered) : "Never")));
+    h("td", {}, typesOf(one)), h("td", {}, stateOf(one, reasons.get(one.id))), h("td", {}, one.last_delivered ? moment(one.last_delivered) : "Never"), h("td")));
   const list = h("div", {}, rows.length ? table(["Address", "Events", "State", "Last delivered"], rows) : empty("No webhooks", "Add one, and smallprint calls your server when a document ends or a person decides."));
   return { list, element: [head("smallprint sends each event to these addresses, and repeats what fails for three days.", add), list] };
 }

@@ -42,7 +42,7 @@ LINKS = {
     "/documents/": "*document*",
     "/people?tab=webhooks&webhook=": "*webhook*",
 }
-"""What a link leads to, by the beginning of its address."""
+"""Kinds of links by the start of their address."""
 NAMES = (  # for controls that are named after their row
     (r"Select (?!all).*", "Select a row"),
     (r"Actions for .*", "Actions"),
@@ -160,8 +160,8 @@ def controls(person: Watched, origin: str, address: str) -> list[str]:
 def rendered(shown: dict[tuple[str, str], list[str]], order: list[str]) -> str:
     """A table with a row for the controls of a page that the same roles see."""
     rows: dict[tuple[str, frozenset[str]], list[str]] = {}
-    for (page, control), roles in shown.items():
-        rows.setdefault((page, frozenset(roles)), []).append(control)
+    for (page, control), seers in shown.items():
+        rows.setdefault((page, frozenset(seers)), []).append(control)
     lines = [f"| page | controls | {' | '.join(ROLES)} |", f"| --- | --- {'| --- ' * len(ROLES)}|"]
     places = {page: at for at, page in enumerate(order)}
     for page, roles in sorted(rows, key=lambda one: (places[one[0]], -len(one[1]), sorted(one[1]))):
@@ -186,13 +186,17 @@ def test_a_curious_analyst_finds_no_hidden_check_in_any_answer(
     assert telling[0] in answer.text
     curious = signed_in(browser, stage, "analyst")
     answers: list[Any] = []
-    curious.page.on("response", lambda answer: answers.append(answer))
+
+    def record(answer: Any) -> None:
+        if "/v1/" in answer.url and "json" in answer.headers.get("content-type", ""):
+            answers.append(answer)
+
+    curious.page.on("response", record)
     texts: dict[str, str] = {}
     for address in (*pages.values(), *(f"/review?item={one}" for one in others)):
         controls(curious, stage.address, address)
         for one in answers:
-            if "/v1/" in one.url and "json" in one.headers.get("content-type", ""):
-                texts[one.url] = texts.get(one.url, "") + one.text()
+            texts[one.url] = texts.get(one.url, "") + one.text()
         answers.clear()
     assert len(texts) > 20
     assert [(where, one) for where, text in texts.items() for one in telling if one in text] == []
