@@ -68,7 +68,7 @@ def test_a_webhook_is_added_tested_repaired_and_deleted_by_keyboard(
         admin.check_access("webhook-failing")
         page.get_by_label("State").select_option("failed")
         log.first.get_by_text("The receiver answered 500").wait_for()
-        assert log.count() == 1
+        until(lambda: log.count() == 1, "the filter")
         press("Edit")
         form = page.get_by_role("dialog", name="Edit the webhook")
         assert form.get_by_label("review.decided").is_checked()
