@@ -45,11 +45,16 @@ export async function signInAgain(title) {
   if (!signedIn && title) throw new Problem(401, { title: "Cancelled", detail: "Nothing was changed." });
   if (!signedIn) return signInAgain(); // another request was cancelled, this one waits on
   if (!before || samePerson(before, state.actor)) return;
-  setTimeout(() => location.assign("/")); // another person began the work on the screen
-  throw new Problem(401, { title: "Another person has signed in", detail: `Unsent work of ${before.name} was discarded.` });
+  throw replacedBy(before);
 }
 
-const samePerson = (one, other) => one.tenant === other?.tenant && one.name === other?.name;
+/** Reload the page, because another person began the work on the screen. Returns the error for its requests. */
+export function replacedBy(before) {
+  setTimeout(() => location.assign("/"));
+  return new Problem(401, { title: "Another person has signed in", detail: `Decisions of ${before.name} that were not sent stay in this browser.` });
+}
+
+export const samePerson = (one, other) => one.tenant === other?.tenant && one.name === other?.name;
 
 const SIGNS_IN = /^\/v1\/(session|sign-in)\b/;
 
@@ -102,6 +107,18 @@ async function read(answer) {
 
 function reached(yes) {
   window.dispatchEvent(new CustomEvent("reached", { detail: yes }));
+}
+
+/** Resolves at the next answer of the server. */
+export function nextAnswer() {
+  return new Promise((resolve) => {
+    const hear = ({ detail }) => {
+      if (!detail) return;
+      window.removeEventListener("reached", hear);
+      resolve();
+    };
+    window.addEventListener("reached", hear);
+  });
 }
 
 export const get = (path, options) => request("GET", path, options);

@@ -1,11 +1,14 @@
 // The entry point: session and routing.
 
 import { may, onSignedOut, query, signIn, signOut, whoAmI } from "/pages/api.js";
+import * as banner from "/pages/banner.js";
+import { deliver } from "/pages/decide.js";
 import { byId, count, emptyPage, failure, fill, h, say } from "/pages/dom.js";
 import * as keys from "/pages/keys.js";
 import { loadNames } from "/pages/names.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/tab_session.js";
+import { waiting } from "/pages/undelivered.js";
 
 const LINK = /^#(sign-in|invitation)=(\w+)$/; // of an address that signs in once, or lets a person choose a password
 const VIEWS = [ // address, the scope that a key needs for it, its module, and more for `show`
@@ -117,33 +120,15 @@ byId("find").addEventListener("submit", (event) => {
 });
 keys.start({ view: () => shown, links: () => LINKS.filter(([, , scope]) => may(scope)), go, search });
 
-// The banner shows a lost connection.
-let reachable = true;
-window.addEventListener("reached", ({ detail }) => {
-  if (detail === reachable) return;
-  reachable = detail;
-  const banner = byId("banner");
-  banner.hidden = detail;
-  banner.textContent = detail ? "" : "No connection to the server. Your decisions are sent when it is back. Keep this page open.";
-  if (detail) say("Connected again.");
-});
-
-// Show uncaught errors in the banner.
-window.addEventListener("unhandledrejection", (event) => {
-  event.preventDefault();
-  if (event.reason?.name === "AbortError" || !reachable) return;
-  const banner = byId("banner");
-  const text = event.reason?.message ?? "Something went wrong.";
-  banner.hidden = false;
-  banner.textContent = text;
-  setTimeout(() => { banner.hidden = reachable && banner.textContent === text; }, 10_000);
-});
-
-function welcome(actor) {
+async function welcome(actor) {
+  banner.start();
+  await deliver(); // so that no list shows their items as open
   byId("nav").hidden = byId("keys").hidden = false;
   const [first] = LINKS.filter(([, , scope]) => may(scope));
   if (location.pathname === "/" && first && first[0] !== "/") replace(first[0]); // no queue for this key
   const leave = async () => {
+    const waits = waiting().length;
+    if (waits && !confirm(`${count(waits, "decision is", "decisions are")} not sent yet. They stay in this browser until you sign in here again. Sign out?`)) return;
     shown?.leave?.();
     shown = null;
     await left();

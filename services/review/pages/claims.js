@@ -1,10 +1,11 @@
 // The items that this tab has claimed: the current one, and the next one, loaded in advance.
 // A heartbeat renews the leases while the reviewer is active. Leaving releases them at once.
 
-import { get, post, Problem } from "/pages/api.js";
+import { get, Offline, post, Problem } from "/pages/api.js";
 import * as known from "/pages/document_cache.js";
 import { claim, enter, leave } from "/pages/tab_session.js";
 import { recall, remember } from "/pages/tab_storage.js";
+import { waiting } from "/pages/undelivered.js";
 
 const IDLE = 15 * 60_000; // without input for so long, the leases are not renewed
 const SKIPPED = "skipped";
@@ -27,9 +28,12 @@ export class Claims {
     return this.items[0] ?? null;
   }
 
-  /** Claim one item and make it the current one. */
-  async take(id) {
-    const item = await claim({ item: id }, this.stay);
+  /** Claim one item and make it the current one. Without a connection the known `row` is taken, and claimed later. */
+  async take(id, row = null) {
+    const item = await claim({ item: id }, this.stay).catch((error) => {
+      if (row && error instanceof Offline) return { ...row, lease: null };
+      throw error;
+    });
     this.items = [item, ...this.items.filter((other) => other.id !== item.id)];
     this.skipped.delete(id);
     load(item);
@@ -59,7 +63,7 @@ export class Claims {
   }
 
   async #claim() {
-    const skip = [...this.skipped, ...this.items.map((item) => item.id)].slice(-500);
+    const skip = [...this.skipped, ...this.items.map((item) => item.id), ...waiting().map((one) => one.decision.item)].slice(-500);
     const item = await claim({ ...this.filters, skip }, this.stay);
     if (!item || this.closed) return;
     this.items.push(item);
@@ -84,7 +88,7 @@ export class Claims {
     this.drop(item.id);
     this.skipped.add(item.id);
     remember(SKIPPED, [...this.skipped].slice(-400));
-    await release(item);
+    await release(item).catch((error) => { if (!(error instanceof Offline)) throw error; });
   }
 
   forgetSkipped() {
@@ -94,8 +98,8 @@ export class Claims {
 
   /** Make an undone item the current one. At most two items stay claimed. */
   async putFirst(item) {
-    if (!item.lease) { // the server had closed this tab
-      await this.take(item.id);
+    if (!item.lease) { // the server had closed this tab, or is not reached
+      await this.take(item.id, item);
       return;
     }
     this.items = [item, ...this.items.filter((other) => other.id !== item.id)];
@@ -106,14 +110,14 @@ export class Claims {
   async #beat() {
     if (this.closed) return;
     if (Date.now() - this.touched < IDLE) await Promise.all(this.items.map((item) => this.#keep(item)));
-    const ends = Math.min(...this.items.map((item) => Date.parse(item.lease.until)), Date.now() + 180_000);
+    const ends = Math.min(...this.items.flatMap((item) => (item.lease ? Date.parse(item.lease.until) : [])), Date.now() + 180_000);
     const wait = Math.min(60_000, Math.max(1_000, (ends - Date.now()) / 3));
     if (!this.closed) this.timer = setTimeout(() => this.#beat(), wait);
   }
 
   async #keep(item) {
     try {
-      item.lease = (await post(`/v1/items/${item.id}/keep`)).lease;
+      item.lease = (item.lease ? await post(`/v1/items/${item.id}/keep`) : await claim({ item: item.id }, this.stay)).lease;
     } catch (error) {
       // Drop the item in advance. For the current one, the decision reports the error.
       if (error instanceof Problem && item !== this.current) this.drop(item.id);
@@ -129,7 +133,7 @@ export class Claims {
   }
 }
 
-const release = (item) => post(`/v1/items/${item.id}/release`, { number: item.lease.number });
+const release = async (item) => item.lease && post(`/v1/items/${item.id}/release`, { number: item.lease.number });
 
 /** Load the document of an item in advance. */
 function load(item) {

@@ -46,8 +46,13 @@ function undoButton(one, rows) {
     button.disabled = true;
     const stay = enter();
     try {
-      const { decision, item } = await decide({ item: one.item_id, verdict: "undo", tab: stay });
+      const answer = await decide({ item: one.item_id, verdict: "undo", tab: stay }, one);
       history.drop(one.item_id);
+      if (!answer) {
+        button.replaceWith(h("span.muted", {}, "Undo is waiting"));
+        return;
+      }
+      const { decision, item } = answer;
       const open = item.origin === "model" || item.state === "claimed"; // what a person added is withdrawn
       const next = open ? h("a", { href: query("/review", { item: item.id }) }, "Review it again") : h("a", { href: `/documents/${item.document_id}` }, "Open the document");
       button.replaceWith(next);

@@ -119,7 +119,7 @@ class OneDocument extends Workbench {
       const row = this.results?.nextOpen(passed);
       if (!row) return null;
       try {
-        return await this.claims.take(row.id);
+        return await this.claims.take(row.id, row);
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         passed.add(row.id); // somebody else has it

@@ -15,7 +15,7 @@ export class QueueActions {
     this.listed = listed;
     this.chosen = new Map(); // by id
     this.accepts = false; // whether several may be accepted at once
-    this.done = []; // ids of the items accepted last
+    this.done = []; // the items accepted last
     this.status = h("p.status", { role: "status" });
     this.bar = h("div.bulk", { role: "region", "aria-label": "Selected items", hidden: true });
     this.dialog = h("dialog", { "aria-label": "Question" });
@@ -113,8 +113,8 @@ export class QueueActions {
       this.tell(`Accepting ${at + 1} of ${items.length}`);
       try {
         await claim({ item: one.id });
-        await decide({ item: one.id, verdict: "accept", bulk: true });
-        this.done.push(one.id);
+        await decide({ item: one.id, verdict: "accept", bulk: true }, one);
+        this.done.push(one);
       } catch (error) {
         failed.push(error.message);
       }
@@ -129,9 +129,9 @@ export class QueueActions {
     const all = this.done;
     const failed = [];
     this.busy = true;
-    for (const [at, id] of all.entries()) {
+    for (const [at, one] of all.entries()) {
       this.tell(`Undoing ${at + 1} of ${all.length}`);
-      await decide({ item: id, verdict: "undo" }).catch((error) => failed.push(error.message));
+      await decide({ item: one.id, verdict: "undo" }, one).catch((error) => failed.push(error.message));
     }
     this.busy = false;
     this.done = [];

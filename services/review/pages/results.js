@@ -3,6 +3,7 @@
 import { get, may, Problem, query } from "/pages/api.js";
 import { excerpt, h, percent } from "/pages/dom.js";
 import { isFlag, nameOf } from "/pages/names.js";
+import { asDecided } from "/pages/undelivered.js";
 import { isAccepted, verdictOf } from "/pages/verdicts.js";
 
 const AGAIN = 2_000;
@@ -48,7 +49,7 @@ export class Results {
     const turn = ++this.turn;
     const [items, answers] = await Promise.all([may("review") ? everything("/v1/items", { document: this.id, state: "all", limit: 500 }) : [], this.read()]);
     if (turn !== this.turn) return;
-    this.items = new Map(items.map((item) => [item.result_id, item]));
+    this.items = new Map(items.map((item) => [item.result_id, asDecided(item)]));
     this.answers = answers;
     this.#redraw();
     if (may("review") && this.rows.some((row) => this.expected(row) && !row.id) && this.looks < LOOKS) {

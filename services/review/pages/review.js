@@ -1,6 +1,6 @@
 // The queue as a mode of the workbench: the next item of any document.
 
-import { counts, get, Problem, query } from "/pages/api.js";
+import { actor, counts, get, nextAnswer, Offline, Problem, query } from "/pages/api.js";
 import { history as done } from "/pages/decide.js";
 import { count, emptyPage, failure, fill, h, kbd, say } from "/pages/dom.js";
 import { KEYS, Workbench } from "/pages/workbench.js";
@@ -28,6 +28,20 @@ class Queue extends Workbench {
     } catch (error) {
       if (error instanceof Problem && (error.status === 409 || error.status === 404)) this.refused(error);
       else throw error;
+    }
+  }
+
+  /** The next item of the queue; without a connection one of this document. */
+  async next() {
+    try {
+      return await super.next();
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error;
+      const of = (name) => name && name !== actor().name; // somebody else's
+      const row = this.results?.nextOpen(new Set([...this.claims.skipped, ...this.results.rows.filter((one) => of(one.assignee) || of(one.lease?.holder)).map((one) => one.id)]));
+      if (row) return this.claims.take(row.id, row);
+      nextAnswer().then(() => this.element.isConnected && !this.claims.current && this.present());
+      throw error;
     }
   }
 

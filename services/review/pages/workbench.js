@@ -16,6 +16,7 @@ import { ReportResults } from "/pages/report_results.js";
 import { isOpen } from "/pages/results.js";
 import { boxesOfFinding, linkCells, period, statementOf, statementTable } from "/pages/statement.js";
 import { ownWords } from "/pages/text.js";
+import { asDecided } from "/pages/undelivered.js";
 import { decidedCategory, decidedText, isAccepted, isMine, machinePill, verdictOf, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -164,7 +165,7 @@ export class Workbench {
       return;
     }
     try {
-      await this.claims.take(row.id);
+      await this.claims.take(row.id, row);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       await this.showResult(row, error.message);
@@ -355,11 +356,11 @@ export class Workbench {
       if (!item) return;
       const request = { item: item.id, verdict, note: this.note.value.trim() };
       if (correction) request.correction = correction;
-      const answer = await decide(request);
+      const answer = await decide(request, item);
       this.claims.drop(item.id);
       done.push({ item: item.id, verdict, category: nameOf(item) });
       this.counted(1);
-      if (this.results?.id === item.document_id) this.results.update(answer.item);
+      if (this.results?.id === item.document_id) this.results.update(answer?.item ?? asDecided(item));
       await this.present();
       const renamed = correction?.category && !asksKind(item) && correction.category !== item.category ? ` Now: ${titleOf(correction.category)}.` : "";
       this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.${renamed}`);
@@ -388,14 +389,16 @@ export class Workbench {
     }
     await this.#alone(async () => {
       try {
-        const { item } = await decide({ item: last.item, verdict: "undo", tab: this.claims.stay });
-        if (item.origin === "person" && item.state !== "claimed") { // what a person added is withdrawn
+        const known = this.decided ?? this.results?.rows.find((row) => row.id === last.item);
+        const answer = await decide({ item: last.item, verdict: "undo", tab: this.claims.stay }, known ?? last);
+        const item = answer?.item ?? (known && asDecided(known));
+        if (item?.origin === "person" && item.state !== "claimed") { // what a person added is withdrawn
           done.drop(last.item);
           this.withdrawn(item);
           return;
         }
-        if (this.results?.id === item.document_id) this.results.update(item);
-        await this.claims.putFirst(item);
+        if (item && this.results?.id === item.document_id) this.results.update(item);
+        if (item) await this.claims.putFirst(item);
       } catch (error) {
         if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.drop(last.item);
         throw error;
