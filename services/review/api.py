@@ -16,6 +16,7 @@ from services.review.domain import (
     About,
     AdditionRequest,
     Box,
+    CommentText,
     Decision,
     DecisionRequest,
     Id,
@@ -153,6 +154,29 @@ class ItemOut(_Answer):
     assignee: str | None = Field(None, description="who reviews it")
     origin: Origin = Field("model", description=_ORIGIN)
     absent: bool = Field(False, description=_ABSENT)
+
+
+class CommentIn(BaseModel):
+    """A comment on an item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: CommentText
+
+
+class CommentOut(_Answer):
+    """A comment of a reviewer."""
+
+    id: str
+    author: str
+    time: datetime
+    text: str
+
+
+class CommentedItemOut(ItemOut):
+    """A review item with its comments."""
+
+    comments: list[CommentOut] = Field(description="newest last; no report or export has them")
 
 
 class ItemPage(_Answer):
@@ -470,9 +494,32 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         return PagesOut.model_validate(reader.document(actor, document))
 
     @router.get("/{item_id}", summary="One item", responses=problems(404))
-    def get_item(actor: CurrentActor, item_id: Id) -> ItemOut:
-        """Returns one result with its context, its claim and, once it is decided, its verdict."""
-        return ItemOut.model_validate(reader.item(actor, item_id))
+    def get_item(actor: CurrentActor, item_id: Id) -> CommentedItemOut:
+        """Returns one result with its context, its claim, its comments and, once it is decided, its
+        verdict.
+        """
+        return CommentedItemOut.model_validate(reader.item(actor, item_id))
+
+    @router.post(
+        "/{item_id}/comments",
+        summary="Comment on an item",
+        status_code=201,
+        responses=problems(404),
+    )
+    def comment(actor: CurrentActor, item_id: Id, body: CommentIn) -> CommentOut:
+        """Stores a comment for the other reviewers, on an open or a decided item."""
+        return CommentOut.model_validate(commands.comment(actor, item_id, body.text))
+
+    @router.delete(
+        "/{item_id}/comments/{comment_id}",
+        summary="Delete your comment",
+        status_code=204,
+        responses=problems(404),
+    )
+    def delete_comment(actor: CurrentActor, item_id: Id, comment_id: Id) -> Response:
+        """Deletes a comment that you wrote."""
+        commands.remove_comment(actor, item_id, comment_id)
+        return Response(status_code=204)
 
     @router.get(
         "/{item_id}/boxes",

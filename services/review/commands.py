@@ -10,11 +10,13 @@ from functools import partial
 from services.review import store
 from services.review.domain import (
     AdditionRequest,
+    Comment,
     Decision,
     DecisionRequest,
     Document,
     Duplicate,
     Item,
+    NotYours,
     Superseded,
     Tab,
     TabLeft,
@@ -121,6 +123,40 @@ class ReviewCommands:
             for item_id in ids:
                 record(session, actor, "item.assign", item_id, assignee=assignee)
             return store.assign(session, actor.tenant, ids, assignee)
+
+    def comment(self, actor: Actor, item_id: str, text: str) -> Comment:
+        """Comment on an item. Raises NotFound."""
+        with self.database.write() as session:
+            accepted = actor.may("results:read")
+            item = store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
+            set_document(item.document_id)
+            comment = Comment(
+                id=new_id("cm"),
+                tenant=actor.tenant,
+                item_id=item.id,
+                document_id=item.document_id,
+                author=actor.name,
+                time=self.clock(),
+                text=text,
+            )
+            store.add_comment(session, comment)
+            record(session, actor, "comment.create", item_id, document=item.document_id)
+        return comment
+
+    def remove_comment(self, actor: Actor, item_id: str, comment_id: str) -> None:
+        """Delete a comment of the actor. Raises NotFound, NotYours."""
+        with self.database.write() as session:
+            accepted = actor.may("results:read")
+            item = store.get_item(session, actor.tenant, item_id, accepted=accepted, lock=True)
+            set_document(item.document_id)
+            found = store.comments_of(session, actor.tenant, item_id)
+            comment = next((one for one in found if one.id == comment_id), None)
+            if comment is None:
+                raise NotFound(f"There is no comment {comment_id} on this item.")
+            if comment.author != actor.name:
+                raise NotYours("Only its author can delete a comment.")
+            store.remove_comment(session, comment)
+            record(session, actor, "comment.delete", item_id, document=item.document_id)
 
     def leave(self, actor: Actor, tab: Tab) -> int:
         """End the session of a tab: release its items and refuse later claims.

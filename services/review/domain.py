@@ -70,6 +70,9 @@ Storable = AfterValidator(storable)
 Id = Annotated[str, StringConstraints(max_length=64), Storable]
 Name = Annotated[str, StringConstraints(max_length=200), Storable]
 Note = Annotated[str, StringConstraints(max_length=4_000), Storable]
+CommentText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000), Storable
+]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=CORRECTED_CHARACTERS), Storable]
 
 
@@ -108,7 +111,7 @@ class NotDecided(Conflict):
 
 
 class NotYours(NotAllowed):
-    """Another person made this decision."""
+    """Another person made this decision or wrote this comment."""
 
     code = "not_yours"
 
@@ -719,6 +722,19 @@ class Decision:
             document_kind=document.kind,
             source=document.media_type,
         )
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment for the other reviewers. No report or export has it."""
+
+    id: str
+    tenant: str
+    item_id: str
+    document_id: str
+    author: str
+    time: datetime
+    text: str
 
 
 _OF_ITEM = (

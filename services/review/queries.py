@@ -85,8 +85,9 @@ class Reader:
         with self.database.read() as session:
             accepted = actor.may("results:read")
             item = store.get_item(session, actor.tenant, item_id, accepted=accepted)
+            comments = store.comments_of(session, actor.tenant, item_id)
         set_document(item.document_id)
-        return self.view(actor, item)
+        return {**self.view(actor, item), "comments": comments}
 
     def view(self, actor: Actor, item: Item) -> dict[str, Any]:
         return self._views(actor, [item], self.clock())[0]

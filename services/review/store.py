@@ -20,6 +20,7 @@ from services.review.domain import (
     KIND_CHECK,
     Basis,
     Box,
+    Comment,
     Decision,
     Document,
     DocumentName,
@@ -169,6 +170,20 @@ tabs = sa.Table(
     sa.Index("tabs_seen", "tenant", "seen"),
 )
 
+comments = sa.Table(
+    "comments",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("item_id", sa.String(64), nullable=False),
+    sa.Column("document_id", sa.String(64), nullable=False),
+    sa.Column("author", sa.String(200), nullable=False),
+    sa.Column("time", Time, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index("comments_item", "tenant", "item_id"),
+    sa.Index("comments_document", "tenant", "document_id"),
+)
+
 decisions = sa.Table(
     "decisions",
     metadata,
@@ -289,6 +304,7 @@ def forget_document(session: Session, document: Document) -> None:
     this = {"tenant": document.tenant, "document_id": document.id}
     session.execute(sa.delete(items).filter_by(**this))
     session.execute(sa.delete(shown).filter_by(**this))
+    session.execute(sa.delete(comments).filter_by(**this))
     session.execute(
         sa.update(decisions)
         .filter_by(**this)
@@ -312,8 +328,10 @@ Asks = Literal["results", "kind", "pages"]
 
 def withdraw_open(session: Session, tenant: str, document_id: str, asks: Asks = "results") -> None:
     """Delete the undecided items of a document."""
-    open_ = _of(tenant, document_id, asks)
-    session.execute(sa.delete(items).where(open_, items.c.verdict.is_(None)))
+    open_ = sa.and_(_of(tenant, document_id, asks), items.c.verdict.is_(None))
+    gone = comments.c.item_id.in_(sa.select(items.c.id).where(open_))
+    session.execute(sa.delete(comments).where(comments.c.tenant == tenant, gone))
+    session.execute(sa.delete(items).where(open_))
 
 
 def withdraw_decided(session: Session, tenant: str, document_id: str) -> None:
@@ -370,6 +388,8 @@ def remove_items(session: Session, tenant: str, ids: Collection[str]) -> None:
     for first in range(0, len(listed), REMOVED_AT_ONCE):
         some = listed[first : first + REMOVED_AT_ONCE]
         session.execute(sa.delete(items).where(items.c.tenant == tenant, items.c.id.in_(some)))
+        gone = comments.c.tenant == tenant, comments.c.item_id.in_(some)
+        session.execute(sa.delete(comments).where(*gone))
 
 
 def waiting_item(
@@ -724,6 +744,27 @@ def _forget_tabs(session: Session, tenant: str, before: datetime) -> None:
     )
     if gone := [tuple(row) for row in session.execute(old)]:
         session.execute(sa.delete(tabs).where(tabs.c.tenant == tenant, sa.tuple_(*key).in_(gone)))
+
+
+# Comments
+
+
+def add_comment(session: Session, comment: Comment) -> None:
+    """Store a comment."""
+    session.execute(sa.insert(comments).values(**vars(comment)))
+
+
+def comments_of(session: Session, tenant: str, item_id: str) -> list[Comment]:
+    """Return the comments on an item, newest last."""
+    query = sa.select(comments).where(comments.c.tenant == tenant, comments.c.item_id == item_id)
+    rows = session.execute(query.order_by(comments.c.time, comments.c.id))
+    return [Comment(**row._mapping) for row in rows]
+
+
+def remove_comment(session: Session, comment: Comment) -> None:
+    """Delete a comment."""
+    this = comments.c.tenant == comment.tenant, comments.c.id == comment.id
+    session.execute(sa.delete(comments).where(*this))
 
 
 # Decisions

@@ -57,6 +57,8 @@ Action = Literal[
     "result.read",
     "item.open",
     "item.assign",
+    "comment.create",
+    "comment.delete",
     "search",
     "list",
     "export",

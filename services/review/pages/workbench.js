@@ -3,6 +3,7 @@
 import { ClauseAdder } from "/pages/add_clause.js";
 import { get, may, Problem } from "/pages/api.js";
 import { boxesOf, Claims } from "/pages/claims.js";
+import { Comments } from "/pages/comments.js";
 import { ContractResults } from "/pages/contract_results.js";
 import { Correction } from "/pages/correction.js";
 import { decide, history as done } from "/pages/decide.js";
@@ -25,7 +26,7 @@ const NEAR = 320; // characters of context shown on each side
 export const KEYS = [
   ["A", "Accept: the clause is right, the finding is an error, the signal needs attention, the sentence says it"], ["R", "Reject: the clause is wrong, the finding is a false alarm, the signal has a good reason"],
   ["C", "Correct the clause type or the words"], ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"],
-  ["S", "Skip this item for now"], ["U", "Undo the last decision"], ["N", "Add a note to the decision"],
+  ["S", "Skip this item for now"], ["U", "Undo the last decision"], ["N", "Add a note to the decision"], ["M", "Comment on the item, for other reviewers"],
   ["J K", "Next and previous result in the list"], ["⇧ J", "Next open result"], ["1 2 3", "Choose a list"], ["I", "Add a clause from the selected words"],
   ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"], ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"],
   ["Esc", "Close the correction or the note"],
@@ -195,6 +196,7 @@ export class Workbench {
   }
 
   clear() {
+    this.comments = null;
     this.correction = null;
     this.decided = null;
     this.shown = null;
@@ -273,7 +275,7 @@ export class Workbench {
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
         h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${item.absent ? "confirmed this as absent" : `${verdictOf(item)} this`} on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
         item.note && h("p.remark", {}, `“${item.note}”`),
-        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && sumOf(item.finding ?? {}, (cell) => this.showCell(cell))),
+        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && sumOf(item.finding ?? {}, (cell) => this.showCell(cell)), this.commentsOn(item)),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")), this.onward())));
     say(`${nameOf(item)}: ${verdictOf(item)}.`);
@@ -292,8 +294,14 @@ export class Workbench {
   bodyOf(item) {
     const finding = item.kind === "finding";
     const body = asksKind(item) ? kindBody(item) : asksPage(item) ? pageBody(item) : finding ? this.findingBody(item) : this.clauseBody(item);
-    this.body = h(finding ? "div.panel-body" : "div.panel-body.fitted", { tabindex: "0", "aria-label": "Result", role: "region" }, body);
+    this.body = h(finding ? "div.panel-body" : "div.panel-body.fitted", { tabindex: "0", "aria-label": "Result", role: "region" }, body, this.commentsOn(item));
     return this.body;
+  }
+
+  /** The comments on an item; null for a result without one, and for those who may not review. */
+  commentsOn(item) {
+    this.comments = item.id && this.claims ? new Comments(item) : null;
+    return this.comments?.element;
   }
 
   draw(item) {
@@ -504,7 +512,7 @@ export class Workbench {
 
   plainKey(event) {
     const item = this.deciding;
-    const anywhere = { u: () => this.claims && this.undo() };
+    const anywhere = { u: () => this.claims && this.undo(), m: () => this.comments?.write() };
     const whileCorrecting = { n: () => this.writeNote() };
     const listing = { j: () => (event.shiftKey ? this.openNext() : this.results?.step(1)), k: () => this.results?.step(-1), i: () => this.adder?.ask() };
     for (const number of [1, 2, 3]) listing[number] = () => this.results?.tabs?.chooseAt(number);

@@ -72,6 +72,9 @@ def calls(owned: Owned, user: httpx.Client) -> dict[str, Call]:
         ),
         "GET /v1/documents/events": begins_a_stream,
         "POST /v1/decisions": lambda client: decides(client, owned),
+        "DELETE /v1/items/{item_id}/comments/{comment_id}": lambda client: takes_back(
+            client, owned
+        ),
         "POST /v1/users": lambda client: client.post(
             "/v1/users", json={"name": "ann", "email": "ann@example.com", "role": "analyst"}
         ),
@@ -116,6 +119,13 @@ def decides(client: httpx.Client, owned: Owned) -> httpx.Response:
     item = next(one["id"] for one in items if one["id"] != owned.item)
     client.post("/v1/items/claim", json={"item": item}).raise_for_status()
     return client.post("/v1/decisions", json={"item": item, "verdict": "accept"})
+
+
+def takes_back(client: httpx.Client, owned: Owned) -> httpx.Response:
+    """Comment on an item and delete the comment."""
+    at = f"/v1/items/{owned.item}/comments"
+    new = client.post(at, json={"text": "mine"}).raise_for_status().json()["id"]
+    return client.delete(f"{at}/{new}")
 
 
 def begins_a_stream(client: httpx.Client) -> httpx.Response:

@@ -190,6 +190,7 @@ def filled(path: str, owned: Owned) -> list[str]:
         path.replace("{id}", whose)
         .replace("{item_id}", whose)
         .replace("{delivery_id}", owned.delivery)
+        .replace("{comment_id}", owned.comment)
     ]
 
 
@@ -202,10 +203,13 @@ def attempt(method: str, path: str, route: str, owned: Owned) -> Attempt:
         "PUT /v1/documents/{id}/assignee": {"assignee": None},
         "PATCH /v1/users/{id}": {"disabled": False},
         "PATCH /v1/webhooks/{id}": {"description": "mine"},
+        "POST /v1/items/{item_id}/comments": {"text": "mine"},
         "POST /v1/webhooks/{id}/redeliver": {"since": "2020-01-01T00:00:00Z"},
     }
     if key == "GET /v1/items/{item_id}/boxes":
         return Attempt(method, f"{path}?start=0&end=5", route=key)
+    if key == "DELETE /v1/items/{item_id}/comments/{comment_id}":
+        return Attempt(method, path, last=2, route=key)  # while there is the item
     if key == "PATCH /v1/uploads/{id}":
         headers = {**TUS, "upload-offset": "0", "content-type": "application/offset+octet-stream"}
         return Attempt(method, path, content=b"1234", headers=headers, last=1, route=key)

@@ -56,6 +56,7 @@ class Owned:
     key: str
     session: str
     item: str
+    comment: str
     deleted: str
     user: str
     tab: str = "tab_" + 32 * "0"
@@ -63,7 +64,7 @@ class Owned:
     def ids(self) -> set[str]:
         """Everything that may not be seen elsewhere."""
         names = ("contract", "report", "upload", "webhook", "delivery", "key", "session", "item")
-        return {getattr(self, name) for name in (*names, "deleted", "user")}
+        return {getattr(self, name) for name in (*names, "comment", "deleted", "user")}
 
 
 @dataclass
@@ -111,6 +112,7 @@ def furnish(client: httpx.Client, secret: str) -> Owned:
         key=made(client, "/v1/keys", {"name": "another"}),
         session=made(client, "/v1/keys/sessions", {}),
         item=item["id"],
+        comment=made(client, f"/v1/items/{item['id']}/comments", {"text": f"Ask {MARK}."}),
         deleted=deleted,
         user=made(client, "/v1/users", person),
     )

@@ -83,7 +83,7 @@ def test_an_added_clause_is_decided_and_looks_like_others(contract: ReviewServic
     assert (decision["note"], decision["origin"]) == ("in the second section", "person")
     assert decision["item_id"] == item["id"]
     assert sorted(shown(contract)) == ["Cap On Liability", "Governing Law"]
-    assert contract.client().get(f"{ITEMS}/{item['id']}").json() == item
+    assert contract.client().get(f"{ITEMS}/{item['id']}").json() == {**item, "comments": []}
     assert contract.client().get("/v1/decisions").json()["items"] == [decision]
     (event,) = contract.announced()
     assert (event.origin, event.verdict, event.wrong) == ("person", "accept", None)

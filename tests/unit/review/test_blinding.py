@@ -128,7 +128,7 @@ def the_sample(review: ReviewService, document: str, result: str) -> dict[str, A
     client = review.client()
     params = {"document": document}
     (item,) = client.get("/v1/items", params=params).json()["items"]
-    assert client.get(f"/v1/items/{item['id']}").json() == item
+    assert client.get(f"/v1/items/{item['id']}").json() == {**item, "comments": []}
     line = client.get("/v1/exports", params={**params, "state": "open", "format": "jsonl"}).text
     assert json.loads(line)["confidence"] == round(item["confidence"], 3)
     claimed = client.post("/v1/items/claim", json={"item": item["id"]}).json()
