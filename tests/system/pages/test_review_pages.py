@@ -764,6 +764,7 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         page.locator(".statement .lit").wait_for()
         page.keyboard.press("t")
         page.locator(".mark.part").first.wait_for()
+        page.goto("about:blank")  # before the report is deleted
 
 
 def test_a_finding_is_a_ledger_whose_lines_lead_to_their_cells(ada: Watched, stage: Stage) -> None:
