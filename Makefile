@@ -68,6 +68,9 @@ test-train: setup-train ## Run the tests of training, on small models.
 bench: setup-dev ## Measure seconds a document, tokens a second, memory.
 	@$(BIN)/python -m tests.bench
 
+bench-review: setup-dev ## Measure the pages with a scripted analyst (SOURCES=FOLDER).
+	@SMALLPRINT_TEST_DATA="$(or $(SOURCES),$(SMALLPRINT_TEST_DATA))" $(BIN)/python -m tests.bench.analyst
+
 bench-triage: setup-dev ## Measure the time of reports (SOURCES=FOLDER).
 	@SMALLPRINT_TEST_DATA="$(or $(SOURCES),$(SMALLPRINT_TEST_DATA))" $(BIN)/python -m tests.bench.triage
 
