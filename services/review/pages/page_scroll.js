@@ -89,7 +89,13 @@ export class PageScroll {
     this.boxes = boxes;
     this.main = boxes.filter((box) => !box.look && this.sheets[box.page - 1]?.size);
     this.sheets.forEach((sheet) => this.#overlay(sheet));
-    this.#tick();
+    this.#tickSoon();
+  }
+
+  /** Draw the ticks with the next frame: their places need a layout of all pages. */
+  #tickSoon() {
+    cancelAnimationFrame(this.ticking);
+    this.ticking = requestAnimationFrame(() => this.#tick());
   }
 
   #tick() {
@@ -139,8 +145,10 @@ export class PageScroll {
   }
 
   fit(zoom) {
-    this.list.style.setProperty("--page-width", `${Math.max(120, Math.min(this.pane.clientWidth - 48, WIDEST) * zoom)}px`);
-    if (this.sheets) this.#tick();
+    const width = `${Math.max(120, Math.min(this.pane.clientWidth - 48, WIDEST) * zoom)}px`;
+    if (width === this.list.style.getPropertyValue("--page-width")) return;
+    this.list.style.setProperty("--page-width", width);
+    if (this.sheets) this.#tickSoon();
   }
 
   #clicked({ target, clientX, clientY }) {
