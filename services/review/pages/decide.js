@@ -9,7 +9,8 @@ import { newId, recall, remember } from "/pages/tab_storage.js";
 import { ownWords } from "/pages/text.js";
 import { changed, drop, keep, refuse, waiting } from "/pages/undelivered.js";
 
-const AGAIN = 2_000;
+const AGAIN = 2_000; // milliseconds until it is sent again
+const SILENT = 20_000; // milliseconds without an answer that count as no connection
 const BUSY = [429, 502, 503, 504]; // the server or its proxy can't answer now
 
 const callers = new Map(); // by id of a decision: who waits for its answer in this page
@@ -62,7 +63,7 @@ async function inOrder() {
 /** Send one decision. Claims the item again if its lease ended. */
 async function send(decision, renewed = false) {
   try {
-    return await post("/v1/decisions", decision);
+    return await post("/v1/decisions", decision, { signal: AbortSignal.timeout(SILENT) });
   } catch (error) {
     if (renewed || !(error instanceof Problem)) throw error;
     if (error.code === "lease_lost") {

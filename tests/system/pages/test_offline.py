@@ -108,6 +108,18 @@ def test_a_decision_whose_answer_is_lost_is_stored_once(browser: Any, stage: Sta
     ada.close(allowed=CUT)
 
 
+def test_a_decision_without_an_answer_waits_and_is_sent_again(browser: Any, stage: Stage) -> None:
+    ada = begin(browser, stage)
+    page = ada.page
+    page.route("**/v1/decisions", lambda route: None)
+    decide(page, "a")
+    waits(page, 1)
+    page.unroute("**/v1/decisions")
+    page.locator("#banner").wait_for(state="hidden")
+    assert verdicts(decisions(stage)) == ["accept"]
+    ada.close(allowed=CUT)
+
+
 def test_an_undo_without_a_connection_follows_its_decision(browser: Any, stage: Stage) -> None:
     ada = begin(browser, stage)
     page = ada.page
