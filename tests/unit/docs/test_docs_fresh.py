@@ -67,4 +67,4 @@ def _served() -> set[str]:
 
 def _shape(route: str) -> str:
     """A route with ID for each of its parameters."""
-    return re.sub(r"\{.*?\}|\b(NUMBER|DELIVERY)\b", "ID", route)
+    return re.sub(r"\{.*?\}|\b(NUMBER|DELIVERY|COMMENT)\b", "ID", route)
