@@ -208,6 +208,21 @@ class CountsOut(_Answer):
     documents: list[GroupOut]
 
 
+class ProgressOut(_Answer):
+    """How much of a document is decided."""
+
+    document_id: str
+    decided: int
+    total: int = Field(description="without results that were accepted automatically")
+
+
+class ProgressPage(_Answer):
+    """The documents that have items."""
+
+    items: list[ProgressOut]
+    next: str | None = None
+
+
 class CategoryOut(_Answer):
     """A category of clauses."""
 
@@ -476,6 +491,17 @@ def queue(commands: ReviewCommands, reader: Reader) -> APIRouter:
         by kind, category and document.
         """
         return CountsOut.model_validate(reader.counts(actor, since, chosen))
+
+    @router.get("/progress", summary="Decided items by document", responses=problems())
+    def progress_of(
+        actor: CurrentActor,
+        documents: Annotated[
+            tuple[Id, ...],
+            Query(alias="document", max_length=100, description="ids; repeat it"),
+        ] = (),
+    ) -> ProgressPage:
+        """Counts the items of these documents, and how many of them people have decided."""
+        return ProgressPage.model_validate({"items": reader.progress(actor, documents)})
 
     @router.get("/categories", summary="The categories of clauses", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:

@@ -102,6 +102,11 @@ class Reader:
             found = store.count_items(session, actor.tenant, actor.name, now, since, filters)
         return {**vars(found), "bulk_accept": self.risks.of(actor.tenant).bulk_accept}
 
+    def progress(self, actor: Actor, documents: Sequence[str]) -> list[store.DocumentProgress]:
+        """How many items of documents are decided."""
+        with self.database.read() as session:
+            return store.count_decided(session, actor.tenant, documents)
+
     def document(self, actor: Actor, document_id: str) -> Document:
         """A document with its pages. Raises NotFound."""
         with self.database.read() as session:

@@ -14,8 +14,9 @@ const FILTERS = ["q", "kind", "outcome", "assignee", "tag", "sort"];
 const CHIPS = [ // filters that one click sets
   ["Contracts", { kind: "contract" }], ["Reports", { kind: "report" }], ["Failed", { outcome: "failed" }], ["Assigned to me", { assignee: "me" }],
 ];
-const COLUMNS = [["Name", "name"], ["Type"], ["Pages", "pages"], ["Assigned to"], ["Status", "state"], ["Received", "received"]];
+const columns = () => [["Name", "name"], ["Type"], ["Pages", "pages"], ...may("review") ? [["Decided"]] : [], ["Assigned to"], ["Status", "state"], ["Received", "received"]];
 const NEWEST = "-received";
+const SORTS = [[NEWEST, "Newest first"], ["received", "Oldest first"], ["name", "Name, A to Z"], ["-name", "Name, Z to A"], ["-pages", "Most pages first"], ["pages", "Fewest pages first"], ["state", "Status, A to Z"], ["-state", "Status, Z to A"]]; // on a phone, which shows no heads
 const TYPED = 250; // milliseconds after a key until the list is asked
 const KEPT = "smallprint.documents"; // the last view, in this browser
 const FEW = 3; // uploads that are listed without a click
@@ -55,9 +56,10 @@ class Documents {
     this.actions = new DocumentActions((removed) => this.changed(removed), () => [...this.rows.values()].map((row) => row.item));
     const closeMenus = ({ target }) => { for (const menu of this.body.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false; };
     this.chips = h("div.row.tight", { role: "group", "aria-label": "Filters" });
+    this.sorter = h("div.sorter");
     this.search = h("input", { type: "search", value: view.q ?? "", maxlength: 400, placeholder: "Name, party or tag", "aria-label": "Search documents by name, party or tag", oninput: () => this.typed() });
     this.element = h("div.page", { onpointerdown: closeMenus, onfocusin: closeMenus },
-      h("div.row.apart.head", {}, h("h1", {}, "Documents"), may("results:read") && h("a.button", { href: "/reports" }, "Reports by risk")), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips), this.list, this.actions.element);
+      h("div.row.apart.head", {}, h("h1", {}, "Documents"), may("results:read") && h("a.button", { href: "/reports" }, "Reports by risk")), may("documents:write") && this.dropZone(), h("div.seek-list", { role: "search" }, this.search, this.chips, this.sorter), this.list, this.actions.element);
     this.gone = false;
     window.addEventListener("beforeunload", this.warn);
     this.onDrag = (event) => this.dragged(event);
@@ -115,6 +117,7 @@ class Documents {
       const on = this.view[name] === value;
       return chip(text, on, () => this.change({ [name]: on ? "" : value }), this.counts[text]);
     });
+    if (!this.sorter.contains(document.activeElement)) fill(this.sorter, select("Sort", this.view.sort ?? NEWEST, SORTS, (sort) => this.sort(sort)));
     const focused = this.chips.contains(document.activeElement) && document.activeElement.firstChild.textContent;
     const filtered = FILTERS.some((name) => name !== "sort" && this.view[name]);
     fill(this.chips, chips,
@@ -226,8 +229,14 @@ class Documents {
     this.timer = setTimeout(() => (document.hidden ? this.wait() : this.load().catch(() => this.wait())), busy ? SOON : LATER);
   }
 
-  read(cursor = null) {
-    return get(query("/v1/documents", { ...this.view, limit: 50, cursor }));
+  /** A page of documents; for reviewers each with how many of its items are decided. */
+  async read(cursor = null) {
+    const page = await get(query("/v1/documents", { ...this.view, limit: 50, cursor }));
+    if (!may("review") || !page.items.length) return page;
+    const ids = new URLSearchParams(page.items.map((one) => ["document", one.id]));
+    const { items } = await get(`/v1/items/progress?${ids}`).catch(() => ({ items: [] })); // optional here
+    const found = new Map(items.map((one) => [one.document_id, one]));
+    return { ...page, items: page.items.map((one) => ({ ...one, review: found.get(one.id) })) };
   }
 
   /** Show what an action changed. */
@@ -291,6 +300,11 @@ class Documents {
     fill(this.list, h("table.list.documents", {}, h("thead", {}, this.heads), this.body), h("div.row.centre.below", {}, this.next));
   }
 
+  async sort(name) {
+    await this.change({ sort: name === NEWEST ? "" : name });
+    if (this.heads) this.drawHeads();
+  }
+
   /** The heads of the columns. Those that sort are buttons. */
   drawHeads() {
     const sort = this.view.sort ?? NEWEST;
@@ -298,11 +312,11 @@ class Documents {
       if (!name) return h("th", { scope: "col" }, text);
       const by = sort === name ? "ascending" : sort === `-${name}` ? "descending" : null;
       const next = by === "ascending" || (!by && name !== "name") ? `-${name}` : name;
-      const onclick = async () => { await this.change({ sort: next === NEWEST ? "" : next }); this.drawHeads(); [...this.heads.querySelectorAll(".sort")].find((one) => one.dataset.by === name)?.focus(); };
+      const onclick = async () => { await this.sort(next); [...this.heads.querySelectorAll(".sort")].find((one) => one.dataset.by === name)?.focus(); };
       return h(name === "pages" ? "th.figure" : "th", { scope: "col", "aria-sort": by }, h("button.sort", { type: "button", "data-by": name, onclick }, text, by && h("span", { "aria-hidden": "true" }, by === "ascending" ? " ↑" : " ↓")));
     };
     const all = h("input", { type: "checkbox", "aria-label": "Select all", onchange: () => this.actions.chooseAll(all.checked) });
-    fill(this.heads, h("th.choose", { scope: "col" }, all), COLUMNS.map(head), unseenHead("Actions"));
+    fill(this.heads, h("th.choose", { scope: "col" }, all), columns().map(head), unseenHead("Actions"));
   }
 }
 
@@ -311,14 +325,20 @@ function row(item, actions, onTag) {
   const near = family(item);
   const [first, second] = nameLines(item.title, item.name);
   const tags = (item.tags ?? []).map((tag) => h("button.chip.small", { type: "button", title: `Show documents with the tag ${tag}`, onclick: () => onTag(tag) }, tag));
-  const shown = [item.state, item.outcome, item.kind, item.kind_unsure, item.warnings?.length, pagesOf(item), near?.textContent, item.title, item.assignee, item.tags];
+  const shown = [item.state, item.outcome, item.kind, item.kind_unsure, item.warnings?.length, pagesOf(item), near?.textContent, item.title, item.assignee, item.tags, item.review];
   const element = h("tr", { "data-state": JSON.stringify(shown) },
     actions.box(item), h("td.document", {}, h("a", { href: `/documents/${item.id}` }, first), second && h("span.sub", {}, second), near, tags.length > 0 && h("div.row.tight", {}, tags),
       (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
     h("td", {}, capital(knownKind(item) ?? "–"), item.kind_unsure && h("span.muted", { title: "A reviewer is asked for the type" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
-    h("td.assignee", {}, item.assignee ?? h("span.muted", {}, "Nobody")), h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)), actions.menu(item));
+    may("review") && h("td.decided", {}, item.review ? decidedOf(item.review) : h("span.muted", {}, "–")), h("td.assignee", {}, item.assignee ?? h("span.muted", {}, "Nobody")), h("td", {}, pill(item), warningMark(item)), h("td.time", {}, moment(item.created)), actions.menu(item));
   element.item = item;
   return element;
+}
+
+function decidedOf({ decided, total }) {
+  const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
+  bar.firstChild.style.inlineSize = `${(100 * decided) / total}%`;
+  return h("span.certainty", {}, bar, h("span", {}, h("span.unseen", {}, "decided "), `${number(decided)} of ${number(total)}`));
 }
 
 /** A mark beside the state of a document that has warnings, or of an unsure kind. */

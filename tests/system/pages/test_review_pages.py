@@ -435,6 +435,23 @@ def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: 
     until(lambda: page.locator("tr[data-item] .words").all_inner_texts() == ["Aster"], "mine")
 
 
+def test_documents_are_sorted_on_a_phone(ada: Watched, stage: Stage) -> None:
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=BROKEN).wait_for()
+    assert not page.get_by_label("Sort").is_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("Sort").select_option("Name, A to Z")
+    until(lambda: parse_qs(urlsplit(page.url).query) == {"sort": ["name"]}, "the order")
+    ada.draw("documents-phone", whole=False)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 820, "height": 1100})
+    ada.draw("documents-820", whole=False)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("Sort").select_option("Newest first")
+    until(lambda: not urlsplit(page.url).query, "the order of before")
+
+
 def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) -> None:
     wish = {"name": "noor", "scopes": sorted(ROLES["analyst"])}
     stage.keys["noor"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
@@ -470,6 +487,7 @@ def test_an_analyst_takes_and_tags_a_document(browser: Any, stage: Stage) -> Non
     page.get_by_role("button", name="Assign to me").click()
     bar = page.get_by_role("region", name="Selected documents")
     bar.get_by_text("1 document assigned to you.").wait_for()
+    page.get_by_role("cell", name="decided 0 of 1").wait_for()
     page.get_by_role("cell", name="nour", exact=True).wait_for()
     menu.click()
     page.get_by_role("button", name="Tag").click()

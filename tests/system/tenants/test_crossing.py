@@ -291,7 +291,8 @@ def lists(owner: Owned) -> list[str]:
             continue
         found.append(path + query)
         join = "&" if query else "?"
-        if path in ("/v1/items", "/v1/decisions", "/v1/exports", "/v1/search"):
+        by_document = ("/v1/items", "/v1/items/progress", "/v1/decisions", "/v1/exports")
+        if path in (*by_document, "/v1/search"):
             found.append(f"{path}{query}{join}document={owner.contract}")
     return found
 

@@ -49,6 +49,17 @@ def test_an_accepted_clause_is_not_in_the_queue(extracted: ReviewService) -> Non
     assert len(extracted.items(state="all")) == 3
 
 
+def test_progress_counts_what_is_for_people(extracted: ReviewService) -> None:
+    def progress(key: str = "key-ada") -> object:
+        asked = {"document": ["doc_1", "doc_2"]}
+        return extracted.client(key).get("/v1/items/progress", params=asked).json()["items"]
+
+    assert progress() == [{"document_id": "doc_1", "decided": 0, "total": 2}]
+    extracted.decide(next(one["id"] for one in extracted.items() if one["text"] == TERM))
+    assert progress() == [{"document_id": "doc_1", "decided": 1, "total": 2}]
+    assert progress("key-eve") == extracted.client().get("/v1/items/progress").json()["items"] == []
+
+
 def test_an_audit_sample_looks_like_a_waiting_item(extracted: ReviewService) -> None:
     by_text = {item["text"]: item for item in extracted.items(state="waiting")}
     assert by_text[TERM].keys() == by_text[CAP].keys()
