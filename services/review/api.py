@@ -380,6 +380,7 @@ class SignIn(BaseModel):
 class ActorOut(_Answer):
     """The holder of a key."""
 
+    id: str = Field(validation_alias="key_id", description="stable id of the person or key")
     name: str
     tenant: str
     scopes: list[Scope] = Field(default_factory=list, description="scopes of the key")

@@ -18,25 +18,20 @@ const columns = () => [["Name", "name"], ["Type"], ["Pages", "pages"], ...may("r
 const NEWEST = "-received";
 const SORTS = [[NEWEST, "Newest first"], ["received", "Oldest first"], ["name", "Name, A to Z"], ["-name", "Name, Z to A"], ["-pages", "Most pages first"], ["pages", "Fewest pages first"], ["state", "Status, A to Z"], ["-state", "Status, Z to A"]]; // on a phone, which shows no heads
 const TYPED = 250; // milliseconds after a key until the list is asked
-const KEPT = "smallprint.documents"; // the last view, in this browser
+const kept = () => `smallprint.documents.${actor().id}`; // key of the last view of this person in this browser
 const FEW = 3; // uploads that are listed without a click
 
 export async function show({ params, replace }) {
-  const kept = viewOf(params);
-  replace(query("/documents", kept));
-  const view = new Documents(kept, replace);
+  const wanted = viewOf(params);
+  replace(query("/documents", wanted));
+  const view = new Documents(wanted, replace);
   await view.load();
   return { title: "Documents", element: view.element, leave: () => view.leave(), unsent: () => view.uploads.length, focus: () => view.search.focus(), list: view.list, keys: may("documents:write") ? [["U", "Upload files"]] : [] };
 }
 
-const person = () => `${actor().tenant}/${actor().name}`;
-
 /** The filters and the order in the address; without any, those that this person used last. */
 function viewOf(params) {
-  if (![...params.keys()].length) {
-    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
-    return kept.person === person() ? kept.view : {};
-  }
+  if (![...params.keys()].length) return JSON.parse(localStorage.getItem(kept()) ?? "{}");
   return Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]).filter(([, value]) => value));
 }
 
@@ -101,7 +96,7 @@ class Documents {
   /** Show another view, and keep it in the address and in this browser. */
   async change(some) {
     this.view = Object.fromEntries(Object.entries({ ...this.view, ...some }).filter(([, value]) => value));
-    localStorage.setItem(KEPT, JSON.stringify({ person: person(), view: this.view }));
+    localStorage.setItem(kept(), JSON.stringify(this.view));
     this.replace(query("/documents", this.view));
     this.drawChips();
     this.actions.clear();

@@ -1,9 +1,9 @@
-// The saved views of a person, in this browser.
+// The saved views of a person, in this browser. They stay after the sign-out, unseen by others.
 
 import { actor } from "/pages/api.js";
 
 const MOST = 12;
-const key = () => `smallprint.views.${actor().name}`;
+const key = () => `smallprint.views.${actor().id}`;
 
 /** The saved views as {name, filters}. */
 export function savedViews() {

@@ -391,7 +391,7 @@ def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: 
     for party in ("Aster", "Birch"):
         document = stage.upload(f"EX-{party}.txt", f"An agreement with {party}.".encode())
         title = DocumentTitle(title=f"Quillon Lease · {party}", parties=(party,))
-        stage.extract(document, [("Parties", party, 0.6)], title=title)
+        stage.extract(document, [("Insurance", party, 0.6)], title=title)
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
     page.get_by_role("link", name=BROKEN).wait_for()
@@ -1729,6 +1729,42 @@ def test_items_are_found_shared_and_accepted_together(ada: Watched, stage: Stage
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("2 decisions undone.").wait_for()
     until(lambda: rows.count() == 3, "the items")
+
+
+def test_views_of_one_person_are_hidden_from_another(browser: Any, stage: Stage) -> None:
+    names = ("zoe", "yan")
+    for name in names:
+        wish = {"name": name, "scopes": ["documents:read", "review"]}
+        stage.keys[name] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    shared = Watched(browser, stage)
+    page = shared.sign_in("zoe")
+
+    def change_to(name: str) -> None:
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Key").fill(stage.keys[name])
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Queue").wait_for()
+
+    page.goto(f"{stage.address}/?q=ghent")
+    page.get_by_role("button", name="Save view").click()
+    page.keyboard.type("Secret deal")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Secret deal").wait_for()
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("button", name="Contracts").click()
+    page.wait_for_url("**/documents?kind=contract")
+    change_to("yan")
+    assert "Secret deal" not in page.content()
+    page.get_by_role("link", name="Documents").click()
+    page.get_by_role("heading", name="Documents").wait_for()
+    assert urlsplit(page.url).query == ""
+    page.get_by_role("button", name="Failed").click()
+    page.wait_for_url("**/documents?outcome=failed")
+    change_to("zoe")
+    page.get_by_role("link", name="Secret deal").wait_for()
+    page.get_by_role("link", name="Documents").click()
+    page.wait_for_url("**/documents?kind=contract")
+    shared.close()
 
 
 def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
