@@ -319,6 +319,7 @@ class Report(DocumentRecord):
     warnings: tuple[str, ...] = ()  # warnings about unread parts
     model: Model | None = None  # None before it is judged
     name: str = ""  # of the file; empty before
+    title: str | None = None  # for people, of a report with one filing
     found: int = 0  # number of findings
     statements: BlobRef | None = None  # JSON lines: the statements, one filing per line
     signals: BlobRef | None = None  # JSON lines: the signals; None without signal data

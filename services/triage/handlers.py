@@ -224,7 +224,7 @@ def _store_findings(
                 accepted=sum(item.route == "accept" for item in findings),
                 sampled=tuple(item.id for item in findings if item.sampled),
                 adapters=usage,
-                title=results.title,
+                title=results.title_ref,
             )
         )
         for request in escalation_requests(event, analysis.questions):
@@ -270,10 +270,11 @@ def _store_words(
 
 
 def _with_words(record: Report, name: str, results: Results) -> Report:
-    """The record with the file's name, warnings and narrative flags."""
+    """The record with the file's name, the title, warnings and narrative flags."""
     return replace(
         record,
         name=name,
+        title=results.title.title if results.title else None,
         warnings=results.analysis.shown_warnings,
         narrative=results.flags if results.analysis.models.narrative else None,
         narrative_strong=results.strong_flags,

@@ -70,8 +70,8 @@ class Results:
         self.findings = self._add(findings_json(analysis.routed_findings))
         self.flags = self._add(b"".join(map(_line, analysis.flags)))
         self.statements, self.signals = self._add(spools.statements), self._add(spools.signals)
-        title = analysis.title if len(analysis.filings) == 1 else None
-        self.title = self._add(title.model_dump_json().encode()) if title else None
+        self.title = analysis.title if len(analysis.filings) == 1 else None
+        self.title_ref = self._add(self.title.model_dump_json().encode()) if self.title else None
         self.strong, self.strong_flags = (
             self._add(_json(items)) if items else None
             for items in (analysis.strong_signals, analysis.strong_flags)

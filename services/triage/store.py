@@ -70,6 +70,7 @@ reports = Table(
     Column("narrative_found", Integer, nullable=False, server_default="0"),
     Column("unreadable", Integer, nullable=False, server_default="0"),
     Column("coverage", JSON(none_as_null=True)),
+    Column("title", Text),
     Index("reports_risk", "tenant", "state", "risk", "document_id"),
 )
 
@@ -168,7 +169,7 @@ class Reports(DocumentRecords[Report]):
     }
 
     plain = ("flagged", "risk", "filings", "name", "found", "narrative_found", "unreadable",
-             "coverage")  # fmt: skip
+             "coverage", "title")  # fmt: skip
 
     def fields_of(self, row: Any) -> dict[str, Any]:
         """See DocumentRecords."""

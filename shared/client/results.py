@@ -715,6 +715,7 @@ class Report(_Result):
     narrative_flags: int | None = None
     dismissed: int = 0
     decided: int = 0
+    title: str | None = None
 
 
 class StatementColumn(_Result):

@@ -1,7 +1,7 @@
 // What can be done with documents: with one in its row, or with the selected ones.
 
 import { actor, get, may, post, put, query, remove } from "/pages/api.js";
-import { count, fill, h, say, select } from "/pages/dom.js";
+import { labelOf, count, fill, h, say, select } from "/pages/dom.js";
 
 const NAMED = 5; // documents named in a question
 export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Other"]];
@@ -59,7 +59,7 @@ function causes(failed) {
   const messages = [...new Set(failed.map(({ error }) => error.message))];
   return messages.map((message) => {
     const own = failed.filter(({ error }) => error.message === message);
-    return `${own.length === 1 ? own[0].one.name : `${own.length} not`}: ${message}`;
+    return `${own.length === 1 ? labelOf(own[0].one) : `${own.length} not`}: ${message}`;
   });
 }
 
@@ -78,7 +78,7 @@ export class DocumentActions {
 
   /** The cell that selects a document. */
   box(one) {
-    const box = h("input", { type: "checkbox", checked: this.chosen.has(one.id), "aria-label": `Select ${one.name}`, "data-id": one.id, onchange: () => this.choose(one, box.checked) });
+    const box = h("input", { type: "checkbox", checked: this.chosen.has(one.id), "aria-label": `Select ${labelOf(one)}`, "data-id": one.id, onchange: () => this.choose(one, box.checked) });
     if (this.chosen.has(one.id)) this.chosen.set(one.id, one); // its state may have changed
     return h("td.choose", {}, box);
   }
@@ -87,7 +87,7 @@ export class DocumentActions {
   menu(one) {
     const act = (action) => h("button.quiet", { type: "button", onclick: () => { menu.open = false; this.run(action, [one]); } }, action.name);
     const menu = h("details.menu", { onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } } },
-      h("summary", { "aria-label": `Actions for ${one.name}`, title: "Actions" }, "⋯"),
+      h("summary", { "aria-label": `Actions for ${labelOf(one)}`, title: "Actions" }, "⋯"),
       h("div.menu-list", {}, h("a.button.quiet", { href: path(one, "/original"), download: true }, "Download"),
         ACTIONS.filter((action) => allowed(action) && action.fits(one)).map(act)));
     return h("td.action", {}, menu);
@@ -152,7 +152,7 @@ export class DocumentActions {
 
   /** Ask before an action that can't be undone, or for its field. */
   ask(action, documents, field) {
-    const names = documents.slice(0, NAMED).map((one) => h("li", {}, one.name));
+    const names = documents.slice(0, NAMED).map((one) => h("li", {}, labelOf(one)));
     const others = documents.length - names.length;
     fill(this.dialog, h("form", { method: "dialog" }, h("h2", {}, `${action.name} ${count(documents.length, "document")}?`), h("ul.notes", {}, names, others > 0 && h("li", {}, `and ${count(others, "other")}`)), field?.element, action.asks && h("p", {}, action.asks),
       h("div.row", {}, h(field ? "button.primary" : "button.reject", { value: "yes" }, action.name), h("button", { value: "no", formnovalidate: true, autofocus: !field }, "Cancel"))));

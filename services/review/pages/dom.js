@@ -55,6 +55,9 @@ export function nameLines(title, file) {
   return [first, title ? [...others, file].join(" · ") : ""];
 }
 
+/** The name of a document for people, in one line. */
+export const labelOf = ({ title, name }) => title ?? name;
+
 /** A link to a document with its title, and its file below. */
 export function documentLink(id, title, file, length = 60) {
   const link = h("a.plain", { href: `/documents/${encodeURIComponent(id)}`, title: title ?? file }, excerpt(title || file || id, length));

@@ -244,7 +244,7 @@ function order(items) {
 }
 
 function row(item, address, actions) {
-  return h("tr", { "data-item": item.id }, actions.box(item, `${nameOf(item)}, ${item.document || item.document_id}`),
+  return h("tr", { "data-item": item.id }, actions.box(item, `${nameOf(item)}, ${item.title || item.document || item.document_id}`),
     h("td.what", {}, h("a.open", { href: address }, nameOf(item)), h("div.row.tight.muted.small", {}, kindOf(item), state(item))),
     h("td.words", {}, h("span.clip", {}, excerpt(ownWords(item), 260))),
     h("td.document", {}, documentLink(item.document_id, item.title, item.document), item.page && h("p.muted.small", {}, `page ${item.page}`)),

@@ -1,7 +1,7 @@
 // Reports, sorted by risk.
 
 import { get, may, query } from "/pages/api.js";
-import { count, empty, h, moment, percent, select } from "/pages/dom.js";
+import { count, empty, h, moment, nameLines, percent, select } from "/pages/dom.js";
 
 const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
 const ORDERS = [["-risk", "Riskiest first"], ["risk", "Least risky first"]];
@@ -39,9 +39,10 @@ function table(rows) {
 function row(report) {
   const bar = h("span.bar", { "aria-hidden": "true" }, h("span.bar-fill"));
   bar.firstChild.style.inlineSize = percent(report.risk);
+  const [first, second] = nameLines(report.title, report.name || report.document_id);
   return h("tr", { "data-item": report.document_id },
     h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
-    h("td.document", {}, may("documents:read") ? h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id) : report.name || report.document_id,
+    h("td.document", {}, may("documents:read") ? h("a.open", { href: `/documents/${report.document_id}` }, first) : first, second && h("span.sub", {}, second),
       report.warnings > 0 && h("p.family", {}, `Partly unread (${count(report.warnings, "note")})`)),
     h("td", {}, h("div.row.tight", {}, report.flagged && h("span.pill.failed", {}, "flagged"), progress(report))),
     h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} dismissed before`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));

@@ -14,6 +14,7 @@ from services.triage.store import FindingCounts, Reports
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
+from shared.web.parameters import Title
 
 Share = Annotated[float, Query(ge=0, le=1)]
 
@@ -23,6 +24,7 @@ class ReportOut(BaseModel):
 
     document_id: str
     name: str = Field(description="of the file")
+    title: Title = None
     risk: float = Field(
         ge=0,
         le=1,
@@ -92,6 +94,7 @@ def _shown(report: Report, tally: FindingCounts) -> ReportOut:
     return ReportOut(
         document_id=report.document_id,
         name=report.name,
+        title=report.title,
         risk=report.risk,
         flagged=report.flagged,
         filings=report.filings,

@@ -406,7 +406,7 @@ def test_documents_are_found_sorted_and_tagged_by_keyboard(ada: Watched, stage: 
     first = page.locator("tbody tr").first
     first.get_by_text("Aster · EX-Aster.txt").wait_for()
     assert parse_qs(urlsplit(page.url).query) == {"q": ["quillon lease"], "sort": ["name"]}
-    tab_to(page, "Select EX-Aster.txt")
+    tab_to(page, "Select Quillon Lease · Aster")
     page.keyboard.press("Space")
     tab_to(page, "Tag")
     page.keyboard.press("Enter")
@@ -990,7 +990,7 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
         {"document_id": stage.report, "name": EVIL, "risk": 0.997, "flagged": True, "findings": 2,
          "decided": 2, "dismissed": 3, **shared},
         {"document_id": "doc_2", "name": "quiet.pdf", "risk": 0.02, "flagged": False, "findings": 0,
-         **shared, "warnings": 3},
+         **shared, "warnings": 3, "title": "Walmart · 10-Q · July 2023"},
     ]  # fmt: skip
     page = ada.sign_in()
     page.get_by_role("link", name="Documents", exact=True).click()
@@ -1003,6 +1003,8 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
     assert rows.nth(0).get_by_text("decided", exact=True).is_visible()
     assert rows.nth(0).get_by_text("3 dismissed before").is_visible()
     assert rows.nth(1).get_by_text("(3 notes)").is_visible()
+    assert rows.nth(1).get_by_role("link").inner_text() == "Walmart"
+    assert rows.nth(1).get_by_text("10-Q · July 2023 · quiet.pdf").is_visible()
     assert not rows.nth(1).get_by_text("decided").count()
     picture(page, "reports")
     page.get_by_label("Show").select_option("false")

@@ -71,6 +71,14 @@ def test_a_report_of_one_filing_has_a_title(triage: Triage) -> None:
     titles = [title_in(event, triage.service.blobs) for event in triage.announced(FindingsFound)]
     title = DocumentTitle(title="Example · 10-K · December 2023", parties=("Example",))
     assert titles == [title, None]
+    listed = triage.client.get("/v1/reports").json()["items"]
+    assert {one["document_id"]: one["title"] for one in listed} == {
+        "doc_1": title.title,
+        "doc_2": None,
+    }
+    triage.handle(DocumentDeleted(document_id="doc_1"))
+    with triage.service.store.read() as session:
+        assert session.execute(select(reports.c.title)).scalars().all() == [None, None]
 
 
 @pytest.mark.parametrize(
