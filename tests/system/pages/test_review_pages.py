@@ -1733,6 +1733,26 @@ def test_items_are_found_shared_and_accepted_together(ada: Watched, stage: Stage
     until(lambda: rows.count() == 3, "the items")
 
 
+@pytest.mark.parametrize("width", [1440, 992, 820, 737, 390])
+def test_the_queue_is_no_wider_than_its_window(ada: Watched, stage: Stage, width: int) -> None:
+    name = f"exclusive-distribution-agreement_{width}_with_all_amendments_and_schedules.txt"
+    text = f"{width}: each party indemnifies the other."
+    document = stage.upload(name, text.encode())
+    title = DocumentTitle(title="Exclusive Distribution Agreement · Array / Ono · 2017-05-31")
+    found = [("Rofr/Rofo/Rofn", "each party", 0.6), ("Cap On Liability", "the other", 0.5)]
+    stage.extract(document, found, title=title)
+    page = ada.sign_in()
+    page.set_viewport_size({"width": width, "height": 900})
+    ids = [one["id"] for one in stage.open_items() if one["document_id"] == document]
+    body = {"items": ids, "assignee": "Wilhelmina Featherstonehaugh-Cholmondeley"}
+    stage.http.put("/v1/items/assignee", json=body).raise_for_status()
+    stage.http.post("/v1/items/claim", json={"item": ids[0]}).raise_for_status()
+    page.goto(f"{stage.address}/?document={document}")
+    page.get_by_text("reviewing this").wait_for(timeout=15_000)
+    ada.draw(f"queue-{width}", whole=False)
+    stage.http.post(f"/v1/items/{ids[0]}/release").raise_for_status()
+
+
 def test_views_of_one_person_are_hidden_from_another(browser: Any, stage: Stage) -> None:
     names = ("zoe", "yan")
     for name in names:
