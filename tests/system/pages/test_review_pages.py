@@ -291,6 +291,7 @@ def test_a_selection_over_pages_keeps_its_start(ada: Watched, stage: Stage) -> N
     page.mouse.move(box["x"] + box["width"], box["y"] + box["height"] / 2)
     page.mouse.up()
     assert "Supplier appoints Distributor" in page.evaluate("String(document.getSelection())")
+    page.get_by_role("button", name="Add clause").wait_for()
     page.keyboard.press("i")
     words = page.get_by_role("dialog", name="Add a clause").locator("blockquote").text_content()
     assert words.startswith("APPOINTMENT. Supplier appoints")
