@@ -36,7 +36,7 @@ export class Comments {
     try {
       this.#draw((await get(this.path)).comments);
     } catch {
-      this.#draw([]); // the item itself says what is wrong
+      fill(this.list, h("li.muted", {}, "The comments can't be shown now."));
     }
   }
 

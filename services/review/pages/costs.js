@@ -47,7 +47,7 @@ const dollars = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, max
 const cents = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 
 /** A rounded amount: cents, or two significant digits below ten cents. */
-export const usd = (value) => `US$ ${value === 0 ? "0" : Math.abs(value) >= 0.095 ? dollars.format(value) : cents.format(value)}`;
+const usd = (value) => `US$ ${value === 0 ? "0" : Math.abs(value) >= 0.095 ? dollars.format(value) : cents.format(value)}`;
 
 const spent = (one) => one.usd + one.machine_usd;
 

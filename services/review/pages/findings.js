@@ -89,7 +89,7 @@ function rangeOf(name, spread, shown) {
 export const distance = (item) => h("span.muted", { title: "Distance from the median, relative to the range of 19 in 20 companies" }, `${(item.finding.distance < 10 ? TIMES : DAYS).format(item.finding.distance)} × usual range`);
 
 /** A number in the unit of its ratio. */
-export function inUnit(value, unit) {
+function inUnit(value, unit) {
   if (unit === "share") return SHARE.format(value);
   return unit === "days" ? `${DAYS.format(value)} days` : TIMES.format(value);
 }

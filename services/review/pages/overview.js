@@ -5,7 +5,7 @@ import { KINDS, capital, linesOf, mildEnd } from "/pages/documents.js";
 import { count, h, kbd, select } from "/pages/dom.js";
 
 const FEW = 8; // parts that are not folded
-export const ARCHIVES = ["application/zip"];
+const ARCHIVES = ["application/zip"];
 const MAILS = ["message/rfc822", "application/vnd.ms-outlook"];
 
 /** An archive, or a mail that was sent for the reports attached to it. */

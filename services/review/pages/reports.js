@@ -4,7 +4,7 @@ import { get, may, query } from "/pages/api.js";
 import { count, empty, h, moment, nameLines, percent, select } from "/pages/dom.js";
 
 const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
-const ORDERS = [["-risk", "Riskiest first"], ["risk", "Least risky first"]];
+const ORDERS = [["-risk", "Highest risk first"], ["risk", "Lowest risk first"]];
 const LEAST = [["", "Any"], ["0.05", "5% or more"], ["0.2", "20% or more"], ["0.5", "50% or more"]];
 const HINT = "Risk is the probability that the most suspicious place in a report is an error. Use it to decide where to look first. A report can have a risk without findings: then no suspicion was strong enough.";
 
