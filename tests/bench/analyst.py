@@ -31,7 +31,7 @@ from tests.support.embedded import Embedded
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE = 900.0  # seconds
-TOKENS = 600  # of a made page
+TOKENS = 613  # of a made page
 WINDOW = {"width": 1440, "height": 900}
 TIMES = """
 window.times = [];
