@@ -9,6 +9,7 @@ NAMES = {
     "document.begun.v1": "first pages read",
     "document.read.v1": "document read",
     "document.rekinded.v1": "kind changed",
+    "document.assigned.v1": "document assigned",
     "document.failed.v1": "document failed",
     "document.deleted.v1": "document deleted",
     "clauses.extracted.v1": "clauses found",

@@ -58,6 +58,7 @@ def report(number: int, risk: float, **more: Any) -> dict[str, Any]:
         "narrative_flags": 0,
         "dismissed": 0,
         "decided": 0,
+        "title": None,
         **more,
     }
 

@@ -94,7 +94,7 @@ def test_a_line_of_a_rotated_key_says_how_long_the_old_secret_works(ring: KeyRin
     until = ring.rotate(key, expires=end).key.old_secret_until
     ring.rotate(key, overlap=timedelta(0))
     assert until
-    same = {"what": "rotate", "expires": "2999-01-31T10:00:00+00:00"}
+    same = {"what": "rotate", "expires": "2999-01-31T10:00:00+00:00", "addresses": []}
     assert details(ring, "key.change") == [
         {**same, "old_secret_until": until.isoformat()},
         {**same, "old_secret_until": None},
