@@ -4,6 +4,44 @@ const LONGEST = 80; // longest completion of a word
 const WORD = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u; // scripts without spaces have no words
 const JOINT = /^[-'’.,]/; // within a word or a number, as in non-renewal, party’s and 400,000
 
+const WIDEST = 200; // letters of a printed line; longer lines are whole paragraphs
+const NARROWEST = 40; // the lines of a list are shorter
+const BULLET = /^\s*(?:[•▪◦●]|[-–—*o]\s)/;
+const NUMBER = /^\s*(?:\(?(?:\d{1,2}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,2})+|(?:ARTICLE|SECTION)\s)\s*/; // of a list or a section
+const COLUMNS = /\S(?: {4,}|\t\s*)\S|(?:\. ?){4,}|[-=_*]{4,}/; // gaps of a table, dots of a contents list, a rule
+
+/** Show the line ends within paragraphs as spaces, and the indents after them as zero-width spaces, so that all offsets stay. */
+export function joinLines(string) {
+  const lines = string.split("\n");
+  const width = usualWidth(lines);
+  if (width < NARROWEST || width > WIDEST) return string;
+  let joined = lines[0];
+  for (let at = 1; at < lines.length; at += 1) {
+    const [line, next] = [lines[at - 1], lines[at]];
+    const indent = next.length - next.trimStart().length;
+    joined += goesOn(line, next, width) ? ` ${"\u200b".repeat(indent)}${next.slice(indent)}` : `\n${next}`;
+  }
+  return joined;
+}
+
+/** The length of the line in the middle of all letters: half of them are in lines that are at least as long. */
+function usualWidth(lines) {
+  const lengths = lines.map((line) => line.trimEnd().length).sort((one, two) => two - one);
+  let left = lengths.reduce((sum, length) => sum + length, 0) / 2;
+  return lengths.find((length) => (left -= length) <= 0) ?? 0;
+}
+
+/** Whether the page's edge ends a line, and not its paragraph. */
+function goesOn(line, next, width) {
+  const words = line.trim();
+  const [first] = next.trimStart().split(/\s/, 1);
+  if (!first || BULLET.test(next) || [line, next].some((one) => COLUMNS.test(one.replace(NUMBER, "").trim()))) return false;
+  if (NUMBER.test(next) && /(?:[.:;,]|\b(?:and|or))["”’)]?$/.test(words)) return false;
+  const full = /[.:;!?]["”’)]?$/.test(words) && /^["“‘(]?\p{Lu}/u.test(first) ? 0.9 : words === words.toUpperCase() ? 0.6 : 0.75; // capitals are wide
+  const length = line.trimEnd().length;
+  return words.length >= width / 2 && length + 1 + first.length >= full * width && length <= 1.4 * width;
+}
+
 /** The text of a clause without page numbers, running heads and legends within. */
 export function ownWords({ text, start, omitted }) {
   if (!omitted?.length) return text;
@@ -50,6 +88,12 @@ export class Text {
 
   slice(start, end) {
     return this.string.slice(this.units(start), this.units(end));
+  }
+
+  /** A part as it is shown for reading, with the same offsets. */
+  shown(start, end) {
+    this.joined ??= joinLines(this.string);
+    return this.joined.slice(this.units(start), this.units(end));
   }
 
   /** The span without white space at its ends; null if it is empty. */

@@ -224,7 +224,7 @@ export class Viewer {
     const place = this.pane.scrollTop;
     const omitted = (span?.omitted ?? []).filter((one) => one.start >= span.start && one.end <= span.end);
     const edges = [from, ...(span && span.start < span.end ? [span.start, ...omitted.flatMap((one) => [one.start, one.end]), span.end] : []), to];
-    const parts = edges.slice(1).map((edge, at) => [at % 2, text.slice(edges[at], edge)]);
+    const parts = edges.slice(1).map((edge, at) => [at % 2, withoutIndents(text.shown(edges[at], edge))]);
     this.prose = h("div.prose-text", {}, parts.map(([marked, words]) => marked ? h("mark", {}, words) : words));
     const more = (label, widen) => h("button.quiet", { type: "button", onclick: widen }, label);
     this.sheet = h("div.sheet.prose", {},
@@ -297,3 +297,6 @@ export class Viewer {
     if (span) this.onselect(this.text.whole(span));
   }
 }
+
+/** Hide the zero-width spaces, so that copied words have none. */
+const withoutIndents = (words) => words.split(/(\u200b+)/).map((part, at) => (at % 2 ? h("span", { hidden: true }, part) : part));

@@ -612,6 +612,73 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
 
 
+WRAPPED = """\
+     🖋 THIS AGREEMENT is made by Northwind Instruments, a company organised under
+the laws of Delaware, and Halden Trading, which is named in Section
+2.1 below. It has no end.
+
+1.1  Term. The term of this Agreement begins on the Effective Date and goes on
+     for five years, unless a party ends it by notice under Section 9, or
+     (a)  a party ends it at any time within thirty days after the first day.
+
+IN NO EVENT SHALL EITHER PARTY BE LIABLE FOR THE
+LOSS OF PROFITS.
+The prices of all products are listed in the schedule below and hold all year.
+Scales of the first class, as made in Ulm       100,000 dollars        40,000
+Scales of the second class, as made in Ulm       80,000 dollars        20,000
+
+                                        By: Ann Smith, President of Northwind
+                                        Name: Ann Smith, of Northwind Ulm
+1.   Term . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .  1
+"""
+READ = """\
+     🖋 THIS AGREEMENT is made by Northwind Instruments, a company organised under \
+the laws of Delaware, and Halden Trading, which is named in Section \
+2.1 below. It has no end.
+
+1.1  Term. The term of this Agreement begins on the Effective Date and goes on \
+for five years, unless a party ends it by notice under Section 9, or
+     (a)  a party ends it at any time within thirty days after the first day.
+
+IN NO EVENT SHALL EITHER PARTY BE LIABLE FOR THE \
+LOSS OF PROFITS.
+The prices of all products are listed in the schedule below and hold all year.
+Scales of the first class, as made in Ulm       100,000 dollars        40,000
+Scales of the second class, as made in Ulm       80,000 dollars        20,000
+
+                                        By: Ann Smith, President of Northwind
+                                        Name: Ann Smith, of Northwind Ulm
+1.   Term . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .  1
+"""
+
+
+def test_lines_of_a_paragraph_are_joined_and_offsets_stay(ada: Watched, stage: Stage) -> None:
+    document = stage.upload("wrapped.txt", WRAPPED.encode())
+    law = "organised under the laws of Delaware"
+    stage.extract(document, [("Governing Law", law, 0.99)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing law")
+    page.locator(".prose-text mark", has_text="the laws of Delaware").wait_for()
+    assert page.locator(".prose-text mark").text_content() == law
+    assert page.locator(".prose-text").inner_text() == READ
+    picture(page, "wrapped")
+    page.keyboard.press("c")
+    assert select_words(page, "five years, unless") == "five years, unless"
+    page.get_by_role("button", name="Save the correction").click()
+    page.get_by_text("No items left for you").wait_for()
+    right = decisions(stage)[0]["correction"]
+    assert (right["start"], right["text"]) == (WRAPPED.index("five years"), "five years, unless")
+
+
+def test_lines_that_are_paragraphs_are_not_joined(ada: Watched) -> None:
+    page = ada.sign_in()
+    joined = """async (text) => (await import("/pages/text.js")).joinLines(text)"""
+    clause = "Each party shall keep the information of the other party secret. "
+    for text in ("", "One line.", "Ann\nBen\nCleo\n", f"{clause * 5}\n{clause * 6}\n{clause * 5}"):
+        assert page.evaluate(joined, text) == text
+
+
 def test_a_page_number_within_a_clause_is_not_marked(ada: Watched, stage: Stage) -> None:
     document = stage.upload("law.txt", "🖋 It is Utah\n\n7\n\nlaw. The end.".encode())
     clause = ("Governing Law", "It is Utah  7  law.", 0.99)
