@@ -31,7 +31,7 @@ export function repairOf({ adds_up_if: repairs = [], likely_cause: cause }) {
 
 /** The facts for and against a finding. */
 export function evidenceOf({ supports = [], doubts = [] }) {
-  const list = (name, facts) => facts.length > 0 && h("section.group", {}, h("h3", {}, name), h("ul.notes", {}, facts.map((one) => h("li", {}, one.words))));
+  const list = (name, facts) => facts.length > 0 && h("section.group", {}, h("h2", {}, name), h("ul.notes", {}, facts.map((one) => h("li", {}, one.words))));
   return [list("What supports it", supports), list("What speaks against it", doubts)];
 }
 

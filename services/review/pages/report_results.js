@@ -117,7 +117,7 @@ export class ReportResults extends Results {
   async statements() {
     if (this.hasOnlyWords || !may("documents:read")) return null;
     const { items } = await this.optional(get(query(`${this.path}/statements`, { limit: 1 })), { items: [] });
-    const tables = items.flatMap((filing) => filing.statements.map((one) => statementTable(one)));
+    const tables = items.flatMap((filing) => filing.statements.map((one) => statementTable(one, {}, this.id)));
     return tables.length ? h("div", {}, tables) : null;
   }
 }

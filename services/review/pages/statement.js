@@ -2,6 +2,7 @@
 
 import { get, query } from "/pages/api.js";
 import { h, number, unseenHead, words } from "/pages/dom.js";
+import { makeGrid } from "/pages/statement_grid.js";
 
 const MOST = 20; // pages of filings that are searched
 
@@ -47,8 +48,8 @@ export function linkCells(root) {
   for (const name of ["pointerout", "focusout"]) root.addEventListener(name, light(false));
 }
 
-/** The statement as a table. With components as columns, each line shows its period. */
-export function statementTable(statement, finding = {}) {
+/** The statement of a document as a table. With components as columns, each line shows its period. */
+export function statementTable(statement, finding = {}, document = null) {
   const columns = statement.columns ?? [];
   const byLine = columns.some((column) => column.component !== undefined);
   const parts = new Set((finding.cells ?? []).filter((one) => one.statement === statement.statement).map((one) => `${one.row} ${one.column}`));
@@ -62,11 +63,20 @@ export function statementTable(statement, finding = {}) {
       byLine && h("td.muted", {}, row.period ? period(row.period, true) : ""),
       columns.map((_, column) => cell(row.values?.[column], index, column)));
   };
-  return h("div.sheet.statement", { tabindex: "0", role: "region", "aria-label": words(statement.statement) }, h("table", {},
+  const table = h("table", {},
     h("caption", {}, words(statement.statement)),
     h("thead", {}, h("tr", {}, unseenHead("Line"), byLine && h("th", { scope: "col" }, "Period"),
       columns.map((column) => h("th.figure", { scope: "col" }, byLine ? column.component : period(column))))),
-    h("tbody", {}, statement.rows.map(line))));
+    h("tbody", {}, statement.rows.map(line)));
+  const figures = [...table.querySelectorAll("td.figure")];
+  makeGrid(table, table.querySelector(".lit") ?? figures.find((one) => one.textContent) ?? figures[0], (one) => {
+    const row = statement.rows[one.parentElement.sectionRowIndex];
+    const at = one.cellIndex - (byLine ? 2 : 1);
+    const [column, place] = [columns[at], row.places?.[at]];
+    const when = byLine ? [column?.component, row.period && period(row.period, true)].filter(Boolean).join(", ") : period(column);
+    return { line: row.label, period: when, value: row.values?.[at], place, position: placeOf(place), unit: column?.unit ?? (column && row.unit), scale: statement.presented_in, document };
+  });
+  return h("div.sheet.statement", { role: "region", "aria-label": words(statement.statement) }, table);
 }
 
 /** The period of a column or line: its end date (from 20241231), with its length if known. */

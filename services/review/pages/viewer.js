@@ -3,6 +3,7 @@
 import { fill, h } from "/pages/dom.js";
 import * as known from "/pages/document_cache.js";
 import { PageScroll } from "/pages/page_scroll.js";
+import { asRead, factsOfCell, nameOfCell, reveal } from "/pages/statement_grid.js";
 import { selectedWords } from "/pages/text_layer.js";
 
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3];
@@ -53,13 +54,16 @@ export class Viewer {
     this.asStatement = h("button.segment", { type: "button", hidden: true, onclick: () => this.setMode("statement") }, "Statement");
     this.asText = h("button.segment", { type: "button", onclick: () => this.setMode("text"), title: "Text (T)" }, "Text");
     this.notice = h("p.notice", { hidden: true });
-    this.pane = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
+    this.cellFacts = h("span.cell-facts", { id: "cell-facts" });
+    this.cellName = h("span");
+    this.cellBar = h("div.cell-bar", { role: "group", "aria-label": "Cell", hidden: true }, this.cellName, this.cellFacts);
+    this.pane = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document", onfocusin: ({ target }) => { if (target.closest(".statement td")) this.#tellCell(target); } });
     this.pages = new PageScroll(this.pane, (page) => { this.page = this.field.value = page; }, (key) => this.onpick(key), (text) => this.#tell(text));
     this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
       h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
     this.element = h("section.viewer", { "aria-label": "Viewer" },
       this.tools,
-      this.notice, this.pane);
+      this.notice, this.cellBar, this.pane);
   }
 
   /** Show a document with `boxes` highlighted on its pages (fainter with `look`) and `span` in its text, but not its `omitted` parts. */
@@ -89,6 +93,7 @@ export class Viewer {
     this.sheet = null;
     this.tools.hidden = true;
     fill(this.pane, element);
+    this.#tellFirstCell();
   }
 
   async setMode(mode) {
@@ -128,7 +133,7 @@ export class Viewer {
   }
 
   step(by) {
-    return this.id && this.details.page_count > 1 ? this.go(this.page + by) : null;
+    return this.id && this.mode !== "statement" && this.details.page_count > 1 ? this.go(this.page + by) : null;
   }
 
   stepZoom(by) {
@@ -167,6 +172,27 @@ export class Viewer {
     if (this.mode === "statement") this.#drawStatement();
     else if (this.mode === "page") this.#drawPages(scroll);
     else await this.#drawText(scroll);
+    if (this.mode !== "statement") this.#tellCell(null);
+  }
+
+  #tellFirstCell() {
+    this.#tellCell(this.pane.querySelector('.statement td[tabindex="0"]'));
+  }
+
+  /** Say which cell has the focus and what is known about it. Without a cell, hide the bar. */
+  async #tellCell(cell) {
+    this.cell?.removeAttribute("aria-describedby");
+    this.cell = cell;
+    this.cellBar.hidden = !cell;
+    if (!cell) return;
+    cell.setAttribute("aria-describedby", this.cellFacts.id);
+    fill(this.cellName, h("span.muted", {}, "Cell"), ` ${nameOfCell(cell)}`);
+    fill(this.cellFacts, factsOfCell(cell, null));
+    const read = await asRead(cell);
+    if (this.cell !== cell) return;
+    const height = this.cellBar.offsetHeight;
+    fill(this.cellFacts, factsOfCell(cell, read));
+    if (cell === document.activeElement || this.cellBar.offsetHeight > height) reveal(cell);
   }
 
   /** Scroll to the mark, now or as soon as the element has a size. */
@@ -181,6 +207,7 @@ export class Viewer {
   #drawStatement() {
     this.sheet = null;
     fill(this.pane, this.statement);
+    this.#tellFirstCell();
     this.#toMark();
   }
 

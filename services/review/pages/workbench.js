@@ -28,7 +28,7 @@ export const KEYS = [
   ["C", "Correct the clause type or the words"], ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"],
   ["S", "Skip this item for now"], ["U", "Undo the last decision"], ["N", "Add a note to the decision"], ["M", "Comment on the item, for other reviewers"],
   ["J K", "Next and previous result in the list"], ["⇧ J", "Next open result"], ["1 2 3", "Choose a list"], ["I", "Add a clause from the selected words"],
-  ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"], ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"],
+  ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"], ["↑ ↓ ← →", "Move between the cells of a statement, also Home and End"], ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"],
   ["Esc", "Close the correction or the note"],
 ];
 
@@ -222,7 +222,7 @@ export class Workbench {
     const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
     if (this.shown !== item) return;
     const mode = statement ? null : this.viewer.mode;
-    await this.viewer.open({ id: this.documentOf(item), boxes: this.boxesOfAll(item), span, page: item.page, statement: statement && statementTable(statement, item.finding), mode });
+    await this.viewer.open({ id: this.documentOf(item), boxes: this.boxesOfAll(item), span, page: item.page, statement: statement && statementTable(statement, item.finding, this.documentOf(item)), mode });
     this.choosable();
     const column = statement?.columns?.[item.finding.column];
     if (column && this.columnFact) this.columnFact.textContent = period(column);

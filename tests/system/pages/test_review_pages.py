@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from pypdf import PdfWriter
 
 from services.ingest.limits import QueueLimit
 from services.triage.checks.verdict import triage_filing
@@ -900,6 +902,75 @@ def test_a_finding_is_a_ledger_whose_lines_lead_to_their_cells(ada: Watched, sta
         page.goto(stage.address)
 
 
+def test_the_keyboard_moves_between_the_cells_of_a_statement(ada: Watched, stage: Stage) -> None:
+    both = PdfWriter()
+    for part in (samples.pdf(samples.bent()), pdf_of([("The end.",)])):
+        both.append(io.BytesIO(part))
+    both.write(out := io.BytesIO())
+    data = out.getvalue()
+    reading = documents.read(data, name="cells.pdf")
+    (found,) = read_document(data, reading.media_type, "cells.pdf", reading=lambda: reading)
+    assert isinstance(found, ReadFiling)
+    (made, *_) = triage_filing(found.filing).findings
+    finding = ReportFinding("fd_cells", "cells", made).to_json()
+    with stage.passing_report("cells.pdf", data) as report:
+        stage.find(report, [finding], found.form)
+        page = ada.sign_in()
+        page.set_viewport_size({"width": 1280, "height": 400})
+        page.goto(f"{stage.address}/documents/{report}")
+        page.locator(".entry:visible").first.click()
+        page.locator(".statement .lit").wait_for()
+        grid, bar = page.locator(".statement table"), page.get_by_role("group", name="Cell")
+        bar.get_by_text("As read 1,590").wait_for()
+        assert bar.inner_text().split("\n")[0] == "Cell Total revenue, 2023-06-30 (12 months)"
+        assert bar.get_by_text("Unit in millions").is_visible()
+        assert grid.locator("td[tabindex='0']").count() == 1
+        page.locator(".desk").focus()
+        page.keyboard.press("Tab")
+        focus = page.locator(":focus")
+        assert focus.inner_text() == "1,590,000,000"
+        assert focus.evaluate("(cell) => cell.ariaDescribedByElements[0].innerText").startswith(
+            "As read 1,590"
+        )
+        for keys, text in MOVES.items():
+            for key in keys.split():
+                page.keyboard.press(key)
+            assert focus.inner_text() == text, keys
+            assert focus.evaluate(COVERED) is False, keys
+        bar.get_by_text("As read $ 1,200").wait_for()
+        grid.get_by_text("2.2", exact=True).click()
+        bar.get_by_text("As read $ 2.20").wait_for()
+        assert bar.get_by_text("From page 1").is_visible()
+        assert not bar.get_by_text("in millions").count()
+        ada.draw("statement-cells")
+        ada.check_access("statement-cells")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("t")
+        page.locator(".mark").first.wait_for()
+        assert (
+            page.get_by_label("Page", exact=True).input_value() == "1"
+        )  # the arrow did not turn it
+        page.goto(stage.address)
+
+
+MOVES = {
+    "ArrowRight": "1,250,000,000",
+    "ArrowRight ArrowUp": "250,000,000",
+    "Home": "300,000,000",
+    "ArrowLeft End ArrowDown": "1,250,000,000",
+    "Control+End": "200,000,000",
+    "ArrowDown": "200,000,000",
+    "Control+Home ArrowDown": "1,200,000,000",
+}
+COVERED = """(cell) => {
+  const [own, desk] = [cell.getBoundingClientRect(), cell.closest(".desk").getBoundingClientRect()];
+  const head = cell.closest("table").tHead.getBoundingClientRect();
+  const label = cell.parentElement.cells[0].getBoundingClientRect();
+  return own.top < head.bottom || own.bottom > desk.bottom
+    || own.left < label.right || own.right > desk.right;
+}"""
+
+
 def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:
     start = len("Annual report.\n\n")
     place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
@@ -968,7 +1039,7 @@ def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage)
         stage.find(report, filing={"id": "q4", "statements": [STATEMENT, equity.to_json()]})
         page = ada.sign_in()
         page.goto(f"{stage.address}/documents/{report}")
-        table = page.get_by_role("region", name="equity").get_by_role("table")
+        table = page.get_by_role("grid", name="equity")
         table.get_by_role("columnheader").first.wait_for()
         heads = table.get_by_role("columnheader").all_inner_texts()
         assert [head.lower() for head in heads[1:4]] == [
@@ -977,8 +1048,8 @@ def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage)
             "common stock amount",
         ]
         row = table.get_by_role("row").filter(has_text="Issuance of common stock")
-        assert row.get_by_role("cell").first.inner_text() == "2023-12-31 (12 months)"
-        assert row.get_by_role("cell").last.inner_text() == "15,000,000"
+        assert row.get_by_role("gridcell").first.inner_text() == "2023-12-31 (12 months)"
+        assert row.get_by_role("gridcell").last.inner_text() == "15,000,000"
         picture(page, "equity")
 
 
