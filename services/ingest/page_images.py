@@ -21,6 +21,7 @@ from shared.events import BlobRef
 from shared.web.admission import ConcurrencyLimit
 
 _TRIM_EVERY = 50
+_PIXELS_PER_POINT = 2.0
 _MOST_FAILURES = 1_000
 _FAILURE_SECONDS = 3_600.0
 """Seconds for which a page that can't be drawn is not drawn again."""
@@ -52,11 +53,14 @@ class PageImages:
         self._written = 0
         self._failures: dict[Path, tuple[float, type[UnreadableDocument], str]] = {}
 
-    def get(self, document: Document, number: int, require: Callable[[], object]) -> bytes:
+    def get(
+        self, document: Document, number: int, require: Callable[[], object], scale: int = 1
+    ) -> bytes:
         """Return page `number` (from 1) as PNG.
 
         Args:
             require: raises NotFound if the document was deleted meanwhile, so that no image stays.
+            scale: 1 for two pixels per point, 2 for four.
 
         Raises NotFound beyond the last page, UnreadableDocument for a page that can't be drawn, and
         TooManyRequests if too many requests wait.
@@ -65,11 +69,12 @@ class PageImages:
             raise NotFound("Only PDFs and images have page images.", document=document.id)
         if number < 1 or number > (document.progress.pages or number):
             raise NotFound(f"There is no page {number}.", document=document.id)
-        path = self._folder(document.tenant, document.readable) / f"{number}.png"
+        name = f"{number}.png" if scale == 1 else f"{number}@{scale}.png"
+        path = self._folder(document.tenant, document.readable) / name
         image = self._known(path, document)
         if image is None:
             with self._drawing.acquire(document.tenant):
-                image = self._known(path, document) or self._draw(path, document, number)
+                image = self._known(path, document) or self._draw(path, document, number, scale)
             try:
                 require()
             except NotFound:
@@ -88,10 +93,10 @@ class PageImages:
             raise kind(message, document=document.id)
         return _read_cached(path)
 
-    def _draw(self, path: Path, document: Document, number: int) -> bytes:
+    def _draw(self, path: Path, document: Document, number: int, scale: int) -> bytes:
         data = self.blobs.get(document.tenant, document.readable)
         try:
-            image = self.reader.render(data, number)
+            image = self.reader.render(data, number, scale=_PIXELS_PER_POINT * scale)
         except UnreadableDocument as error:
             what = error.message[:1].upper() + error.message[1:]
             message = f"{what}. Download the original to see page {number}."

@@ -359,9 +359,12 @@ class Client:
         """
         return self._get(f"/v1/documents/{document_id}/pages/{number}.txt").content.decode()
 
-    def page_image(self, document_id: str, number: int) -> bytes:
-        """Page `number` (from 1) of a PDF or picture as PNG."""
-        return self._get(f"/v1/documents/{document_id}/pages/{number}.png").content
+    def page_image(self, document_id: str, number: int, scale: int = 1) -> bytes:
+        """Page `number` (from 1) of a PDF or picture as PNG.
+
+        `scale` is 1 for two pixels per point, 2 for four.
+        """
+        return self._get(f"/v1/documents/{document_id}/pages/{number}.png", scale=scale).content
 
     def pages(self, document_id: str) -> list[Page]:
         """How each page was read, with its confidence: the first pages while others are read.

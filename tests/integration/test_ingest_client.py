@@ -63,6 +63,7 @@ def test_the_client_uploads_reads_and_deletes(
     assert SENTENCE in client.text(document.id)
     assert client.original(document.id) == path.read_bytes()
     assert client.page_image(document.id, 1).startswith(b"\x89PNG")
+    assert client.page_image(document.id, 1, scale=2).startswith(b"\x89PNG")
     (page,) = client.pages(document.id)
     assert (page.page, page.method, page.confidence) == (1, "pypdfium2", None)
     assert [d.id for d in client.documents(outcome="complete")] == [document.id]

@@ -153,15 +153,29 @@ def routes(store: Store, blobs: BlobStore, images: PageImages) -> APIRouter:
         "/pages/{number}.png",
         summary="Image of one page of a PDF or image",
         response_class=Response,
-        responses={200: _bytes("image/png", "two pixels per point"), **problems(404, 413)},
+        responses={
+            200: _bytes("image/png", "two pixels per point, or four"),
+            **problems(404, 413),
+        },
     )
-    def page(actor: CurrentActor, document_id: Id, number: Number) -> Response:
-        """Draws one page of a PDF or image as PNG, at two pixels per point.
+    def page(
+        actor: CurrentActor,
+        document_id: Id,
+        number: Number,
+        scale: Annotated[
+            int,
+            Query(ge=1, le=2, description="1: two pixels per point; 2: four, for dense screens"),
+        ] = 1,
+    ) -> Response:
+        """Draws one page of a PDF or image as PNG. A huge page has fewer pixels per point, and an
+        image never more than its own.
 
         The answer is 422 for a page that takes over 20 seconds to draw.
         """
         document = _get(store, actor, document_id)
-        image = images.get(document, number, require=lambda: _get(store, actor, document_id))
+        image = images.get(
+            document, number, require=lambda: _get(store, actor, document_id), scale=scale
+        )
         headers = {"cache-control": "private, max-age=3600"}
         return Response(image, media_type="image/png", headers=headers)
 

@@ -70,15 +70,15 @@ function remembering(cache, key, promise) {
   return promise;
 }
 
-/** The image element of a page. */
-export function image(id, number) {
-  const key = `${id}/${number}`;
+/** The image element of a page; with a scale of 2 it has double the pixels in each direction. */
+export function image(id, number, scale = 1) {
+  const key = `${id}/${number}/${scale}`;
   return images.get(key, () => {
     const picture = new Image();
     picture.alt = "";
     picture.draggable = false;
     picture.decoding = "async";
-    const address = path(id, `pages/${number}.png`);
+    const address = path(id, `pages/${number}.png${scale > 1 ? `?scale=${scale}` : ""}`);
     let asked = false;
     picture.addEventListener("error", async (event) => {
       if (asked) return images.drop(key);

@@ -6,6 +6,7 @@ import { textLayer } from "/pages/text_layer.js";
 
 const LETTER = { width: 612, height: 792 };
 const WIDEST = 940; // pixels of a page at 100%
+const PER_POINT = 2; // pixels of the usual picture
 const SETTLE = 80; // milliseconds near the screen until a page is drawn, so that a fast scroll asks for few
 
 export class PageScroll {
@@ -38,7 +39,7 @@ export class PageScroll {
     this.boxes = [];
     const read = new Map(details.pages.map((page) => [page.number, page]));
     const usual = details.pages[0] ?? LETTER;
-    const widest = Math.max(...details.pages.map((page) => page.width), 1);
+    const widest = this.widest = Math.max(...details.pages.map((page) => page.width), 1);
     this.sheets = Array.from({ length: details.page_count }, (_, at) => this.#sheet(at + 1, read.get(at + 1), usual, widest));
     fill(this.list, this.sheets.map((sheet) => sheet.element));
     this.sheets.forEach((sheet) => this.near.observe(sheet.element));
@@ -81,7 +82,22 @@ export class PageScroll {
     picture.onerror = () => note(sheet.size ? `Page ${number(sheet.page)} can't be drawn now. Its text is under “Text”.` : `Page ${number(sheet.page)} could not be read.`);
     fill(sheet.element, picture, sheet.overlay, h("span.page-number", {}, number(sheet.page)));
     this.#overlay(sheet);
+    this.#sharpen(sheet);
     if (sheet.size) textLayer(id, sheet.page, sheet.size).then((layer) => { if (layer && sheet.drawn && this.id === id) sheet.element.append(layer); }).catch(() => this.tell("Words on the page can't be selected now. They are under “Text”."));
+  }
+
+  /** Replace the picture of a drawn page by one with more pixels, if the screen has them. */
+  #sharpen({ page, size, element }) {
+    const usual = element.querySelector("img");
+    if (!this.sharp || !size || !usual) return;
+    const { id } = this;
+    const isShown = () => usual.parentElement === element;
+    const load = () => {
+      if (!isShown()) return; // scrolled by, or sharp already
+      const sharp = known.image(id, page, 2);
+      if (sharp !== usual) whenLoaded(sharp, () => sharp.decode().then(() => { if (isShown()) usual.replaceWith(sharp); }).catch(() => {})); // the usual one stays
+    };
+    whenLoaded(usual, load);
   }
 
   /** Highlight boxes. `look` makes one fainter: "part" of a finding, or "other" than the current one. A box with a `key` can be clicked. */
@@ -145,7 +161,10 @@ export class PageScroll {
   }
 
   fit(zoom) {
-    const width = `${Math.max(120, Math.min(this.pane.clientWidth - 48, WIDEST) * zoom)}px`;
+    const pixels = Math.max(120, Math.min(this.pane.clientWidth - 48, WIDEST) * zoom);
+    this.sharp = pixels * devicePixelRatio > PER_POINT * this.widest;
+    this.sheets?.filter((sheet) => sheet.drawn).forEach((sheet) => this.#sharpen(sheet));
+    const width = `${pixels}px`;
     if (width === this.list.style.getPropertyValue("--page-width")) return;
     this.list.style.setProperty("--page-width", width);
     if (this.sheets) this.#tickSoon();
@@ -174,4 +193,9 @@ export class PageScroll {
     }
     this.onpage(low + 1);
   };
+}
+
+function whenLoaded(picture, act) {
+  if (picture.complete) act();
+  else picture.addEventListener("load", act, { once: true });
 }

@@ -6,6 +6,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -969,6 +970,31 @@ COVERED = """(cell) => {
   return own.top < head.bottom || own.bottom > desk.bottom
     || own.left < label.right || own.right > desk.right;
 }"""
+
+
+def noted(asked: list[str], request: Any) -> None:
+    asked.append(request.url)
+
+
+SHARP = "document.querySelector('.sheet.paper img')?.naturalWidth > 2000"
+
+
+def test_pages_are_sharp_on_dense_screens_and_when_enlarged(browser: Any, stage: Stage) -> None:
+    for density in (1, 2):
+        window = {"width": 1800, "height": 900}
+        watched = Watched(browser, stage, device_scale_factor=density, viewport=window)
+        asked: list[str] = []
+        watched.page.on("request", partial(noted, asked))
+        page = watched.sign_in()
+        page.goto(f"{stage.address}/documents/{stage.contract}")
+        wait_for_picture(page)
+        if density == 1:
+            page.locator(".sheet .text-layer").first.wait_for()
+            assert not [url for url in asked if "scale=2" in url]
+            page.get_by_role("button", name="Larger (plus)").click(click_count=4)
+        until(partial(page.evaluate, SHARP), "a sharp page", 30)
+        page.goto(stage.address)
+        watched.close()
 
 
 def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import fcntl
+import io
 import json
 import os
 import threading
@@ -16,6 +17,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from services.ingest.page_images import PageImages
 from shared.errors import NotFound
@@ -192,9 +194,9 @@ def test_a_page_image_is_rendered_once(
     drawn = []
     render = InProcessReader.render
 
-    def counting(self: InProcessReader, data: bytes, number: int, **options: object) -> bytes:
+    def counting(self: InProcessReader, data: bytes, number: int, **options: Any) -> bytes:
         drawn.append(number)
-        return render(self, data, number)
+        return render(self, data, number, **options)
 
     monkeypatch.setattr(InProcessReader, "render", counting)
     document = ingest.read_new(pdf("one", "two"))
@@ -205,6 +207,18 @@ def test_a_page_image_is_rendered_once(
     assert first.headers["content-type"] == "image/png"
     assert first.headers["cache-control"].startswith("private")
     assert drawn == [2]
+    sharp = ingest.client.get(f"/v1/documents/{document}/pages/2.png?scale=2")
+    assert size_of(sharp.content) == pytest.approx(
+        [2 * side for side in size_of(first.content)], abs=1
+    )
+    assert ingest.client.get(f"/v1/documents/{document}/pages/2.png").content == first.content
+    assert ingest.client.get(f"/v1/documents/{document}/pages/2.png?scale=3").status_code == 422
+    assert drawn == [2, 2]
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(png)) as image:
+        return image.size
 
 
 @pytest.mark.parametrize("number", ["3", "0", "-1", "99999999999", "x"])
