@@ -11,6 +11,7 @@ import { left } from "/pages/tab_session.js";
 import { waiting } from "/pages/undelivered.js";
 
 const LINK = /^#(sign-in|invitation)=(\w+)$/; // of an address that signs in once, or lets a person choose a password
+const PATIENCE = 2_000; // milliseconds for the last decision to be sent before its person signs out
 const VIEWS = [ // address, the scope that a key needs for it, its module, and more for `show`
   [/^\/(?:sign-in)?$/, "review", () => import("/pages/queue.js")],
   [/^\/findings$/, "review", () => import("/pages/queue.js"), { kind: "finding" }],
@@ -127,6 +128,7 @@ async function welcome(actor) {
   const [first] = LINKS.filter(([, , scope]) => may(scope));
   if (location.pathname === "/" && first && first[0] !== "/") replace(first[0]); // no queue for this key
   const leave = async () => {
+    await Promise.race([deliver(), new Promise((resolve) => { setTimeout(resolve, PATIENCE); })]);
     const waits = waiting().length;
     if (waits && !confirm(`${count(waits, "decision is", "decisions are")} not sent yet. They stay in this browser until you sign in here again. Sign out?`)) return;
     shown?.leave?.();

@@ -45,7 +45,7 @@ function show() {
 function refusal(entry, close, remove) {
   const { decision: { item, verdict, note }, about, at, reason } = entry;
   return h("section.group", {}, h("h3", {}, about.name), about.document && h("p.muted", {}, about.document), about.text && h("blockquote.quote.clip", {}, about.text),
-    h("p", {}, `You ${VERDICTS[verdict]} it on ${moment(new Date(at))}, without a connection. ${reason}`), note && h("p.remark", {}, `“${note}”`),
+    h("p", {}, `You ${VERDICTS[verdict]} it on ${moment(new Date(at))}. ${reason}`), note && h("p.remark", {}, `“${note}”`),
     h("div.row", {}, h("a.button", { href: `/review?item=${item}`, onclick: close }, "Open the item"), h("button.quiet", { type: "button", onclick: remove }, "Remove from this list")));
 }
 

@@ -20,11 +20,12 @@ let timer = null;
 
 /** Decide an item.
     @param item to show it if the server refuses the decision later
+    @param stays whether a refusal stays in the banner, because the page goes on
     @returns the answer of the server; null if it can't be reached, and the decision waits */
-export function decide(decision, item) {
+export function decide(decision, item, { stays = false } = {}) {
   const id = newId("de"); // with its own id a repeated request decides once
   keep({ id, ...decision }, { name: nameOf(item), document: item.title || item.document || item.document_name || "", text: excerpt(ownWords(item) ?? "", 200) });
-  const answer = new Promise((resolve, reject) => { callers.set(id, { resolve, reject }); });
+  const answer = new Promise((resolve, reject) => { callers.set(id, { resolve, reject, stays }); });
   deliver();
   return answer;
 }
@@ -97,7 +98,7 @@ function giveUp(entry, error) {
   const [, ...later] = waiting().filter((one) => one.decision.item === entry.decision.item);
   const last = later.at(-1) ?? entry;
   for (const one of [entry, ...later]) if (one !== last) drop(one);
-  if (caller || (later.length && last.decision.verdict === "undo")) drop(last); // the page shows it, or nothing was to be stored
+  if ((caller && !caller.stays) || (later.length && last.decision.verdict === "undo")) drop(last); // the page shows it, or nothing was to be stored
   else refuse(last, error.message);
   caller?.reject(error);
 }

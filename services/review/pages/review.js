@@ -1,7 +1,7 @@
 // The queue as a mode of the workbench: the next item of any document.
 
 import { actor, counts, get, nextAnswer, Offline, Problem, query } from "/pages/api.js";
-import { history as done } from "/pages/decide.js";
+import { deliver, history as done } from "/pages/decide.js";
 import { count, emptyPage, failure, fill, h, kbd, say } from "/pages/dom.js";
 import { KEYS, Workbench } from "/pages/workbench.js";
 
@@ -96,9 +96,9 @@ class Queue extends Workbench {
     this.recount();
   }
 
-  /** Update the counts. An item claimed in advance counts as waiting. */
+  /** Update the counts once what was decided is sent. An item claimed in advance counts as waiting. */
   recount() {
-    this.claims.settled().then(() => counts()).then((fresh) => {
+    Promise.all([deliver(), this.claims.settled()]).then(() => counts()).then((fresh) => {
       const ahead = this.claims.items.slice(1).length;
       this.tally = { ...fresh, waiting: fresh.waiting + ahead, claimed: fresh.claimed - ahead };
       this.tallyBox?.replaceWith(this.progress());

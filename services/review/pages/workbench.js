@@ -358,21 +358,33 @@ export class Workbench {
     return this.shown && !this.decided && this.claims?.current === this.shown ? this.shown : null;
   }
 
+  /** Decide the current item. The next one is shown at once, while the decision is sent. */
   async decide(verdict, correction = null) {
     await this.#alone(async () => {
       const item = this.deciding;
       if (!item) return;
       const request = { item: item.id, verdict, note: this.note.value.trim() };
       if (correction) request.correction = correction;
-      const answer = await decide(request, item);
+      this.#sent(item, decide(request, item, { stays: true }));
       this.claims.drop(item.id);
       done.push({ item: item.id, verdict, category: nameOf(item) });
       this.counted(1);
-      if (this.results?.id === item.document_id) this.results.update(answer?.item ?? asDecided(item));
+      if (this.results?.id === item.document_id) this.results.update(asDecided(item));
       await this.present();
       const renamed = correction?.category && !asksKind(item) && correction.category !== item.category ? ` Now: ${titleOf(correction.category)}.` : "";
       this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.${renamed}`);
     });
+  }
+
+  /** Show in the list what the server has stored. If it refuses, the banner says why. */
+  async #sent(item, answered) {
+    const answer = await answered.catch(async (error) => {
+      if (!(error instanceof Problem)) throw error;
+      done.drop(item.id);
+      this.counted(-1);
+      return { item: await get(`/v1/items/${item.id}`).catch(() => item) };
+    });
+    if (answer && this.results?.id === item.document_id) this.results.update(answer.item);
   }
 
   async skip() {

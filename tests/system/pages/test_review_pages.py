@@ -203,6 +203,12 @@ def decisions(stage: Stage) -> list[dict[str, Any]]:
     return found
 
 
+def sent(page: Any) -> None:
+    """Wait until the server has all decisions. The next item is shown before."""
+    kept = "Object.keys(localStorage).some((key) => key.startsWith('smallprint.undelivered.'))"
+    page.wait_for_function(f"!{kept}")
+
+
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.get_by_text("The least certain items come first.").wait_for()
@@ -216,6 +222,7 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     page.locator(".sheet .mark").first.wait_for()
     page.keyboard.press("a")
     heading(page, "Change of control")
+    sent(page)
     assert decisions(stage)[0]["verdict"] == "accept"
 
     page.keyboard.press("u")
@@ -235,6 +242,7 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     assert select_words(page, "Distributor shall order Products").split() == words.split()
     page.get_by_role("button", name="Save the correction").click()
     heading(page, "Change of control")
+    sent(page)
     corrected = decisions(stage)[0]
     assert corrected["verdict"] == "correct"
     assert corrected["correction"]["category"] == "Exclusivity"
@@ -603,6 +611,7 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     page.locator(".quote.new", has_text="The fee is five per").wait_for()
     page.get_by_role("button", name="Save the correction").click()
     page.get_by_text("No items left for you").wait_for()
+    sent(page)
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("The fee"), "The fee is five per")
     page.keyboard.press("u")
@@ -611,6 +620,7 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     assert select_words(page, "Signed in Ulm 🖋") == "Signed in Ulm 🖋"
     page.get_by_role("button", name="Save the correction").click()
     page.get_by_text("No items left for you").wait_for()
+    sent(page)
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
 
@@ -1265,6 +1275,7 @@ def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> 
     picture(page, "correct-selected")
     page.keyboard.press("Enter")
     page.get_by_text("No items left for you").wait_for()
+    sent(page)
     made = decisions(stage)[0]
     assert (made["verdict"], made["correction"]["text"]) == (
         "correct",
@@ -1649,6 +1660,7 @@ def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage
     heading(page, "Right of first refusal")
     page.keyboard.press("r")
     heading(page, "Change of control")
+    sent(page)
     rejected = decisions(stage)[0]
     watched.context.clear_cookies()
     page.keyboard.press("a")
@@ -1675,6 +1687,7 @@ def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -
     page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ada"])
     page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
     heading(page, "Change of control")
+    sent(page)
     assert decisions(stage)[0]["verdict"] == "accept"
     page.keyboard.press("u")
     heading(page, "Right of first refusal")
