@@ -57,6 +57,7 @@ from shared.blobs import BlobStore
 from shared.errors import NotSignedIn
 from shared.events import Kind
 from shared.storage import Store
+from shared.titles import short_name
 from shared.web.admission import ThreadBudget
 from shared.web.auth import (
     Actor,
@@ -228,7 +229,7 @@ def _documents(parts: RouteParts) -> APIRouter:
         can be combined. Repeat the request with `cursor` set to `next` for more.
         """
         filters = Filters(
-            words=tuple((q or "").split()),
+            words=tuple(short_name(q or "").split()),  # titles have no legal forms either
             tag=tag,
             assignee=actor.name if assignee == "me" else assignee,
             name=name,

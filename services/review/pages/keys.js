@@ -62,6 +62,7 @@ function dialog(label, ...children) {
   const box = h("dialog", { "aria-label": label, onclose: () => box.remove() }, children);
   document.body.append(box);
   box.showModal();
+  box.scrollTop = 0; // the button with the focus may be at its end
   return box;
 }
 

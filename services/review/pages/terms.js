@@ -6,16 +6,15 @@ import { titleOf } from "/pages/names.js";
 /** The lines of a contract's values. Calls `open(value)` for the words of one. */
 export function termsOf(values, open) {
   const names = [...new Set(values.map((one) => one.category))];
-  return h("dl.terms", {}, names.map((name) => h("div", {}, h("dt", {}, titleOf(name)), values.filter((one) => one.category === name).map((one) => h("dd", {}, line(one, open))))));
+  return h("dl.terms", {}, names.map((name) => h("div", {}, h("dt", {}, titleOf(name)), values.filter((one) => one.category === name).map((one) => h("dd", {}, line(one, values, open))))));
 }
 
-function line(one, open) {
-  if (one.start === null) return h("span.muted", {}, one.computed ? calculated(one) : "not stated");
+function line(one, values, open) {
+  const calculated = `${one.computed}, calculated from the ${titleOf(values.find((other) => other.clause_id === one.computed_from)?.category ?? "agreement date").toLowerCase()}`;
+  if (one.start === null) return h("span.muted", {}, one.computed ? calculated : one.clause_id ? "clause found, no value read" : "not stated");
   const text = one.status === "redacted" ? `${one.value === null ? "" : `${shown(one)}, `}redacted` : shown(one);
-  return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(one) }, text), one.computed && h("span.muted", {}, calculated(one))];
+  return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(one) }, text), one.computed && h("span.muted", {}, calculated)];
 }
-
-const calculated = (one) => `${one.computed}, calculated from “${one.computed_from}”`;
 
 /** A value for people: `90 days`, `USD 400,000`, `Halden Trading AS (Distributor)`. */
 function shown({ kind, value, currency, role, repeats, text }) {

@@ -141,6 +141,7 @@ export class Workbench {
 
   /** Show words that are no clause. */
   async openWords({ start, end, page }) {
+    if (this.side.matches(":popover-open")) this.side.hidePopover();
     const span = { start, end };
     const number = page ?? (await known.info(this.id)).pages.find((one) => one.end > start)?.number ?? 1;
     this.mark(null);
@@ -306,7 +307,7 @@ export class Workbench {
 
   draw(item) {
     const pressed = this.panel.contains(document.activeElement) ? document.activeElement.getAttribute("aria-keyshortcuts") : null;
-    this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? The note is stored with the decision." });
+    this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? The note is stored with the decision. Client reports print it." });
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     fill(this.panel, this.top(item), this.bodyOf(item), h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(item)));

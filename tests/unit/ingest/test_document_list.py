@@ -43,6 +43,7 @@ def id_of(ingest: IngestService, name: str) -> str:
     [
         ("ono", ["b 100%.txt"]),
         ("AGREEMENT  array", ["b 100%.txt"]),
+        ("Array, Inc.", ["b 100%.txt"]),
         ("100%", ["b 100%.txt"]),
         ("1_0", []),
         ("array äpfel", []),
