@@ -381,6 +381,7 @@ export class Workbench {
   async #sent(item, answered) {
     const answer = await answered.catch(async (error) => {
       if (!(error instanceof Problem)) throw error;
+      if (error.status === 401) return null; // another person signs in, and the page is opened anew
       done.drop(item.id);
       this.counted(-1);
       return { item: await get(`/v1/items/${item.id}`).catch(() => item) };

@@ -206,7 +206,7 @@ def decisions(stage: Stage) -> list[dict[str, Any]]:
 def sent(page: Any) -> None:
     """Wait until the server has all decisions. The next item is shown before."""
     kept = "Object.keys(localStorage).some((key) => key.startsWith('smallprint.undelivered.'))"
-    page.wait_for_function(f"!{kept}")
+    until(lambda: not page.evaluate(kept), "the decisions sent")
 
 
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
