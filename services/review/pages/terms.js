@@ -10,7 +10,8 @@ export function termsOf(values, open) {
 }
 
 function line(one, values, open) {
-  const calculated = `${one.computed}, calculated from the ${titleOf(values.find((other) => other.clause_id === one.computed_from)?.category ?? "agreement date").toLowerCase()}`;
+  const source = one.computed && values.find((other) => other.clause_id === one.computed_from);
+  const calculated = `${one.computed}, calculated${source ? ` from the ${titleOf(source.category).toLowerCase()}` : ""}`;
   if (one.start === null) return h("span.muted", {}, one.computed ? calculated : one.clause_id ? "clause found, no value read" : "not stated");
   const text = one.status === "redacted" ? `${one.value === null ? "" : `${shown(one)}, `}redacted` : shown(one);
   return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(one) }, text), one.computed && h("span.muted", {}, calculated)];

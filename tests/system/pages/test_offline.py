@@ -169,6 +169,28 @@ def test_the_slower_of_two_analysts_is_told(browser: Any, stage: Stage) -> None:
     ben.close()
 
 
+def test_a_decision_refused_behind_the_next_item_stays_in_the_banner(
+    browser: Any, stage: Stage
+) -> None:
+    """Ada's claim ends without her noticing, and Ben decides her item."""
+    ada = begin(browser, stage)
+    page = ada.page
+    page.route("**/keep", leave_without_answer)
+    until(lambda: held(stage) == set(), "the end of the claims", 30)
+    ben = begin(browser, stage, "ben")
+    [name] = decide(ben.page, "r")
+    until(lambda: len(decisions(stage)) == 1, "Ben's decision")
+    ben.close_tab()
+    assert decide(page, "a") == [name]
+    page.get_by_text("1 decision was not stored.").wait_for()
+    page.locator(".entry", has_text="rejected").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("Nothing to undo here.").wait_for()
+    assert [(one["actor"], one["verdict"]) for one in decisions(stage)] == [("ben", "reject")]
+    ada.close(allowed=CUT)
+    ben.close()
+
+
 def test_signing_out_asks_and_keeps_what_waits(browser: Any, stage: Stage) -> None:
     ada = begin(browser, stage)
     page = ada.page

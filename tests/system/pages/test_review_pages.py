@@ -644,25 +644,7 @@ Scales of the second class, as made in Ulm       80,000 dollars        20,000
                                         Name: Ann Smith, of Northwind Ulm
 1.   Term . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .  1
 """
-READ = """\
-     🖋 THIS AGREEMENT is made by Northwind Instruments, a company organised under \
-the laws of Delaware, and Halden Trading, which is named in Section \
-2.1 below. It has no end.
-
-1.1  Term. The term of this Agreement begins on the Effective Date and goes on \
-for five years, unless a party ends it by notice under Section 9, or
-     (a)  a party ends it at any time within thirty days after the first day.
-
-IN NO EVENT SHALL EITHER PARTY BE LIABLE FOR THE \
-LOSS OF PROFITS.
-The prices of all products are listed in the schedule below and hold all year.
-Scales of the first class, as made in Ulm       100,000 dollars        40,000
-Scales of the second class, as made in Ulm       80,000 dollars        20,000
-
-                                        By: Ann Smith, President of Northwind
-                                        Name: Ann Smith, of Northwind Ulm
-1.   Term . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .  1
-"""
+JOINED = ("under\nthe laws", "Section\n2.1", "goes on\n     for", "FOR THE\nLOSS")
 
 
 def test_lines_of_a_paragraph_are_joined_and_offsets_stay(ada: Watched, stage: Stage) -> None:
@@ -674,12 +656,16 @@ def test_lines_of_a_paragraph_are_joined_and_offsets_stay(ada: Watched, stage: S
     heading(page, "Governing law")
     page.locator(".prose-text mark", has_text="the laws of Delaware").wait_for()
     assert page.locator(".prose-text mark").text_content() == law
-    assert page.locator(".prose-text").inner_text() == READ
+    read = WRAPPED
+    for lines in JOINED:
+        read = read.replace(lines, " ".join(lines.split()))
+    assert page.locator(".prose-text").inner_text() == read
     picture(page, "wrapped")
     page.keyboard.press("c")
     assert select_words(page, "five years, unless") == "five years, unless"
     page.get_by_role("button", name="Save the correction").click()
     page.get_by_text("No items left for you").wait_for()
+    sent(page)
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (WRAPPED.index("five years"), "five years, unless")
 
