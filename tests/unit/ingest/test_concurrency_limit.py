@@ -158,9 +158,9 @@ def test_a_slow_page_delays_no_other_tenant(
     drawn: list[str | None] = []
     render = Reader.render
 
-    def watched(self: Reader, data: bytes, number: int) -> bytes:
+    def watched(self: Reader, data: bytes, number: int, *, scale: float) -> bytes:
         drawn.append(current_tenant())
-        return render(self, data, number)
+        return render(self, data, number, scale=scale)
 
     monkeypatch.setattr(Reader, "render", watched)
     ingest = IngestService(tmp_path, children=True, ingest_read_seconds=6)
