@@ -82,9 +82,10 @@ def test_decisions_outlive_a_reload_without_a_connection(browser: Any, stage: St
     ada.context.set_offline(False)
     page.goto(f"{stage.address}/review")
     page.locator(".entry[aria-current]").wait_for()
+    until(lambda: len(decisions(stage)) == 3, "the decisions sent")
     assert verdicts(decisions(stage)) == ["accept", "reject", "accept"]
     assert len({one["item_id"] for one in decisions(stage)}) == 3
-    assert page.locator("#banner").is_hidden()
+    page.locator("#banner").wait_for(state="hidden")
     page.reload()
     page.locator(".entry[aria-current]").wait_for()
     assert len(decisions(stage)) == 3
