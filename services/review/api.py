@@ -118,6 +118,9 @@ class ItemOut(_Answer):
         "heads and legends, if it runs over a page",
     )
     boxes: list[Box]
+    value: dict[str, Any] | None = Field(
+        None, description="the value of a clause, as extraction reads it; null for types without"
+    )
     before: str = Field(description="text before the result")
     after: str = Field(description="text after the result")
     finding: dict[str, Any] | None
@@ -149,7 +152,8 @@ class ItemOut(_Answer):
     decided_by: str | None
     decided: datetime | None
     correction: dict[str, Any] | None = Field(
-        description="with the verdict `correct`: category, text, start, end and page"
+        description="with the verdict `correct`: category, text, start, end and page; also value "
+        "and currency, if a person stated the value"
     )
     assignee: str | None = Field(None, description="who reviews it")
     origin: Origin = Field("model", description=_ORIGIN)

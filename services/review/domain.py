@@ -18,6 +18,7 @@ at once. Its undo withdraws it.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -72,6 +73,9 @@ Name = Annotated[str, StringConstraints(max_length=200), Storable]
 Note = Annotated[str, StringConstraints(max_length=4_000), Storable]
 CommentText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000), Storable
+]
+ValueText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable
 ]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=CORRECTED_CHARACTERS), Storable]
 
@@ -475,6 +479,14 @@ class Correction(BaseModel):
     start: Natural | None = Field(None, description="offset in code points")
     end: Positive | None = Field(None, description="offset in code points, exclusive")
     text: Words | None = Field(None, description="the text between `start` and `end`")
+    value: ValueText | None = Field(
+        None,
+        description="the right value of a clause: a date or duration in ISO 8601, `perpetual`, a "
+        "decimal number, or a name. Not with a new category",
+    )
+    currency: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="of an amount: ISO 4217; goes with `value`"
+    )
 
     @property
     def moves(self) -> bool:
@@ -547,6 +559,25 @@ class AdditionRequest(BaseModel):
         return self
 
 
+class _Form(NamedTuple):
+    """The form of a value, and its name."""
+
+    pattern: re.Pattern[str]
+    name: str
+
+
+_TIME = _Form(
+    re.compile(
+        r"perpetual|P(?=\d)(?:\d{1,4}Y)?(?:\d{1,4}M)?(?:\d{1,4}W)?(?:\d{1,5}D)?"
+        r"|\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?",
+        re.ASCII,
+    ),
+    "a date (`2005-03-31`), a duration (`P90D`) or `perpetual`",
+)
+_AMOUNT = _Form(re.compile(r"\d{1,20}(?:\.\d{1,10})?", re.ASCII), "a decimal number")
+_FORMS = {"date": _TIME, "duration": _TIME, "perpetual": _TIME, "amount": _AMOUNT}
+
+
 def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[str, Any]:
     """Return the complete corrected result, checked against the text.
 
@@ -581,7 +612,34 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
     right = {"category": category, "start": item.start, "end": item.end, "text": item.text}
     if wanted.moves:
         right |= _span(item, wanted, text)
-    if (right["category"], right["start"], right["end"]) == (item.category, item.start, item.end):
+    if (wanted.value, wanted.currency) != (None, None):
+        right |= _value(item, wanted)
+    elif (category, right["start"], right["end"]) == (item.category, item.start, item.end):
+        raise InvalidRequest("The correction changes nothing. Accept the item instead.")
+    return right
+
+
+def _value(item: Item, wanted: Correction) -> dict[str, str | None]:
+    """Return the right value of a clause and its currency."""
+    if item.value is None:
+        raise InvalidRequest(
+            f"A clause of the type {item.category!r} has no value.", document=item.document_id
+        )
+    if wanted.category not in (None, item.category):
+        raise InvalidRequest(
+            "A correction has a new category or a `value`, not both.", document=item.document_id
+        )
+    kind, right = item.value["kind"], {"value": wanted.value, "currency": wanted.currency}
+    form = _FORMS.get(kind)
+    if wanted.value is None or (form and not form.pattern.fullmatch(wanted.value)):
+        raise InvalidRequest(
+            f"The `value` of this clause is {form.name if form else 'a text'}, not "
+            f"{wanted.value!r}.",
+            document=item.document_id,
+        )
+    if wanted.currency and kind != "amount":
+        raise InvalidRequest("Only an amount has a `currency`.", document=item.document_id)
+    if not wanted.moves and right == {name: item.value.get(name) for name in right}:
         raise InvalidRequest("The correction changes nothing. Accept the item instead.")
     return right
 

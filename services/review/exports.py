@@ -86,7 +86,7 @@ _ABOUT = (
     "the company; category names its family) or absence (see below).",
     "category, text and page (and start and end): the result after any correction.",
     "value: a date (ISO 8601), duration, amount (in currency), party, governing law or title that "
-    "the text states; empty after a correction.",
+    "the text states, or a person does. Empty after another correction.",
     "state accepted: accepted automatically within the stated risk, without review.",
     "kind absence: a person confirmed that the document has no clause of the category.",
     "An export of all columns has more: found_… is the result before a correction, and start and "
@@ -121,7 +121,7 @@ class Result:
             "verdict": item.verdict,
             "category": right.get("category", item.category),
             "text": right.get("text", item.own_words),
-            **_value(None if right else item.value),
+            **_value(_stated(item, right) if right else item.value),
             "page": right.get("page", item.page),
             "start": right.get("start", item.start),
             "end": right.get("end", item.end),
@@ -145,6 +145,14 @@ class Result:
             "origin": item.origin,
             **{name: finding[name] for name in EXPLANATION if name in finding},
         }
+
+
+def _stated(item: Item, right: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The value that a person stated in a correction."""
+    if item.value is None or "value" not in right:
+        return None
+    kind = item.value["kind"]
+    return {"kind": kind, "other_values": [], **{k: right[k] for k in ("value", "currency")}}
 
 
 def _value(clause_value: Mapping[str, Any] | None) -> dict[str, Any]:

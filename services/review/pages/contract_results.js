@@ -47,7 +47,7 @@ export class ContractResults extends Results {
       open: (one) => this.openWords(one),
       changed: () => this.load(),
     });
-    const lists = may("results:read") ? [["terms", "Terms", countTerms(values), termsOf(values, (one) => this.openWords(one))], ["missing", "Missing", missing.count, missing.element]] : [];
+    const lists = may("results:read") ? [["terms", "Terms", countTerms(values), termsOf(values, this.rows, (one) => (one.result_id ? this.choose(one) : this.openWords(one)))], ["missing", "Missing", missing.count, missing.element]] : [];
     this.tabs = new Tabs("Results", [["clauses", "Clauses", this.rows.length, this.clauses()], ...lists], this.tab, (key) => { this.tab = key; });
     fill(this.element, this.progress(), this.tabs.element);
   }

@@ -1,10 +1,11 @@
-// The correction of a clause: another type, or other words of the document.
+// The correction of a clause: another type, other words of the document, or another value.
 
 import { boxesOf } from "/pages/claims.js";
 import { Combobox } from "/pages/combobox.js";
 import * as known from "/pages/document_cache.js";
 import { fill, flowing, h, kbd } from "/pages/dom.js";
 import { clauseType, clauseTypes } from "/pages/names.js";
+import { exampleOf, shown, written } from "/pages/values.js";
 
 export class Correction {
   /** Calls `save(right)` with what is right, `close()` to give up, and `tell(text, wrong)`. */
@@ -16,6 +17,9 @@ export class Correction {
     types.set(item.category);
     this.input = types.input;
     this.preview = h("blockquote.quote.new");
+    this.read = item.value && item.value.value !== null ? shown({ ...item.value, role: null, repeats: null }) : "";
+    this.value = h("input.value-input", { value: this.read, maxlength: 200, placeholder: exampleOf(item.value?.kind) ?? null, oninput: () => this.#draw() });
+    this.valueBox = item.value && h("label.field", {}, h("span.label", {}, "Value"), this.value);
     this.button = h("button.primary", { type: "button", onclick: () => this.save(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
     const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.#nudge(edge, step, event.detail > 0) }, sign);
     this.element = h("div.correction", {}, h("h2", {}, "Correct this clause"), types.element,
@@ -24,13 +28,24 @@ export class Correction {
       h("div.row.apart.nudges", {},
         h("span.row.tight", {}, "Begin", nudge("start", -1, "Begin a word earlier", "‹"), nudge("start", 1, "Begin a word later", "›")),
         h("span.row.tight", {}, "End", nudge("end", -1, "End a word earlier", "‹"), nudge("end", 1, "End a word later", "›"))),
+      this.valueBox,
       h("div.row", {}, this.button, h("button", { type: "button", onclick: close }, "Cancel", kbd("Esc"))));
     this.#draw();
   }
 
   #draw() {
     this.preview.textContent = flowing(this.text);
-    this.button.disabled = this.category === this.item.category && !this.#moved;
+    if (this.valueBox) this.valueBox.hidden = this.#renamed;
+    this.button.disabled = !this.#renamed && !this.#moved && !this.#valued;
+  }
+
+  get #renamed() {
+    return this.category !== this.item.category;
+  }
+
+  /** Whether the value is another one. It goes with the type that the clause has. */
+  get #valued() {
+    return !this.#renamed && this.value.value.trim() !== this.read;
   }
 
   get #moved() {
@@ -58,10 +73,16 @@ export class Correction {
 
   async save() {
     if (this.button.disabled) {
-      this.tell("Change the clause type or the words first.", true);
+      this.tell("Change the clause type, the words or the value first.", true);
       return;
     }
-    await this.onsave({ category: this.category, ...this.#moved && { ...this.span, text: this.text } });
+    const value = this.#valued ? written(this.value.value, this.item.value.kind) : {};
+    if (!value) {
+      this.tell(`Write the value like this: ${exampleOf(this.item.value.kind) ?? "a name"}.`, true);
+      this.value.focus();
+      return;
+    }
+    await this.onsave({ category: this.category, ...this.#moved && { ...this.span, text: this.text }, ...value });
   }
 }
 

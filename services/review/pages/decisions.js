@@ -5,6 +5,7 @@ import { decide, history } from "/pages/decide.js";
 import { documentLink, empty, excerpt, h, moment, say, select, title, unseenHead } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
 import { enter, leave } from "/pages/tab_session.js";
+import { shown } from "/pages/values.js";
 import { changes, decidedCategory, verdictOf } from "/pages/verdicts.js";
 
 export async function show({ params, go }) {
@@ -75,6 +76,7 @@ function row(one, action = null) {
     h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, verdictOf(one))),
     h("td.what", {}, decidedCategory(one, title(titleOf(one.category)))),
     h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, one.absent ? "No clause of this type" : excerpt(one.text, 220)),
+      one.correction?.value && h("p", {}, h("span.label", {}, "Value"), " ", h("ins", {}, shown(one.correction))),
       one.note && h("p.remark", {}, `“${excerpt(one.note, 300)}”`)),
     h("td.document", {}, one.document_name ? documentLink(one.document_id, one.title, one.document_name, 44) : h("span.muted", {}, "deleted")),
     h("td.action", {}, action));

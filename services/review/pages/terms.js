@@ -1,36 +1,52 @@
-// The values of a contract as a sheet: dates, durations, amounts, parties.
+// The values of a contract as a sheet: dates, durations, amounts, parties. Decisions replace what the model read.
 
-import { h, number } from "/pages/dom.js";
+import { excerpt, h } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
+import { shown, stated } from "/pages/values.js";
+import { verdictOf } from "/pages/verdicts.js";
 
-/** The lines of a contract's values. Calls `open(value)` for the words of one. */
-export function termsOf(values, open) {
+const LENGTH = 160; // characters of a clause that stand for its value
+
+/** The lines of a contract's values, with the decisions about their clauses.
+    @param rows the clauses, as the list has them
+    Calls `open(line)` for the words of one. */
+export function termsOf(values, rows, open) {
   const names = [...new Set(values.map((one) => one.category))];
-  return h("dl.terms", {}, names.map((name) => h("div", {}, h("dt", {}, titleOf(name)), values.filter((one) => one.category === name).map((one) => h("dd", {}, line(one, values, open))))));
+  const byId = new Map(rows.map((row) => [row.result_id, row]));
+  const lines = [...values.map((one) => read(one, byId, values)), ...rows.map(replaced).filter((one) => one && names.includes(one.category))].filter(Boolean);
+  return h("dl.terms", {}, names.map((name) => {
+    const all = lines.filter((one) => one.category === name);
+    const own = all.some((one) => one.place) ? all.filter((one) => one.place) : all; // "not stated" until a person adds one
+    return h("div", {}, h("dt", {}, titleOf(name)), own.length ? own.map((one) => h("dd", {}, drawn(one, open))) : h("dd", {}, h("span.muted", {}, "rejected")));
+  }));
 }
 
-function line(one, values, open) {
-  const source = one.computed && values.find((other) => other.clause_id === one.computed_from);
-  const calculated = `${one.computed}, calculated${source ? ` from the ${titleOf(source.category).toLowerCase()}` : ""}`;
-  if (one.start === null) return h("span.muted", {}, one.computed ? calculated : one.clause_id ? "clause found, no value read" : "not stated");
-  const text = one.status === "redacted" ? `${one.value === null ? "" : `${shown(one)}, `}redacted` : shown(one);
-  return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(one) }, text), one.computed && h("span.muted", {}, calculated)];
+const undisputed = (row) => !["reject", "correct"].includes(row?.verdict);
+
+/** A value that the model read; null if a reviewer rejected or corrected its clause. */
+function read(value, byId, values) {
+  const row = byId.get(value.clause_id);
+  if (!undisputed(row)) return null;
+  const { category, start } = value;
+  const since = undisputed(byId.get(value.computed_from)) && value.computed;
+  const source = since && values.find((other) => other.clause_id === value.computed_from);
+  const notes = [since && `${since}, calculated${source ? ` from the ${titleOf(source.category).toLowerCase()}` : ""}`, row?.verdict && verdictOf(row)];
+  if (start === null) return { category, text: null, notes: since || row?.verdict ? notes : [value.clause_id ? "clause found, no value read" : "not stated"], place: row ?? null };
+  return { category, text: stated(value), notes, place: row ?? value };
 }
 
-/** A value for people: `90 days`, `USD 400,000`, `Halden Trading AS (Distributor)`. */
-function shown({ kind, value, currency, role, repeats, text }) {
-  const named = role && value ? `${value} (${role})` : value ?? role ?? text;
-  if (kind === "duration") return duration(value) + (repeats ? ", again and again" : "");
-  if (kind === "amount" && value !== null) return `${currency ?? ""} ${number(Number(value))}`.trim();
-  return named;
+/** The words or the value of a clause that a reviewer corrected or added. */
+function replaced(row) {
+  const added = row.origin === "person" && !row.absent;
+  if (row.verdict !== "correct" && !added) return null;
+  const right = row.correction ?? row;
+  return { category: right.category, text: right.value && row.correction ? shown(right) : excerpt(right.text, LENGTH), notes: [verdictOf(row)], place: row };
 }
 
-const UNITS = ["year", "month", "week", "day"];
-
-function duration(value) {
-  const found = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$/.exec(value ?? "");
-  const parts = found ? UNITS.flatMap((unit, at) => (found[at + 1] ? [`${found[at + 1]} ${unit}${found[at + 1] === "1" ? "" : "s"}`] : [])) : [];
-  return parts.join(", ") || value;
+function drawn({ text, notes, place }, open) {
+  const note = notes.filter(Boolean).join(", ");
+  if (!place) return h("span.muted", {}, note);
+  return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(place) }, text ?? note), " ", text && note && h("span.muted", {}, note)];
 }
 
 /** How many categories have a value. */

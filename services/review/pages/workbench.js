@@ -18,6 +18,7 @@ import { isOpen } from "/pages/results.js";
 import { boxesOfFinding, linkCells, period, statementOf, statementTable } from "/pages/statement.js";
 import { ownWords } from "/pages/text.js";
 import { asDecided } from "/pages/undelivered.js";
+import { valueLine } from "/pages/values.js";
 import { decidedCategory, decidedText, isAccepted, isMine, machinePill, verdictOf, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -25,7 +26,7 @@ const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
 export const KEYS = [
   ["A", "Accept: the clause is right, the finding is an error, the signal needs attention, the sentence says it"], ["R", "Reject: the clause is wrong, the finding is a false alarm, the signal has a good reason"],
-  ["C", "Correct the clause type or the words"], ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"],
+  ["C", "Correct the clause type, the words or the value"], ["C R O", "Set the kind of a document: contract, report or other"], ["↵", "Save the correction"],
   ["S", "Skip this item for now"], ["U", "Undo the last decision"], ["N", "Add a note to the decision"], ["M", "Comment on the item, for other reviewers"],
   ["J K", "Next and previous result in the list"], ["⇧ J", "Next open result"], ["1 2 3", "Choose a list"], ["I", "Add a clause from the selected words"],
   ["T", "Switch between page, text and statement"], ["← →", "Previous page, next page"], ["↑ ↓ ← →", "Move between the cells of a statement, also Home and End"], ["+ − 0", "Zoom in, zoom out, fit"], ["H", "Back to the highlight"],
@@ -276,7 +277,7 @@ export class Workbench {
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "Decision" },
         h("p.asks", {}, `${mine ? "You" : title(item.decided_by)} ${item.absent ? "confirmed this as absent" : `${verdictOf(item)} this`} on ${moment(item.decided)}.${mine ? "" : ` Only ${title(item.decided_by)} can undo it.`}`),
         item.note && h("p.remark", {}, `“${item.note}”`),
-        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && sumOf(item.finding ?? {}, (cell) => this.showCell(cell)), this.commentsOn(item)),
+        item.absent ? h("p", {}, "No clause of this type.") : h("blockquote.quote", {}, decidedText(item, 2000)), valueLine(item), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && sumOf(item.finding ?? {}, (cell) => this.showCell(cell)), this.commentsOn(item)),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")), this.onward())));
     say(`${nameOf(item)}: ${verdictOf(item)}.`);
@@ -322,7 +323,7 @@ export class Workbench {
     const found = h("mark", {}, flowing(ownWords(item)));
     const passage = h("blockquote.quote", {}, h("span.context", {}, flowing(before.length > NEAR ? `… ${before.slice(-NEAR).replace(/^\S{0,80}\s+/, "")}` : before)), found,
       h("span.context", {}, flowing(after.length > NEAR ? `${after.slice(0, NEAR).replace(/\s+\S{0,80}$/, "")} …` : after)));
-    return [asks && h("p.asks", {}, asks), proposalOf(item.proposal), scrolls(h("div.passage", { role: "group", "aria-label": "The clause in its context" }, passage), found)];
+    return [asks && h("p.asks", {}, asks), valueLine(item), proposalOf(item.proposal), scrolls(h("div.passage", { role: "group", "aria-label": "The clause in its context" }, passage), found)];
   }
 
   findingBody(item) {
@@ -348,7 +349,7 @@ export class Workbench {
     this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
       act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs attention" : isFlag(item) ? "The report says this about its company" : asksPage(item) ? "The page was read badly" : finding ? "The report is wrong here" : "The clause is right"),
       act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : asksPage(item) ? "The text matches the page" : finding ? "A false alarm" : "The clause is wrong"),
-      !finding && act("plain", "C", "Correct", () => this.correct(), "Change the clause type or the words"));
+      !finding && act("plain", "C", "Correct", () => this.correct(), "Change the clause type, the words or the value"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
       act("quiet", "?", "Keys", showKeys))];
@@ -514,7 +515,7 @@ export class Workbench {
   /** Enter saves, but not on a button or link or in a note. */
   saves(event) {
     if (event.ctrlKey || event.metaKey) return true;
-    return !event.repeat && !event.altKey && !event.isComposing && !event.target.closest?.("button, a, textarea, select, input:not([role=combobox])");
+    return !event.repeat && !event.altKey && !event.isComposing && !event.target.closest?.("button, a, textarea, select, input:not([role=combobox], .value-input)");
   }
 
   escape() {

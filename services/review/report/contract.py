@@ -16,6 +16,7 @@ from services.review.report.wording import (
     listed,
     pages,
     shortened,
+    stated_value,
     value_of,
 )
 from shared.categories import OTHER, SUBJECTS, subject_of, title_of
@@ -130,8 +131,8 @@ def _terms(found: Sequence[Term], results: Sequence[Result]) -> tuple[KeyTerm, .
     for one in _standing(results):
         row = one.row()
         if not _is_as_found(one) or one.item.is_only_added:
-            value = _value(shortened(row["text"], _TERM_CHARACTERS), one)
-            values[row["category"]].append((row["start"] or 0, value))
+            text = stated_value(one) or shortened(row["text"], _TERM_CHARACTERS)
+            values[row["category"]].append((row["start"] or 0, _value(text, one)))
     return tuple(
         KeyTerm(title_of(category), tuple(value for _start, value in own))
         for category in dict.fromkeys(term.category for term in found)

@@ -34,9 +34,20 @@ def decision_of(result: Result) -> str:
     return "Accepted by the model" if item.route == "accept" else "Not decided"
 
 
+def stated_value(result: Result) -> str | None:
+    """Return the value that a reviewer stated in a correction, for people."""
+    read, decision = result.item.value, result.decision
+    right = decision.correction if decision else None
+    if not read or not right or not right.get("value"):
+        return None
+    value, currency = right["value"], right["currency"]
+    kind = read["kind"]
+    return value_of(Term(category="", kind=kind, status="stated", value=value, currency=currency))
+
+
 def value_of(term: Term) -> str:
     """Return a value for people: `90 days`, `USD 400,000`, `Halden Trading AS (Distributor)`."""
-    if term.kind == "duration" and term.value:
+    if term.value and _DURATION.fullmatch(term.value):
         shown = _duration(term.value) + (", repeatedly" if term.repeats else "")
     elif term.kind == "amount" and term.value:
         shown = f"{term.currency or ''} {amount(term.value)}".strip()

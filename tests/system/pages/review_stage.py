@@ -32,6 +32,7 @@ from starlette.types import Message as Part
 from infra.servers.ports import free_port
 from services.escalation.bootstrap import build as build_escalation
 from services.escalation.settings import Settings as EscalationSettings
+from services.extraction.values import ClauseContext, document_values, value_json
 from services.ingest.bootstrap import build as build_ingest
 from services.ingest.settings import Settings as IngestSettings
 from services.review.bootstrap import build as build_review
@@ -424,7 +425,12 @@ class Stage:
             start = words.index(omitted)
             for clause in clauses:
                 clause["omitted"] = [{"start": start, "end": start + len(omitted)}]
-        self.results[document] = {"clauses": clauses}
+        contexts = [
+            ClauseContext(one["id"], one["category"], one["confidence"], one["start"], one["text"])
+            for one in clauses
+        ]
+        values = [value.to_json() for value in document_values(contexts)]
+        self.results[document] = {"clauses": clauses, "values": values}
         self._announce(
             ClausesExtracted(
                 tenant=self.tenant,
@@ -595,4 +601,5 @@ def _clause(
         "page": reading.page_at(start),
         "confidence": confidence,
         "boxes": [box._asdict() for box in reading.boxes_of(start, end)],
+        "value": value_json(category, reading.text[start:end], start),
     }

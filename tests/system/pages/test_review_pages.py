@@ -1269,6 +1269,36 @@ def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> 
     )
 
 
+def test_a_value_is_shown_and_corrected(ada: Watched, stage: Stage) -> None:
+    document = stage.upload("renewal.txt", b"It shall renew for periods of six (6) months each.")
+    stage.extract(document, [("Renewal Term", "renew for periods of six (6) months each", 0.4)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Renewal term")
+    page.get_by_text("Value 6 months").wait_for()
+    page.keyboard.press("c")
+    field = page.get_by_label("Value")
+    field.fill("every year")
+    field.press("Enter")
+    page.get_by_text("Write the value like this: 2017-05-31, 6 months, or perpetual.").wait_for()
+    field.fill("1 year, 6 months")
+    ada.draw("correct-value", whole=False)
+    field.press("Enter")
+    page.get_by_text("No items left for you").wait_for()
+    sent(page)
+    made = decisions(stage)[0]
+    assert (made["verdict"], made["correction"]["value"]) == ("correct", "P1Y6M")
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_role("tab", name="Terms 1").click()
+    row = page.locator(".terms dd", has_text="corrected")
+    assert row.inner_text().split(maxsplit=4) == ["1", "year,", "6", "months", "corrected"]
+    row.get_by_role("button").click()
+    page.locator(".panel ins", has_text="1 year, 6 months").wait_for()
+    ada.draw("corrected-value", whole=False)
+    page.goto(f"{stage.address}/decisions")
+    page.locator(".words ins", has_text="1 year, 6 months").first.wait_for()
+
+
 def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Stage) -> None:
     ada = Watched(browser, stage)
     page = ada.sign_in()

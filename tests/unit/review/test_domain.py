@@ -19,6 +19,7 @@ from services.review.domain import (
     corrected,
     new_id,
 )
+from services.review.error_rates import was_wrong
 from services.review.results import (
     BadResults,
     ClauseItem,
@@ -167,6 +168,54 @@ def test_a_corrected_span_is_always_a_slice_of_the_text(start: int, end: int) ->
 def test_an_invalid_correction_is_refused(wanted: Correction | None) -> None:
     with pytest.raises(InvalidRequest):
         corrected(an_item(), wanted, TEXT)
+
+
+def with_value(kind: str, value: str | None, currency: str | None = None) -> Item:
+    return an_item(value={"kind": kind, "status": "stated", "value": value, "currency": currency})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "currency"),
+    [
+        ("date", "2017-05-31", None),
+        ("date", "2017", None),
+        ("duration", "P1Y6M", None),
+        ("duration", "perpetual", None),
+        ("duration", "2017-05", None),
+        ("amount", "400000.50", "USD"),
+        ("amount", "7", None),
+        ("jurisdiction", "Bavaria", None),
+    ],
+)
+def test_a_value_can_be_corrected_alone(kind: str, value: str, currency: str | None) -> None:
+    item = with_value(kind, "other")
+    right = corrected(item, Correction(value=value, currency=currency), None)
+    assert (right["value"], right["currency"]) == (value, currency)
+    assert (right["category"], right["text"]) == (item.category, item.text)
+    assert was_wrong(item, "correct", right) is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "why"),
+    [
+        ("date", Correction(value="31 May 2017"), "is a date"),
+        ("date", Correction(value="2017-13"), "is a date"),
+        ("duration", Correction(value="P"), "is a date"),
+        ("amount", Correction(value="400,000"), "is a decimal number"),
+        ("amount", Correction(currency="USD"), "is a decimal number"),
+        ("date", Correction(value="2017", currency="USD"), "Only an amount"),
+        ("title", Correction(value="Lease", category="Parties"), "not both"),
+        ("title", Correction(value="Supply Agreement"), "changes nothing"),
+    ],
+)
+def test_a_wrong_form_of_a_value_is_refused(kind: str, wanted: Correction, why: str) -> None:
+    with pytest.raises(InvalidRequest, match=why):
+        corrected(with_value(kind, "Supply Agreement"), wanted, TEXT)
+
+
+def test_a_clause_without_values_has_none_to_correct() -> None:
+    with pytest.raises(InvalidRequest, match="'Governing Law' has no value"):
+        corrected(an_item(), Correction(value="Bavaria"), TEXT)
 
 
 def test_a_category_can_be_corrected_without_the_text() -> None:

@@ -211,6 +211,19 @@ def test_the_value_of_a_clause_has_its_own_column(
     assert json.loads(exported("jsonl", result, columns="short"))["value"] == value
 
 
+def test_a_corrected_value_takes_the_place_of_what_was_read() -> None:
+    read = {"kind": "amount", "value": "400", "currency": "USD", "other_values": []}
+    result = a_result("the fee", name="a.pdf", note="")
+    item = replace(result.item, value=read)
+    (line,) = rows_of_csv(exported("csv", replace(result, item=item), columns="short"))
+    assert (line["value"], line["currency"]) == ("", "")
+    assert result.decision is not None
+    right = {**(result.decision.correction or {}), "value": "400000", "currency": "EUR"}
+    corrected = replace(result, item=item, decision=replace(result.decision, correction=right))
+    (line,) = rows_of_csv(exported("csv", corrected, columns="short"))
+    assert (line["value"], line["currency"]) == ("400000", "EUR")
+
+
 def test_a_clause_over_a_page_has_only_its_words() -> None:
     result = with_value("Utah\n\n7\n\nlaw", {"kind": "jurisdiction", "value": "Utah"})
     item = replace(result.item, start=5, end=15, omitted=(Span(start=9, end=12),))

@@ -27,11 +27,12 @@ TEXT = (
 NAME, END, LAW = "SUPPLY AGREEMENT", "It ends after two years.", "Utah law governs."
 CAP, AUDIT = "Liability is limited to US$ 5 <million>.", "Buyer may audit."
 MODEL = {"adapter": "contract-clauses"}
+READ = {"kind": "amount", "status": "stated", "value": "5", "currency": "USD", "other_values": []}
 FOUND = [
     clause(TEXT, NAME, "Document Name", 0.9, 1, route="accept", **MODEL),
     clause(TEXT, END, "Expiration Date", 0.6, 2, **MODEL),
     clause(TEXT, LAW, "Governing Law", 0.5, 3, **MODEL),
-    clause(TEXT, CAP, "Cap On Liability", 0.5, 4, **MODEL),
+    clause(TEXT, CAP, "Cap On Liability", 0.5, 4, **MODEL, value=READ),
 ]
 ID = {one["category"]: one["id"] for one in FOUND}
 SEARCHED = SearchedContract(
@@ -127,6 +128,12 @@ def test_decisions_win_over_results_of_the_model(contract: ReviewService) -> Non
     assert "Cap on liability limited to US$ 5 2 Corrected" in shown
     assert "Audit rights · page 2 Added Buyer may audit." in shown
     assert "Left out: 1 rejected result." in shown
+
+
+def test_key_terms_have_the_value_that_a_person_stated(contract: ReviewService) -> None:
+    right = {"value": "5000000", "currency": "USD"}
+    decide(contract, "Cap On Liability", "correct", correction=right)
+    assert "Cap on liability USD 5,000,000 2 Corrected" in words_of(contract)
 
 
 def test_the_report_says_what_is_missing_and_who_confirmed_it(contract: ReviewService) -> None:

@@ -1,0 +1,61 @@
+// The values of clauses in words, and back: `P6M` is "6 months".
+
+import { h, number } from "/pages/dom.js";
+
+const UNITS = ["year", "month", "week", "day"];
+const DURATION = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$/;
+const FORMS = { date: "2017-05-31, 6 months, or perpetual", amount: "USD 400,000" };
+
+/** A value for people: `90 days`, `USD 400,000`, `Halden Trading AS (Distributor)`. */
+export function shown({ kind, value, currency, role, repeats, text }) {
+  if (DURATION.test(value ?? "")) return duration(value) + (repeats ? ", repeatedly" : "");
+  if (value && (kind === "amount" || currency)) return `${currency ?? ""} ${number(Number(value))}`.trim();
+  return role && value ? `${value} (${role})` : value ?? role ?? text;
+}
+
+/** A value for people, or that it is redacted or not read. */
+export function stated(value) {
+  if (value.status === "redacted") return value.value === null ? "redacted" : `${shown(value)}, redacted`;
+  return value.status === "not_stated" ? "no value read" : shown(value);
+}
+
+/** The value of a clause after its decision; null if the words have none. */
+export function valueLine({ value, verdict, correction }) {
+  const right = verdict === "correct" ? correction : null;
+  if (!value || verdict === "reject" || (right && !right.value)) return null;
+  const others = value.other_values.filter((one) => one.status !== "not_stated").map(stated);
+  return h("p.read", {}, h("span.label", {}, "Value"), " ", right ? [h("del", {}, stated(value)), " ", h("ins", {}, shown(right))] : stated(value),
+    !right && others.length > 0 && h("span.muted", {}, `, also ${others.join(", ")}`));
+}
+
+/** How a person writes a value of this kind; undefined for any text. */
+export const exampleOf = (kind) => FORMS[formOf(kind)];
+
+/** What a person wrote as {value, currency}; null if it has not the form of its kind. */
+export function written(text, kind) {
+  const form = formOf(kind);
+  const words = text.trim();
+  if (form === "date") return asTime(words);
+  if (form === "amount") return asAmount(words);
+  return words ? { value: words } : null;
+}
+
+const formOf = (kind) => (kind === "duration" || kind === "perpetual" ? "date" : kind);
+
+function asTime(words) {
+  if (/^\d{4}(-\d\d(-\d\d)?)?$/.test(words) || DURATION.test(words)) return { value: words };
+  if (/^perpetual$/i.test(words)) return { value: "perpetual" };
+  const parts = /^(?:(\d+) years?)?[, ]*(?:(\d+) months?)?[, ]*(?:(\d+) weeks?)?[, ]*(?:(\d+) days?)?$/i.exec(words);
+  if (!words || !parts) return null;
+  return { value: `P${UNITS.map((unit, at) => (parts[at + 1] ? `${Number(parts[at + 1])}${unit[0].toUpperCase()}` : "")).join("")}` };
+}
+
+function asAmount(words) {
+  const found = /^(?:([A-Z]{3})\s*)?(\d[\d,]*(?:\.\d+)?)$/.exec(words);
+  return found && { value: found[2].replaceAll(",", ""), ...found[1] && { currency: found[1] } };
+}
+
+function duration(value) {
+  const found = DURATION.exec(value);
+  return UNITS.flatMap((unit, at) => (found[at + 1] ? [`${found[at + 1]} ${unit}${found[at + 1] === "1" ? "" : "s"}`] : [])).join(", ") || value;
+}
