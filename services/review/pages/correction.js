@@ -19,7 +19,7 @@ export class Correction {
     this.preview = h("blockquote.quote.new");
     this.read = item.value && item.value.value !== null ? shown({ ...item.value, role: null, repeats: null }) : "";
     this.value = h("input.value-input", { value: this.read, maxlength: 200, placeholder: exampleOf(item.value?.kind) ?? null, oninput: () => this.#draw() });
-    this.valueBox = item.value && h("label.field", {}, h("span.label", {}, "Value"), this.value);
+    this.valueBox = item.value && h("label.field", {}, "Value", this.value);
     this.button = h("button.primary", { type: "button", onclick: () => this.save(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
     const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.#nudge(edge, step, event.detail > 0) }, sign);
     this.element = h("div.correction", {}, h("h2", {}, "Correct this clause"), types.element,
