@@ -208,7 +208,9 @@ class PresenceOut(_Answer):
 
     adapter: str = Field(description="the specialist that searched")
     category: str
-    present: bool = Field(description="more likely than not")
+    present: bool = Field(
+        description="the probability is above one half, whatever clauses were found and decided"
+    )
     probability: float = Field(description="that the contract has such a clause", ge=0, le=1)
     confidence: float | None = Field(description="the highest of its clauses; null without any")
     clauses: int = Field(description="number of clauses at `/clauses`")

@@ -40,10 +40,10 @@ export class ContractResults extends Results {
 
   draw() {
     const { values, presence } = this.answers;
-    const persons = [...this.items.values()].filter((item) => item.origin === "person");
+    const confirmed = [...this.items.values()].filter((item) => item.absent);
     const missing = missingOf(this.id, presence, {
-      confirmed: new Map(persons.filter((item) => item.absent).map((item) => [item.category, item])),
-      has: new Set(persons.filter((item) => !item.absent).map((item) => item.category)),
+      confirmed: new Map(confirmed.map((item) => [item.category, item])),
+      rows: this.rows,
       open: (one) => this.openWords(one),
       changed: () => this.load(),
     });

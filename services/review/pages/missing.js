@@ -1,21 +1,25 @@
-// The clause types that a contract probably does not have.
+// The clause types that a contract does not have.
 
 import { may, post, query } from "/pages/api.js";
 import { excerpt, h, percent, say } from "/pages/dom.js";
 import { titleOf } from "/pages/names.js";
 import { newId } from "/pages/tab_storage.js";
-import { isMine, verdictPill } from "/pages/verdicts.js";
+import { changes, isMine, verdictPill } from "/pages/verdicts.js";
+
+/** The categories with a clause that stands: found or added, and not rejected. The report has the same rule in `report/missing.py`. */
+const present = (rows) => new Set(rows.filter((row) => row.verdict !== "reject").map((row) => changes(row).category ?? row.category));
 
 /** The likely ones first.
     @param presence the answer of `/presence`
     @param confirmed by category, the item of a person who confirmed that it is absent
-    @param has the categories with a clause that a person added
+    @param rows the clauses
     @param open shows the passage that comes nearest
     @param changed called once an absence is confirmed */
-export function missingOf(id, { items, searched }, { confirmed, has, open, changed }) {
-  const rows = items.filter((one) => !one.present && !has.has(one.category)).sort((one, two) => two.probability - one.probability);
+export function missingOf(id, { items, searched }, { confirmed, rows, open, changed }) {
+  const found = present(rows);
+  const missing = items.filter((one) => !found.has(one.category)).sort((one, two) => two.probability - one.probability);
   const notes = [...searched.failed_pages.length ? [`Not searched: page ${searched.failed_pages.join(", ")}.`] : [], ...searched.warnings];
-  return { count: rows.length, element: h("div", {}, notes.length > 0 && h("ul.reasons", {}, notes.map((one) => h("li", {}, one))), rows.map((one) => row(id, one, confirmed.get(one.category), open, changed))) };
+  return { count: missing.length, element: h("div", {}, notes.length > 0 && h("ul.reasons", {}, notes.map((one) => h("li", {}, one))), missing.map((one) => row(id, one, confirmed.get(one.category), open, changed))) };
 }
 
 function row(id, one, item, open, changed) {
