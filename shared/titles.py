@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from shared.blobs import BlobStore, MissingBlob
 from shared.blobs.markers import is_deleted
@@ -10,6 +11,7 @@ from shared.events import ClausesExtracted, DocumentTitle, FindingsFound
 
 _LONGEST = 200
 """Characters of a name that count. The time of a pattern may grow with their square."""
+_MOST_PARTIES = 3
 _FORMS = (
     r"inc(?:orporated)?|corp(?:oration)?|l\.?l\.?c|l\.?l\.?p|l\.?p|p\.?l\.?c|ltd|limited|co"
     r"|gmbh|a\.?g|s\.?a|s\.?a\.?s|s\.?a\.?r\.?l|n\.?v|b\.?v|n\.?a|a\.?b|a/s|oy|pty|pte|k\.?k|kg"
@@ -55,6 +57,13 @@ def without_capitals(text: str) -> str:
         return letters if abbreviated or _NUMERAL.fullmatch(letters) else letters.capitalize()
 
     return _WORD.sub(word, text)
+
+
+def named(parties: Sequence[str]) -> str:
+    """Return the first parties of a contract: `Array / Ono`, `Alder / Birch and 2 others`."""
+    shown = parties if len(parties) <= _MOST_PARTIES else parties[: _MOST_PARTIES - 1]
+    others = f" and {len(parties) - len(shown)} others" if len(shown) < len(parties) else ""
+    return " / ".join(shown) + others
 
 
 def joined(*parts: str) -> str:

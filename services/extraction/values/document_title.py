@@ -9,13 +9,12 @@ from services.extraction.values.document import DocumentValue
 from services.extraction.values.law import jurisdiction
 from services.extraction.values.parties import is_role, key
 from shared.events import DocumentTitle
-from shared.titles import joined, short_name, without_capitals
+from shared.titles import joined, named, short_name, without_capitals
 
 _SURE = 0.6
 """Least confidence of a party, if there are two such ones."""
 _SURE_DATE = 0.5
 _MOST_PARTIES = 20
-_MOST_SHOWN = 3
 _MOST_CHARACTERS = 100
 _BEFORE = re.compile(r"^[^()]*\) *|^[^\w(\"]+|^(?:and|or|of) ", re.IGNORECASE)
 """The rest of a sentence before a title, and marks."""
@@ -39,9 +38,7 @@ def document_title(
     parties = _short_parties([line for line in stated if line.category == "Parties"], confidence)
     if not name and not parties:
         return None
-    shown = parties if len(parties) <= _MOST_SHOWN else parties[: _MOST_SHOWN - 1]
-    others = f" and {len(parties) - len(shown)} others" if len(shown) < len(parties) else ""
-    title = joined(name[:_MOST_CHARACTERS], " / ".join(shown) + others, _date(lines, confidence))
+    title = joined(name[:_MOST_CHARACTERS], named(parties), _date(lines, confidence))
     return DocumentTitle(title=title, parties=parties)
 
 

@@ -11,6 +11,7 @@ from services.review.exports import Result
 from services.review.report.contract import contract_sections
 from services.review.report.financial import financial_sections
 from services.review.report.report import Report, Section
+from services.review.report.title import title_of_report
 from services.review.report.wording import (
     capital,
     counted,
@@ -23,7 +24,8 @@ from services.review.report.wording import (
 from shared.events.searched import SearchedContract
 from shared.policy.rules import RiskRules
 
-_OF_TITLE = {"Document Name", "Parties", "Agreement Date", "Effective Date"}
+_OWNER = "owner"
+"""The name of the first key of an installation, which tells no person."""
 
 
 def compose(
@@ -59,7 +61,7 @@ def compose(
     )
     how = _how(document, visible, asked, rules, rates, unread, whole=whole)
     basis = document.basis or Basis()
-    people = sorted({one.item.decided_by for one in visible if one.item.decided_by})
+    people = sorted({_person(one.item.decided_by) for one in visible if one.item.decided_by})
     file = flowing(document.name)
     read = document.page_count - len(unread)
     facts = {
@@ -70,7 +72,7 @@ def compose(
         "Decided": f"{done} of {len(asked)}" if asked else "",
     }
     models = listed(basis.models)
-    title, _, subtitle = _title(document, visible).partition(" · ")
+    title, _, subtitle = title_of_report(document, visible).partition(" · ")
     return Report(
         kind="Contract summary" if contract else "Report summary",
         title=title,
@@ -84,20 +86,13 @@ def compose(
     )
 
 
+def _person(name: str) -> str:
+    return "a person with the owner's key (name unknown)" if name == _OWNER else name
+
+
 def _is_for_people(one: Result) -> bool:
     """Whether a person decides or decided about it."""
     return one.item.route != "accept" or one.item.verdict is not None
-
-
-def _title(document: Document, results: Sequence[Result]) -> str:
-    """The title of the document, unless a reviewer disputed its parts: then what stands there."""
-    disputed = {one.item.category for one in results if one.item.verdict in ("reject", "correct")}
-    if document.title and not disputed & _OF_TITLE:
-        return flowing(document.title.title)
-    rows = [one.row() for one in results if one.item.verdict != "reject"]
-    names = [row for row in rows if row["category"] == "Document Name"]
-    first = min(names, key=lambda row: row["start"] or 0, default={"text": document.name})
-    return flowing(first["text"])
 
 
 def _how(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.review.exports import Result
+from services.review.report.missing import missing_section, standing
 from services.review.report.report import Entry, Group, KeyTerm, Section, Value
 from services.review.report.wording import (
-    capital,
-    counted,
+    dated,
     decision_of,
     flowing,
-    listed,
     pages,
     shortened,
     stated_value,
@@ -22,9 +22,8 @@ from services.review.report.wording import (
 from shared.categories import OTHER, SUBJECTS, subject_of, title_of
 from shared.events.searched import SearchedContract, Term
 
-NEAR = 0.1
-"""The least probability of a category whose nearest passage is named."""
-_TERM_CHARACTERS = 120
+_MOST_WORDS = 160
+"""Characters of the words of a clause without a readable value."""
 _SHORT = {"Document name", "Parties", "Agreement date", "Effective date"}
 """Clause types whose words are hardly more than their value."""
 
@@ -51,19 +50,13 @@ def contract_sections(
     terms = _terms(searched.terms, results) if whole and searched else ()
     if terms:
         sections.append(Section("Key terms", terms=terms))
-    in_terms = _SHORT & {term.name for term in terms}
-    groups = _groups(_without_repeats(_standing(visible), in_terms))
+    read = {term.name for term in terms if all(value.is_read for value in term.values)}
+    groups = _groups(_without_repeats(standing(visible), _SHORT & read))
     nothing = () if groups else ("No clauses.",)
     sections.append(Section("Clauses", nothing, groups=tuple(groups)))
-    if searched:
-        sections.append(Section("Not found", tuple(_missing(searched, results, unread))))
+    if missing := missing_section(searched, results, unread):
+        sections.append(missing)
     return sections
-
-
-def _standing(results: Iterable[Result]) -> list[Result]:
-    """Return the clauses without the rejected ones, in the order of the text."""
-    found = [one for one in results if one.item.kind == "clause" and one.item.verdict != "reject"]
-    return sorted(found, key=lambda one: (one.row()["start"] or 0, one.item.id))
 
 
 def _without_repeats(clauses: Sequence[Result], in_terms: Collection[str]) -> list[Result]:
@@ -124,20 +117,40 @@ def _terms(found: Sequence[Term], results: Sequence[Result]) -> tuple[KeyTerm, .
     """The values of undisputed clauses, and the words of corrected and added ones."""
     by_id = {one.item.result_id: one for one in results}
     values = defaultdict[str, list[tuple[int, Value]]](list)
+    categories = dict.fromkeys(term.category for term in found)
+    clauses = [one for one in standing(results) if one.row()["category"] in categories]
     for term in found:
-        one = by_id.get(term.clause_id or "")
-        if one and _is_as_found(one) and term.status != "not_stated":
-            values[term.category].append((term.start or 0, _value(_text(term, by_id), one)))
-    for one in _standing(results):
-        row = one.row()
+        one = _clause_of(term, by_id)
+        if one and (text := _text(term, by_id)):
+            values[term.category].append((_start(one, term), _value(text, one)))
+    for one in clauses:
         if not _is_as_found(one) or one.item.is_only_added:
-            text = stated_value(one) or shortened(row["text"], _TERM_CHARACTERS)
-            values[row["category"]].append((row["start"] or 0, _value(text, one)))
+            row = one.row()
+            text = stated_value(one) or dated(flowing(row["text"]))
+            values[row["category"]].append((_start(one), _value(text, one)))
+    without = [one for one in clauses if one.row()["category"] not in values]
+    for one in _without_repeats(without, ()):
+        values[one.row()["category"]].append((_start(one), _own_value(one)))
     return tuple(
         KeyTerm(title_of(category), tuple(value for _start, value in own))
-        for category in dict.fromkeys(term.category for term in found)
+        for category in categories
         if (own := sorted(values[category], key=lambda pair: pair[0]))
     )
+
+
+def _clause_of(term: Term, by_id: Mapping[str, Result]) -> Result | None:
+    """The clause of a term. After a rejection, an undisputed one of its type with its words."""
+    one = by_id.get(term.clause_id or "")
+    if one is None or one.item.verdict != "reject":
+        return one if one and _is_as_found(one) else None
+    if term.start is None:
+        return None
+    end = term.start + len(term.text or "")
+    for other in filter(_is_as_found, standing(by_id.values())):
+        row = other.row()
+        if row["category"] == term.category and row["start"] <= term.start and end <= row["end"]:
+            return other
+    return None
 
 
 def _is_as_found(one: Result) -> bool:
@@ -145,54 +158,30 @@ def _is_as_found(one: Result) -> bool:
     return one.item.verdict not in ("reject", "correct")
 
 
+def _start(one: Result, term: Term | None = None) -> int:
+    return (term and term.start) or one.row()["start"] or 0
+
+
 def _text(term: Term, by_id: Mapping[str, Result]) -> str:
     """The value in words, with the date that was calculated from it and an undisputed clause."""
     since = by_id.get(term.computed_from or "")
-    if term.computed is None or since is None or not _is_as_found(since):
-        return value_of(term)
-    stated = f"{value_of(term)}, " if term.value else ""
-    return f"{term.computed} ({stated}calculated)"
+    if term.computed and since and _is_as_found(since):
+        stated = f"{value_of(term)}, " if term.value else ""
+        return f"{term.computed} ({stated}calculated)"
+    return "" if term.status == "not_stated" else value_of(term)
+
+
+def _own_value(one: Result) -> Value:
+    """The value of a clause that no term has, or its words if no value was read."""
+    row = one.row()
+    term = Term.model_validate({**one.item.value, "category": ""}) if one.item.value else None
+    if term and term.status != "not_stated":
+        return _value(value_of(term), one)
+    place = f" on page {row['page']}" if row["page"] else ""
+    words = shortened(row["text"], _MOST_WORDS)
+    return replace(_value(f"Clause found{place}, no value read: “{words}”", one), is_read=False)
 
 
 def _value(text: str, one: Result) -> Value:
     page = one.row()["page"]
     return Value(text, str(page or ""), decision_of(one))
-
-
-# --- what is missing ---------------------------------------------------------------------------
-
-
-def _missing(
-    searched: SearchedContract, results: Sequence[Result], unread: Sequence[int]
-) -> Iterable[str]:
-    """Say how many categories were searched, and list those without a clause."""
-    present = {one.row()["category"] for one in _standing(results)}
-    rejected = {one.item.category for one in results if one.item.verdict == "reject"}
-    confirmed = {one.item.category for one in results if one.item.absent}
-    names = dict.fromkeys(line.category for line in searched.categories)
-    missing = [name for name in names if name not in present]
-    what = "The rest" if unread else "The document"
-    yield " ".join(
-        [
-            *([f"{capital(pages(unread))} could not be read."] if unread else []),
-            f"{what} was searched for {counted(len(names), 'clause type')}.",
-            *([f"No clause was found for {len(missing)} of them."] if missing else []),
-        ]
-    )
-    if done := [name for name in missing if name in confirmed]:
-        yield f"A reviewer confirmed that these are absent: {_named(done)}."
-    if done := [name for name in missing if name in rejected - confirmed]:
-        yield f"A reviewer rejected the passages that the model proposed: {_named(done)}."
-    if open_ := [name for name in missing if name not in rejected | confirmed]:
-        yield f"Not found by the model, and not confirmed by a reviewer: {_named(open_)}."
-    near = [
-        f"{title_of(line.category)} (page {line.page})"
-        for line in searched.categories
-        if line.category in open_ and line.probability >= NEAR and line.page
-    ]
-    if near:
-        yield f"Passages that come near: {listed(near)}."
-
-
-def _named(categories: Iterable[str]) -> str:
-    return listed(title_of(name) for name in categories)

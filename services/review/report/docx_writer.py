@@ -11,16 +11,18 @@ from docx.document import Document as Docx
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Cm, Length, Pt, RGBColor
+from docx.table import Table
 from docx.text.paragraph import Paragraph
 
 from services.review.exports import NO_ADVICE
-from services.review.report.report import DISCLAIMER, Entry, Report
+from services.review.report.report import DISCLAIMER, Entry, NameList, Report
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _MUTED, _CHANGE = RGBColor(0x59, 0x61, 0x6C), RGBColor(0x7B, 0x56, 0x00)
 _MARGIN = Cm(2)
 _FACTS = (Cm(4), Cm(13))
 _TERMS = (Cm(4.5), Cm(7.5), Cm(1.5), Cm(3.5))
+_LISTS = (Cm(4), Cm(6.5), Cm(6.5))
 
 
 def write_docx(report: Report) -> bytes:
@@ -51,6 +53,8 @@ def write_docx(report: Report) -> bytes:
                 file.add_heading(group.title, 2)
             for entry in group.entries:
                 _entry(file, entry)
+        if section.lists:
+            _lists(file, section.lists)
     for text in (DISCLAIMER, report.about):
         _run(file.add_paragraph(), text, color=_MUTED, size=Pt(9))
     out = io.BytesIO()
@@ -68,9 +72,18 @@ def _prepare(file: Docx, report: Report) -> None:
     foot = page.footer.paragraphs[0]
     file.styles["Footer"].font.size = Pt(8)
     _run(foot, f"{NO_ADVICE}\t\t", color=_MUTED)
-    number = OxmlElement("w:fldSimple")
-    number.set(qn("w:instr"), "PAGE")
-    foot._p.append(number)  # python-docx has no fields
+    for words, field in (("Page ", "PAGE"), (" of ", "NUMPAGES")):
+        _run(foot, words, color=_MUTED)
+        _field(foot, field)
+
+
+def _field(paragraph: Paragraph, code: str) -> None:
+    """Add a field that Word fills in; python-docx has none."""
+    field = OxmlElement("w:fldSimple")
+    field.set(qn("w:instr"), code)
+    _run(paragraph, "1", color=_MUTED)
+    field.append(paragraph.runs[-1]._r)
+    paragraph._p.append(field)
 
 
 def _run(
@@ -91,15 +104,39 @@ def _table(
     file: Docx, widths: Sequence[Length], rows: Sequence[Sequence[str]], *, headed: bool = False
 ) -> None:
     """Add a table. The first column is bold, and so is the first row of a headed one."""
-    table = file.add_table(len(rows), len(widths), "Table Grid" if headed else None)
+    table = _grid(file, widths, len(rows), "Table Grid" if headed else None)
+    for number, (row, line) in enumerate(zip(rows, table.rows, strict=True)):
+        for column, (text, cell) in enumerate(zip(row, line.cells, strict=True)):
+            cell.paragraphs[0].paragraph_format.space_after = Pt(2)
+            _run(cell.paragraphs[0], text, bold=column == 0 or (headed and number == 0))
+    file.add_paragraph()
+
+
+def _grid(file: Docx, widths: Sequence[Length], rows: int, style: str | None) -> Table:
+    """Add an empty table with columns of fixed widths."""
+    table: Table = file.add_table(rows, len(widths), style)
     table.autofit = False
     for width, part in zip(widths, table.columns, strict=True):
         part.width = width
-    for number, (row, line) in enumerate(zip(rows, table.rows, strict=True)):
-        for column, (text, cell) in enumerate(zip(row, line.cells, strict=True)):
-            cell.width = widths[column]
-            cell.paragraphs[0].paragraph_format.space_after = Pt(2)
-            _run(cell.paragraphs[0], text, bold=column == 0 or (headed and number == 0))
+        for cell in part.cells:
+            cell.width = width
+    return table
+
+
+def _lists(file: Docx, lists: Sequence[NameList]) -> None:
+    """Add a table with a row for each subject, and its names in two columns."""
+    table = _grid(file, _LISTS, len(lists), "Table Grid")
+    for own, row in zip(lists, table.rows, strict=True):
+        half = (len(own.lines) + 1) // 2
+        title, left, right = row.cells
+        _run(title.paragraphs[0], own.title, bold=True)
+        for cell, lines in ((left, own.lines[:half]), (right, own.lines[half:])):
+            for number, (name, remark) in enumerate(lines):
+                line = cell.add_paragraph() if number else cell.paragraphs[0]
+                line.paragraph_format.space_after = Pt(2)
+                _run(line, name)
+                if remark:
+                    _run(line, f" · {remark}", color=_MUTED)
     file.add_paragraph()
 
 

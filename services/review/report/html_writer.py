@@ -75,6 +75,13 @@ def _section(main: Element, section: Section) -> None:
             _add(part, "h3", group.title)
         for entry in group.entries:
             _entry(part, entry)
+    for own in section.lists:
+        _add(part, "h3", own.title)
+        names = SubElement(part, "ul")
+        for name, remark in own.lines:
+            line = _add(names, "li", name)
+            if remark:
+                _add(line, "span", f" · {remark}", "muted")
 
 
 def _terms(part: Element, terms: Iterable[KeyTerm]) -> None:
@@ -88,7 +95,7 @@ def _terms(part: Element, terms: Iterable[KeyTerm]) -> None:
             line = SubElement(lines, "tr")
             if number == 0:
                 _add(line, "th", term.name, scope="rowgroup", rowspan=str(len(term.values)))
-            _add(line, "td", value.text)
+            _add(line, "td", value.text, "value")
             _add(line, "td", value.page, "page")
             _add(line, "td", value.decision)
 

@@ -39,6 +39,8 @@ class Value:
     text: str
     page: str
     decision: str
+    is_read: bool = True
+    """False: the text has the words of a clause without a readable value."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,22 @@ class KeyTerm:
 
 
 @dataclass(frozen=True)
+class NameList:
+    """Names about one subject, each with a remark or an empty one."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A part of the report: paragraphs, then a table of terms, then groups of results."""
+    """A part of the report: paragraphs, a table of terms, groups of results, lists of names."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
     terms: tuple[KeyTerm, ...] = ()
     groups: tuple[Group, ...] = ()
+    lists: tuple[NameList, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 
 from services.review.exports import Result
@@ -13,6 +14,16 @@ from shared.events.searched import Term
 _VERDICTS = {"accept": "Accepted", "correct": "Corrected"}
 _DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
 _UNITS = ("year", "month", "week", "day")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_MONTH = rf"(?P<month>{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _MONTHS)}|sept)\.?"
+_DAY = r"(?:the )?(?P<day>\d{1,2})(?: ?(?:st|nd|rd|th))?"
+_DATES = tuple(
+    re.compile(form + r",? ?(?:of )?(?P<year>\d{4})[.,;]?", re.IGNORECASE)
+    for form in (rf"{_MONTH} {_DAY}", rf"{_DAY} (?:day )?(?:of )?{_MONTH}")
+)
 
 
 def flowing(text: str) -> str:
@@ -58,6 +69,19 @@ def value_of(term: Term) -> str:
     if term.status == "redacted":
         shown = f"{shown}, partly redacted" if shown else "Redacted in this copy"
     return flowing(shown or term.text or "")
+
+
+def dated(text: str) -> str:
+    """Return a text that is only a date in words as ISO 8601; other texts unchanged."""
+    for form in _DATES:
+        if found := form.fullmatch(text):
+            short = found["month"][:3].lower()
+            month = [name[:3] for name in _MONTHS].index(short) + 1
+            try:
+                return date(int(found["year"]), month, int(found["day"])).isoformat()
+            except ValueError:
+                break
+    return text
 
 
 def amount(value: str | float) -> str:

@@ -51,6 +51,7 @@ from shared.events import (
     FindingsFound,
 )
 from shared.events.questions import Proposal, Quote
+from shared.events.searched import SearchedContract
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
 from shared.web.auth import authenticate
@@ -394,6 +395,7 @@ class Stage:
         sampled: bool = False,
         omitted: str = "",
         title: DocumentTitle | None = None,
+        searched: SearchedContract | None = None,
     ) -> None:
         """Publish clauses of a document.
 
@@ -441,6 +443,7 @@ class Stage:
                 sampled=tuple(clause["id"] for clause in clauses) if sampled else (),
                 adapter="contract-clauses",
                 title=title and blobs.put(self.tenant, title.model_dump_json().encode()),
+                searched=searched and blobs.put(self.tenant, searched.model_dump_json().encode()),
                 adapter_version=SHIPPED,
                 adapters=(
                     AdapterVersion(

@@ -13,8 +13,8 @@ from docx import Document
 
 from services.review.report.docx_writer import write_docx
 from services.review.report.html_writer import POLICY, write_html
-from services.review.report.report import Entry, Group, KeyTerm, Report, Section, Value
-from services.review.report.wording import flowing, listed, pages, shortened, value_of
+from services.review.report.report import Entry, Group, KeyTerm, NameList, Report, Section, Value
+from services.review.report.wording import dated, flowing, listed, pages, shortened, value_of
 from shared.events import DocumentTitle
 from shared.events.searched import SearchedCategory, SearchedContract, Term
 from shared.web.auth import Actor
@@ -136,18 +136,142 @@ def test_key_terms_have_the_value_that_a_person_stated(contract: ReviewService) 
     assert "Cap on liability USD 5,000,000 2 Corrected" in words_of(contract)
 
 
+def add(review: ReviewService, category: str, quote: str, text: str = TEXT) -> None:
+    at = text.index(quote)
+    body = {"document": "doc_1", "category": category, "start": at, "end": at + len(quote)}
+    assert review.client().post("/v1/items", json=body).status_code == 201
+
+
+def confirm_absent(review: ReviewService, category: str) -> None:
+    body = {"document": "doc_1", "category": category, "absent": True}
+    assert review.client().post("/v1/items", json=body).status_code == 201
+
+
 def test_the_report_says_what_is_missing_and_who_confirmed_it(contract: ReviewService) -> None:
     decide(contract, "Governing Law", "reject")
+    shown = words_of(contract)
+    assert "searched for 6 clause types. 3 of them have no clause." in shown
+    assert "1 rejected by a reviewer and 2 not confirmed." in shown
+    assert "Insurance · nearest passage on page 2" in shown
+    confirm_absent(contract, "Insurance")
+    shown = words_of(contract)
+    assert (
+        "1 confirmed absent, 1 rejected by a reviewer and 1 not confirmed. "
+        "Basics Governing law · rejected by a reviewer Restrictions Right of first refusal "
+        "Liability and disputes Insurance · confirmed absent How this was made"
+    ) in shown
+
+
+def test_a_type_is_missing_unless_a_clause_of_it_stands(contract: ReviewService) -> None:
+    second = clause(TEXT, "Utah", "Governing Law", 0.5, 5, **MODEL)
+    contract.extract("doc_1", [*FOUND, second], searched=SEARCHED)
+    first, *_others = [
+        one for one in contract.items(state="all") if one["category"] == "Governing Law"
+    ]
+    contract.decide(first["id"], "reject")
+    add(contract, "Insurance", "Seller insures the goods.")
+    right = {"category": "Uncapped Liability"}
+    decide(contract, "Cap On Liability", "correct", correction=right)
+    shown = words_of(contract)
+    assert "2 of them have no clause. 1 corrected by a reviewer and 1 not confirmed." in shown
+    assert "Cap on liability · corrected by a reviewer" in shown
+    assert shown.endswith("1.")
+
+
+def test_a_confirmed_absence_shows_beside_a_clause_and_without_a_search(
+    review: ReviewService,
+) -> None:
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", FOUND)
+    assert "Not found" not in words_of(review)
+    confirm_absent(review, "Insurance")
+    confirm_absent(review, "Governing Law")
+    shown = words_of(review)
+    assert "Not found 1 confirmed absent. " in shown
+    assert "Confirmed absent, but there is a clause: Governing law." in shown
+    assert "Insurance · confirmed absent" in shown
+
+
+LONG = (
+    "AGREEMENT of July 1, 2020. Either party may end it, and Supplier shall deliver all goods that "
+    "are in its stores at that time, or on their way, and "
+    "that Buyer has ordered and paid for, in no event for more than a total of USD 2,500,000."
+)
+WORDS = LONG.partition(". ")[2]
+
+
+def test_words_of_a_person_are_whole_in_the_key_terms(review: ReviewService) -> None:
+    terms = SearchedContract(
+        terms=(Term(category="Cap On Liability", kind="amount", status="not_stated"),)
+    )
+    review.read("doc_1", LONG)
+    review.extract("doc_1", [], searched=terms)
+    add(review, "Cap On Liability", WORDS, LONG)
+    assert f"Cap on liability {WORDS} 1 Added" in words_of(review)
+
+
+def test_a_clause_without_a_value_is_a_key_term_with_its_words(review: ReviewService) -> None:
+    found = clause(LONG, WORDS, "Cap On Liability", 0.6, 1, **MODEL)
+    term = Term(
+        category="Cap On Liability", clause_id=found["id"], kind="amount", status="not_stated"
+    )
+    review.read("doc_1", LONG)
+    review.extract("doc_1", [found], searched=SearchedContract(terms=(term,)))
+    shown = words_of(review)
+    row = r"Clause found on page 1, no value read: “Either party may .{100,150} …” 1 Not decided"
+    assert re.search(row, shown)
+    decide(review, "Cap On Liability", "reject")
+    assert "no value read" not in words_of(review)
+
+
+def test_a_corrected_date_has_the_form_of_the_others(review: ReviewService) -> None:
+    found = clause(LONG, "of July 1, 2020", "Agreement Date", 0.9, 1, **MODEL)
+    term = Term(
+        category="Agreement Date", clause_id=found["id"], kind="date", status="stated", start=0
+    )
+    review.read("doc_1", LONG)
+    title = DocumentTitle(title="Agreement · 2020-07-02")
+    review.extract("doc_1", [found], searched=SearchedContract(terms=(term,)), title=title)
+    start = LONG.index("July")
+    right = {"start": start, "end": LONG.index(". Either")}
+    decide(review, "Agreement Date", "correct", correction=right)
+    shown = words_of(review)
+    assert "Agreement date 2020-07-01 1 Corrected" in shown
+    assert shown.startswith("Contract summary Agreement 2020-07-01")
+
+
+PARTIES = "This agreement is between Acme Inc. (the Buyer) and Halden AS (the Seller)."
+
+
+def test_the_other_parties_stay_after_a_rejection(review: ReviewService) -> None:
+    quotes = ["Acme Inc. (the Buyer) and Halden AS", "Acme Inc.", "Halden AS", "Buyer"]
+    found = [clause(PARTIES, one, "Parties", 0.9, n, **MODEL) for n, one in enumerate(quotes, 1)]
+    terms = tuple(
+        Term(category="Parties", clause_id=found[number]["id"], kind="party", status="stated",
+             value=name, text=name, start=PARTIES.index(name))
+        for number, name in ((1, "Acme Inc."), (2, "Halden AS"))
+    )  # fmt: skip
+    title = DocumentTitle(title="Agreement · Acme / Halden · 2020", parties=("Acme", "Halden"))
+    review.read("doc_1", PARTIES)
+    review.extract("doc_1", found, searched=SearchedContract(terms=terms), title=title)
+    items = {one["text"]: one["id"] for one in review.items(state="all")}
+    review.decide(items["Buyer"], "reject")
+    shown = words_of(review)
+    assert shown.startswith("Contract summary Agreement Acme / Halden · 2020 Draft")
+    review.decide(items["Acme Inc."], "reject")
+    assert "Parties Acme Inc. 1 Not decided Halden AS 1 Not decided" in words_of(review)
+    review.decide(items[quotes[0]], "reject")
+    shown = words_of(review)
+    assert shown.startswith("Contract summary Agreement Halden · 2020 Draft")
+    assert "Parties Halden AS 1 Not decided" in shown
+
+
+def test_the_owner_key_names_no_person(contract: ReviewService) -> None:
+    contract.keys.actors["key-owner"] = Actor("default", "owner", "k8")
+    decide(contract, "Governing Law", "accept")
     body = {"document": "doc_1", "category": "Insurance", "absent": True}
-    shown = words_of(contract)
-    assert "searched for 6 clause types. No clause was found for 3 of them." in shown
-    assert "Passages that come near: Insurance (page 2)." in shown
-    assert contract.client().post("/v1/items", json=body).status_code == 201
-    shown = words_of(contract)
-    assert "A reviewer confirmed that these are absent: Insurance." in shown
-    assert "A reviewer rejected the passages that the model proposed: Governing law." in shown
-    assert "and not confirmed by a reviewer: Right of first refusal." in shown
-    assert "Passages that come near" not in shown
+    assert contract.client("key-owner").post("/v1/items", json=body).status_code == 201
+    assert "Reviewed by a person with the owner's key (name unknown) and ada" in words_of(contract)
 
 
 def test_the_title_is_the_one_of_the_document_unless_a_part_is_disputed(
@@ -158,7 +282,7 @@ def test_the_title_is_the_one_of_the_document_unless_a_part_is_disputed(
     review.extract("doc_1", FOUND, title=title)
     assert words_of(review).startswith("Contract summary Supply Agreement Acme / Halden Draft")
     decide(review, "Document Name", "reject")
-    assert words_of(review).startswith("Contract summary contract.pdf Draft")
+    assert words_of(review).startswith("Contract summary contract.pdf Acme / Halden Draft")
 
 
 @pytest.mark.parametrize("policy", ["[tenants.default]\nmax_wrong = 0.05"])
@@ -181,7 +305,7 @@ def test_a_reader_without_results_sees_nothing_that_the_model_accepted(
     assert NAME not in shown
     assert "Governing law · page 1 Not decided" in shown
     assert "This copy leaves out key terms" in shown
-    assert "No clause was found for 2 of them." in shown
+    assert "2 of them have no clause." in shown
 
 
 def test_a_reader_without_results_can_not_tell_a_hidden_check(contract: ReviewService) -> None:
@@ -235,6 +359,8 @@ def test_a_docx_has_the_same_words_as_the_page(contract: ReviewService) -> None:
     file = Document(io.BytesIO(answer.content))
     written = {paragraph.text for paragraph in file.paragraphs}
     cells = {cell.text for table in file.tables for row in table.rows for cell in row.cells}
+    footer = file.sections[0].footer._element.xml
+    assert re.findall(r'w:instr="(\w+)"', footer) == ["PAGE", "NUMPAGES"]
     assert {NAME, "Draft, 0 of 3 decided", "Key terms", "Clauses", CAP} <= written
     assert {"Cap on liability", "USD 5", "0 of 3"} <= cells
     page = words_of(contract).replace("· ", "")
@@ -254,6 +380,7 @@ REPORT = Report(
             flowing(HARD),
             terms=(KeyTerm("Parties", (Value("A", "1", "Accepted"), Value("B", "2", "Added"))),),
             groups=(Group("", (Entry("x", "", "Accepted", flowing(HARD)),)),),
+            lists=(NameList(flowing(HARD), ((flowing(HARD), flowing(HARD)),)),),
         ),
     ),
     about="",
@@ -288,3 +415,19 @@ def test_lists_and_cuts_are_in_whole_words() -> None:
     assert (pages([9, 3, 3]), pages([4]), pages([])) == ("pages 3 and 9", "page 4", "")
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert shortened("one two\nthree", 9) == "one two …"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("JULY 15, 2005", "2005-07-15"),
+        ("the 15th day of July, 2005", "2005-07-15"),
+        ("15 Sept. 2005.", "2005-09-15"),
+        ("February 30, 2005", "February 30, 2005"),
+        ("2005-07-15", "2005-07-15"),
+        ("5/7/2005", "5/7/2005"),
+        ("two years after July 15, 2005", "two years after July 15, 2005"),
+    ],
+)
+def test_only_a_date_in_words_becomes_iso(words: str, expected: str) -> None:
+    assert dated(words) == expected
