@@ -50,3 +50,17 @@ def test_a_pasted_key_opens_the_routes(watched: Watched, stage: Stage) -> None:
     page.get_by_role("button", name="Close").first.click()
     assert _try(page, "documents-get_documents") == "200"
     watched.draw("docs", scrolling="pre, textarea")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_the_routes_are_accessible(browser: Any, stage: Stage, width: int, scheme: str) -> None:
+    watched = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = watched.page
+    page.goto(f"{stage.address}/docs")
+    operation = page.locator("#operations-documents-get_documents")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Execute").wait_for()
+    watched.draw(f"docs-{width}-{scheme}", ".opblock-body")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    watched.check_access(f"docs-{width}-{scheme}")
+    watched.close()

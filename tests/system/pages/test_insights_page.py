@@ -146,6 +146,8 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
     page.goto(f"{stage.address}/insights")
     for tab in TABS:
         choose(page, tab)
-        ada.draw(f"insights-{tab.lower().replace(' ', '-')}-{width}-{scheme}", ".scroll")
+        name = f"insights-{tab.lower().replace(' ', '-')}-{width}-{scheme}"
+        ada.draw(name, ".scroll")
+        ada.check_access(name)
         assert page.evaluate(STICKING_OUT) == [], f"{tab}: words stick out of their columns"
     ada.close()
