@@ -22,6 +22,12 @@ export function stateOf(row) {
 /** Whether a reviewer has to decide it. */
 export const isOpen = (row) => Boolean(row.id) && row.state !== "decided" && !isAccepted(row);
 
+/** How many rows are decided, and how many are for people: those accepted automatically are not. */
+function decidedOf(rows) {
+  const all = rows.filter((row) => row.id && !isAccepted(row));
+  return [all.filter((row) => row.state === "decided").length, all.length];
+}
+
 export class Results {
   /** A row is a review item, or looks like one without an id. Calls `choose(row)`, and `changed()` once the rows are known. */
   constructor({ id, choose, changed }) {
@@ -123,15 +129,19 @@ export class Results {
     return this.rows.filter(isOpen).length;
   }
 
-  /** How much is decided, as words and a bar. */
+  /** Whether people have decided all that was for them. */
+  get allDecided() {
+    return this.open === 0 && this.rows.some((row) => row.state === "decided");
+  }
+
+  /** How much of what is for people is decided, as words and a bar. */
   progress() {
-    const all = this.rows.filter((row) => row.id).length;
-    if (!all) return null;
-    const done = this.rows.filter((row) => row.state === "decided").length;
+    if (!this.rows.some((row) => row.id)) return null;
+    const [done, all] = decidedOf(this.rows);
     const accepted = this.rows.filter(isAccepted).length;
     const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
-    bar.firstChild.style.inlineSize = percent((done + accepted) / all);
-    return h("div.results-head", {}, h("strong", {}, `${done} of ${all} decided`), accepted > 0 && h("span.muted", {}, `${accepted} accepted automatically`), bar);
+    bar.firstChild.style.inlineSize = percent(all ? done / all : 1);
+    return h("div.results-head", {}, h("strong", {}, all ? `${done} of ${all} decided` : "Nothing to decide"), accepted > 0 && h("span.muted", {}, `${accepted} accepted automatically`), bar);
   }
 
   /** The row of the list. */
@@ -143,8 +153,8 @@ export class Results {
 
   /** A group of rows with how many of them are decided. */
   group(name, rows) {
-    const all = rows.filter((row) => row.id).length;
-    return h("section.lines", { "aria-label": name }, h("h2", {}, name, all > 0 && h("span.muted", {}, `${rows.filter((row) => row.id && !isOpen(row)).length} of ${all}`)), rows.map((row) => this.line(row)));
+    const [done, all] = decidedOf(rows);
+    return h("section.lines", { "aria-label": name }, h("h2", {}, name, all > 0 && h("span.muted", {}, `${done} of ${all}`)), rows.map((row) => this.line(row)));
   }
 
   /** Values, presence, signals or sentences; `otherwise` if the document was processed without them. */
