@@ -18,6 +18,9 @@ export async function show({ id, params, go, replace }) {
   return { title: view.document.title ?? view.document.name, element: view.element, leave: () => view.leave(), wide: true, keys: KEYS };
 }
 
+/** What stands above the document as a whole once nothing is open. */
+const allDecided = () => h("div.all-decided", {}, h("h2", {}, "All decided"), h("p", {}, "Read the client report, or go on with the next document."));
+
 /** The position in the address, as set by a search; null for none. */
 function positionIn(params) {
   const [page, start, end] = ["page", "start", "end"].map((name) => Number(params.get(name) ?? NaN));
@@ -149,10 +152,14 @@ class OneDocument extends Workbench {
   nothing() {
     this.replace(`/documents/${this.one}`);
     const { document, results } = this;
+    const decided = Boolean(this.claims) && results?.allDecided;
+    const focused = this.panel.contains(window.document.activeElement) && window.document.activeElement.textContent;
+    if (decided && this.panel.querySelector(".decide")) say("All decided.");
     fill(this.panel,
       h("div.panel-top", {}, h("div.row.apart", {}, h("span.kind", {}, knownKind(document) ?? "document"), document.state !== "ended" && h("span.muted", {}, "Being processed. Results appear here."))),
-      h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "The document" }, overviewOf(document, (kind) => this.changeKind(kind))),
-      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), report: may("review") && document.state === "ended" && !gaveUp(document) && !hasOnlyParts(document), review: () => this.openNext() })));
+      h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "The document" }, decided && allDecided(), overviewOf(document, (kind) => this.changeKind(kind))),
+      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), report: may("review") && document.state === "ended" && !gaveUp(document) && !hasOnlyParts(document), review: () => this.openNext(), decided })));
+    if (decided && focused) ([...this.panel.querySelectorAll("a, button")].find((one) => one.textContent === focused) ?? this.panel.querySelector(".primary")).focus();
   }
 
   onward() {

@@ -43,12 +43,14 @@ function kindChoice({ kind, kind_unsure: unsure, media_type: type }, setKind) {
     @param open how many results are open
     @param any whether there are results
     @param report whether the document has a client report
-    @param review called to begin with the first open one */
-export function ways(id, { open, any, report, review }) {
+    @param review called to begin with the first open one
+    @param decided whether everything is decided */
+export function ways(id, { open, any, report, review, decided }) {
   const path = `/v1/documents/${encodeURIComponent(id)}`;
   const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: id }), download: true }, format.toUpperCase());
   return h("div.take-away", {},
     open > 0 && h("button.primary.large", { type: "button", onclick: review, "aria-keyshortcuts": "Shift+J" }, "Review this document", kbd("⇧J")),
+    decided && h("a.button.primary.large", { href: "/review" }, "Next document"),
     any && h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx"))),
     report && h("div.row.apart", { role: "group", "aria-label": "Client report" }, h("a.button", { href: `${path}/report`, target: "_blank" }, "Client report"), h("a.button", { href: `${path}/report?format=docx`, download: true }, "DOCX")),
     !any && h("a.button", { href: `${path}/original`, download: true }, "Download the original"));

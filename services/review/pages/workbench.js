@@ -372,9 +372,10 @@ export class Workbench {
       done.push({ item: item.id, verdict, category: nameOf(item) });
       this.counted(1);
       if (this.results?.id === item.document_id) this.results.update(asDecided(item));
+      const last = this.results?.id === item.document_id && this.results.allDecided ? " All of that document is decided." : "";
       await this.present();
       const renamed = correction?.category && !asksKind(item) && correction.category !== item.category ? ` Now: ${titleOf(correction.category)}.` : "";
-      this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.${renamed}`);
+      this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.${renamed}${last}`);
     });
   }
 

@@ -1178,6 +1178,31 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
     stage.reports = []
 
 
+def test_the_last_decision_of_a_document_leads_to_the_next(ada: Watched, stage: Stage) -> None:
+    document = stage.upload(
+        "two terms.txt", b"It ends in May. It is governed by the laws of Diest."
+    )
+    names = [("Expiration Date", "in May", 0.6), ("Parties", "It ends", 0.99)]
+    stage.extract(document, [*names, ("Governing Law", "laws of Diest", 0.5)], accepted=0.9)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("0 of 2 decided").wait_for()
+    page.keyboard.press("Shift+J")
+    accept = page.locator(".decide").get_by_role("button", name="Accept")
+    accept.click()
+    page.get_by_text("1 of 2 decided").wait_for()
+    assert not page.get_by_role("heading", name="All decided").count()
+    accept.click()
+    page.get_by_role("heading", name="All decided").wait_for()
+    page.get_by_text("2 of 2 decided").wait_for()
+    following = page.get_by_role("link", name="Next document")
+    until(lambda: following.evaluate("one => one === document.activeElement"), "the focus")
+    ada.draw("all-decided")
+    ada.check_access("all-decided")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review?item=*")
+
+
 def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:
     document, _ = decided_fees(stage, "fees decided.txt")
     page = ada.sign_in()
