@@ -100,7 +100,7 @@ class OneDocument extends Workbench {
 
   async listResults() {
     const { document } = this;
-    if (gaveUp(document) || hasOnlyParts(document)) fill(this.side, h("p.muted", {}, "No results."));
+    if (gaveUp(document) || hasOnlyParts(document)) fill(this.side, h("p.muted", {}, "No results."), h("div.side-foot", {}, this.closer()));
     else await super.listResults();
   }
 

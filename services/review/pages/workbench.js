@@ -118,7 +118,12 @@ export class Workbench {
   /** Buttons below the list. */
   ways() {
     const step = (label, key, sign, by) => h("button.quiet", { type: "button", title: label, onclick: () => this.results.step(by), "aria-keyshortcuts": key }, h("span.unseen", {}, label), h("span", { "aria-hidden": "true" }, sign), kbd(key));
-    return h("div.side-foot", {}, step("Previous result", "K", "↑", -1), step("Next result", "J", "↓", 1));
+    return h("div.side-foot", {}, step("Previous result", "K", "↑", -1), step("Next result", "J", "↓", 1), this.closer());
+  }
+
+  /** Closes the list where it lies above the document. */
+  closer() {
+    return h("button.quiet.close", { type: "button", popovertarget: "results", popovertargetaction: "hide" }, "Close");
   }
 
   /** Words can be selected for a new clause, or for a correction. */

@@ -2112,4 +2112,6 @@ def test_who_may_not_review_opens_every_page_of_the_menu(
     page.get_by_role("button", name="Results").click()
     page.get_by_role("tab", name=f"Clauses {len(CLAUSES)}").wait_for()
     person.draw(f"document-{role}-phone")
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("tab", name="Clauses").wait_for(state="hidden")
     person.close()
