@@ -59,6 +59,7 @@ async function show() {
       return;
     }
     shown = view;
+    byId("find").querySelector("kbd").hidden = Boolean(view.focus);
     document.title = `${view.title} · smallprint`;
     document.body.classList.toggle("wide", Boolean(view.wide));
     fill(byId("view"), view.element);
@@ -108,7 +109,7 @@ document.addEventListener("click", (event) => {
 window.addEventListener("popstate", show);
 window.addEventListener("hashchange", () => { if (LINK.test(location.hash)) location.reload(); }); // a link pasted into this tab
 
-/** Go to the box of the page for a search, or to that of all documents. */
+/** Go to the search box of the page, or without one to that of all documents. */
 function search() {
   if (shown?.focus) shown.focus();
   else if (byId("find").checkVisibility()) byId("find-words").focus();

@@ -5,12 +5,13 @@ import { byId, fill, h, nameLines, say, typing } from "/pages/dom.js";
 
 const PLACES = { q: "/", d: "/documents", c: "/decisions", i: "/insights", p: "/people" };
 const COMMON = [
-  ["?", "These keys"], ["/", "Search"], ["Ctrl K", "Find a page, an action or a document (⌘ K on a Mac)"],
+  ["?", "These keys"], ["Ctrl K", "Find a page, an action or a document (⌘ K on a Mac)"],
   ["G Q", "Go to the queue"], ["G D", "Documents"], ["G C", "Decisions"], ["G I", "Insights"], ["G P", "People"],
 ];
 const ROWS = [["J K", "Next and previous row"], ["X", "Select the row"], ["↵", "Open the row"]];
 const SOON = 1_500; // milliseconds between G and the letter
 const TYPED = 200; // milliseconds after the last letter until documents are searched
+const REVIEW = "/review"; // has no search: one key too many must not leave the item
 const OFF = "smallprint.single-keys-off"; // in this browser
 
 let context = null; // what `start` was given
@@ -40,7 +41,7 @@ function pressed(event) {
   const list = context.view()?.list;
   if (to) act(event, () => context.links().some(([href]) => href === to) && context.go(to));
   else if (key === "?") act(event, showKeys);
-  else if (key === "/" && location.pathname !== "/review") act(event, context.search);
+  else if (key === "/" && location.pathname !== REVIEW) act(event, context.search);
   else if (list && "jkx".includes(key)) act(event, () => inRows(list, key));
 }
 
@@ -71,8 +72,10 @@ const listOf = (keys) => h("dl.keys", {}, keys.map(([key, what]) => h("div", {},
 export function showKeys() {
   const view = context.view();
   const own = [...(view?.list ? ROWS.filter(([key]) => key !== "X" || view.list.querySelector(".choose")) : []), ...(view?.keys ?? [])];
+  const searched = view?.focus ? "Search this page" : "Search all documents";
+  const common = location.pathname === REVIEW ? COMMON : [...COMMON, ["/", searched]];
   const single = h("input", { type: "checkbox", checked: !areOff(), onchange: () => (single.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "")) });
-  dialog("Keys", h("h2", {}, "Keys"), own.length > 0 && [h("h3", {}, view.title), listOf(own)], h("h3", {}, "Every page"), listOf(COMMON),
+  dialog("Keys", h("h2", {}, "Keys"), own.length > 0 && [h("h3", {}, view.title), listOf(own)], h("h3", {}, "Every page"), listOf(common),
     h("label.row", {}, single, "Single keys work in this browser"), h("form", { method: "dialog" }, h("button.primary", { autofocus: true }, "Close")));
 }
 

@@ -26,7 +26,7 @@ export async function show({ params, go, replace, kind = null }) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, params.get(name) ?? ""]).filter(([, value]) => value));
   const queue = new Queue({ filters: kind ? { ...filters, kind } : filters, go, replace });
   await queue.load();
-  return { title: "Queue", element: queue.element, leave: () => queue.leave(), list: queue.list, keys: KEYS };
+  return { title: "Queue", element: queue.element, leave: () => queue.leave(), focus: () => queue.search.focus(), list: queue.list, keys: KEYS };
 }
 
 const same = (one, other) => FILTERS.every((name) => (one[name] ?? "") === (other[name] ?? ""));

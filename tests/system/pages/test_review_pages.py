@@ -481,6 +481,8 @@ def test_an_analyst_without_results_adds_a_clause(browser: Any, stage: Stage) ->
     page.get_by_text("added · noor").wait_for()
     assert page.get_by_text("Governing law").count() == 0
     assert page.get_by_role("tab").count() == 1
+    page.get_by_text("Your role shows only clauses to review").wait_for()
+    analyst.draw("document-analyst")
     analyst.close()
 
 
@@ -1485,6 +1487,16 @@ def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stag
 
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
+    hint = page.locator("#find kbd")
+    assert not hint.is_visible()  # the queue has its own box
+    page.keyboard.press("?")
+    page.get_by_text("Search this page").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.get_by_label("Search the queue").evaluate("one => one === document.activeElement")
+    page.get_by_role("link", name="Decisions").click()
+    page.get_by_role("heading", name="Decisions").wait_for()
+    assert hint.is_visible()
     page.keyboard.press("/")
     page.wait_for_function("document.activeElement.type === 'search'")
     page.keyboard.type('"laws of the state" york')
