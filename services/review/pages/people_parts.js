@@ -79,8 +79,8 @@ export function ask(title, parts, yes, work, done) {
 /** A button that asks before it ends or deletes something. */
 export const careful = (text, title, why, work, done) => h("button.quiet", { type: "button", onclick: () => ask(title, h("p", {}, why), text, work, done) }, text);
 
-/** Show a secret, with a button to copy it. Resolves when the dialog has closed. */
-export function showOnce(title, text, secret) {
+/** Show a secret, with a button to copy it, and perhaps a warning. Resolves when the dialog has closed. */
+export function showOnce(title, text, secret, warning = null) {
   const copied = h("span.muted.small", { role: "status" });
   const code = h("code", {}, secret);
   const copy = async () => {
@@ -93,7 +93,7 @@ export function showOnce(title, text, secret) {
     }
   };
   return new Promise((resolve) => {
-    const box = h("dialog", { "aria-label": title, onclose: () => { box.remove(); resolve(); } }, h("h2", {}, title), h("p", {}, text), h("p.secret", {}, code),
+    const box = h("dialog", { "aria-label": title, onclose: () => { box.remove(); resolve(); } }, h("h2", {}, title), h("p", {}, text), h("p.secret", {}, code), warning && h("p.notice", {}, warning),
       h("div.row", {}, h("button.primary", { type: "button", onclick: copy }, "Copy"), copied, h("button", { type: "button", onclick: () => box.close() }, "Close")));
     document.body.append(box);
     box.showModal();

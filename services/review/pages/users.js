@@ -51,12 +51,15 @@ const add = (draw) => ask("Add a user", [
   h("p.muted.small", {}, "The name stands on every decision of this person."),
 ], "Add user", (data) => post("/v1/users", Object.fromEntries(data)), (made) => invited(made, draw));
 
+const OWN_NAMES = ["localhost", "127.0.0.1", "[::1]"]; // of each machine for itself
+
 /** Show the link of an invitation, then draw the list. */
 async function invited({ name, invitation, expires, has_password: password }, draw) {
   const { openid } = await get("/v1/sign-in").catch(() => ({})); // the link is shown in any case
   const without = openid ? ` They need it only for a password. ${openid.name} signs them in without one.` : "";
   await showOnce(`${password ? "Password link" : "Invitation"} for ${name}`,
-    `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.${password ? " Their present password works until then." : without} The link is not shown again.`, `${location.origin}/#invitation=${invitation}`);
+    `Send this link to ${name}. It opens the page on which they choose a password, once, until ${moment(expires)}.${password ? " Their present password works until then." : without} The link is not shown again.`, `${location.origin}/#invitation=${invitation}`,
+    OWN_NAMES.includes(location.hostname) && "This link works on this machine only. For another machine, open this page by the server's name and invite again.");
   await draw();
 }
 

@@ -71,6 +71,7 @@ def invite(admin: Watched, name: str, role: str) -> str:
     dialog = admin.page.get_by_role("dialog", name=f"Invitation for {name}")
     dialog.get_by_text("Example ID signs them in without one").wait_for()
     dialog.get_by_text("The link is not shown again.").wait_for()
+    dialog.get_by_text("This link works on this machine only.").wait_for()
     link = str(dialog.locator("code").inner_text())
     admin.draw(f"people-invitation-{name}", whole=False)
     dialog.get_by_role("button", name="Close").click()
