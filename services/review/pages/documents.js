@@ -8,7 +8,7 @@ const SOON = 2_000;
 const LATER = 20_000;
 const PATIENCE = 3_600_000; // milliseconds for which an upload is retried
 export { KINDS };
-const STATES = { received: "being read", read: "read", processing: "in progress", ended: "ended" };
+const STATES = { received: "being read", read: "waiting for analysis", processing: "being analysed", ended: "ended" };
 
 const FILTERS = ["q", "kind", "outcome", "assignee", "tag", "sort"];
 const CHIPS = [ // filters that one click sets
