@@ -49,7 +49,7 @@ export class ContractResults extends Results {
     });
     const lists = may("results:read") ? [["terms", "Terms", countTerms(values), termsOf(values, this.rows, (one) => (one.result_id ? this.choose(one) : this.openWords(one)))], ["missing", "Missing", missing.count, missing.element]] : [];
     this.tabs = new Tabs("Results", [["clauses", "Clauses", this.rows.length, this.clauses()], ...lists], this.tab, (key) => { this.tab = key; });
-    fill(this.element, this.progress(), this.tabs.element);
+    fill(this.element, this.progress(), !lists.length && h("p.muted.small", {}, "Your role shows only clauses to review, no terms and no missing clauses."), this.tabs.element);
   }
 
   clauses() {
