@@ -57,7 +57,7 @@ export async function asRead(cell) {
 }
 
 /** The line and period of a cell. */
-export const nameOfCell = (cell) => [details.get(cell).line, details.get(cell).period].filter(Boolean).join(", ");
+export const nameOfCell = (cell) => [details.get(cell).line?.replace(/:$/, ""), details.get(cell).period].filter(Boolean).join(", ");
 
 /** What is known about a cell: its figure in the document, position and unit. */
 export function factsOfCell(cell, read) {
