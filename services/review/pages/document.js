@@ -51,7 +51,7 @@ class OneDocument extends Workbench {
       this.id = null;
       await this.showDocument(this.one);
     }
-    this.drawBar(pill(document), h("button", { type: "button", onclick: () => this.overview() }, "Details"));
+    this.drawBar(pill(document), this.hasReport && h("a.button.report-link", { href: `${this.path}/report`, target: "_blank" }, "Client report"), h("button", { type: "button", onclick: () => this.overview() }, "Details"));
     if (!this.shown && !this.decided) this.nothing();
     if (document.progress) await this.showFirstPages(document.progress);
     else if (!this.viewer.id) await this.showPages();
@@ -64,6 +64,12 @@ class OneDocument extends Workbench {
     const item = params.get("item");
     const row = item && this.results?.rows.find((one) => one.id === item);
     if (row) await this.choose(row);
+  }
+
+  /** Whether there is a client report. */
+  get hasReport() {
+    const { document } = this;
+    return may("review") && document.state === "ended" && !gaveUp(document) && !hasOnlyParts(document);
   }
 
   async showPages() {
@@ -158,7 +164,7 @@ class OneDocument extends Workbench {
     fill(this.panel,
       h("div.panel-top", {}, h("div.row.apart", {}, h("span.kind", {}, knownKind(document) ?? "document"), document.state !== "ended" && h("span.muted", {}, "Being processed. Results appear here."))),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "The document" }, decided && allDecided(), overviewOf(document, (kind) => this.changeKind(kind))),
-      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), report: may("review") && document.state === "ended" && !gaveUp(document) && !hasOnlyParts(document), review: () => this.openNext(), decided })));
+      h("div.panel-foot", {}, ways(this.one, { open: this.claims ? results?.rows.filter(isOpen).length ?? 0 : 0, any: Boolean(results?.rows.some((row) => row.id)), report: this.hasReport, review: () => this.openNext(), decided })));
     if (decided && focused) ([...this.panel.querySelectorAll("a, button")].find((one) => one.textContent === focused) ?? this.panel.querySelector(".primary")).focus();
   }
 

@@ -58,10 +58,10 @@ export function nameLines(title, file) {
 /** The name of a document for people, in one line. */
 export const labelOf = ({ title, name }) => title ?? name;
 
-/** A link to a document with its title, and its file below. */
+/** A link to a document, and the rest of its title and its file below. */
 export function documentLink(id, title, file, length = 60) {
-  const link = h("a.plain", { href: `/documents/${encodeURIComponent(id)}`, title: title ?? file }, excerpt(title || file || id, length));
-  return title ? [link, h("span.sub", {}, excerpt(file, length))] : [link];
+  const [first, second] = nameLines(title, file || id);
+  return [h("a.plain", { href: `/documents/${encodeURIComponent(id)}`, title: title ?? file }, excerpt(first, length)), second && h("span.sub", { title: second }, second)];
 }
 
 /** A text shortened to one line. */

@@ -53,7 +53,7 @@ export class ReportResults extends Results {
     this.tabs = new Tabs("Results", [["findings", "Findings", findings.filter((row) => !row.dismissed).length, this.findings(findings)],
       ["signals", "Signals", signals.filter((row) => row.level !== "usual").length, this.signals(signals)], ["sentences", "Sentences", flags.length, this.sentences(flags)]],
     this.tab ?? (this.hasOnlyWords ? "sentences" : "findings"), (key) => { this.tab = key; });
-    fill(this.element, this.progress(), this.hasOnlyWords && h("p.muted.nothing", {}, "No financial statements found, so no figures were checked. The sentences were."), this.tabs.element);
+    fill(this.element, this.progress(), !may("results:read") && h("p.muted.small", {}, "Your role shows only results to review."), this.hasOnlyWords && h("p.muted.nothing", {}, "No financial statements found, so no figures were checked. The sentences were."), this.tabs.element);
   }
 
   findings(rows) {
@@ -103,14 +103,14 @@ export class ReportResults extends Results {
   signals(rows) {
     const odd = rows.filter((row) => row.level !== "usual");
     const usual = rows.filter((row) => row.level === "usual");
-    return [odd.length ? this.group("Unusual ratios", odd) : h("p.muted.nothing", {}, "No ratio stands out among other companies."),
+    return [odd.length ? this.group("Unusual ratios", odd) : h("p.muted.nothing", {}, may("results:read") ? "No ratio stands out among other companies." : "No ratio to review."),
       usual.length > 0 && h("details.lines", {}, h("summary", {}, count(usual.length, "usual ratio")), usual.map((row) => this.line(row)))];
   }
 
   /** The flagged sentences by family. */
   sentences(rows) {
     const families = [...new Set(rows.map((row) => row.finding.title))];
-    return families.length ? families.map((family) => this.group(family, rows.filter((row) => row.finding.title === family))) : h("p.muted.nothing", {}, "No sentence was flagged.");
+    return families.length ? families.map((family) => this.group(family, rows.filter((row) => row.finding.title === family))) : h("p.muted.nothing", {}, may("results:read") ? "No sentence was flagged." : "No sentence to review.");
   }
 
   /** The statements of the first filing; null if there are none. */

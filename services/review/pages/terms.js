@@ -46,7 +46,7 @@ function replaced(row) {
 function drawn({ text, notes, place }, open) {
   const note = notes.filter(Boolean).join(", ");
   if (!place) return h("span.muted", {}, note);
-  return [h("button.quiet.see", { type: "button", title: "Show its words", onclick: () => open(place) }, text ?? note), " ", text && note && h("span.muted", {}, note)];
+  return [h(text ? "button.quiet.see" : "button.quiet.see.unread", { type: "button", title: "Show its words", onclick: () => open(place) }, text ?? note), " ", text && note && h("span.muted", {}, note)];
 }
 
 /** How many categories have a value. */
