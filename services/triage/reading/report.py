@@ -229,7 +229,8 @@ def _no_statements_message(reading: ParsedDocument, unread: Sequence[Unread], da
     if reading.media_type == HTML and _PICTURE.search(data):
         why.append("pictures of an HTML page are not read: upload tables as PDF or image")
     nothing = "No financial statements found. Only English ones are read, with amounts in columns."
-    return " ".join([nothing, "; ".join(why)]).strip()
+    reasons = "; ".join(why)
+    return f"{nothing} {reasons[:1].upper()}{reasons[1:]}".strip()
 
 
 def _unread(table: Unread) -> str:

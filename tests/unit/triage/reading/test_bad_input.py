@@ -92,7 +92,7 @@ def exploding() -> bytes:
         (
             f'<h1>Balance sheets</h1><img src="data:image/gif;base64,{PICTURE}">'.encode(),
             "a.html",
-            [NOTHING, "pictures of an HTML page", "as PDF or image"],
+            [NOTHING, "Pictures of an HTML page", "as PDF or image"],
         ),
         (BOMB.encode(), "a.xbrl", ["declares a document type or entities"]),
         (exploding(), "a.xlsx", ["declares a document type or entities"]),
