@@ -215,13 +215,21 @@ class ParsedDocument:
 
     def words_on(self, page: Page) -> Iterator[Word]:
         """Yield the words of a page that are drawn on it, in the order of the text."""
-        for found in _WORD.finditer(self.text, page.start, page.end):
-            drawn = found.start() + np.flatnonzero(~np.isnan(self.boxes[slice(*found.span()), 0]))
-            boxes = self.boxes[drawn]
-            for piece in np.split(drawn, _jumps(boxes)) if len(drawn) else ():
-                own = self.boxes[piece]
-                low, high = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
-                yield Word(int(piece[0]), int(piece[-1]) + 1, *low.tolist(), *high.tolist())
+        word = np.full(page.end - page.start, -1)  # the number of the word of each character
+        for number, found in enumerate(_WORD.finditer(self.text, page.start, page.end)):
+            word[found.start() - page.start : found.end() - page.start] = number
+        drawn = np.flatnonzero((word >= 0) & ~np.isnan(self.boxes[page.start : page.end, 0]))
+        if not len(drawn):
+            return
+        boxes = self.boxes[page.start + drawn]
+        first = np.union1d(np.flatnonzero(np.diff(word[drawn], prepend=-1)), _jumps(boxes))
+        last = np.append(first[1:], len(drawn)) - 1
+        low = np.minimum.reduceat(boxes[:, :2], first).tolist()
+        high = np.maximum.reduceat(boxes[:, 2:], first).tolist()
+        starts = (page.start + drawn[first]).tolist()
+        ends = (page.start + drawn[last] + 1).tolist()
+        for start, end, lower, upper in zip(starts, ends, low, high, strict=True):
+            yield Word(start, end, *lower, *upper)
 
     def _on_page(self, page: Page, start: int, end: int) -> Iterator[Box]:
         start, end = max(start, page.start), min(end, page.end)
