@@ -7,6 +7,7 @@ import { textLayer } from "/pages/text_layer.js";
 const LETTER = { width: 612, height: 792 };
 const WIDEST = 940; // pixels of a page at 100%
 const PER_POINT = 2; // pixels of the usual picture
+const TICKS = 400; // places beside the pages
 const SETTLE = 80; // milliseconds near the screen until a page is drawn, so that a fast scroll asks for few
 
 export class PageScroll {
@@ -104,7 +105,7 @@ export class PageScroll {
   mark(boxes) {
     this.boxes = boxes;
     this.main = boxes.filter((box) => !box.look && this.sheets[box.page - 1]?.size);
-    this.sheets.forEach((sheet) => this.#overlay(sheet));
+    this.sheets.filter((sheet) => sheet.drawn).forEach((sheet) => this.#overlay(sheet));
     this.#tickSoon();
   }
 
@@ -114,11 +115,17 @@ export class PageScroll {
     this.ticking = requestAnimationFrame(() => this.#tick());
   }
 
+  /** Draw the places of the boxes beside the pages, and only one tick for boxes that lie close. */
   #tick() {
-    const height = this.list.scrollHeight;
-    fill(this.ticks, this.boxes.filter((box) => this.sheets[box.page - 1]?.size).map((box) => {
-      const tick = h("span.tick", { class: box.look });
-      tick.style.insetBlockStart = `${(100 * this.#top(box)) / Math.max(1, height)}%`;
+    const height = Math.max(1, this.list.scrollHeight);
+    const ticks = new Map();
+    for (const box of this.boxes.filter(({ page }) => this.sheets[page - 1]?.size)) {
+      const place = Math.round((TICKS * this.#top(box)) / height);
+      ticks.set(`${place} ${box.look}`, [place, box.look]);
+    }
+    fill(this.ticks, [...ticks.values()].map(([place, look]) => {
+      const tick = h("span.tick", { class: look });
+      tick.style.insetBlockStart = `${(100 * place) / TICKS}%`;
       return tick;
     }));
   }
