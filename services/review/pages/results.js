@@ -100,8 +100,8 @@ export class Results {
 
   /** The rows in the order in which they are shown. */
   get shown() {
-    const keys = [...this.element.querySelectorAll("[role=tabpanel]:not([hidden]) .entry")].map((line) => line.dataset.key);
-    return keys.map((key) => this.rows.find((row) => row.result_id === key));
+    const rows = new Map(this.rows.map((row) => [row.result_id, row]));
+    return [...this.element.querySelectorAll("[role=tabpanel]:not([hidden]) .entry")].map((line) => rows.get(line.dataset.key));
   }
 
   /** Choose the row before or after the current one. */
