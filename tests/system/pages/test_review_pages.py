@@ -283,6 +283,29 @@ def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> 
     assert [item["category"] for item in items] == ["Governing Law"]
 
 
+def test_keys_reach_the_last_row_of_a_list_that_is_longer_than_the_window(
+    ada: Watched, stage: Stage
+) -> None:
+    page = ada.sign_in()
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    rows = page.locator(".results [role=tabpanel]:not([hidden]) .entry")
+    rows.first.wait_for()
+    is_seen = """(row) => {
+      const [own, list] = [row, row.closest(".results")].map((one) => one.getBoundingClientRect());
+      return own.top >= list.top && own.bottom <= list.bottom + 1;
+    }"""
+    assert not rows.last.evaluate(is_seen)
+    keys = rows.evaluate_all("(rows) => rows.map((row) => row.dataset.key)")
+    clauses = stage.http.get(f"/v1/documents/{stage.contract}/clauses?limit=500").json()["items"]
+    assert {clause["id"] for clause in clauses} <= set(keys)
+    for key in keys:
+        page.keyboard.press("j")
+        page.locator(f".entry[aria-current][data-key='{key}']").wait_for()
+    assert rows.last.get_attribute("aria-current") == "true"
+    assert rows.last.evaluate(is_seen)
+
+
 def test_a_selection_over_pages_keeps_its_start(ada: Watched, stage: Stage) -> None:
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents/{stage.contract}")
