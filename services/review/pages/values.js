@@ -24,7 +24,7 @@ export function valueLine({ value, verdict, correction }) {
   const right = verdict === "correct" ? correction : null;
   if (!value || verdict === "reject" || (right && !right.value)) return null;
   const others = value.other_values.filter((one) => one.status !== "not_stated").map(stated);
-  return h("p.read", {}, h("span.label", {}, "Value"), " ", right ? [h("del", {}, stated(value)), " ", h("ins", {}, shown(right))] : stated(value),
+  return h("p.read", {}, h("span.label", {}, "Value"), " ", right ? [h("del", {}, stated(value)), " ", h("ins", {}, shown(right))] : h(value.status === "not_stated" ? "span.muted" : "span", {}, stated(value)),
     !right && others.length > 0 && h("span.muted", {}, `, also ${others.join(", ")}`));
 }
 
