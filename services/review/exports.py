@@ -148,11 +148,13 @@ class Result:
 
 
 def _stated(item: Item, right: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The value that a person stated in a correction."""
+    """The value that a person stated in a correction, and the others of the same words."""
     if item.value is None or "value" not in right:
         return None
-    kind = item.value["kind"]
-    return {"kind": kind, "other_values": [], **{k: right[k] for k in ("value", "currency")}}
+    is_moved = (right["start"], right["end"]) != (item.start, item.end)
+    others = [] if is_moved else item.value["other_values"]
+    stated = {name: right[name] for name in ("value", "currency")}
+    return {"kind": item.value["kind"], "other_values": others, **stated}
 
 
 def _value(clause_value: Mapping[str, Any] | None) -> dict[str, Any]:

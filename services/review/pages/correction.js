@@ -5,7 +5,7 @@ import { Combobox } from "/pages/combobox.js";
 import * as known from "/pages/document_cache.js";
 import { fill, flowing, h, kbd } from "/pages/dom.js";
 import { clauseType, clauseTypes } from "/pages/names.js";
-import { exampleOf, shown, written } from "/pages/values.js";
+import { exampleOf, writable, written } from "/pages/values.js";
 
 export class Correction {
   /** Calls `save(right)` with what is right, `close()` to give up, and `tell(text, wrong)`. */
@@ -17,7 +17,7 @@ export class Correction {
     types.set(item.category);
     this.input = types.input;
     this.preview = h("blockquote.quote.new");
-    this.read = item.value && item.value.value !== null ? shown({ ...item.value, role: null, repeats: null }) : "";
+    this.read = item.value ? writable(item.value) : "";
     this.value = h("input.value-input", { value: this.read, maxlength: 200, placeholder: exampleOf(item.value?.kind) ?? null, oninput: () => this.#draw() });
     this.valueBox = item.value && h("label.field", {}, "Value", this.value);
     this.button = h("button.primary", { type: "button", onclick: () => this.save(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));

@@ -56,6 +56,8 @@ async function inOrder() {
     }
     if (paused) changed();
   }
+  for (const { resolve } of callers.values()) resolve(null); // another tab has sent theirs
+  callers.clear();
   delivering = null;
   paused = false;
   changed();
@@ -101,6 +103,10 @@ function giveUp(entry, error) {
   if ((caller && !caller.stays) || (later.length && last.decision.verdict === "undo")) drop(last); // the page shows it, or nothing was to be stored
   else refuse(last, error.message);
   caller?.reject(error);
+  for (const { decision } of later) {
+    callers.get(decision.id)?.reject(error);
+    callers.delete(decision.id);
+  }
 }
 
 window.addEventListener("online", deliver);

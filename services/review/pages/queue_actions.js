@@ -3,7 +3,7 @@
 import { actor, get, may, put } from "/pages/api.js";
 import { decide } from "/pages/decide.js";
 import { count, fill, h, kbd, say } from "/pages/dom.js";
-import { claim } from "/pages/tab_session.js";
+import { claim, enter, leave } from "/pages/tab_session.js";
 
 const SURE = 90; // percent of confidence that the question suggests
 const AT_ONCE = 500; // items of a request
@@ -128,11 +128,13 @@ export class QueueActions {
   async undo() {
     const all = this.done;
     const failed = [];
+    const stay = enter();
     this.busy = true;
     for (const [at, one] of all.entries()) {
       this.tell(`Undoing ${at + 1} of ${all.length}`);
-      await decide({ item: one.id, verdict: "undo" }, one).catch((error) => failed.push(error.message));
+      await decide({ item: one.id, verdict: "undo", tab: stay }, one).catch((error) => failed.push(error.message));
     }
+    leave(stay); // other reviewers can take the items
     this.busy = false;
     this.done = [];
     this.tell([`${count(all.length - failed.length, "decision")} undone.`, ...new Set(failed)].join(" "), failed.length > 0);

@@ -62,8 +62,9 @@ class Queue extends Workbench {
     const again = () => { this.claims.forgetSkipped(); this.present(); };
     const skipped = this.claims.skipped.size > 0;
     const filtered = Object.keys(this.filters).length > 0;
+    const others = this.tally.waiting > 0 ? `${count(this.tally.waiting, "item waits", "items wait")} for other people${filtered ? " or do not match" : ""}.` : "Everything is decided.";
     fill(this.element, emptyPage("No items left for you",
-      [skipped ? "You skipped items in this tab." : "", this.tally.claimed ? `${count(this.tally.claimed, "item is", "items are")} being reviewed in other tabs or by colleagues.` : skipped ? "" : "Everything is decided."].join(" ").trim(),
+      [skipped ? "You skipped items in this tab." : "", this.tally.claimed ? `${count(this.tally.claimed, "item is", "items are")} being reviewed in other tabs or by colleagues.` : skipped ? "" : others].join(" ").trim(),
       skipped && h("button.primary", { type: "button", onclick: again }, "Review skipped items"),
       filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Review the whole queue"),
       done.all().length > 0 && h("button", { type: "button", onclick: () => this.undo() }, "Undo the last decision", kbd("U")),

@@ -12,23 +12,34 @@ const LENGTH = 160; // characters of a clause that stand for its value
     Calls `open(line)` for the words of one. */
 export function termsOf(values, rows, open) {
   const names = [...new Set(values.map((one) => one.category))];
-  const byId = new Map(rows.map((row) => [row.result_id, row]));
-  const lines = [...values.map((one) => read(one, byId, values)), ...rows.map(replaced).filter((one) => one && names.includes(one.category))].filter(Boolean);
+  const lines = [...values.map((one) => read(one, rows, values)), ...rows.map(replaced).filter((one) => one && names.includes(one.category))].filter(Boolean);
   return h("dl.terms", {}, names.map((name) => {
     const all = lines.filter((one) => one.category === name);
     const own = all.some((one) => one.place) ? all.filter((one) => one.place) : all; // "not stated" until a person adds one
-    return h("div", {}, h("dt", {}, titleOf(name)), own.length ? own.map((one) => h("dd", {}, drawn(one, open))) : h("dd", {}, h("span.muted", {}, "rejected")));
+    const shownLines = own.length ? own : rows.filter((row) => row.category === name && undisputed(row) && row.value).map(ownValue);
+    const gone = rows.some((row) => row.category === name && row.verdict === "correct") ? "corrected" : "rejected";
+    return h("div", {}, h("dt", {}, titleOf(name)), shownLines.length ? shownLines.map((one) => h("dd", {}, drawn(one, open))) : h("dd", {}, h("span.muted", {}, gone)));
   }));
 }
 
 const undisputed = (row) => !["reject", "correct"].includes(row?.verdict);
 
-/** A value that the model read; null if a reviewer rejected or corrected its clause. */
-function read(value, byId, values) {
-  const row = byId.get(value.clause_id);
-  if (!undisputed(row)) return null;
+/** Whether a clause states a value. */
+const states = (row, { category, value, currency }) => row.category === category && undisputed(row) && value !== null && row.value
+  && [row.value, ...row.value.other_values].some((one) => one.value?.toLowerCase() === value.toLowerCase() && one.currency === currency);
+
+/** Whether a clause still states a value after the correction of another value of it. */
+const keeps = (row, { value }) => row.verdict === "correct" && row.correction?.value && row.correction.start === row.start && row.correction.end === row.end && value !== row.value?.value;
+
+const ownValue = (row) => ({ category: row.category, text: stated(row.value), notes: [row.verdict && verdictOf(row)], place: row });
+
+/** A value that the model read; null if a reviewer disputed its clause and no other one states it. */
+function read(value, rows, values) {
+  const found = rows.find((one) => one.result_id === value.clause_id);
+  const row = found?.verdict === "reject" ? rows.find((one) => states(one, value)) : found;
+  if (found && !row || !undisputed(row) && !keeps(row, value)) return null;
   const { category, start } = value;
-  const since = undisputed(byId.get(value.computed_from)) && value.computed;
+  const since = undisputed(rows.find((one) => one.result_id === value.computed_from)) && value.computed;
   const source = since && values.find((other) => other.clause_id === value.computed_from);
   const notes = [since && `${since}, calculated${source ? ` from the ${titleOf(source.category).toLowerCase()}` : ""}`, row?.verdict && verdictOf(row)];
   if (start === null) return { category, text: null, notes: since || row?.verdict ? notes : [value.clause_id ? "clause found, no value read" : "not stated"], place: row ?? null };

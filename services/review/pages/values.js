@@ -4,6 +4,7 @@ import { h, number } from "/pages/dom.js";
 
 const UNITS = ["year", "month", "week", "day"];
 const DURATION = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$/;
+const AS_WRITTEN = new Intl.NumberFormat("en-US", { maximumFractionDigits: 10 }); // as `written` reads it, in every language of the browser
 const FORMS = { date: "2017-05-31, 6 months, or perpetual", amount: "USD 400,000" };
 
 /** A value for people: `90 days`, `USD 400,000`, `Halden Trading AS (Distributor)`. */
@@ -30,6 +31,12 @@ export function valueLine({ value, verdict, correction }) {
 
 /** How a person writes a value of this kind; undefined for any text. */
 export const exampleOf = (kind) => FORMS[formOf(kind)];
+
+/** A value as a person can write it. */
+export function writable({ kind, value, currency }) {
+  if (kind === "amount" && value) return `${currency ?? ""} ${AS_WRITTEN.format(Number(value))}`.trim();
+  return value === null ? "" : shown({ kind, value });
+}
 
 /** What a person wrote as {value, currency}; null if it has not the form of its kind. */
 export function written(text, kind) {

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from services.review.domain import Item
 from services.review.exports import Result
 from services.review.report.missing import missing_section, standing
 from services.review.report.report import Entry, Group, KeyTerm, Section, Value
@@ -52,7 +53,8 @@ def contract_sections(
         sections.append(Section("Key terms", terms=terms))
     read = {term.name for term in terms if all(value.is_read for value in term.values)}
     groups = _groups(_without_repeats(standing(visible), _SHORT & read))
-    nothing = () if groups else ("No clauses.",)
+    some = "Each clause is among the key terms." if standing(visible) else "No clauses."
+    nothing = () if groups else (some,)
     sections.append(Section("Clauses", nothing, groups=tuple(groups)))
     if missing := missing_section(searched, results, unread):
         sections.append(missing)
@@ -139,18 +141,37 @@ def _terms(found: Sequence[Term], results: Sequence[Result]) -> tuple[KeyTerm, .
 
 
 def _clause_of(term: Term, by_id: Mapping[str, Result]) -> Result | None:
-    """The clause of a term. After a rejection, an undisputed one of its type with its words."""
+    """The clause of a term. After a rejection, an undisputed one of its type that states it."""
     one = by_id.get(term.clause_id or "")
     if one is None or one.item.verdict != "reject":
-        return one if one and _is_as_found(one) else None
-    if term.start is None:
-        return None
-    end = term.start + len(term.text or "")
+        return one if one and (_is_as_found(one) or _keeps(one, term)) else None
     for other in filter(_is_as_found, standing(by_id.values())):
-        row = other.row()
-        if row["category"] == term.category and row["start"] <= term.start and end <= row["end"]:
+        if other.item.category == term.category and _states(other.item, term):
             return other
     return None
+
+
+def _states(item: Item, term: Term) -> bool:
+    """Whether a clause has the words of a term, or its value."""
+    if term.start is not None and item.start is not None and item.end is not None:
+        end = term.start + len(term.text or "")
+        if item.start <= term.start and end <= item.end:
+            return True
+    read = [item.value, *item.value["other_values"]] if item.value else []
+    return term.value is not None and any(
+        (one["value"] or "").casefold() == term.value.casefold()
+        and one.get("currency") == term.currency
+        for one in read
+    )
+
+
+def _keeps(one: Result, term: Term) -> bool:
+    """Whether a clause still states a term after the correction of another value of it."""
+    item, right = one.item, one.decision.correction if one.decision else None
+    if item.verdict != "correct" or not right or not item.value or not right.get("value"):
+        return False
+    is_moved = (right["start"], right["end"]) != (item.start, item.end)
+    return not is_moved and term.value != item.value["value"]
 
 
 def _is_as_found(one: Result) -> bool:

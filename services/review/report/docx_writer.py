@@ -20,6 +20,8 @@ from services.review.report.report import DISCLAIMER, Entry, NameList, Report
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _MUTED, _CHANGE = RGBColor(0x59, 0x61, 0x6C), RGBColor(0x7B, 0x56, 0x00)
 _MARGIN = Cm(2)
+_LONGEST_TITLE = 255
+"""Most characters of the title in the properties of a DOCX file."""
 _FACTS = (Cm(4), Cm(13))
 _TERMS = (Cm(4.5), Cm(7.5), Cm(1.5), Cm(3.5))
 _LISTS = (Cm(4), Cm(6.5), Cm(6.5))
@@ -65,7 +67,7 @@ def write_docx(report: Report) -> bytes:
 def _prepare(file: Docx, report: Report) -> None:
     """Set the title of the file, its margins and its footer."""
     about = file.core_properties
-    about.title, about.author, about.comments = report.title, "smallprint", ""
+    about.title, about.author, about.comments = report.title[:_LONGEST_TITLE], "smallprint", ""
     about.created = about.modified = datetime.now(UTC)
     page = file.sections[0]
     page.left_margin = page.right_margin = _MARGIN

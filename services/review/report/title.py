@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from services.review.domain import Document
 from services.review.exports import Result
-from services.review.report.wording import dated, flowing
+from services.review.report.wording import dated, flowing, shortened
 from shared.events import DocumentTitle
-from shared.titles import joined, named
+from shared.titles import joined, named, short_name
 
 _NAME, _PARTIES = "Document Name", "Parties"
 _DATES = {"Agreement Date", "Effective Date"}
+_MOST_CHARACTERS = 200
 _ISO = re.compile(r"\d{4}(?:-\d\d){0,2}")
 
 
@@ -37,9 +38,9 @@ def _name(document: Document, results: Sequence[Result]) -> str:
     """The first name that stands in the text, or the name of the file."""
     rows = [one.row() for one in results if one.item.verdict != "reject"]
     names = [row for row in rows if row["category"] == _NAME]
-    return str(
-        min(names, key=lambda row: row["start"] or 0, default={"text": document.name})["text"]
-    )
+    first = min(names, key=lambda row: row["start"] or 0, default={"text": document.name})
+    stated = first["value"] if first.get("verdict") == "correct" else None
+    return shortened(str(stated or first["text"]), _MOST_CHARACTERS)
 
 
 def _parts(title: DocumentTitle) -> tuple[str, Sequence[str], str]:
@@ -58,7 +59,16 @@ def _undisputed(parties: Sequence[str], results: Sequence[Result]) -> list[str]:
     left = [
         row["text"] for row in rows if row["category"] == _PARTIES and row["verdict"] != "reject"
     ]
-    return [one for one in parties if _within(one, left) or not _within(one, found)]
+    stated = {
+        flowing(row["found_text"]).casefold(): short_name(str(row["value"]))
+        for row in rows
+        if row["category"] == _PARTIES and row["verdict"] == "correct" and row["value"]
+    }
+    return [
+        next((new for words, new in stated.items() if one.casefold() in words), one)
+        for one in parties
+        if _within(one, left) or not _within(one, found)
+    ]
 
 
 def _within(name: str, texts: Sequence[str]) -> bool:

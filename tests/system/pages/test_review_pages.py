@@ -103,8 +103,8 @@ class Watched:
     """A page that may have no error, violate no content policy, and ask no other host."""
 
     def __init__(self, browser: Any, stage: Stage, **options: Any) -> None:
-        options.setdefault("viewport", {"width": 1280, "height": 800})
-        self.context = browser.new_context(locale="en-GB", **options)
+        options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options}
+        self.context = browser.new_context(**options)
         self.context.add_init_script(WATCH)
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
@@ -1347,6 +1347,27 @@ def test_a_value_is_shown_and_corrected(ada: Watched, stage: Stage) -> None:
     ada.draw("corrected-value", whole=False)
     page.goto(f"{stage.address}/decisions")
     page.locator(".words ins", has_text="1 year, 6 months").first.wait_for()
+
+
+def test_an_amount_is_corrected_in_a_browser_of_another_language(
+    browser: Any, stage: Stage
+) -> None:
+    document = stage.upload("cap.txt", b"Liability is limited to US$ 1,400,000 in total.")
+    stage.extract(document, [("Cap On Liability", "limited to US$ 1,400,000", 0.4)])
+    ada = Watched(browser, stage, locale="de-DE")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    page.get_by_text("Value USD 1.400.000").wait_for()
+    page.keyboard.press("c")
+    field = page.get_by_label("Value")
+    assert field.input_value() == "USD 1,400,000"
+    field.fill("EUR 1,400,000")
+    field.press("Enter")
+    page.get_by_text("No items left for you").wait_for()
+    sent(page)
+    right = decisions(stage)[0]["correction"]
+    assert (right["value"], right["currency"]) == ("1400000", "EUR")
+    ada.close()
 
 
 def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Stage) -> None:
