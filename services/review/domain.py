@@ -22,7 +22,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
@@ -559,6 +559,13 @@ class AdditionRequest(BaseModel):
         return self
 
 
+def _check_day(item: Item, day: str) -> None:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise InvalidRequest(f"The calendar has no day {day}.", document=item.document_id) from None
+
+
 class _Form(NamedTuple):
     """The form of a value, and its name."""
 
@@ -637,6 +644,8 @@ def _value(item: Item, wanted: Correction) -> dict[str, str | None]:
             f"{wanted.value!r}.",
             document=item.document_id,
         )
+    if form is _TIME and len(wanted.value) == len("2005-03-31") and wanted.value[4] == "-":
+        _check_day(item, wanted.value)
     if wanted.currency and kind != "amount":
         raise InvalidRequest("Only an amount has a `currency`.", document=item.document_id)
     if not wanted.moves and right == {name: item.value.get(name) for name in right}:

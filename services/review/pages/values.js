@@ -25,7 +25,7 @@ export function valueLine({ value, verdict, correction }) {
   const right = verdict === "correct" ? correction : null;
   if (!value || verdict === "reject" || (right && !right.value)) return null;
   const others = value.other_values.filter((one) => one.status !== "not_stated").map(stated);
-  return h("p.read", {}, h("span.label", {}, "Value"), " ", right ? [h("del", {}, stated(value)), " ", h("ins", {}, shown(right))] : h(value.status === "not_stated" ? "span.muted" : "span", {}, stated(value)),
+  return h("p.read", {}, h("span.label", {}, "Value"), " ", right ? [h("del", {}, stated(value)), " ", h("ins", {}, shown({ kind: value.kind, ...right }))] : h(value.status === "not_stated" ? "span.muted" : "span", {}, stated(value)),
     !right && others.length > 0 && h("span.muted", {}, `, also ${others.join(", ")}`));
 }
 
@@ -50,15 +50,22 @@ export function written(text, kind) {
 const formOf = (kind) => (kind === "duration" || kind === "perpetual" ? "date" : kind);
 
 function asTime(words) {
-  if (/^\d{4}(-\d\d(-\d\d)?)?$/.test(words) || DURATION.test(words)) return { value: words };
+  if (/^\d{4}(-\d\d(-\d\d)?)?$/.test(words)) return isDay(words) ? { value: words } : null;
+  if (DURATION.test(words) && words !== "P") return { value: words };
   if (/^perpetual$/i.test(words)) return { value: "perpetual" };
   const parts = /^(?:(\d+) years?)?[, ]*(?:(\d+) months?)?[, ]*(?:(\d+) weeks?)?[, ]*(?:(\d+) days?)?$/i.exec(words);
   if (!words || !parts) return null;
   return { value: `P${UNITS.map((unit, at) => (parts[at + 1] ? `${Number(parts[at + 1])}${unit[0].toUpperCase()}` : "")).join("")}` };
 }
 
+/** Whether the calendar has a year, month or day. */
+function isDay(words) {
+  const day = new Date(`${words}-01-01`.slice(0, 10));
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(words);
+}
+
 function asAmount(words) {
-  const found = /^(?:([A-Z]{3})\s*)?(\d[\d,]*(?:\.\d+)?)$/.exec(words);
+  const found = /^(?:([A-Z]{3})\s*)?(\d[\d,]{0,25}(?:\.\d{1,10})?)$/.exec(words);
   return found && { value: found[2].replaceAll(",", ""), ...found[1] && { currency: found[1] } };
 }
 

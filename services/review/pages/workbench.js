@@ -205,6 +205,7 @@ export class Workbench {
   clear() {
     this.comments = null;
     this.correction = null;
+    this.panel.classList.remove("correcting");
     this.decided = null;
     this.shown = null;
   }

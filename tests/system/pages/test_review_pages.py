@@ -1320,8 +1320,10 @@ def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> 
 
 
 def test_a_value_is_shown_and_corrected(ada: Watched, stage: Stage) -> None:
-    document = stage.upload("renewal.txt", b"It shall renew for periods of six (6) months each.")
-    stage.extract(document, [("Renewal Term", "renew for periods of six (6) months each", 0.4)])
+    text = b"It shall renew for periods of six (6) months each. Seller insures the goods."
+    document = stage.upload("renewal.txt", text)
+    found = [("Renewal Term", "renew for periods of six (6) months each", 0.4)]
+    stage.extract(document, [*found, ("Insurance", "Seller insures the goods", 0.5)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
     heading(page, "Renewal term")
@@ -1331,12 +1333,18 @@ def test_a_value_is_shown_and_corrected(ada: Watched, stage: Stage) -> None:
     field.fill("every year")
     field.press("Enter")
     page.get_by_text("Write the value like this: 2017-05-31, 6 months, or perpetual.").wait_for()
+    field.fill("2020-02-31")
+    field.press("Enter")
+    page.locator(".panel-foot .status.wrong", has_text="Write the value").wait_for()
     field.fill("1 year, 6 months")
     ada.draw("correct-value", whole=False)
     field.press("Enter")
+    heading(page, "Insurance")
+    page.locator(".passage mark", has_text="Seller insures the goods").wait_for()
+    page.keyboard.press("a")
     page.get_by_text("No items left for you").wait_for()
     sent(page)
-    made = decisions(stage)[0]
+    made = decisions(stage)[1]
     assert (made["verdict"], made["correction"]["value"]) == ("correct", "P1Y6M")
     page.goto(f"{stage.address}/documents/{document}")
     page.get_by_role("tab", name="Terms 1").click()

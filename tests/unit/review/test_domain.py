@@ -200,6 +200,7 @@ def test_a_value_can_be_corrected_alone(kind: str, value: str, currency: str | N
     [
         ("date", Correction(value="31 May 2017"), "is a date"),
         ("date", Correction(value="2017-13"), "is a date"),
+        ("date", Correction(value="2020-02-31"), "has no day 2020-02-31"),
         ("duration", Correction(value="P"), "is a date"),
         ("amount", Correction(value="400,000"), "is a decimal number"),
         ("amount", Correction(currency="USD"), "is a decimal number"),
