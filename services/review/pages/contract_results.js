@@ -7,7 +7,7 @@ import { clauseType, clauseTypes } from "/pages/names.js";
 import { Results } from "/pages/results.js";
 import { recall, remember } from "/pages/tab_storage.js";
 import { Tabs } from "/pages/tabs.js";
-import { countTerms, termsOf } from "/pages/terms.js";
+import { termsOf } from "/pages/terms.js";
 
 const ORDER = "order of clauses";
 const ORDERS = [["subject", "By subject"], ["page", "By page"], ["confidence", "By confidence"]];
@@ -47,8 +47,9 @@ export class ContractResults extends Results {
       open: (one) => this.openWords(one),
       changed: () => this.load(),
     });
-    const lists = may("results:read") ? [["terms", "Terms", countTerms(values), termsOf(values, this.rows, (one) => (one.result_id ? this.choose(one) : this.openWords(one)))], ["missing", "Missing", missing.count, missing.element]] : [];
-    this.tabs = new Tabs("Results", [["clauses", "Clauses", this.rows.length, this.clauses()], ...lists], this.tab, (key) => { this.tab = key; });
+    const terms = termsOf(values, this.rows, (one) => (one.result_id ? this.choose(one) : this.openWords(one)));
+    const lists = may("results:read") ? [["terms", "Terms", terms.count, terms.element], ["missing", "Missing", missing.count, missing.element]] : [];
+    this.tabs = new Tabs("Results", [["clauses", "Clauses", this.rows.length, this.clauses()], ...lists], this.tab, (key) => this.chosen(key));
     fill(this.element, this.progress(), !lists.length && h("p.muted.small", {}, "Your role shows only clauses to review, no terms and no missing clauses."), this.tabs.element);
   }
 

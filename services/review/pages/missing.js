@@ -17,14 +17,15 @@ const present = (rows) => new Set(rows.filter((row) => row.verdict !== "reject")
     @param changed called once an absence is confirmed */
 export function missingOf(id, { items, searched }, { confirmed, rows, open, changed }) {
   const found = present(rows);
+  const rejected = new Set(rows.filter((row) => row.verdict === "reject").map((row) => row.category));
   const missing = items.filter((one) => !found.has(one.category)).sort((one, two) => two.probability - one.probability);
   const notes = [...searched.failed_pages.length ? [`Not searched: page ${searched.failed_pages.join(", ")}.`] : [], ...searched.warnings];
-  return { count: missing.length, element: h("div", {}, notes.length > 0 && h("ul.reasons", {}, notes.map((one) => h("li", {}, one))), missing.map((one) => row(id, one, confirmed.get(one.category), open, changed))) };
+  return { count: missing.length, element: h("div", {}, notes.length > 0 && h("ul.reasons", {}, notes.map((one) => h("li", {}, one))), missing.map((one) => row(id, { ...one, rejected: rejected.has(one.category) }, confirmed.get(one.category), open, changed))) };
 }
 
 function row(id, one, item, open, changed) {
   const { nearest } = one;
-  return h("section.group.missing", {}, h("div.row.apart", {}, h("h2", {}, titleOf(one.category)), item ? verdictPill(item) : h("span.muted", {}, `${percent(one.probability)} likely to be there`)),
+  return h("section.group.missing", {}, h("div.row.apart", {}, h("h2", {}, titleOf(one.category)), item ? verdictPill(item) : h("span.muted", {}, one.rejected ? "rejected by a reviewer" : `${percent(one.probability)} likely to be there`)),
     nearest && h("button.result", { type: "button", onclick: () => open(nearest) }, h("span.clip", {}, excerpt(nearest.text, 160)), h("span.row.apart", {}, h("span.muted", {}, "nearest passage"), h("span.muted", {}, `page ${nearest.page}`))),
     item && h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision"),
     !item && may("review") && confirmation(id, one.category, changed));

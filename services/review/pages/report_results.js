@@ -52,7 +52,7 @@ export class ReportResults extends Results {
     const [findings, signals, flags] = [of("finding"), of("signal"), of("flag")];
     this.tabs = new Tabs("Results", [["findings", "Findings", findings.filter((row) => !row.dismissed).length, this.findings(findings)],
       ["signals", "Signals", signals.filter((row) => row.level !== "usual").length, this.signals(signals)], ["sentences", "Sentences", flags.length, this.sentences(flags)]],
-    this.tab ?? (this.hasOnlyWords ? "sentences" : "findings"), (key) => { this.tab = key; });
+    this.tab ?? (this.hasOnlyWords ? "sentences" : "findings"), (key) => this.chosen(key));
     fill(this.element, this.progress(), !may("results:read") && h("p.muted.small", {}, "Your role shows only results to review."), this.hasOnlyWords && h("p.muted.nothing", {}, "No financial statements found, so no figures were checked. The sentences were."), this.tabs.element);
   }
 

@@ -93,6 +93,12 @@ export class Results {
     }
   }
 
+  /** A tab was chosen: show its beginning. */
+  chosen(key) {
+    this.tab = key;
+    this.element.scrollTop = 0;
+  }
+
   pick(key) {
     const row = this.rows.find((one) => one.result_id === key);
     if (row) this.choose(row);
@@ -120,9 +126,9 @@ export class Results {
     return rows.slice(at + 1).find(open) ?? rows.find(open) ?? this.rows.find(open) ?? null;
   }
 
-  /** The boxes of all rows but one, faint. */
+  /** The boxes of all rows but one and the rejected ones, faint. */
   others(key) {
-    return this.rows.filter((row) => row.result_id !== key).flatMap((row) => (row.boxes ?? []).map((box) => ({ ...box, look: "other", key: row.result_id })));
+    return this.rows.filter((row) => row.result_id !== key && row.verdict !== "reject").flatMap((row) => (row.boxes ?? []).map((box) => ({ ...box, look: "other", key: row.result_id })));
   }
 
   get open() {
@@ -131,13 +137,14 @@ export class Results {
 
   /** Whether people have decided all that was for them. */
   get allDecided() {
-    return this.open === 0 && this.rows.some((row) => row.state === "decided");
+    const items = [...this.items.values()];
+    return !items.some(isOpen) && items.some((item) => item.state === "decided");
   }
 
   /** How much of what is for people is decided, as words and a bar. */
   progress() {
     if (!this.rows.some((row) => row.id)) return null;
-    const [done, all] = decidedOf(this.rows);
+    const [done, all] = decidedOf([...this.items.values()]); // as in the client report: with questions and absences
     const accepted = this.rows.filter(isAccepted).length;
     const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
     bar.firstChild.style.inlineSize = percent(all ? done / all : 1);

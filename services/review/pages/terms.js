@@ -7,19 +7,26 @@ import { verdictOf } from "/pages/verdicts.js";
 
 const LENGTH = 160; // characters of a clause that stand for its value
 
-/** The lines of a contract's values, with the decisions about their clauses.
+/** The lines of a contract's values, with the decisions about their clauses, and how many types have a value.
     @param rows the clauses, as the list has them
     Calls `open(line)` for the words of one. */
 export function termsOf(values, rows, open) {
   const names = [...new Set(values.map((one) => one.category))];
   const lines = [...values.map((one) => read(one, rows, values)), ...rows.map(replaced).filter((one) => one && names.includes(one.category))].filter(Boolean);
-  return h("dl.terms", {}, names.map((name) => {
-    const all = lines.filter((one) => one.category === name);
-    const own = all.some((one) => one.place) ? all.filter((one) => one.place) : all; // "not stated" until a person adds one
-    const shownLines = own.length ? own : rows.filter((row) => row.category === name && undisputed(row) && row.value).map(ownValue);
-    const gone = rows.some((row) => row.category === name && row.verdict === "correct") ? "corrected" : "rejected";
-    return h("div", {}, h("dt", {}, titleOf(name)), shownLines.length ? shownLines.map((one) => h("dd", {}, drawn(one, open))) : h("dd", {}, h("span.muted", {}, gone)));
-  }));
+  const terms = names.map((name) => [name, linesOf(name, lines, rows)]);
+  return { count: terms.filter(([, own]) => own.some(isKnown)).length,
+    element: h("dl.terms", {}, terms.map(([name, own]) => h("div", {}, h("dt", {}, titleOf(name)), own.map((one) => h("dd", {}, drawn(one, open)))))) };
+}
+
+const isKnown = ({ text, since }) => Boolean(text || since);
+
+/** The lines of a type: those with a value, else what is known of it. */
+function linesOf(name, lines, rows) {
+  const own = lines.filter((one) => one.category === name);
+  if (own.length) return own.some(isKnown) ? own.filter(isKnown) : own;
+  const others = rows.filter((row) => row.category === name && undisputed(row) && row.value).map(ownValue);
+  const gone = rows.some((row) => row.category === name && row.verdict === "correct") ? "corrected" : "rejected";
+  return others.length ? others : [{ notes: [gone], place: null }];
 }
 
 const undisputed = (row) => !["reject", "correct"].includes(row?.verdict);
@@ -42,7 +49,7 @@ function read(value, rows, values) {
   const since = undisputed(rows.find((one) => one.result_id === value.computed_from)) && value.computed;
   const source = since && values.find((other) => other.clause_id === value.computed_from);
   const notes = [since && `${since}, calculated${source ? ` from the ${titleOf(source.category).toLowerCase()}` : ""}`, row?.verdict && verdictOf(row)];
-  if (start === null) return { category, text: null, notes: since || row?.verdict ? notes : [value.clause_id ? "clause found, no value read" : "not stated"], place: row ?? null };
+  if (start === null) return { category, text: null, notes: since || row?.verdict ? notes : [value.clause_id ? "clause found, no value read" : "not stated"], place: row ?? null, since };
   return { category, text: stated(value), notes, place: row ?? value };
 }
 
@@ -59,6 +66,3 @@ function drawn({ text, notes, place }, open) {
   if (!place) return h("span.muted", {}, note);
   return [h(text ? "button.quiet.see" : "button.quiet.see.unread", { type: "button", title: "Show its words", onclick: () => open(place) }, text ?? note), " ", text && note && h("span.muted", {}, note)];
 }
-
-/** How many categories have a value. */
-export const countTerms = (values) => new Set(values.filter((one) => one.start !== null || one.computed).map((one) => one.category)).size;

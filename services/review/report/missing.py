@@ -32,7 +32,7 @@ def missing_section(
 ) -> Section | None:
     """Return how many clause types were searched, and the missing ones by subject.
 
-    Returns None if nothing is known of a search, and no reviewer confirmed an absence.
+    Returns None without a search and without a confirmed absence.
     """
     present = {one.row()["category"] for one in standing(results)}
     remarks = _remarks(results)
@@ -62,7 +62,7 @@ def _searched(count: int, missing: int, unread: Sequence[int]) -> str:
 
 
 def _remarks(results: Iterable[Result]) -> dict[str, str]:
-    """What reviewers decided about each category, the strongest remark."""
+    """What reviewers decided about each category. A confirmed absence comes first."""
     found: dict[str, set[str]] = {}
     for one in results:
         item = one.item

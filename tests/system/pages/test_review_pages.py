@@ -59,6 +59,10 @@ AXE_RULES = {
     "rules": {"label-content-name-mismatch": {"enabled": True}},
     "resultTypes": ["violations"],
 }
+ON_TOP = """(one) => {
+  const { left, top, width, height } = one.getBoundingClientRect();
+  return one.contains(document.elementFromPoint(left + width / 2, top + height - 2));
+}"""
 PATIENCE = 90_000  # milliseconds: machines that run tests are busy
 WATCH = """
 window.violations = [];
@@ -1338,6 +1342,11 @@ def test_a_value_is_shown_and_corrected(ada: Watched, stage: Stage) -> None:
     page.locator(".panel-foot .status.wrong", has_text="Write the value").wait_for()
     field.fill("1 year, 6 months")
     ada.draw("correct-value", whole=False)
+    page.set_viewport_size({"width": 390, "height": 844})
+    save = page.get_by_role("button", name="Save the correction")
+    until(lambda: save.evaluate(ON_TOP), "the button to save on a phone")
+    ada.draw("correct-value-phone", whole=False)
+    page.set_viewport_size({"width": 1280, "height": 800})
     field.press("Enter")
     heading(page, "Insurance")
     page.locator(".passage mark", has_text="Seller insures the goods").wait_for()
