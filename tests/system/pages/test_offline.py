@@ -214,6 +214,7 @@ def test_signing_out_asks_and_keeps_what_waits(browser: Any, stage: Stage) -> No
     page.unroute("**/v1/decisions")
     ada.sign_in("ben")
     assert decisions(stage) == []
+    page.wait_for_load_state("networkidle")  # what is asked for still has the session
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Key").wait_for()
     ada.sign_in("ada")
