@@ -62,7 +62,9 @@ export class ClauseAdder {
         this.onadd(item);
       } catch (error) {
         add.disabled = false;
-        status.textContent = error instanceof Offline ? "No connection. Nothing was added yet. Try again." : error.message;
+        const lost = error instanceof Offline;
+        if (lost) types.input.disabled = note.disabled = true; // it may be stored with this type already
+        status.textContent = lost ? "No connection. Add again: it is added only once." : error.message;
       }
     };
     fill(this.dialog, h("form", { onsubmit: send }, h("h2", {}, "Add a clause"), h("blockquote.quote.clip", {}, flowing(words)), types.element,

@@ -287,6 +287,38 @@ def test_a_missed_clause_is_added_and_taken_back(ada: Watched, stage: Stage) -> 
     assert [item["category"] for item in items] == ["Governing Law"]
 
 
+def test_a_clause_is_added_once_if_its_answer_is_lost(browser: Any, stage: Stage) -> None:
+    document = stage.upload("lost.pdf", pdf_of([("It is governed by the laws of Bruges.",)]))
+    stage.extract(document, [("Governing Law", "laws of Bruges", 0.6)])
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("0 of 1 decided").wait_for()
+    drag_over(page, "It is governed")
+    page.get_by_role("button", name="Add clause").wait_for()
+    page.keyboard.press("i")
+    dialog = page.get_by_role("dialog", name="Add a clause")
+    dialog.get_by_role("combobox").wait_for()
+    page.keyboard.type("warr")
+    page.keyboard.press("Enter")
+
+    def lose(route: Any) -> None:
+        assert route.fetch().status == 201
+        route.abort()
+
+    page.route("**/v1/items", lose)
+    page.keyboard.press("Enter")
+    page.get_by_text("No connection. Add again").wait_for()
+    assert dialog.get_by_role("combobox").is_disabled()
+    page.unroute("**/v1/items")
+    dialog.get_by_role("button", name="Add").click()
+    page.get_by_text("1 of 2 decided").wait_for()
+    items = stage.http.get(f"/v1/items?document={document}&state=all").json()["items"]
+    assert sorted(item["category"] for item in items) == ["Governing Law", "Warranty Duration"]
+    stage.http.delete(f"/v1/documents/{document}")
+    ada.close(allowed=("ERR_FAILED",))
+
+
 def test_keys_reach_the_last_row_of_a_list_that_is_longer_than_the_window(
     ada: Watched, stage: Stage
 ) -> None:

@@ -110,14 +110,18 @@ def answers(client: TestClient, item: str) -> Seen:
         params = {
             "/v1/items": {"state": "all", "limit": "500"},
             "/v1/items/pages": {"document": "doc_1"},
+            "/v1/items/progress": {"document": "doc_1"},
             "/v1/items/{item_id}/boxes": {"start": "0", "end": "5"},
             "/v1/exports": {"columns": "all"},
         }.get(path, {})
-        answer = client.get(path.replace("{item_id}", item).replace("{id}", "doc_1"), params=params)
+        own_path = path.replace("{item_id}", item).replace("{id}", "doc_1")
+        answer = client.get(own_path.replace("{document_id}", "doc_1"), params=params)
         seen[f"{path} status"] = answer.status_code
         if path == "/metrics":
             lines = re.findall(r"^(smallprint_\w*(?:rate|drift)\S*) (\S+)$", answer.text, re.M)
             seen |= {f"{path} {name}": float(value) for name, value in lines}
+        elif path.endswith("/report"):
+            seen[f"{path} length"] = len(answer.text)
         elif path == "/v1/exports":
             rows = [json.loads(line) for line in answer.text.splitlines()]
             seen |= dict(flat(path, [row for row in rows if row["item"] == item]))
