@@ -3,12 +3,15 @@
 import { actor, get, post, remove } from "/pages/api.js";
 import { fill, h, kbd, moment, say } from "/pages/dom.js";
 
+const drafts = new Map(); // by path of the item
+
 export class Comments {
   /** @param item an open or decided item */
   constructor(item) {
     this.path = `/v1/items/${encodeURIComponent(item.id)}`;
     this.list = h("ul.comment-list");
-    this.input = h("textarea", { rows: 2, maxlength: 2000, "aria-label": "Comment", placeholder: "For other reviewers. No report has it.", onkeydown: (event) => this.#key(event) });
+    this.input = h("textarea", { rows: 2, maxlength: 2000, "aria-label": "Comment", placeholder: "For other reviewers. No report has it.", onkeydown: (event) => this.#key(event), oninput: () => drafts.set(this.path, this.input.value) });
+    this.input.value = drafts.get(this.path) ?? "";
     this.status = h("p.status.wrong", { role: "alert" });
     this.send = h("button", { type: "submit" }, "Add comment");
     this.form = h("form.comment-form", { hidden: true, onsubmit: (event) => this.#add(event) }, this.input, this.status, h("div.row", {}, this.send, h("button.quiet", { type: "button", onclick: () => this.close() }, "Cancel", kbd("Esc"))));
@@ -25,7 +28,7 @@ export class Comments {
     this.input.focus();
   }
 
-  /** Close the form. Its words stay. */
+  /** Close the form. Its words stay, also if another item is shown meanwhile. */
   close() {
     this.form.hidden = true;
     this.button.hidden = false;
@@ -53,6 +56,7 @@ export class Comments {
     await this.#change(async () => {
       this.#draw([...this.comments ?? [], await post(`${this.path}/comments`, { text })]);
       this.input.value = "";
+      drafts.delete(this.path);
       this.close();
       say("Comment stored.");
     });

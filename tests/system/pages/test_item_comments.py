@@ -61,8 +61,16 @@ def test_reviewers_talk_about_an_item(browser: Any, stage: Stage, scheme: str) -
     page.get_by_role("button", name="Delete your comment").click()
     page.locator(".comments li").nth(1).wait_for(state="detached")
     page.keyboard.press("m")
+    page.keyboard.type("Perhaps")
     page.keyboard.press("Escape")
     assert page.get_by_label("Comment", exact=True).is_hidden()
+    page.get_by_role("button", name="Skip").click()
+    heading(page, "Change of control")
+    page.locator(".entry", has_text="Right of first refusal").click()
+    heading(page, "Right of first refusal")
+    page.keyboard.press("m")
+    assert page.get_by_label("Comment", exact=True).input_value() == "Perhaps"
+    page.keyboard.press("Escape")
     item = stage.http.get(f"/v1/items/{address.split('item=')[1]}").json()
     for one in item["comments"]:
         stage.http.delete(f"/v1/items/{item['id']}/comments/{one['id']}").raise_for_status()
