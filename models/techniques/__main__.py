@@ -14,7 +14,7 @@ from shutil import rmtree
 import torch
 
 from models.files import command, say
-from models.techniques import amount, corrections, distillation, grpo, qlora, synthetic
+from models.techniques import corrections, distillation, grpo, qlora, synthetic
 from models.techniques.bench import READINGS, Bench
 from models.techniques.report import PAGE, rows, table, write
 
@@ -24,7 +24,6 @@ EXPERIMENTS = {
     "grpo": grpo,
     "synthetic": synthetic,
     "distillation": distillation,
-    "amount": amount,
 }
 """The experiments in the order in which they run. Later ones use trainings of earlier ones."""
 

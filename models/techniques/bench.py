@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -33,6 +33,7 @@ from models.lora.train import (
     fit,
     number_type,
     recipe_of,
+    state_of,
     steps_of,
     teacher_recipe,
     usual_loss,
@@ -46,7 +47,9 @@ from shared.inference.windows import window_starts
 Record = dict[str, Any]
 FOLD = 0  # never trained on
 SEEDS = (20, 21, 22)
-SHORT = 2.0  # epochs of a short training
+SHORT = 1.5  # epochs of a short training
+START = 0.25  # share of the contracts that the start of an update knows
+UPDATE = 300  # steps
 RARE = 100  # a category with fewer answers in the training contracts is rare
 READINGS = "soft-labels"  # folder of the probabilities of adapters that others learn from
 READING = 1 / 3
@@ -188,6 +191,27 @@ class Bench:
         name = f"labels-{round(100 * share)}-{steps}-steps"
         return [self.train(name, seed, steps, lesson) for seed in self.seeds]
 
+    def starts(self) -> tuple[int, list[Path]]:
+        """Return the steps of a start, and the starts of updates, one run a seed."""
+        steps = self.steps(share=START)
+        return steps, self.by_labels(steps, START)
+
+    def updated(self, name: str, lesson: Callable[[Path, int], Lesson]) -> list[Path]:
+        """Update each start by its lesson, a function of its folder and seed."""
+        pairs = zip(self.starts()[1], self.seeds, strict=True)
+        return [
+            self.train(name, seed, UPDATE, partial(lesson, start, seed), UPDATE_RATE)
+            for start, seed in pairs
+        ]
+
+    def repeated(self) -> list[Path]:
+        """Let each start learn its own contracts again, without anything new."""
+
+        def lesson(start: Path, _: int) -> Lesson:
+            return Lesson(self.contracts(self.records(0, START)), start=state_of(start))
+
+        return self.updated("repeated", lesson)
+
     # --- reading and scoring -------------------------------------------------------------------
 
     def tagger(self, run: Path, base: Path | None = None) -> Tagger:
@@ -215,7 +239,7 @@ class Bench:
 
     def counts(
         self,
-        runs: Sequence[Path],
+        run: Path,
         file: str = "counts",
         records: Sequence[Record] | None = None,
         base: Path | None = None,
@@ -223,22 +247,21 @@ class Bench:
         """Return the counts of contracts by plain decoding [contracts, labels, thresholds, 2].
 
         Args:
-            runs: their probabilities are averaged. The folder of the last one stores the counts.
-            file: name of the stored counts, different for other runs, records or bases.
+            run: the folder of a training; it stores the counts.
+            file: name of the stored counts, different for other records or bases.
             records: other contracts than those of the left-out fold.
             base: another base than the one of the trainings.
         """
-        path = runs[-1] / f"{file}.npz"
+        path = run / f"{file}.npz"
         if not path.exists():
             records = self.tests if records is None else records
-            say(f"{runs[-1].parent.name}, {runs[-1].name}: predicting {len(records)} contracts")
-            taggers = [self.tagger(run, base) for run in runs]
+            say(f"{run.parent.name}, {run.name}: predicting {len(records)} contracts")
+            tagger = self.tagger(run, base)
             windows = self.content, self.config["windows"]["stride"]
             judged = []
             for record in records:
                 ids = self.tokenise(record["text"]).ids
-                every = [probabilities(tagger, ids, *windows) for tagger in taggers]
-                found = self.candidates(record, np.mean(every, axis=0))
+                found = self.candidates(record, probabilities(tagger, ids, *windows))
                 judged.append(judge(record, found, self.labels))
             made = outcomes(judged, [contract.matched for contract in judged], self.labels, {})
             partial = path.with_suffix(".partial.npz")
@@ -249,4 +272,4 @@ class Bench:
 
     def arm(self, name: str, steps: float, runs: Sequence[Path], **options: Any) -> Arm:
         """Return an arm with one run a seed; `options` are those of `counts`."""
-        return Arm(name, steps, [self.counts([run], **options) for run in runs])
+        return Arm(name, steps, [self.counts(run, **options) for run in runs])

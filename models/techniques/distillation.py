@@ -23,7 +23,7 @@ from models.techniques.bench import SHORT, Arm, Bench, Lesson
 
 TITLE = "Distillation"
 WEIGHT = 0.7  # of the teacher in the loss
-PAGES = (100, 300, 850)
+PAGES = (300, 850)
 PAGE = 3000  # least characters of an unlabelled page: about those of a page of a contract's PDF
 SOURCES = ("acord_clauses", "contractnli_dev", "unfair_tos_en_train")
 WORDS = 8  # in a sequence that two texts may share

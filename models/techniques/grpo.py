@@ -29,16 +29,13 @@ from models.lora.train import (
     state_of,
     token_range,
 )
-from models.techniques.bench import UPDATE_RATE, Arm, Bench, Lesson
+from models.techniques.bench import START, UPDATE, Arm, Bench, Lesson
 
 TITLE = "Experience"
-START = 0.25  # share of the contracts with labels
 SHOWN = 0.3  # least score of a clause that is shown
-UPDATE = 300  # steps
 SAMPLES = 8  # extractions of a window
 KL = 0.1  # weight of the distance to the start
 LEARNERS = {
-    "labels": "again the labels of the quarter",
     "supervised": "supervised on the feedback",
     "supervised-near": "supervised, near the start",
     "grpo": "GRPO",
@@ -68,25 +65,19 @@ class Feedback:
 
 def arms(bench: Bench) -> list[Arm]:
     """Learn from the same feedback in several ways, for as many steps."""
-    before = bench.steps(share=START)
-    starts = bench.by_labels(before, START)
+    before, starts = bench.starts()
     reading = bench.cost_of_reading(bench.contracts(bench.records(START)))
-    made = [bench.arm("start: a quarter of the contracts", before, starts)]
+    again = bench.arm("again the labels of the quarter", before + UPDATE, bench.repeated())
+    made = [bench.arm("start: a quarter of the contracts", before, starts), again]
     for name, title in LEARNERS.items():
-        runs = []
-        for seed, start in zip(bench.seeds, starts, strict=True):
-            given = partial(lesson, bench, start, name)
-            runs.append(bench.train(f"feedback-{name}", seed, UPDATE, given, UPDATE_RATE))
-        cost = before + UPDATE + (0 if name == "labels" else reading)
-        made.append(bench.arm(title, cost, runs))
+        runs = bench.updated(f"feedback-{name}", partial(lesson, bench, name))
+        made.append(bench.arm(title, before + UPDATE + reading, runs))
     return made
 
 
-def lesson(bench: Bench, start: Path, name: str) -> Lesson:
+def lesson(bench: Bench, name: str, start: Path, _: int) -> Lesson:
     """Return the lesson of one of LEARNERS."""
     state = state_of(start)
-    if name == "labels":
-        return Lesson(bench.contracts(bench.records(0, START)), start=state)
     feedback = feedback_of(bench, start)
     if name == "grpo":
         return Lesson(feedback.contracts, grpo_loss(feedback, len(bench.labels)), state)

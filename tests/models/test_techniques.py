@@ -20,11 +20,11 @@ import torch
 from models.files import write_lines
 from models.lora.train import Contract, Window
 from models.techniques import __main__ as program
-from models.techniques import amount, corrections, distillation, grpo, qlora, report, synthetic
 from models.techniques import bench as benches
+from models.techniques import corrections, distillation, grpo, qlora, report, synthetic
 from models.techniques.bench import Arm, Bench
 from models.techniques.grpo import Feedback
-from services.extraction.evaluation.metric import THRESHOLDS, count
+from services.extraction.evaluation.metric import count
 
 pytestmark = pytest.mark.training
 
@@ -79,9 +79,9 @@ def test_every_experiment_fills_its_part_of_the_page_and_trains_once(
     monkeypatch.setattr(report, "RESAMPLES", 20)
     monkeypatch.setattr(grpo, "SHOWN", 0.0)
     monkeypatch.setattr(corrections, "HELD", 2)
-    for module in (grpo, corrections):
+    for module in (benches, grpo, corrections):
         monkeypatch.setattr(module, "UPDATE", 2)
-    for module in (amount, distillation, synthetic):
+    for module in (distillation, synthetic):
         monkeypatch.setattr(module, "SHORT", 0.1)
     page = tmp_path / "TECHNIQUES.md"
     (tmp_path / "techniques").mkdir()
@@ -120,21 +120,6 @@ def test_shares_are_of_families_and_nested_and_exclude_fold_0(bench: Bench) -> N
     later = {record["family"] for record in bench.records(0.25)}
     assert later == names[2] - names[0]
     assert not names[2] & {record["family"] for record in bench.tests}
-
-
-def test_probabilities_of_two_runs_are_averaged(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(Bench, "tagger", lambda self, path, base: float(path.name))
-    monkeypatch.setattr(
-        benches, "probabilities", lambda tagger, ids, *_: np.full((len(ids), 6), tagger)
-    )
-    runs = [tmp_path / "0.2", tmp_path / "0.6"]
-    for path in runs:
-        path.mkdir()
-    counts = [bench.counts(s, f"{len(s)}").sum((0, 1)) for s in ([runs[0]], [runs[1]], runs)]
-    least = [float(THRESHOLDS[np.flatnonzero(c.sum(1))[0]]) for c in counts]
-    assert least == pytest.approx([0.19, 0.59, 0.39], abs=0.011)
 
 
 def scored(confidence: float, wrong: float) -> Any:
@@ -280,7 +265,7 @@ def test_a_shown_clause_is_accepted_if_it_matches_an_answer(
 
     monkeypatch.setattr(Bench, "soft_labels", soft_labels)
     made = grpo.feedback_of(bench, Path("start"))
-    assert len(made.contracts) == len(bench.records(grpo.START))
+    assert len(made.contracts) == len(bench.records(benches.START))
     for contract, truth in zip(made.contracts, bench.contracts(bench.records(0.25)), strict=True):
         assert len(contract.spans) == 2
         for label, first, end in contract.spans:
@@ -301,10 +286,9 @@ def test_held_out_families_are_not_learned(bench: Bench) -> None:
 
 
 def test_an_update_learns_as_many_old_contracts(bench: Bench, tmp_path: Path) -> None:
-    (start,) = bench.by_labels(1, 0.5)
-    corrected = bench.records(0.5)[:2]
-    assert len(corrections.lesson(bench, start, corrected, 1).contracts) == 4
-    assert len(corrections.lesson(bench, start, [], 1).contracts) == len(bench.records(0, 0.5))
+    (start,) = bench.by_labels(1, 0.25)
+    corrected = bench.records(0.25)[:2]
+    assert len(corrections.lesson(bench, corrected, start, 1).contracts) == 4
 
 
 def test_only_better_categories_take_the_update(
@@ -316,9 +300,7 @@ def test_only_better_categories_take_the_update(
     new = np.stack([bad, good, good], 1)
     answers = np.array([[1, 1, 0]] * 2)
     assert corrections.is_better(old, new, answers).tolist() == [False, True, False]
-    monkeypatch.setattr(
-        Bench, "counts", lambda self, runs, *_: old if runs[0].name == "old" else new
-    )
+    monkeypatch.setattr(Bench, "counts", lambda self, run, *_: old if run.name == "old" else new)
     monkeypatch.setattr(Bench, "answers", lambda self, records: answers)
     mixed = corrections.with_gates(bench, Path("old"), Path("new"), [], 0.1)
     assert np.array_equal(mixed, np.stack([good, good, bad], 1))
