@@ -24,7 +24,7 @@ from models.files import command, folder_of, read_config, write_json
 from models.triage_breaks.filings import FOLDS, Record, development, fold_of, read, sound
 from services.triage.relations.learned_sums import label_words
 from services.triage.signals.figures import STATEMENT_OF, FilingFigures
-from services.triage.signals.peers import NAME, PERCENTILES, Peers, Spread, write
+from services.triage.signals.peers import NAME, PERCENTILES, Distribution, Peers, write
 from services.triage.signals.ratios import M_LIKELY, RATIOS
 from services.triage.signals.signals import UNUSUAL, ratio_values, signals_of
 from services.triage.statements.model import Filing
@@ -73,7 +73,7 @@ def labels_of(some: Iterable[Sound]) -> dict[str, str]:
     return result
 
 
-def spreads_of(some: Sequence[Sound], labels: Mapping[str, str]) -> dict[str, Spread]:
+def spreads_of(some: Sequence[Sound], labels: Mapping[str, str]) -> dict[str, Distribution]:
     """Return the distribution of each ratio's level and change; each company counts once."""
     values: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for filing in some:
@@ -93,14 +93,14 @@ def spreads_of(some: Sequence[Sound], labels: Mapping[str, str]) -> dict[str, Sp
     return {key: spread_of(result) for key, result in values.items()}
 
 
-def spread_of(values: Sequence[tuple[float, int]]) -> Spread:
+def spread_of(values: Sequence[tuple[float, int]]) -> Distribution:
     """Return the percentiles of values [N]; the values of a company share one weight."""
     filings = Counter(company for _, company in values)
     order = sorted(values)
     weights = np.array([1 / filings[company] for _, company in order])
     places = (np.cumsum(weights) - weights / 2) / weights.sum() * 100
     result = np.interp(PERCENTILES, places, np.array([value for value, _ in order]))
-    return Spread(len(filings), tuple(float(value) for value in result))
+    return Distribution(len(filings), tuple(float(value) for value in result))
 
 
 def learn(some: Sequence[Sound], strong: float = math.inf) -> Peers:

@@ -183,7 +183,7 @@ class Finding(Result):
         return (place.start, place.end) if place else (None, None)
 
 
-class Spread(_Finite):
+class PeerRange(_Finite):
     """The range of 19 in 20 companies."""
 
     companies: int
@@ -225,8 +225,8 @@ class Signal(_Finite):
     source: str
     inputs: tuple[Input, ...] = ()
     history: tuple[PriorValue, ...] = ()
-    peers: Spread | None = None
-    change: Spread | None = None
+    peers: PeerRange | None = None
+    change: PeerRange | None = None
     explained_by: str | None = None
     page: int | None = None
     boxes: tuple[Box, ...] = ()

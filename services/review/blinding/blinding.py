@@ -31,7 +31,7 @@ APART = 0.1
 """Largest interpolation from one result to a second one. An exact copy would reveal the sample."""
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """A result that a sample may look like."""
 
     result_id: str
@@ -47,7 +47,7 @@ class Look(NamedTuple):
     """Whether a frontier model answered about it."""
 
     @classmethod
-    def of(cls, item: Item) -> Look:
+    def of(cls, item: Item) -> Appearance:
         shared = (getattr(item, name) for name in cls._fields if name != "answered")
         return cls._make((*shared, item.proposal is not None))
 
@@ -78,7 +78,7 @@ class Shown(NamedTuple):
 
 
 def as_before(
-    items: Sequence[Item], before: Mapping[str, Shown], others: Sequence[Look] = ()
+    items: Sequence[Item], before: Mapping[str, Shown], others: Sequence[Appearance] = ()
 ) -> list[Item]:
     """Keep the shown values of unchanged samples.
 
@@ -90,8 +90,8 @@ def as_before(
         before: the shown values of its samples, by result id.
         others: see `among_others`.
     """
-    known = defaultdict[tuple[str, str], list[Look]](list)
-    for one in (*others, *(Look.of(item) for item in items if not item.sampled)):
+    known = defaultdict[tuple[str, str], list[Appearance]](list)
+    for one in (*others, *(Appearance.of(item) for item in items if not item.sampled)):
         known[one.kind, one.adapter].append(one)
     least = {finder: _least(some) for finder, some in known.items()}
     result = []
@@ -121,13 +121,13 @@ def start_of(document_id: str, key: bytes) -> str:
 class Choice(NamedTuple):
     """The patterns for samples of one sort."""
 
-    patterns: Sequence[Look]
+    patterns: Sequence[Appearance]
     """At most `MOST`."""
     below: float | None
     """The lowest accepted confidence; None without one."""
 
 
-def among_others(items: Sequence[Item], others: Sequence[Look], key: bytes) -> list[Item]:
+def among_others(items: Sequence[Item], others: Sequence[Appearance], key: bytes) -> list[Item]:
     """Let each sample look like another result.
 
     Args:
@@ -135,9 +135,9 @@ def among_others(items: Sequence[Item], others: Sequence[Look], key: bytes) -> l
         others: results of other documents of the tenant, with the lowest accepted ones.
         key: the secret for random choices.
     """
-    mine = [Look.of(item) for item in items if not item.sampled]
+    mine = [Appearance.of(item) for item in items if not item.sampled]
     purpose = f"among {items[0].document_id}" if items else ""
-    known = defaultdict[tuple[str, str], list[Look]](list)
+    known = defaultdict[tuple[str, str], list[Appearance]](list)
     for one in sorted((*others, *mine), key=lambda one: draw(key, purpose, one.result_id)):
         known[one.kind, one.adapter].append(one)
     least = {finder: _least(some) for finder, some in known.items()}
@@ -171,12 +171,12 @@ def _like(item: Item, choice: Choice, key: bytes) -> Item:
     )
 
 
-def _group(one: Look | Item) -> str:
+def _group(one: Appearance | Item) -> str:
     """The group with a common line of belief: for clauses the category."""
     return one.category if one.kind == "clause" else ""
 
 
-def _least(known: Sequence[Look]) -> dict[str, float]:
+def _least(known: Sequence[Appearance]) -> dict[str, float]:
     least: dict[str, float] = {}
     for one in known:
         if one.sure:
@@ -184,7 +184,7 @@ def _least(known: Sequence[Look]) -> dict[str, float]:
     return least
 
 
-def _choice(item: Item, known: Sequence[Look], least: Mapping[str, float]) -> Choice:
+def _choice(item: Item, known: Sequence[Appearance], least: Mapping[str, float]) -> Choice:
     """Choose patterns: results below the lowest accepted confidence that no model answered about.
 
     Without any, other results serve. A clause may look like clauses of other categories with
@@ -216,15 +216,15 @@ def _below(item: Item, least: Mapping[str, float]) -> float | None:
     return least.get(_group(item), min(least.values(), default=None))
 
 
-def _made_up(item: Item, below: float | None, key: bytes) -> Look:
+def _made_up(item: Item, below: float | None, key: bytes) -> Appearance:
     low, high = MADE_UP.get(item.kind, MADE_UP["clause"])
     if below is not None:
         low, high = (low, below) if below > low else (max(0.0, below - (high - low)), below)
     confidence = _between(low, high, draw(key, "place", item.result_id))
-    return Look.of(item)._replace(confidence=confidence, chance=None)
+    return Appearance.of(item)._replace(confidence=confidence, chance=None)
 
 
-def _chance(one: Look) -> float:
+def _chance(one: Appearance) -> float:
     return 1.0 - one.confidence if one.chance is None else one.chance
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.review.blinding.blinding import NEAR, Look, Shown, start_of
+from services.review.blinding.blinding import NEAR, Appearance, Shown, start_of
 from services.review.domain import Document, Item
 from services.review.store import SURE, UNSURE, items, shown
 from shared.storage.upsert import insert_into
 
-_COLUMNS = [items.c[name] for name in Look._fields if name != "answered"]
+_COLUMNS = [items.c[name] for name in Appearance._fields if name != "answered"]
 
 
 class Sort(NamedTuple):
@@ -30,7 +30,7 @@ class Sort(NamedTuple):
         return cls(item.kind, item.adapter, None if item.kind == "clause" else item.category)
 
 
-def unsure(session: Session, document: Document, sort: Sort, key: bytes) -> list[Look]:
+def unsure(session: Session, document: Document, sort: Sort, key: bytes) -> list[Appearance]:
     """Return uncertain results of other documents, at most `NEAR`.
 
     They are in order of document ids from a random one on, then from the beginning.
@@ -41,16 +41,18 @@ def unsure(session: Session, document: Document, sort: Sort, key: bytes) -> list
         key: the secret for random choices.
     """
     of, start = items.c, start_of(document.id, key)
-    found: list[Look] = []
+    found: list[Appearance] = []
     for part in (of.document_id >= start, of.document_id < start):
         if len(found) < NEAR:
             query = _of_others(document, sort).where(UNSURE, part)
             query = query.order_by(of.document_id, of.id).limit(NEAR - len(found))
-            found += [Look._make(row) for row in session.execute(query)]
+            found += [Appearance._make(row) for row in session.execute(query)]
     return found
 
 
-def least_sure(session: Session, document: Document, kind: str, adapter: str) -> Iterator[Look]:
+def least_sure(
+    session: Session, document: Document, kind: str, adapter: str
+) -> Iterator[Appearance]:
     """Yield the least certain accepted result of each category in other documents.
 
     Each needs one index look-up.
@@ -63,8 +65,8 @@ def least_sure(session: Session, document: Document, kind: str, adapter: str) ->
         row = session.execute(query.order_by(of.category, of.confidence).limit(1)).one_or_none()
         if row is None:
             return
-        yield (look := Look._make(row))
-        last = look.category
+        yield (appearance := Appearance._make(row))
+        last = appearance.category
 
 
 def shown_before(session: Session, document: Document) -> dict[str, Shown]:

@@ -32,7 +32,7 @@ class PeersError(SuiteError):
 
 
 @dataclass(frozen=True)
-class Spread:
+class Distribution:
     """The distribution of a number over companies: their count, and `PERCENTILES`."""
 
     companies: int
@@ -82,7 +82,7 @@ class Peers(OptionalModel):
     FALLBACK = "triage gives no signals"
 
     labels: Mapping[str, str]  # `statement|label` -> figure
-    spreads: Mapping[str, Spread]  # `ratio|length|level or change` -> distribution
+    spreads: Mapping[str, Distribution]  # `ratio|length|level or change` -> distribution
     strong: float
     version: str = ""
 
@@ -90,7 +90,9 @@ class Peers(OptionalModel):
     def load(cls, artefacts: Path) -> Peers:
         folder, manifest = PeersManifest.open_newest(artefacts, NAME)
         content = json.loads(gzip.decompress((folder / PEERS_FILE).read_bytes()))
-        spreads = {key: Spread(n, tuple(values)) for key, (n, values) in content["spreads"].items()}
+        spreads = {
+            key: Distribution(n, tuple(values)) for key, (n, values) in content["spreads"].items()
+        }
         return cls(content["labels"], spreads, manifest.strong, manifest.version)
 
     @property
@@ -101,7 +103,7 @@ class Peers(OptionalModel):
         """The figure of a label; empty if no ratio uses it."""
         return self.labels.get(f"{kind}|{label}", "")
 
-    def spread(self, ratio: str, length: Length, what: str) -> Spread | None:
+    def spread(self, ratio: str, length: Length, what: str) -> Distribution | None:
         """The distribution of a ratio's `level` or `change`; None with too few companies."""
         spread = self.spreads.get(f"{ratio}|{length}|{what}")
         return spread if spread and spread.companies >= LEAST_COMPANIES else None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from services.triage.domain import box_json
 from services.triage.signals.figures import YEAR, Figure, FilingFigures, Period
-from services.triage.signals.peers import Peers, Spread
+from services.triage.signals.peers import Distribution, Peers
 from services.triage.signals.ratios import M_LIKELY, RATIOS, Ratio, RatioValue, Unit
 from services.triage.statements.model import Filing, number
 from services.triage.statements.named_cells import NamedCell
@@ -45,7 +45,7 @@ class PeerRange:
     distance: float
 
     @classmethod
-    def of(cls, spread: Spread, value: float) -> PeerRange:
+    def of(cls, spread: Distribution, value: float) -> PeerRange:
         distance = round(spread.distance(value), 3)
         return cls(spread.companies, spread.low, spread.median, spread.high, distance)
 

@@ -12,8 +12,15 @@ from sqlalchemy import func, select
 
 from services.review import store
 from services.review.blinding import blinding
-from services.review.blinding import store as looks
-from services.review.blinding.blinding import MADE_UP, NEAR, Look, Shown, among_others, as_before
+from services.review.blinding import store as appearances
+from services.review.blinding.blinding import (
+    MADE_UP,
+    NEAR,
+    Appearance,
+    Shown,
+    among_others,
+    as_before,
+)
 from services.review.domain import Document, Item, ItemKind
 from shared.storage.secret import draw, draw_key
 from tests.unit.review.builders import ReviewService, clause
@@ -25,8 +32,10 @@ LAW = "governed by Delaware law"
 SAMPLE = replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True, weight=2.0)
 
 
-def unsure(number: int, confidence: float, **more: Any) -> Look:
-    return Look.of(replace(an_item(), result_id=f"cl_{number}", confidence=confidence, **more))
+def unsure(number: int, confidence: float, **more: Any) -> Appearance:
+    return Appearance.of(
+        replace(an_item(), result_id=f"cl_{number}", confidence=confidence, **more)
+    )
 
 
 OTHERS = [unsure(number, 0.4 + number / 100) for number in range(40)]
@@ -37,7 +46,7 @@ def shown(item: Item) -> float:
     return item.seen_by(reads_results=True).confidence
 
 
-def seen(sample: Item, others: Sequence[Look], key: bytes = KEY) -> Item:
+def seen(sample: Item, others: Sequence[Appearance], key: bytes = KEY) -> Item:
     (item,) = among_others([sample], others, key)
     assert item.confidence == sample.confidence
     return item.seen_by(reads_results=True)
@@ -240,13 +249,13 @@ def test_patterns_come_from_other_documents_of_the_tenant(review: ReviewService)
         one = clause(TEXT, LAW, "Governing Law", 0.5, number, adapter="contract-clauses")
         review.extract(f"doc_{number:x}", [one], tenant=tenant)
     review.decide(review.items()[0]["id"])
-    sort = looks.Sort("clause", "contract-clauses", None)
+    sort = appearances.Sort("clause", "contract-clauses", None)
     with review.service.store.read() as session:
         key = draw_key(session)
         here = Document("default", "doc_3", "", "contract")
-        found = looks.unsure(session, here, sort, key)
-        assert looks.unsure(session, here, sort._replace(adapter="taught"), key) == []
-        assert looks.unsure(session, here, sort._replace(category="Parties"), key) == []
+        found = appearances.unsure(session, here, sort, key)
+        assert appearances.unsure(session, here, sort._replace(adapter="taught"), key) == []
+        assert appearances.unsure(session, here, sort._replace(category="Parties"), key) == []
     assert sorted(one.result_id for one in found) == [
         f"cl_{number:032x}" for number in range(11) if number != 3
     ]
@@ -256,7 +265,7 @@ def test_patterns_come_from_other_documents_of_the_tenant(review: ReviewService)
 def test_patterns_are_found_behind_many_accepted_findings(
     review: ReviewService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looks, "NEAR", 5)
+    monkeypatch.setattr(appearances, "NEAR", 5)
     for number in range(20):
         sure = {**finding(f"fd_a{number}", 0.97), "route": "accept"}
         other = {**finding(f"fd_b{number}", 0.85), "check": "other_sums"}
@@ -290,9 +299,9 @@ def test_the_lowest_accepted_confidence_of_each_category_is_found(review: Review
         review.extract(f"doc_{number}", [{**one, "route": route}])
     with review.service.store.read() as session:
         here = Document("default", "doc_x", "", "contract")
-        found = list(looks.least_sure(session, here, "clause", "contract-clauses"))
+        found = list(appearances.least_sure(session, here, "clause", "contract-clauses"))
         less = list(
-            looks.least_sure(session, replace(here, id="doc_1"), "clause", "contract-clauses")
+            appearances.least_sure(session, replace(here, id="doc_1"), "clause", "contract-clauses")
         )
     assert [(one.category, one.confidence) for one in found] == [("A", 0.7), ("B", 0.9)]
     assert [one.confidence for one in less] == [0.8, 0.9]

@@ -13,7 +13,7 @@ from services.triage.checks.classifier import BreakClassifier
 from services.triage.checks.verdict import triage_filing
 from services.triage.reading.document import MOST_COLUMNS, MOST_ROWS, limit_size
 from services.triage.signals.figures import FilingFigures
-from services.triage.signals.peers import PERCENTILES, Peers, Spread, write
+from services.triage.signals.peers import PERCENTILES, Distribution, Peers, write
 from services.triage.signals.ratios import BY_NAME, RATIOS, WEIGHTS, PeriodFigures, beneish
 from services.triage.signals.signals import Signal, signals_of
 from shared.events import DocumentDeleted, FindingsFound
@@ -39,11 +39,11 @@ LABELS = {
     "balance_sheet|property plant and equipment net": "property",
     "balance_sheet|long term debt": "long_term_debt",
 }
-EVEN = Spread(100, (-0.2, -0.1, -0.05, 0.05, 0.1, 0.15, 0.25, 0.3, 0.4))
+EVEN = Distribution(100, (-0.2, -0.1, -0.05, 0.05, 0.1, 0.15, 0.25, 0.3, 0.4))
 """Half of 100 companies below 10%, 19 of 20 from -10% to 30%."""
 
 
-def peers(strong: float = 3.0, **spreads: Spread) -> Peers:
+def peers(strong: float = 3.0, **spreads: Distribution) -> Peers:
     return Peers(LABELS, {key.replace("_of_", "|"): s for key, s in spreads.items()}, strong)
 
 
@@ -163,7 +163,7 @@ def test_how_far_from_its_peers_says_how_unusual(sales: float, level: str) -> No
 
 
 def test_what_moved_within_a_year_is_unusual_though_its_level_is_not() -> None:
-    still = Spread(100, (-0.03, -0.02, -0.01, 0.0, 0.0, 0.0, 0.01, 0.02, 0.03))
+    still = Distribution(100, (-0.03, -0.02, -0.01, 0.0, 0.0, 0.0, 0.01, 0.02, 0.03))
     usual = peers(net_margin_of_year_of_level=EVEN, net_margin_of_year_of_change=still)
     filing = read(bent("income", "Net income", 0, 2400))
     signal = by_name(signals_of(filing, usual))["net_margin"]
@@ -176,7 +176,7 @@ def test_what_moved_within_a_year_is_unusual_though_its_level_is_not() -> None:
 
 
 def test_too_few_companies_say_nothing() -> None:
-    few = Spread(5, EVEN.percentiles)
+    few = Distribution(5, EVEN.percentiles)
     filing = read(bent("income", "Net sales", 0, 90_000))
     signals = signals_of(filing, peers(sales_growth_of_year_of_level=few))
     assert by_name(signals)["sales_growth"].level == "usual"
