@@ -573,16 +573,16 @@ class _Form(NamedTuple):
     name: str
 
 
+_DATE = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
+_DURATION = r"P(?=\d)(?:\d{1,4}Y)?(?:\d{1,4}M)?(?:\d{1,4}W)?(?:\d{1,5}D)?"
+_DAY = _Form(re.compile(_DATE, re.ASCII), "a date such as 2005-03-31")
 _TIME = _Form(
-    re.compile(
-        r"perpetual|P(?=\d)(?:\d{1,4}Y)?(?:\d{1,4}M)?(?:\d{1,4}W)?(?:\d{1,5}D)?"
-        r"|\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?",
-        re.ASCII,
-    ),
-    "a date (`2005-03-31`), a duration (`P90D`) or `perpetual`",
+    re.compile(rf"perpetual|{_DURATION}|{_DATE}", re.ASCII),
+    "a date such as 2005-03-31, a duration such as P90D, or perpetual",
 )
 _AMOUNT = _Form(re.compile(r"\d{1,20}(?:\.\d{1,10})?", re.ASCII), "a decimal number")
 _FORMS = {"date": _TIME, "duration": _TIME, "perpetual": _TIME, "amount": _AMOUNT}
+_DAYS = {"Agreement Date", "Effective Date"}  # categories with a day and no duration
 
 
 def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[str, Any]:
@@ -634,20 +634,20 @@ def _value(item: Item, wanted: Correction) -> dict[str, str | None]:
         )
     if wanted.category not in (None, item.category):
         raise InvalidRequest(
-            "A correction has a new category or a `value`, not both.", document=item.document_id
+            "A correction has a new category or a new value, not both.", document=item.document_id
         )
     kind, right = item.value["kind"], {"value": wanted.value, "currency": wanted.currency}
-    form = _FORMS.get(kind)
+    form = _DAY if item.category in _DAYS else _FORMS.get(kind)
     if wanted.value is None or (form and not form.pattern.fullmatch(wanted.value)):
         raise InvalidRequest(
-            f"The `value` of this clause is {form.name if form else 'a text'}, not "
+            f"The value of this clause must be {form.name if form else 'a text'}, not "
             f"{wanted.value!r}.",
             document=item.document_id,
         )
-    if form is _TIME and len(wanted.value) == len("2005-03-31") and wanted.value[4] == "-":
+    if form in (_DAY, _TIME) and len(wanted.value) == len("2005-03-31") and wanted.value[4] == "-":
         _check_day(item, wanted.value)
     if wanted.currency and kind != "amount":
-        raise InvalidRequest("Only an amount has a `currency`.", document=item.document_id)
+        raise InvalidRequest("Only an amount has a currency.", document=item.document_id)
     if not wanted.moves and right == {name: item.value.get(name) for name in right}:
         raise InvalidRequest("The correction changes nothing. Accept the item instead.")
     return right

@@ -18,7 +18,7 @@ export class Correction {
     this.input = types.input;
     this.preview = h("blockquote.quote.new");
     this.read = item.value ? writable(item.value) : "";
-    this.value = h("input.value-input", { value: this.read, maxlength: 200, placeholder: exampleOf(item.value?.kind) ?? null, oninput: () => this.#draw() });
+    this.value = h("input.value-input", { value: this.read, maxlength: 200, placeholder: exampleOf(item) ?? null, oninput: () => this.#draw() });
     this.valueBox = item.value && h("label.field", {}, "Value", this.value);
     this.button = h("button.primary", { type: "button", onclick: () => this.save(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
     const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.#nudge(edge, step, event.detail > 0) }, sign);
@@ -76,9 +76,9 @@ export class Correction {
       this.tell("Change the clause type, the words or the value first.", true);
       return;
     }
-    const value = this.#valued ? written(this.value.value, this.item.value.kind) : {};
+    const value = this.#valued ? written(this.value.value, this.item) : {};
     if (!value) {
-      this.tell(`Write the value like this: ${exampleOf(this.item.value.kind) ?? "a name"}.`, true);
+      this.tell(`Write the value like this: ${exampleOf(this.item) ?? "a name"}.`, true);
       this.value.focus();
       return;
     }

@@ -58,7 +58,7 @@ function replaced(row) {
   const added = row.origin === "person" && !row.absent;
   if (row.verdict !== "correct" && !added) return null;
   const right = row.correction ?? row;
-  return { category: right.category, text: right.value && row.correction ? shown({ kind: row.value?.kind, ...right }) : excerpt(right.text, LENGTH), notes: [verdictOf(row)], place: row };
+  return { category: right.category, text: right.value && row.correction ? shown({ kind: row.value?.kind, role: row.value?.role, ...right }) : excerpt(right.text, LENGTH), notes: [verdictOf(row)], place: row };
 }
 
 function drawn({ text, notes, place }, open) {

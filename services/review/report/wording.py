@@ -51,9 +51,8 @@ def stated_value(result: Result) -> str | None:
     right = decision.correction if decision else None
     if not read or not right or not right.get("value"):
         return None
-    value, currency = right["value"], right["currency"]
-    kind = read["kind"]
-    return value_of(Term(category="", kind=kind, status="stated", value=value, currency=currency))
+    stated = {"value": right["value"], "currency": right["currency"], "role": read.get("role")}
+    return value_of(Term(category="", kind=read["kind"], status="stated", **stated))
 
 
 def value_of(term: Term) -> str:

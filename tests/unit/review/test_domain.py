@@ -198,12 +198,12 @@ def test_a_value_can_be_corrected_alone(kind: str, value: str, currency: str | N
 @pytest.mark.parametrize(
     ("kind", "wanted", "why"),
     [
-        ("date", Correction(value="31 May 2017"), "is a date"),
-        ("date", Correction(value="2017-13"), "is a date"),
+        ("date", Correction(value="31 May 2017"), "must be a date"),
+        ("date", Correction(value="2017-13"), "must be a date"),
         ("date", Correction(value="2020-02-31"), "has no day 2020-02-31"),
-        ("duration", Correction(value="P"), "is a date"),
-        ("amount", Correction(value="400,000"), "is a decimal number"),
-        ("amount", Correction(currency="USD"), "is a decimal number"),
+        ("duration", Correction(value="P"), "must be a date"),
+        ("amount", Correction(value="400,000"), "must be a decimal number"),
+        ("amount", Correction(currency="USD"), "must be a decimal number"),
         ("date", Correction(value="2017", currency="USD"), "Only an amount"),
         ("title", Correction(value="Lease", category="Parties"), "not both"),
         ("title", Correction(value="Supply Agreement"), "changes nothing"),
@@ -212,6 +212,15 @@ def test_a_value_can_be_corrected_alone(kind: str, value: str, currency: str | N
 def test_a_wrong_form_of_a_value_is_refused(kind: str, wanted: Correction, why: str) -> None:
     with pytest.raises(InvalidRequest, match=why):
         corrected(with_value(kind, "Supply Agreement"), wanted, TEXT)
+
+
+@pytest.mark.parametrize("value", ["P6M", "perpetual", "2017-13"])
+def test_an_effective_date_is_a_day(value: str) -> None:
+    read = {"kind": "date", "status": "stated", "value": "2017-05-31", "currency": None}
+    item = an_item(category="Effective Date", value=read)
+    assert corrected(item, Correction(value="2017-06"), None)["value"] == "2017-06"
+    with pytest.raises(InvalidRequest, match="must be a date such as 2005-03-31, not"):
+        corrected(item, Correction(value=value), None)
 
 
 def test_a_clause_without_values_has_none_to_correct() -> None:

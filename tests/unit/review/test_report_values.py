@@ -110,6 +110,17 @@ def test_a_corrected_value_leaves_the_others_of_its_clause(contract: ReviewServi
     assert "Birch LLC" not in shown.split("Clauses")[0]
 
 
+def test_a_corrected_party_keeps_its_role(review: ReviewService) -> None:
+    party = value("party", "Birch LLC")
+    party["value"]["role"] = "Buyer"
+    found = clause(TEXT, "Birch LLC", "Parties", 0.9, 1, **party)
+    review.read("doc_1", TEXT)
+    review.extract("doc_1", [found], searched=SEARCHED, title=TITLE)
+    (item,) = (one for one in review.items(state="all") if one["result_id"] == found["id"])
+    review.decide(item["id"], "correct", correction={"value": "Beech LLC"})
+    assert "Beech LLC (Buyer) 1 Corrected" in words_of(review)
+
+
 def test_the_title_has_corrected_values(contract: ReviewService) -> None:
     decide(contract, 0, "correct", correction={"value": "Supply Agreement"})
     decide(contract, 2, "correct", correction={"value": "Beech LLC"})
