@@ -48,8 +48,8 @@ Record = dict[str, Any]
 FOLD = 0  # never trained on
 SEEDS = (20, 21, 22)
 SHORT = 1.5  # epochs of a short training
-START = 0.25  # share of the contracts that the start of an update knows
-UPDATE = 300  # steps
+START = 0.25  # share of the contracts that an adapter knows before an update
+UPDATE = 300  # steps of an update
 RARE = 100  # a category with fewer answers in the training contracts is rare
 READINGS = "soft-labels"  # folder of the probabilities of adapters that others learn from
 READING = 1 / 3
@@ -264,9 +264,9 @@ class Bench:
                 found = self.candidates(record, probabilities(tagger, ids, *windows))
                 judged.append(judge(record, found, self.labels))
             made = outcomes(judged, [contract.matched for contract in judged], self.labels, {})
-            partial = path.with_suffix(".partial.npz")
-            np.savez_compressed(partial, counts=made.counts().astype(np.int32))
-            partial.replace(path)
+            unfinished = path.with_suffix(".partial.npz")
+            np.savez_compressed(unfinished, counts=made.counts().astype(np.int32))
+            unfinished.replace(path)
         with np.load(path) as stored:
             return np.asarray(stored["counts"], np.int64)
 

@@ -26,7 +26,7 @@ def arms(bench: Bench) -> list[Arm]:
     """Update with more and more contracts, with and without gates."""
     whole = bench.steps()
     before, starts = bench.starts()
-    again = bench.arm("only old contracts again", before + UPDATE, bench.repeated())
+    again = bench.arm("the same quarter again", before + UPDATE, bench.repeated())
     made = [bench.arm("start: a quarter of the contracts", before, starts), again]
     for share in SHARES:
         corrected, held = split(bench.records(START, START + share))

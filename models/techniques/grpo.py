@@ -67,7 +67,7 @@ def arms(bench: Bench) -> list[Arm]:
     """Learn from the same feedback in several ways, for as many steps."""
     before, starts = bench.starts()
     reading = bench.cost_of_reading(bench.contracts(bench.records(START)))
-    again = bench.arm("again the labels of the quarter", before + UPDATE, bench.repeated())
+    again = bench.arm("the same quarter again", before + UPDATE, bench.repeated())
     made = [bench.arm("start: a quarter of the contracts", before, starts), again]
     for name, title in LEARNERS.items():
         runs = bench.updated(f"feedback-{name}", partial(lesson, bench, name))
