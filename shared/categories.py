@@ -146,6 +146,9 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
 }
 """The categories by what they are about, in the order for people."""
 
+DAYS = frozenset({"Agreement Date", "Effective Date"})
+"""Categories of which the value is a day, and never a duration."""
+
 OTHER = "Other"
 """The subject of a category that is not listed, such as one that a tenant taught."""
 

@@ -35,7 +35,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.categories import CATEGORIES
+from shared.categories import CATEGORIES, DAYS
 from shared.documents.model.clause_text import own_words
 from shared.errors import Conflict, InvalidRequest, NotAllowed
 from shared.events import BlobRef, DocumentTitle, Kind, Origin, Route, Stage, Verdict
@@ -482,7 +482,8 @@ class Correction(BaseModel):
     value: ValueText | None = Field(
         None,
         description="the right value of a clause: a date or duration in ISO 8601, `perpetual`, a "
-        "decimal number, or a name. Not with a new category",
+        "decimal number, or a name. Agreement and effective dates take only a date. Not with a "
+        "new category",
     )
     currency: str | None = Field(
         None, pattern="^[A-Z]{3}$", description="of an amount: ISO 4217; goes with `value`"
@@ -582,7 +583,6 @@ _TIME = _Form(
 )
 _AMOUNT = _Form(re.compile(r"\d{1,20}(?:\.\d{1,10})?", re.ASCII), "a decimal number")
 _FORMS = {"date": _TIME, "duration": _TIME, "perpetual": _TIME, "amount": _AMOUNT}
-_DAYS = {"Agreement Date", "Effective Date"}  # categories with a day and no duration
 
 
 def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[str, Any]:
@@ -637,7 +637,7 @@ def _value(item: Item, wanted: Correction) -> dict[str, str | None]:
             "A correction has a new category or a new value, not both.", document=item.document_id
         )
     kind, right = item.value["kind"], {"value": wanted.value, "currency": wanted.currency}
-    form = _DAY if item.category in _DAYS else _FORMS.get(kind)
+    form = _DAY if item.category in DAYS else _FORMS.get(kind)
     if wanted.value is None or (form and not form.pattern.fullmatch(wanted.value)):
         raise InvalidRequest(
             f"The value of this clause must be {form.name if form else 'a text'}, not "

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from services.review import store
-from services.review.blinding import store as appearances
+from services.review.blinding import store as blinding_store
 from services.review.blinding.blinding import Appearance, among_others, as_before
 from services.review.domain import Basis, Document, Item, PageSize
 from services.review.priority import Order
@@ -175,11 +175,11 @@ def _blinded(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list
     others: list[Appearance] = []
     with uow.store.read() as session:
         key = draw_key(session)
-        for sort in {appearances.Sort.of(item) for item in samples}:
-            others += appearances.unsure(session, document, sort, key)
+        for sort in {blinding_store.Sort.of(item) for item in samples}:
+            others += blinding_store.unsure(session, document, sort, key)
         for finder in {(item.kind, item.adapter) for item in samples}:
-            others += appearances.least_sure(session, document, *finder)
-        before = appearances.shown_before(session, document)
+            others += blinding_store.least_sure(session, document, *finder)
+        before = blinding_store.shown_before(session, document)
     return as_before(among_others(items, others, key), before, others)
 
 
@@ -473,7 +473,7 @@ def _replace_items(
             waiting.append(answered.held_for_answer(now, patience))
     store.remove_items(uow.session, tenant, {item.id for item in open_} - unchanged)
     store.add_items(uow.session, waiting)
-    appearances.store_shown(uow.session, waiting)
+    blinding_store.store_shown(uow.session, waiting)
     store.save_document(uow.session, document)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from services.review.domain import Document
 from services.review.exports import Result
 from services.review.report.wording import dated, flowing, shortened
+from shared.categories import DAYS
 from shared.events import DocumentTitle
 from shared.titles import joined, named, short_name
 
 _NAME, _PARTIES = "Document Name", "Parties"
-_DATES = {"Agreement Date", "Effective Date"}
 _MOST_CHARACTERS = 200
 _ISO = re.compile(r"\d{4}(?:-\d\d){0,2}")
 
@@ -22,14 +22,14 @@ def title_of_report(document: Document, results: Sequence[Result]) -> str:
     disputed = {one.item.category for one in results if one.item.verdict in ("reject", "correct")}
     if document.title is None:
         return flowing(_name(document, results))
-    if not disputed & {_NAME, _PARTIES, *_DATES}:
+    if not disputed & {_NAME, _PARTIES, *DAYS}:
         return flowing(document.title.title)
     name, parties, day = _parts(document.title)
     if _NAME in disputed:
         name = _name(document, results)
     if _PARTIES in disputed:
         parties = _undisputed(parties, results)
-    if disputed & _DATES:
+    if disputed & DAYS:
         day = _stated_day(day, results)
     return flowing(joined(name, named(parties), day))
 
@@ -78,7 +78,7 @@ def _within(name: str, texts: Sequence[str]) -> bool:
 def _stated_day(day: str, results: Sequence[Result]) -> str:
     """The date if a clause still states it, or else the first that one states."""
     rows = [one.row() for one in results if one.item.verdict != "reject"]
-    own = sorted((row for row in rows if row["category"] in _DATES), key=lambda r: r["category"])
+    own = sorted((row for row in rows if row["category"] in DAYS), key=lambda r: r["category"])
     stated = [row["value"] or dated(flowing(row["text"])) for row in own]
     days = [one for one in stated if _ISO.fullmatch(one)]
     return day if day in days else next(iter(days), "")

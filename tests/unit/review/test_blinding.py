@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from services.review import store
 from services.review.blinding import blinding
-from services.review.blinding import store as appearances
+from services.review.blinding import store as blinding_store
 from services.review.blinding.blinding import (
     MADE_UP,
     NEAR,
@@ -249,13 +249,13 @@ def test_patterns_come_from_other_documents_of_the_tenant(review: ReviewService)
         one = clause(TEXT, LAW, "Governing Law", 0.5, number, adapter="contract-clauses")
         review.extract(f"doc_{number:x}", [one], tenant=tenant)
     review.decide(review.items()[0]["id"])
-    sort = appearances.Sort("clause", "contract-clauses", None)
+    sort = blinding_store.Sort("clause", "contract-clauses", None)
     with review.service.store.read() as session:
         key = draw_key(session)
         here = Document("default", "doc_3", "", "contract")
-        found = appearances.unsure(session, here, sort, key)
-        assert appearances.unsure(session, here, sort._replace(adapter="taught"), key) == []
-        assert appearances.unsure(session, here, sort._replace(category="Parties"), key) == []
+        found = blinding_store.unsure(session, here, sort, key)
+        assert blinding_store.unsure(session, here, sort._replace(adapter="taught"), key) == []
+        assert blinding_store.unsure(session, here, sort._replace(category="Parties"), key) == []
     assert sorted(one.result_id for one in found) == [
         f"cl_{number:032x}" for number in range(11) if number != 3
     ]
@@ -265,7 +265,7 @@ def test_patterns_come_from_other_documents_of_the_tenant(review: ReviewService)
 def test_patterns_are_found_behind_many_accepted_findings(
     review: ReviewService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appearances, "NEAR", 5)
+    monkeypatch.setattr(blinding_store, "NEAR", 5)
     for number in range(20):
         sure = {**finding(f"fd_a{number}", 0.97), "route": "accept"}
         other = {**finding(f"fd_b{number}", 0.85), "check": "other_sums"}
@@ -299,9 +299,11 @@ def test_the_lowest_accepted_confidence_of_each_category_is_found(review: Review
         review.extract(f"doc_{number}", [{**one, "route": route}])
     with review.service.store.read() as session:
         here = Document("default", "doc_x", "", "contract")
-        found = list(appearances.least_sure(session, here, "clause", "contract-clauses"))
+        found = list(blinding_store.least_sure(session, here, "clause", "contract-clauses"))
         less = list(
-            appearances.least_sure(session, replace(here, id="doc_1"), "clause", "contract-clauses")
+            blinding_store.least_sure(
+                session, replace(here, id="doc_1"), "clause", "contract-clauses"
+            )
         )
     assert [(one.category, one.confidence) for one in found] == [("A", 0.7), ("B", 0.9)]
     assert [one.confidence for one in less] == [0.8, 0.9]
