@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.corpus import read_labels
-from models.files import command, read_config, say, write_lines
+from models.files import command, folder_of, read_config, say, write_lines
 from models.forest import fit_forest, graph, predict
 from models.review_priority import heads, states
 from models.review_priority.simulation import Queue, queues
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
     arguments = parser.parse_args()
     config = read_config(arguments.config)
-    specialist = arguments.config.parent.parent / config["data"]["adapter"]
+    specialist = folder_of(config["data"]["adapter"])
     some = list(queues(arguments.data, specialist))
     say(f"{sum(len(queue.clauses) for queue in some)} clauses of {len(some)} contracts")
     result: dict[str, list[Floats]] = {}
