@@ -64,10 +64,10 @@ def graph_parameters(state: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def trained_parameters(parameters: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Reverse `graph_parameters`."""
+    """Reverse `graph_parameters`. The arrays are copies in C order, as safetensors needs."""
     state = {
-        "head.weight": np.ascontiguousarray(parameters["head.weight"].T),
-        "head.bias": parameters["head.bias"],
+        "head.weight": parameters["head.weight"].T.copy(),
+        "head.bias": parameters["head.bias"].copy(),
     }
     for name in parameters:
         module, matrix = name.rsplit(".", 1)
@@ -77,7 +77,7 @@ def trained_parameters(parameters: Mapping[str, Floats]) -> dict[str, Floats]:
         parts = ("query", "key", "value") if part == "query" else (part,)
         blocks = [parameters[f"{layer}.{entry}.{matrix}"].T for entry in parts]
         ours = "qkv" if part == "query" else part
-        state[f"{layer}.{ours}.{matrix.lower()}"] = np.stack(blocks)
+        state[f"{layer}.{ours}.{matrix.lower()}"] = np.ascontiguousarray(np.stack(blocks))
     return state
 
 

@@ -18,6 +18,7 @@ library("torch")
 library("onnx")
 
 import torch
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from models.clauses.arithmetic import (
@@ -30,7 +31,7 @@ from models.clauses.arithmetic import (
 from models.corpus import read_records
 from models.files import read_json
 from models.lora.encoder import Dropout, LoraLinear, Tagger, attention
-from models.lora.export import export, trained_state
+from models.lora.export import TRAINED_FILE, export, trained_state
 from models.lora.teach import probabilities, tagger_of_run
 from models.lora.train import Contract, EpochSampler, Window, learning_rate, tensors_of, train
 from models.lora.train import main as train_main
@@ -269,15 +270,18 @@ def test_a_training_begins_with_another_adapter(
             assert np.allclose(ours[name], value, atol=1e-6)
 
 
-def test_a_shipped_adapter_is_read_back_as_it_was_trained(
-    run: Path, base: tuple[Path, Path]
+def test_a_shipped_adapter_is_read_back_and_stored_as_it_was_trained(
+    run: Path, base: tuple[Path, Path], tmp_path: Path
 ) -> None:
     state = trained_state(run)
     folder = export("whole", state, LABELS, SETTINGS, {}, "1.0.0", base[0])
     shipped = trained_state(folder)
-    assert shipped.keys() == state.keys()
+    save_file(shipped, tmp_path / TRAINED_FILE)
+    stored = trained_state(tmp_path)
+    assert shipped.keys() == stored.keys() == state.keys()
     for name, value in state.items():
         assert np.array_equal(shipped[name], value), name
+        assert np.array_equal(stored[name], value), name
 
 
 def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
