@@ -16,6 +16,7 @@ library("onnx")
 library("lightgbm")
 library("sklearn")
 
+from models import files
 from models.files import read_lines, write_json, write_lines
 from models.review_priority import __main__ as training
 from models.review_priority.simulation import queues
@@ -55,8 +56,9 @@ def contract(number: int) -> tuple[dict[str, Any], list[list[float]]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Data, the predictions of an adapter, and a recipe."""
+    monkeypatch.setattr(files, "MODELS", tmp_path / "models")
     made = [contract(number) for number in range(CONTRACTS)]
     specialist = write_specialist(tmp_path / "models" / "toy", ADAPTER, LABELS)
     write_specialist(tmp_path / "models" / NAME, CONFIG, [])
