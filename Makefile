@@ -110,8 +110,7 @@ line-concepts: setup-train ## Train the model for lines of statements (SOURCES= 
 	@$(TRAIN)/bin/python -m models.line_concepts.pace --data "$(SOURCES)"
 
 review-priority: setup-train ## Train the model that orders the queue (LEGAL=FOLDER).
-	@$(TRAIN)/bin/python -m models.review_priority.states --data "$(LEGAL)"
-	@$(TRAIN)/bin/python -m models.review_priority --data "$(LEGAL)" --states var/priority --out models/artefacts
+	@$(TRAIN)/bin/python -m models.review_priority --data "$(LEGAL)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.review_priority.scores
 
 triage-peers: setup-dev ## Learn the usual ratios of companies (SOURCES=FOLDER).

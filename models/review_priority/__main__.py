@@ -1,18 +1,16 @@
 """Learn which clauses a reviewer will change, from decisions simulated by labels.
 
-    python -m models.review_priority --data FOLDER [--states var/priority] [--out models/artefacts]
+    python -m models.review_priority --data FOLDER [--out models/artefacts]
 
 FOLDER has the corpora of contracts. Each contract is scored by models without its fold, which has
 all contracts of its family. Probabilities are written to `predictions.jsonl.gz` (offsets and
-numbers, no text) for `models.review_priority.scores`. With `--states`
-(`models.review_priority.states`) heads on the base are compared, too. The forest ships, trained on
-all contracts with the same recipe.
+numbers, no text) for `models.review_priority.scores`. The forest ships, trained on all contracts
+with the same recipe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from sklearn.preprocessing import StandardScaler
 from models.corpus import read_labels
 from models.files import command, folder_of, read_config, say, write_lines
 from models.forest import fit_forest, graph, predict
-from models.review_priority import heads, states
 from models.review_priority.simulation import Queue, queues
 from services.review.priority import NAME, write
 from shared.features.clause_list import COLUMNS, Floats
@@ -78,23 +75,6 @@ def out_of_fold(some: Sequence[Queue], learner: Learner) -> list[Floats]:
             if queue.fold == fold:
                 result[i] = head(queue.rows)
         say(f"fold {fold} is judged")
-    return result
-
-
-def by_states(
-    some: Sequence[Queue], folder: Path, config: Mapping[str, Any]
-) -> dict[str, list[Floats]]:
-    """Return the probabilities of each contract's clauses by heads on the base, by name."""
-    categories = int(max(queue.rows[:, COLUMNS.index("category")].max() for queue in some)) + 1
-    state_arrays = states.read_all(folder, some)
-    every = heads.head_examples(some, state_arrays, lambda rows: spread(rows, categories))
-    ends = np.cumsum([len(queue.clauses) for queue in some])[:-1]
-    result = {}
-    forest = partial(fit_forest, settings=config["forest"])
-    tried = heads.heads(config, forest)
-    for name, make in tried.items():
-        say(f"learning: {name}")
-        result[name] = np.split(heads.out_of_fold(every, make), ends)
     return result
 
 
@@ -152,7 +132,6 @@ def main() -> None:
     """Read the command line, train, and write predictions and the artefact."""
     parser = command(__doc__, "--data")
     parser.add_argument("--out", type=Path, help="folder of the artefacts")
-    parser.add_argument("--states", type=Path, help="folder of the base's states, to try heads")
     parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
     arguments = parser.parse_args()
     config = read_config(arguments.config)
@@ -163,8 +142,6 @@ def main() -> None:
     for name, learner in learners(config).items():
         say(f"learning: {name}")
         result[name] = out_of_fold(some, learner)
-    if arguments.states:
-        result |= by_states(some, arguments.states, config)
     keep(arguments.config.parent / "predictions.jsonl.gz", some, result, config["version"])
     if arguments.out:
         forest, manifest = shipped(some, config, specialist)

@@ -22,15 +22,7 @@ from models.files import read_config, read_lines, write_json
 FOLDER = Path(__file__).resolve().parent
 SHARES = (0.1, 0.2, 0.5)
 """Shares of the queue, or of its hours, within which mistakes are counted."""
-HEADS = (
-    "learned",
-    "linear",
-    "told_less",
-    "states",
-    "states_linear",
-    "states_parts",
-    "states_forest",
-)
+HEADS = ("learned", "linear", "told_less")
 """The model that ships, and the compared ones."""
 DRAWS = 1000
 
@@ -134,11 +126,6 @@ def figures(every: Sequence[Mapping[str, Any]], time: Mapping[str, float]) -> di
         "gains": {
             name: differences(items, orders[name], orders["confidence"], items.changed)
             for name in items.chances
-        },
-        "beside_learned": {
-            name: differences(items, orders[name], orders["learned"], items.changed)
-            for name in items.chances
-            if name.startswith("states")
         },
         "draws": DRAWS,
         "hours": round(float(items.seconds.sum()) / 3600, 1),
