@@ -117,7 +117,6 @@ triage-peers: setup-dev ## Learn the usual ratios of companies (SOURCES=FOLDER).
 	@$(BIN)/python -m models.triage_peers.__main__ --data "$(SOURCES)" --out models/artefacts
 
 narrative-flags: setup-train ## Train the model for sentences of reports (SOURCES=FOLDER).
-	@$(TRAIN)/bin/python -m models.narrative_flags.states --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.narrative_flags --data "$(SOURCES)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.narrative_flags.scores
 	@$(TRAIN)/bin/python -m models.narrative_flags.folds --data "$(SOURCES)"

@@ -2,9 +2,8 @@
 
     python -m models.narrative_flags --data FOLDER [--work var/flags] [--out models/artefacts]
 
-Compares the keyword alone, TF-IDF, the specialist's words, and a head on the frozen encoder (if
-`models.narrative_flags.states` has its states), alone and with the words. The shipped model is
-fitted on all sentences with the same recipe, and calibrated on the out-of-fold scores. Writes
+Compares the keyword alone, TF-IDF, and the specialist's words. The shipped model is fitted on all
+sentences with the same recipe, and calibrated on the out-of-fold scores. Writes
 `predictions.json.gz` (scores by id, no text) for `models.narrative_flags.scores`.
 """
 
@@ -30,27 +29,17 @@ from models.narrative_flags.corpus import (
     scored,
     truth,
 )
-from models.narrative_flags.states import FILE
 from services.triage.narrative import model
 
 PREDICTIONS = "predictions.json.gz"
 Scores = dict[str, NDArray[np.float64]]
 
 
-def predicted(
-    some: list[Sentence],
-    every: list[Sentence],
-    settings: Mapping[str, Any],
-    states: Mapping[str, NDArray[np.float32]] | None,
-) -> Scores:
+def predicted(some: list[Sentence], every: list[Sentence], settings: Mapping[str, Any]) -> Scores:
     """Score the sentences of one family out of fold, by each model."""
     cued = settings["cued"][some[0].family]
     words = learning.by_words(some, every, settings["strength"], cued)
-    result = {"tfidf": learning.by_tfidf(some, settings["strength_tfidf"]), "words": words}
-    if states is not None:
-        result["states"] = learning.by_states(some, states, settings["strength_states"])
-        result["both"] = learning.combined(words, result["states"])
-    return result
+    return {"tfidf": learning.by_tfidf(some, settings["strength_tfidf"]), "words": words}
 
 
 def shipped(
@@ -109,12 +98,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of artefacts that the model is put into")
     arguments = parser.parse_args()
     config = read_config(FOLDER)
-    states_file = arguments.work / FILE
-    states = dict(np.load(states_file)) if states_file.exists() else None
     every = read(arguments.data)
     oof = {
-        name: predicted(scored(every, name), every, config["learning"], states)
-        for name in learned(every)
+        name: predicted(scored(every, name), every, config["learning"]) for name in learned(every)
     }
     narrative = shipped(every, oof, config)
     folder = (arguments.out or arguments.work) / model.NAME / config["version"]

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from models.narrative_flags.corpus import Sentence, scored, truth
 from services.triage.narrative.features import PLACES, context_words, pieces_of, vector
@@ -92,25 +90,6 @@ def by_tfidf_in(folds: NDArray[np.int64], some: Sequence[Sentence], strength: fl
         model = _regression(strength).fit(rows, truth([some[i] for i in seen]))
         scores[new] = model.decision_function(rarity.transform([some[i].text for i in new]))
     return scores
-
-
-def by_states(
-    some: Sequence[Sentence], states: Mapping[str, NDArray[np.float32]], strength: float
-) -> Floats:
-    """Score by a head on the frozen encoder: mean states of the sentence and of its keyword."""
-    scores = np.zeros(len(some))
-    rows = np.stack([states[sentence.id] for sentence in some]).astype(np.float64)
-    for _, seen, new in _parts(_folds(some)):
-        model = make_pipeline(StandardScaler(), _regression(strength))
-        model.fit(rows[seen], truth([some[i] for i in seen]))
-        scores[new] = model.decision_function(rows[new])
-    return scores
-
-
-def combined(words: Floats, states: Floats) -> Floats:
-    """Add both scores, each divided by its standard deviation; words count twice."""
-    result: Floats = 2 * words / words.std() + states / states.std()
-    return result
 
 
 def platt(scores: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from models.narrative_flags.learning import platt
 
 DRAWS = 2_000
 SEED = 7
-WAYS = ("tfidf", "words", "states", "both")
+WAYS = ("tfidf", "words")
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -97,7 +97,7 @@ def family_scores(some: Sequence[Mapping[str, Any]], shown: float) -> dict[str, 
         return np.array([sentence[key] for sentence in some])
 
     positive, drawn, size = of("positive"), draws([s["company"] for s in some]), len(some)
-    models = {model: of(model) for model in WAYS if model in some[0]}
+    models = {model: of(model) for model in WAYS}
     chance = unseen_chances(models["words"], positive, of("fold"))
     marks = {"keyword": of("keyword"), "words": of("gated") & (chance >= shown)}
     result: dict[str, Any] = {
@@ -112,8 +112,6 @@ def family_scores(some: Sequence[Mapping[str, Any]], shown: float) -> dict[str, 
         "calibration_error": errors_of(chance, positive.astype(float))["error"],
         "bins": bins(positive, chance),
     }
-    if "both" in models:
-        result["states_add"] = _difference(positive, models["both"], models["words"], drawn)
     result["precision"] = {
         model: with_interval(lambda i, m=mark: precision(positive[i], m[i]), drawn, size)  # type: ignore[misc]
         for model, mark in marks.items()
