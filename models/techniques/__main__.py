@@ -43,7 +43,7 @@ def main() -> None:
         say(f"experiment {name}")
         made = rows(bench, experiment.arms(bench))
         write(name, experiment.TITLE, made, arguments.page)
-        rmtree(bench.work / READINGS, ignore_errors=True)  # gigabytes, and all runs are trained
+        rmtree(bench.work / READINGS / name, ignore_errors=True)  # gigabytes; all is trained
         print(f"{experiment.TITLE}\n\n{table(made)}\n")
 
 

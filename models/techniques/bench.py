@@ -52,6 +52,7 @@ START = 0.25  # share of the contracts that an adapter knows before an update
 UPDATE = 300  # steps of an update
 RARE = 100  # a category with fewer answers in the training contracts is rare
 READINGS = "soft-labels"  # folder of the probabilities of adapters that others learn from
+NUMBER_TYPE = "float32"
 READING = 1 / 3
 """Cost of reading a batch without learning, in steps: one pass forward instead of three."""
 UPDATE_RATE = 5e-4
@@ -94,10 +95,14 @@ class Bench:
 
     @classmethod
     def of(cls, specialist: Path, data: Path, base: Path, work: Path) -> Bench:
-        """Read the recipe of a specialist; if it has a teacher, that of the teacher."""
+        """Read the recipe of a specialist; if it has a teacher, that of the teacher.
+
+        All trainings have the same number type, also on another machine.
+        """
         config = read_config(specialist)
         if "teacher" in config:
             config = teacher_recipe(config)
+        config["training"] = config["training"] | {"number_type": NUMBER_TYPE}
         labels = read_labels(specialist, config["data"])
         return cls(specialist, config, labels, data, base, work, SEEDS)
 
@@ -219,9 +224,11 @@ class Bench:
         weights = base_weights(base or self.base, number_type(self.config, run))
         return tagger_of_run(run, weights, str(FOLD))
 
-    def soft_labels(self, run: Path, contracts: list[Contract], name: str) -> NDArray[np.float16]:
+    def soft_labels(
+        self, run: Path, contracts: list[Contract], experiment: str
+    ) -> NDArray[np.float16]:
         """Return the probabilities of a run for contracts [tokens, outputs], from a file."""
-        path = self.work / READINGS / f"{name}-{run.name}.npy"
+        path = self.work / READINGS / experiment / f"{run.parent.name}-{run.name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         return taught(self.tagger(run), contracts, self.content, self.content // 2, path)
 

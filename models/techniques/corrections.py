@@ -1,8 +1,8 @@
 """Corrections: what does a short update on corrected contracts gain and lose?
 
-The start knows a quarter of the contracts. Each update learns more contracts and as many old ones
-again. Every fifth family of the corrected contracts is held out. With gates, a category takes the
-scores of the update only if its AUPR on these is higher than that of the start.
+The start knows a quarter of the contracts. Each update learns more contracts, and at most as many
+old ones again. Every fifth family of the corrected contracts is held out. With gates, a category
+takes the scores of the update only if its AUPR on these is higher than that of the start.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def arms(bench: Bench) -> list[Arm]:
         made.append(bench.arm(title, before + UPDATE, runs))
         pairs = zip(starts, runs, strict=True)
         gated = [with_gates(bench, start, run, held, share) for start, run in pairs]
-        made.append(Arm(f"{title}, with gates", before + UPDATE, gated))
+        reading = 2 * bench.cost_of_reading(bench.contracts(held))
+        made.append(Arm(f"{title}, with gates", before + UPDATE + reading, gated))
     return [*made, bench.arm("trained on all from the beginning", whole, bench.by_labels(whole))]
 
 
@@ -47,7 +48,7 @@ def split(records: list[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def lesson(bench: Bench, corrected: list[Record], start: Path, seed: int) -> Lesson:
-    """Return the lesson of an update: corrected contracts, and as many old ones."""
+    """Return the lesson of an update: corrected contracts, and at most as many old ones."""
     old = bench.records(0, START)
     count = min(len(corrected), len(old))
     chosen = np.random.default_rng(seed).choice(len(old), count, replace=False)

@@ -56,7 +56,7 @@ def lesson(bench: Bench, teacher: Path, texts: Sequence[str], pages: int) -> Les
     """Return the lesson of a student: all contracts, and some unlabelled pages."""
     records = bench.records()
     contracts = bench.contracts([*records, *as_records(texts)])
-    soft_labels = bench.soft_labels(teacher, contracts, "pages")
+    soft_labels = bench.soft_labels(teacher, contracts, "distillation")
     labelled = sum(len(contract.ids) for contract in contracts[: len(records)])
     return Lesson(contracts[: len(records) + pages], taught_loss(bench, soft_labels, labelled))
 

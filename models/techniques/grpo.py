@@ -92,7 +92,7 @@ def feedback_of(bench: Bench, start: Path) -> Feedback:
     """Let the start read the other contracts, and judge the clauses that it shows."""
     records = bench.records(START)
     contracts = bench.contracts(records)
-    soft_labels = bench.soft_labels(start, contracts, "feedback")
+    soft_labels = bench.soft_labels(start, contracts, "grpo")
     shown, accepted = [], set()
     for record, contract in zip(records, contracts, strict=True):
         place, tokens = contract.place, bench.tokenise(record["text"])

@@ -50,15 +50,21 @@ def areas(counts: Counts, answers: Counts, weights: Counts, rare: Sequence[int])
 
 
 def rows(bench: Bench, arms: Sequence[Arm]) -> list[Row]:
-    """Score the arms; 95% intervals are of the same drawn families of contracts for all arms."""
+    """Score the arms; 95% intervals are of the same drawn families and seeds for all arms."""
     families = [record["family"] for record in bench.tests]
     answers = bench.answers(bench.tests)
     rare = [bench.labels.index(label) for label in bench.rare()]
     whole = np.ones((1, len(families)), np.int64)
     weights = np.concatenate([whole, resamples(families, SEED, RESAMPLES)])
+    seeds = len(arms[0].counts)
+    chosen = np.random.default_rng(SEED).integers(seeds, size=(len(weights), seeds))
+    chosen[0] = np.arange(seeds)
     drawn = [
-        np.mean(
-            [[areas(counts, answers, w, rare) for w in weights] for counts in arm.counts], axis=0
+        np.array(
+            [
+                np.mean([areas(arm.counts[seed], answers, w, rare) for seed in some], axis=0)
+                for w, some in zip(weights, chosen, strict=True)
+            ]
         )
         for arm in arms
     ]

@@ -1,6 +1,7 @@
 """Synthetic data: sentences with rare labels, spliced into passages of other contracts.
 
 The sentences are real. Names and amounts in them are exchanged for those of the other contract.
+Roles, such as Licensor, stay.
 Each rare category gets as many examples as it lacks to be frequent. Two arms show the same number
 of additional windows: synthetic ones, or the real windows of these categories again.
 """
@@ -8,7 +9,8 @@ of additional windows: synthetic ones, or the real windows of these categories a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -23,6 +25,7 @@ TITLE = "Synthetic data for rare categories"
 SEED = 20
 AROUND = 2000  # characters of a passage without labels, or around a real one
 TRIES = 1000  # random passages, until one has no label
+ROLE = 3  # a name of parties in so many contracts is a role
 NAMES = range(4, 61)  # characters of a name that is exchanged
 AMOUNT = re.compile(r"\$ ?\d[\d,]*(?:\.\d+)?|\b\d+(?:\.\d+)? ?%")
 
@@ -42,8 +45,9 @@ def arms(bench: Bench) -> list[Arm]:
 def lesson(bench: Bench, synthetic: bool) -> Lesson:
     """Return the lesson of all contracts and additional windows of rare categories."""
     records, draw = bench.records(), np.random.default_rng(SEED)
+    roles = roles_in(records)
     more = [
-        spliced(source, note, records, draw) if synthetic else repeated(source, note)
+        spliced(source, note, records, roles, draw) if synthetic else repeated(source, note)
         for source, note in needed(bench)
     ]
     return Lesson(bench.contracts([*records, *more]))
@@ -70,11 +74,17 @@ def repeated(source: Record, note: dict[str, Any]) -> Record:
 
 
 def spliced(
-    source: Record, note: dict[str, Any], records: Sequence[Record], draw: np.random.Generator
+    source: Record,
+    note: dict[str, Any],
+    records: Sequence[Record],
+    roles: Collection[str],
+    draw: np.random.Generator,
 ) -> Record:
     """Return a passage of another contract with the sentences of an annotation in the middle."""
     target, passage = empty_passage(source, records, draw)
-    middle = exchanged(part(source, *sentences_of(source, note)), source, target, draw)
+    own, names = ([n for n in names_of(r) if n not in roles] for r in (source, target))
+    middle = part(source, *sentences_of(source, note))
+    middle = exchanged(middle, own, names, target["text"], draw)
     text = passage["text"]
     ends = [end for _, end in sentences(text)]
     before, after = text[: ends[len(ends) // 2]] + "\n\n", "\n\n" + text[ends[len(ends) // 2] :]
@@ -121,13 +131,23 @@ def sentences_of(record: Record, note: dict[str, Any]) -> tuple[int, int]:
     return min(first, note["start"]), max(last, note["end"])
 
 
-def exchanged(passage: Record, source: Record, target: Record, draw: np.random.Generator) -> Record:
-    """Return a passage of one contract with the names and amounts of another one.
+def exchanged(
+    passage: Record,
+    own: Sequence[str],
+    names: Sequence[str],
+    target: str,
+    draw: np.random.Generator,
+) -> Record:
+    """Return a passage with other names, and with the amounts of the text `target`.
 
     Each part between two ends of annotations is changed alone, so the annotations stay in place.
+
+    Args:
+        own: the names in the passage.
+        names: the names that replace them; without any, they stay.
     """
-    names, amounts = names_of(target), AMOUNT.findall(target["text"])
-    own = names_of(source) if names else []
+    amounts = AMOUNT.findall(target)
+    own = own if names else []
     other = {name: names[i % len(names)] for i, name in enumerate(own)}
     longest = sorted(own, key=len, reverse=True)
     changed = re.compile("|".join([*map(re.escape, longest), AMOUNT.pattern]))
@@ -147,6 +167,12 @@ def exchanged(passage: Record, source: Record, target: Record, draw: np.random.G
         place[end] = len(made)
     kept = [note | {end: place[note[end]] for end in ("start", "end")} for note in notes]
     return {"text": made, "annotations": kept}
+
+
+def roles_in(records: Sequence[Record]) -> set[str]:
+    """Return the names of parties that several contracts have, such as Company."""
+    number = Counter(name for record in records for name in names_of(record))
+    return {name for name, contracts in number.items() if contracts >= ROLE}
 
 
 def names_of(record: Record) -> list[str]:

@@ -136,14 +136,16 @@ def test_figures_are_means_over_seeds_and_rare_ones_need_answers() -> None:
     assert np.isnan(report.areas(bad, answers, weights, [1])[1])
 
 
-def test_gains_are_resampled_in_pairs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_families_and_seeds_are_resampled_in_pairs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "RESAMPLES", 20)
     good, bad = scored(0.9, 0.4), scored(0.4, 0.9)
     first, second = report.rows(bench, [Arm("a", 1, [bad, bad]), Arm("b", 2, [good, bad])])
     assert first.values[0] == pytest.approx([0.25] * 3), "half of the answers are not found"
-    assert second.values[0] == pytest.approx([0.375] * 3)
-    assert second.gains[0] == pytest.approx([0.125] * 3)
-    assert "| b | 2 | 0.375 [0.375, 0.375] | +0.125 [+0.125, +0.125] |" in report.table(
+    assert second.values[0] == pytest.approx([0.375, 0.25, 0.5]), "the seeds differ"
+    assert second.gains[0] == pytest.approx([0.125, 0.0, 0.25])
+    assert "| b | 2 | 0.375 [0.250, 0.500] | +0.125 [+0.000, +0.250] |" in report.table(
         [first, second]
     )
 
@@ -182,24 +184,33 @@ def test_pages_have_no_loss_against_labels(bench: Bench) -> None:
 
 
 def test_a_spliced_sentence_keeps_its_label_and_takes_names_and_amounts() -> None:
-    clause = "Acme pays $500 and 5% to Bolt Inc."
-    source_text = f"Acme and Bolt Inc agree. Then more. {clause} And so on."
+    clause = "Acme pays $500 and 5% to Bolt Inc, the Seller."
+    source_text = f"Acme and Bolt Inc, the Seller, agree. Then more. {clause} And so on."
     source = {"family": "a", "text": source_text}
-    names = [note("Parties", source_text, "Acme"), note("Parties", source_text, "Bolt Inc")]
+    names = [note("Parties", source_text, name) for name in ("Acme", "Bolt Inc", "Seller")]
     own = note("Pay", source_text, clause)
     source["annotations"] = [*names, own]  # type: ignore[assignment]
     other_text = "Zeta Corp buys for $9,000. " + "Nothing of note is said here. " * 200
     other = {"family": "b", "text": other_text}
     other["annotations"] = [note("Parties", other_text, "Zeta Corp")]  # type: ignore[assignment]
-    made = synthetic.spliced(source, own, [source, other], np.random.default_rng(0))
+    draw = np.random.default_rng(0)
+    made = synthetic.spliced(source, own, [source, other], {"Seller"}, draw)
     (label,) = made["annotations"]
     words = made["text"][label["start"] : label["end"]]
-    assert words == "Zeta Corp pays $9,000 and 5% to Zeta."
+    assert words == "Zeta Corp pays $9,000 and 5% to Zeta, the Seller."
     assert label["category"] == "Pay"
     before, after = made["text"].split(words)
     assert len(before) > 500 < len(after)
     assert before[:50] in other_text
     assert after[-50:] in other_text
+
+
+def test_a_name_in_several_contracts_is_a_role() -> None:
+    records = [
+        {"text": text, "annotations": [note("Parties", text, name) for name in (text, "Seller")]}
+        for text in ("Acme Seller", "Bolt Seller", "Zeta Seller")
+    ]
+    assert synthetic.roles_in(records) == {"Seller"}
 
 
 def test_rare_categories_are_filled_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +266,7 @@ def test_the_distance_to_the_start_pulls_back() -> None:
 def test_a_shown_clause_is_accepted_if_it_matches_an_answer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def soft_labels(self: Bench, run: Path, contracts: list[Contract], name: str) -> Any:
+    def soft_labels(self: Bench, run: Path, contracts: list[Contract], experiment: str) -> Any:
         """Every true passage as `Law`: so those of `Law` are right, and those of `Pay` wrong."""
         made = np.zeros((sum(len(c.ids) for c in contracts), 6), np.float16)
         for contract in contracts:
