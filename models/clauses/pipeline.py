@@ -26,7 +26,6 @@ from typing import Any
 
 from models.corpus import FOLDS
 from models.files import command, folder_of, read_config, say
-from shared.inference.adapters import newest_version
 
 SPECIALISTS = ("contract-clauses", "unfair-terms", "nda-review")
 """In training order: one may start from the adapter of an earlier one, by its config."""
@@ -75,7 +74,7 @@ def steps(
     train: tuple[str | Path, ...] = (*given, "--base", base, "--threads", "1")
     after = [step.name for step in made]
     if start := config["adapter"].get("start"):
-        train = (*train, "--start", newest_version(shipped, start))
+        train = (*train, "--start", teacher_of(start, work))
     trained = {fold: f"{name}: train without fold {fold}" for fold in outs}
     trained["none"] = f"{name}: train on all"
     reads = ("data", "windows", "adapter", "teacher", "training")
@@ -142,6 +141,11 @@ def steps(
             (*measured, *(step.name for step in more)),
         ),
     ]
+
+
+def teacher_of(specialist: str, work: Path) -> Path:
+    """Return the folder of the teacher of a specialist, which has seen all of its contracts."""
+    return work / specialist / "full" / "teacher"
 
 
 def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
@@ -224,6 +228,9 @@ def main() -> None:
     for name in [arguments.only] if arguments.only else SPECIALISTS:
         specialist = folder_of(name)
         config = read_config(specialist)
+        start = config["adapter"].get("start")
+        if start and not arguments.list and not teacher_of(start, work).exists():
+            raise SystemExit(f"{name} starts from the teacher of {start}: make {start} first")
         made = steps(specialist, config, arguments.data, model_folder(), work)
         if arguments.list:
             for step in made:

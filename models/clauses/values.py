@@ -176,9 +176,9 @@ def _count_parties(count: Counter[str], answer: dict[str, str], lines: list[Docu
 def _summary(count: Counter[str]) -> dict[str, Any]:
     figures: dict[str, Any] = dict(sorted(count.items()))
     if count["answered"]:
-        figures["exact"] = round(count["right"] / count["answered"], 4)
+        figures["exact"] = round(count["right"] / count["answered"], 5)
     if count["iso"]:
-        figures["iso_exact"] = round(count["iso_right"] / count["iso"], 4)
+        figures["iso_exact"] = round(count["iso_right"] / count["iso"], 5)
     return figures
 
 

@@ -260,7 +260,7 @@ def test_the_table_has_both_policies_and_says_what_is_expected_of_them(run: Trie
     assert rows["reports with an error, stated"] == ["not", "stated", "50%"]
     assert rows["from a confidence of"] == ["-", "60.0%"]
     output = words(result.stdout)
-    assert "- tried, contracts: no review of 2 of 4 clauses. 0.03 of these are " in output
+    assert "- tried, contracts: no review of 2 of 4 clauses. 0.02 of these are " in output
     assert "! tried, reports: this assumes that 50% of the reports have an error" in output
     assert "1 of these and found 1 wrong, 100%, which is more than 20%" in output
     assert "in force, contracts: no review of" not in output

@@ -269,13 +269,20 @@ def test_suspending_a_category_never_accepts_more_of_the_others() -> None:
     assert alone.tightened == ("too many checks were wrong: a person decides Governing Law",)
 
 
+SUREST = [
+    *("Agreement Date", "Anti-Assignment", "Document Name"),
+    *("Governing Law", "License Grant", "Parties"),
+]
+"""Without the surest categories no guarantee is possible."""
+
+
 @pytest.mark.parametrize(
     ("risk", "doubted", "promised", "now"),
     [
-        (0.2, ["Parties"], 0.506, 0.558),
-        (0.05, ["Governing Law", "Parties"], 0.920, 0.960),
-        (0.05, ["Governing Law", "License Grant", "Parties"], 0.920, None),
-        (0.05, ["Parties"], 0.920, 0.920),
+        (0.2, ["Parties"], 0.490, 0.547),
+        (0.05, ["Governing Law", "Parties"], 0.924, 0.940),
+        (0.05, SUREST, 0.924, None),
+        (0.05, ["Parties"], 0.924, 0.930),
     ],
 )
 def test_the_shipped_calibration_set_covers_the_remaining_categories(
