@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tests.support.samples import contract, report
 
+RECORDS = b"6. Records. Northwind shall keep records of deliveries for two years.\n"
+"""With this after it, the clause on insurance is unsure, so the frontier model is asked."""
 REPORTS = (2, 5, 9)
 """The last digits of the numbers of reports."""
 
@@ -32,4 +34,4 @@ def _make(number: int, content: int) -> SentDocument:
     if number % 10 in REPORTS:
         data = report(f"filing-{content}", offset=content)
         return SentDocument(f"report-{number:04d}.json", data, "report")
-    return SentDocument(f"contract-{number:04d}.txt", contract(content), "contract")
+    return SentDocument(f"contract-{number:04d}.txt", contract(content) + RECORDS, "contract")

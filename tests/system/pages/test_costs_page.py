@@ -176,7 +176,7 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(ada: Watched, stage: Stage) 
     assert focused == "By day: numbers"
     training = figure(page, "Payback of training").inner_text()
     assert f"contract-clauses {SHIPPED}" in training
-    assert "4.21 hours on two processor cores at US$ 0.10 an hour cost US$ 0.42" in training
+    assert "11.38 hours on two processor cores at US$ 0.10 an hour cost US$ 1.14" in training
     assert "“Quoted” figures" in figure(page, "A million tokens").inner_text()
 
 
