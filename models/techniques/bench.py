@@ -52,7 +52,7 @@ START = 0.25  # share of the contracts that an adapter knows before an update
 UPDATE = 300  # steps of an update
 RARE = 100  # a category with fewer answers in the training contracts is rare
 READINGS = "soft-labels"  # folder of the probabilities of adapters that others learn from
-NUMBER_TYPE = "float32"
+NUMBER_TYPE = "bfloat16"
 READING = 1 / 3
 """Cost of reading a batch without learning, in steps: one pass forward instead of three."""
 UPDATE_RATE = 5e-4
