@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 MODELS = Path(__file__).resolve().parent
+RUN_FILE = "run.json"
+"""Facts of a finished training, in its folder."""
+WEIGHTS_FILE = "dequantised.safetensors"
+"""Weights of a base for training."""
 ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "specialist": {"type": Path, "help": "folder with config.toml and the results"},
     "--data": {"type": Path, "required": True, "help": "folder with legal/ and finance/"},

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from models.base.graph import ACCURACY, build
 from models.base.integer_graph import build_integer, sizes_of
 from models.base.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
-from models.files import command, read_json, write_json
+from models.files import WEIGHTS_FILE, command, read_json, write_json
 from shared.artefacts.loader import sha256
 from shared.inference.adapters import GRAPH_FILE, INTEGER_FILE, PROVENANCE_FILE
 from shared.inference.weights import read_weights
@@ -61,7 +61,7 @@ def write_base(model: Path, artefacts: Path, training: Path) -> Path:
     }
     write_json(folder / PROVENANCE_FILE, provenance, indent=2)
     write_integer(folder)
-    save_file(dequantised_weights(quantised), training / "dequantised.safetensors")
+    save_file(dequantised_weights(quantised), training / WEIGHTS_FILE)
     return folder
 
 

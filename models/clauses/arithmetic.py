@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from models.base.quantise import encoder_weights
 from models.corpus import read_records
 from models.evaluation.judging import counts_of, judge
-from models.files import command, read_config, read_json, write_json
+from models.files import RUN_FILE, WEIGHTS_FILE, command, read_config, read_json, write_json
 from models.lora.encoder import Tagger
 from models.lora.export import trained_state
 from services.extraction.evaluation.metric import Curve
@@ -120,14 +120,14 @@ def main() -> None:
     parser.add_argument("--contracts", type=int, default=20)
     arguments = parser.parse_args()
     config = read_config(arguments.specialist)
-    fold = int(read_json(arguments.run / "run.json")["fold"])
+    fold = int(read_json(arguments.run / RUN_FILE)["fold"])
     records = list(read_records(arguments.data, config["data"], [fold]))
     records = records[:: max(1, len(records) // arguments.contracts)][: arguments.contracts]
     state, rank = trained_state(arguments.run), config["adapter"]["rank"]
     original = {
         name: torch.from_numpy(value) for name, value in encoder_weights(arguments.model).items()
     }
-    dequantised = load_file(arguments.base / "dequantised.safetensors")
+    dequantised = load_file(arguments.base / WEIGHTS_FILE)
     name = arguments.specialist.name
     int8, int4 = (Specialists(arguments.artefacts, arithmetic=a) for a in get_args(Arithmetic))
     given = int8.get(name).manifest, int8.base.tokeniser

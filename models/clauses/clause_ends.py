@@ -14,8 +14,9 @@ import numpy as np
 
 from models.corpus import read_labels, read_records
 from models.evaluation.curves import at_place, summary
+from models.evaluation.evaluate import folds_predicted
 from models.evaluation.judging import answers_of
-from models.evaluation.predict import Candidate, read_predictions
+from models.evaluation.predict import Candidate
 from models.files import command, read_config, read_json, write_json
 from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count_contract
 from services.extraction.pipeline.decoding import Decoding
@@ -44,12 +45,10 @@ def main() -> None:
     folder = options.specialist
     config, scores = read_config(folder), read_json(folder / "scores.json")
     labels, decoding = read_labels(folder, config["data"]), Decoding.of(config["decoding"])
-    found: dict[str, list[Candidate]] = {}
-    for path in sorted(folder.glob("predictions-fold*.jsonl.gz")):
-        found |= read_predictions(path)
+    folds, found = folds_predicted(folder)
     counted = [
         count(record, found[record["id"]], labels, scores["calibration"], decoding)
-        for record in read_records(options.data, config["data"], range(5))
+        for record in read_records(options.data, config["data"], folds)
     ]
     counts, answers = (np.sum(part, axis=0) for part in zip(*counted, strict=True))
     curve = Curve.of(counts.sum(0), int(answers.sum()))

@@ -14,20 +14,18 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from models.files import command
+from models.files import RUN_FILE, command
 from models.lora.export import TRAINED_FILE, trained_state
-
-RUN = "run.json"
 
 
 def keep(run: Path, target: Path) -> None:
     """Copy a training to a folder, rounded to 16 bits. Raises SystemExit if it is not finished."""
-    if not (run / RUN).exists():
+    if not (run / RUN_FILE).exists():
         raise SystemExit(f"{run} has no finished training: run `python -m models.lora.train` again")
     target.mkdir(parents=True, exist_ok=True)
     state = {name: value.astype(np.float16) for name, value in trained_state(run).items()}
     save_file(state, target / TRAINED_FILE)
-    shutil.copyfile(run / RUN, target / RUN)
+    shutil.copyfile(run / RUN_FILE, target / RUN_FILE)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from models.corpus import FOLDS
-from models.files import command, folder_of, read_config, say
+from models.files import RUN_FILE, command, folder_of, read_config, say
 
 SPECIALISTS = ("contract-clauses", "unfair-terms", "nda-review")
 """In training order: one may start from the adapter of an earlier one, by its config."""
@@ -119,28 +119,22 @@ def steps(
         export += ["--forests", str(forests)]
     unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
     compare = module("clauses.arithmetic", *given, "--base", base, "--model", model, *unseen)
-    measured = [f"{name}: {what}" for what in ("evaluate", "baseline", "arithmetic", "export")]
-    more = [
-        Step(f"{name}: {what}", module(f"clauses.{what}", *given), ("data",), (measured[3],))
-        for what in config.get("measures", ())
+    evaluate, ship = f"{name}: evaluate", f"{name}: export"
+    baseline = module("clauses.baseline", *given)
+    measured = [
+        Step(evaluate, module("evaluation.evaluate", *given), ("decoding",), tuple(scored)),
+        Step(f"{name}: baseline", baseline, ("data",), tuple(scored)),
+        Step(f"{name}: arithmetic", compare, (), (f"{name}: export without fold 0",)),
+        Step(ship, export, ("decoding",), (trained["none"], evaluate)),
     ]
+    for what in config.get("measures", ()):
+        arguments = module(f"clauses.{what}", *given)
+        measured.append(Step(f"{name}: {what}", arguments, ("data",), (ship,)))
     if "risk_control" in config.get("measures", ()):
         recall = module("clauses.recall_target", specialist)
-        more.append(Step(f"{name}: recall_target", recall, (), (f"{name}: risk_control",)))
-    return [
-        *made,
-        Step(measured[0], module("evaluation.evaluate", *given), ("decoding",), tuple(scored)),
-        Step(measured[1], module("clauses.baseline", *given), ("data",), tuple(scored)),
-        Step(measured[2], compare, (), (f"{name}: export without fold 0",)),
-        Step(measured[3], export, ("decoding",), (trained["none"], measured[0])),
-        *more,
-        Step(
-            f"{name}: card",
-            module("evaluation.card", specialist),
-            (),
-            (*measured, *(step.name for step in more)),
-        ),
-    ]
+        measured.append(Step(f"{name}: recall_target", recall, (), (f"{name}: risk_control",)))
+    card, after = module("evaluation.card", specialist), [step.name for step in measured]
+    return [*made, *measured, Step(f"{name}: card", card, (), tuple(after))]
 
 
 def teacher_of(specialist: str, work: Path) -> Path:
@@ -229,7 +223,7 @@ def main() -> None:
         specialist = folder_of(name)
         config = read_config(specialist)
         start = config["adapter"].get("start")
-        if start and not arguments.list and not teacher_of(start, work).exists():
+        if start and not arguments.list and not (teacher_of(start, work) / RUN_FILE).exists():
             raise SystemExit(f"{name} starts from the teacher of {start}: make {start} first")
         made = steps(specialist, config, arguments.data, model_folder(), work)
         if arguments.list:

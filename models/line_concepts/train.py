@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from models.files import say, write_json
+from models.files import RUN_FILE, WEIGHTS_FILE, say, write_json
 from models.line_concepts.corpus import Sheet, common, read_sheets
 from models.lora.encoder import Tagger
 from models.lora.train import faster_number_type, learning_rate
@@ -186,7 +186,7 @@ def train(config: Mapping[str, Any], base: Path, data: Path, fold: str, out: Pat
     dtype = faster_number_type() if chosen == "auto" else getattr(torch, chosen)
     number_type = str(dtype).removeprefix("torch.")
     torch.manual_seed(settings["seed"])
-    weights = {k: v.to(dtype) for k, v in load_file(base / "dequantised.safetensors").items()}
+    weights = {k: v.to(dtype) for k, v in load_file(base / WEIGHTS_FILE).items()}
     model = Tagger(weights, config["adapter"]["rank"], len(labels))
     met = Counter(label for page in pages for label in page.labels if label >= 0)
     rates = torch.tensor([met[i] + 1.0 for i in range(len(labels))])
@@ -241,4 +241,4 @@ def train(config: Mapping[str, Any], base: Path, data: Path, fold: str, out: Pat
         "config": dict(config),
         "seconds": round(spent + time.process_time() - begin),
     }
-    write_json(out / "run.json", run)
+    write_json(out / RUN_FILE, run)

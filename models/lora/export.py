@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from models.corpus import read_labels
 from models.evaluation.card import machine_of
-from models.files import command, read_config, read_json, write_json
+from models.files import RUN_FILE, command, read_config, read_json, write_json
 from services.extraction.pipeline.reranking import WORDS_FILE
 from services.extraction.pipeline.search import FAMILIAR
 from shared.artefacts.loader import TRAINING_FILE, sha256
@@ -152,11 +152,12 @@ def trained_state(run: Path) -> dict[str, Floats]:
     """Read the adapter in a folder.
 
     Args:
-        run: folder of a run (its adapter, or else its last checkpoint), of an adapter saved by
-            peft, or of a shipped one (`<artefacts>/<name>/<version>`).
+        run: folder of a finished run, of an adapter saved by peft, or of a shipped one
+            (`<artefacts>/<name>/<version>`).
 
     Raises:
         AdapterError: the shipped one is damaged, or made for another base.
+        SystemExit: the folder has none of these.
     """
     if (run / TRAINED_FILE).exists():
         arrays = load_file(run / TRAINED_FILE)  # the repository has them in 16 bits
@@ -170,10 +171,7 @@ def trained_state(run: Path) -> dict[str, Floats]:
         from models.lora.peft_format import from_peft
 
         return from_peft(run)
-    import torch
-
-    state = torch.load(run / "checkpoint.pt", weights_only=True)["model"]
-    return {name: value.float().numpy() for name, value in state.items()}
+    raise SystemExit(f"{run} has no finished training: run it again")
 
 
 def main() -> None:
@@ -194,7 +192,7 @@ def main() -> None:
     made = specialist.name, trained_state(arguments.run), labels, config, learned
     folder = export(*made, arguments.version, arguments.artefacts, arguments.forests)
     print(folder)
-    run = arguments.run / "run.json"
+    run = arguments.run / RUN_FILE
     if run.exists() and arguments.artefacts == parser.get_default("artefacts"):
         facts = read_json(run)
         facts = {key: value for key, value in facts.items() if key not in ("labels", "config")}

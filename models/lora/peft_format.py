@@ -20,7 +20,7 @@ from peft import LoraConfig, TaskType, get_peft_model
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForTokenClassification
 
-from models.files import command, read_json
+from models.files import WEIGHTS_FILE, command, read_json
 from models.lora.encoder import shape_of
 
 Floats = NDArray[np.float32]
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     state = load_file(arguments.run / "adapter.safetensors")
-    weights = load_file(arguments.base / "dequantised.safetensors")
+    weights = load_file(arguments.base / WEIGHTS_FILE)
     to_peft({name: value.numpy() for name, value in state.items()}, weights).save_pretrained(
         arguments.out
     )

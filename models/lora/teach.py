@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.files import read_json, say
+from models.files import RUN_FILE, read_json, say
 from models.lora.encoder import Tagger
 from models.lora.export import trained_state
 from shared.inference.tokeniser import CLS, SEP
@@ -34,7 +34,7 @@ def tagger_of_run(run: Path, weights: dict[str, Tensor], fold: str) -> Tagger:
     Raises:
         SystemExit: the training left out another fold, so its student would learn its answers.
     """
-    facts = read_json(run / "run.json")
+    facts = read_json(run / RUN_FILE)
     if facts["fold"] != fold:
         raise SystemExit(f"{run} left out fold {facts['fold']}: it can't teach without fold {fold}")
     state = trained_state(run)

@@ -28,20 +28,18 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.corpus import FOLDS, read_labels, read_records
-from models.files import command, read_config, read_json, say, write_json
+from models.files import RUN_FILE, WEIGHTS_FILE, command, read_config, read_json, say, write_json
 from models.lora.encoder import Dropout, Tagger
 from models.lora.export import trained_state
 from models.lora.teach import tagger_of_run, taught
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 
-WEIGHTS_FILE, TOKENISER_FILE = "dequantised.safetensors", "tokenizer.json"
-"""Files of a base for training."""
+TOKENISER_FILE = "tokenizer.json"
+"""Tokeniser of a base for training."""
 CHECKPOINT_FILE = "checkpoint.pt"
 SECTIONS = ("data", "windows", "adapter", "training", "teacher")
 """Sections of a config that decide an adapter; `teacher` only if there is one."""
-RUN_FILE = "run.json"
-"""Facts of a finished training, in its folder."""
 SOFT_LABELS_FILE = "soft-labels.npy"
 """What the teacher says of all training contracts, while a student learns."""
 EASY = 0.03
@@ -506,11 +504,22 @@ def train_teacher(
         SystemExit: the finished one has another recipe.
     """
     recipe = teacher_recipe(config)
-    if not (out / RUN_FILE).exists():
+    if not finished(recipe, out):
         (out.parent / SOFT_LABELS_FILE).unlink(missing_ok=True)
         train(recipe, labels, base, data, fold, out, start)
-    elif recipe_of(read_json(out / RUN_FILE)["config"]) != recipe_of(recipe):
+
+
+def finished(config: Mapping[str, Any], out: Path) -> bool:
+    """Return whether the folder of a training has its result.
+
+    Raises:
+        SystemExit: the result has another recipe.
+    """
+    if not (out / RUN_FILE).exists():
+        return False
+    if recipe_of(read_json(out / RUN_FILE)["config"]) != recipe_of(config):
         raise SystemExit(f"{out} has another recipe: remove it, or use another folder")
+    return True
 
 
 def main() -> None:

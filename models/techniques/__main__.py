@@ -16,7 +16,7 @@ import torch
 from models.files import command, say
 from models.techniques import corrections, distillation, grpo, qlora, synthetic
 from models.techniques.bench import READINGS, Bench
-from models.techniques.report import PAGE, rows, table, write
+from models.techniques.report import PAGE, divided, rows, table, write
 
 EXPERIMENTS = {
     "qlora": qlora,
@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    for name in arguments.only:
+        divided(arguments.page, name)
     bench = Bench.of(arguments.specialist, arguments.data, arguments.base, arguments.work)
     for name in arguments.only:
         experiment = EXPERIMENTS[name]

@@ -13,26 +13,25 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.corpus import FOLDS, counts_of, read_labels, read_records
 from models.evaluation.judging import judge
 from models.evaluation.outcomes import outcomes
-from models.files import read_config, read_json, say
+from models.files import read_config, say
 from models.lora.encoder import Tagger
 from models.lora.teach import probabilities, tagger_of_run, taught
 from models.lora.train import (
-    RUN_FILE,
     TOKENISER_FILE,
     Contract,
     EpochSampler,
     Loss,
     base_weights,
     contracts_of,
+    finished,
     fit,
-    number_type,
-    recipe_of,
     state_of,
     steps_of,
     teacher_recipe,
@@ -176,9 +175,7 @@ class Bench:
         out = self.work / name / f"seed{seed}"
         changes = {"seed": seed, "steps": steps} | ({"learning_rate": rate} if rate else {})
         config = self.config | {"training": self.config["training"] | changes}
-        if (out / RUN_FILE).exists():
-            if recipe_of(read_json(out / RUN_FILE)["config"]) != recipe_of(config):
-                raise SystemExit(f"{out} has another recipe: remove it, or use another folder")
+        if finished(config, out):
             return out
         say(f"{name}, seed {seed}")
         learned = lesson()
@@ -221,7 +218,7 @@ class Bench:
 
     def tagger(self, run: Path, base: Path | None = None) -> Tagger:
         """Return the tagger of a run, on its base or another one."""
-        weights = base_weights(base or self.base, number_type(self.config, run))
+        weights = base_weights(base or self.base, getattr(torch, NUMBER_TYPE))
         return tagger_of_run(run, weights, str(FOLD))
 
     def soft_labels(

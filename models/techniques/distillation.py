@@ -34,8 +34,8 @@ SEED = 20
 def arms(bench: Bench) -> list[Arm]:
     """Compare short students with short and longer trainings on labels."""
     short, long = bench.steps(SHORT), bench.steps()
-    teachers = bench.by_labels(long)
     texts = unlabelled(bench)[: max(PAGES)]
+    teachers = bench.by_labels(long)
     taught = short + bench.cost_of_reading(bench.contracts(bench.records()))
     made = [
         bench.arm("labels", short, bench.by_labels(short)),

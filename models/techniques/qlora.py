@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from models.base.quantise import encoder_weights
 from models.clauses.pipeline import model_folder
-from models.lora.train import TOKENISER_FILE, WEIGHTS_FILE
+from models.files import WEIGHTS_FILE
+from models.lora.train import TOKENISER_FILE
 from models.techniques.bench import Arm, Bench, Lesson
 
 TITLE = "QLoRA"

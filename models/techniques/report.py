@@ -129,14 +129,22 @@ def drawn(title: str, made: Sequence[Row]) -> str:
 def write(name: str, title: str, made: Sequence[Row], page: Path = PAGE) -> None:
     """Write the picture, and put it and the table between the marks of an experiment on the page.
 
-    Raises SystemExit if the page lacks the marks.
+    Raises SystemExit if the page lacks the marks (see `divided`).
     """
+    parts = divided(page, name)
     target = page.parent / "techniques" / f"{name}.svg"
     target.write_text(drawn(title, made), encoding="utf-8")
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    text = page.read_text(encoding="utf-8")
-    parts = re.split(f"({begin}|{end})", text)
-    if parts[1::2] != [begin, end]:
-        raise SystemExit(f"{page} needs the lines {begin} and {end}, once and in this order")
     shown = f"\n{table(made)}\n\n![AUPR of every arm](techniques/{name}.svg)\n"
     page.write_text("".join([*parts[:2], shown, *parts[3:]]), encoding="utf-8")
+
+
+def divided(page: Path, name: str) -> list[str]:
+    """Return a page as five parts: two and four are the marks of an experiment.
+
+    Raises SystemExit if the page lacks the marks.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    parts = re.split(f"({begin}|{end})", page.read_text(encoding="utf-8"))
+    if parts[1::2] != [begin, end]:
+        raise SystemExit(f"{page} needs the lines {begin} and {end}, once and in this order")
+    return parts
