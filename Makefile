@@ -123,7 +123,7 @@ narrative-flags: setup-train ## Train the model for sentences of reports (SOURCE
 	@$(TRAIN)/bin/python -m models.narrative_flags.filings --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.evaluation.card models/narrative_flags
 
-techniques: setup-train ## Compare training techniques: hours (LEGAL= BASE= ONLY=grpo).
+techniques: setup-train ## Compare training techniques: hours (LEGAL= BASE= ONLY=qlora).
 	@$(TRAIN)/bin/python -m models.techniques models/clauses/contract-clauses --data "$(LEGAL)" --base "$(or $(BASE),var/specialists/base)" $(if $(ONLY),--only $(ONLY))
 
 ##@ Develop

@@ -1,6 +1,6 @@
 r"""Compare training techniques without fold 0: a table and a picture for each experiment.
 
-    make techniques LEGAL=FOLDER BASE=FOLDER [ONLY=grpo]
+    make techniques LEGAL=FOLDER BASE=FOLDER [ONLY=qlora]
 
 Trains what is missing below `--work`, and writes the results to models/TECHNIQUES.md. The
 experiments share trainings. The whole takes hours on two cores.
@@ -14,14 +14,13 @@ from shutil import rmtree
 import torch
 
 from models.files import command, say
-from models.techniques import corrections, distillation, grpo, qlora, synthetic
+from models.techniques import corrections, distillation, qlora, synthetic
 from models.techniques.bench import READINGS, Bench
 from models.techniques.report import PAGE, divided, rows, table, write
 
 EXPERIMENTS = {
     "qlora": qlora,
     "corrections": corrections,
-    "grpo": grpo,
     "synthetic": synthetic,
     "distillation": distillation,
 }

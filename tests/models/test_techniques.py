@@ -21,9 +21,8 @@ from models.files import write_lines
 from models.lora.train import Contract, Window
 from models.techniques import __main__ as program
 from models.techniques import bench as benches
-from models.techniques import corrections, distillation, grpo, qlora, report, synthetic
+from models.techniques import corrections, distillation, qlora, report, synthetic
 from models.techniques.bench import Arm, Bench
-from models.techniques.grpo import Feedback
 from services.extraction.evaluation.metric import count
 
 pytestmark = pytest.mark.training
@@ -77,9 +76,8 @@ def test_every_experiment_fills_its_part_of_the_page_and_trains_once(
     monkeypatch.setattr(distillation, "PAGE", 300)
     monkeypatch.setattr(distillation, "PAGES", (2, 5))
     monkeypatch.setattr(report, "RESAMPLES", 20)
-    monkeypatch.setattr(grpo, "SHOWN", 0.0)
     monkeypatch.setattr(corrections, "HELD", 2)
-    for module in (benches, grpo, corrections):
+    for module in (benches, corrections):
         monkeypatch.setattr(module, "UPDATE", 2)
     for module in (distillation, synthetic):
         monkeypatch.setattr(module, "SHORT", 0.1)
@@ -217,73 +215,6 @@ def test_rare_categories_are_filled_up(bench: Bench, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(synthetic, "RARE", FAMILIES + 5)
     labels = [given["category"] for _, given in synthetic.needed(bench)]
     assert labels == ["Law"] * 5 + ["Pay"] * 5
-
-
-# --- experience ---------------------------------------------------------------------------------
-
-
-def feedback(accepted: bool) -> tuple[Feedback, list[Window]]:
-    """One shown clause in tokens 2 to 5 of a contract of eight, and the window of all tokens."""
-    contract = Contract(np.arange(8), [(1, 2, 5)])
-    known = {(0, 1, 2, 5)} if accepted else set()
-    return Feedback([contract], known, np.full((8, 6), 0.5, np.float16)), [Window(contract, 0)]
-
-
-@pytest.mark.parametrize("accepted", [True, False])
-@pytest.mark.parametrize("way", ["supervised", "grpo"])
-def test_accepted_clauses_rise_and_rejected_ones_fall(way: str, accepted: bool) -> None:
-    torch.manual_seed(1)
-    given, windows = feedback(accepted)
-    loss = (
-        grpo.grpo_loss(given, labels=2)
-        if way == "grpo"
-        else grpo.supervised_loss(given, labels=2, positive=3.0, weight=0.0)
-    )
-    logits = torch.zeros(1, 8, 6, requires_grad=True)
-    loss(windows, logits, torch.zeros(0)).backward()
-    known = torch.zeros(1, 8, 6, dtype=torch.bool)
-    known[0, 2:5, 1] = True
-    gradient = logits.grad
-    assert (gradient[known] < 0).all() if accepted else (gradient[known] > 0).all()
-    assert (gradient[~known] == 0).all(), "no feedback, and at the start there is no distance"
-
-
-def test_ranks_decide_and_equal_rewards_teach_nothing() -> None:
-    found = grpo.advantages(torch.tensor([5.0, 1.0, 1.0, 0.0]))
-    assert found.tolist() == grpo.advantages(torch.tensor([2.0, 1.0, 1.0, -9.0])).tolist()
-    assert found[0] > found[1] == found[2] > found[3]
-    assert float(found.mean()) == pytest.approx(0, abs=1e-6)
-    assert not grpo.advantages(torch.ones(8)).any()
-
-
-def test_the_distance_to_the_start_pulls_back() -> None:
-    given, windows = feedback(accepted=True)
-    logits = torch.full((1, 8, 6), 1.0, requires_grad=True)
-    grpo.distance(given, windows, logits).backward()
-    assert (logits.grad > 0).all()
-
-
-def test_a_shown_clause_is_accepted_if_it_matches_an_answer(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def soft_labels(self: Bench, run: Path, contracts: list[Contract], experiment: str) -> Any:
-        """Every true passage as `Law`: so those of `Law` are right, and those of `Pay` wrong."""
-        made = np.zeros((sum(len(c.ids) for c in contracts), 6), np.float16)
-        for contract in contracts:
-            for _, first, end in contract.spans:
-                made[contract.place + first : contract.place + end, 0] = 0.9
-        return made
-
-    monkeypatch.setattr(Bench, "soft_labels", soft_labels)
-    made = grpo.feedback_of(bench, Path("start"))
-    assert len(made.contracts) == len(bench.records(benches.START))
-    for contract, truth in zip(made.contracts, bench.contracts(bench.records(0.25)), strict=True):
-        assert len(contract.spans) == 2
-        for label, first, end in contract.spans:
-            assert label == 0
-            right = (contract.place, label, first, end) in made.accepted
-            law = next(span for span in truth.spans if span[0] == 0)
-            assert right == (first < law[2] and end > law[1])
 
 
 # --- corrections --------------------------------------------------------------------------------
